@@ -1,0 +1,201 @@
+//! Virtual time: a discrete-event simulation of a clock.
+//!
+//! Always true:
+//! - time moves only while every actor sleeps, and then to the earliest deadline, never past it;
+//! - one sleeper wakes at a time; among equal deadlines, the one that was scheduled first;
+//! - time never goes backwards.
+
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use super::clock::{Actor, Clock, Sleep};
+use crate::protocol::Timestamp;
+
+/// A clock that skips to whatever comes next. Clones share the time.
+#[derive(Clone)]
+pub struct VirtualClock(Arc<Mutex<State>>);
+
+struct State {
+    now: Timestamp,
+    /// Actors that are not asleep.
+    active: usize,
+    next_ticket: u64,
+    /// By deadline, then by order of scheduling.
+    sleepers: BTreeMap<(Timestamp, u64), Option<Waker>>,
+}
+
+impl VirtualClock {
+    /// A clock that shows `start` until everyone sleeps.
+    pub fn new(start: Timestamp) -> Self {
+        Self(Arc::new(Mutex::new(State { now: start, active: 0, next_ticket: 0, sleepers: BTreeMap::new() })))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Wakes the next sleeper, if nobody is active.
+    fn turn(&mut self) {
+        if self.active == 0
+            && let Some(((deadline, _), waker)) = self.sleepers.pop_first()
+        {
+            self.now = self.now.max(deadline);
+            self.active = 1;
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+}
+
+impl Clock for VirtualClock {
+    fn now(&self) -> Timestamp {
+        self.state().now
+    }
+
+    fn actor(&self) -> Actor {
+        self.state().active += 1;
+        let clock = self.clone();
+        Actor::new(move || {
+            let mut state = clock.state();
+            state.active = state.active.saturating_sub(1);
+            state.turn();
+        })
+    }
+
+    fn sleep(&self, deadline: Option<Timestamp>) -> Sleep {
+        Box::pin(Sleeper { clock: self.clone(), deadline, phase: Phase::New })
+    }
+
+    fn skips(&self) -> bool {
+        true
+    }
+}
+
+enum Phase {
+    New,
+    /// In `sleepers` under this key, or taken from there: then it is awake.
+    Scheduled((Timestamp, u64)),
+    /// Asleep for good.
+    Forever,
+    Over,
+}
+
+struct Sleeper {
+    clock: VirtualClock,
+    deadline: Option<Timestamp>,
+    phase: Phase,
+}
+
+impl Future for Sleeper {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let clock = self.clock.clone();
+        let mut state = clock.state();
+        if let Phase::New = self.phase {
+            state.active = state.active.saturating_sub(1);
+            self.phase = match self.deadline {
+                None => Phase::Forever,
+                Some(deadline) => {
+                    let key = (deadline, state.next_ticket);
+                    state.next_ticket += 1;
+                    state.sleepers.insert(key, None);
+                    Phase::Scheduled(key)
+                }
+            };
+            state.turn();
+        }
+        match self.phase {
+            Phase::Scheduled(key) => match state.sleepers.get_mut(&key) {
+                Some(waker) => {
+                    *waker = Some(cx.waker().clone());
+                    Poll::Pending
+                }
+                None => {
+                    self.phase = Phase::Over;
+                    Poll::Ready(())
+                }
+            },
+            Phase::Over => Poll::Ready(()),
+            Phase::New | Phase::Forever => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        let mut state = self.clock.state();
+        match self.phase {
+            // Taken from `sleepers`: it was counted as active when that happened.
+            Phase::Scheduled(key) => {
+                if state.sleepers.remove(&key).is_some() {
+                    state.active += 1;
+                }
+            }
+            Phase::Forever => state.active += 1,
+            Phase::New | Phase::Over => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_earliest_deadline_comes_first_and_ties_in_order() {
+        let clock = VirtualClock::new(Timestamp::from_millis(1000));
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let start = clock.actor();
+        let tasks = [("a", 10_000), ("b", 2_000), ("c", 5_000), ("d", 2_000)].map(|(name, at)| {
+            let (clock, order, actor) = (clock.clone(), order.clone(), clock.actor());
+            async move {
+                let _actor = actor;
+                clock.sleep(Some(Timestamp::from_millis(at))).await;
+                order.lock().unwrap().push((name, clock.now().as_millis()));
+            }
+        });
+        let [a, b, c, d] = tasks;
+        drop(start);
+        tokio::join!(a, b, c, d);
+        assert_eq!(*order.lock().unwrap(), [("b", 2_000), ("d", 2_000), ("c", 5_000), ("a", 10_000)]);
+    }
+
+    #[tokio::test]
+    async fn time_stands_still_while_someone_is_active() {
+        let clock = VirtualClock::new(Timestamp::from_millis(0));
+        let busy = clock.actor();
+        let sleeper = clock.actor();
+        let mut sleep = clock.sleep(Some(Timestamp::from_millis(7)));
+        assert!(std::future::poll_fn(|cx| Poll::Ready(sleep.as_mut().poll(cx).is_pending())).await);
+        assert_eq!(clock.now().as_millis(), 0);
+        drop(busy);
+        sleep.await;
+        assert_eq!(clock.now().as_millis(), 7);
+        drop(sleeper);
+    }
+
+    #[tokio::test]
+    async fn a_sleep_that_is_given_up_makes_its_actor_active_again() {
+        let clock = VirtualClock::new(Timestamp::from_millis(0));
+        let one = clock.actor();
+        for deadline in [None, Some(Timestamp::from_millis(9))] {
+            let two = clock.actor();
+            let mut sleep = clock.sleep(deadline);
+            assert!(std::future::poll_fn(|cx| Poll::Ready(sleep.as_mut().poll(cx).is_pending())).await);
+            drop(sleep);
+            assert_eq!(clock.state().active, 2);
+            drop(two);
+        }
+        drop(one);
+        assert_eq!((clock.now().as_millis(), clock.state().sleepers.len()), (0, 0));
+    }
+}

@@ -1,0 +1,48 @@
+//! `ErrorObject`: why something failed, in a form that crosses languages.
+
+use serde::{Deserialize, Serialize};
+
+/// Why an operation, an invocation or an execution failed (service model: `ErrorObject`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ErrorObject {
+    /// What a person reads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_message: Option<String>,
+    /// A name that programs match on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_type: Option<String>,
+    /// More for programs; any text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_data: Option<String>,
+    /// One frame an entry, innermost first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stack_trace: Vec<String>,
+}
+
+impl ErrorObject {
+    /// An error with a type and a message.
+    pub fn new(error_type: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { error_type: Some(error_type.into()), error_message: Some(message.into()), ..Self::default() }
+    }
+
+    /// The sizes of all its texts together, in bytes.
+    pub fn size(&self) -> usize {
+        let text = |t: &Option<String>| t.as_ref().map_or(0, String::len);
+        text(&self.error_message)
+            + text(&self.error_type)
+            + text(&self.error_data)
+            + self.stack_trace.iter().map(String::len).sum::<usize>()
+    }
+}
+
+impl std::fmt::Display for ErrorObject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (&self.error_type, &self.error_message) {
+            (Some(t), Some(m)) => write!(f, "{t}: {m}"),
+            (Some(t), None) => f.write_str(t),
+            (None, Some(m)) => f.write_str(m),
+            (None, None) => f.write_str("an error without type and message"),
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! `Event`: one entry of an execution's history.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{CallbackId, ErrorObject, ExecutionArn, OperationId, Timestamp};
+
+/// What happened (service model: `EventType`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it, and are the service model's")]
+pub enum EventType {
+    ExecutionStarted,
+    ExecutionSucceeded,
+    ExecutionFailed,
+    ExecutionTimedOut,
+    ExecutionStopped,
+    ContextStarted,
+    ContextSucceeded,
+    ContextFailed,
+    WaitStarted,
+    WaitSucceeded,
+    WaitCancelled,
+    StepStarted,
+    StepSucceeded,
+    StepFailed,
+    ChainedInvokeStarted,
+    ChainedInvokeSucceeded,
+    ChainedInvokeFailed,
+    ChainedInvokeTimedOut,
+    ChainedInvokeStopped,
+    CallbackStarted,
+    CallbackSucceeded,
+    CallbackFailed,
+    CallbackTimedOut,
+    InvocationCompleted,
+}
+
+/// One entry of the history (service model: `Event`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Event {
+    /// What happened.
+    pub event_type: EventType,
+    /// The operation's sub-type.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sub_type: Option<Arc<str>>,
+    /// Its place in the history, from 1 without gaps.
+    pub event_id: u64,
+    /// The operation; for events of the execution itself, the EXECUTION's id.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub id: Option<OperationId>,
+    /// The operation's label.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub name: Option<Arc<str>>,
+    /// When.
+    pub event_timestamp: Timestamp,
+    /// The CONTEXT that the operation belongs to.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub parent_id: Option<OperationId>,
+    /// What else there is to say, by event type.
+    #[serde(flatten)]
+    pub details: EventDetails,
+}
+
+/// The details of an event; on the wire one member, named after the event type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it, and are the service model's")]
+pub enum EventDetails {
+    #[serde(rename = "ExecutionStartedDetails")]
+    ExecutionStarted(ExecutionStartedDetails),
+    #[serde(rename = "ExecutionSucceededDetails")]
+    ExecutionSucceeded {
+        #[serde(rename = "Result")]
+        result: EventResult,
+    },
+    #[serde(rename = "ExecutionFailedDetails")]
+    ExecutionFailed {
+        #[serde(rename = "Error")]
+        error: EventError,
+    },
+    #[serde(rename = "ExecutionTimedOutDetails")]
+    ExecutionTimedOut {
+        #[serde(rename = "Error")]
+        error: EventError,
+    },
+    #[serde(rename = "ExecutionStoppedDetails")]
+    ExecutionStopped {
+        #[serde(rename = "Error")]
+        error: EventError,
+    },
+    #[serde(rename = "ContextStartedDetails")]
+    ContextStarted {},
+    #[serde(rename = "ContextSucceededDetails")]
+    ContextSucceeded {
+        #[serde(rename = "Result")]
+        result: EventResult,
+    },
+    #[serde(rename = "ContextFailedDetails")]
+    ContextFailed {
+        #[serde(rename = "Error")]
+        error: EventError,
+    },
+    #[serde(rename = "WaitStartedDetails")]
+    WaitStarted(WaitStartedDetails),
+    #[serde(rename = "WaitSucceededDetails")]
+    WaitSucceeded {
+        #[serde(rename = "Duration")]
+        duration: u64,
+    },
+    #[serde(rename = "WaitCancelledDetails")]
+    WaitCancelled {},
+    #[serde(rename = "StepStartedDetails")]
+    StepStarted {},
+    #[serde(rename = "StepSucceededDetails")]
+    StepSucceeded(StepClosedDetails<StepResult>),
+    #[serde(rename = "StepFailedDetails")]
+    StepFailed(StepClosedDetails<StepError>),
+    #[serde(rename = "ChainedInvokeStartedDetails")]
+    ChainedInvokeStarted(ChainedInvokeStartedDetails),
+    #[serde(rename = "ChainedInvokeSucceededDetails")]
+    ChainedInvokeSucceeded {
+        #[serde(rename = "Result")]
+        result: EventResult,
+    },
+    #[serde(rename = "ChainedInvokeFailedDetails")]
+    ChainedInvokeFailed {
+        #[serde(rename = "Error")]
+        error: EventError,
+    },
+    #[serde(rename = "ChainedInvokeTimedOutDetails")]
+    ChainedInvokeTimedOut {
+        #[serde(rename = "Error")]
+        error: EventError,
+    },
+    #[serde(rename = "ChainedInvokeStoppedDetails")]
+    ChainedInvokeStopped {
+        #[serde(rename = "Error")]
+        error: EventError,
+    },
+    #[serde(rename = "CallbackStartedDetails")]
+    CallbackStarted(CallbackStartedDetails),
+    #[serde(rename = "CallbackSucceededDetails")]
+    CallbackSucceeded {
+        #[serde(rename = "Result")]
+        result: EventResult,
+    },
+    #[serde(rename = "CallbackFailedDetails")]
+    CallbackFailed {
+        #[serde(rename = "Error")]
+        error: EventError,
+    },
+    #[serde(rename = "CallbackTimedOutDetails")]
+    CallbackTimedOut {
+        #[serde(rename = "Error")]
+        error: EventError,
+    },
+    #[serde(rename = "InvocationCompletedDetails")]
+    InvocationCompleted(InvocationCompletedDetails),
+}
+
+impl EventDetails {
+    /// The event type that these details belong to.
+    pub fn event_type(&self) -> EventType {
+        macro_rules! types {
+            ($($variant:ident),* $(,)?) => {
+                match self { $(Self::$variant { .. } => EventType::$variant),* }
+            };
+        }
+        types!(
+            ExecutionStarted,
+            ExecutionSucceeded,
+            ExecutionFailed,
+            ExecutionTimedOut,
+            ExecutionStopped,
+            ContextStarted,
+            ContextSucceeded,
+            ContextFailed,
+            WaitStarted,
+            WaitSucceeded,
+            WaitCancelled,
+            StepStarted,
+            StepSucceeded,
+            StepFailed,
+            ChainedInvokeStarted,
+            ChainedInvokeSucceeded,
+            ChainedInvokeFailed,
+            ChainedInvokeTimedOut,
+            ChainedInvokeStopped,
+            CallbackStarted,
+            CallbackSucceeded,
+            CallbackFailed,
+            CallbackTimedOut,
+            InvocationCompleted,
+        )
+    }
+}
+
+/// An input in an event (service model: `EventInput`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct EventInput {
+    /// JSON text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload: Option<Arc<str>>,
+    /// Whether it was cut. Ours never is.
+    pub truncated: bool,
+}
+
+/// A result in an event (service model: `EventResult`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct EventResult {
+    /// JSON text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload: Option<Arc<str>>,
+    /// Whether it was cut. Ours never is.
+    pub truncated: bool,
+}
+
+/// An error in an event (service model: `EventError`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct EventError {
+    /// The error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload: Option<ErrorObject>,
+    /// Whether it was cut. Ours never is.
+    pub truncated: bool,
+}
+
+/// Of `ExecutionStarted`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ExecutionStartedDetails {
+    /// The event that the execution was started with.
+    pub input: EventInput,
+    /// Seconds the execution may take.
+    pub execution_timeout: u64,
+}
+
+/// Of `WaitStarted`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct WaitStartedDetails {
+    /// In seconds.
+    pub duration: u64,
+    /// When it ends.
+    pub scheduled_end_timestamp: Timestamp,
+}
+
+/// How a step's attempt stands (service model: `RetryDetails`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct RetryDetails {
+    /// The attempt that ended, from 1.
+    pub current_attempt: u32,
+    /// Seconds until the next; none when there is no next.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub next_attempt_delay_seconds: Option<u64>,
+}
+
+/// The `Result` member of `StepSucceeded`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct StepResult {
+    /// The attempt's result.
+    pub result: EventResult,
+}
+
+/// The `Error` member of `StepFailed`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct StepError {
+    /// The attempt's error.
+    pub error: EventError,
+}
+
+/// Of `StepSucceeded` and `StepFailed`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct StepClosedDetails<T> {
+    /// What the attempt brought.
+    #[serde(flatten)]
+    pub outcome: T,
+    /// Which attempt it was, and when the next comes.
+    pub retry_details: RetryDetails,
+}
+
+/// Of `ChainedInvokeStarted`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ChainedInvokeStartedDetails {
+    /// The function.
+    pub function_name: Arc<str>,
+    /// The tenant.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tenant_id: Option<Arc<str>>,
+    /// What it is given.
+    pub input: EventInput,
+    /// Which version of it runs.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub executed_version: Option<Arc<str>>,
+    /// Its own execution, when it is durable.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub durable_execution_arn: Option<ExecutionArn>,
+}
+
+/// Of `CallbackStarted`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct CallbackStartedDetails {
+    /// What an external system answers with.
+    pub callback_id: CallbackId,
+    /// Seconds without a heartbeat.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub heartbeat_timeout: Option<u64>,
+    /// Seconds without an answer.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub timeout: Option<u64>,
+}
+
+/// Of `InvocationCompleted`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct InvocationCompletedDetails {
+    /// When the invocation began.
+    pub start_timestamp: Timestamp,
+    /// When it ended.
+    pub end_timestamp: Timestamp,
+    /// Its id.
+    pub request_id: Arc<str>,
+    /// Why it ended, when it neither returned nor was suspended.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error: Option<EventError>,
+}

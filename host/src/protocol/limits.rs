@@ -1,0 +1,51 @@
+//! The service's limits, in one place and adjustable.
+
+/// What the server enforces. The default is what the service enforces on every request; the two quotas on a whole
+/// execution are off unless asked for ([`Limits::service_quotas`]).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest payload of an operation and largest result or input of an execution, in bytes.
+    pub payload_bytes: usize,
+    /// Largest error of an update, in bytes.
+    pub error_bytes: usize,
+    /// Most updates in one checkpoint.
+    pub batch_updates: usize,
+    /// Most bytes of payloads and errors in one checkpoint.
+    pub batch_bytes: usize,
+    /// Most operations that one page of state holds.
+    pub page_operations: usize,
+    /// Most operations of one execution; `None` is no limit.
+    pub operations: Option<usize>,
+    /// Most bytes written by one execution; `None` is no limit.
+    pub written_bytes: Option<usize>,
+}
+
+impl Limits {
+    /// A delay of a wait or a retry, in seconds.
+    pub const DELAY_SECONDS: std::ops::RangeInclusive<u64> = 1..=31_622_400;
+    /// A callback's timeouts, in seconds; 0 is none.
+    pub const CALLBACK_SECONDS: std::ops::RangeInclusive<u64> = 0..=99_999_999;
+    /// An execution's timeout, in seconds.
+    pub const EXECUTION_SECONDS: std::ops::RangeInclusive<u64> = 1..=31_622_400;
+    /// Largest result that a child context records in place, in bytes.
+    pub const INLINE_RESULT_BYTES: usize = 256 * 1024;
+
+    /// The limits with the service's quotas on an execution: 3,000 operations, 100 MB written.
+    pub fn service_quotas() -> Self {
+        Self { operations: Some(3_000), written_bytes: Some(100_000_000), ..Self::default() }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            payload_bytes: 6 * 1024 * 1024,
+            error_bytes: 32 * 1024,
+            batch_updates: 250,
+            batch_bytes: 750 * 1024,
+            page_operations: 1000,
+            operations: None,
+            written_bytes: None,
+        }
+    }
+}

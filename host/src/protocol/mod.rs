@@ -1,0 +1,32 @@
+//! The wire: what the AWS Lambda durable execution service and a handler say to each other.
+//!
+//! Plain data. Names and shapes are the service model's; JSON is spelled as on the wire. Nothing here decides
+//! anything, and nothing here depends on another room.
+
+mod error_object;
+mod event;
+mod ids;
+mod invocation;
+mod limits;
+mod operation;
+mod time;
+mod update;
+
+pub use error_object::ErrorObject;
+pub use event::{
+    CallbackStartedDetails, ChainedInvokeStartedDetails, Event, EventDetails, EventError, EventInput,
+    EventResult, EventType, ExecutionStartedDetails, InvocationCompletedDetails, RetryDetails,
+    StepClosedDetails, StepError, StepResult, WaitStartedDetails,
+};
+pub use ids::{CallbackId, CheckpointToken, ExecutionArn, InvalidName, OperationId, check_execution_name};
+pub use invocation::{InvocationInput, InvocationOutput, InvocationStatus};
+pub use limits::Limits;
+pub use operation::{
+    CallbackDetails, ChainedInvokeDetails, ContextDetails, ExecutionDetails, ExecutionStatus, Operation,
+    OperationStatus, OperationType, StepDetails, WaitDetails, sub_type,
+};
+pub use time::Timestamp;
+pub use update::{
+    CallbackOptions, ChainedInvokeOptions, CheckpointResponse, ContextOptions, OperationAction,
+    OperationUpdate, StatePage, StepOptions, WaitOptions,
+};

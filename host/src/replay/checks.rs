@@ -1,0 +1,144 @@
+//! What a guest passes in, against the contract's limits and against the record.
+
+use super::{Divergence, Identity, ReplayError, error::invalid};
+use crate::protocol::{ErrorObject, Operation, OperationType, OperationUpdate};
+
+pub(super) fn check_identity(identity: &Identity) -> Result<(), ReplayError> {
+    if let Some(name) = &identity.name {
+        check_text("name", name)?;
+    }
+    if let Some(sub_type) = &identity.sub_type {
+        let word = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        if sub_type.is_empty() || sub_type.len() > 32 || !sub_type.bytes().all(word) {
+            return Err(invalid("sub-type", "has to be 1 to 32 of A-Z a-z 0-9 - _"));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn check_text(argument: &'static str, text: &str) -> Result<(), ReplayError> {
+    if text.is_empty() || text.len() > 256 || !text.bytes().all(|b| (0x20..=0x7e).contains(&b)) {
+        let shown: String = text.chars().take(40).collect();
+        return Err(invalid(argument, format!("{shown:?} is not 1 to 256 printable ASCII characters")));
+    }
+    Ok(())
+}
+
+pub(super) fn check_seconds(
+    argument: &'static str,
+    seconds: u64,
+    allowed: &std::ops::RangeInclusive<u64>,
+) -> Result<(), ReplayError> {
+    if allowed.contains(&seconds) {
+        return Ok(());
+    }
+    let (min, max) = allowed.clone().into_inner();
+    Err(invalid(argument, format!("{seconds} seconds is not within {min} to {max}")))
+}
+
+pub(super) fn check_payload(
+    argument: &'static str,
+    payload: Option<&String>,
+    max: usize,
+) -> Result<(), ReplayError> {
+    match payload {
+        Some(p) if p.len() > max => {
+            Err(invalid(argument, format!("has {} bytes; at most {max} are allowed", p.len())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Cuts an error down to what the service takes: first the stack, then the data, then the message.
+pub(super) fn fit_error(mut error: ErrorObject, max: usize) -> ErrorObject {
+    let max = max.saturating_sub(64);
+    while error.size() > max && error.stack_trace.pop().is_some() {}
+    if error.size() > max {
+        error.error_data = None;
+    }
+    for text in [&mut error.error_message, &mut error.error_type].into_iter().flatten() {
+        let mut end = text.len().min(max / 2);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+    }
+    error
+}
+
+/// Whether what the guest starts is what the record holds.
+pub(super) fn check_same(record: &Operation, start: &OperationUpdate) -> Result<(), ReplayError> {
+    let same = record.kind == start.kind
+        && record.name == start.name
+        && record.sub_type == start.sub_type
+        && record.parent_id == start.parent_id;
+    if same {
+        return Ok(());
+    }
+    let mut expected = describe(record.kind, record.sub_type.as_deref(), record.name.as_deref());
+    let mut actual = describe(start.kind, start.sub_type.as_deref(), start.name.as_deref());
+    if record.parent_id != start.parent_id {
+        let parent = |p: &Option<crate::protocol::OperationId>| match p {
+            Some(id) => format!(" in the context {id}"),
+            None => " at the top".to_owned(),
+        };
+        expected += &parent(&record.parent_id);
+        actual += &parent(&start.parent_id);
+    }
+    let id = record.id.clone();
+    Err(ReplayError::NonDeterministic(Box::new(Divergence {
+        id,
+        expected,
+        actual: format!("started {actual}"),
+    })))
+}
+
+/// An operation in words.
+pub(super) fn describe(kind: OperationType, sub_type: Option<&str>, name: Option<&str>) -> String {
+    let mut text = format!("a {kind}");
+    if let Some(sub_type) = sub_type {
+        text += &format!(" ({sub_type})");
+    }
+    match name {
+        Some(name) => text + &format!(" named {name:?}"),
+        None => text + " without a name",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn errors_always_fit(message in "\\PC{0,3000}", kind in "\\PC{0,3000}", data in "\\PC{0,3000}",
+                             stack in proptest::collection::vec("\\PC{0,200}", 0..20), max in 100_usize..2000) {
+            let error = ErrorObject {
+                error_message: Some(message), error_type: Some(kind), error_data: Some(data), stack_trace: stack,
+            };
+            let small = error.size() <= max - 64;
+            let fitted = fit_error(error.clone(), max);
+            prop_assert!(fitted.size() <= max);
+            if small && error.error_message.as_ref().is_some_and(|m| m.len() < max / 4)
+                && error.error_type.as_ref().is_some_and(|m| m.len() < max / 4) {
+                prop_assert_eq!(fitted, error);
+            }
+        }
+    }
+
+    #[test]
+    fn bounds_are_inclusive() {
+        for (seconds, good) in [(0, false), (1, true), (31_622_400, true), (31_622_401, false)] {
+            assert_eq!(
+                check_seconds("delay", seconds, &crate::protocol::Limits::DELAY_SECONDS).is_ok(),
+                good
+            );
+        }
+        for (name, good) in
+            [("", false), ("x", true), (&*"x".repeat(256), true), (&*"x".repeat(257), false), ("ä", false)]
+        {
+            assert_eq!(check_text("name", name).is_ok(), good, "{name}");
+        }
+    }
+}

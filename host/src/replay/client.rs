@@ -1,0 +1,50 @@
+//! What the replay engine asks of a durable execution service.
+
+use std::{future::Future, pin::Pin};
+
+use crate::protocol::{CheckpointResponse, CheckpointToken, ExecutionArn, OperationUpdate, StatePage};
+
+/// A future of a service call.
+pub type ServiceCall<'a, T> = Pin<Box<dyn Future<Output = Result<T, ServiceError>> + Send + 'a>>;
+
+/// Why a service refused, or could not be asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ServiceError {
+    /// The request breaks the service's rules (`InvalidParameterValueException`). Asking again will not help.
+    #[error("InvalidParameterValueException: {0}")]
+    InvalidParameterValue(String),
+    /// There is no such execution, callback or function (`ResourceNotFoundException`).
+    #[error("ResourceNotFoundException: {0}")]
+    NotFound(String),
+    /// The callback was answered or has timed out already (`CallbackTimeoutException`).
+    #[error("CallbackTimeoutException: {0}")]
+    CallbackOver(String),
+    /// The service cannot be reached any more.
+    #[error("the checkpoint server is gone: {0}")]
+    Unavailable(String),
+}
+
+/// A durable execution service, seen from one invocation: the embedded server, a remote one or a mock.
+pub trait DurableServiceClient: Send + Sync {
+    /// Reports updates, atomically, and learns what changed. An empty list is a poll.
+    fn checkpoint<'a>(
+        &'a self,
+        arn: &'a ExecutionArn,
+        token: &'a CheckpointToken,
+        updates: Vec<OperationUpdate>,
+    ) -> ServiceCall<'a, CheckpointResponse>;
+
+    /// One more page of the execution's state.
+    fn get_state<'a>(
+        &'a self,
+        arn: &'a ExecutionArn,
+        token: &'a CheckpointToken,
+        marker: &'a str,
+    ) -> ServiceCall<'a, StatePage>;
+
+    /// Ends when a poll may bring news that no deadline announces, such as an answered callback. May end early; a
+    /// service that cannot tell never ends it.
+    fn changed<'a>(&'a self, _arn: &'a ExecutionArn) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(std::future::pending())
+    }
+}

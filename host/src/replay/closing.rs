@@ -1,0 +1,140 @@
+//! How a guest closes what it ran.
+//!
+//! Always true: an attempt is closed once; what closes it becomes one update; nothing that breaks the service's limits is
+//! sent.
+
+use super::{
+    Key, ReplayError,
+    checks::{check_payload, check_seconds, fit_error},
+    engine::{CheckpointMode, Engine},
+    error::misuse,
+    slot::Phase,
+};
+use crate::protocol::{ContextOptions, ErrorObject, Limits, OperationAction, OperationUpdate, StepOptions};
+
+/// What a child context is closed with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChildResult {
+    /// The result.
+    Inline(Option<String>),
+    /// A summary; the children rebuild the result.
+    ReplayChildren(Option<String>),
+}
+
+impl Engine {
+    /// Closes an attempt, and with it the operation, with a result.
+    pub fn succeed(&mut self, key: Key, result: Option<String>) -> Result<(), ReplayError> {
+        self.check_open(key)?;
+        if let Err(error) = check_payload("result", result.as_ref(), self.limits.payload_bytes) {
+            return self.fail(key, ErrorObject::new("ResultTooLarge", error.to_string()));
+        }
+        let mut update = self.close(key, OperationAction::Succeed)?;
+        update.payload = result.map(Into::into);
+        self.send(key, update)
+    }
+
+    /// Closes an attempt, and with it the operation, with an error.
+    pub fn fail(&mut self, key: Key, error: ErrorObject) -> Result<(), ReplayError> {
+        self.check_open(key)?;
+        let mut update = self.close(key, OperationAction::Fail)?;
+        update.error = Some(fit_error(error, self.limits.error_bytes));
+        self.send(key, update)
+    }
+
+    /// Closes a step's attempt; the next may begin after so many seconds.
+    pub fn retry(&mut self, key: Key, error: ErrorObject, delay: u64) -> Result<(), ReplayError> {
+        self.check_open(key)?;
+        check_seconds("delay", delay, &Limits::DELAY_SECONDS)?;
+        let mut update = self.close(key, OperationAction::Retry)?;
+        update.error = Some(fit_error(error, self.limits.error_bytes));
+        update.step_options = Some(StepOptions { next_attempt_delay_seconds: Some(delay) });
+        self.send(key, update)
+    }
+
+    /// Closes a condition's attempt; the next may begin after so many seconds, and sees this state.
+    pub fn continue_condition(&mut self, key: Key, next: String, delay: u64) -> Result<(), ReplayError> {
+        self.check_open(key)?;
+        check_seconds("delay", delay, &Limits::DELAY_SECONDS)?;
+        check_payload("next", Some(&next), self.limits.payload_bytes)?;
+        let mut update = self.close(key, OperationAction::Retry)?;
+        update.payload = Some(next.into());
+        update.step_options = Some(StepOptions { next_attempt_delay_seconds: Some(delay) });
+        self.send(key, update)
+    }
+
+    /// Closes a child context with a result.
+    pub fn close_child(&mut self, key: Key, result: ChildResult) -> Result<(), ReplayError> {
+        if self.rebuilt(key)? {
+            return Ok(());
+        }
+        let (payload, replay_children) = match result {
+            ChildResult::Inline(payload) => (payload, false),
+            ChildResult::ReplayChildren(summary) => (Some(summary.unwrap_or_default()), true),
+        };
+        if payload.as_ref().is_some_and(|p| p.len() > Limits::INLINE_RESULT_BYTES) {
+            return Err(misuse(
+                "a child context was closed with more than 256 KiB; replay-children is for that",
+            ));
+        }
+        let mut update = self.close(key, OperationAction::Succeed)?;
+        update.payload = payload.map(Into::into);
+        if replay_children {
+            update.context_options = Some(ContextOptions { replay_children });
+        }
+        self.send(key, update)
+    }
+
+    /// Closes a child context with an error.
+    pub fn fail_child(&mut self, key: Key, error: ErrorObject) -> Result<(), ReplayError> {
+        if self.rebuilt(key)? {
+            return Ok(());
+        }
+        let mut update = self.close(key, OperationAction::Fail)?;
+        update.error = Some(fit_error(error, self.limits.error_bytes));
+        self.send(key, update)
+    }
+
+    fn check_open(&self, key: Key) -> Result<(), ReplayError> {
+        match self.slot(key)?.phase {
+            Phase::Running { .. } | Phase::Interrupted { .. } => Ok(()),
+            Phase::Waiting | Phase::Closing | Phase::Shown | Phase::Rebuilding => {
+                Err(misuse("an attempt was closed that was not to run, or was closed before"))
+            }
+        }
+    }
+
+    /// Whether this closes a child that was run for its result alone: then there is nothing to send.
+    fn rebuilt(&mut self, key: Key) -> Result<bool, ReplayError> {
+        let slot = self.slot_mut(key)?;
+        match slot.phase {
+            Phase::Rebuilding => {
+                slot.phase = Phase::Waiting;
+                Ok(true)
+            }
+            Phase::Running { .. } => Ok(false),
+            Phase::Waiting | Phase::Closing | Phase::Shown | Phase::Interrupted { .. } => {
+                Err(misuse("a child context was closed twice"))
+            }
+        }
+    }
+
+    fn close(&mut self, key: Key, action: OperationAction) -> Result<OperationUpdate, ReplayError> {
+        let slot = self.slot_mut(key)?;
+        slot.phase = Phase::Closing;
+        Ok(slot.update(action))
+    }
+
+    /// Queues what closes an operation or an attempt.
+    fn send(&mut self, key: Key, update: OperationUpdate) -> Result<(), ReplayError> {
+        if self.mode == CheckpointMode::Optimistic && update.action != OperationAction::Retry {
+            let slot = self.slot_mut(key)?;
+            slot.local = Some(match &update.error {
+                Some(error) => Err(error.clone()),
+                None => Ok(update.payload.clone()),
+            });
+            slot.phase = Phase::Shown;
+        }
+        self.outbox.push(update);
+        Ok(())
+    }
+}

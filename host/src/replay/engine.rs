@@ -1,0 +1,516 @@
+//! The replay engine: what one invocation knows of its execution, and what a guest may do next.
+//!
+//! Sans-IO: the sandbox calls it for every durable import, sends what [`Engine::take_batch`] gives and feeds back what the
+//! service answers. It never blocks, reads no clock and knows no guest.
+//!
+//! Always true:
+//! - an operation is looked up by an id that depends on its scope and position alone;
+//! - the guest learns of a completion only where it waits ([`Engine::reveal`]), and of completions in the order in which
+//!   the service recorded them: a replay interleaves exactly as the first run did;
+//! - an outcome is shown only when the service has it on record;
+//! - time, for the guest, is the time of the latest outcome it was shown.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{
+    Directive, Divergence, Identity, Outcome, Position, ReplayError, Semantics,
+    checks::{check_identity, check_payload, check_same, check_seconds, check_text, describe},
+    error::misuse,
+    ids::Scope,
+    outbox::Outbox,
+    slot::{Phase, Slot, end_rank, outcome, start_rank},
+};
+use crate::protocol::{
+    CallbackOptions, ChainedInvokeOptions, Limits, Operation, OperationAction, OperationId, OperationStatus,
+    OperationType, OperationUpdate, Timestamp, WaitOptions, sub_type,
+};
+
+/// An operation that the guest has started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key(u32);
+
+/// A scope of operation ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ScopeKey(u32);
+
+/// When updates leave, and when outcomes show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CheckpointMode {
+    /// Sent when the guest waits.
+    #[default]
+    Batched,
+    /// Sent at once, one by one.
+    Eager,
+    /// Outcomes of steps and children show before the service has them.
+    Optimistic,
+}
+
+/// What a guest waits for in an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interest {
+    /// Something to do, or its end.
+    Change,
+    /// A callback's id.
+    CallbackId,
+}
+
+/// One invocation's durable state.
+#[derive(Debug)]
+pub struct Engine {
+    pub(super) limits: Limits,
+    max_operations: usize,
+    records: HashMap<OperationId, Arc<Operation>>,
+    /// Recorded operations that the guest has not asked for in this invocation.
+    unclaimed: usize,
+    slots: Vec<Slot>,
+    keys: HashMap<OperationId, Key>,
+    scopes: Vec<Scope>,
+    pub(super) outbox: Outbox,
+    pub(super) mode: CheckpointMode,
+    /// The guest has been shown every completion up to this rank.
+    revealed: u64,
+    /// The last rank among the completions that were on record when the invocation began.
+    recorded_rank: u64,
+    time: Timestamp,
+}
+
+impl Engine {
+    /// From an execution's state: its operations, the EXECUTION first.
+    pub fn new(operations: Vec<Arc<Operation>>, limits: Limits, max_operations: usize) -> Self {
+        let mut time = operations.first().map_or(Timestamp::from_millis(0), |o| o.start_timestamp);
+        let mut records = HashMap::with_capacity(operations.len());
+        let mut recorded_rank = 0;
+        for operation in operations {
+            if operation.kind == OperationType::Execution {
+                time = operation.start_timestamp;
+                continue;
+            }
+            if operation.status.is_terminal() {
+                recorded_rank = recorded_rank.max(end_rank(&operation));
+            }
+            records.insert(operation.id.clone(), operation);
+        }
+        Self {
+            outbox: Outbox::new(&limits),
+            limits,
+            max_operations,
+            unclaimed: records.len(),
+            records,
+            slots: Vec::new(),
+            keys: HashMap::new(),
+            scopes: vec![Scope::root()],
+            mode: CheckpointMode::default(),
+            revealed: 0,
+            recorded_rank,
+            time,
+        }
+    }
+
+    /// The execution's own scope.
+    pub fn root(&self) -> ScopeKey {
+        ScopeKey(0)
+    }
+
+    /// The time that replayed code sees.
+    pub fn time(&self) -> Timestamp {
+        self.time
+    }
+
+    /// Whether the code that runs now ran in an earlier invocation already.
+    pub fn is_replaying(&self) -> bool {
+        self.unclaimed > 0 || self.revealed < self.recorded_rank
+    }
+
+    /// The checkpoint mode.
+    pub fn mode(&self) -> CheckpointMode {
+        self.mode
+    }
+
+    /// Changes the checkpoint mode from here on.
+    pub fn set_mode(&mut self, mode: CheckpointMode) {
+        self.mode = mode;
+    }
+
+    /// How many updates wait to be sent.
+    pub fn queued(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// The updates to send next, within the service's limits; empty when there are none.
+    pub fn take_batch(&mut self) -> Vec<OperationUpdate> {
+        self.outbox.take_batch()
+    }
+
+    /// The id of an operation.
+    pub fn id(&self, key: Key) -> Result<&OperationId, ReplayError> {
+        Ok(&self.slot(key)?.id)
+    }
+
+    /// The id of the CONTEXT that a scope belongs to.
+    pub fn scope_parent(&self, scope: ScopeKey) -> Result<Option<&OperationId>, ReplayError> {
+        Ok(self.scope(scope)?.parent.as_ref())
+    }
+
+    /// Takes the next place in a scope's sequence.
+    pub fn claim(&mut self, scope: ScopeKey) -> Result<Position, ReplayError> {
+        self.scope_mut(scope)?.claim().ok_or_else(|| misuse("a context has no more places for operations"))
+    }
+
+    /// A scope without an operation, for flat maps.
+    pub fn flat(&mut self, scope: ScopeKey, position: Option<Position>) -> Result<ScopeKey, ReplayError> {
+        let id = self.take(scope, position)?;
+        let flat = Scope::flat(&id, self.scope(scope)?);
+        self.add_scope(flat)
+    }
+
+    /// Starts a step.
+    pub fn step(
+        &mut self,
+        scope: ScopeKey,
+        position: Option<Position>,
+        identity: Identity,
+        semantics: Semantics,
+    ) -> Result<Key, ReplayError> {
+        let key = self.begin(scope, position, identity, OperationType::Step, sub_type::STEP, |_| Ok(()))?;
+        self.slot_mut(key)?.semantics = semantics;
+        self.settle_step(key)?;
+        Ok(key)
+    }
+
+    /// Starts a condition.
+    pub fn condition(
+        &mut self,
+        scope: ScopeKey,
+        position: Option<Position>,
+        identity: Identity,
+        initial: String,
+    ) -> Result<Key, ReplayError> {
+        let bytes = self.limits.payload_bytes;
+        let key =
+            self.begin(scope, position, identity, OperationType::Step, sub_type::WAIT_FOR_CONDITION, |_| {
+                check_payload("initial", Some(&initial), bytes)
+            })?;
+        self.slot_mut(key)?.state = Some(initial.into());
+        self.settle_step(key)?;
+        Ok(key)
+    }
+
+    /// Starts a wait.
+    pub fn wait(
+        &mut self,
+        scope: ScopeKey,
+        position: Option<Position>,
+        identity: Identity,
+        seconds: u64,
+    ) -> Result<Key, ReplayError> {
+        self.begin(scope, position, identity, OperationType::Wait, sub_type::WAIT, |update| {
+            check_seconds("duration", seconds, &Limits::DELAY_SECONDS)?;
+            update.wait_options = Some(WaitOptions { wait_seconds: Some(seconds) });
+            Ok(())
+        })
+    }
+
+    /// Starts a callback.
+    pub fn callback(
+        &mut self,
+        scope: ScopeKey,
+        position: Option<Position>,
+        identity: Identity,
+        options: CallbackOptions,
+    ) -> Result<Key, ReplayError> {
+        self.begin(scope, position, identity, OperationType::Callback, sub_type::CALLBACK, |update| {
+            check_seconds("timeout", options.timeout_seconds.unwrap_or(0), &Limits::CALLBACK_SECONDS)?;
+            let heartbeat = options.heartbeat_timeout_seconds.unwrap_or(0);
+            check_seconds("heartbeat-timeout", heartbeat, &Limits::CALLBACK_SECONDS)?;
+            update.callback_options = Some(options);
+            Ok(())
+        })
+    }
+
+    /// Starts another function.
+    pub fn invoke(
+        &mut self,
+        scope: ScopeKey,
+        position: Option<Position>,
+        identity: Identity,
+        options: ChainedInvokeOptions,
+        payload: Option<String>,
+    ) -> Result<Key, ReplayError> {
+        let bytes = self.limits.payload_bytes;
+        self.begin(
+            scope,
+            position,
+            identity,
+            OperationType::ChainedInvoke,
+            sub_type::CHAINED_INVOKE,
+            |update| {
+                check_text("function-name", &options.function_name)?;
+                if let Some(tenant) = &options.tenant_id {
+                    check_text("tenant-id", tenant)?;
+                }
+                check_payload("payload", payload.as_ref(), bytes)?;
+                update.chained_invoke_options = Some(options);
+                update.payload = payload.map(Into::into);
+                Ok(())
+            },
+        )
+    }
+
+    /// Starts a child context.
+    pub fn child(
+        &mut self,
+        scope: ScopeKey,
+        position: Option<Position>,
+        identity: Identity,
+    ) -> Result<Key, ReplayError> {
+        let kind = OperationType::Context;
+        let key = self.begin(scope, position, identity, kind, sub_type::RUN_IN_CHILD_CONTEXT, |_| Ok(()))?;
+        let scope = Scope::of_context(&self.slot(key)?.id);
+        let scope = self.add_scope(scope)?;
+        let slot = self.slot_mut(key)?;
+        slot.scope = Some(scope);
+        slot.phase = match slot.ended() {
+            None => Phase::Running { attempt: 1 },
+            Some(record) if record.context_details.as_ref().is_some_and(|d| d.replay_children) => {
+                Phase::Rebuilding
+            }
+            Some(_) => Phase::Waiting,
+        };
+        Ok(key)
+    }
+
+    /// The scope of a child context's operations.
+    pub fn child_scope(&self, key: Key) -> Result<ScopeKey, ReplayError> {
+        self.slot(key)?.scope.ok_or_else(|| misuse("this operation is not a child context"))
+    }
+
+    /// What the guest does next with an operation.
+    pub fn directive(&self, key: Key) -> Result<Directive, ReplayError> {
+        let slot = self.slot(key)?;
+        Ok(match slot.phase {
+            Phase::Running { attempt } => Directive::Run { attempt, state: slot.state.clone() },
+            Phase::Interrupted { attempt } => Directive::Interrupted { attempt },
+            Phase::Rebuilding => Directive::Rebuild {
+                summary: slot.record.as_ref().and_then(|r| r.result()).filter(|s| !s.is_empty()).cloned(),
+            },
+            Phase::Shown => match &slot.local {
+                Some(outcome) => Directive::Done(outcome.clone()),
+                None => Directive::Pending,
+            },
+            Phase::Waiting | Phase::Closing => match slot.ended() {
+                Some(record) if end_rank(record) <= self.revealed => Directive::Done(outcome(record)),
+                _ => Directive::Pending,
+            },
+        })
+    }
+
+    /// The outcome of an operation that the service completes.
+    pub fn outcome(&self, key: Key) -> Result<Option<Outcome>, ReplayError> {
+        Ok(match self.directive(key)? {
+            Directive::Done(outcome) => Some(outcome),
+            _ => None,
+        })
+    }
+
+    /// A callback's id, once the guest may know it.
+    pub fn callback_id(&self, key: Key) -> Result<Option<&str>, ReplayError> {
+        let record = self.slot(key)?.record.as_ref().filter(|r| start_rank(r) <= self.revealed);
+        let details = record.and_then(|r| r.callback_details.as_ref());
+        Ok(details.and_then(|d| d.callback_id.as_ref()).map(crate::protocol::CallbackId::as_str))
+    }
+
+    /// Whether what a guest waits for is there.
+    pub fn is_ready(&self, key: Key, interest: Interest) -> Result<bool, ReplayError> {
+        let slot = self.slot(key)?;
+        Ok(match interest {
+            Interest::Change => {
+                !matches!(slot.phase, Phase::Waiting | Phase::Closing)
+                    || slot.ended().is_some_and(|r| end_rank(r) <= self.revealed)
+            }
+            Interest::CallbackId => slot.record.as_ref().is_some_and(|r| start_rank(r) <= self.revealed),
+        })
+    }
+
+    /// Shows the guest the next completion in the recorded order that is among what it waits for, and all that came
+    /// before. False when there is none.
+    pub fn reveal(&mut self, waited_for: &[(Key, Interest)]) -> Result<bool, ReplayError> {
+        let mut next: Option<(u64, Timestamp)> = None;
+        for (key, interest) in waited_for {
+            let Some(record) = &self.slot(*key)?.record else { continue };
+            let candidate = match interest {
+                Interest::CallbackId => (start_rank(record), record.start_timestamp),
+                Interest::Change if record.status.is_terminal() => {
+                    (end_rank(record), record.end_timestamp.unwrap_or(record.start_timestamp))
+                }
+                Interest::Change => continue,
+            };
+            if candidate.0 > self.revealed && next.is_none_or(|n| candidate.0 < n.0) {
+                next = Some(candidate);
+            }
+        }
+        let Some((rank, time)) = next else { return Ok(false) };
+        self.revealed = rank;
+        self.time = self.time.max(time);
+        Ok(true)
+    }
+
+    /// The earliest time at which the service changes one of the operations by itself.
+    pub fn next_deadline(&self, waited_for: &[(Key, Interest)]) -> Option<Timestamp> {
+        waited_for
+            .iter()
+            .filter_map(|(key, _)| {
+                let record = self.slot(*key).ok()?.record.as_ref()?;
+                match record.status {
+                    OperationStatus::Pending => record.step_details.as_ref()?.next_attempt_timestamp,
+                    OperationStatus::Started => record.wait_details.as_ref()?.scheduled_end_timestamp,
+                    _ => None,
+                }
+            })
+            .min()
+    }
+
+    /// Takes in what the service says has changed.
+    pub fn apply(&mut self, operations: Vec<Arc<Operation>>) -> Result<(), ReplayError> {
+        for operation in operations {
+            if operation.kind == OperationType::Execution {
+                continue;
+            }
+            let Some(key) = self.keys.get(&operation.id).copied() else {
+                self.records.insert(operation.id.clone(), operation);
+                continue;
+            };
+            let slot = self.slot_mut(key)?;
+            slot.record = Some(operation);
+            if slot.kind == OperationType::Step && matches!(slot.phase, Phase::Waiting | Phase::Closing) {
+                self.settle_step(key)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is wrong with a handler that returns now: recorded operations that it did not ask for.
+    pub fn check_return(&self) -> Result<(), ReplayError> {
+        if self.unclaimed == 0 {
+            return Ok(());
+        }
+        let missing = self.records.values().filter(|r| !self.keys.contains_key(&r.id));
+        let Some(first) = missing.min_by_key(|r| (start_rank(r), r.id.clone())) else { return Ok(()) };
+        Err(ReplayError::NonDeterministic(Box::new(Divergence {
+            id: first.id.clone(),
+            expected: describe(first.kind, first.sub_type.as_deref(), first.name.as_deref()),
+            actual: "ended without starting it".to_owned(),
+        })))
+    }
+
+    pub(super) fn slot(&self, key: Key) -> Result<&Slot, ReplayError> {
+        self.slots.get(key.0 as usize).ok_or_else(|| misuse("there is no such operation"))
+    }
+
+    pub(super) fn slot_mut(&mut self, key: Key) -> Result<&mut Slot, ReplayError> {
+        self.slots.get_mut(key.0 as usize).ok_or_else(|| misuse("there is no such operation"))
+    }
+
+    fn scope(&self, key: ScopeKey) -> Result<&Scope, ReplayError> {
+        self.scopes.get(key.0 as usize).ok_or_else(|| misuse("there is no such context"))
+    }
+
+    fn scope_mut(&mut self, key: ScopeKey) -> Result<&mut Scope, ReplayError> {
+        self.scopes.get_mut(key.0 as usize).ok_or_else(|| misuse("there is no such context"))
+    }
+
+    fn add_scope(&mut self, scope: Scope) -> Result<ScopeKey, ReplayError> {
+        let key = u32::try_from(self.scopes.len()).ok().filter(|n| (*n as usize) <= self.max_operations);
+        let key = key.ok_or(ReplayError::TooManyOperations(self.max_operations))?;
+        self.scopes.push(scope);
+        Ok(ScopeKey(key))
+    }
+
+    /// The id for a position that was claimed, or for the next.
+    fn take(&mut self, scope: ScopeKey, position: Option<Position>) -> Result<OperationId, ReplayError> {
+        let position = match position {
+            Some(position) => position,
+            None => self.claim(scope)?,
+        };
+        let taken = self.scope_mut(scope)?.take(position);
+        taken.ok_or_else(|| misuse(format!("position {position} was not claimed, or was used before")))
+    }
+
+    /// Starts an operation, or finds its record. `options` completes the START update, and refuses bad arguments.
+    fn begin(
+        &mut self,
+        scope: ScopeKey,
+        position: Option<Position>,
+        identity: Identity,
+        kind: OperationType,
+        default_sub_type: &str,
+        options: impl FnOnce(&mut OperationUpdate) -> Result<(), ReplayError>,
+    ) -> Result<Key, ReplayError> {
+        let id = self.take(scope, position)?;
+        check_identity(&identity)?;
+        let mut update = OperationUpdate::new(id.clone(), kind, OperationAction::Start);
+        options(&mut update)?;
+        update.parent_id = self.scope(scope)?.parent.clone();
+        update.name = identity.name.map(Into::into);
+        update.sub_type = Some(identity.sub_type.map_or_else(|| default_sub_type.into(), Into::into));
+        let key = u32::try_from(self.slots.len()).ok().filter(|n| (*n as usize) < self.max_operations);
+        let key = Key(key.ok_or(ReplayError::TooManyOperations(self.max_operations))?);
+        let slot = Slot::new(&update, self.records.get(&id).cloned());
+        if let Some(record) = &slot.record {
+            self.unclaimed = self.unclaimed.saturating_sub(1);
+            check_same(record, &update)?;
+        } else {
+            self.outbox.push(update);
+        }
+        self.keys.insert(id, key);
+        self.slots.push(slot);
+        Ok(key)
+    }
+
+    /// Moves a step that waits on, as its record says.
+    fn settle_step(&mut self, key: Key) -> Result<(), ReplayError> {
+        let slot = self.slot_mut(key)?;
+        let at_most_once = slot.semantics == Semantics::AtMostOncePerRetry;
+        let Some(record) = slot.record.clone() else {
+            if !at_most_once {
+                slot.phase = Phase::Running { attempt: 1 };
+            }
+            return Ok(());
+        };
+        let details = record.step_details.as_ref();
+        let attempt = details.map_or(0, |d| d.attempt).saturating_add(1);
+        if let Some(state) = details.and_then(|d| d.result.clone())
+            && slot.state.is_some()
+            && !record.status.is_terminal()
+        {
+            slot.state = Some(state);
+        }
+        match record.status {
+            OperationStatus::Started if slot.phase == Phase::Waiting => {
+                // Known from before this invocation, a start that nothing followed was interrupted. Otherwise it is the
+                // acknowledgement that this invocation waits for.
+                let ours = self.is_news(&record);
+                let slot = self.slot_mut(key)?;
+                slot.phase = match (at_most_once, ours) {
+                    (true, false) => Phase::Interrupted { attempt },
+                    (true, true) | (false, _) => Phase::Running { attempt },
+                };
+            }
+            OperationStatus::Pending => slot.phase = Phase::Waiting,
+            OperationStatus::Ready => {
+                slot.phase = Phase::Waiting;
+                let update = slot.update(OperationAction::Start);
+                self.outbox.push(update);
+                if !at_most_once {
+                    self.slot_mut(key)?.phase = Phase::Running { attempt };
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Whether a record reached the engine after the invocation had begun.
+    fn is_news(&self, record: &Arc<Operation>) -> bool {
+        !self.records.get(&record.id).is_some_and(|known| Arc::ptr_eq(known, record))
+    }
+}

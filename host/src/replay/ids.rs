@@ -1,0 +1,111 @@
+//! Operation ids, and the scopes that give them.
+//!
+//! Always true: an id depends on nothing but the scope's namespace and the position, so every replay makes the same ids; a
+//! position is used once at most.
+
+use std::collections::BTreeSet;
+
+use crate::protocol::OperationId;
+
+/// A place in a scope's sequence, from 1.
+pub type Position = u32;
+
+/// A scope of operation ids.
+#[derive(Debug)]
+pub(super) struct Scope {
+    /// What its ids are made from; empty for the root.
+    namespace: String,
+    /// The CONTEXT that its operations belong to.
+    pub(super) parent: Option<OperationId>,
+    next: Position,
+    /// Every position below this one has been used.
+    used_below: Position,
+    /// Positions that have been used out of turn.
+    used_beyond: BTreeSet<Position>,
+}
+
+impl Scope {
+    pub(super) fn root() -> Self {
+        Self::new(String::new(), None)
+    }
+
+    /// The scope of the CONTEXT with this id.
+    pub(super) fn of_context(id: &OperationId) -> Self {
+        Self::new(id.to_string(), Some(id.clone()))
+    }
+
+    /// A scope with ids of its own, whose operations belong to `parent`'s CONTEXT.
+    pub(super) fn flat(namespace: &OperationId, parent: &Self) -> Self {
+        Self::new(namespace.to_string(), parent.parent.clone())
+    }
+
+    fn new(namespace: String, parent: Option<OperationId>) -> Self {
+        Self { namespace, parent, next: 1, used_below: 1, used_beyond: BTreeSet::new() }
+    }
+
+    /// Takes the next place in the sequence.
+    pub(super) fn claim(&mut self) -> Option<Position> {
+        let position = self.next;
+        self.next = self.next.checked_add(1)?;
+        Some(position)
+    }
+
+    /// Uses a place that was claimed, and gives the id that belongs to it. `None`: never claimed, or used before.
+    pub(super) fn take(&mut self, position: Position) -> Option<OperationId> {
+        if position >= self.next || position < self.used_below || !self.used_beyond.insert(position) {
+            return None;
+        }
+        while self.used_beyond.remove(&self.used_below) {
+            self.used_below += 1;
+        }
+        Some(self.id_at(position))
+    }
+
+    fn id_at(&self, position: Position) -> OperationId {
+        let mut hash = blake2b_simd::Params::new().hash_length(16).to_state();
+        hash.update(self.namespace.as_bytes()).update(b":").update(&position.to_be_bytes());
+        hash.finalize().to_hex().as_str().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn ids_do_not_depend_on_the_order_of_use(order in Just((1..=40_u32).collect::<Vec<_>>()).prop_shuffle()) {
+            let ids = |order: &[u32]| {
+                let mut scope = Scope::root();
+                for expected in 1..=40 {
+                    prop_assert_eq!(scope.claim(), Some(expected));
+                }
+                let mut ids: Vec<_> = order.iter().map(|p| (*p, scope.take(*p).unwrap())).collect();
+                prop_assert!(scope.used_beyond.is_empty());
+                for p in order {
+                    prop_assert_eq!(scope.take(*p), None);
+                }
+                ids.sort();
+                Ok(ids)
+            };
+            let shuffled = ids(&order)?;
+            prop_assert_eq!(&shuffled, &ids(&(1..=40).collect::<Vec<_>>())?);
+            prop_assert!(shuffled.iter().all(|(_, id)| id.check().is_ok()));
+        }
+    }
+
+    #[test]
+    fn scopes_do_not_share_ids() {
+        let mut root = Scope::root();
+        let first = root.claim().and_then(|p| root.take(p)).unwrap();
+        let mut child = Scope::of_context(&first);
+        let mut flat = Scope::flat(&first, &root);
+        let in_child = child.claim().and_then(|p| child.take(p)).unwrap();
+        let in_flat = flat.claim().and_then(|p| flat.take(p)).unwrap();
+        assert_ne!(first, in_child);
+        assert_eq!(in_child, in_flat);
+        assert_eq!((child.parent.as_ref(), flat.parent.as_ref()), (Some(&first), None));
+        assert_eq!(root.take(2), None, "2 was never claimed");
+    }
+}

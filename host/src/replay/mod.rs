@@ -1,0 +1,19 @@
+//! One invocation's durable state: operation ids, replay decisions, checkpoint batching.
+//!
+//! Sans-IO, but for the trait through which the sandbox talks to a service.
+
+mod checks;
+mod client;
+mod closing;
+mod engine;
+mod error;
+mod ids;
+mod outbox;
+mod slot;
+
+pub use client::{DurableServiceClient, ServiceCall, ServiceError};
+pub use closing::ChildResult;
+pub use engine::{CheckpointMode, Engine, Interest, Key, ScopeKey};
+pub use error::{Divergence, ReplayError};
+pub use ids::Position;
+pub use slot::{Directive, Identity, Outcome, Semantics};

@@ -1,0 +1,160 @@
+//! One operation as this invocation sees it.
+
+use std::sync::Arc;
+
+use crate::protocol::{
+    ErrorObject, Operation, OperationAction, OperationId, OperationStatus, OperationType, OperationUpdate,
+};
+
+/// What ended an operation: its result, or its error.
+pub type Outcome = Result<Option<Arc<str>>, ErrorObject>;
+
+/// What an operation is given when it is started.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// A label.
+    pub name: Option<String>,
+    /// A finer kind than the type.
+    pub sub_type: Option<String>,
+}
+
+/// What an interrupted step leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Semantics {
+    /// The body runs again.
+    AtLeastOncePerRetry,
+    /// The body does not run again for the same attempt.
+    AtMostOncePerRetry,
+}
+
+/// What the guest does next with an operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Directive {
+    /// Nothing, until something changes.
+    Pending,
+    /// Run the body, check or child. The attempt counts from 1. A condition's state comes along.
+    Run {
+        /// Which attempt.
+        attempt: u32,
+        /// The state of a condition.
+        state: Option<Arc<str>>,
+    },
+    /// The attempt was interrupted and must not run again.
+    Interrupted {
+        /// Which attempt.
+        attempt: u32,
+    },
+    /// Run a child again for its result alone.
+    Rebuild {
+        /// What was recorded in place of the result.
+        summary: Option<Arc<str>>,
+    },
+    /// Over.
+    Done(Outcome),
+}
+
+/// Where a slot stands. Only the engine moves it on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// A start is on its way, or the outside has to act: the record will say.
+    Waiting,
+    /// What closes the operation, or the attempt, is on its way.
+    Closing,
+    /// Closed, and shown to the guest before the service has it.
+    Shown,
+    /// The guest is to run this attempt.
+    Running { attempt: u32 },
+    /// The guest is to close this attempt without running it.
+    Interrupted { attempt: u32 },
+    /// The guest is to run a recorded child again.
+    Rebuilding,
+}
+
+/// One operation that the guest has started in this invocation.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) id: OperationId,
+    pub(super) kind: OperationType,
+    parent_id: Option<OperationId>,
+    name: Option<Arc<str>>,
+    sub_type: Option<Arc<str>>,
+    pub(super) semantics: Semantics,
+    pub(super) phase: Phase,
+    /// A condition's state for the attempt to come.
+    pub(super) state: Option<Arc<str>>,
+    /// The latest that the service has said.
+    pub(super) record: Option<Arc<Operation>>,
+    /// The outcome of a slot that is `Shown`.
+    pub(super) local: Option<Outcome>,
+    /// A child's scope.
+    pub(super) scope: Option<super::ScopeKey>,
+}
+
+impl Slot {
+    /// For what `start` starts, and what the service has of it.
+    pub(super) fn new(start: &OperationUpdate, record: Option<Arc<Operation>>) -> Self {
+        Self {
+            id: start.id.clone(),
+            kind: start.kind,
+            parent_id: start.parent_id.clone(),
+            name: start.name.clone(),
+            sub_type: start.sub_type.clone(),
+            semantics: Semantics::AtLeastOncePerRetry,
+            phase: Phase::Waiting,
+            state: None,
+            record,
+            local: None,
+            scope: None,
+        }
+    }
+
+    /// An update of this operation.
+    pub(super) fn update(&self, action: OperationAction) -> OperationUpdate {
+        let mut update = OperationUpdate::new(self.id.clone(), self.kind, action);
+        update.parent_id.clone_from(&self.parent_id);
+        update.name.clone_from(&self.name);
+        update.sub_type.clone_from(&self.sub_type);
+        update
+    }
+
+    /// The record, if the operation is over.
+    pub(super) fn ended(&self) -> Option<&Arc<Operation>> {
+        self.record.as_ref().filter(|r| r.status.is_terminal())
+    }
+}
+
+/// Where a terminal record stands in the order of completions.
+pub(super) fn end_rank(operation: &Operation) -> u64 {
+    match operation.sequence {
+        0 => millis(operation.end_timestamp.unwrap_or(operation.start_timestamp)),
+        sequence => sequence,
+    }
+}
+
+/// Where a record's start stands in the same order.
+pub(super) fn start_rank(operation: &Operation) -> u64 {
+    match operation.start_sequence {
+        0 => millis(operation.start_timestamp),
+        sequence => sequence,
+    }
+}
+
+fn millis(timestamp: crate::protocol::Timestamp) -> u64 {
+    u64::try_from(timestamp.as_millis()).unwrap_or(0)
+}
+
+/// How a terminal record looks to the guest.
+pub(super) fn outcome(operation: &Operation) -> Outcome {
+    if operation.status == OperationStatus::Succeeded {
+        return Ok(operation.result().cloned());
+    }
+    Err(operation.error().cloned().unwrap_or_else(|| {
+        let name = match operation.status {
+            OperationStatus::TimedOut => "TimedOut",
+            OperationStatus::Cancelled => "Cancelled",
+            OperationStatus::Stopped => "Stopped",
+            _ => "Failed",
+        };
+        ErrorObject::new(name, format!("the {} ended as {}", operation.kind, operation.status))
+    }))
+}

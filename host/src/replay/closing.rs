@@ -10,7 +10,9 @@ use super::{
     error::misuse,
     slot::Phase,
 };
-use crate::protocol::{ContextOptions, ErrorObject, Limits, OperationAction, OperationUpdate, StepOptions};
+use crate::protocol::{
+    ContextOptions, ErrorObject, InvocationOutput, Limits, OperationAction, OperationUpdate, StepOptions,
+};
 
 /// What a child context is closed with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +24,19 @@ pub enum ChildResult {
 }
 
 impl Engine {
+    /// A handler's result as an invocation's output: one that the service would not take is an error.
+    pub fn fit_result(&self, result: Option<String>) -> InvocationOutput {
+        match check_payload("result", result.as_ref(), self.limits.payload_bytes) {
+            Ok(()) => InvocationOutput::succeeded(result),
+            Err(error) => InvocationOutput::failed(ErrorObject::new("ResultTooLarge", error.to_string())),
+        }
+    }
+
+    /// An error within the service's limit.
+    pub fn fit_error(&self, error: ErrorObject) -> ErrorObject {
+        fit_error(error, self.limits.error_bytes)
+    }
+
     /// Closes an attempt, and with it the operation, with a result.
     pub fn succeed(&mut self, key: Key, result: Option<String>) -> Result<(), ReplayError> {
         self.check_open(key)?;

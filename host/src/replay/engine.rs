@@ -33,6 +33,30 @@ pub struct Key(u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ScopeKey(u32);
 
+impl Key {
+    /// As a handle's number.
+    pub(crate) fn to_number(self) -> u32 {
+        self.0
+    }
+
+    /// From a handle's number. A number that was not given out is refused where the key is used.
+    pub(crate) fn from_number(number: u32) -> Self {
+        Self(number)
+    }
+}
+
+impl ScopeKey {
+    /// As a handle's number.
+    pub(crate) fn to_number(self) -> u32 {
+        self.0
+    }
+
+    /// From a handle's number. A number that was not given out is refused where the key is used.
+    pub(crate) fn from_number(number: u32) -> Self {
+        Self(number)
+    }
+}
+
 /// When updates leave, and when outcomes show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CheckpointMode {
@@ -114,6 +138,11 @@ impl Engine {
     /// The time that replayed code sees.
     pub fn time(&self) -> Timestamp {
         self.time
+    }
+
+    /// Lets the guest's time pass: it slept outside of any operation.
+    pub fn advance_time(&mut self, to: Timestamp) {
+        self.time = self.time.max(to);
     }
 
     /// Whether the code that runs now ran in an earlier invocation already.

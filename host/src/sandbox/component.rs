@@ -1,0 +1,88 @@
+//! Compiled components, and the sandbox that runs them.
+//!
+//! Always true: an invocation gets an instance that no other invocation sees, before or after; instances are made from a
+//! template whose imports are resolved once.
+
+use std::{path::PathBuf, sync::Arc};
+
+use tokio::sync::Semaphore;
+use wasmtime::{
+    Engine,
+    component::{Component, Linker},
+};
+
+use super::{
+    SandboxError,
+    bindings::HandlerPre,
+    engine::{EngineOptions, EpochTicker, INSTANCES, engine},
+    limits::SandboxLimits,
+    linker::linker,
+    state::State,
+};
+
+/// How a sandbox is set up.
+#[derive(Debug, Clone, Default)]
+pub struct SandboxOptions {
+    /// Where compiled components are kept from one run to the next; `None` keeps nothing.
+    pub cache: Option<PathBuf>,
+    /// Bounds on each invocation.
+    pub limits: SandboxLimits,
+}
+
+/// Runs components. One serves any number of components and executions; clones share it.
+#[derive(Clone)]
+pub struct Sandbox(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    linker: Linker<State>,
+    limits: SandboxLimits,
+    places: Semaphore,
+    _ticker: EpochTicker,
+}
+
+impl Sandbox {
+    /// Sets a sandbox up.
+    pub fn new(options: SandboxOptions) -> Result<Self, SandboxError> {
+        let SandboxOptions { cache, limits } = options;
+        let engine = engine(&EngineOptions { cache, max_memory: limits.memory })?;
+        let linker = linker(&engine).map_err(|e| SandboxError::Engine(format!("{e:#}")))?;
+        let ticker = EpochTicker::spawn(engine.weak())?;
+        let places = Semaphore::new(INSTANCES as usize);
+        Ok(Self(Arc::new(Inner { engine, linker, limits, places, _ticker: ticker })))
+    }
+
+    /// The bounds on each invocation.
+    pub fn limits(&self) -> &SandboxLimits {
+        &self.0.limits
+    }
+
+    /// Compiles a component, or finds it compiled in the cache.
+    pub fn load(&self, wasm: &[u8]) -> Result<Handler, SandboxError> {
+        let component = Component::new(&self.0.engine, wasm).map_err(|e| {
+            SandboxError::Invalid(
+                format!("{e:#}").lines().next().unwrap_or("it cannot be compiled").to_owned(),
+            )
+        })?;
+        let pre = self.0.linker.instantiate_pre(&component);
+        let pre = pre.map_err(|e| SandboxError::Imports(format!("{e:#}").replace('\n', " ")))?;
+        let pre =
+            HandlerPre::new(pre).map_err(|e| SandboxError::Exports(format!("{e:#}").replace('\n', " ")))?;
+        Ok(Handler { sandbox: self.clone(), pre })
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    pub(super) fn places(&self) -> &Semaphore {
+        &self.0.places
+    }
+}
+
+/// A component that is ready to run.
+#[derive(Clone)]
+pub struct Handler {
+    pub(super) sandbox: Sandbox,
+    pub(super) pre: HandlerPre<State>,
+}

@@ -1,0 +1,282 @@
+//! One invocation, from a fresh instance to its end.
+//!
+//! Always true: whatever the guest does, the invocation ends as an output or as a named error, and what the guest had
+//! reported by then has been sent.
+
+use std::{fmt::Write as _, sync::Arc};
+
+use wasmtime::{Store, Trap, UpdateDeadline, WasmBacktrace};
+use wasmtime_wasi::{I32Exit, WasiCtxBuilder};
+
+use super::{
+    Handler,
+    bindings::exports::durawasm::durable::functions,
+    convert,
+    limits::Limiter,
+    output::Output,
+    state::{Durable, Ended, State, Surroundings},
+};
+use crate::{
+    protocol::{ErrorObject, InvocationInput, InvocationOutput, Limits, OperationType},
+    replay::{Engine as Replay, ReplayError, ServiceError},
+};
+
+/// How an invocation ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InvocationEnd {
+    /// The handler returned, or was suspended.
+    Output(InvocationOutput),
+    /// It trapped, exited, broke the contract or a limit, or lost the service.
+    Crashed(ErrorObject),
+}
+
+/// An invocation's end, and what it cost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvocationReport {
+    /// How it ended.
+    pub end: InvocationEnd,
+    /// Checkpoints with updates that it sent.
+    pub checkpoints: u32,
+}
+
+/// What a component says of a function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FunctionInfo {
+    /// Its name.
+    pub name: String,
+    /// Whether it uses durable operations.
+    pub durable: bool,
+}
+
+impl Handler {
+    /// Runs `function` on an execution's record, until it returns, fails or is suspended.
+    pub async fn invoke(
+        &self,
+        function: &str,
+        invocation_id: Arc<str>,
+        input: InvocationInput,
+        limits: &Limits,
+        around: Surroundings,
+    ) -> InvocationReport {
+        let arn = input.durable_execution_arn.clone();
+        let (operations, event) = match load_state(&input, &around).await {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                return InvocationReport {
+                    end: InvocationEnd::Crashed(service_error(&error)),
+                    checkpoints: 0,
+                };
+            }
+        };
+        let bounds = self.sandbox.limits();
+        let replay = Replay::new(operations, limits.clone(), bounds.operations);
+        let (stdout, stderr) = (Output::default(), Output::default());
+        let durable = Durable::new(
+            replay,
+            around,
+            arn,
+            input.checkpoint_token,
+            invocation_id,
+            stdout.clone(),
+            stderr.clone(),
+            bounds.log,
+        );
+        let Ok(_place) = self.sandbox.places().acquire().await else {
+            let error = ErrorObject::new("Sandbox.Closed", "the sandbox is shutting down");
+            return InvocationReport { end: InvocationEnd::Crashed(error), checkpoints: 0 };
+        };
+        let mut store = self.store(durable, stdout, stderr);
+        let (function, event) = (function.to_owned(), event.to_string());
+        let running = self.call(&mut store, &function, &event);
+        let returned = match tokio::time::timeout(bounds.wall, running).await {
+            Ok(returned) => returned,
+            Err(_) => {
+                let reason = format!("the invocation took longer than {} s", bounds.wall.as_secs());
+                Err(store.data_mut().durable.end(Ended::Limit("Sandbox.TimeLimitExceeded", reason)))
+            }
+        };
+        let end = finish(store.data_mut(), returned).await;
+        InvocationReport { end, checkpoints: store.data().durable.checkpoints }
+    }
+
+    /// The functions that the component says it has.
+    pub async fn functions(&self, around: Surroundings) -> Result<Vec<FunctionInfo>, ErrorObject> {
+        let replay = Replay::new(Vec::new(), Limits::default(), 0);
+        let (stdout, stderr) = (Output::default(), Output::default());
+        let durable = Durable::new(
+            replay,
+            around,
+            "arn:none".into(),
+            "none".into(),
+            "registered".into(),
+            stdout.clone(),
+            stderr.clone(),
+            1 << 20,
+        );
+        let mut store = self.store(durable, stdout, stderr);
+        let listed = async {
+            let handler = self.pre.instantiate_async(&mut store).await?;
+            handler.durawasm_durable_functions().call_registered(&mut store).await
+        };
+        let listed = match tokio::time::timeout(self.sandbox.limits().wall, listed).await {
+            Ok(listed) => listed,
+            Err(_) => Err(wasmtime::Error::msg("the component took too long to list its functions")),
+        };
+        match listed {
+            Ok(list) => Ok(list
+                .into_iter()
+                .map(|f| FunctionInfo { name: f.name, durable: f.kind == functions::Kind::Durable })
+                .collect()),
+            Err(error) => Err(crash(store.data_mut(), &error)),
+        }
+    }
+
+    fn store(&self, durable: Durable, stdout: Output, stderr: Output) -> Store<State> {
+        let mut wasi = WasiCtxBuilder::new();
+        wasi.stdout(stdout).stderr(stderr);
+        let state = State::new(wasi.build(), Limiter::new(self.sandbox.limits()), durable);
+        let mut store = Store::new(self.sandbox.engine(), state);
+        store.limiter(|state| &mut state.limiter);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|mut context| {
+            let state = context.data_mut();
+            match state.limiter.ticks_left.checked_sub(1) {
+                Some(left) => {
+                    state.limiter.ticks_left = left;
+                    Ok(UpdateDeadline::Yield(1))
+                }
+                None => Err(state.durable.end(Ended::Limit(
+                    "Sandbox.CpuLimitExceeded",
+                    "the handler computed for longer than one invocation may, without coming to an end"
+                        .to_owned(),
+                ))),
+            }
+        });
+        store
+    }
+
+    async fn call(
+        &self,
+        store: &mut Store<State>,
+        function: &String,
+        event: &String,
+    ) -> wasmtime::Result<Result<Option<String>, ErrorObject>> {
+        let handler = self.pre.instantiate_async(&mut *store).await?;
+        let returned = handler.durawasm_durable_functions().call_handle(&mut *store, function, event).await?;
+        Ok(returned.map_err(convert::error_in))
+    }
+}
+
+/// The whole record, and the event in it.
+async fn load_state(
+    input: &InvocationInput,
+    around: &Surroundings,
+) -> Result<(Vec<Arc<crate::protocol::Operation>>, Arc<str>), ServiceError> {
+    let mut operations = input.initial_execution_state.operations.clone();
+    let mut marker = input.initial_execution_state.next_marker.clone();
+    while let Some(at) = marker.filter(|m| !m.is_empty()) {
+        let page =
+            around.client.get_state(&input.durable_execution_arn, &input.checkpoint_token, &at).await?;
+        operations.extend(page.operations);
+        marker = page.next_marker;
+    }
+    let execution = operations.first().filter(|o| o.kind == OperationType::Execution).ok_or_else(|| {
+        ServiceError::InvalidParameterValue(
+            "the state does not begin with the EXECUTION operation".to_owned(),
+        )
+    })?;
+    let event = execution.execution_details.as_ref().and_then(|d| d.input_payload.clone());
+    Ok((operations, event.unwrap_or_else(|| "null".into())))
+}
+
+/// Sends what is left to send, and decides what the invocation comes to.
+async fn finish(
+    state: &mut State,
+    returned: wasmtime::Result<Result<Option<String>, ErrorObject>>,
+) -> InvocationEnd {
+    state.durable.stdout.finish();
+    state.durable.stderr.finish();
+    let drained = state.durable.drain_output();
+    let returned = returned.and_then(|value| drained.map(|()| value));
+    let suspended = matches!(state.durable.ended, Some(Ended::Suspended));
+    let unreachable = matches!(state.durable.ended, Some(Ended::Service(_)));
+    let crash = match &returned {
+        Err(error) if !suspended => Some(crash(state, error)),
+        _ => None,
+    };
+    if !unreachable {
+        state.durable.ended = None;
+        if let Err(error) = state.durable.flush().await {
+            return InvocationEnd::Crashed(self::crash(state, &error));
+        }
+    }
+    match (crash, returned) {
+        (Some(error), _) if error.error_type.as_deref() == Some(NON_DETERMINISTIC) => {
+            InvocationEnd::Output(InvocationOutput::failed(error))
+        }
+        (Some(error), _) => InvocationEnd::Crashed(error),
+        (None, Err(_)) => InvocationEnd::Output(InvocationOutput::pending()),
+        (None, Ok(returned)) => {
+            if let Err(ReplayError::NonDeterministic(divergence)) = state.durable.engine.check_return() {
+                return InvocationEnd::Output(InvocationOutput::failed(divergence.to_error()));
+            }
+            InvocationEnd::Output(match returned {
+                Ok(result) => state.durable.engine.fit_result(result),
+                Err(error) => InvocationOutput::failed(state.durable.engine.fit_error(error)),
+            })
+        }
+    }
+}
+
+const NON_DETERMINISTIC: &str = "NonDeterministicExecutionError";
+
+fn service_error(error: &ServiceError) -> ErrorObject {
+    ErrorObject::new("Service.CheckpointFailed", error.to_string())
+}
+
+/// What a guest that did not return came to.
+fn crash(state: &mut State, error: &wasmtime::Error) -> ErrorObject {
+    let mut object = match state.durable.ended.take() {
+        Some(Ended::Replay(ReplayError::NonDeterministic(divergence))) => divergence.to_error(),
+        Some(Ended::Replay(error)) => ErrorObject::new("Durable.ContractViolation", error.to_string()),
+        Some(Ended::Service(error)) => service_error(&error),
+        Some(Ended::Limit(name, reason)) => ErrorObject::new(name, reason),
+        Some(Ended::Suspended) | None => unplanned(state, error),
+    };
+    if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
+        object.stack_trace = frames(backtrace);
+    }
+    object
+}
+
+fn unplanned(state: &State, error: &wasmtime::Error) -> ErrorObject {
+    if state.limiter.memory_refused {
+        let reason = "the handler asked for more memory than an invocation may have";
+        return ErrorObject::new("Sandbox.MemoryLimitExceeded", reason);
+    }
+    if let Some(I32Exit(code)) = error.downcast_ref() {
+        return ErrorObject::new(
+            "Runtime.ExitError",
+            format!("the handler exited with status {code} instead of returning"),
+        );
+    }
+    let mut message = match error.downcast_ref::<Trap>() {
+        Some(Trap::UnreachableCodeReached) => "the handler aborted".to_owned(),
+        Some(trap) => format!("the handler trapped: {trap}"),
+        None => format!("the handler ended abnormally: {}", error.root_cause()),
+    };
+    let panic = state.durable.last_words.iter().position(|line| line.contains("panicked at"));
+    let words = state.durable.last_words.iter().skip(panic.unwrap_or(usize::MAX)).take(5);
+    for line in words.filter(|line| !line.trim().is_empty() && !line.starts_with("note: run with")) {
+        let _ = write!(message, "; {line}");
+    }
+    ErrorObject::new("Runtime.ExitError", message)
+}
+
+fn frames(backtrace: &WasmBacktrace) -> Vec<String> {
+    let name = |frame: &wasmtime::FrameInfo| {
+        let mangled = frame.func_name().unwrap_or("an unnamed function").to_owned();
+        frame.symbols().first().and_then(|s| s.name().map(str::to_owned)).unwrap_or(mangled)
+    };
+    backtrace.frames().iter().take(30).map(name).collect()
+}

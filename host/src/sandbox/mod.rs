@@ -1,0 +1,27 @@
+//! The sandbox: wasmtime, instances, limits, virtual clocks and random.
+//!
+//! It reaches the replay engine only through the WIT bindings, and the outside only through what it is handed.
+
+mod bindings;
+mod clocks;
+mod component;
+mod convert;
+mod engine;
+mod error;
+mod invoke;
+mod limits;
+mod linker;
+mod log;
+mod operations;
+mod output;
+mod resources;
+mod services;
+mod state;
+mod waiting;
+
+pub use component::{Handler, Sandbox, SandboxOptions};
+pub use error::SandboxError;
+pub use invoke::{FunctionInfo, InvocationEnd, InvocationReport};
+pub use limits::SandboxLimits;
+pub use log::{LogBuffer, LogLevel, LogLine, LogSink, LogSource};
+pub use state::Surroundings;

@@ -1,0 +1,420 @@
+//! The WIT interface `operations`, on the replay engine.
+
+use wasmtime::component::Resource;
+use wasmtime_wasi::p2::DynPollable;
+
+use super::{
+    bindings::durawasm::durable::{operations as wit, types},
+    convert::{self, Refusal},
+    resources::{
+        Callback, ChainedInvoke, ChildContext, Condition, Context, PollableKind, Step, Wait, key, own,
+        own_scope, scope,
+    },
+    state::{Durable, Ended},
+};
+use crate::{
+    protocol::{CallbackOptions, ChainedInvokeOptions},
+    replay::{ChildResult, Directive, Interest, Key, ReplayError, Semantics},
+};
+
+type Started<T> = wasmtime::Result<Result<Resource<T>, types::InvalidArgument>>;
+type Told = wasmtime::Result<Result<(), types::InvalidArgument>>;
+
+impl Durable {
+    /// What a guest must not do ends its run.
+    fn must<T>(&mut self, result: Result<T, ReplayError>) -> wasmtime::Result<T> {
+        result.map_err(|e| self.broken(e))
+    }
+
+    fn broken(&mut self, error: ReplayError) -> wasmtime::Error {
+        match error {
+            ReplayError::TooManyOperations(_) => {
+                self.end(Ended::Limit("Sandbox.OperationLimitExceeded", error.to_string()))
+            }
+            error => self.end(Ended::Replay(error)),
+        }
+    }
+
+    /// Of a start: a bad argument is the guest's to handle.
+    async fn started<T: 'static>(&mut self, result: Result<Key, ReplayError>) -> Started<T> {
+        match convert::refusal(result) {
+            Ok(key) => {
+                self.reported().await?;
+                Ok(Ok(own(key)))
+            }
+            Err(Refusal::Told(argument)) => Ok(Err(argument)),
+            Err(Refusal::Fatal(error)) => Err(self.broken(error)),
+        }
+    }
+
+    /// Of a report: a bad argument is the guest's to handle.
+    async fn told(&mut self, result: Result<(), ReplayError>) -> Told {
+        match convert::refusal(result) {
+            Ok(()) => {
+                self.live = None;
+                self.reported().await?;
+                Ok(Ok(()))
+            }
+            Err(Refusal::Told(argument)) => Ok(Err(argument)),
+            Err(Refusal::Fatal(error)) => Err(self.broken(error)),
+        }
+    }
+
+    /// Of a report without arguments that could be bad.
+    async fn closed(&mut self, result: Result<(), ReplayError>) -> wasmtime::Result<()> {
+        self.drain_output()?;
+        self.live = None;
+        self.must(result)?;
+        self.reported().await
+    }
+
+    fn pollable(&mut self, key: Key, interest: Interest) -> wasmtime::Result<Resource<DynPollable>> {
+        let handle = PollableKind::Durable(key, interest).handle();
+        handle.ok_or_else(|| wasmtime::Error::msg("a durable pollable has a number"))
+    }
+
+    fn id_of(&mut self, key: Key) -> wasmtime::Result<String> {
+        let id = self.engine.id(key).map(ToString::to_string);
+        self.must(id)
+    }
+
+    fn outcome_of(&mut self, key: Key) -> wasmtime::Result<Option<types::Outcome>> {
+        let outcome = self.engine.outcome(key);
+        Ok(self.must(outcome)?.map(convert::outcome))
+    }
+
+    fn enter(&mut self, key: Key) -> wasmtime::Result<()> {
+        self.drain_output()?;
+        self.live = Some(key);
+        Ok(())
+    }
+
+    fn leave(&mut self) -> wasmtime::Result<()> {
+        self.drain_output()?;
+        self.live = None;
+        Ok(())
+    }
+}
+
+impl wit::Host for &mut Durable {}
+
+impl wit::HostContext for &mut Durable {
+    fn root(&mut self) -> wasmtime::Result<Resource<Context>> {
+        Ok(own_scope(self.engine.root()))
+    }
+
+    fn id(&mut self, this: Resource<Context>) -> wasmtime::Result<Option<String>> {
+        let id = self.engine.scope_parent(scope(&this)).map(|id| id.map(ToString::to_string));
+        self.must(id)
+    }
+
+    fn is_replaying(&mut self, _: Resource<Context>) -> wasmtime::Result<bool> {
+        Ok(self.live.is_none() && self.engine.is_replaying())
+    }
+
+    fn claim(&mut self, this: Resource<Context>) -> wasmtime::Result<u32> {
+        let position = self.engine.claim(scope(&this));
+        self.must(position)
+    }
+
+    async fn step(
+        &mut self,
+        this: Resource<Context>,
+        identity: wit::Identity,
+        semantics: wit::StepSemantics,
+    ) -> Started<Step> {
+        let semantics = match semantics {
+            wit::StepSemantics::AtLeastOncePerRetry => Semantics::AtLeastOncePerRetry,
+            wit::StepSemantics::AtMostOncePerRetry => Semantics::AtMostOncePerRetry,
+        };
+        let (position, identity) = convert::identity(identity);
+        let started = self.engine.step(scope(&this), position, identity, semantics);
+        self.started(started).await
+    }
+
+    async fn wait(
+        &mut self,
+        this: Resource<Context>,
+        identity: wit::Identity,
+        duration: u64,
+    ) -> Started<Wait> {
+        let (position, identity) = convert::identity(identity);
+        let started = self.engine.wait(scope(&this), position, identity, duration);
+        self.started(started).await
+    }
+
+    async fn create_callback(
+        &mut self,
+        this: Resource<Context>,
+        identity: wit::Identity,
+        options: wit::CallbackOptions,
+    ) -> Started<Callback> {
+        let (position, identity) = convert::identity(identity);
+        let options = CallbackOptions {
+            timeout_seconds: options.timeout.filter(|s| *s > 0),
+            heartbeat_timeout_seconds: options.heartbeat_timeout.filter(|s| *s > 0),
+        };
+        let started = self.engine.callback(scope(&this), position, identity, options);
+        self.started(started).await
+    }
+
+    async fn invoke(
+        &mut self,
+        this: Resource<Context>,
+        identity: wit::Identity,
+        options: wit::InvokeOptions,
+        payload: Option<String>,
+    ) -> Started<ChainedInvoke> {
+        let (position, identity) = convert::identity(identity);
+        let options = ChainedInvokeOptions {
+            function_name: options.function_name.into(),
+            tenant_id: options.tenant_id.map(Into::into),
+        };
+        let started = self.engine.invoke(scope(&this), position, identity, options, payload);
+        self.started(started).await
+    }
+
+    async fn child(&mut self, this: Resource<Context>, identity: wit::Identity) -> Started<ChildContext> {
+        let (position, identity) = convert::identity(identity);
+        let started = self.engine.child(scope(&this), position, identity);
+        self.started(started).await
+    }
+
+    fn flat(
+        &mut self,
+        this: Resource<Context>,
+        position: Option<u32>,
+    ) -> wasmtime::Result<Resource<Context>> {
+        let flat = self.engine.flat(scope(&this), position);
+        Ok(own_scope(self.must(flat)?))
+    }
+
+    async fn condition(
+        &mut self,
+        this: Resource<Context>,
+        identity: wit::Identity,
+        initial: String,
+    ) -> Started<Condition> {
+        let (position, identity) = convert::identity(identity);
+        let started = self.engine.condition(scope(&this), position, identity, initial);
+        self.started(started).await
+    }
+
+    fn drop(&mut self, _: Resource<Context>) -> wasmtime::Result<()> {
+        Ok(())
+    }
+}
+
+impl wit::HostStep for &mut Durable {
+    fn id(&mut self, this: Resource<Step>) -> wasmtime::Result<String> {
+        self.id_of(key(&this))
+    }
+
+    fn state(&mut self, this: Resource<Step>) -> wasmtime::Result<wit::StepState> {
+        let directive = self.engine.directive(key(&this));
+        Ok(match self.must(directive)? {
+            Directive::Pending | Directive::Rebuild { .. } => wit::StepState::Pending,
+            Directive::Run { attempt, .. } => wit::StepState::Run(attempt),
+            Directive::Interrupted { attempt } => wit::StepState::Interrupted(attempt),
+            Directive::Done(outcome) => wit::StepState::Done(convert::outcome(outcome)),
+        })
+    }
+
+    fn subscribe(&mut self, this: Resource<Step>) -> wasmtime::Result<Resource<DynPollable>> {
+        self.pollable(key(&this), Interest::Change)
+    }
+
+    fn enter(&mut self, this: Resource<Step>) -> wasmtime::Result<()> {
+        Durable::enter(self, key(&this))
+    }
+
+    fn leave(&mut self, _: Resource<Step>) -> wasmtime::Result<()> {
+        Durable::leave(self)
+    }
+
+    async fn succeed(&mut self, this: Resource<Step>, result: Option<String>) -> wasmtime::Result<()> {
+        let closed = self.engine.succeed(key(&this), result);
+        self.closed(closed).await
+    }
+
+    async fn fail(&mut self, this: Resource<Step>, error: types::ErrorObject) -> wasmtime::Result<()> {
+        let closed = self.engine.fail(key(&this), convert::error_in(error));
+        self.closed(closed).await
+    }
+
+    async fn retry(&mut self, this: Resource<Step>, error: types::ErrorObject, delay: u64) -> Told {
+        self.drain_output()?;
+        let told = self.engine.retry(key(&this), convert::error_in(error), delay);
+        self.told(told).await
+    }
+
+    fn drop(&mut self, _: Resource<Step>) -> wasmtime::Result<()> {
+        Ok(())
+    }
+}
+
+impl wit::HostWait for &mut Durable {
+    fn id(&mut self, this: Resource<Wait>) -> wasmtime::Result<String> {
+        self.id_of(key(&this))
+    }
+
+    fn outcome(&mut self, this: Resource<Wait>) -> wasmtime::Result<Option<types::Outcome>> {
+        self.outcome_of(key(&this))
+    }
+
+    fn subscribe(&mut self, this: Resource<Wait>) -> wasmtime::Result<Resource<DynPollable>> {
+        self.pollable(key(&this), Interest::Change)
+    }
+
+    fn drop(&mut self, _: Resource<Wait>) -> wasmtime::Result<()> {
+        Ok(())
+    }
+}
+
+impl wit::HostCallback for &mut Durable {
+    fn id(&mut self, this: Resource<Callback>) -> wasmtime::Result<String> {
+        self.id_of(key(&this))
+    }
+
+    fn callback_id(&mut self, this: Resource<Callback>) -> wasmtime::Result<Option<String>> {
+        let id = self.engine.callback_id(key(&this)).map(|id| id.map(str::to_owned));
+        self.must(id)
+    }
+
+    fn subscribe_id(&mut self, this: Resource<Callback>) -> wasmtime::Result<Resource<DynPollable>> {
+        self.pollable(key(&this), Interest::CallbackId)
+    }
+
+    fn outcome(&mut self, this: Resource<Callback>) -> wasmtime::Result<Option<types::Outcome>> {
+        self.outcome_of(key(&this))
+    }
+
+    fn subscribe(&mut self, this: Resource<Callback>) -> wasmtime::Result<Resource<DynPollable>> {
+        self.pollable(key(&this), Interest::Change)
+    }
+
+    fn drop(&mut self, _: Resource<Callback>) -> wasmtime::Result<()> {
+        Ok(())
+    }
+}
+
+impl wit::HostChainedInvoke for &mut Durable {
+    fn id(&mut self, this: Resource<ChainedInvoke>) -> wasmtime::Result<String> {
+        self.id_of(key(&this))
+    }
+
+    fn outcome(&mut self, this: Resource<ChainedInvoke>) -> wasmtime::Result<Option<types::Outcome>> {
+        self.outcome_of(key(&this))
+    }
+
+    fn subscribe(&mut self, this: Resource<ChainedInvoke>) -> wasmtime::Result<Resource<DynPollable>> {
+        self.pollable(key(&this), Interest::Change)
+    }
+
+    fn drop(&mut self, _: Resource<ChainedInvoke>) -> wasmtime::Result<()> {
+        Ok(())
+    }
+}
+
+impl wit::HostChildContext for &mut Durable {
+    fn id(&mut self, this: Resource<ChildContext>) -> wasmtime::Result<String> {
+        self.id_of(key(&this))
+    }
+
+    fn state(&mut self, this: Resource<ChildContext>) -> wasmtime::Result<wit::ChildState> {
+        let directive = self.engine.directive(key(&this));
+        Ok(match self.must(directive)? {
+            Directive::Pending | Directive::Interrupted { .. } => wit::ChildState::Pending,
+            Directive::Run { .. } => wit::ChildState::Run,
+            Directive::Rebuild { summary } => wit::ChildState::Rebuild(summary.map(|s| s.to_string())),
+            Directive::Done(outcome) => wit::ChildState::Done(convert::outcome(outcome)),
+        })
+    }
+
+    fn subscribe(&mut self, this: Resource<ChildContext>) -> wasmtime::Result<Resource<DynPollable>> {
+        self.pollable(key(&this), Interest::Change)
+    }
+
+    fn context(&mut self, this: Resource<ChildContext>) -> wasmtime::Result<Resource<Context>> {
+        let scope = self.engine.child_scope(key(&this));
+        Ok(own_scope(self.must(scope)?))
+    }
+
+    async fn succeed(
+        &mut self,
+        this: Resource<ChildContext>,
+        result: wit::ChildResult,
+    ) -> wasmtime::Result<()> {
+        let result = match result {
+            wit::ChildResult::Inline(payload) => ChildResult::Inline(payload),
+            wit::ChildResult::ReplayChildren(summary) => ChildResult::ReplayChildren(summary),
+        };
+        let closed = self.engine.close_child(key(&this), result);
+        self.closed(closed).await
+    }
+
+    async fn fail(
+        &mut self,
+        this: Resource<ChildContext>,
+        error: types::ErrorObject,
+    ) -> wasmtime::Result<()> {
+        let closed = self.engine.fail_child(key(&this), convert::error_in(error));
+        self.closed(closed).await
+    }
+
+    fn drop(&mut self, _: Resource<ChildContext>) -> wasmtime::Result<()> {
+        Ok(())
+    }
+}
+
+impl wit::HostCondition for &mut Durable {
+    fn id(&mut self, this: Resource<Condition>) -> wasmtime::Result<String> {
+        self.id_of(key(&this))
+    }
+
+    fn state(&mut self, this: Resource<Condition>) -> wasmtime::Result<wit::ConditionState> {
+        let directive = self.engine.directive(key(&this));
+        Ok(match self.must(directive)? {
+            Directive::Run { attempt, state } => wit::ConditionState::Run((
+                attempt,
+                state.map_or_else(|| "null".to_owned(), |s| s.to_string()),
+            )),
+            Directive::Done(outcome) => wit::ConditionState::Done(convert::outcome(outcome)),
+            Directive::Pending | Directive::Interrupted { .. } | Directive::Rebuild { .. } => {
+                wit::ConditionState::Pending
+            }
+        })
+    }
+
+    fn subscribe(&mut self, this: Resource<Condition>) -> wasmtime::Result<Resource<DynPollable>> {
+        self.pollable(key(&this), Interest::Change)
+    }
+
+    fn enter(&mut self, this: Resource<Condition>) -> wasmtime::Result<()> {
+        Durable::enter(self, key(&this))
+    }
+
+    fn leave(&mut self, _: Resource<Condition>) -> wasmtime::Result<()> {
+        Durable::leave(self)
+    }
+
+    async fn succeed(&mut self, this: Resource<Condition>, result: Option<String>) -> wasmtime::Result<()> {
+        let closed = self.engine.succeed(key(&this), result);
+        self.closed(closed).await
+    }
+
+    async fn fail(&mut self, this: Resource<Condition>, error: types::ErrorObject) -> wasmtime::Result<()> {
+        let closed = self.engine.fail(key(&this), convert::error_in(error));
+        self.closed(closed).await
+    }
+
+    async fn continue_(&mut self, this: Resource<Condition>, next: String, delay: u64) -> Told {
+        self.drain_output()?;
+        let told = self.engine.continue_condition(key(&this), next, delay);
+        self.told(told).await
+    }
+
+    fn drop(&mut self, _: Resource<Condition>) -> wasmtime::Result<()> {
+        Ok(())
+    }
+}

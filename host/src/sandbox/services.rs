@@ -1,0 +1,82 @@
+//! The WIT interfaces `execution`, `checkpointing` and `log`.
+
+use super::{
+    bindings::durawasm::durable::{checkpointing, execution, log, types},
+    log::{LogLevel, LogSource},
+    state::Durable,
+};
+use crate::replay::CheckpointMode;
+
+impl types::Host for &mut Durable {}
+
+impl execution::Host for &mut Durable {
+    fn info(&mut self) -> wasmtime::Result<execution::ExecutionInfo> {
+        let (function_name, function_version, _) = self.arn.parts().unwrap_or_default();
+        Ok(execution::ExecutionInfo {
+            arn: self.arn.to_string(),
+            function_name: function_name.to_owned(),
+            function_version: function_version.to_owned(),
+            start_time_ms: u64::try_from(self.started.as_millis()).unwrap_or(0),
+        })
+    }
+
+    fn invocation_id(&mut self) -> wasmtime::Result<String> {
+        Ok(self.invocation_id.to_string())
+    }
+
+    fn is_replaying(&mut self) -> wasmtime::Result<bool> {
+        Ok(self.live.is_none() && self.engine.is_replaying())
+    }
+}
+
+impl checkpointing::Host for &mut Durable {
+    fn set_mode(&mut self, mode: checkpointing::Mode) -> wasmtime::Result<()> {
+        self.engine.set_mode(match mode {
+            checkpointing::Mode::Batched => CheckpointMode::Batched,
+            checkpointing::Mode::Eager => CheckpointMode::Eager,
+            checkpointing::Mode::Optimistic => CheckpointMode::Optimistic,
+        });
+        Ok(())
+    }
+
+    fn get_mode(&mut self) -> wasmtime::Result<checkpointing::Mode> {
+        Ok(match self.engine.mode() {
+            CheckpointMode::Batched => checkpointing::Mode::Batched,
+            CheckpointMode::Eager => checkpointing::Mode::Eager,
+            CheckpointMode::Optimistic => checkpointing::Mode::Optimistic,
+        })
+    }
+
+    async fn flush(&mut self) -> wasmtime::Result<()> {
+        Durable::flush(self).await
+    }
+
+    fn pending(&mut self) -> wasmtime::Result<u32> {
+        Ok(u32::try_from(self.engine.queued()).unwrap_or(u32::MAX))
+    }
+}
+
+impl log::Host for &mut Durable {
+    fn write(&mut self, entry: log::Entry) -> wasmtime::Result<()> {
+        self.drain_output()?;
+        let operation = match entry.operation {
+            Some(id) => Some(id.into()),
+            None => self.live.and_then(|key| self.engine.id(key).ok()).cloned(),
+        };
+        self.log(level(entry.level), LogSource::Log, entry.message, entry.fields, operation)
+    }
+
+    fn enabled(&mut self, _: log::Level) -> wasmtime::Result<bool> {
+        Ok(self.live.is_some() || !self.engine.is_replaying())
+    }
+}
+
+fn level(level: log::Level) -> LogLevel {
+    match level {
+        log::Level::Trace => LogLevel::Trace,
+        log::Level::Debug => LogLevel::Debug,
+        log::Level::Info => LogLevel::Info,
+        log::Level::Warn => LogLevel::Warn,
+        log::Level::Error => LogLevel::Error,
+    }
+}

@@ -1,0 +1,257 @@
+//! What the host keeps for one instance.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use super::{
+    limits::Limiter,
+    log::{LogLevel, LogLine, LogSink, LogSource},
+    output::Output,
+    resources::MAX_NUMBER,
+};
+use crate::{
+    ambient::{Clock, Entropy},
+    protocol::{CheckpointToken, ExecutionArn, OperationId, Timestamp},
+    replay::{CheckpointMode, DurableServiceClient, Engine, Key, ReplayError, ServiceError},
+};
+
+/// Why the host ended a guest's run from within one of its calls.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// The guest can go on only after something durable has happened.
+    Suspended,
+    /// The guest broke the contract, or does not repeat itself.
+    Replay(ReplayError),
+    /// The service refused or is gone.
+    Service(ServiceError),
+    /// The guest asked for more than it may have.
+    Limit(&'static str, String),
+}
+
+/// The world around one invocation.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// The service that holds the record.
+    pub client: Arc<dyn DurableServiceClient>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness inside steps.
+    pub entropy: Arc<dyn Entropy>,
+    /// Where the guest's lines go.
+    pub log: Arc<dyn LogSink>,
+}
+
+/// The data of a store.
+pub(super) struct State {
+    wasi: WasiCtx,
+    pub(super) table: ResourceTable,
+    pub(super) limiter: Limiter,
+    pub(super) durable: Durable,
+}
+
+impl State {
+    pub(super) fn new(wasi: WasiCtx, limiter: Limiter, durable: Durable) -> Self {
+        Self { wasi, table: ResourceTable::new(), limiter, durable }
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+/// The durable side of an instance: its replay engine, and what surrounds it.
+pub(super) struct Durable {
+    pub(super) engine: Engine,
+    pub(super) around: Surroundings,
+    pub(super) arn: ExecutionArn,
+    pub(super) started: Timestamp,
+    pub(super) token: CheckpointToken,
+    pub(super) invocation_id: Arc<str>,
+    /// The step whose body runs now.
+    pub(super) live: Option<Key>,
+    pub(super) timers: Timers,
+    pub(super) ended: Option<Ended>,
+    pub(super) stdout: Output,
+    pub(super) stderr: Output,
+    pub(super) last_words: VecDeque<String>,
+    pub(super) log_budget: usize,
+    pub(super) checkpoints: u32,
+    replayed_random: ChaCha12Rng,
+}
+
+impl Durable {
+    #[expect(clippy::too_many_arguments, reason = "one caller, and each is a different thing")]
+    pub(super) fn new(
+        engine: Engine,
+        around: Surroundings,
+        arn: ExecutionArn,
+        token: CheckpointToken,
+        invocation_id: Arc<str>,
+        stdout: Output,
+        stderr: Output,
+        log_budget: usize,
+    ) -> Self {
+        let seed = blake2b_simd::Params::new().hash_length(32).hash(arn.as_str().as_bytes());
+        let mut key = [0; 32];
+        key.copy_from_slice(seed.as_bytes());
+        Self {
+            started: engine.time(),
+            engine,
+            around,
+            arn,
+            token,
+            invocation_id,
+            live: None,
+            timers: Timers::default(),
+            ended: None,
+            stdout,
+            stderr,
+            last_words: VecDeque::new(),
+            log_budget,
+            checkpoints: 0,
+            replayed_random: ChaCha12Rng::from_seed(key),
+        }
+    }
+
+    /// Ends the guest's run: the error unwinds it, the reason stays here.
+    pub(super) fn end(&mut self, reason: Ended) -> wasmtime::Error {
+        self.ended = Some(reason);
+        wasmtime::Error::msg("the host ended the invocation")
+    }
+
+    /// Time as the guest sees it now, since the Unix epoch.
+    pub(super) fn now(&self) -> Duration {
+        if self.live.is_some() {
+            return self.around.clock.precise_now();
+        }
+        Duration::from_millis(u64::try_from(self.engine.time().as_millis()).unwrap_or(0))
+    }
+
+    /// Randomness as the guest sees it now.
+    pub(super) fn fill_random(&mut self, buffer: &mut [u8]) {
+        if self.live.is_some() {
+            self.around.entropy.fill(buffer);
+        } else {
+            self.replayed_random.fill_bytes(buffer);
+        }
+    }
+
+    /// Sends all that is queued, and takes in the answers.
+    pub(super) async fn flush(&mut self) -> wasmtime::Result<()> {
+        loop {
+            let batch = self.engine.take_batch();
+            if batch.is_empty() {
+                return Ok(());
+            }
+            self.checkpoint(batch).await?;
+        }
+    }
+
+    /// Asks for news.
+    pub(super) async fn refresh(&mut self) -> wasmtime::Result<()> {
+        self.checkpoint(Vec::new()).await
+    }
+
+    async fn checkpoint(&mut self, batch: Vec<crate::protocol::OperationUpdate>) -> wasmtime::Result<()> {
+        if !batch.is_empty() {
+            self.checkpoints += 1;
+        }
+        let answer = self.around.client.checkpoint(&self.arn, &self.token, batch).await;
+        let answer = answer.map_err(|e| self.end(Ended::Service(e)))?;
+        self.token = answer.checkpoint_token;
+        self.engine.apply(answer.operations).map_err(|e| self.end(Ended::Replay(e)))
+    }
+
+    /// After each report of the guest: sends it, where the mode says so.
+    pub(super) async fn reported(&mut self) -> wasmtime::Result<()> {
+        if self.engine.mode() == CheckpointMode::Eager { self.flush().await } else { Ok(()) }
+    }
+
+    /// Turns what the guest has written to its standard streams into log lines.
+    pub(super) fn drain_output(&mut self) -> wasmtime::Result<()> {
+        for (lines, source, level) in [
+            (self.stdout.take_lines(), LogSource::Stdout, LogLevel::Info),
+            (self.stderr.take_lines(), LogSource::Stderr, LogLevel::Warn),
+        ] {
+            for message in lines {
+                if source == LogSource::Stderr {
+                    if self.last_words.len() == 20 {
+                        self.last_words.pop_front();
+                    }
+                    self.last_words.push_back(message.clone());
+                }
+                let operation = self.live.and_then(|key| self.engine.id(key).ok()).cloned();
+                self.log(level, source, message, Vec::new(), operation)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes one line, within the guest's budget.
+    pub(super) fn log(
+        &mut self,
+        level: LogLevel,
+        source: LogSource,
+        message: String,
+        fields: Vec<(String, String)>,
+        operation: Option<OperationId>,
+    ) -> wasmtime::Result<()> {
+        let size = 64 + message.len() + fields.iter().map(|(k, v)| k.len() + v.len()).sum::<usize>();
+        let Some(rest) = self.log_budget.checked_sub(size) else {
+            let reason = "the handler wrote more log lines than one invocation may".to_owned();
+            return Err(self.end(Ended::Limit("Sandbox.LogLimitExceeded", reason)));
+        };
+        self.log_budget = rest;
+        let time = Timestamp::from_millis(i64::try_from(self.now().as_millis()).unwrap_or(i64::MAX));
+        self.around.log.write(LogLine {
+            time,
+            level,
+            source,
+            message,
+            fields,
+            operation,
+            replayed: self.live.is_none() && self.engine.is_replaying(),
+            invocation_id: self.invocation_id.clone(),
+        });
+        Ok(())
+    }
+}
+
+/// Points in time that a guest waits for.
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    /// Since the Unix epoch; `None` is a free place.
+    deadlines: Vec<Option<Duration>>,
+    free: Vec<u32>,
+}
+
+impl Timers {
+    /// A new timer; `None` when there are too many.
+    pub(super) fn add(&mut self, deadline: Duration) -> Option<u32> {
+        if let Some(index) = self.free.pop() {
+            *self.deadlines.get_mut(index as usize)? = Some(deadline);
+            return Some(index);
+        }
+        let index = u32::try_from(self.deadlines.len()).ok().filter(|n| *n <= MAX_NUMBER)?;
+        self.deadlines.push(Some(deadline));
+        Some(index)
+    }
+
+    pub(super) fn get(&self, index: u32) -> Option<Duration> {
+        self.deadlines.get(index as usize).copied().flatten()
+    }
+
+    pub(super) fn remove(&mut self, index: u32) {
+        if let Some(place) = self.deadlines.get_mut(index as usize)
+            && place.take().is_some()
+        {
+            self.free.push(index);
+        }
+    }
+}

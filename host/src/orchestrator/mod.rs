@@ -1,0 +1,11 @@
+//! The orchestrator: one execution's life, from its start to its end.
+//!
+//! It invokes, waits, and invokes again, as the server says; it runs the targets of chained invokes; it knows no wire
+//! format and no wasm.
+
+mod functions;
+mod plain;
+mod run;
+
+pub use functions::{Function, Functions, UnknownFunction};
+pub use run::{Orchestrator, Run, RunError, Stall};

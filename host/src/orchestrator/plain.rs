@@ -1,0 +1,87 @@
+//! Plain functions: run once, without a history.
+
+use std::sync::Arc;
+
+use super::Function;
+use crate::{
+    ambient::Clock,
+    protocol::{
+        CheckpointResponse, CheckpointToken, ErrorObject, ExecutionArn, ExecutionDetails, InvocationInput,
+        InvocationStatus, Limits, Operation, OperationStatus, OperationType, OperationUpdate, StatePage,
+    },
+    replay::{DurableServiceClient, ServiceCall, ServiceError},
+    sandbox::{InvocationEnd, Surroundings},
+    server::InvokeOutcome,
+};
+
+/// The service of a function that has none.
+struct NoService;
+
+const REFUSAL: &str = "a plain function cannot use durable operations; register it as durable";
+
+impl DurableServiceClient for NoService {
+    fn checkpoint<'a>(
+        &'a self,
+        _: &'a ExecutionArn,
+        _: &'a CheckpointToken,
+        _: Vec<OperationUpdate>,
+    ) -> ServiceCall<'a, CheckpointResponse> {
+        Box::pin(async { Err(ServiceError::InvalidParameterValue(REFUSAL.to_owned())) })
+    }
+
+    fn get_state<'a>(
+        &'a self,
+        _: &'a ExecutionArn,
+        _: &'a CheckpointToken,
+        _: &'a str,
+    ) -> ServiceCall<'a, StatePage> {
+        Box::pin(async { Err(ServiceError::InvalidParameterValue(REFUSAL.to_owned())) })
+    }
+}
+
+/// Runs a plain function for a chained invoke. `id` makes the run, and with it the function's random numbers, unique.
+pub(super) async fn run_plain(
+    function: &Function,
+    payload: Option<Arc<str>>,
+    id: &str,
+    mut around: Surroundings,
+) -> InvokeOutcome {
+    around.client = Arc::new(NoService);
+    let arn = ExecutionArn::new(&function.name, "$LATEST", "plain", id);
+    let execution = execution(&around.clock, payload);
+    let input = InvocationInput {
+        durable_execution_arn: arn,
+        checkpoint_token: "none".into(),
+        initial_execution_state: StatePage { operations: vec![Arc::new(execution)], next_marker: None },
+    };
+    let report = function.handler.invoke(&function.name, id.into(), input, &Limits::default(), around).await;
+    match report.end {
+        InvocationEnd::Crashed(error) => InvokeOutcome::Failed(error),
+        InvocationEnd::Output(output) => match (output.status, output.error) {
+            (InvocationStatus::Succeeded, _) => InvokeOutcome::Succeeded(output.result),
+            (_, Some(error)) => InvokeOutcome::Failed(error),
+            (_, None) => InvokeOutcome::Failed(ErrorObject::new("Plain.Suspended", REFUSAL)),
+        },
+    }
+}
+
+fn execution(clock: &Arc<dyn Clock>, payload: Option<Arc<str>>) -> Operation {
+    Operation {
+        id: "plain".into(),
+        parent_id: None,
+        name: None,
+        kind: OperationType::Execution,
+        sub_type: None,
+        start_timestamp: clock.now(),
+        end_timestamp: None,
+        status: OperationStatus::Started,
+        execution_details: Some(ExecutionDetails { input_payload: payload }),
+        context_details: None,
+        step_details: None,
+        wait_details: None,
+        callback_details: None,
+        chained_invoke_details: None,
+        sequence: 0,
+        start_sequence: 0,
+    }
+}

@@ -1,0 +1,225 @@
+//! One execution, from start to end.
+//!
+//! Always true: an execution has one invocation at a time; between invocations it holds no instance; its loop ends when
+//! the execution is over, or when nothing will ever happen to it by itself.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+
+use super::{Functions, UnknownFunction, plain::run_plain};
+use crate::{
+    ambient::{Clock, Entropy},
+    protocol::{ErrorObject, ExecutionArn, ExecutionStatus, Limits},
+    replay::ServiceError,
+    sandbox::{InvocationEnd, LogSink, Surroundings},
+    server::{
+        ExecutionView, InvocationResult, InvokeOutcome, InvokeTarget, Next, Outside, ServerHandle,
+        StartExecution, StartedInvoke,
+    },
+};
+
+/// Why an execution could not be run. What goes wrong *in* an execution is its result.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// The server refused, or is gone.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// There is no such function.
+    #[error(transparent)]
+    Function(#[from] UnknownFunction),
+}
+
+/// Why an execution is not over although nothing will happen by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stall {
+    /// What would have to be answered.
+    pub what: Vec<Outside>,
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// The execution as it stands now.
+    pub view: ExecutionView,
+    /// Set when the execution is not over.
+    pub stall: Option<Stall>,
+    /// Checkpoints with updates that the handler sent.
+    pub checkpoints: u64,
+}
+
+/// Runs executions. Cheap to clone.
+#[derive(Clone)]
+pub struct Orchestrator {
+    /// Where executions are recorded.
+    pub server: ServerHandle,
+    /// What executions run and invoke.
+    pub functions: Functions,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness inside steps.
+    pub entropy: Arc<dyn Entropy>,
+    /// Where handlers' lines go.
+    pub log: Arc<dyn LogSink>,
+    /// The service's limits.
+    pub limits: Limits,
+}
+
+type Running = Pin<Box<dyn Future<Output = Result<(), ServiceError>> + Send>>;
+
+impl Orchestrator {
+    /// Starts an execution and runs it to its end.
+    ///
+    /// # Errors
+    /// When the execution could not be started, or the server was lost on the way.
+    pub async fn run(&self, start: StartExecution) -> Result<Run, RunError> {
+        // While this execution acts, time does not skip.
+        let _actor = self.clock.actor();
+        self.functions.find(&start.function_name)?;
+        let arn = self.server.start_execution(start).await?;
+        let mut checkpoints = 0;
+        let stall = self.drive(&arn, &mut checkpoints).await?;
+        let view = self.server.view(&arn).await?;
+        Ok(Run { view, stall, checkpoints })
+    }
+
+    async fn drive(&self, arn: &ExecutionArn, checkpoints: &mut u64) -> Result<Option<Stall>, RunError> {
+        let mut targets: FuturesUnordered<Running> = FuturesUnordered::new();
+        loop {
+            for invoke in self.server.take_invokes(arn).await? {
+                targets.push(self.target(arn.clone(), invoke));
+            }
+            let deadline = match self.server.poll(arn).await? {
+                Next::Closed => return Ok(None),
+                Next::Invoke => {
+                    *checkpoints += u64::from(self.invoke(arn).await?);
+                    continue;
+                }
+                Next::WaitUntil(deadline) => Some(deadline),
+                // Somebody else's invocation runs: its end is news.
+                Next::Running { deadline } => deadline,
+                Next::WaitForOutside { what } if targets.is_empty() => return Ok(Some(Stall { what })),
+                Next::WaitForOutside { .. } => None,
+            };
+            tokio::select! {
+                biased;
+                Some(done) = targets.next() => done?,
+                () = self.server.changed(arn) => {}
+                () = self.clock.sleep(deadline) => {}
+            }
+        }
+    }
+
+    fn around(&self) -> Surroundings {
+        Surroundings {
+            client: Arc::new(self.server.clone()),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+            log: self.log.clone(),
+        }
+    }
+
+    /// One invocation. Returns how many checkpoints it sent.
+    async fn invoke(&self, arn: &ExecutionArn) -> Result<u32, RunError> {
+        let started = self.server.start_invocation(arn).await?;
+        let name = arn.parts().map_or("", |(function, _, _)| function);
+        let function = self.functions.find(name)?;
+        let request_id = started.request_id.clone();
+        let invocation = function.handler.invoke(
+            &function.name,
+            started.request_id,
+            started.input,
+            &self.limits,
+            self.around(),
+        );
+        let report = tokio::select! {
+            biased;
+            report = invocation => report,
+            // The execution ended under its invocation: it timed out, or was stopped. The instance is dropped.
+            () = self.closed(arn) => return Ok(0),
+        };
+        let result = match report.end {
+            InvocationEnd::Output(output) => InvocationResult::Output(output),
+            InvocationEnd::Crashed(error) => InvocationResult::Crashed(error),
+        };
+        self.server.complete_invocation(arn, &request_id, result).await?;
+        Ok(report.checkpoints)
+    }
+
+    /// Ends when the execution is over although an invocation of it runs: its time is up.
+    async fn closed(&self, arn: &ExecutionArn) {
+        loop {
+            match self.server.poll(arn).await {
+                Ok(Next::Running { deadline }) => {
+                    let _watch = self.clock.actor();
+                    self.clock.sleep(deadline).await;
+                }
+                Ok(Next::Closed) | Err(_) => return,
+                Ok(_) => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Runs the target of a chained invoke, and reports how it ended.
+    fn target(&self, caller: ExecutionArn, invoke: StartedInvoke) -> Running {
+        let this = self.clone();
+        let actor = self.clock.actor();
+        Box::pin(async move {
+            let _actor = actor;
+            let outcome = this.run_target(&caller, &invoke).await?;
+            this.server.complete_invoke(&caller, &invoke.operation_id, outcome).await
+        })
+    }
+
+    async fn run_target(
+        &self,
+        caller: &ExecutionArn,
+        invoke: &StartedInvoke,
+    ) -> Result<InvokeOutcome, ServiceError> {
+        let function = match self.functions.find(&invoke.function_name) {
+            Ok(function) => function,
+            Err(unknown) => {
+                let error = ErrorObject::new("ResourceNotFoundException", unknown.to_string());
+                return Ok(InvokeOutcome::Failed(error));
+            }
+        };
+        let mut target =
+            InvokeTarget { executed_version: Some("$LATEST".into()), durable_execution_arn: None };
+        if !function.durable {
+            self.server.annotate_invoke(caller, &invoke.operation_id, target).await?;
+            let id = invoke.operation_id.as_str();
+            return Ok(run_plain(function, invoke.payload.clone(), id, self.around()).await);
+        }
+        let start = StartExecution::new(&*function.name, invoke.payload.as_ref().map(ToString::to_string));
+        let arn = self.server.start_execution(start).await?;
+        target.durable_execution_arn = Some(arn.clone());
+        self.server.annotate_invoke(caller, &invoke.operation_id, target).await?;
+        let mut checkpoints = 0;
+        let driven: Pin<Box<dyn Future<Output = _> + Send + '_>> =
+            Box::pin(self.drive(&arn, &mut checkpoints));
+        match driven.await {
+            Ok(None) => {}
+            Ok(Some(_)) => {
+                // Nobody will ever answer what the target waits for, and with it the caller.
+                let error =
+                    ErrorObject::new("Stalled", "the target waits for an answer that nobody will give");
+                return Ok(InvokeOutcome::Stopped(error));
+            }
+            Err(RunError::Service(error)) => return Err(error),
+            Err(RunError::Function(unknown)) => {
+                return Ok(InvokeOutcome::Failed(ErrorObject::new(
+                    "ResourceNotFoundException",
+                    unknown.to_string(),
+                )));
+            }
+        }
+        let view = self.server.view(&arn).await?;
+        let error = view.error.unwrap_or_default();
+        Ok(match view.status {
+            ExecutionStatus::Succeeded => InvokeOutcome::Succeeded(view.result.map(|r| r.to_string())),
+            ExecutionStatus::TimedOut => InvokeOutcome::TimedOut(error),
+            ExecutionStatus::Stopped => InvokeOutcome::Stopped(error),
+            ExecutionStatus::Failed | ExecutionStatus::Running => InvokeOutcome::Failed(error),
+        })
+    }
+}

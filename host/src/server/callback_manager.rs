@@ -1,0 +1,162 @@
+//! The callbacks of one execution that wait for an answer.
+//!
+//! Always true:
+//! - a callback is open from its START to its one end: an answer, a timeout, its cancellation or the execution's end;
+//! - when it is over, none of its timers is left.
+
+use std::collections::BTreeMap;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+use super::{
+    api::ScriptedAnswer,
+    ids::IdSource,
+    operations::Index,
+    timers::{Timer, TimerKey, Timers},
+};
+use crate::protocol::{CallbackId, CallbackOptions, Timestamp};
+
+/// The open callbacks.
+#[derive(Debug, Default)]
+pub(super) struct CallbackManager(BTreeMap<Index, OpenCallback>);
+
+#[derive(Debug)]
+struct OpenCallback {
+    heartbeat_seconds: Option<u64>,
+    heartbeat: Option<TimerKey>,
+    /// The timeout's timer, and those of scripted answers.
+    others: Vec<TimerKey>,
+}
+
+fn limit(seconds: Option<u64>) -> Option<u64> {
+    seconds.filter(|seconds| *seconds > 0)
+}
+
+impl CallbackManager {
+    /// Opens a callback, and schedules its timeouts and its scripted answers.
+    pub(super) fn open(
+        &mut self,
+        timers: &mut Timers,
+        at: Timestamp,
+        callback: Index,
+        options: CallbackOptions,
+        answers: Vec<ScriptedAnswer>,
+    ) {
+        let heartbeat_seconds = limit(options.heartbeat_timeout_seconds);
+        let mut others = Vec::with_capacity(answers.len() + 1);
+        if let Some(seconds) = limit(options.timeout_seconds) {
+            others.push(timers.schedule(at.plus_seconds(seconds), Timer::CallbackTimeout(callback)));
+        }
+        let heartbeat = heartbeat_seconds
+            .map(|seconds| timers.schedule(at.plus_seconds(seconds), Timer::HeartbeatTimeout(callback)));
+        for scripted in answers {
+            // An answer takes some time, however little: in virtual time it then finds the handler suspended.
+            let after = u64::try_from(scripted.after.as_millis()).unwrap_or(u64::MAX).max(1);
+            others.push(timers.schedule(at.plus_millis(after), Timer::Answer(callback, scripted.answer)));
+        }
+        self.0.insert(callback, OpenCallback { heartbeat_seconds, heartbeat, others });
+    }
+
+    /// Starts the heartbeat's time anew. Whether the callback is open.
+    pub(super) fn beat(&mut self, timers: &mut Timers, at: Timestamp, callback: Index) -> bool {
+        let Some(open) = self.0.get_mut(&callback) else { return false };
+        if let Some(seconds) = open.heartbeat_seconds {
+            if let Some(old) = open.heartbeat.take() {
+                timers.cancel(old);
+            }
+            open.heartbeat = Some(timers.schedule(at.plus_seconds(seconds), Timer::HeartbeatTimeout(callback)));
+        }
+        true
+    }
+
+    /// Ends the callback. Whether it was open: whoever gets `true` decides how it ended.
+    pub(super) fn close(&mut self, timers: &mut Timers, callback: Index) -> bool {
+        let Some(open) = self.0.remove(&callback) else { return false };
+        for key in open.others.into_iter().chain(open.heartbeat) {
+            timers.cancel(key);
+        }
+        true
+    }
+
+    /// Ends all, when the execution does. The timers go with the execution's others.
+    pub(super) fn close_all(&mut self) {
+        self.0.clear();
+    }
+
+    /// The open callbacks, oldest first.
+    pub(super) fn open_callbacks(&self) -> impl Iterator<Item = Index> {
+        self.0.keys().copied()
+    }
+}
+
+/// Makes a callback id: which execution, which operation, and a random part that nobody can guess.
+pub(super) fn new_callback_id(ids: &mut IdSource, execution: [u8; 16], callback: Index) -> CallbackId {
+    let callback = (callback as u64).to_be_bytes();
+    STANDARD.encode([&execution[..], &callback[..], &ids.bytes::<12>()[..]].concat()).into()
+}
+
+/// Which execution and which operation a callback id names, if the server has made it. The operation has the whole id.
+pub(super) fn read_callback_id(id: &CallbackId) -> Option<([u8; 16], Index)> {
+    let bytes = STANDARD.decode(id.as_str()).ok()?;
+    let (execution, rest) = bytes.split_first_chunk::<16>()?;
+    let (callback, _) = rest.split_first_chunk::<8>()?;
+    Some((*execution, Index::try_from(u64::from_be_bytes(*callback)).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::server::api::Answer;
+
+    const START: Timestamp = Timestamp::MAX;
+
+    fn options(timeout: u64, heartbeat: u64) -> CallbackOptions {
+        CallbackOptions { timeout_seconds: Some(timeout), heartbeat_timeout_seconds: Some(heartbeat) }
+    }
+
+    #[test]
+    fn closing_leaves_no_timer() {
+        let (mut manager, mut timers) = (CallbackManager::default(), Timers::default());
+        let answer = ScriptedAnswer { callback: "*".into(), after: Duration::from_secs(3), answer: Answer::Heartbeat };
+        manager.open(&mut timers, START, 1, options(9, 2), vec![answer.clone(), answer]);
+        assert_eq!(timers.all().count(), 4);
+        assert!(manager.beat(&mut timers, START, 1));
+        assert_eq!(timers.all().count(), 4);
+        assert!(manager.close(&mut timers, 1));
+        assert_eq!(timers.all().count(), 0);
+        assert!(!manager.close(&mut timers, 1) && !manager.beat(&mut timers, START, 1));
+    }
+
+    #[test]
+    fn zero_is_no_limit() {
+        let (mut manager, mut timers) = (CallbackManager::default(), Timers::default());
+        manager.open(&mut timers, START, 1, options(0, 0), Vec::new());
+        manager.open(&mut timers, START, 2, CallbackOptions::default(), Vec::new());
+        assert!(manager.beat(&mut timers, START, 2));
+        assert_eq!((timers.all().count(), manager.open_callbacks().count()), (0, 2));
+    }
+
+    #[test]
+    fn a_heartbeat_starts_the_time_anew() {
+        let (mut manager, mut timers) = (CallbackManager::default(), Timers::default());
+        let at = Timestamp::from_millis;
+        manager.open(&mut timers, at(0), 1, options(0, 10), Vec::new());
+        manager.beat(&mut timers, at(4_000), 1);
+        assert_eq!(timers.next(), Some(at(14_000)));
+        assert_eq!(timers.all().count(), 1);
+    }
+
+    #[test]
+    fn callback_ids() {
+        let mut ids = IdSource::new(std::sync::Arc::new(crate::ambient::SeededEntropy::new(3)));
+        let id = new_callback_id(&mut ids, [7; 16], 42);
+        assert_eq!(read_callback_id(&id), Some(([7; 16], 42)));
+        assert_ne!(new_callback_id(&mut ids, [7; 16], 42), id);
+        assert!(id.as_str().len() <= 1024);
+        for other in ["", "cb", "AAAA", "not base64!"] {
+            assert_eq!(read_callback_id(&other.into()), None, "{other}");
+        }
+    }
+}

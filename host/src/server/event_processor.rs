@@ -1,0 +1,109 @@
+//! The history of one execution.
+//!
+//! Always true:
+//! - `EventId`s count from 1 without gaps, and timestamps never go back;
+//! - what is recorded stays; only what was unknown about a chained invoke's target is filled in later.
+
+use std::sync::Arc;
+
+use super::api::InvokeTarget;
+use crate::protocol::{
+    ErrorObject, Event, EventDetails, EventError, EventInput, EventResult, Operation, OperationType, RetryDetails,
+    StepClosedDetails, StepError, StepResult, Timestamp,
+};
+
+/// Records what happens.
+#[derive(Debug, Default)]
+pub(super) struct EventProcessor(Vec<Arc<Event>>);
+
+/// Names a recorded event.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct EventKey(usize);
+
+impl EventProcessor {
+    /// Records what happened to an operation.
+    pub(super) fn of_operation(&mut self, at: Timestamp, operation: &Operation, details: EventDetails) -> EventKey {
+        self.record(Event {
+            event_type: details.event_type(),
+            sub_type: operation.sub_type.clone(),
+            event_id: 0,
+            id: Some(operation.id.clone()),
+            name: operation.name.clone(),
+            event_timestamp: at,
+            parent_id: operation.parent_id.clone(),
+            details,
+        })
+    }
+
+    /// Records what happened to no operation.
+    pub(super) fn of_execution(&mut self, at: Timestamp, details: EventDetails) {
+        self.record(Event {
+            event_type: details.event_type(),
+            sub_type: None,
+            event_id: 0,
+            id: None,
+            name: None,
+            event_timestamp: at,
+            parent_id: None,
+            details,
+        });
+    }
+
+    fn record(&mut self, mut event: Event) -> EventKey {
+        let key = EventKey(self.0.len());
+        event.event_id = key.0 as u64 + 1;
+        self.0.push(Arc::new(event));
+        key
+    }
+
+    /// Fills in what runs for a chained invoke.
+    pub(super) fn annotate(&mut self, key: EventKey, target: InvokeTarget) {
+        if let Some(event) = self.0.get_mut(key.0)
+            && let EventDetails::ChainedInvokeStarted(details) = &mut Arc::make_mut(event).details
+        {
+            details.executed_version = target.executed_version;
+            details.durable_execution_arn = target.durable_execution_arn;
+        }
+    }
+
+    /// The history so far.
+    pub(super) fn all(&self) -> &[Arc<Event>] {
+        &self.0
+    }
+}
+
+/// An event's input.
+pub(super) fn input(payload: Option<Arc<str>>) -> EventInput {
+    EventInput { payload, truncated: false }
+}
+
+/// An event's result.
+pub(super) fn result(payload: Option<Arc<str>>) -> EventResult {
+    EventResult { payload, truncated: false }
+}
+
+/// An event's error.
+pub(super) fn error(payload: ErrorObject) -> EventError {
+    EventError { payload: Some(payload), truncated: false }
+}
+
+/// How an attempt of a step ended: the operation says which attempt it was. A delay says that another follows.
+pub(super) fn attempt_ended(
+    step: &Operation,
+    outcome: Result<Option<Arc<str>>, ErrorObject>,
+    next_attempt_delay_seconds: Option<u64>,
+) -> EventDetails {
+    debug_assert_eq!(step.kind, OperationType::Step);
+    let current_attempt = step.step_details.as_ref().map_or(0, |details| details.attempt);
+    let retry_details = RetryDetails { current_attempt, next_attempt_delay_seconds };
+    match outcome {
+        Ok(payload) => {
+            let outcome = StepResult { result: result(payload) };
+            EventDetails::StepSucceeded(StepClosedDetails { outcome, retry_details })
+        }
+        Err(object) => {
+            let outcome = StepError { error: error(object) };
+            EventDetails::StepFailed(StepClosedDetails { outcome, retry_details })
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Where ids come from: one buffered stream of random bytes.
+//!
+//! Always true: the ids depend on the entropy and on the order of requests alone, so a seeded run repeats them. The
+//! source is asked rarely: a checkpoint must not cost a system call.
+
+use std::{fmt::Write, sync::Arc};
+
+use crate::ambient::Entropy;
+
+const BUFFER: usize = 512;
+
+/// Makes random bytes and what is built of them.
+pub(super) struct IdSource {
+    entropy: Arc<dyn Entropy>,
+    buffer: [u8; BUFFER],
+    used: usize,
+}
+
+impl IdSource {
+    pub(super) fn new(entropy: Arc<dyn Entropy>) -> Self {
+        Self { entropy, buffer: [0; BUFFER], used: BUFFER }
+    }
+
+    /// Bytes that were never given before.
+    pub(super) fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        const { assert!(N <= BUFFER) };
+        if self.used + N > BUFFER {
+            self.entropy.fill(&mut self.buffer);
+            self.used = 0;
+        }
+        let mut bytes = [0; N];
+        for (to, from) in bytes.iter_mut().zip(self.buffer.iter_mut().skip(self.used)) {
+            *to = std::mem::take(from);
+        }
+        self.used += N;
+        bytes
+    }
+
+    /// A random UUID.
+    pub(super) fn uuid(&mut self) -> ([u8; 16], String) {
+        let mut bytes = self.bytes::<16>();
+        bytes[6] = (bytes[6] & 0x0f) | 0x40;
+        bytes[8] = (bytes[8] & 0x3f) | 0x80;
+        let mut text = String::with_capacity(36);
+        for (i, byte) in bytes.iter().enumerate() {
+            if matches!(i, 4 | 6 | 8 | 10) {
+                text.push('-');
+            }
+            // Writing to a string never fails.
+            let _ = write!(text, "{byte:02x}");
+        }
+        (bytes, text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ambient::SeededEntropy;
+
+    #[test]
+    fn never_the_same_and_reproducible() {
+        let make = || IdSource::new(Arc::new(SeededEntropy::new(7)));
+        let (mut a, mut b) = (make(), make());
+        let ids: Vec<_> = (0..200).map(|_| a.uuid().1).collect();
+        assert_eq!(ids, (0..200).map(|_| b.uuid().1).collect::<Vec<_>>());
+        assert_eq!(ids.iter().collect::<std::collections::HashSet<_>>().len(), 200);
+        assert!(ids.iter().all(|id| id.len() == 36 && id.as_bytes()[14] == b'4'), "{ids:?}");
+    }
+}

@@ -1,0 +1,102 @@
+//! The chained invokes of one execution that are not over.
+//!
+//! Always true:
+//! - each invoke is handed out once, to whoever runs its target;
+//! - each is completed once; an outcome that comes while the invocation that started the invoke still runs is held
+//!   until that invocation has ended.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    api::{InvokeOutcome, StartedInvoke},
+    event_processor::EventKey,
+    operations::Index,
+};
+
+#[derive(Debug, Default)]
+pub(super) struct InvokeTable {
+    open: BTreeMap<Index, OpenInvoke>,
+    /// Not handed out.
+    fresh: Vec<(Index, StartedInvoke)>,
+    held: Vec<(Index, InvokeOutcome)>,
+}
+
+#[derive(Debug)]
+struct OpenInvoke {
+    function_name: Arc<str>,
+    started: EventKey,
+    /// How many invocations there had been when it was started.
+    invocation: usize,
+    held: bool,
+}
+
+/// What becomes of an invoke's outcome.
+pub(super) enum Arrival {
+    /// It counts now.
+    Now(InvokeOutcome),
+    /// It counts later.
+    Held,
+    /// There was one before, or no such invoke.
+    Over,
+}
+
+impl InvokeTable {
+    pub(super) fn open(&mut self, index: Index, invoke: StartedInvoke, started: EventKey, invocation: usize) {
+        let function_name = invoke.function_name.clone();
+        self.open.insert(index, OpenInvoke { function_name, started, invocation, held: false });
+        self.fresh.push((index, invoke));
+    }
+
+    /// Takes the invokes that nobody has taken.
+    pub(super) fn take(&mut self) -> Vec<StartedInvoke> {
+        self.fresh.drain(..).map(|(_, invoke)| invoke).collect()
+    }
+
+    /// An invoke's outcome. `running` is the number of invocations so far, if one is running.
+    pub(super) fn complete(&mut self, index: Index, outcome: InvokeOutcome, running: Option<usize>) -> Arrival {
+        match self.open.get_mut(&index) {
+            Some(open) if open.held => Arrival::Over,
+            Some(open) if running == Some(open.invocation) => {
+                open.held = true;
+                self.held.push((index, outcome));
+                Arrival::Held
+            }
+            Some(_) => {
+                self.close(index);
+                Arrival::Now(outcome)
+            }
+            None => Arrival::Over,
+        }
+    }
+
+    /// Calls the invoke off.
+    pub(super) fn close(&mut self, index: Index) {
+        self.open.remove(&index);
+        self.fresh.retain(|(fresh, _)| *fresh != index);
+        self.held.retain(|(held, _)| *held != index);
+    }
+
+    /// The outcomes that were held, in the order in which they came.
+    pub(super) fn release(&mut self) -> Vec<(Index, InvokeOutcome)> {
+        let held = std::mem::take(&mut self.held);
+        for (index, _) in &held {
+            self.open.remove(index);
+        }
+        held
+    }
+
+    /// Calls all off.
+    pub(super) fn close_all(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The event that recorded the START of an invoke that is not over.
+    pub(super) fn started(&self, index: Index) -> Option<EventKey> {
+        self.open.get(&index).map(|open| open.started)
+    }
+
+    /// The invokes without an outcome, oldest first.
+    pub(super) fn unanswered(&self) -> impl Iterator<Item = (Index, &Arc<str>)> {
+        self.open.iter().filter(|(_, open)| !open.held).map(|(index, open)| (*index, &open.function_name))
+    }
+}

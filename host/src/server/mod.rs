@@ -1,0 +1,36 @@
+//! The checkpoint server: durable executions, their state and their history, under the rules of the service.
+//!
+//! Always true:
+//! - the rules are plain functions over plain data: [`ExecutionManager`] is the whole server without its thread;
+//! - one thread owns all state; everyone else holds a [`ServerHandle`] and sends requests;
+//! - a request is processed at one point in time, which the server's clock tells;
+//! - when the thread is gone, for whatever reason, every waiting and later request ends with that reason.
+
+mod api;
+mod apply;
+mod callback_manager;
+mod checkpoint_manager;
+mod event_processor;
+mod execution_manager;
+mod handle;
+mod ids;
+mod invocations;
+mod invoke_table;
+mod operations;
+mod outside;
+mod script;
+mod timers;
+mod token;
+mod transitions;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+pub use api::{
+    Answer, ExecutionView, InvocationResult, InvocationRetry, InvocationView, InvokeOutcome, InvokeTarget, Next,
+    Outside, ScriptedAnswer, StartExecution, StartedInvocation, StartedInvoke,
+};
+pub use execution_manager::ExecutionManager;
+pub use handle::ServerHandle;
+pub use worker::{CheckpointServer, ServerConfig};

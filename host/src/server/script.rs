@@ -1,0 +1,93 @@
+//! The outside world as data: which scripted answers a callback gets.
+//!
+//! Always true: an entry is given once, and entries are given in the script's order to callbacks in the order of
+//! their START.
+
+use super::api::{Answer, ScriptedAnswer};
+
+/// The entries that are not used yet.
+#[derive(Debug)]
+pub(super) struct AnswerScript(Vec<ScriptedAnswer>);
+
+impl AnswerScript {
+    pub(super) fn new(entries: Vec<ScriptedAnswer>) -> Self {
+        Self(entries)
+    }
+
+    /// Takes the answers for a callback of this name: heartbeats up to the first other answer.
+    pub(super) fn take(&mut self, name: &str) -> Vec<ScriptedAnswer> {
+        let mut taken = Vec::new();
+        let mut answered = false;
+        // A test's script is short, and most executions have none.
+        self.0.retain(|entry| {
+            let take = !answered && matches(&entry.callback, name);
+            if take {
+                answered = entry.answer != Answer::Heartbeat;
+                taken.push(entry.clone());
+            }
+            !take
+        });
+        taken
+    }
+}
+
+/// Whether the name fits the pattern, in which `*` stands for any text.
+fn matches(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(last) = parts.next_back() else { return pattern == name };
+    let Some(mut rest) = name.strip_prefix(first).and_then(|rest| rest.strip_suffix(last)) else { return false };
+    for part in parts {
+        let Some((_, after)) = rest.split_once(part) else { return false };
+        rest = after;
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        for (pattern, name, fits) in [
+            ("approve", "approve", true),
+            ("approve", "approved", false),
+            ("*", "", true),
+            ("*", "anything", true),
+            ("", "", true),
+            ("", "x", false),
+            ("app*", "approve", true),
+            ("*ove", "approve", true),
+            ("a*p*e", "approve", true),
+            ("a*x*e", "approve", false),
+            ("ab*ba", "aba", false),
+            ("a**e", "approve", true),
+            ("*a*b*", "xbxa", false),
+        ] {
+            assert_eq!(matches(pattern, name), fits, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn successive_callbacks_get_successive_answers() {
+        let entry = |callback: &str, answer| ScriptedAnswer { callback: callback.into(), after: Duration::ZERO, answer };
+        let ok = |text: &str| Answer::Success(Some(text.into()));
+        let mut script = AnswerScript::new(vec![
+            entry("a", Answer::Heartbeat),
+            entry("b", ok("b1")),
+            entry("a", Answer::Heartbeat),
+            entry("a", ok("a1")),
+            entry("*", ok("any")),
+            entry("a", ok("a2")),
+        ]);
+        let mut take = |name| script.take(name).into_iter().map(|entry| entry.answer).collect::<Vec<_>>();
+        assert_eq!(take("a"), [Answer::Heartbeat, Answer::Heartbeat, ok("a1")]);
+        assert_eq!(take("c"), [ok("any")]);
+        assert_eq!(take("a"), [ok("a2")]);
+        assert_eq!(take("a"), []);
+        assert_eq!(take("b"), [ok("b1")]);
+    }
+}

@@ -1,0 +1,1 @@
+//! Scenarios over the whole server, without and with its thread.

@@ -1,0 +1,104 @@
+//! What happens to one execution by itself, and when.
+//!
+//! Always true:
+//! - timers fire in the order of their deadlines; among equal deadlines, the one that was scheduled first;
+//! - a timer fires once or is cancelled; neither leaves anything behind.
+
+use std::collections::BTreeMap;
+
+use super::{api::Answer, operations::Index};
+use crate::protocol::Timestamp;
+
+/// Names one scheduled timer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct TimerKey {
+    at: Timestamp,
+    place: u64,
+}
+
+/// What a timer does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Timer {
+    WaitEnds(Index),
+    StepReady(Index),
+    CallbackTimeout(Index),
+    HeartbeatTimeout(Index),
+    Answer(Index, Answer),
+    ExecutionTimeout,
+    Reinvoke,
+}
+
+/// The timers of one execution.
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    queue: BTreeMap<TimerKey, Timer>,
+    scheduled: u64,
+}
+
+impl Timers {
+    pub(super) fn schedule(&mut self, at: Timestamp, timer: Timer) -> TimerKey {
+        let key = TimerKey { at, place: self.scheduled };
+        self.scheduled += 1;
+        self.queue.insert(key, timer);
+        key
+    }
+
+    /// Forgets the timer, if it has not fired.
+    pub(super) fn cancel(&mut self, key: TimerKey) {
+        self.queue.remove(&key);
+    }
+
+    pub(super) fn cancel_all(&mut self) {
+        self.queue.clear();
+    }
+
+    /// Takes the next timer that is due, with its deadline.
+    pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, Timer)> {
+        let next = self.queue.first_entry().filter(|next| next.key().at <= now)?;
+        let (key, timer) = next.remove_entry();
+        Some((key.at, timer))
+    }
+
+    /// The earliest deadline.
+    pub(super) fn next(&self) -> Option<Timestamp> {
+        self.queue.first_key_value().map(|(key, _)| key.at)
+    }
+
+    #[cfg(test)]
+    pub(super) fn all(&self) -> impl Iterator<Item = &Timer> {
+        self.queue.values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn fire_in_order_once_unless_cancelled(deadlines in prop::collection::vec((0..20_i64, any::<bool>()), 0..50)) {
+            let mut timers = Timers::default();
+            let mut expected = Vec::new();
+            for (i, (at, cancelled)) in deadlines.iter().enumerate() {
+                let key = timers.schedule(Timestamp::from_millis(*at), Timer::WaitEnds(i));
+                if *cancelled {
+                    timers.cancel(key);
+                } else {
+                    expected.push((*at, i));
+                }
+            }
+            expected.sort_unstable();
+            let mut fired = Vec::new();
+            for now in (0..=20).step_by(5).map(Timestamp::from_millis) {
+                while let Some((at, Timer::WaitEnds(i))) = timers.pop_due(now) {
+                    prop_assert!(at <= now);
+                    fired.push((at.as_millis(), i));
+                }
+                prop_assert!(timers.next().is_none_or(|next| next > now));
+            }
+            prop_assert_eq!(fired, expected);
+            prop_assert!(timers.queue.is_empty());
+        }
+    }
+}

@@ -1,6 +1,31 @@
-//! The durawasm host.
+//! The durawasm host: everything that runs durable handlers.
+//!
+//! Rooms, from the ground up; each imports only from those before it:
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | [`protocol`] | the wire types of the AWS Lambda durable execution service |
+//! | [`ambient`] | time and randomness, each behind a trait |
+//! | [`replay`] | one invocation's durable state, sans-IO |
+//! | [`sandbox`] | wasmtime: instances, limits, virtual clocks and random |
+//! | [`server`] | the checkpoint server: executions, checkpoints, callbacks, history |
+//! | [`orchestrator`] | one execution's life: invoke, suspend, invoke again |
+//! | [`build`] | from a handler crate to a component; what a component imports |
+//! | [`cli`] | the command line |
 
 pub mod ambient;
+pub mod build;
+pub mod cli;
+pub mod orchestrator;
 pub mod protocol;
 pub mod replay;
 pub mod sandbox;
+pub mod server;
+
+/// Reads a duration as people write it: `90s`, `2h 30m`, `3days`; a number alone is seconds.
+pub fn parse_duration(text: &str) -> Option<std::time::Duration> {
+    match text.trim().parse::<u64>() {
+        Ok(seconds) => Some(std::time::Duration::from_secs(seconds)),
+        Err(_) => humantime::parse_duration(text.trim()).ok(),
+    }
+}

@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! The `durawasm` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    durawasm_host::cli::main()
+}

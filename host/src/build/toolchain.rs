@@ -114,7 +114,8 @@ impl Toolchain {
 
     /// What a person calls it: its name in rustup, or its folder.
     pub fn name(&self) -> String {
-        let in_rustup = self.sysroot.parent().and_then(Path::file_name).is_some_and(|dir| dir == "toolchains");
+        let in_rustup =
+            self.sysroot.parent().and_then(Path::file_name).is_some_and(|dir| dir == "toolchains");
         match (&self.candidate, self.sysroot.file_name()) {
             (Candidate::Named(name), _) => name.clone(),
             (_, Some(name)) if in_rustup => name.to_string_lossy().into_owned(),
@@ -133,9 +134,11 @@ impl Toolchain {
             return environment.command("cargo", dir);
         }
         // The programs are named by their paths: `cargo` on the search path need not be rustup's.
-        let program = |name: &str| self.sysroot.join("bin").join(format!("{name}{}", env::consts::EXE_SUFFIX));
+        let program =
+            |name: &str| self.sysroot.join("bin").join(format!("{name}{}", env::consts::EXE_SUFFIX));
         let own = program("cargo"); // a linked toolchain may have none
-        let mut command = environment.command(if own.is_file() { own.as_os_str() } else { "cargo".as_ref() }, dir);
+        let mut command =
+            environment.command(if own.is_file() { own.as_os_str() } else { "cargo".as_ref() }, dir);
         command.env("RUSTC", program("rustc"));
         if let Candidate::Named(name) = &self.candidate {
             command.env("RUSTUP_TOOLCHAIN", name); // for build scripts that run plain `cargo` or `rustc`
@@ -155,11 +158,154 @@ fn candidates(
         Some(name) => vec![Candidate::Named(name.to_owned())],
         None => vec![Candidate::Active, Candidate::Named(named.to_owned())],
     };
-    let free = only.is_none();
-    let others = iter::once_with(move || if free { list() } else { Vec::new() })
-        .flatten()
-        .filter(move |name| name != named)
-        .map(Candidate::Named)
-        .collect_lazily();
-    first.into_iter().chain(others).chain(private.filter(|_| free).map(Candidate::Folder))
+    let others = iter::once_with(move || {
+        let listed = list().into_iter().filter(|name| name != named).map(Candidate::Named);
+        listed.chain(private.map(Candidate::Folder)).collect::<Vec<_>>()
+    });
+    first.into_iter().chain(others.take(usize::from(only.is_none())).flatten())
+}
+
+/// The first candidate that has the wanted target, or any target, the preferred one before the other. `probe` answers
+/// with the folder of a toolchain that has the target.
+fn choose(
+    candidates: impl Iterator<Item = Candidate>,
+    target: Option<Target>,
+    mut probe: impl FnMut(&Candidate, Target) -> Option<PathBuf>,
+) -> Result<Toolchain, BuildError> {
+    let targets = target.map_or(Target::ALL.to_vec(), |target| vec![target]);
+    let mut looked_at = Vec::new();
+    for candidate in candidates {
+        for &target in &targets {
+            if let Some(sysroot) = probe(&candidate, target) {
+                return Ok(Toolchain { candidate, sysroot, target });
+            }
+        }
+        looked_at.push(candidate.to_string());
+    }
+    let targets: Vec<_> = targets.into_iter().map(Target::triple).collect();
+    Err(BuildError::NoToolchain {
+        targets: targets.join(" or "),
+        looked_at: looked_at.join(", "),
+        install: targets.first().copied().unwrap_or_default(),
+    })
+}
+
+/// The folder of the toolchain, if it is there and has the target's standard library.
+fn probe(environment: &Environment, dir: &Path, candidate: &Candidate, target: Target) -> Option<PathBuf> {
+    let mut rustc = match candidate {
+        Candidate::Active => environment.command("rustc", dir),
+        Candidate::Named(name) => {
+            let mut rustup = environment.command("rustup", dir);
+            rustup.args(["run", name, "rustc"]);
+            rustup
+        }
+        Candidate::Folder(path) => environment.command(path.join("bin").join("rustc"), dir),
+    };
+    rustc.args(["--print", "sysroot", "--print", "target-libdir", "--target", target.triple()]);
+    let printed = stdout(&mut rustc).ok()?;
+    let (sysroot, libraries) = printed.trim_end().split_once('\n')?;
+    has_std(Path::new(libraries.trim_end())).then(|| PathBuf::from(sysroot.trim_end()))
+}
+
+/// Whether the folder holds a compiled standard library, `libstd-<hash>.rlib`.
+fn has_std(libraries: &Path) -> bool {
+    let is_std = |file: &Path| {
+        file.extension().is_some_and(|extension| extension == "rlib")
+            && file.file_stem().and_then(OsStr::to_str).is_some_and(|name| name.starts_with("libstd-"))
+    };
+    libraries.read_dir().is_ok_and(|mut files| files.any(|file| file.is_ok_and(|file| is_std(&file.path()))))
+}
+
+/// The names of all toolchains in rustup. It is asked in a folder that has no override, as one that is broken is an error.
+fn rustup_list(environment: &Environment) -> io::Result<Vec<String>> {
+    let mut rustup = environment.command("rustup", &env::temp_dir());
+    let printed = stdout(rustup.args(["toolchain", "list"]).env_remove("RUSTUP_TOOLCHAIN"))?;
+    Ok(parse_list(&printed))
+}
+
+/// The names in the output of `rustup toolchain list`, such as `stable-x86_64-unknown-linux-gnu (active, default)`.
+fn parse_list(printed: &str) -> Vec<String> {
+    let lines = printed.lines().filter(|line| !line.starts_with("no installed toolchains"));
+    lines.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+/// Where `scripts/setup` puts the private toolchain.
+fn private_folder(environment: &Environment) -> Option<PathBuf> {
+    let home = environment.get("DURAWASM_HOME").map(PathBuf::from).or_else(|| {
+        let cache = environment.get("XDG_CACHE_HOME").map(PathBuf::from);
+        cache.or_else(|| Some(env::home_dir()?.join(".cache"))).map(|cache| cache.join("durawasm"))
+    })?;
+    Some(home.join("guest-toolchain").join("toolchain"))
+}
+
+/// What a command prints, if it can be started and succeeds. What it says on stderr is of no interest.
+fn stdout(command: &mut Command) -> io::Result<String> {
+    let output = command.stderr(Stdio::null()).output()?;
+    if !output.status.success() {
+        return Err(io::Error::other(output.status.to_string()));
+    }
+    String::from_utf8(output.stdout).map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(only: Option<&str>) -> Vec<String> {
+        let list = || parse_list("stable-x86 (active, default)\nmine\nnightly-x86\n");
+        candidates(only, "mine", list, Some("/private".into())).map(|c| c.to_string()).collect()
+    }
+
+    #[test]
+    fn the_active_toolchain_is_first_and_the_private_folder_last() {
+        let all = [
+            "the active toolchain",
+            "toolchain mine",
+            "toolchain stable-x86",
+            "toolchain nightly-x86",
+            "/private",
+        ];
+        assert_eq!(order(None), all);
+        assert_eq!(order(Some("other")), ["toolchain other"]);
+    }
+
+    #[test]
+    fn rustup_is_asked_for_its_list_only_when_needed() {
+        let list = || panic!("asked");
+        let found = choose(candidates(None, "mine", list, None), None, |candidate, _| {
+            (*candidate == Candidate::Named("mine".to_owned())).then(|| "/t/mine".into())
+        });
+        assert_eq!(found.unwrap().name(), "mine");
+        assert!(parse_list("no installed toolchains\n").is_empty());
+    }
+
+    #[test]
+    fn wasip2_is_preferred_within_a_toolchain_and_the_first_toolchain_to_a_target() {
+        let has = |wanted: Target| {
+            move |candidate: &Candidate, target: Target| {
+                let there = *candidate != Candidate::Active || target == Target::Wasip1;
+                (there && (target == wanted || wanted == Target::Wasip2))
+                    .then(|| "/r/toolchains/stable".into())
+            }
+        };
+        let two = || [Candidate::Active, Candidate::Named("mine".to_owned())].into_iter();
+        let found = choose(two(), None, has(Target::Wasip2)).unwrap();
+        assert_eq!((found.name(), found.target()), ("stable".to_owned(), Target::Wasip1));
+        let found = choose(two(), Some(Target::Wasip2), has(Target::Wasip2)).unwrap();
+        assert_eq!((found.name(), found.target()), ("mine".to_owned(), Target::Wasip2));
+    }
+
+    #[test]
+    fn without_a_toolchain_the_error_says_what_was_tried_and_what_to_do() {
+        let error =
+            choose(candidates(None, "mine", Vec::new, None), None, |_, _| None).unwrap_err().to_string();
+        for part in [
+            "wasm32-wasip2 or wasm32-wasip1",
+            "the active toolchain, toolchain mine",
+            "rustup target add wasm32-wasip2",
+        ] {
+            assert!(error.contains(part), "{error}");
+        }
+        assert!("wasm32-unknown-unknown".parse::<Target>().is_err());
+    }
 }

@@ -54,6 +54,16 @@ impl Functions {
         self.0.get(bare).ok_or_else(|| UnknownFunction { name: name.to_owned(), known: self.names() })
     }
 
+    /// The function to run when none is named: the only one, or the only durable one.
+    pub fn only(&self) -> Option<&Function> {
+        let durable = || self.iter().filter(|f| f.durable);
+        match (self.0.len(), durable().count()) {
+            (1, _) => self.iter().next(),
+            (_, 1) => durable().next(),
+            _ => None,
+        }
+    }
+
     /// All functions, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Function> {
         self.0.values()

@@ -3,9 +3,11 @@
 //! It invokes, waits, and invokes again, as the server says; it runs the targets of chained invokes; it knows no wire
 //! format and no wasm.
 
+mod environment;
 mod functions;
 mod plain;
 mod run;
 
+pub use environment::{Environment, EnvironmentError, EnvironmentOptions, TimeMode};
 pub use functions::{Function, Functions, UnknownFunction};
 pub use run::{Orchestrator, Run, RunError, Stall};

@@ -11,6 +11,9 @@ impl Timestamp {
     /// The latest point that can be represented: it never comes.
     pub const MAX: Self = Self(DateTime::<Utc>::MAX_UTC.timestamp_millis());
 
+    /// The first instant of the year 2025.
+    pub const Y2025: Self = Self(1_735_689_600_000);
+
     /// From milliseconds since the Unix epoch. Values that no calendar holds are moved to the nearest that one does.
     pub fn from_millis(millis: i64) -> Self {
         let (min, max) = (DateTime::<Utc>::MIN_UTC.timestamp_millis(), Self::MAX.0);

@@ -3,6 +3,7 @@
 //! It reaches the replay engine only through the WIT bindings, and the outside only through what it is handed.
 
 mod bindings;
+mod cache;
 mod clocks;
 mod component;
 mod convert;
@@ -19,6 +20,7 @@ mod services;
 mod state;
 mod waiting;
 
+pub use cache::default_cache_directory;
 pub use component::{Handler, Sandbox, SandboxOptions};
 pub use error::SandboxError;
 pub use invoke::{FunctionInfo, InvocationEnd, InvocationReport};

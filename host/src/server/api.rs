@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::protocol::{
-    CallbackId, ErrorObject, Event, ExecutionArn, ExecutionStatus, InvocationInput, InvocationOutput, Operation,
-    OperationId, Timestamp,
+    CallbackId, ErrorObject, Event, ExecutionArn, ExecutionStatus, InvocationInput, InvocationOutput,
+    Operation, OperationId, Timestamp,
 };
 
 /// A request for a new execution.

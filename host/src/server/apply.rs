@@ -15,9 +15,9 @@ use super::{
     transitions::{Begin, Effect, Transition},
 };
 use crate::protocol::{
-    CallbackDetails, CallbackOptions, CallbackStartedDetails, ChainedInvokeDetails, ChainedInvokeStartedDetails,
-    ContextDetails, ErrorObject, EventDetails, Operation, OperationStatus, OperationType, StepDetails, Timestamp,
-    WaitDetails, WaitStartedDetails,
+    CallbackDetails, CallbackOptions, CallbackStartedDetails, ChainedInvokeDetails,
+    ChainedInvokeStartedDetails, ContextDetails, ErrorObject, EventDetails, Operation, OperationStatus,
+    OperationType, StepDetails, Timestamp, WaitDetails, WaitStartedDetails,
 };
 
 type Outcome = Result<Option<Arc<str>>, ErrorObject>;
@@ -47,7 +47,9 @@ impl CheckpointManager {
             Effect::StartAttempt => self.start_attempt(now, index),
             Effect::StepSucceed(payload) => self.close_step(now, index, Ok(payload)),
             Effect::StepFail(error) => self.close_step(now, index, Err(error)),
-            Effect::StepRetry { delay_seconds, outcome } => self.retry_step(now, index, delay_seconds, outcome),
+            Effect::StepRetry { delay_seconds, outcome } => {
+                self.retry_step(now, index, delay_seconds, outcome);
+            }
             Effect::ContextSucceed { result, replay_children } => {
                 self.close_context(now, index, Ok(result), replay_children);
             }
@@ -69,7 +71,11 @@ impl CheckpointManager {
         match begin {
             Begin::Context => {
                 let details = Some(ContextDetails::default());
-                self.add(now, Operation { context_details: details, ..operation }, EventDetails::ContextStarted {});
+                self.add(
+                    now,
+                    Operation { context_details: details, ..operation },
+                    EventDetails::ContextStarted {},
+                );
             }
             Begin::Step => {
                 let details = Some(StepDetails::default());
@@ -112,7 +118,8 @@ impl CheckpointManager {
         options: CallbackOptions,
     ) {
         let callback_id = new_callback_id(ids, self.id, self.operations.len());
-        let details = CallbackDetails { callback_id: Some(callback_id.clone()), ..CallbackDetails::default() };
+        let details =
+            CallbackDetails { callback_id: Some(callback_id.clone()), ..CallbackDetails::default() };
         operation.callback_details = Some(details);
         let details = CallbackStartedDetails {
             callback_id,

@@ -64,7 +64,8 @@ impl CallbackManager {
             if let Some(old) = open.heartbeat.take() {
                 timers.cancel(old);
             }
-            open.heartbeat = Some(timers.schedule(at.plus_seconds(seconds), Timer::HeartbeatTimeout(callback)));
+            open.heartbeat =
+                Some(timers.schedule(at.plus_seconds(seconds), Timer::HeartbeatTimeout(callback)));
         }
         true
     }
@@ -119,7 +120,8 @@ mod tests {
     #[test]
     fn closing_leaves_no_timer() {
         let (mut manager, mut timers) = (CallbackManager::default(), Timers::default());
-        let answer = ScriptedAnswer { callback: "*".into(), after: Duration::from_secs(3), answer: Answer::Heartbeat };
+        let answer =
+            ScriptedAnswer { callback: "*".into(), after: Duration::from_secs(3), answer: Answer::Heartbeat };
         manager.open(&mut timers, START, 1, options(9, 2), vec![answer.clone(), answer]);
         assert_eq!(timers.all().count(), 4);
         assert!(manager.beat(&mut timers, START, 1));

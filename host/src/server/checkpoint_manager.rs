@@ -11,7 +11,9 @@
 use std::sync::Arc;
 
 use super::{
-    api::{Answer, ExecutionView, InvocationRetry, InvocationView, Next, Outside, ScriptedAnswer, StartExecution},
+    api::{
+        Answer, ExecutionView, InvocationRetry, InvocationView, Next, Outside, ScriptedAnswer, StartExecution,
+    },
     callback_manager::CallbackManager,
     event_processor::{self, EventProcessor},
     ids::IdSource,
@@ -25,8 +27,9 @@ use super::{
 };
 use crate::{
     protocol::{
-        CheckpointResponse, CheckpointToken, EventDetails, ExecutionArn, ExecutionDetails, ExecutionStartedDetails,
-        Limits, Operation, OperationId, OperationStatus, OperationType, OperationUpdate, StatePage, Timestamp,
+        CheckpointResponse, CheckpointToken, EventDetails, ExecutionArn, ExecutionDetails,
+        ExecutionStartedDetails, Limits, Operation, OperationId, OperationStatus, OperationType,
+        OperationUpdate, StatePage, Timestamp,
     },
     replay::ServiceError,
 };
@@ -104,6 +107,7 @@ impl CheckpointManager {
             execution_timeout: request.timeout_seconds.unwrap_or(0),
         };
         manager.events.of_operation(now, &operation, EventDetails::ExecutionStarted(details));
+        manager.operations.next_change();
         manager.operations.add(operation);
         if let Some(seconds) = request.timeout_seconds {
             manager.timers.schedule(now.plus_seconds(seconds), Timer::ExecutionTimeout);
@@ -142,7 +146,9 @@ impl CheckpointManager {
                 return invalid("the execution's outcome is on record already: no update may follow");
             }
             let written = updates.iter().map(transitions::written_by).sum::<usize>();
-            for transition in transitions::check(updates, &self.operations, &self.limits, self.written)? {
+            let transitions = transitions::check(updates, &self.operations, &self.limits, self.written)?;
+            self.operations.next_change();
+            for transition in transitions {
                 self.apply(now, ids, transition);
             }
             self.written = self.written.saturating_add(written);
@@ -251,7 +257,8 @@ impl CheckpointManager {
             status: self.phase.status(),
             result,
             error,
-            input: execution.and_then(|operation| operation.execution_details.as_ref()?.input_payload.clone()),
+            input: execution
+                .and_then(|operation| operation.execution_details.as_ref()?.input_payload.clone()),
             operations: self.operations.all().cloned().collect(),
             events: self.events.all().to_vec(),
             invocations: self.invocations.clone(),
@@ -305,5 +312,6 @@ pub(super) fn new_operation(
         callback_details: None,
         chained_invoke_details: None,
         sequence: 0,
+        start_sequence: 0,
     }
 }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::api::InvokeTarget;
 use crate::protocol::{
-    ErrorObject, Event, EventDetails, EventError, EventInput, EventResult, Operation, OperationType, RetryDetails,
-    StepClosedDetails, StepError, StepResult, Timestamp,
+    ErrorObject, Event, EventDetails, EventError, EventInput, EventResult, Operation, OperationType,
+    RetryDetails, StepClosedDetails, StepError, StepResult, Timestamp,
 };
 
 /// Records what happens.
@@ -22,7 +22,12 @@ pub(super) struct EventKey(usize);
 
 impl EventProcessor {
     /// Records what happened to an operation.
-    pub(super) fn of_operation(&mut self, at: Timestamp, operation: &Operation, details: EventDetails) -> EventKey {
+    pub(super) fn of_operation(
+        &mut self,
+        at: Timestamp,
+        operation: &Operation,
+        details: EventDetails,
+    ) -> EventKey {
         self.record(Event {
             event_type: details.event_type(),
             sub_type: operation.sub_type.clone(),

@@ -57,7 +57,11 @@ impl ExecutionManager {
     /// # Errors
     /// [`ServiceError::InvalidParameterValue`] when a name, a size or the timeout is out of its range, or the input is
     /// not JSON.
-    pub fn start_execution(&mut self, now: Timestamp, request: StartExecution) -> Result<ExecutionArn, ServiceError> {
+    pub fn start_execution(
+        &mut self,
+        now: Timestamp,
+        request: StartExecution,
+    ) -> Result<ExecutionArn, ServiceError> {
         check_start(&request, &self.limits)?;
         let (id, text) = self.ids.uuid();
         let name = request.execution_name.clone().unwrap_or_else(|| self.ids.uuid().1);
@@ -96,7 +100,11 @@ impl ExecutionManager {
     /// # Errors
     /// [`ServiceError::InvalidParameterValue`] when the execution needs none: one is running, nothing has changed since
     /// the last, a crash is too recent, or the execution is over. [`ServiceError::NotFound`].
-    pub fn start_invocation(&mut self, now: Timestamp, arn: &ExecutionArn) -> Result<StartedInvocation, ServiceError> {
+    pub fn start_invocation(
+        &mut self,
+        now: Timestamp,
+        arn: &ExecutionArn,
+    ) -> Result<StartedInvocation, ServiceError> {
         self.with(arn, |execution, ids| execution.start_invocation(now, ids))
     }
 
@@ -150,12 +158,18 @@ impl ExecutionManager {
     /// # Errors
     /// [`ServiceError::CallbackOver`] when it was answered or has timed out, or its execution is over.
     /// [`ServiceError::NotFound`]. [`ServiceError::InvalidParameterValue`] when the answer is too large.
-    pub fn complete_callback(&mut self, now: Timestamp, id: &CallbackId, answer: Answer) -> Result<(), ServiceError> {
+    pub fn complete_callback(
+        &mut self,
+        now: Timestamp,
+        id: &CallbackId,
+        answer: Answer,
+    ) -> Result<(), ServiceError> {
         let unknown = || ServiceError::NotFound(format!("there is no callback {id}"));
         let (execution, index) = read_callback_id(id).ok_or_else(unknown)?;
         let arn = self.by_id.get(&execution).cloned().ok_or_else(unknown)?;
         self.with(&arn, |execution, _| {
-            let known = execution.operations.get(index).and_then(|operation| operation.callback_details.as_ref());
+            let known =
+                execution.operations.get(index).and_then(|operation| operation.callback_details.as_ref());
             if known.and_then(|details| details.callback_id.as_ref()) != Some(id) {
                 return Err(unknown());
             }
@@ -247,6 +261,11 @@ impl ExecutionManager {
         })
     }
 
+    #[cfg(test)]
+    pub(super) fn execution(&self, arn: &ExecutionArn) -> Option<&CheckpointManager> {
+        self.executions.get(arn)
+    }
+
     /// The executions in which something happened that was not their handlers' doing, since this was last asked.
     pub fn take_news(&mut self) -> Vec<ExecutionArn> {
         std::mem::take(&mut self.news)
@@ -262,7 +281,9 @@ fn check_start(request: &StartExecution, limits: &Limits) -> Result<(), ServiceE
     let version = request.function_version.as_str();
     let numbered = matches!(version.len(), 1..=64) && version.bytes().all(|byte| byte.is_ascii_digit());
     if !(numbered || matches!(version, "$LATEST" | "$LATEST.PUBLISHED")) {
-        return invalid(format!("the function's version {version:?} is neither $LATEST, $LATEST.PUBLISHED nor a number"));
+        return invalid(format!(
+            "the function's version {version:?} is neither $LATEST, $LATEST.PUBLISHED nor a number"
+        ));
     }
     if let Some(name) = &request.execution_name {
         check_execution_name(name).map_err(|error| ServiceError::InvalidParameterValue(error.to_string()))?;

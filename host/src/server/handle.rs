@@ -3,7 +3,7 @@
 //! Always true: a call ends, with the thread's answer or with the reason why there is none. Dropping a call does not
 //! take it back: once sent, it is processed.
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, sync::Arc};
 
 use crossbeam_channel::Sender;
 use tokio::sync::oneshot::{self, error::TryRecvError};
@@ -13,30 +13,28 @@ use super::{
         Answer, ExecutionView, InvocationResult, InvokeOutcome, InvokeTarget, Next, StartExecution,
         StartedInvocation, StartedInvoke,
     },
+    patience::Patience,
     worker::{Epitaph, Message, Server, request},
 };
 use crate::{
     protocol::{
-        CallbackId, CheckpointResponse, CheckpointToken, ErrorObject, ExecutionArn, OperationId, OperationUpdate,
-        StatePage, Timestamp,
+        CallbackId, CheckpointResponse, CheckpointToken, ErrorObject, ExecutionArn, OperationId,
+        OperationUpdate, StatePage, Timestamp,
     },
     replay::{DurableServiceClient, ServiceCall, ServiceError},
 };
-
-/// How often a caller looks for the answer before it lets its thread do something else. Most answers are there after
-/// a few microseconds; waking a parked thread takes ten times as long.
-const LOOKS: u32 = 2_000;
 
 /// A handle to a [`CheckpointServer`](super::CheckpointServer): cheap to clone, usable from any thread.
 #[derive(Clone)]
 pub struct ServerHandle {
     requests: Sender<Message>,
     epitaph: Epitaph,
+    patience: Arc<Patience>,
 }
 
 impl ServerHandle {
     pub(super) fn new(requests: Sender<Message>, epitaph: Epitaph) -> Self {
-        Self { requests, epitaph }
+        Self { requests, epitaph, patience: Arc::default() }
     }
 
     /// Sends a message. If the thread is gone, the message is dropped, and the reply that waits for it ends.
@@ -50,14 +48,16 @@ impl ServerHandle {
     ) -> Result<T, ServiceError> {
         let (reply, mut answer) = oneshot::channel();
         self.send(Message::Request(request(work, reply)));
-        for _ in 0..LOOKS {
-            match answer.try_recv() {
-                Ok(outcome) => return outcome,
-                Err(TryRecvError::Empty) => std::hint::spin_loop(),
-                Err(TryRecvError::Closed) => return Err(self.unavailable()),
-            }
-        }
-        answer.await.unwrap_or_else(|_| Err(self.unavailable()))
+        let look = || match answer.try_recv() {
+            Ok(outcome) => Some(Ok(outcome)),
+            Err(TryRecvError::Closed) => Some(Err(())),
+            Err(TryRecvError::Empty) => None,
+        };
+        let outcome = match self.patience.look(look) {
+            Some(outcome) => outcome,
+            None => answer.await.map_err(drop),
+        };
+        outcome.unwrap_or_else(|()| Err(self.unavailable()))
     }
 
     fn unavailable(&self) -> ServiceError {
@@ -174,7 +174,11 @@ impl ServerHandle {
     ///
     /// # Errors
     /// As there, or [`ServiceError::Unavailable`].
-    pub async fn stop_execution(&self, arn: &ExecutionArn, error: Option<ErrorObject>) -> Result<(), ServiceError> {
+    pub async fn stop_execution(
+        &self,
+        arn: &ExecutionArn,
+        error: Option<ErrorObject>,
+    ) -> Result<(), ServiceError> {
         let arn = arn.clone();
         self.call(move |server, now| server.manager.stop_execution(now, &arn, error)).await
     }

@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{
     protocol::{
-        CheckpointToken, ErrorObject, EventDetails, ExecutionStatus, InvocationCompletedDetails, InvocationInput,
-        InvocationOutput, InvocationStatus, OperationStatus, Timestamp,
+        CheckpointToken, ErrorObject, EventDetails, ExecutionStatus, InvocationCompletedDetails,
+        InvocationInput, InvocationOutput, InvocationStatus, OperationStatus, Timestamp,
     },
     replay::ServiceError,
 };
@@ -134,18 +134,28 @@ impl CheckpointManager {
         match self.phase {
             Phase::Suspended { wake: true } => {}
             Phase::Suspended { wake: false } => {
-                return invalid("nothing has changed since the execution's last invocation: it needs no other");
+                return invalid(
+                    "nothing has changed since the execution's last invocation: it needs no other",
+                );
             }
             Phase::BackingOff => {
                 return invalid("the execution's last invocation crashed: it is too early for the next");
             }
-            Phase::Running(_) => return invalid("an invocation of the execution is running: it needs no other"),
+            Phase::Running(_) => {
+                return invalid("an invocation of the execution is running: it needs no other");
+            }
             Phase::Closed { .. } => return invalid("the execution is over: it needs no invocation"),
         }
         let request_id: Arc<str> = ids.uuid().1.into();
         let token = new_token(ids);
-        self.phase = Phase::Running(Running { request_id: request_id.clone(), token: token.clone(), decided: None });
-        self.invocations.push(InvocationView { request_id: request_id.clone(), start: now, end: None, error: None });
+        self.phase =
+            Phase::Running(Running { request_id: request_id.clone(), token: token.clone(), decided: None });
+        self.invocations.push(InvocationView {
+            request_id: request_id.clone(),
+            start: now,
+            end: None,
+            error: None,
+        });
         // The handler gets them all: they are in the state.
         self.operations.take_changed();
         Ok(StartedInvocation {
@@ -169,7 +179,9 @@ impl CheckpointManager {
         match &self.phase {
             Phase::Running(running) if *running.request_id == *request_id => {}
             // The execution was over before its handler noticed.
-            Phase::Closed { .. } if self.invocations.iter().rev().any(|known| *known.request_id == *request_id) => {
+            Phase::Closed { .. }
+                if self.invocations.iter().rev().any(|known| *known.request_id == *request_id) =>
+            {
                 return Ok(Next::Closed);
             }
             _ => return invalid(format!("invocation {request_id} is not running")),
@@ -213,22 +225,28 @@ impl CheckpointManager {
                 _ => Ok(Some(Verdict::Succeeded(result.map(Into::into)))),
             },
             (InvocationStatus::Failed, None, error) => match error.as_ref().map_or(0, ErrorObject::size) {
-                size if size > most => Err(format!("the invocation's error has {size} bytes, more than {most}")),
+                size if size > most => {
+                    Err(format!("the invocation's error has {size} bytes, more than {most}"))
+                }
                 _ => Ok(Some(Verdict::Failed(error.unwrap_or_default()))),
             },
             (InvocationStatus::Pending, None, None) => {
                 // What the handler does not know yet is pending, too: it is invoked again at once.
                 if self.operations.outstanding() == 0 && !self.operations.has_changed() {
-                    return Err("the invocation returned PENDING, and nothing is pending: nothing would ever end \
+                    return Err(
+                        "the invocation returned PENDING, and nothing is pending: nothing would ever end \
                                 the execution"
-                        .to_owned());
+                            .to_owned(),
+                    );
                 }
                 Ok(None)
             }
             (InvocationStatus::Succeeded, _, Some(_)) => {
                 Err("the invocation returned SUCCEEDED with an error".to_owned())
             }
-            (InvocationStatus::Failed, Some(_), _) => Err("the invocation returned FAILED with a result".to_owned()),
+            (InvocationStatus::Failed, Some(_), _) => {
+                Err("the invocation returned FAILED with a result".to_owned())
+            }
             (InvocationStatus::Pending, ..) => {
                 Err("the invocation returned PENDING with a result or an error".to_owned())
             }
@@ -281,7 +299,8 @@ impl CheckpointManager {
         if matches!(self.phase, Phase::Closed { .. }) || self.phase.decided().is_some() {
             return invalid("the execution is over: it cannot be stopped");
         }
-        let error = error.unwrap_or_else(|| ErrorObject::new("Execution.Stopped", "the execution was stopped"));
+        let error =
+            error.unwrap_or_else(|| ErrorObject::new("Execution.Stopped", "the execution was stopped"));
         self.cut_off(now, Verdict::Stopped(error));
         Ok(())
     }
@@ -297,6 +316,7 @@ impl CheckpointManager {
         self.timers.cancel_all();
         self.callbacks.close_all();
         self.invokes.close_all();
+        self.operations.next_change();
         let changed =
             self.operations.change(EXECUTION, |operation| end(operation, at, verdict.operation_status()));
         if let Some(operation) = changed {

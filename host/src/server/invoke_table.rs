@@ -53,7 +53,12 @@ impl InvokeTable {
     }
 
     /// An invoke's outcome. `running` is the number of invocations so far, if one is running.
-    pub(super) fn complete(&mut self, index: Index, outcome: InvokeOutcome, running: Option<usize>) -> Arrival {
+    pub(super) fn complete(
+        &mut self,
+        index: Index,
+        outcome: InvokeOutcome,
+        running: Option<usize>,
+    ) -> Arrival {
         match self.open.get_mut(&index) {
             Some(open) if open.held => Arrival::Over,
             Some(open) if running == Some(open.invocation) => {

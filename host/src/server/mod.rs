@@ -18,6 +18,7 @@ mod invocations;
 mod invoke_table;
 mod operations;
 mod outside;
+mod patience;
 mod script;
 mod timers;
 mod token;
@@ -28,8 +29,8 @@ mod worker;
 mod tests;
 
 pub use api::{
-    Answer, ExecutionView, InvocationResult, InvocationRetry, InvocationView, InvokeOutcome, InvokeTarget, Next,
-    Outside, ScriptedAnswer, StartExecution, StartedInvocation, StartedInvoke,
+    Answer, ExecutionView, InvocationResult, InvocationRetry, InvocationView, InvokeOutcome, InvokeTarget,
+    Next, Outside, ScriptedAnswer, StartExecution, StartedInvocation, StartedInvoke,
 };
 pub use execution_manager::ExecutionManager;
 pub use handle::ServerHandle;

@@ -2,7 +2,8 @@
 //!
 //! Always true:
 //! - operations stay in the order of their START, EXECUTION first; none is ever removed;
-//! - a change of status takes the next number of the execution's sequence;
+//! - what changes together has one number: the execution's changes are counted, and an operation tells which one started
+//!   it and which one brought it to where it stands;
 //! - an operation is *changed* from each change until the handler gets it;
 //! - an operation is *listed*, that is, part of the state a handler replays, unless a context above it is over and
 //!   does not replay its children. What is not listed never is again;
@@ -25,6 +26,7 @@ pub(super) struct OperationTable {
     by_id: HashMap<OperationId, Index>,
     listed: BTreeSet<Index>,
     changed: Vec<Index>,
+    /// How many changes there were.
     sequence: u64,
     outstanding: usize,
 }
@@ -58,18 +60,24 @@ fn hides_children(operation: &Operation) -> bool {
 }
 
 impl OperationTable {
+    /// Begins a change: what is added or changed from here on is part of it.
+    pub(super) fn next_change(&mut self) {
+        self.sequence += 1;
+    }
+
     /// Adds an operation that has just started. Its id must be new.
     pub(super) fn add(&mut self, mut operation: Operation) -> Index {
         let index = self.entries.len();
-        self.sequence += 1;
         operation.sequence = self.sequence;
+        operation.start_sequence = self.sequence;
         self.outstanding += usize::from(is_outstanding(&operation));
         let parent = operation.parent_id.as_ref().and_then(|id| self.by_id.get(id)).copied();
         let listed = match parent {
             None => true,
             Some(parent) => {
                 let shown = self.listed.contains(&parent);
-                match self.entries.get_mut(parent).filter(|entry| shown && !hides_children(&entry.operation)) {
+                match self.entries.get_mut(parent).filter(|entry| shown && !hides_children(&entry.operation))
+                {
                     Some(entry) => {
                         entry.children.push(index);
                         true
@@ -89,13 +97,16 @@ impl OperationTable {
     }
 
     /// Changes an operation, and gives it as it is then.
-    pub(super) fn change(&mut self, index: Index, change: impl FnOnce(&mut Operation)) -> Option<Arc<Operation>> {
+    pub(super) fn change(
+        &mut self,
+        index: Index,
+        change: impl FnOnce(&mut Operation),
+    ) -> Option<Arc<Operation>> {
         let entry = self.entries.get_mut(index)?;
         let (status, outstanding) = (entry.operation.status, is_outstanding(&entry.operation));
         let operation = Arc::make_mut(&mut entry.operation);
         change(operation);
         if operation.status != status {
-            self.sequence += 1;
             operation.sequence = self.sequence;
         }
         self.outstanding -= usize::from(outstanding);
@@ -205,6 +216,7 @@ mod tests {
             callback_details: None,
             chained_invoke_details: None,
             sequence: 0,
+            start_sequence: 0,
         }
     }
 
@@ -262,15 +274,19 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_told_once_and_numbered_by_status() {
+    fn changes_are_told_once_and_numbered() {
         let mut table = OperationTable::default();
+        table.next_change();
         let wait = table.add(operation("w", None, OperationType::Wait));
-        assert_eq!((table.outstanding(), table.take_changed().len()), (1, 1));
+        let step = table.add(operation("s", None, OperationType::Step));
+        assert_eq!((table.outstanding(), table.take_changed().len()), (1, 2));
         assert!(!table.has_changed());
+        table.next_change();
         let renamed = table.change(wait, |operation| operation.name = Some("n".into())).unwrap();
-        assert_eq!(renamed.sequence, 1);
+        assert_eq!((renamed.start_sequence, renamed.sequence), (1, 1));
         let over = table.change(wait, |operation| operation.status = OperationStatus::Succeeded).unwrap();
-        assert_eq!((over.sequence, table.outstanding()), (2, 0));
+        assert_eq!((over.start_sequence, over.sequence, table.outstanding()), (1, 2, 0));
+        assert_eq!(table.get(step).unwrap().sequence, 1);
         assert_eq!(table.take_changed().len(), 1);
     }
 }

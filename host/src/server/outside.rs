@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     protocol::{
-        CallbackDetails, ChainedInvokeDetails, ErrorObject, EventDetails, Operation, OperationId, OperationStatus,
-        OperationType, Timestamp,
+        CallbackDetails, ChainedInvokeDetails, ErrorObject, EventDetails, Operation, OperationId,
+        OperationStatus, OperationType, Timestamp,
     },
     replay::ServiceError,
 };
@@ -31,6 +31,7 @@ impl CheckpointManager {
         change: impl FnOnce(&mut Operation),
         details: impl FnOnce(&Operation) -> EventDetails,
     ) {
+        self.operations.next_change();
         if let Some(operation) = self.operations.change(index, change) {
             self.events.of_operation(at, &operation, details(&operation));
             self.tell();
@@ -43,13 +44,16 @@ impl CheckpointManager {
             at,
             index,
             |operation| end(operation, at, OperationStatus::Succeeded),
-            |operation| EventDetails::WaitSucceeded { duration: at.since(operation.start_timestamp).as_secs() },
+            |operation| EventDetails::WaitSucceeded {
+                duration: at.since(operation.start_timestamp).as_secs(),
+            },
         );
     }
 
     /// The history says nothing of it: the attempt has not begun.
     pub(super) fn ready_step(&mut self, index: Index) {
         self.operations.take_timer(index);
+        self.operations.next_change();
         self.operations.change(index, |operation| {
             operation.status = OperationStatus::Ready;
             operation.step_details.get_or_insert_default().next_attempt_timestamp = None;
@@ -76,13 +80,19 @@ impl CheckpointManager {
     }
 
     /// An answer, if the callback is open.
-    pub(super) fn answer_callback(&mut self, at: Timestamp, index: Index, answer: Answer) -> Result<(), ServiceError> {
+    pub(super) fn answer_callback(
+        &mut self,
+        at: Timestamp,
+        index: Index,
+        answer: Answer,
+    ) -> Result<(), ServiceError> {
         let open = match &answer {
             Answer::Heartbeat => self.callbacks.beat(&mut self.timers, at, index),
             Answer::Success(_) | Answer::Failure(_) => self.callbacks.close(&mut self.timers, index),
         };
         if !open {
-            let status = self.operations.get(index).map_or(OperationStatus::Stopped, |operation| operation.status);
+            let status =
+                self.operations.get(index).map_or(OperationStatus::Stopped, |operation| operation.status);
             let why = match self.phase {
                 Phase::Closed { .. } if !status.is_terminal() => "its execution is over".to_owned(),
                 _ => format!("it is {status}"),
@@ -96,7 +106,9 @@ impl CheckpointManager {
                 self.happen(
                     at,
                     index,
-                    |operation| end_callback(operation, at, OperationStatus::Succeeded, payload.clone(), None),
+                    |operation| {
+                        end_callback(operation, at, OperationStatus::Succeeded, payload.clone(), None);
+                    },
                     |_| EventDetails::CallbackSucceeded { result: event_processor::result(payload.clone()) },
                 );
             }
@@ -126,7 +138,11 @@ impl CheckpointManager {
     }
 
     /// Says what runs for an invoke.
-    pub(super) fn annotate_invoke(&mut self, id: &OperationId, target: InvokeTarget) -> Result<(), ServiceError> {
+    pub(super) fn annotate_invoke(
+        &mut self,
+        id: &OperationId,
+        target: InvokeTarget,
+    ) -> Result<(), ServiceError> {
         let index = self.open_invoke(id)?;
         let Some(event) = self.invokes.started(index) else { return self.invoke_is_over(id, index) };
         self.events.annotate(event, target);
@@ -134,7 +150,8 @@ impl CheckpointManager {
     }
 
     fn invoke_is_over<T>(&self, id: &OperationId, index: Index) -> Result<T, ServiceError> {
-        let status = self.operations.get(index).map_or(OperationStatus::Stopped, |operation| operation.status);
+        let status =
+            self.operations.get(index).map_or(OperationStatus::Stopped, |operation| operation.status);
         let why = match self.phase {
             Phase::Closed { .. } if !status.is_terminal() => "its execution is over".to_owned(),
             _ if status == OperationStatus::Started => "its outcome was given before".to_owned(),

@@ -3,30 +3,32 @@
 //! Always true: an entry is given once, and entries are given in the script's order to callbacks in the order of
 //! their START.
 
+use std::collections::VecDeque;
+
 use super::api::{Answer, ScriptedAnswer};
 
 /// The entries that are not used yet.
 #[derive(Debug)]
-pub(super) struct AnswerScript(Vec<ScriptedAnswer>);
+pub(super) struct AnswerScript(VecDeque<ScriptedAnswer>);
 
 impl AnswerScript {
     pub(super) fn new(entries: Vec<ScriptedAnswer>) -> Self {
-        Self(entries)
+        Self(entries.into())
     }
 
     /// Takes the answers for a callback of this name: heartbeats up to the first other answer.
     pub(super) fn take(&mut self, name: &str) -> Vec<ScriptedAnswer> {
         let mut taken = Vec::new();
-        let mut answered = false;
-        // A test's script is short, and most executions have none.
-        self.0.retain(|entry| {
-            let take = !answered && matches(&entry.callback, name);
-            if take {
-                answered = entry.answer != Answer::Heartbeat;
-                taken.push(entry.clone());
+        let mut from = 0;
+        while let Some(place) = self.0.iter().skip(from).position(|entry| matches(&entry.callback, name)) {
+            from += place;
+            let Some(entry) = self.0.remove(from) else { break };
+            let more = entry.answer == Answer::Heartbeat;
+            taken.push(entry);
+            if !more {
+                break;
             }
-            !take
-        });
+        }
         taken
     }
 }
@@ -36,7 +38,9 @@ fn matches(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
     let Some(last) = parts.next_back() else { return pattern == name };
-    let Some(mut rest) = name.strip_prefix(first).and_then(|rest| rest.strip_suffix(last)) else { return false };
+    let Some(mut rest) = name.strip_prefix(first).and_then(|rest| rest.strip_suffix(last)) else {
+        return false;
+    };
     for part in parts {
         let Some((_, after)) = rest.split_once(part) else { return false };
         rest = after;
@@ -73,7 +77,11 @@ mod tests {
 
     #[test]
     fn successive_callbacks_get_successive_answers() {
-        let entry = |callback: &str, answer| ScriptedAnswer { callback: callback.into(), after: Duration::ZERO, answer };
+        let entry = |callback: &str, answer| ScriptedAnswer {
+            callback: callback.into(),
+            after: Duration::ZERO,
+            answer,
+        };
         let ok = |text: &str| Answer::Success(Some(text.into()));
         let mut script = AnswerScript::new(vec![
             entry("a", Answer::Heartbeat),

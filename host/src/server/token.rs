@@ -18,7 +18,10 @@ pub(super) fn new_token(ids: &mut IdSource) -> CheckpointToken {
 }
 
 /// Refuses every token but the current one.
-pub(super) fn check_token(current: Option<&CheckpointToken>, given: &CheckpointToken) -> Result<(), ServiceError> {
+pub(super) fn check_token(
+    current: Option<&CheckpointToken>,
+    given: &CheckpointToken,
+) -> Result<(), ServiceError> {
     if current == Some(given) {
         return Ok(());
     }
@@ -37,7 +40,13 @@ impl Markers {
     fn seal(&self, place: [u8; 8], execution: &OperationId) -> [u8; 8] {
         let mut seal = [0; 8];
         let mut params = blake2b_simd::Params::new();
-        let hash = params.hash_length(8).key(&self.0).to_state().update(&place).update(execution.as_str().as_bytes()).finalize();
+        let hash = params
+            .hash_length(8)
+            .key(&self.0)
+            .to_state()
+            .update(&place)
+            .update(execution.as_str().as_bytes())
+            .finalize();
         for (to, from) in seal.iter_mut().zip(hash.as_bytes()) {
             *to = *from;
         }

@@ -32,13 +32,24 @@ pub(super) struct Transition {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Effect {
     /// A new operation.
-    Begin { parent_id: Option<OperationId>, name: Option<Arc<str>>, sub_type: Option<Arc<str>>, begin: Begin },
+    Begin {
+        parent_id: Option<OperationId>,
+        name: Option<Arc<str>>,
+        sub_type: Option<Arc<str>>,
+        begin: Begin,
+    },
     /// The next attempt of a READY step.
     StartAttempt,
     StepSucceed(Option<Arc<str>>),
     StepFail(ErrorObject),
-    StepRetry { delay_seconds: u64, outcome: Result<Option<Arc<str>>, ErrorObject> },
-    ContextSucceed { result: Option<Arc<str>>, replay_children: bool },
+    StepRetry {
+        delay_seconds: u64,
+        outcome: Result<Option<Arc<str>>, ErrorObject>,
+    },
+    ContextSucceed {
+        result: Option<Arc<str>>,
+        replay_children: bool,
+    },
     ContextFail(ErrorObject),
     CancelWait,
     CancelCallback,
@@ -104,7 +115,12 @@ pub(super) fn check(
                 touched.updates += 1;
                 touched.status = states::status_after(&effect);
             })
-            .or_insert_with(|| Touched { kind, first: action, updates: 1, status: states::status_after(&effect) });
+            .or_insert_with(|| Touched {
+                kind,
+                first: action,
+                updates: 1,
+                status: states::status_after(&effect),
+            });
         transitions.push(Transition { id, effect });
     }
     Ok(transitions)

@@ -3,7 +3,7 @@
 //! Always true:
 //! - requests are processed one after another, in the order in which they came;
 //! - a request that panics ends the thread, and neither the process nor its callers: they get the reason;
-//! - the thread uses no CPU while nothing is asked.
+//! - the thread uses no CPU while nothing is asked, but for some microseconds after a request.
 
 use std::{
     any::Any,
@@ -14,19 +14,15 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
+use crossbeam_channel::{Receiver, TryRecvError, unbounded};
 use tokio::sync::oneshot;
 
-use super::{execution_manager::ExecutionManager, handle::ServerHandle};
+use super::{execution_manager::ExecutionManager, handle::ServerHandle, patience::Patience};
 use crate::{
     ambient::{Clock, Entropy},
     protocol::{ExecutionArn, Limits, Timestamp},
     replay::ServiceError,
 };
-
-/// How often the thread looks for the next request before it sleeps. Waking a thread costs more than a request does;
-/// a busy handler sends its next one within this many looks, some tens of microseconds.
-const LOOKS: u32 = 2_000;
 
 /// What a server is built of.
 pub struct ServerConfig {
@@ -58,7 +54,7 @@ pub(super) enum Message {
 }
 
 /// A request that carries its own reply. It fails only when it panicked, with the reason.
-pub(super) type Request = Box<dyn FnOnce(&mut Server, Timestamp) -> Result<(), String> + Send>;
+pub(super) type Request = Box<dyn FnOnce(&mut Server, &dyn Clock) -> Result<(), String> + Send>;
 
 /// Why the thread is gone. Set before any reply is given up.
 pub(super) type Epitaph = Arc<OnceLock<String>>;
@@ -104,10 +100,11 @@ impl Drop for CheckpointServer {
 }
 
 fn run(mut server: Server, clock: &dyn Clock, requests: Receiver<Message>, epitaph: &Epitaph) {
+    let patience = Patience::default();
     let why = loop {
-        match receive(&requests) {
+        match receive(&requests, &patience) {
             Some(Message::Request(request)) => {
-                if let Err(panic) = request(&mut server, clock.now()) {
+                if let Err(panic) = request(&mut server, clock) {
                     break panic;
                 }
             }
@@ -121,16 +118,14 @@ fn run(mut server: Server, clock: &dyn Clock, requests: Receiver<Message>, epita
     drop(server);
 }
 
-/// The next message: looks for it a while, then sleeps. None when nobody can send any more.
-fn receive(requests: &Receiver<Message>) -> Option<Message> {
-    for _ in 0..LOOKS {
-        match requests.try_recv() {
-            Ok(message) => return Some(message),
-            Err(TryRecvError::Empty) => std::hint::spin_loop(),
-            Err(TryRecvError::Disconnected) => return None,
-        }
-    }
-    requests.recv().ok()
+/// The next message; waits for it. None when nobody can send any more.
+fn receive(requests: &Receiver<Message>, patience: &Patience) -> Option<Message> {
+    let look = || match requests.try_recv() {
+        Ok(message) => Some(Some(message)),
+        Err(TryRecvError::Disconnected) => Some(None),
+        Err(TryRecvError::Empty) => None,
+    };
+    patience.look(look).unwrap_or_else(|| requests.recv().ok())
 }
 
 /// Makes a request of some work and the place where its outcome goes.
@@ -138,9 +133,9 @@ pub(super) fn request<T: Send + 'static>(
     work: impl FnOnce(&mut Server, Timestamp) -> Result<T, ServiceError> + Send + 'static,
     reply: oneshot::Sender<Result<T, ServiceError>>,
 ) -> Request {
-    Box::new(move |server, now| {
+    Box::new(move |server, clock| {
         let worked = catch_unwind(AssertUnwindSafe(|| {
-            let outcome = work(server, now);
+            let outcome = work(server, clock.now());
             server.spread_news();
             outcome
         }));
@@ -166,7 +161,7 @@ impl Server {
     /// Tells the watcher when there is news; at once, if there is some already or there never will be.
     pub(super) fn watch(&mut self, now: Timestamp, arn: ExecutionArn, watcher: oneshot::Sender<()>) {
         if self.manager.has_news(now, &arn).unwrap_or(true) {
-            drop(watcher.send(()));
+            let _ = watcher.send(());
             return;
         }
         let watchers = self.watchers.entry(arn).or_default();
@@ -177,7 +172,7 @@ impl Server {
     fn spread_news(&mut self) {
         for arn in self.manager.take_news() {
             for watcher in self.watchers.remove(&arn).unwrap_or_default() {
-                drop(watcher.send(()));
+                let _ = watcher.send(());
             }
         }
     }

@@ -1,1 +1,9 @@
-//! Scenarios over the whole server, without and with its thread.
+//! The whole server: scenarios, refusals, properties, and its thread.
+
+mod callbacks;
+mod invokes;
+mod lifecycle;
+mod properties;
+mod refusals;
+mod thread;
+mod world;

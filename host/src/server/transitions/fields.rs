@@ -8,11 +8,16 @@ use crate::{
 
 /// The bytes of payload and error that the update writes.
 pub(in crate::server) fn written_by(update: &OperationUpdate) -> usize {
-    update.payload.as_ref().map_or(0, |payload| payload.len()) + update.error.as_ref().map_or(0, ErrorObject::size)
+    update.payload.as_ref().map_or(0, |payload| payload.len())
+        + update.error.as_ref().map_or(0, ErrorObject::size)
 }
 
 /// Checks the sizes of a batch. A single update may be larger than a batch may be.
-pub(super) fn check_batch(updates: &[OperationUpdate], limits: &Limits, written: usize) -> Result<(), ServiceError> {
+pub(super) fn check_batch(
+    updates: &[OperationUpdate],
+    limits: &Limits,
+    written: usize,
+) -> Result<(), ServiceError> {
     if updates.len() > limits.batch_updates {
         let (count, most) = (updates.len(), limits.batch_updates);
         return invalid(format!("the checkpoint has {count} updates; at most {most} are allowed"));
@@ -20,11 +25,15 @@ pub(super) fn check_batch(updates: &[OperationUpdate], limits: &Limits, written:
     let bytes: usize = updates.iter().map(OperationUpdate::size).sum();
     if bytes > limits.batch_bytes && updates.len() > 1 {
         let most = limits.batch_bytes;
-        return invalid(format!("the checkpoint has {bytes} bytes; more than one update may have at most {most}"));
+        return invalid(format!(
+            "the checkpoint has {bytes} bytes; more than one update may have at most {most}"
+        ));
     }
     let written = written.saturating_add(updates.iter().map(written_by).sum());
     if let Some(most) = limits.written_bytes.filter(|most| written > *most) {
-        return invalid(format!("the execution would have written {written} bytes; at most {most} are allowed"));
+        return invalid(format!(
+            "the execution would have written {written} bytes; at most {most} are allowed"
+        ));
     }
     Ok(())
 }
@@ -47,11 +56,17 @@ pub(super) fn check_update(update: &OperationUpdate, limits: &Limits) -> Result<
     let payload = update.payload.as_ref().map_or(0, |payload| payload.len());
     if payload > limits.payload_bytes {
         let most = limits.payload_bytes;
-        return invalid(format!("the payload of operation {id} has {payload} bytes; at most {most} are allowed"));
+        return invalid(format!(
+            "the payload of operation {id} has {payload} bytes; at most {most} are allowed"
+        ));
     }
-    if let Some(error) = update.error.as_ref().map(ErrorObject::size).filter(|size| *size > limits.error_bytes) {
+    if let Some(error) =
+        update.error.as_ref().map(ErrorObject::size).filter(|size| *size > limits.error_bytes)
+    {
         let most = limits.error_bytes;
-        return invalid(format!("Error object size must be at most {most} bytes: operation {id} has {error}."));
+        return invalid(format!(
+            "Error object size must be at most {most} bytes: operation {id} has {error}."
+        ));
     }
     check_outcome(update)
 }

@@ -3,14 +3,16 @@
 use super::{Begin, Effect, fields, invalid};
 use crate::{
     protocol::{
-        Limits, OperationAction as Action, OperationStatus as Status, OperationType as Type,
-        OperationUpdate,
+        Limits, OperationAction as Action, OperationStatus as Status, OperationType as Type, OperationUpdate,
     },
     replay::ServiceError,
 };
 
 /// What the update does to an operation that is, or is not, there.
-pub(super) fn effect(update: OperationUpdate, current: Option<(Type, Status)>) -> Result<Effect, ServiceError> {
+pub(super) fn effect(
+    update: OperationUpdate,
+    current: Option<(Type, Status)>,
+) -> Result<Effect, ServiceError> {
     if let Some((kind, _)) = current
         && kind != update.kind
     {
@@ -77,7 +79,9 @@ fn context(update: OperationUpdate, status: Option<Status>) -> Result<Effect, Se
             result: update.payload,
         }),
         (Action::Fail, Some(Status::Started)) => Ok(Effect::ContextFail(update.error.unwrap_or_default())),
-        (Action::Succeed | Action::Fail, _) => refuse(&update, status, "Invalid current CONTEXT state to close"),
+        (Action::Succeed | Action::Fail, _) => {
+            refuse(&update, status, "Invalid current CONTEXT state to close")
+        }
         (Action::Retry | Action::Cancel, _) => wrong_action(&update),
     }
 }
@@ -143,7 +147,10 @@ fn invoke(update: OperationUpdate, status: Option<Status>) -> Result<Effect, Ser
             let options = update.chained_invoke_options.clone().unwrap_or_default();
             if !fields::is_function_name(&options.function_name) {
                 let what = "is not the name of a function, 1 to 256 of A-Z a-z 0-9 - _ . : $";
-                return invalid(format!("ChainedInvokeOptions.FunctionName of operation {} {what}", update.id));
+                return invalid(format!(
+                    "ChainedInvokeOptions.FunctionName of operation {} {what}",
+                    update.id
+                ));
             }
             if options.tenant_id.as_ref().is_some_and(|tenant| !fields::is_tenant_id(tenant)) {
                 let what = "is not a tenant id, 1 to 256 of A-Z a-z 0-9 . _ : / = + - @ and space";
@@ -153,11 +160,15 @@ fn invoke(update: OperationUpdate, status: Option<Status>) -> Result<Effect, Ser
             let (function_name, tenant_id) = (options.function_name, options.tenant_id);
             Ok(begin(update, Begin::Invoke { function_name, tenant_id, payload }))
         }
-        (Action::Start, Some(_)) => refuse(&update, status, "Cannot start a CHAINED_INVOKE that already exists"),
-        (Action::Cancel, Some(Status::Started)) => Ok(Effect::CancelInvoke),
-        (Action::Cancel, _) => {
-            refuse(&update, status, "Cannot cancel a CHAINED_INVOKE that does not exist or has already completed")
+        (Action::Start, Some(_)) => {
+            refuse(&update, status, "Cannot start a CHAINED_INVOKE that already exists")
         }
+        (Action::Cancel, Some(Status::Started)) => Ok(Effect::CancelInvoke),
+        (Action::Cancel, _) => refuse(
+            &update,
+            status,
+            "Cannot cancel a CHAINED_INVOKE that does not exist or has already completed",
+        ),
         (Action::Succeed | Action::Fail | Action::Retry, _) => wrong_action(&update),
     }
 }
@@ -169,7 +180,9 @@ fn delay_in_range(update: &OperationUpdate, what: &str, seconds: Option<u64>) ->
         Some(seconds) => {
             invalid(format!("{what} of operation {} is {seconds}; {least} to {most} is allowed", update.id))
         }
-        None => invalid(format!("{what} of operation {} is missing; {least} to {most} is allowed", update.id)),
+        None => {
+            invalid(format!("{what} of operation {} is missing; {least} to {most} is allowed", update.id))
+        }
     }
 }
 

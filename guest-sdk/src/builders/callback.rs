@@ -1,0 +1,247 @@
+//! The builders of callbacks, and the handle of one.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::RetryStrategyConfig;
+use crate::callback::{Answer, CallbackRun, WaitForCallbackRun};
+use crate::context::{DurableContext, StepContext};
+use crate::future::DurableFuture;
+use crate::retry::{RetryStrategy, seconds};
+use crate::runtime::{CallbackOptions, Position};
+use crate::serdes::{JsonSerdes, Serdes};
+use crate::{BoxError, OperationError, RetryDecision, StepError};
+
+/// A callback: the id for the external system, and the answer to come.
+///
+/// It exists even if the callback has failed or timed out already: [`result`](Self::result) tells.
+#[non_exhaustive]
+pub struct Callback<O> {
+    id: String,
+    answer: Box<dyn Answer<O>>,
+}
+
+impl<O> fmt::Debug for Callback<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Callback").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl<O: Send + 'static> Callback<O> {
+    pub(crate) fn new(id: String, answer: Box<dyn Answer<O>>) -> Self {
+        Self { id, answer }
+    }
+
+    /// The id that the external system answers with: base64, at most 1024 characters.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The answer. Fails with an error of kind [`Callback`](crate::OperationErrorKind::Callback) if the external
+    /// system reported a failure, if a timeout passed, or if the serdes does not accept the answer.
+    pub fn result(self) -> DurableFuture<O> {
+        self.answer.wait()
+    }
+}
+
+/// A callback to be: see [`DurableContext::create_callback`].
+#[must_use = "builders do nothing unless awaited or spawned"]
+#[non_exhaustive]
+pub struct CreateCallbackBuilder<O, S = JsonSerdes> {
+    run: CallbackRun<S>,
+    _output: PhantomData<fn() -> O>,
+}
+
+impl<O, S> fmt::Debug for CreateCallbackBuilder<O, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreateCallbackBuilder").field("name", &self.run.name).finish_non_exhaustive()
+    }
+}
+
+impl<O: Send + 'static> CreateCallbackBuilder<O> {
+    pub(crate) fn new(ctx: DurableContext, position: Position) -> Self {
+        let options = CallbackOptions::default();
+        let run = CallbackRun { ctx, position, name: None, options, serdes: JsonSerdes };
+        Self { run, _output: PhantomData }
+    }
+}
+
+impl<O: Send + 'static, S> CreateCallbackBuilder<O, S> {
+    /// Names the callback in the history: 1 to 256 printable ASCII characters, the same on every replay.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.run.name = Some(name.into());
+        self
+    }
+
+    /// Limits the time to the answer: up to 99,999,999 seconds, rounded up to whole ones. Zero is no limit, as is the default.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.run.options.timeout = Some(seconds(timeout));
+        self
+    }
+
+    /// Limits the time between two signs of life of the external system. Same range.
+    pub fn heartbeat(mut self, interval: Duration) -> Self {
+        self.run.options.heartbeat_timeout = Some(seconds(interval));
+        self
+    }
+
+    /// Reads the answer in another format than JSON. Only `deserialize` is used.
+    pub fn serdes<S2>(self, serdes: S2) -> CreateCallbackBuilder<O, S2>
+    where
+        S2: Serdes<O>,
+    {
+        let CallbackRun { ctx, position, name, options, .. } = self.run;
+        let run = CallbackRun { ctx, position, name, options, serdes };
+        CreateCallbackBuilder { run, _output: PhantomData }
+    }
+
+    /// The callback as a future that makes it when polled.
+    pub fn future(self) -> DurableFuture<Callback<O>>
+    where
+        S: Serdes<O>,
+    {
+        self.into_future()
+    }
+
+    /// Makes the callback now, beside the code that follows.
+    pub fn spawn(self) -> DurableFuture<Callback<O>>
+    where
+        S: Serdes<O>,
+    {
+        let engine = self.run.ctx.engine().clone();
+        self.into_future().spawned(&engine)
+    }
+}
+
+impl<O, S> IntoFuture for CreateCallbackBuilder<O, S>
+where
+    O: Send + 'static,
+    S: Serdes<O>,
+{
+    type Output = Result<Callback<O>, OperationError>;
+    type IntoFuture = DurableFuture<Callback<O>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        DurableFuture::lazy(self.run.execute())
+    }
+}
+
+/// A wait for a callback to be: see [`DurableContext::wait_for_callback`].
+#[must_use = "builders do nothing unless awaited or spawned"]
+#[non_exhaustive]
+pub struct WaitForCallbackBuilder<O, F, Fut, S = JsonSerdes> {
+    run: WaitForCallbackRun<F, S>,
+    _output: PhantomData<fn() -> (O, Fut)>,
+}
+
+impl<O, F, Fut, S> fmt::Debug for WaitForCallbackBuilder<O, F, Fut, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitForCallbackBuilder").field("name", &self.run.name).finish_non_exhaustive()
+    }
+}
+
+impl<O, F, Fut> WaitForCallbackBuilder<O, F, Fut> {
+    pub(crate) fn new(ctx: DurableContext, position: Position, submitter: F) -> Self {
+        let run = WaitForCallbackRun {
+            ctx,
+            position,
+            name: None,
+            options: CallbackOptions::default(),
+            submitter,
+            submitter_retry: RetryStrategy::default(),
+            serdes: JsonSerdes,
+        };
+        Self { run, _output: PhantomData }
+    }
+}
+
+impl<O, F, Fut, S> WaitForCallbackBuilder<O, F, Fut, S>
+where
+    O: Send + 'static,
+    F: FnOnce(StepContext, String) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<(), BoxError>> + Send + 'static,
+{
+    /// Names the operation in the history: 1 to 256 printable ASCII characters, the same on every replay.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.run.name = Some(name.into());
+        self
+    }
+
+    /// Decides with a function what follows a failed attempt of the submitter, as
+    /// [`StepBuilder::retry_strategy`](super::StepBuilder::retry_strategy) does.
+    pub fn submitter_retry<R>(mut self, strategy: R) -> Self
+    where
+        R: Fn(&StepError, u32) -> RetryDecision + Send + Sync + 'static,
+    {
+        self.run.submitter_retry = RetryStrategy::custom(strategy);
+        self
+    }
+
+    /// Decides by a schedule what follows a failed attempt of the submitter.
+    pub fn submitter_retry_config(mut self, config: RetryStrategyConfig) -> Self {
+        self.run.submitter_retry = RetryStrategy::Schedule(config);
+        self
+    }
+
+    /// Limits the time to the answer: up to 99,999,999 seconds, rounded up to whole ones. Zero is no limit, as is the default.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.run.options.timeout = Some(seconds(timeout));
+        self
+    }
+
+    /// Limits the time between two signs of life of the external system. Same range.
+    pub fn heartbeat(mut self, interval: Duration) -> Self {
+        self.run.options.heartbeat_timeout = Some(seconds(interval));
+        self
+    }
+
+    /// Reads the answer in another format than JSON. Only `deserialize` is used.
+    pub fn serdes<S2>(self, serdes: S2) -> WaitForCallbackBuilder<O, F, Fut, S2>
+    where
+        S2: Serdes<O>,
+    {
+        let WaitForCallbackRun { ctx, position, name, options, submitter, submitter_retry, .. } = self.run;
+        let run = WaitForCallbackRun { ctx, position, name, options, submitter, submitter_retry, serdes };
+        WaitForCallbackBuilder { run, _output: PhantomData }
+    }
+}
+
+impl<O, F, Fut, S> WaitForCallbackBuilder<O, F, Fut, S>
+where
+    O: Serialize + DeserializeOwned + Send + 'static,
+    F: FnOnce(StepContext, String) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<(), BoxError>> + Send + 'static,
+    S: Serdes<O>,
+{
+    /// The operation as a future that runs it while it is polled.
+    pub fn future(self) -> DurableFuture<O> {
+        self.into_future()
+    }
+
+    /// Starts the operation now, beside the code that follows.
+    pub fn spawn(self) -> DurableFuture<O> {
+        let engine = self.run.ctx.engine().clone();
+        self.into_future().spawned(&engine)
+    }
+}
+
+impl<O, F, Fut, S> IntoFuture for WaitForCallbackBuilder<O, F, Fut, S>
+where
+    O: Serialize + DeserializeOwned + Send + 'static,
+    F: FnOnce(StepContext, String) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<(), BoxError>> + Send + 'static,
+    S: Serdes<O>,
+{
+    type Output = Result<O, OperationError>;
+    type IntoFuture = DurableFuture<O>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        DurableFuture::lazy(self.run.execute())
+    }
+}

@@ -1,0 +1,102 @@
+//! The builder of a child context.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
+
+use crate::child::{self, ChildRun};
+use crate::context::DurableContext;
+use crate::error::ChildFnError;
+use crate::future::DurableFuture;
+use crate::runtime::Position;
+use crate::serdes::{JsonSerdes, Serdes};
+use crate::{BoxError, OperationError};
+
+/// A child context to be: see [`DurableContext::run_in_child_context`].
+#[must_use = "builders do nothing unless awaited or spawned"]
+#[non_exhaustive]
+pub struct ChildBuilder<O, F, Fut, S = JsonSerdes> {
+    ctx: DurableContext,
+    position: Position,
+    name: Option<String>,
+    serdes: S,
+    body: F,
+    _output: PhantomData<fn() -> (O, Fut)>,
+}
+
+impl<O, F, Fut, S> fmt::Debug for ChildBuilder<O, F, Fut, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChildBuilder").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl<O, F, Fut> ChildBuilder<O, F, Fut> {
+    pub(crate) fn new(ctx: DurableContext, position: Position, body: F) -> Self {
+        Self { ctx, position, name: None, serdes: JsonSerdes, body, _output: PhantomData }
+    }
+}
+
+impl<O, F, Fut, S> ChildBuilder<O, F, Fut, S>
+where
+    O: Send + 'static,
+    F: FnOnce(DurableContext) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<O, BoxError>> + Send + 'static,
+{
+    /// Names the child in the history: 1 to 256 printable ASCII characters, the same on every replay.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Records the result in another format than JSON.
+    pub fn serdes<S2>(self, serdes: S2) -> ChildBuilder<O, F, Fut, S2>
+    where
+        S2: Serdes<O>,
+    {
+        let Self { ctx, position, name, body, .. } = self;
+        ChildBuilder { ctx, position, name, serdes, body, _output: PhantomData }
+    }
+
+    /// The child as a future that runs it while it is polled.
+    pub fn future(self) -> DurableFuture<O>
+    where
+        S: Serdes<O>,
+    {
+        self.into_future()
+    }
+
+    /// Starts the child now, beside the code that follows.
+    pub fn spawn(self) -> DurableFuture<O>
+    where
+        S: Serdes<O>,
+    {
+        let engine = self.ctx.engine().clone();
+        self.into_future().spawned(&engine)
+    }
+}
+
+impl<O, F, Fut, S> IntoFuture for ChildBuilder<O, F, Fut, S>
+where
+    O: Send + 'static,
+    F: FnOnce(DurableContext) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<O, BoxError>> + Send + 'static,
+    S: Serdes<O>,
+{
+    type Output = Result<O, OperationError>;
+    type IntoFuture = DurableFuture<O>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let Self { ctx, position, name, serdes, body, .. } = self;
+        let run = ChildRun {
+            ctx,
+            position,
+            name,
+            sub_type: None,
+            serdes,
+            record: child::record,
+            failed: child::failed,
+            body: |ctx| async move { body(ctx).await.map_err(ChildFnError) },
+        };
+        DurableFuture::lazy(run.execute())
+    }
+}

@@ -1,0 +1,145 @@
+//! The builder of a step.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
+
+use super::RetryStrategyConfig;
+use crate::context::{DurableContext, StepContext};
+use crate::future::DurableFuture;
+use crate::retry::RetryStrategy;
+use crate::runtime::Position;
+use crate::serdes::{JsonSerdes, Serdes};
+use crate::step::{StepRun, StepSemantics};
+use crate::{BoxError, OperationError, RetryDecision, StepError};
+
+/// A step to be: see [`DurableContext::step`].
+///
+/// Without a retry strategy, a failed body is tried again as [`RetryStrategyConfig::default`] says.
+///
+/// # Examples
+///
+/// ```
+/// # use durawasm_guest::{BoxError, DurableContext};
+/// use durawasm_guest::{RetryDecision, StepSemantics};
+/// use std::time::Duration;
+///
+/// # async fn handler(ctx: DurableContext) -> Result<(), BoxError> {
+/// let receipt: String = ctx
+///     .step(|step| async move { Ok(format!("paid at attempt {}", step.attempt())) })
+///     .name("pay")
+///     .semantics(StepSemantics::AtMostOncePerRetry)
+///     .retry_strategy(|_error, attempt| match attempt {
+///         1..3 => RetryDecision::Retry { delay: Duration::from_secs(10) },
+///         _ => RetryDecision::Stop,
+///     })
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "builders do nothing unless awaited or spawned"]
+#[non_exhaustive]
+pub struct StepBuilder<O, F, Fut, S = JsonSerdes> {
+    run: StepRun<F, S>,
+    _output: PhantomData<fn() -> (O, Fut)>,
+}
+
+impl<O, F, Fut, S> fmt::Debug for StepBuilder<O, F, Fut, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StepBuilder").field("name", &self.run.name).finish_non_exhaustive()
+    }
+}
+
+impl<O, F, Fut> StepBuilder<O, F, Fut> {
+    pub(crate) fn new(ctx: DurableContext, position: Position, body: F) -> Self {
+        let run = StepRun {
+            ctx,
+            position,
+            name: None,
+            strategy: RetryStrategy::default(),
+            semantics: StepSemantics::default(),
+            serdes: JsonSerdes,
+            body,
+        };
+        Self { run, _output: PhantomData }
+    }
+}
+
+impl<O, F, Fut, S> StepBuilder<O, F, Fut, S>
+where
+    O: Send + 'static,
+    F: FnOnce(StepContext) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<O, BoxError>> + Send + 'static,
+{
+    /// Names the step in the history: 1 to 256 printable ASCII characters, the same on every replay.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.run.name = Some(name.into());
+        self
+    }
+
+    /// Decides with a function what follows a failed attempt. It gets the error, whose source is what the body returned, and
+    /// the number of the attempt, from 1. It is called once for an attempt, never on a replay of it.
+    pub fn retry_strategy<R>(mut self, strategy: R) -> Self
+    where
+        R: Fn(&StepError, u32) -> RetryDecision + Send + Sync + 'static,
+    {
+        self.run.strategy = RetryStrategy::custom(strategy);
+        self
+    }
+
+    /// Decides by a schedule what follows a failed attempt.
+    pub fn retry_strategy_config(mut self, config: RetryStrategyConfig) -> Self {
+        self.run.strategy = RetryStrategy::Schedule(config);
+        self
+    }
+
+    /// Records the result in another format than JSON.
+    pub fn serdes<S2>(self, serdes: S2) -> StepBuilder<O, F, Fut, S2>
+    where
+        S2: Serdes<O>,
+    {
+        let StepRun { ctx, position, name, strategy, semantics, body, .. } = self.run;
+        let run = StepRun { ctx, position, name, strategy, semantics, serdes, body };
+        StepBuilder { run, _output: PhantomData }
+    }
+
+    /// Says what an interruption in the middle of the body leads to.
+    pub fn semantics(mut self, semantics: StepSemantics) -> Self {
+        self.run.semantics = semantics;
+        self
+    }
+}
+
+impl<O, F, Fut, S> StepBuilder<O, F, Fut, S>
+where
+    O: Send + 'static,
+    F: FnOnce(StepContext) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<O, BoxError>> + Send + 'static,
+    S: Serdes<O>,
+{
+    /// The step as a future that starts it when polled.
+    pub fn future(self) -> DurableFuture<O> {
+        self.into_future()
+    }
+
+    /// Starts the step now, beside the code that follows.
+    pub fn spawn(self) -> DurableFuture<O> {
+        let engine = self.run.ctx.engine().clone();
+        self.into_future().spawned(&engine)
+    }
+}
+
+impl<O, F, Fut, S> IntoFuture for StepBuilder<O, F, Fut, S>
+where
+    O: Send + 'static,
+    F: FnOnce(StepContext) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<O, BoxError>> + Send + 'static,
+    S: Serdes<O>,
+{
+    type Output = Result<O, OperationError>;
+    type IntoFuture = DurableFuture<O>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        DurableFuture::lazy(self.run.execute())
+    }
+}

@@ -1,0 +1,215 @@
+//! Runs callbacks, and waits for callbacks.
+//!
+//! Always true here: a callback's id is returned even if the callback has failed or timed out already; its result tells.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::BoxError;
+use crate::builders::callback::Callback;
+use crate::child::{self, ChildRun};
+use crate::context::{DurableContext, StepContext};
+use crate::error::{
+    CallbackError, CallbackErrorKind, ChildContextError, ChildContextErrorKind, OperationError,
+    OperationErrorKind, ReplayedFailure, SERIALIZATION_ERROR, WireError,
+};
+use crate::future::DurableFuture;
+use crate::retry::RetryStrategy;
+use crate::runtime::{self, CallbackOptions, Identity, Position};
+use crate::serdes::{JsonSerdes, PayloadOrigin, Serdes};
+use crate::step::{StepRun, StepSemantics};
+
+/// The sub-type of the context around a wait for a callback.
+const WAIT_FOR_CALLBACK: &str = "WaitForCallback";
+
+const TIMEOUT: &str = "Callback.Timeout";
+const HEARTBEAT: &str = "Callback.Heartbeat";
+const DESERIALIZATION: &str = "DeserializationError";
+
+/// A callback with all its options.
+pub(crate) struct CallbackRun<S> {
+    pub(crate) ctx: DurableContext,
+    pub(crate) position: Position,
+    pub(crate) name: Option<String>,
+    pub(crate) options: CallbackOptions,
+    pub(crate) serdes: S,
+}
+
+impl<S> CallbackRun<S> {
+    pub(crate) async fn execute<O>(self) -> Result<Callback<O>, OperationError>
+    where
+        O: Send + 'static,
+        S: Serdes<O>,
+    {
+        let Self { ctx, position, name, options, serdes } = self;
+        let identity = Identity { position, name, sub_type: None };
+        let callback = ctx.scope().create_callback(identity, options)?;
+        let id = loop {
+            ctx.engine().wait(callback.subscribe_id()).await;
+            if let Some(id) = callback.callback_id() {
+                break id;
+            }
+        };
+        Ok(Callback::new(id, Box::new(Pending { ctx, callback, serdes })))
+    }
+}
+
+/// A callback's answer to come, whatever its serdes. `Sync`, so that handlers may borrow from a [`Callback`] while they wait.
+pub(crate) trait Answer<O>: Send + Sync {
+    fn wait(self: Box<Self>) -> DurableFuture<O>;
+}
+
+struct Pending<S> {
+    ctx: DurableContext,
+    callback: Arc<dyn runtime::Callback>,
+    serdes: S,
+}
+
+impl<O: Send + 'static, S: Serdes<O>> Answer<O> for Pending<S> {
+    fn wait(self: Box<Self>) -> DurableFuture<O> {
+        DurableFuture::lazy(answer(self.ctx, self.callback, self.serdes))
+    }
+}
+
+/// The answer to a callback.
+async fn answer<O, S: Serdes<O>>(
+    ctx: DurableContext,
+    callback: Arc<dyn runtime::Callback>,
+    serdes: S,
+) -> Result<O, OperationError> {
+    let outcome = loop {
+        ctx.engine().wait(callback.subscribe()).await;
+        if let Some(outcome) = callback.outcome() {
+            break outcome;
+        }
+    };
+    match outcome {
+        Ok(payload) => {
+            let payload = payload.unwrap_or_else(|| "null".to_owned());
+            let context = ctx.serdes_context(callback.clone()).with_origin(PayloadOrigin::External);
+            serdes
+                .deserialize(payload, context)
+                .await
+                .map_err(|error| callback_error(CallbackErrorKind::DeserializationFailed, Some(error)))
+        }
+        Err(wire) => Err(failed(&*callback, wire)),
+    }
+}
+
+fn callback_error(kind: CallbackErrorKind, source: Option<BoxError>) -> OperationError {
+    OperationError::new(OperationErrorKind::Callback(CallbackError::new(kind, source)))
+}
+
+/// The error of a callback that is on record as failed.
+fn failed(operation: &dyn runtime::Operation, wire: WireError) -> OperationError {
+    let (kind, source, status) = match wire.error_type() {
+        Some(TIMEOUT) => (CallbackErrorKind::TimedOut, None, "TIMED_OUT"),
+        Some(HEARTBEAT) => (CallbackErrorKind::HeartbeatTimedOut, None, "TIMED_OUT"),
+        _ => (CallbackErrorKind::ExternalFailure, Some(ReplayedFailure::boxed(wire.clone())), "FAILED"),
+    };
+    callback_error(kind, source).on_record(operation, status, wire)
+}
+
+/// A wait for a callback with all its options.
+pub(crate) struct WaitForCallbackRun<F, S> {
+    pub(crate) ctx: DurableContext,
+    pub(crate) position: Position,
+    pub(crate) name: Option<String>,
+    pub(crate) options: CallbackOptions,
+    pub(crate) submitter: F,
+    pub(crate) submitter_retry: RetryStrategy,
+    pub(crate) serdes: S,
+}
+
+impl<F, S> WaitForCallbackRun<F, S> {
+    pub(crate) async fn execute<O, Fut>(self) -> Result<O, OperationError>
+    where
+        O: Serialize + DeserializeOwned + Send + 'static,
+        F: FnOnce(StepContext, String) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), BoxError>> + Send + 'static,
+        S: Serdes<O>,
+    {
+        let Self { ctx, position, name, options, submitter, submitter_retry, serdes } = self;
+        let child = ChildRun {
+            ctx,
+            position,
+            name,
+            sub_type: Some(WAIT_FOR_CALLBACK),
+            // The serdes is the callback's. The answer is recorded once more, as JSON, with the context.
+            serdes: JsonSerdes,
+            record,
+            failed: context_failed,
+            body: |ctx| submit_and_wait(ctx, options, submitter, submitter_retry, serdes),
+        };
+        child.execute().await
+    }
+}
+
+/// What happens in the context: the callback is made, its id submitted, its answer waited for.
+async fn submit_and_wait<O, F, Fut, S>(
+    ctx: DurableContext,
+    options: CallbackOptions,
+    submitter: F,
+    strategy: RetryStrategy,
+    serdes: S,
+) -> Result<O, OperationError>
+where
+    O: Send + 'static,
+    F: FnOnce(StepContext, String) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<(), BoxError>> + Send + 'static,
+    S: Serdes<O>,
+{
+    let position = ctx.scope().claim();
+    let callback = CallbackRun { ctx: ctx.clone(), position, name: None, options, serdes }.execute().await?;
+    let id = callback.id().to_owned();
+    let position = ctx.scope().claim();
+    let step = StepRun {
+        ctx,
+        position,
+        name: None,
+        strategy,
+        semantics: StepSemantics::default(),
+        serdes: JsonSerdes,
+        body: move |step| submitter(step, id),
+    };
+    step.execute().await.map_err(|error| {
+        let kind = ChildContextErrorKind::ChildFailed;
+        OperationError::new(OperationErrorKind::ChildContext(ChildContextError::new(
+            kind,
+            Some(error.into()),
+        )))
+    })?;
+    callback.result().await
+}
+
+/// The record of what failed in the context: a callback's own failure as it is, anything else as the error it is.
+fn record(error: &OperationError) -> WireError {
+    match error.kind() {
+        OperationErrorKind::Callback(callback) => match callback.kind() {
+            CallbackErrorKind::DeserializationFailed => WireError::typed(error, DESERIALIZATION),
+            CallbackErrorKind::TimedOut => WireError::new(TIMEOUT, "callback timed out"),
+            CallbackErrorKind::HeartbeatTimedOut => WireError::new(HEARTBEAT, "heartbeat timed out"),
+            _ => error.wire().cloned().unwrap_or_else(|| WireError::of(error, "CallbackError")),
+        },
+        _ => WireError::of(error, "Error"),
+    }
+}
+
+/// The error of a context that is on record as failed.
+fn context_failed(operation: &dyn runtime::Operation, wire: WireError) -> OperationError {
+    match wire.error_type() {
+        Some("ChildContextError" | "InvalidArgumentError" | SERIALIZATION_ERROR) => {
+            child::failed(operation, wire)
+        }
+        Some(DESERIALIZATION) => {
+            let source = Some(ReplayedFailure::boxed(wire.clone()));
+            callback_error(CallbackErrorKind::DeserializationFailed, source)
+                .on_record(operation, "FAILED", wire)
+        }
+        // All other types are the external system's own.
+        _ => failed(operation, wire),
+    }
+}

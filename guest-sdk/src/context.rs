@@ -1,0 +1,211 @@
+//! The handles that handlers and step bodies get.
+//!
+//! Always true here: an operation's place in the history is claimed by the call of the method, in the order of the calls,
+//! whatever becomes of the builder.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use crate::BoxError;
+use crate::builders::{
+    ChildBuilder, CreateCallbackBuilder, StepBuilder, WaitBuilder, WaitForCallbackBuilder,
+};
+use crate::engine::Engine;
+use crate::retry::seconds;
+use crate::runtime::{Operation, Scope};
+use crate::serdes::SerdesContext;
+
+/// The durable operations: what a handler is given beside its event.
+///
+/// Each method returns a builder. Awaiting the builder runs the operation: the first time for real, on a replay from the
+/// record. `future()` makes a [`DurableFuture`](crate::DurableFuture) that runs when it is polled, `spawn()` one that
+/// runs at once.
+///
+/// **What replays need.** A handler runs from its beginning after each suspension. It must call the same operations in
+/// the same order each time: decide by the event and by what operations returned. Clocks, random numbers, thread sleeps and
+/// the environment are the same on every replay in a component, outside of step bodies; what is not is state that
+/// step bodies leave behind, since bodies do not run on replays.
+///
+/// Cloning is cheap. A clone is the same context, with the same sequence of places.
+///
+/// # Examples
+///
+/// ```
+/// use durawasm_guest::{BoxError, DurableContext};
+/// use std::time::Duration;
+///
+/// async fn remind(name: String, ctx: DurableContext) -> Result<String, BoxError> {
+///     let text = ctx.step(move |_| async move { Ok(format!("Time is up, {name}")) }).name("text").await?;
+///     ctx.wait(Duration::from_secs(24 * 60 * 60)).name("a-day").await?;
+///     Ok(text)
+/// }
+/// ```
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct DurableContext {
+    engine: Arc<Engine>,
+    scope: Arc<dyn Scope>,
+}
+
+impl DurableContext {
+    pub(crate) fn new(engine: Arc<Engine>, scope: Arc<dyn Scope>) -> Self {
+        Self { engine, scope }
+    }
+
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    pub(crate) fn scope(&self) -> &dyn Scope {
+        &*self.scope
+    }
+
+    pub(crate) fn serdes_context(&self, operation: Arc<dyn Operation>) -> SerdesContext {
+        SerdesContext::of(operation, Arc::clone(&self.engine))
+    }
+
+    /// The execution's ARN, the same on every replay.
+    #[must_use]
+    pub fn execution_arn(&self) -> &str {
+        self.engine.execution_arn()
+    }
+
+    /// Whether recorded operations are still to come, in any context: the code that runs now ran before.
+    ///
+    /// Fit for leaving out what should happen once, such as a line of a log that is not replay-safe. Not fit for choosing operations.
+    #[must_use]
+    pub fn is_replaying(&self) -> bool {
+        self.scope.is_replaying()
+    }
+
+    /// A step: runs the body and records its result. On a replay, the result comes from the record.
+    ///
+    /// The body sees live clocks and random numbers. It gets no durable operations: they do not nest in a step. It may
+    /// await futures of its own, but none that another task of the handler completes: a body is never suspended, and one
+    /// that waits while nothing else can run fails with a `StepStalled` error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use durawasm_guest::{BoxError, DurableContext};
+    /// # async fn handler(ctx: DurableContext) -> Result<(), BoxError> {
+    /// let lucky: u32 = ctx.step(|_| async { Ok(7) }).name("draw").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn step<O, F, Fut>(&self, f: F) -> StepBuilder<O, F, Fut>
+    where
+        F: FnOnce(StepContext) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<O, BoxError>> + Send + 'static,
+        O: Send + 'static,
+    {
+        StepBuilder::new(self.clone(), self.scope.claim(), f)
+    }
+
+    /// A wait, rounded up to whole seconds: 1 second to 366 days. The execution is suspended meanwhile.
+    pub fn wait(&self, duration: Duration) -> WaitBuilder {
+        WaitBuilder::new(self.clone(), self.scope.claim(), seconds(duration))
+    }
+
+    /// A callback: an id for an external system, and a future of its answer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use durawasm_guest::{BoxError, DurableContext};
+    /// # async fn handler(ctx: DurableContext) -> Result<bool, BoxError> {
+    /// let callback = ctx.create_callback::<bool>().name("approval").await?;
+    /// let id = callback.id().to_owned();
+    /// ctx.step(move |_| async move { Ok(println!("answer to {id}")) }).await?;
+    /// let approved = callback.result().await?;
+    /// # Ok(approved)
+    /// # }
+    /// ```
+    pub fn create_callback<O>(&self) -> CreateCallbackBuilder<O>
+    where
+        O: Send + 'static,
+    {
+        CreateCallbackBuilder::new(self.clone(), self.scope.claim())
+    }
+
+    /// A callback, a step that hands its id to the external system, and the wait for the answer, in one operation.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use durawasm_guest::{BoxError, DurableContext};
+    /// # async fn handler(ctx: DurableContext) -> Result<(), BoxError> {
+    /// let approved = ctx
+    ///     .wait_for_callback::<bool, _, _>(|_, id| async move { Ok(println!("answer to {id}")) })
+    ///     .name("approval")
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn wait_for_callback<O, F, Fut>(&self, submitter: F) -> WaitForCallbackBuilder<O, F, Fut>
+    where
+        F: FnOnce(StepContext, String) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), BoxError>> + Send + 'static,
+        O: DeserializeOwned + Send + 'static,
+    {
+        WaitForCallbackBuilder::new(self.clone(), self.scope.claim(), submitter)
+    }
+
+    /// A child context: operations with a sequence of their own, and one result. When it has ended, replays take
+    /// that result and do not run its code, unless the result is larger than 256 KiB.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use durawasm_guest::{BoxError, DurableContext};
+    /// # async fn handler(ctx: DurableContext) -> Result<(), BoxError> {
+    /// let sum = ctx
+    ///     .run_in_child_context(|child| async move {
+    ///         let a = child.step(|_| async { Ok(1) }).await?;
+    ///         let b = child.step(|_| async { Ok(2) }).await?;
+    ///         Ok(a + b)
+    ///     })
+    ///     .name("sum")
+    ///     .await?;
+    /// assert_eq!(sum, 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn run_in_child_context<O, F, Fut>(&self, f: F) -> ChildBuilder<O, F, Fut>
+    where
+        F: FnOnce(DurableContext) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<O, BoxError>> + Send + 'static,
+        O: Send + 'static,
+    {
+        ChildBuilder::new(self.clone(), self.scope.claim(), f)
+    }
+}
+
+impl fmt::Debug for DurableContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DurableContext").finish_non_exhaustive()
+    }
+}
+
+/// What the body of a step knows of it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct StepContext {
+    attempt: u32,
+}
+
+impl StepContext {
+    pub(crate) fn new(attempt: u32) -> Self {
+        Self { attempt }
+    }
+
+    /// Which attempt this is, from 1.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+}

@@ -1,0 +1,181 @@
+//! Errors of durable operations.
+//!
+//! Always true here:
+//! - The error of a failed operation is made from its record, on the first run as on each replay: a handler cannot tell
+//!   the two apart, and takes the same branch in both.
+//! - `Display` writes one frame, the layer's own; `{:#}` writes the frames of the whole chain, joined with `": "`. The
+//!   message on record is the latter.
+//! - Kinds classify and carry numbers; the cause is the error's `source()`.
+
+mod kinds;
+mod wire;
+
+use std::error::Error;
+use std::fmt;
+
+use crate::runtime::{InvalidArgument, Operation};
+
+pub use self::kinds::{
+    CallbackError, CallbackErrorKind, ChildContextError, ChildContextErrorKind, InvalidArgumentError,
+    RetriesExhausted, StepError, StepErrorKind, UnexpectedStatus, WaitError, WaitErrorKind,
+};
+pub(crate) use self::wire::{ChildFnError, SERIALIZATION_ERROR, write_chain};
+pub use self::wire::{ReplayedFailure, TypedError, WireError};
+
+/// What the futures of durable operations fail with.
+///
+/// [`kind`](Self::kind) says which operation failed and how; [`source`](Error::source) leads to the cause, which for a
+/// recorded failure is a [`ReplayedFailure`].
+///
+/// # Examples
+///
+/// ```
+/// use durawasm_guest::{OperationError, OperationErrorKind, StepErrorKind};
+///
+/// fn gave_up_after(error: &OperationError) -> Option<u32> {
+///     match error.kind() {
+///         OperationErrorKind::Step(step) => match step.kind() {
+///             StepErrorKind::RetriesExhausted(details) => Some(details.attempts()),
+///             _ => None,
+///         },
+///         _ => None,
+///     }
+/// }
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct OperationError {
+    kind: OperationErrorKind,
+    /// Boxed: results stay small where nothing fails.
+    record: Option<Box<Record>>,
+}
+
+#[derive(Debug)]
+struct Record {
+    operation_id: String,
+    status: &'static str,
+    wire: WireError,
+}
+
+impl OperationError {
+    /// Which operation failed, and how.
+    #[must_use]
+    pub fn kind(&self) -> &OperationErrorKind {
+        &self.kind
+    }
+
+    /// The id of the failed operation; none if it was never started.
+    #[must_use]
+    pub fn operation_id(&self) -> Option<&str> {
+        self.record.as_ref().map(|record| &*record.operation_id)
+    }
+
+    /// The operation's status in the history, such as `FAILED` or `TIMED_OUT`; none if it did not fail on record.
+    #[must_use]
+    pub fn status(&self) -> Option<&str> {
+        self.record.as_ref().map(|record| record.status)
+    }
+
+    /// The error as it is on record; none if it is not.
+    #[must_use]
+    pub fn wire(&self) -> Option<&WireError> {
+        self.record.as_ref().map(|record| &record.wire)
+    }
+
+    pub(crate) fn new(kind: OperationErrorKind) -> Self {
+        Self { kind, record: None }
+    }
+
+    /// Adds what the history has on the failure.
+    pub(crate) fn on_record(
+        mut self,
+        operation: &dyn Operation,
+        status: &'static str,
+        wire: WireError,
+    ) -> Self {
+        self.record = Some(Box::new(Record { operation_id: operation.id(), status, wire }));
+        self
+    }
+}
+
+impl From<InvalidArgument> for OperationError {
+    fn from(invalid: InvalidArgument) -> Self {
+        Self::new(OperationErrorKind::InvalidArgument(InvalidArgumentError::new(invalid)))
+    }
+}
+
+impl fmt::Display for OperationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let frame = format_args!("operation error: {}", self.kind.family());
+        if f.alternate() { write_chain(f, &frame, self.source()) } else { f.write_fmt(frame) }
+    }
+}
+
+impl Error for OperationError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self.kind.error())
+    }
+}
+
+/// Which operation failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum OperationErrorKind {
+    /// A step.
+    Step(StepError),
+    /// A wait.
+    Wait(WaitError),
+    /// A callback.
+    Callback(CallbackError),
+    /// A child context, or the context around a wait for a callback.
+    ChildContext(ChildContextError),
+    /// Any operation that was not started because an argument is not allowed: a wait of zero seconds, a name of over
+    /// 256 characters, and so on. Not in AWS's SDK, whose service refuses these instead.
+    InvalidArgument(InvalidArgumentError),
+}
+
+impl OperationErrorKind {
+    fn family(&self) -> &'static str {
+        match self {
+            Self::Step(_) => "step",
+            Self::Wait(_) => "wait",
+            Self::Callback(_) => "callback",
+            Self::ChildContext(_) => "child_context",
+            Self::InvalidArgument(_) => "invalid_argument",
+        }
+    }
+
+    /// The error type on record for an error of this kind that names none itself.
+    pub(crate) fn wire_type(&self) -> &'static str {
+        match self {
+            Self::Step(_) => "StepError",
+            Self::Wait(_) => "WaitError",
+            Self::Callback(_) => "CallbackError",
+            Self::ChildContext(_) => "ChildContextError",
+            Self::InvalidArgument(_) => "InvalidArgumentError",
+        }
+    }
+
+    fn error(&self) -> &(dyn Error + 'static) {
+        match self {
+            Self::Step(error) => error,
+            Self::Wait(error) => error,
+            Self::Callback(error) => error,
+            Self::ChildContext(error) => error,
+            Self::InvalidArgument(error) => error,
+        }
+    }
+}
+
+impl fmt::Display for OperationErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.family(), self.error())
+    }
+}
+
+const _: () = {
+    const fn sendable<T: Send + Sync + 'static>() {}
+    sendable::<OperationError>();
+    sendable::<TypedError>();
+    sendable::<ReplayedFailure>();
+};

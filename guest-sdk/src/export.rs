@@ -1,0 +1,42 @@
+//! The component's export, `functions`: names and kinds, and the run of one function.
+
+use std::hash::RandomState;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use crate::bindings::exports::durawasm::durable::functions::{
+    ErrorObject, FunctionInfo, Guest, Kind as WitKind,
+};
+use crate::entry::{self, Function, Kind};
+use crate::runtime::wasm::Host;
+
+/// The functions of a component. Implemented by the macros of this crate.
+pub trait Functions {
+    /// All of them. The same on every call.
+    fn functions() -> Vec<Function>;
+}
+
+/// Exports the functions of `F`.
+#[derive(Debug)]
+pub struct Exported<F>(PhantomData<F>);
+
+impl<F: Functions> Guest for Exported<F> {
+    fn registered() -> Vec<FunctionInfo> {
+        let info = |function: Function| FunctionInfo {
+            name: function.name().to_owned(),
+            kind: match function.kind() {
+                Kind::Durable => WitKind::Durable,
+                Kind::Plain => WitKind::Plain,
+            },
+        };
+        F::functions().into_iter().map(info).collect()
+    }
+
+    fn handle(function: String, event: String) -> Result<Option<String>, ErrorObject> {
+        // The standard library draws the keys of hash maps once, when the first map is made. If that were in the body of a
+        // step, they would be live random numbers, and maps of the handler would be ordered otherwise on a replay.
+        drop(RandomState::new());
+        crate::log::install();
+        entry::run(&F::functions(), Arc::new(Host), &function, &event).map_err(|error| (&error).into())
+    }
+}

@@ -1,0 +1,85 @@
+//! Durable handlers in Rust, as WebAssembly components.
+//!
+//! A handler is an ordinary async function. What it does through its [`DurableContext`] is on record, so it survives
+//! suspensions, crashes and restarts: it runs again from its beginning, and what it did before comes from the record.
+//!
+//! ```
+//! use durawasm_guest::{BoxError, DurableContext, durable_execution};
+//! use std::time::Duration;
+//!
+//! #[durable_execution]
+//! async fn welcome(name: String, ctx: DurableContext) -> Result<String, BoxError> {
+//!     let greeting = ctx.step(move |_| async move { Ok(format!("Hello, {name}")) }).name("greet").await?;
+//!     ctx.wait(Duration::from_secs(60 * 60)).name("an-hour").await?;
+//!     Ok(greeting)
+//! }
+//! ```
+//!
+//! Make a crate of type `cdylib`, and build it for `wasm32-wasip2` or with `cargo component build`. It then exports the
+//! function under its name; [`durable_handlers!`] exports several. Natively the function is what it looks like.
+//!
+//! **Same surface as AWS's SDK.** Modules, types, methods and bounds are those of the crate `aws-durable-execution-sdk`: a
+//! handler moves between the two by changing a `use`. What differs: the error of a failed operation is always made
+//! from its record (a [`ReplayedFailure`]), never the live value; a callback that cannot be read fails in
+//! [`result`](builders::callback::Callback::result); [`OperationErrorKind::InvalidArgument`] is new.
+//!
+//! **Concurrency.** There is one thread and no runtime to start. `future()`, `spawn()`, `tokio::join!` and `futures::join!` work;
+//! timers, sockets and `spawn` of other runtimes do not exist. Nothing but operations suspends a handler.
+//!
+//! **Logging.** Lines of the `tracing` crate and standard output go to the host, which drops those that a replay repeats.
+
+#[cfg(target_family = "wasm")]
+#[allow(missing_docs, clippy::all, clippy::pedantic)] // generated
+#[doc(hidden)]
+pub mod bindings;
+pub mod builders;
+mod callback;
+mod child;
+mod context;
+mod engine;
+mod entry;
+mod error;
+mod executor;
+#[cfg(target_family = "wasm")]
+mod export;
+mod future;
+#[cfg(target_family = "wasm")]
+mod log;
+mod reactor;
+mod registry;
+mod retry;
+#[doc(hidden)]
+pub mod runtime;
+mod scope;
+pub mod serdes;
+mod step;
+mod wait;
+
+#[cfg(test)]
+mod tests;
+
+pub use durawasm_guest_macros::durable_execution;
+
+pub use self::context::{DurableContext, StepContext};
+pub use self::error::{
+    CallbackError, CallbackErrorKind, ChildContextError, ChildContextErrorKind, InvalidArgumentError,
+    OperationError, OperationErrorKind, ReplayedFailure, RetriesExhausted, StepError, StepErrorKind,
+    TypedError, UnexpectedStatus, WaitError, WaitErrorKind, WireError,
+};
+pub use self::future::DurableFuture;
+pub use self::retry::RetryDecision;
+pub use self::serdes::{JsonSerdes, Serdes};
+pub use self::step::StepSemantics;
+
+/// The error of handlers and step bodies: anything, boxed.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What the macros of this crate expand to, and what runners start. No promise of stability.
+#[doc(hidden)]
+pub mod __private {
+    #[cfg(target_family = "wasm")]
+    pub use crate::bindings;
+    pub use crate::entry::{Function, Kind, check_names, run};
+    #[cfg(target_family = "wasm")]
+    pub use crate::export::{Exported, Functions};
+}

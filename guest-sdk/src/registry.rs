@@ -1,0 +1,87 @@
+//! The macro that exports functions by name.
+
+/// Exports the functions of a component by name: durable handlers, and plain functions that durable ones invoke.
+///
+/// ```text
+/// durable_handlers! {
+///     order,                      // async fn order(event: E, ctx: DurableContext) -> Result<O, Err>
+///     "refund-v2" => refunds::run,  // the same, under another name
+///     plain rate,                 // async fn rate(event: E) -> Result<O, Err>, or the same without async
+///     plain "tax" => taxes::of,
+/// }
+/// ```
+///
+/// Events are anything that serde reads, results anything it writes; an `Err` is whatever turns into a
+/// [`BoxError`](crate::BoxError). Names are 1 to 64 characters of `A-Z a-z 0-9 - _`, each used once. To be called once in
+/// a crate of type `cdylib`, and not beside [`durable_execution`](crate::durable_execution).
+///
+/// Natively it only checks the signatures.
+///
+/// # Examples
+///
+/// ```
+/// use durawasm_guest::{BoxError, DurableContext, durable_handlers};
+///
+/// async fn order(total: u32, ctx: DurableContext) -> Result<u32, BoxError> {
+///     Ok(ctx.step(move |_| async move { Ok(total * 2) }).await?)
+/// }
+///
+/// fn rate(currency: String) -> Result<f64, BoxError> {
+///     if currency == "EUR" { Ok(1.0) } else { Err("unknown currency".into()) }
+/// }
+///
+/// durable_handlers! { order, plain "exchange-rate" => rate }
+/// ```
+#[macro_export]
+macro_rules! durable_handlers {
+    ($($functions:tt)*) => {
+        $crate::__durable_handlers! { [] $($functions)* }
+    };
+}
+
+/// Collects the entries one by one, then exports them.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __durable_handlers {
+    ([$($done:tt)*] plain $name:literal => $function:path $(, $($rest:tt)*)?) => {
+        $crate::__durable_handlers! { [$($done)* (plain, $name, $function)] $($($rest)*)? }
+    };
+    ([$($done:tt)*] plain $function:ident $(, $($rest:tt)*)?) => {
+        $crate::__durable_handlers! { [$($done)* (plain, stringify!($function), $function)] $($($rest)*)? }
+    };
+    ([$($done:tt)*] $name:literal => $function:path $(, $($rest:tt)*)?) => {
+        $crate::__durable_handlers! { [$($done)* (durable, $name, $function)] $($($rest)*)? }
+    };
+    ([$($done:tt)*] $function:ident $(, $($rest:tt)*)?) => {
+        $crate::__durable_handlers! { [$($done)* (durable, stringify!($function), $function)] $($($rest)*)? }
+    };
+    ([$(($kind:ident, $name:expr, $function:expr))*]) => {
+        const _: () = {
+            const _: () = $crate::__private::check_names(&[$($name),*]);
+
+            fn functions() -> ::std::vec::Vec<$crate::__private::Function> {
+                ::std::vec![$($crate::__private::Function::$kind($name, $function)),*]
+            }
+
+            const _: fn() -> ::std::vec::Vec<$crate::__private::Function> = functions;
+
+            #[cfg(target_family = "wasm")]
+            const _: () = {
+                struct Component;
+                impl $crate::__private::Functions for Component {
+                    fn functions() -> ::std::vec::Vec<$crate::__private::Function> {
+                        functions()
+                    }
+                }
+                type Exported = $crate::__private::Exported<Component>;
+                $crate::__private::bindings::export!(Exported with_types_in $crate::__private::bindings);
+            };
+        };
+    };
+    ([$($done:tt)*] $($rest:tt)+) => {
+        ::core::compile_error!(::core::concat!(
+            "expected `function`, `\"name\" => path::to::function`, or one of them after `plain`, separated by commas; found `",
+            ::core::stringify!($($rest)+), "`"
+        ));
+    };
+}

@@ -1,0 +1,63 @@
+//! Which operation the code that runs now belongs to, for its log lines.
+//!
+//! Always true here: the current scope is set while a step's body or a child's code is polled, and only then. Scopes
+//! nest; the innermost one counts.
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
+
+use crate::runtime::Operation;
+
+thread_local! {
+    static CURRENT: RefCell<Option<Arc<LogScope>>> = const { RefCell::new(None) };
+}
+
+/// An operation, as log lines show it.
+#[cfg_attr(not(target_family = "wasm"), allow(dead_code))] // read by the log of components
+pub(crate) struct LogScope {
+    operation: Arc<dyn Operation>,
+    id: OnceLock<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) attempt: Option<u32>,
+}
+
+#[cfg_attr(not(target_family = "wasm"), allow(dead_code))] // read by the log of components
+impl LogScope {
+    pub(crate) fn new(
+        operation: Arc<dyn Operation>,
+        name: Option<String>,
+        attempt: Option<u32>,
+    ) -> Arc<Self> {
+        Arc::new(Self { operation, id: OnceLock::new(), name, attempt })
+    }
+
+    /// The operation's id, asked for once.
+    pub(crate) fn id(&self) -> &str {
+        self.id.get_or_init(|| self.operation.id())
+    }
+
+    /// The innermost operation whose code runs now.
+    pub(crate) fn current() -> Option<Arc<Self>> {
+        CURRENT.with_borrow(Clone::clone)
+    }
+
+    /// Runs something as a part of the operation.
+    pub(crate) fn within<T>(self: &Arc<Self>, run: impl FnOnce() -> T) -> T {
+        struct Outer(Option<Arc<LogScope>>);
+        impl Drop for Outer {
+            fn drop(&mut self) {
+                CURRENT.set(self.0.take());
+            }
+        }
+        let _outer = Outer(CURRENT.replace(Some(Arc::clone(self))));
+        run()
+    }
+
+    /// Polls a future as a part of the operation.
+    pub(crate) async fn instrument<F: Future>(self: Arc<Self>, future: F) -> F::Output {
+        let mut future = pin!(future);
+        poll_fn(|cx| self.within(|| future.as_mut().poll(cx))).await
+    }
+}

@@ -1,0 +1,187 @@
+//! How values become the text that is on record, and values again.
+//!
+//! Always true here: what an operation returns went through its serdes both ways, on the first run as on each replay.
+
+use std::fmt;
+use std::future::{Future, ready};
+use std::sync::{Arc, OnceLock};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::BoxError;
+use crate::engine::Engine;
+use crate::runtime::Operation;
+
+/// Turns an operation's value into text and back.
+///
+/// Implement it for one type, or for all types that have what the format needs. Every builder with a value has a
+/// `serdes` method; to share one instance among several operations, give each a clone of an [`Arc`] of it.
+///
+/// `serialize` runs as a part of the operation's body, where clocks and random are live; `deserialize` runs on every
+/// replay and must be a function of its arguments.
+///
+/// # Examples
+///
+/// ```
+/// use durawasm_guest::BoxError;
+/// use durawasm_guest::serdes::{Serdes, SerdesContext};
+///
+/// struct Cents;
+///
+/// impl Serdes<f64> for Cents {
+///     async fn serialize(&self, value: f64, _context: SerdesContext) -> Result<String, BoxError> {
+///         Ok(format!("{:.0}", value * 100.0))
+///     }
+///
+///     async fn deserialize(&self, wire: String, _context: SerdesContext) -> Result<f64, BoxError> {
+///         Ok(wire.parse::<f64>()? / 100.0)
+///     }
+/// }
+/// ```
+pub trait Serdes<T>: Send + Sync + 'static {
+    /// The text to record for a value.
+    ///
+    /// An error fails the operation for good, and is recorded.
+    fn serialize(
+        &self,
+        value: T,
+        context: SerdesContext,
+    ) -> impl Future<Output = Result<String, BoxError>> + Send;
+
+    /// The value of a text: one that `serialize` made or, for callbacks, one that came from outside.
+    ///
+    /// An error is returned from the operation. It is not recorded: each replay finds it again.
+    fn deserialize(
+        &self,
+        wire: String,
+        context: SerdesContext,
+    ) -> impl Future<Output = Result<T, BoxError>> + Send;
+}
+
+impl<T, S: Serdes<T> + ?Sized> Serdes<T> for Arc<S> {
+    fn serialize(
+        &self,
+        value: T,
+        context: SerdesContext,
+    ) -> impl Future<Output = Result<String, BoxError>> + Send {
+        (**self).serialize(value, context)
+    }
+
+    fn deserialize(
+        &self,
+        wire: String,
+        context: SerdesContext,
+    ) -> impl Future<Output = Result<T, BoxError>> + Send {
+        (**self).deserialize(wire, context)
+    }
+}
+
+/// The default: compact JSON, for everything that serde can write and read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct JsonSerdes;
+
+impl<T: Serialize + DeserializeOwned + Send + 'static> Serdes<T> for JsonSerdes {
+    fn serialize(
+        &self,
+        value: T,
+        _context: SerdesContext,
+    ) -> impl Future<Output = Result<String, BoxError>> + Send {
+        ready(serde_json::to_string(&value).map_err(Into::into))
+    }
+
+    fn deserialize(
+        &self,
+        wire: String,
+        _context: SerdesContext,
+    ) -> impl Future<Output = Result<T, BoxError>> + Send {
+        ready(serde_json::from_str(&wire).map_err(Into::into))
+    }
+}
+
+/// Where a text comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PayloadOrigin {
+    /// This handler's serdes wrote it.
+    SdkRecord,
+    /// An external system wrote it: a callback's answer. A serdes that records references must not follow one here.
+    External,
+}
+
+/// What a serdes may know of the operation that it works for.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct SerdesContext {
+    owner: Owner,
+    operation_id: OnceLock<String>,
+    origin: PayloadOrigin,
+}
+
+/// Ids are asked for when they are used: most serdes never do.
+#[derive(Clone)]
+enum Owner {
+    Named { arn: String },
+    Operation { operation: Arc<dyn Operation>, engine: Arc<Engine> },
+}
+
+impl SerdesContext {
+    /// A context of one's own making, for tests of a serdes. Its origin is [`PayloadOrigin::SdkRecord`].
+    #[must_use]
+    pub fn new(operation_id: impl Into<String>, durable_execution_arn: impl Into<String>) -> Self {
+        Self {
+            owner: Owner::Named { arn: durable_execution_arn.into() },
+            operation_id: OnceLock::from(operation_id.into()),
+            origin: PayloadOrigin::SdkRecord,
+        }
+    }
+
+    pub(crate) fn of(operation: Arc<dyn Operation>, engine: Arc<Engine>) -> Self {
+        Self {
+            owner: Owner::Operation { operation, engine },
+            operation_id: OnceLock::new(),
+            origin: PayloadOrigin::SdkRecord,
+        }
+    }
+
+    /// The operation's id, the same on every replay.
+    #[must_use]
+    pub fn operation_id(&self) -> &str {
+        self.operation_id.get_or_init(|| match &self.owner {
+            Owner::Named { .. } => String::new(),
+            Owner::Operation { operation, .. } => operation.id(),
+        })
+    }
+
+    /// The execution's ARN.
+    #[must_use]
+    pub fn durable_execution_arn(&self) -> &str {
+        match &self.owner {
+            Owner::Named { arn } => arn,
+            Owner::Operation { engine, .. } => engine.execution_arn(),
+        }
+    }
+
+    /// Where the text comes from.
+    #[must_use]
+    pub fn origin(&self) -> PayloadOrigin {
+        self.origin
+    }
+
+    /// The same with another origin.
+    #[must_use]
+    pub fn with_origin(mut self, origin: PayloadOrigin) -> Self {
+        self.origin = origin;
+        self
+    }
+}
+
+impl fmt::Debug for SerdesContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SerdesContext")
+            .field("operation_id", &self.operation_id())
+            .field("durable_execution_arn", &self.durable_execution_arn())
+            .field("origin", &self.origin)
+            .finish_non_exhaustive()
+    }
+}

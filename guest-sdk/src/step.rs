@@ -1,0 +1,234 @@
+//! Runs a step.
+//!
+//! Always true here:
+//! - Between `enter` and `leave` (or the close of the attempt) only the body runs, with the serialization of its result.
+//!   Everything else of the handler, and of this crate, runs outside.
+//! - The outcome is delivered when it is on record: never earlier, and the same as on a replay.
+//! - A body runs at most once in an instance. It is `FnOnce`, so the attempt after a retry belongs to a later
+//!   invocation.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use crate::BoxError;
+use crate::context::{DurableContext, StepContext};
+use crate::error::{
+    OperationError, OperationErrorKind, ReplayedFailure, RetriesExhausted, SERIALIZATION_ERROR, StepError,
+    StepErrorKind, WireError,
+};
+use crate::retry::{RetryDecision, RetryStrategy, seconds};
+use crate::runtime::{Identity, Position, Step, StepState};
+use crate::scope::LogScope;
+use crate::serdes::{Serdes, SerdesContext};
+
+/// What an interruption in the middle of a step's body leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum StepSemantics {
+    /// The body runs again. It may run more than once for one attempt, so it should be idempotent.
+    #[default]
+    AtLeastOncePerRetry,
+    /// The body does not run again for the same attempt: the interruption counts as a failure of the attempt, and the retry
+    /// strategy decides. The start is on record before the body runs, which costs a request.
+    AtMostOncePerRetry,
+}
+
+/// Why an attempt failed before or without its body returning.
+#[derive(Debug)]
+enum Fault {
+    Interrupted,
+    Stalled,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Interrupted => "the attempt was interrupted, and at-most-once semantics do not let it run again",
+            Self::Stalled => {
+                "the step's body waits for a future that nothing left to run in this component can complete; a body cannot \
+                 be suspended, so it must not wait for durable operations or for other tasks that do"
+            }
+        })
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl Fault {
+    /// The error under its name for the record.
+    fn named(self) -> BoxError {
+        let name = match self {
+            Self::Interrupted => "StepInterrupted",
+            Self::Stalled => "StepStalled",
+        };
+        crate::TypedError::with_type(name, self).into()
+    }
+}
+
+/// A step with all its options.
+pub(crate) struct StepRun<F, S> {
+    pub(crate) ctx: DurableContext,
+    pub(crate) position: Position,
+    pub(crate) name: Option<String>,
+    pub(crate) strategy: RetryStrategy,
+    pub(crate) semantics: StepSemantics,
+    pub(crate) serdes: S,
+    pub(crate) body: F,
+}
+
+impl<F, S> StepRun<F, S> {
+    pub(crate) async fn execute<O, Fut>(self) -> Result<O, OperationError>
+    where
+        F: FnOnce(StepContext) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<O, BoxError>> + Send + 'static,
+        O: Send + 'static,
+        S: Serdes<O>,
+    {
+        let Self { ctx, position, name, strategy, semantics, serdes, body } = self;
+        let identity = Identity { position, name: name.clone(), sub_type: None };
+        let step = ctx.scope().step(identity, semantics)?;
+        let live = Live { ctx: &ctx, step: &step, strategy };
+        let mut body = Some(body);
+        loop {
+            match step.state() {
+                StepState::Pending => live.settled().await,
+                // What is delivered is what is on record, also when this instance has just sent it: a host may have
+                // recorded something else, such as an error for a result that is too large.
+                StepState::Done { outcome, attempt } => {
+                    return match outcome {
+                        Ok(payload) => live.deliver(&serdes, payload).await,
+                        Err(wire) => Err(failed(&*step, wire, attempt)),
+                    };
+                }
+                StepState::Interrupted(attempt) => {
+                    live.close_failed(attempt, Fault::Interrupted.named()).await;
+                }
+                StepState::Run(attempt) => {
+                    let body = body.take().unwrap_or_else(|| needs_fresh_instance());
+                    let context = ctx.serdes_context(step.clone());
+                    let scope = LogScope::new(step.clone(), name.clone(), Some(attempt));
+                    let work = async {
+                        let value = body(StepContext::new(attempt)).await.map_err(Failure::Body)?;
+                        serdes.serialize(value, context).await.map_err(Failure::Serialization)
+                    };
+                    match live.run_body(work, &scope).await {
+                        Ok(json) => {
+                            step.succeed(&json);
+                            live.settled().await;
+                        }
+                        Err(Failure::Body(error)) => live.close_failed(attempt, error).await,
+                        Err(Failure::Serialization(error)) => {
+                            let error = serialization_failed(error);
+                            step.fail(&WireError::typed(&error, SERIALIZATION_ERROR));
+                            live.settled().await;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+enum Failure {
+    Body(BoxError),
+    Serialization(BoxError),
+}
+
+/// What the phases of a running step share. Generic over nothing: compiled once.
+struct Live<'a> {
+    ctx: &'a DurableContext,
+    step: &'a Arc<dyn Step>,
+    strategy: RetryStrategy,
+}
+
+impl Live<'_> {
+    /// Waits until the step's state is no longer pending.
+    async fn settled(&self) {
+        self.ctx.engine().wait(self.step.subscribe()).await;
+    }
+
+    /// Runs a body. Returns inside of it: the caller closes the attempt at once, which leaves it.
+    async fn run_body<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+        scope: &Arc<LogScope>,
+    ) -> Result<T, Failure> {
+        let mut work = pin!(work);
+        let mut parked = None;
+        poll_fn(|cx| {
+            let stalled = parked.take().is_some_and(|body: crate::reactor::ParkedBody| body.is_stalled());
+            self.step.enter();
+            if stalled {
+                return Poll::Ready(Err(Failure::Body(Fault::Stalled.named())));
+            }
+            let poll = scope.within(|| work.as_mut().poll(cx));
+            if poll.is_pending() {
+                self.step.leave();
+                parked = Some(self.ctx.engine().park_body(cx.waker().clone()));
+            }
+            poll
+        })
+        .await
+    }
+
+    /// Closes an attempt that failed, as the strategy decides, and waits for what follows.
+    async fn close_failed(&self, attempt: u32, error: BoxError) {
+        let wire = WireError::of(&*error, "Error");
+        let error = StepError::new(StepErrorKind::ExecutionFailed, Some(error));
+        let identity = || format!("{}/{}", self.ctx.execution_arn(), self.step.id());
+        match self.strategy.decide(&error, attempt, identity) {
+            RetryDecision::Retry { delay } => {
+                if let Err(invalid) = self.step.retry(&wire, seconds(delay).max(1)) {
+                    let invalid = OperationError::from(invalid);
+                    self.step.fail(&WireError::of(&invalid, "Error"));
+                }
+            }
+            RetryDecision::Stop => self.step.fail(&wire),
+        }
+        self.settled().await;
+    }
+
+    /// The value of a recorded result.
+    async fn deliver<O, S: Serdes<O>>(
+        &self,
+        serdes: &S,
+        payload: Option<String>,
+    ) -> Result<O, OperationError> {
+        let context: SerdesContext = self.ctx.serdes_context(self.step.clone());
+        let payload = payload.unwrap_or_else(|| "null".to_owned());
+        serdes.deserialize(payload, context).await.map_err(serialization_failed)
+    }
+}
+
+fn serialization_failed(error: BoxError) -> OperationError {
+    OperationError::new(OperationErrorKind::Step(StepError::new(
+        StepErrorKind::SerializationFailed,
+        Some(error),
+    )))
+}
+
+/// The error of a step that is on record as failed.
+fn failed(step: &dyn Step, wire: WireError, attempts: Option<u32>) -> OperationError {
+    let kind = if wire.error_type() == Some(SERIALIZATION_ERROR) {
+        StepErrorKind::SerializationFailed
+    } else {
+        StepErrorKind::RetriesExhausted(RetriesExhausted::new(attempts))
+    };
+    let error = StepError::new(kind, Some(ReplayedFailure::boxed(wire.clone())));
+    OperationError::new(OperationErrorKind::Step(error)).on_record(step, "FAILED", wire)
+}
+
+/// The host offers another attempt in the instance that consumed the body.
+fn needs_fresh_instance() -> ! {
+    // A trap is what makes the host try again in a fresh instance, which has the body. Hosts keep a step pending
+    // after a retry until the next invocation, so this is not reached with them.
+    #[allow(clippy::panic)]
+    {
+        panic!(
+            "a step is to run again in the same instance, but its body can run only once in each: invoke again"
+        )
+    }
+}

@@ -1,0 +1,104 @@
+//! From what the linker produced to the component's file.
+//!
+//! A component is kept as it is; a core module becomes one here, in this process, with the adapter from WASI preview 1
+//! that belongs to the host's wasmtime. The file at the end is always whole: it is replaced in one move, and left alone,
+//! with its time of modification, when nothing has changed.
+
+use std::{
+    fs, io,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use wasi_preview1_component_adapter_provider::{
+    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
+};
+use wasmparser::Parser;
+use wit_component::ComponentEncoder;
+
+use super::{BuildError, Profile};
+
+/// Whether this is a core module, as the target wasm32-wasip1 produces.
+pub(super) fn is_core_module(wasm: &[u8]) -> bool {
+    Parser::is_core_wasm(wasm)
+}
+
+/// Makes a component of a core module that was linked against WASI preview 1 and carries its WIT world, as every guest
+/// made with wit-bindgen does. `path` is where it came from.
+pub(super) fn encode(module: &[u8], path: &Path) -> Result<Vec<u8>, BuildError> {
+    let encode = || {
+        ComponentEncoder::default()
+            .validate(true)
+            .adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER)?
+            .module(module)?
+            .encode()
+    };
+    // The alternate form has the whole chain of causes.
+    encode().map_err(|error| BuildError::Componentize { wasm: path.to_owned(), reason: format!("{error:#}") })
+}
+
+/// Where the component made of `wasm` goes: a place that depends on the crate and the profile only.
+pub(super) fn path_for(wasm: &Path, target_dir: &Path, profile: Profile) -> PathBuf {
+    let name = wasm.file_stem().unwrap_or_default().to_string_lossy();
+    target_dir.join(match profile {
+        Profile::Release => format!("{name}.wasm"),
+        Profile::Debug => format!("{name}.debug.wasm"),
+    })
+}
+
+/// Puts a file in place as a whole. False if it was there already, byte for byte.
+pub(super) fn write_if_changed(path: &Path, bytes: &[u8]) -> io::Result<bool> {
+    let same_size = fs::metadata(path).is_ok_and(|there| there.len() == bytes.len() as u64);
+    if same_size && fs::read(path).is_ok_and(|there| there == bytes) {
+        return Ok(false);
+    }
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".component-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // less what the umask takes
+    let mut file = builder.tempfile_in(dir)?;
+    file.write_all(bytes)?;
+    file.persist(path)?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unchanged_file_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("handler.wasm");
+        assert!(write_if_changed(&path, b"one").unwrap());
+        let written = fs::metadata(&path).unwrap().modified().unwrap();
+        assert!(!write_if_changed(&path, b"one").unwrap());
+        assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), written);
+        assert!(write_if_changed(&path, b"two").unwrap());
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file is left");
+    }
+
+    #[test]
+    fn profiles_do_not_overwrite_each_other() {
+        let wasm = Path::new("/t/guest/wasm32-wasip2/release/my_handler.wasm");
+        let path = |profile| path_for(wasm, Path::new("/t/guest"), profile);
+        assert_eq!(path(Profile::Release), Path::new("/t/guest/my_handler.wasm"));
+        assert_eq!(path(Profile::Debug), Path::new("/t/guest/my_handler.debug.wasm"));
+    }
+
+    #[test]
+    fn an_empty_module_becomes_an_empty_component() {
+        let module = b"\0asm\x01\0\0\0";
+        assert!(is_core_module(module));
+        let component = encode(module, Path::new("m.wasm")).unwrap();
+        assert!(Parser::is_component(&component));
+    }
+
+    #[test]
+    fn a_damaged_module_is_an_error() {
+        let said = encode(b"\0asm\x01\0\0\0\x01", Path::new("m.wasm")).unwrap_err().to_string();
+        assert!(said.starts_with("m.wasm cannot be made into a component: "), "{said}");
+    }
+}

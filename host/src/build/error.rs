@@ -1,0 +1,157 @@
+//! What can go wrong between a handler crate and its component.
+
+use std::{io, path::PathBuf, process::ExitStatus};
+
+use super::{ContractError, InspectError};
+
+/// Why a handler crate was not built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// There is no crate at the path.
+    #[error("there is no handler crate at {}: {reason}; give the folder of a crate, or its Cargo.toml", path.display())]
+    NoCrate {
+        /// The path that was given.
+        path: PathBuf,
+        /// What is there instead.
+        reason: String,
+    },
+
+    /// The target is not one for handlers.
+    #[error(
+        "handlers cannot be built for target {target:?}; use wasm32-wasip2 or wasm32-wasip1 (DURAWASM_GUEST_TARGET or the build's options)"
+    )]
+    UnknownTarget {
+        /// The target that was given.
+        target: String,
+    },
+
+    /// No toolchain has the standard library for a WASI target.
+    #[error(
+        "no Rust toolchain here can build handlers: none has the standard library of {targets} (looked at: {looked_at}); \
+         run `rustup target add {install}`, or `scripts/setup` in durawasm's repository where that cannot download"
+    )]
+    NoToolchain {
+        /// The targets that would do.
+        targets: String,
+        /// The toolchains that were looked at, in order.
+        looked_at: String,
+        /// The target to install.
+        install: &'static str,
+    },
+
+    /// A program could not be started.
+    #[error(
+        "{program} could not be started: {source}; install Rust (https://rustup.rs) and make sure that cargo is on PATH"
+    )]
+    Start {
+        /// The program.
+        program: String,
+        /// Why.
+        source: io::Error,
+    },
+
+    /// Cargo does not accept the crate's manifest.
+    #[error("cargo cannot read {}: {reason}", manifest.display())]
+    Manifest {
+        /// The manifest.
+        manifest: PathBuf,
+        /// What cargo says.
+        reason: String,
+    },
+
+    /// The package that was asked for is not in the workspace.
+    #[error("the workspace of {} has no package {package:?}; it has {}", manifest.display(), list(available))]
+    UnknownPackage {
+        /// The manifest.
+        manifest: PathBuf,
+        /// The package that was asked for.
+        package: String,
+        /// The packages of the workspace.
+        available: Vec<String>,
+    },
+
+    /// The manifest names no package, and several packages of its workspace could be meant.
+    #[error("several handler crates belong to {}: {}; choose one with --package NAME", manifest.display(), packages.join(", "))]
+    SeveralPackages {
+        /// The manifest.
+        manifest: PathBuf,
+        /// The packages that could be meant.
+        packages: Vec<String>,
+    },
+
+    /// There is nothing that could become a component.
+    #[error(
+        "{} has no `cdylib` library, so there is no handler to build; add `[lib]` with `crate-type = [\"cdylib\"]`{}",
+        manifest.display(),
+        if others.is_empty() { String::new() } else { format!(", or choose --package {}", others.join(", ")) }
+    )]
+    NoHandler {
+        /// The manifest.
+        manifest: PathBuf,
+        /// Packages of the same workspace that have one.
+        others: Vec<String>,
+    },
+
+    /// Cargo failed. Its own words went where the build's options say.
+    #[error("package {package} does not compile ({status}): {reason}")]
+    Compile {
+        /// The package.
+        package: String,
+        /// How cargo ended.
+        status: ExitStatus,
+        /// Its first error, if its output came through here.
+        reason: String,
+    },
+
+    /// Cargo succeeded without saying where the WebAssembly is.
+    #[error(
+        "cargo built package {package} but reported no .wasm file; its library must have `crate-type = [\"cdylib\"]`"
+    )]
+    NoWasm {
+        /// The package.
+        package: String,
+    },
+
+    /// The core module cannot be made into a component.
+    #[error("{} cannot be made into a component: {reason}", wasm.display())]
+    Componentize {
+        /// The core module.
+        wasm: PathBuf,
+        /// What the encoder says.
+        reason: String,
+    },
+
+    /// What came out is not a component that can be run.
+    #[error("{}: {source}", wasm.display())]
+    Inspect {
+        /// What cargo produced.
+        wasm: PathBuf,
+        /// What is wrong.
+        source: InspectError,
+    },
+
+    /// What came out is a component, but not a durable handler.
+    #[error("{}: {source}", wasm.display())]
+    Contract {
+        /// What cargo produced.
+        wasm: PathBuf,
+        /// What is wrong.
+        source: ContractError,
+    },
+
+    /// A file could not be read or written.
+    #[error("{} cannot be {action}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// `read` or `written`.
+        action: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Names in one line, or that there are none.
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}

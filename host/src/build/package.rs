@@ -1,0 +1,180 @@
+//! Which package of a workspace is the handler.
+//!
+//! A handler is a package whose library is a `cdylib`. The one whose manifest was given is taken; a manifest of a
+//! workspace alone stands for its only handler. Anything else is for the user to decide by name.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::{BuildError, environment::Environment, toolchain::Toolchain};
+
+/// The package to build.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Package {
+    /// Cargo's id of it: unlike the name, it means no other package.
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) manifest: PathBuf,
+    /// The workspace's target folder.
+    pub(super) target_directory: PathBuf,
+}
+
+/// The part of the output of `cargo metadata` that matters here (format version 1).
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<MetadataPackage>,
+    target_directory: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct MetadataPackage {
+    id: String,
+    name: String,
+    manifest_path: PathBuf,
+    targets: Vec<MetadataTarget>,
+}
+
+#[derive(Deserialize)]
+struct MetadataTarget {
+    kind: Vec<String>,
+}
+
+impl MetadataPackage {
+    fn is_handler(&self) -> bool {
+        self.targets.iter().any(|target| target.kind.iter().any(|kind| kind == "cdylib"))
+    }
+}
+
+/// The manifest at `path`, which is one or a folder with one. Absolute, without symbolic links, as cargo reports it.
+pub(super) fn manifest_at(path: &Path) -> Result<PathBuf, BuildError> {
+    let no_crate = |reason: &str| BuildError::NoCrate { path: path.to_owned(), reason: reason.to_owned() };
+    let absolute = path.canonicalize().map_err(|error| no_crate(&error.to_string()))?;
+    if absolute.is_dir() {
+        let manifest = absolute.join("Cargo.toml");
+        if manifest.is_file() { Ok(manifest) } else { Err(no_crate("the folder has no Cargo.toml")) }
+    } else if absolute.file_name().is_some_and(|name| name == "Cargo.toml") {
+        Ok(absolute)
+    } else {
+        Err(no_crate("it is neither a folder nor a Cargo.toml"))
+    }
+}
+
+/// Asks cargo about the workspace of `manifest`, and finds the package to build.
+pub(super) fn find(
+    environment: &Environment,
+    toolchain: &Toolchain,
+    manifest: &Path,
+    wanted: Option<&str>,
+) -> Result<Package, BuildError> {
+    let dir = manifest.parent().unwrap_or(manifest);
+    let mut cargo = toolchain.cargo(environment, dir);
+    cargo.args(["metadata", "--format-version", "1", "--no-deps", "--manifest-path"]).arg(manifest);
+    let output =
+        cargo.output().map_err(|source| BuildError::Start { program: "cargo".to_owned(), source })?;
+    let unreadable = |reason: String| BuildError::Manifest { manifest: manifest.to_owned(), reason };
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(unreadable(said.trim().trim_start_matches("error: ").to_owned()));
+    }
+    let metadata = serde_json::from_slice(&output.stdout)
+        .map_err(|error| unreadable(format!("the output of `cargo metadata` is not understood: {error}")))?;
+    choose(metadata, manifest, wanted)
+}
+
+fn choose(metadata: Metadata, manifest: &Path, wanted: Option<&str>) -> Result<Package, BuildError> {
+    let names = |keep: &dyn Fn(&MetadataPackage) -> bool| -> Vec<String> {
+        metadata.packages.iter().filter(|package| keep(package)).map(|package| package.name.clone()).collect()
+    };
+    let direct = metadata.packages.iter().find(|package| match wanted {
+        Some(name) => package.name == name,
+        None => package.manifest_path == manifest,
+    });
+    let chosen = match (direct, wanted) {
+        (Some(package), _) => Some(package),
+        (None, Some(name)) => {
+            let (manifest, package) = (manifest.to_owned(), name.to_owned());
+            return Err(BuildError::UnknownPackage { manifest, package, available: names(&|_| true) });
+        }
+        (None, None) => {
+            let mut handlers = metadata.packages.iter().filter(|package| package.is_handler());
+            let first = handlers.next();
+            if handlers.next().is_some() {
+                let packages = names(&MetadataPackage::is_handler);
+                return Err(BuildError::SeveralPackages { manifest: manifest.to_owned(), packages });
+            }
+            first
+        }
+    };
+    match chosen {
+        Some(package) if package.is_handler() => Ok(Package {
+            id: package.id.clone(),
+            name: package.name.clone(),
+            manifest: package.manifest_path.clone(),
+            target_directory: metadata.target_directory,
+        }),
+        chosen => Err(BuildError::NoHandler {
+            manifest: chosen.map_or(manifest, |package| &package.manifest_path).to_owned(),
+            others: names(&MetadataPackage::is_handler),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A workspace in `/w` of packages in folders of their names.
+    fn chosen(packages: &[(&str, &str)], manifest: &str, wanted: Option<&str>) -> Result<String, BuildError> {
+        let packages: Vec<_> = packages
+            .iter()
+            .map(|(name, kind)| {
+                serde_json::json!({
+                    "id": format!("path+file:///w/{name}#0.1.0"), "name": name, "version": "0.1.0",
+                    "manifest_path": format!("/w/{name}/Cargo.toml"),
+                    "targets": [{"kind": [kind], "crate_types": [kind], "name": name}, {"kind": ["test"], "name": "t"}],
+                })
+            })
+            .collect();
+        let metadata =
+            serde_json::json!({"packages": packages, "target_directory": "/w/target", "version": 1});
+        choose(serde_json::from_value(metadata).unwrap(), Path::new(manifest), wanted)
+            .map(|package| package.name)
+    }
+
+    #[test]
+    fn the_given_manifest_or_name_decides() {
+        let packages = [("a", "cdylib"), ("b", "cdylib")];
+        assert_eq!(chosen(&packages, "/w/b/Cargo.toml", None).unwrap(), "b");
+        assert_eq!(chosen(&packages, "/w/b/Cargo.toml", Some("a")).unwrap(), "a");
+        assert_eq!(chosen(&packages, "/w/Cargo.toml", Some("b")).unwrap(), "b");
+    }
+
+    #[test]
+    fn a_workspace_stands_for_its_only_handler() {
+        assert_eq!(chosen(&[("a", "lib"), ("b", "cdylib")], "/w/Cargo.toml", None).unwrap(), "b");
+    }
+
+    #[test]
+    fn what_is_unclear_is_explained() {
+        let said =
+            |packages: &[_], manifest, wanted| chosen(packages, manifest, wanted).unwrap_err().to_string();
+        let two = [("a", "cdylib"), ("b", "cdylib"), ("c", "lib")];
+        assert!(said(&two, "/w/Cargo.toml", None).contains("a, b; choose one with --package NAME"));
+        assert!(said(&two, "/w/c/Cargo.toml", None).contains("/w/c/Cargo.toml has no `cdylib`"));
+        assert!(said(&two, "/w/c/Cargo.toml", None).contains("or choose --package a, b"));
+        assert!(said(&two, "/w/Cargo.toml", Some("d")).contains("no package \"d\"; it has a, b, c"));
+        assert!(said(&[], "/w/Cargo.toml", None).contains("no `cdylib`"));
+    }
+
+    #[test]
+    fn a_path_without_a_manifest_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let said = |path: &Path| manifest_at(path).unwrap_err().to_string();
+        assert!(said(dir.path()).contains("the folder has no Cargo.toml"));
+        assert!(said(&dir.path().join("nowhere")).contains("there is no handler crate at"));
+        let file = dir.path().join("handler.wasm");
+        std::fs::write(&file, "").unwrap();
+        assert!(said(&file).contains("neither a folder nor a Cargo.toml"));
+    }
+}

@@ -1,0 +1,66 @@
+//! `durawasm inspect`
+
+use std::path::PathBuf;
+
+use comfy_table::{Table, presets};
+
+use super::{
+    exit::{Exit, Failure, OrExit},
+    table,
+    target::{CrateArgs, component},
+};
+use crate::build::{self, ComponentSummary};
+
+const EXAMPLES: &str = "Examples:
+  durawasm inspect target/guest/order.wasm
+  durawasm inspect examples/order          builds first";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// A component's file, or a crate's folder
+    handler: PathBuf,
+    #[command(flatten)]
+    crate_args: CrateArgs,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn inspect(args: &Args) -> Result<Exit, Failure> {
+    let (path, bytes) = component(&args.handler, &args.crate_args, false)?;
+    let summary = build::inspect(&bytes).or_exit(Exit::Component)?;
+    if args.json {
+        let text = serde_json::to_string_pretty(&summary).or_exit(Exit::Host)?;
+        println!("{text}");
+        return Ok(Exit::Done);
+    }
+    println!("{} ({})", path.display(), size(summary.size));
+    print(&summary);
+    Ok(Exit::Done)
+}
+
+/// What a component imports, and what the sandbox makes of it.
+pub(super) fn print(summary: &ComponentSummary) {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(["imports", "in the sandbox"]);
+    for capability in summary.capabilities() {
+        table.add_row([capability.imports.join("\n"), capability.note.to_owned()]);
+    }
+    table::print(&table);
+    let exports = summary.exports.interfaces.iter().map(|i| match &i.version {
+        Some(version) => format!("{}@{version}", i.name),
+        None => i.name.clone(),
+    });
+    println!("exports {}", exports.collect::<Vec<_>>().join(", "));
+}
+
+/// A size for people.
+#[expect(clippy::cast_precision_loss, reason = "for people")]
+pub(super) fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    }
+}

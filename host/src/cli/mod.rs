@@ -1,0 +1,66 @@
+//! The command line: arguments in, text and an exit code out. No logic of its own.
+//!
+//! Always true: results go to standard output, everything else to standard error; an error is one line that says what is
+//! wrong and what to do; the exit code tells what happened without reading anything.
+
+mod answer;
+mod build;
+mod event;
+mod exit;
+mod inspect;
+mod log;
+mod report;
+mod run;
+mod table;
+mod target;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use exit::{Exit, Failure};
+
+/// Durable execution in a sandbox: runs async handlers, compiled to WebAssembly components, across suspensions, crashes
+/// and retries, with the semantics of AWS Lambda durable functions.
+#[derive(Debug, Parser)]
+#[command(name = "durawasm", version, after_help = exit::HELP, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Compile a handler crate to a component
+    Build(build::Args),
+    /// Run a handler to its end
+    Run(run::Args),
+    /// Show what a component imports and exports, and what it is granted
+    Inspect(inspect::Args),
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come here as well, and are no errors.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+        }
+    };
+    let done = match cli.command {
+        Command::Build(args) => build::build(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Inspect(args) => inspect::inspect(&args),
+    };
+    match done {
+        Ok(exit) => exit.into(),
+        Err(Failure { exit, error }) => {
+            // One line: what went wrong, and why, outermost first.
+            let line = format!("{error:#}").replace('\n', " ");
+            eprintln!("error: {line}");
+            exit.into()
+        }
+    }
+}

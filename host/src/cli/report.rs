@@ -1,0 +1,95 @@
+//! What `run` prints: for people, and for machines.
+
+use serde_json::{Value, json};
+
+use super::{log::printable, table};
+use crate::{
+    orchestrator::{Run, TimeMode},
+    protocol::{ErrorObject, ExecutionStatus},
+    server::Outside,
+};
+
+/// How a run was set up, for its report.
+pub(super) struct Setup {
+    pub(super) function: String,
+    pub(super) time: TimeMode,
+    pub(super) seed: Option<u64>,
+}
+
+/// The report for people.
+pub(super) fn print(setup: &Setup, run: &Run) {
+    let view = &run.view;
+    match setup.time {
+        TimeMode::Skip { .. } => println!("{}: time skipped, from {}\n", setup.function, view.start),
+        TimeMode::Real => println!("{}: real time, from {}\n", setup.function, view.start),
+    }
+    if view.operations.len() > 1 {
+        table::print(&table::operations(view));
+        println!();
+    }
+    let last = view.operations.iter().filter_map(|o| o.end_timestamp).max();
+    let counts = format!(
+        "{} ({}, {})",
+        table::elapsed(view, last),
+        count(view.invocations.len() as u64, "invocation"),
+        count(run.checkpoints, "checkpoint")
+    );
+    match view.status {
+        ExecutionStatus::Succeeded => {
+            println!("SUCCEEDED after {counts}");
+            println!("result: {}", printable(view.result.as_deref().unwrap_or("null")));
+        }
+        ExecutionStatus::Running => println!("still RUNNING after {counts}"),
+        status => {
+            println!("{status} after {counts}");
+            if let Some(error) = &view.error {
+                print_error(error);
+            }
+        }
+    }
+}
+
+fn print_error(error: &ErrorObject) {
+    println!("error: {}", printable(&error.to_string()));
+    if let Some(data) = &error.error_data {
+        println!("  data: {}", printable(data));
+    }
+    for frame in error.stack_trace.iter().take(10) {
+        println!("  at {}", printable(frame));
+    }
+}
+
+/// The report for machines. Under time skipping and with a seed, nothing in it differs between two runs.
+pub(super) fn json(setup: &Setup, run: &Run) -> Value {
+    let view = &run.view;
+    let parsed = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
+    json!({
+        "function": setup.function,
+        "executionArn": view.arn,
+        "status": view.status,
+        "result": view.result.as_deref().map(parsed),
+        "error": view.error,
+        "stalledOn": run.stall.as_ref().map(|stall| stall.what.iter().map(outside).collect::<Vec<_>>()),
+        "skipTime": matches!(setup.time, TimeMode::Skip { .. }),
+        "seed": setup.seed,
+        "startTimestamp": view.start,
+        "endTimestamp": view.end,
+        "invocations": view.invocations.len(),
+        "checkpoints": run.checkpoints,
+        "operations": view.operations,
+        "events": view.events,
+    })
+}
+
+/// Something unanswered, in words.
+pub(super) fn outside(outside: &Outside) -> String {
+    match outside {
+        Outside::Callback { name: Some(name), .. } => format!("callback {name:?}"),
+        Outside::Callback { name: None, .. } => "a callback without a name".to_owned(),
+        Outside::Invoke { function_name, .. } => format!("function {function_name:?}"),
+    }
+}
+
+fn count(number: u64, of: &str) -> String {
+    if number == 1 { format!("1 {of}") } else { format!("{number} {of}s") }
+}

@@ -1,0 +1,170 @@
+//! `durawasm run`
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::anyhow;
+use chrono::{DateTime, Utc};
+
+use super::{
+    answer, event,
+    exit::{Exit, Failure, OrExit},
+    log::{Printer, Quiet},
+    report::{self, Setup},
+    target::{CrateArgs, component},
+};
+use crate::{
+    orchestrator::{Environment, EnvironmentError, EnvironmentOptions, Run, RunError, TimeMode},
+    parse_duration,
+    protocol::{ExecutionStatus, Limits, check_execution_name},
+    sandbox::{LogSink, Sandbox, SandboxLimits, SandboxOptions, default_cache_directory},
+    server::{InvocationRetry, ScriptedAnswer, StartExecution},
+};
+
+const EXAMPLES: &str = "Examples:
+  durawasm run examples/order --event examples/order/events/good.json --skip-time \\
+      --answer 'approval=2h:success:{\"approved\":true,\"by\":\"kim\"}'
+  durawasm run order.wasm --event '{\"id\":\"o-1\"}' --skip-time --answer approval=failure:Rejected:'too expensive'
+  echo '\"World\"' | durawasm run greet.wasm --event - --json | jq .result
+
+Answers: NAME=[AFTER:]success[:JSON], NAME=[AFTER:]failure[:TYPE[:MESSAGE]], NAME=[AFTER:]heartbeat. NAME is the
+callback's name, or its wait-for-callback's; * stands for any text. AFTER counts from the callback's creation.";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// A component's file, or the folder of a crate, which is built first
+    handler: PathBuf,
+    /// The event: a file, JSON, or - for standard input
+    #[arg(long, short, value_name = "FILE|JSON|-", default_value = "null", hide_default_value = true)]
+    event: String,
+    /// The function to run, where the component has several
+    #[arg(long, short, value_name = "NAME")]
+    function: Option<String>,
+    /// Skip over waits, retry delays and timeouts: time starts at 2025-01-01T00:00:00Z (see --start-time) and jumps
+    #[arg(long)]
+    skip_time: bool,
+    /// When skipped time starts, as in 2025-01-31T09:00:00Z, or `now`
+    #[arg(long, value_name = "TIME", requires = "skip_time", value_parser = start_time)]
+    start_time: Option<DateTime<Utc>>,
+    /// An answer to a callback; may be given several times
+    #[arg(long, short, value_name = "NAME=ANSWER", value_parser = answer::parse)]
+    answer: Vec<ScriptedAnswer>,
+    /// Makes ids and random numbers repeat: a number [default: 0 with --skip-time, otherwise random]
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+    /// The execution's name: 1 to 64 of A-Z a-z 0-9 - _
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// How long the execution may take in its own time, at least 1s [default: no limit]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    execution_timeout: Option<Duration>,
+    /// How often an invocation that crashed is repeated before the execution fails
+    #[arg(long, value_name = "NUMBER", default_value_t = 2)]
+    invocation_retries: u32,
+    /// Memory of one invocation, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    memory: u32,
+    /// Computing time of one invocation
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    cpu_limit: Duration,
+    /// Real time of one invocation
+    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = duration)]
+    invocation_timeout: Duration,
+    /// Enforce the service's quotas as well: 3,000 operations and 100 MB written per execution
+    #[arg(long)]
+    service_quotas: bool,
+    /// Print operations, history and result as JSON
+    #[arg(long)]
+    json: bool,
+    /// Print neither the handler's log nor what the build does
+    #[arg(long, short)]
+    quiet: bool,
+    #[command(flatten)]
+    crate_args: CrateArgs,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).filter(|d| !d.is_zero()).ok_or_else(|| "a duration is written as 90s, 2h or 3days".to_owned())
+}
+
+fn start_time(text: &str) -> Result<DateTime<Utc>, String> {
+    if text == "now" {
+        return Ok(crate::ambient::Clock::now(&crate::ambient::SystemClock::new()).to_utc());
+    }
+    let time = DateTime::parse_from_rfc3339(text).map_err(|_| "a time is written as 2025-01-31T09:00:00Z".to_owned())?;
+    Some(time.to_utc()).filter(|t| t.timestamp() >= 0).ok_or_else(|| "time starts in 1970".to_owned())
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    // What can be wrong with the command line is looked at before anything is built.
+    if let Some(name) = &args.name {
+        check_execution_name(name).or_exit(Exit::Usage)?;
+    }
+    let event = event::read(&args.event, std::io::stdin().lock()).or_exit(Exit::Usage)?;
+    let (path, wasm) = component(&args.handler, &args.crate_args, args.quiet)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().or_exit(Exit::Host)?;
+    runtime.block_on(execute(args, event, &path, &wasm))
+}
+
+async fn execute(args: &Args, event: String, path: &std::path::Path, wasm: &[u8]) -> Result<Exit, Failure> {
+    let limits = SandboxLimits {
+        memory: (args.memory as usize) << 20,
+        cpu: args.cpu_limit,
+        wall: args.invocation_timeout,
+        ..SandboxLimits::default()
+    };
+    let sandbox = Sandbox::new(SandboxOptions { cache: default_cache_directory(), limits }).or_exit(Exit::Host)?;
+    let handler = sandbox.load(wasm).map_err(|e| anyhow!("{}: {e}", path.display())).or_exit(Exit::Component)?;
+    let time = match (args.skip_time, args.start_time) {
+        (false, _) => TimeMode::Real,
+        (true, None) => TimeMode::SKIP,
+        (true, Some(start)) => TimeMode::Skip { start: start.into() },
+    };
+    let seed = args.seed.or(args.skip_time.then_some(0));
+    let service = if args.service_quotas { Limits::service_quotas() } else { Limits::default() };
+    let options = EnvironmentOptions { time, seed, limits: service };
+    let log: Arc<dyn LogSink> = if args.quiet { Arc::new(Quiet) } else { Arc::new(Printer) };
+    let environment = Environment::new(options, &[handler], log).await.map_err(|error| Failure {
+        exit: if matches!(error, EnvironmentError::Functions(_)) { Exit::Component } else { Exit::Host },
+        error: error.into(),
+    })?;
+    let functions = environment.functions();
+    let function = match &args.function {
+        Some(name) => functions.find(name).or_exit(Exit::Usage)?.name.to_string(),
+        None => functions
+            .only()
+            .ok_or_else(|| anyhow!("the component has several functions; choose one with --function: {}", functions.names()))
+            .or_exit(Exit::Usage)?
+            .name
+            .to_string(),
+    };
+    let mut start = StartExecution::new(function.clone(), Some(event));
+    start.execution_name.clone_from(&args.name);
+    start.timeout_seconds = args.execution_timeout.map(|t| t.as_secs());
+    start.answers.clone_from(&args.answer);
+    start.invocation_retry = InvocationRetry { max_retries: args.invocation_retries, ..InvocationRetry::default() };
+    let run = environment.run(start).await.map_err(|error| Failure {
+        exit: match &error {
+            RunError::Service(crate::replay::ServiceError::InvalidParameterValue(_)) => Exit::Usage,
+            _ => Exit::Host,
+        },
+        error: error.into(),
+    })?;
+    let setup = Setup { function, time, seed };
+    if args.json {
+        let text = serde_json::to_string_pretty(&report::json(&setup, &run)).or_exit(Exit::Host)?;
+        println!("{text}");
+    } else {
+        report::print(&setup, &run);
+    }
+    verdict(&run)
+}
+
+fn verdict(run: &Run) -> Result<Exit, Failure> {
+    if let Some(stall) = &run.stall {
+        let what = stall.what.iter().map(report::outside).collect::<Vec<_>>().join(" and ");
+        let error = anyhow!("the execution waits for {what}, which nobody answers: use --answer, or give it a timeout");
+        return Err(Failure { exit: Exit::Stalled, error });
+    }
+    Ok(if run.view.status == ExecutionStatus::Succeeded { Exit::Done } else { Exit::Failed })
+}

@@ -1,0 +1,63 @@
+//! Tables and durations for people.
+
+use std::{collections::HashMap, time::Duration};
+
+use comfy_table::{ContentArrangement, Table, presets};
+
+use super::log::printable;
+use crate::{
+    protocol::{Operation, OperationId, OperationType, Timestamp},
+    server::ExecutionView,
+};
+
+/// The operations of an execution, children under their contexts.
+pub(super) fn operations(view: &ExecutionView) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(["name", "type", "status", "attempts", "start", "duration"]);
+    let mut depths: HashMap<&OperationId, usize> = HashMap::new();
+    for operation in view.operations.iter().filter(|o| o.kind != OperationType::Execution) {
+        let depth = operation.parent_id.as_ref().and_then(|p| depths.get(p)).map_or(0, |d| d + 1);
+        depths.insert(&operation.id, depth);
+        table.add_row([
+            "  ".repeat(depth.min(20)) + &printable(operation.name.as_deref().unwrap_or("-")),
+            kind(operation),
+            operation.status.to_string(),
+            attempts(operation),
+            format!("+{}", duration(operation.start_timestamp.since(view.start))),
+            operation.end_timestamp.map_or("-".to_owned(), |end| duration(end.since(operation.start_timestamp))),
+        ]);
+    }
+    table
+}
+
+/// Prints a table without spaces at line ends.
+pub(super) fn print(table: &Table) {
+    for line in table.lines() {
+        println!("{}", line.trim_end());
+    }
+}
+
+fn kind(operation: &Operation) -> String {
+    match (operation.kind, operation.sub_type.as_deref()) {
+        (OperationType::Context, Some(sub_type)) => sub_type.to_owned(),
+        (OperationType::Step, Some(sub_type)) if sub_type != "Step" => sub_type.to_owned(),
+        (kind, _) => kind.to_string(),
+    }
+}
+
+fn attempts(operation: &Operation) -> String {
+    operation.step_details.as_ref().map_or("-".to_owned(), |d| d.attempt.to_string())
+}
+
+/// A duration for people, to the millisecond: `3days 2h`, `1s 500ms`, `0s`.
+pub(super) fn duration(duration: Duration) -> String {
+    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    humantime::format_duration(Duration::from_millis(millis)).to_string()
+}
+
+/// How long an execution took, or has taken.
+pub(super) fn elapsed(view: &ExecutionView, now: Option<Timestamp>) -> String {
+    let end = view.end.or(now).unwrap_or(view.start);
+    duration(end.since(view.start))
+}

@@ -1,0 +1,114 @@
+//! Everything that executions need, put together: a clock, a server of its own, and a component's functions.
+//!
+//! Always true: two environments share nothing but the sandbox they run in, so any number live side by side.
+
+use std::sync::Arc;
+
+use super::{Functions, Orchestrator, Run, RunError};
+use crate::{
+    ambient::{Clock, Entropy, OsEntropy, SeededEntropy, SystemClock, VirtualClock},
+    protocol::{ErrorObject, Limits, Timestamp},
+    sandbox::{Handler, LogSink, Surroundings},
+    server::{CheckpointServer, ServerConfig, StartExecution},
+};
+
+/// How time passes in an environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeMode {
+    /// As it does.
+    Real,
+    /// It starts here, stands still while anything runs, and skips to what comes next.
+    Skip {
+        /// The first instant.
+        start: Timestamp,
+    },
+}
+
+impl TimeMode {
+    /// Skipping from the first instant of 2025: the same in every run, so that runs can be compared.
+    pub const SKIP: Self = Self::Skip { start: Timestamp::Y2025 };
+}
+
+/// What sets one environment apart from another.
+#[derive(Debug, Clone)]
+pub struct EnvironmentOptions {
+    /// How time passes.
+    pub time: TimeMode,
+    /// Makes ids and the randomness inside steps the same in every run; without it they come from the machine.
+    pub seed: Option<u64>,
+    /// The service's limits.
+    pub limits: Limits,
+}
+
+impl Default for EnvironmentOptions {
+    /// Time skips, and everything repeats.
+    fn default() -> Self {
+        Self { time: TimeMode::SKIP, seed: Some(0), limits: Limits::default() }
+    }
+}
+
+/// Why an environment could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum EnvironmentError {
+    /// The server's thread did not start.
+    #[error("the checkpoint server cannot start: {0}")]
+    Server(#[from] std::io::Error),
+    /// The component trapped, or took too long, when it was asked for its functions.
+    #[error("the component does not say which functions it has: {0}")]
+    Functions(ErrorObject),
+}
+
+/// A place for executions to run in.
+pub struct Environment {
+    orchestrator: Orchestrator,
+    _server: CheckpointServer,
+}
+
+impl Environment {
+    /// An environment in which the functions of these components can be run and invoked.
+    pub async fn new(
+        options: EnvironmentOptions,
+        components: &[Handler],
+        log: Arc<dyn LogSink>,
+    ) -> Result<Self, EnvironmentError> {
+        let clock: Arc<dyn Clock> = match options.time {
+            TimeMode::Real => Arc::new(SystemClock::new()),
+            TimeMode::Skip { start } => Arc::new(VirtualClock::new(start)),
+        };
+        // Two streams: how much a guest draws must not change the ids.
+        let (ids, entropy): (Arc<dyn Entropy>, Arc<dyn Entropy>) = match options.seed {
+            Some(seed) => (Arc::new(SeededEntropy::new(seed)), Arc::new(SeededEntropy::new(!seed))),
+            None => (Arc::new(OsEntropy), Arc::new(OsEntropy)),
+        };
+        let config = ServerConfig { clock: clock.clone(), entropy: ids, limits: options.limits.clone() };
+        let server = CheckpointServer::spawn(config)?;
+        let mut orchestrator = Orchestrator {
+            server: server.handle(),
+            functions: Functions::default(),
+            clock,
+            entropy,
+            log,
+            limits: options.limits,
+        };
+        for component in components {
+            let around = Surroundings {
+                client: Arc::new(server.handle()),
+                clock: orchestrator.clock.clone(),
+                entropy: orchestrator.entropy.clone(),
+                log: orchestrator.log.clone(),
+            };
+            orchestrator.functions.add(component, around).await.map_err(EnvironmentError::Functions)?;
+        }
+        Ok(Self { orchestrator, _server: server })
+    }
+
+    /// The functions that can be run.
+    pub fn functions(&self) -> &Functions {
+        &self.orchestrator.functions
+    }
+
+    /// Starts an execution and runs it to its end. See [`Orchestrator::run`].
+    pub async fn run(&self, start: StartExecution) -> Result<Run, RunError> {
+        self.orchestrator.run(start).await
+    }
+}

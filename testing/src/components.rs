@@ -1,0 +1,48 @@
+//! Components, built and compiled once for all tests of a process.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::{Mutex, OnceLock, PoisonError},
+};
+
+use durawasm_host::{
+    build::{self, BuildOptions},
+    sandbox::{Handler, Sandbox, SandboxLimits, SandboxOptions, default_cache_directory},
+};
+
+use crate::TestError;
+
+/// What is compiled already. It only ever grows by what tests ask for, and holds nothing that a test could change.
+static COMPILED: OnceLock<Mutex<HashMap<(PathBuf, String), Handler>>> = OnceLock::new();
+static BUILT: OnceLock<Mutex<HashMap<PathBuf, PathBuf>>> = OnceLock::new();
+
+/// The component of a handler crate: built by the first test that asks.
+pub(crate) fn build(path: &Path) -> Result<PathBuf, TestError> {
+    let built = BUILT.get_or_init(Mutex::default);
+    // Held while cargo runs: whoever asks next wants its outcome, and cargo would make them wait as well.
+    let mut built = built.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(component) = built.get(path) {
+        return Ok(component.clone());
+    }
+    let failed = |source| TestError::Build { path: path.to_owned(), source: Box::new(source) };
+    let component = build::build(&BuildOptions::new(path), &mut |_| {}).map_err(failed)?.path;
+    built.insert(path.to_owned(), component.clone());
+    Ok(component)
+}
+
+/// A component, compiled by the first test that asks for it with these limits.
+pub(crate) fn load(path: &Path, limits: &SandboxLimits) -> Result<Handler, TestError> {
+    let key = (path.to_owned(), format!("{limits:?}"));
+    let compiled = COMPILED.get_or_init(Mutex::default);
+    let mut compiled = compiled.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(handler) = compiled.get(&key) {
+        return Ok(handler.clone());
+    }
+    let wasm = std::fs::read(path).map_err(|source| TestError::Read { path: path.to_owned(), source })?;
+    let cache = default_cache_directory();
+    let sandbox = Sandbox::new(SandboxOptions { cache, limits: limits.clone() })?;
+    let handler = sandbox.load(&wasm).map_err(|source| TestError::Load { path: path.to_owned(), source })?;
+    compiled.insert(key, handler.clone());
+    Ok(handler)
+}

@@ -51,7 +51,9 @@ pub enum TestError {
     #[error("the component has {0}; choose one with `function`")]
     ChooseFunction(String),
     /// The execution waits for an answer that nobody will give.
-    #[error("the execution waits for {0}, and nothing answers it: script an answer with `answer`, or give it a timeout")]
+    #[error(
+        "the execution waits for {0}, and nothing answers it: script an answer with `answer`, or give it a timeout"
+    )]
     Stalled(String),
     /// Something is not JSON of the type that was asked for.
     #[error("{what} does not have the expected form: {source}")]

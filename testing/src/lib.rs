@@ -20,7 +20,9 @@ mod result;
 mod runner;
 
 pub use durawasm_host::{
-    protocol::{ErrorObject, Event, EventType, ExecutionStatus, Operation, OperationStatus, OperationType, Timestamp},
+    protocol::{
+        ErrorObject, Event, EventType, ExecutionStatus, Operation, OperationStatus, OperationType, Timestamp,
+    },
     sandbox::{LogLevel, LogLine, LogSource, SandboxLimits},
     server::{Answer, InvocationRetry, InvocationView},
 };

@@ -41,7 +41,8 @@ impl TestResult {
             });
         }
         let text = self.run.view.result.as_deref().unwrap_or("null");
-        serde_json::from_str(text).map_err(|source| TestError::SerializationError { what: "the result", source })
+        serde_json::from_str(text)
+            .map_err(|source| TestError::SerializationError { what: "the result", source })
     }
 
     /// The error of an execution that is over and did not succeed.

@@ -132,7 +132,8 @@ impl LocalDurableTestRunner {
     }
 
     fn respond(mut self, callback: &str, after: &str, answer: Answer) -> Result<Self, TestError> {
-        let after = durawasm_host::parse_duration(after).ok_or_else(|| TestError::Duration(after.to_owned()))?;
+        let after =
+            durawasm_host::parse_duration(after).ok_or_else(|| TestError::Duration(after.to_owned()))?;
         self.answers.push(ScriptedAnswer { callback: callback.to_owned(), after, answer });
         Ok(self)
     }
@@ -164,7 +165,9 @@ impl LocalDurableTestRunner {
             Some(name) => name.clone(),
             None => {
                 let only = environment.functions().only();
-                only.ok_or_else(|| TestError::ChooseFunction(environment.functions().names()))?.name.to_string()
+                only.ok_or_else(|| TestError::ChooseFunction(environment.functions().names()))?
+                    .name
+                    .to_string()
             }
         };
         let mut start = StartExecution::new(function, Some(event));
@@ -173,7 +176,9 @@ impl LocalDurableTestRunner {
         start.timeout_seconds = self.timeout.map(|t| t.as_secs());
         let run = environment.run(start).await?;
         if let Some(stall) = &run.stall {
-            return Err(TestError::Stalled(stall.what.iter().map(describe).collect::<Vec<_>>().join(" and ")));
+            return Err(TestError::Stalled(
+                stall.what.iter().map(describe).collect::<Vec<_>>().join(" and "),
+            ));
         }
         Ok(TestResult::new(run, log.take()))
     }

@@ -35,8 +35,8 @@ pub enum BuildError {
         targets: String,
         /// The toolchains that were looked at, in order.
         looked_at: String,
-        /// The target to install.
-        install: &'static str,
+        /// The arguments of the rustup command that would install one.
+        install: String,
     },
 
     /// A program could not be started.
@@ -93,7 +93,7 @@ pub enum BuildError {
     },
 
     /// Cargo failed. Its own words went where the build's options say.
-    #[error("package {package} does not compile ({status}): {reason}")]
+    #[error("cargo could not build package {package} ({status}): {reason}")]
     Compile {
         /// The package.
         package: String,

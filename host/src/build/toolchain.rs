@@ -109,7 +109,7 @@ impl Toolchain {
         let named = named.as_deref().unwrap_or(PRIVATE_NAME);
         let list = || rustup_list(environment).unwrap_or_default();
         let candidates = candidates(only, named, list, private_folder(environment));
-        choose(candidates, target, |candidate, target| probe(environment, dir, candidate, target))
+        choose(candidates, target, only, |candidate, target| probe(environment, dir, candidate, target))
     }
 
     /// What a person calls it: its name in rustup, or its folder.
@@ -170,6 +170,7 @@ fn candidates(
 fn choose(
     candidates: impl Iterator<Item = Candidate>,
     target: Option<Target>,
+    only: Option<&str>,
     mut probe: impl FnMut(&Candidate, Target) -> Option<PathBuf>,
 ) -> Result<Toolchain, BuildError> {
     let targets = target.map_or(Target::ALL.to_vec(), |target| vec![target]);
@@ -183,11 +184,9 @@ fn choose(
         looked_at.push(candidate.to_string());
     }
     let targets: Vec<_> = targets.into_iter().map(Target::triple).collect();
-    Err(BuildError::NoToolchain {
-        targets: targets.join(" or "),
-        looked_at: looked_at.join(", "),
-        install: targets.first().copied().unwrap_or_default(),
-    })
+    let install = targets.first().copied().unwrap_or_default();
+    let install = only.map_or(install.to_owned(), |name| format!("--toolchain {name} {install}"));
+    Err(BuildError::NoToolchain { targets: targets.join(" or "), looked_at: looked_at.join(", "), install })
 }
 
 /// The folder of the toolchain, if it is there and has the target's standard library.
@@ -272,7 +271,7 @@ mod tests {
     #[test]
     fn rustup_is_asked_for_its_list_only_when_needed() {
         let list = || panic!("asked");
-        let found = choose(candidates(None, "mine", list, None), None, |candidate, _| {
+        let found = choose(candidates(None, "mine", list, None), None, None, |candidate, _| {
             (*candidate == Candidate::Named("mine".to_owned())).then(|| "/t/mine".into())
         });
         assert_eq!(found.unwrap().name(), "mine");
@@ -289,16 +288,17 @@ mod tests {
             }
         };
         let two = || [Candidate::Active, Candidate::Named("mine".to_owned())].into_iter();
-        let found = choose(two(), None, has(Target::Wasip2)).unwrap();
+        let found = choose(two(), None, None, has(Target::Wasip2)).unwrap();
         assert_eq!((found.name(), found.target()), ("stable".to_owned(), Target::Wasip1));
-        let found = choose(two(), Some(Target::Wasip2), has(Target::Wasip2)).unwrap();
+        let found = choose(two(), Some(Target::Wasip2), None, has(Target::Wasip2)).unwrap();
         assert_eq!((found.name(), found.target()), ("mine".to_owned(), Target::Wasip2));
     }
 
     #[test]
     fn without_a_toolchain_the_error_says_what_was_tried_and_what_to_do() {
-        let error =
-            choose(candidates(None, "mine", Vec::new, None), None, |_, _| None).unwrap_err().to_string();
+        let error = choose(candidates(None, "mine", Vec::new, None), None, None, |_, _| None)
+            .unwrap_err()
+            .to_string();
         for part in [
             "wasm32-wasip2 or wasm32-wasip1",
             "the active toolchain, toolchain mine",

@@ -22,7 +22,8 @@ pub(super) fn parse(text: &str) -> Result<ScriptedAnswer, String> {
         "success" | "failure" | "heartbeat" => (Duration::ZERO, first, after_first),
         duration => {
             let after = parse_duration(duration);
-            let after = after.ok_or_else(|| format!("{duration:?} is neither a kind of answer nor a duration; {FORM}"))?;
+            let after = after
+                .ok_or_else(|| format!("{duration:?} is neither a kind of answer nor a duration; {FORM}"))?;
             let (kind, value) = cut(after_first.ok_or(FORM)?);
             (after, kind, value)
         }
@@ -30,8 +31,9 @@ pub(super) fn parse(text: &str) -> Result<ScriptedAnswer, String> {
     let answer = match kind {
         "success" => {
             let json = value.unwrap_or("null");
-            serde_json::from_str::<serde::de::IgnoredAny>(json)
-                .map_err(|e| format!("{json:?} is not JSON ({e}); a text is written as success:'\"text\"'"))?;
+            serde_json::from_str::<serde::de::IgnoredAny>(json).map_err(|e| {
+                format!("{json:?} is not JSON ({e}); a text is written as success:'\"text\"'")
+            })?;
             Answer::Success(Some(json.to_owned()))
         }
         "failure" => {
@@ -66,7 +68,11 @@ mod tests {
             ("a=5s:heartbeat", "a", 5, Answer::Heartbeat),
         ] {
             let parsed = parse(text).unwrap();
-            assert_eq!((&*parsed.callback, parsed.after.as_secs(), parsed.answer), (name, seconds, answer), "{text}");
+            assert_eq!(
+                (&*parsed.callback, parsed.after.as_secs(), parsed.answer),
+                (name, seconds, answer),
+                "{text}"
+            );
         }
     }
 

@@ -10,7 +10,10 @@ use crate::protocol::Limits;
 pub(super) fn read(argument: &str, stdin: impl Read) -> Result<String> {
     let limit = Limits::default().payload_bytes;
     let (text, from) = if argument == "-" {
-        (read_text(stdin, limit).context("cannot read the event from standard input")?, "the event on standard input".to_owned())
+        (
+            read_text(stdin, limit).context("cannot read the event from standard input")?,
+            "the event on standard input".to_owned(),
+        )
     } else if looks_like_json(argument) {
         (argument.to_owned(), "the event on the command line".to_owned())
     } else {
@@ -49,9 +52,13 @@ mod tests {
         let file = dir.path().join("event.json");
         std::fs::write(&file, "{\"a\": 1}\n").unwrap();
         let file = file.to_str().unwrap();
-        for (argument, stdin, event) in
-            [("{\"b\":2}", "", "{\"b\":2}"), ("3", "", "3"), ("null", "", "null"), ("-", "[4]", "[4]"), (file, "", "{\"a\": 1}\n")]
-        {
+        for (argument, stdin, event) in [
+            ("{\"b\":2}", "", "{\"b\":2}"),
+            ("3", "", "3"),
+            ("null", "", "null"),
+            ("-", "[4]", "[4]"),
+            (file, "", "{\"a\": 1}\n"),
+        ] {
             assert_eq!(read(argument, stdin.as_bytes()).unwrap(), event);
         }
         for (argument, stdin, says) in [

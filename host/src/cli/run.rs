@@ -84,14 +84,17 @@ pub(super) struct Args {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text).filter(|d| !d.is_zero()).ok_or_else(|| "a duration is written as 90s, 2h or 3days".to_owned())
+    parse_duration(text)
+        .filter(|d| !d.is_zero())
+        .ok_or_else(|| "a duration is written as 90s, 2h or 3days".to_owned())
 }
 
 fn start_time(text: &str) -> Result<DateTime<Utc>, String> {
     if text == "now" {
         return Ok(crate::ambient::Clock::now(&crate::ambient::SystemClock::new()).to_utc());
     }
-    let time = DateTime::parse_from_rfc3339(text).map_err(|_| "a time is written as 2025-01-31T09:00:00Z".to_owned())?;
+    let time = DateTime::parse_from_rfc3339(text)
+        .map_err(|_| "a time is written as 2025-01-31T09:00:00Z".to_owned())?;
     Some(time.to_utc()).filter(|t| t.timestamp() >= 0).ok_or_else(|| "time starts in 1970".to_owned())
 }
 
@@ -113,8 +116,10 @@ async fn execute(args: &Args, event: String, path: &std::path::Path, wasm: &[u8]
         wall: args.invocation_timeout,
         ..SandboxLimits::default()
     };
-    let sandbox = Sandbox::new(SandboxOptions { cache: default_cache_directory(), limits }).or_exit(Exit::Host)?;
-    let handler = sandbox.load(wasm).map_err(|e| anyhow!("{}: {e}", path.display())).or_exit(Exit::Component)?;
+    let sandbox =
+        Sandbox::new(SandboxOptions { cache: default_cache_directory(), limits }).or_exit(Exit::Host)?;
+    let handler =
+        sandbox.load(wasm).map_err(|e| anyhow!("{}: {e}", path.display())).or_exit(Exit::Component)?;
     let time = match (args.skip_time, args.start_time) {
         (false, _) => TimeMode::Real,
         (true, None) => TimeMode::SKIP,
@@ -133,7 +138,12 @@ async fn execute(args: &Args, event: String, path: &std::path::Path, wasm: &[u8]
         Some(name) => functions.find(name).or_exit(Exit::Usage)?.name.to_string(),
         None => functions
             .only()
-            .ok_or_else(|| anyhow!("the component has several functions; choose one with --function: {}", functions.names()))
+            .ok_or_else(|| {
+                anyhow!(
+                    "the component has several functions; choose one with --function: {}",
+                    functions.names()
+                )
+            })
             .or_exit(Exit::Usage)?
             .name
             .to_string(),
@@ -142,7 +152,8 @@ async fn execute(args: &Args, event: String, path: &std::path::Path, wasm: &[u8]
     start.execution_name.clone_from(&args.name);
     start.timeout_seconds = args.execution_timeout.map(|t| t.as_secs());
     start.answers.clone_from(&args.answer);
-    start.invocation_retry = InvocationRetry { max_retries: args.invocation_retries, ..InvocationRetry::default() };
+    start.invocation_retry =
+        InvocationRetry { max_retries: args.invocation_retries, ..InvocationRetry::default() };
     let run = environment.run(start).await.map_err(|error| Failure {
         exit: match &error {
             RunError::Service(crate::replay::ServiceError::InvalidParameterValue(_)) => Exit::Usage,
@@ -163,7 +174,9 @@ async fn execute(args: &Args, event: String, path: &std::path::Path, wasm: &[u8]
 fn verdict(run: &Run) -> Result<Exit, Failure> {
     if let Some(stall) = &run.stall {
         let what = stall.what.iter().map(report::outside).collect::<Vec<_>>().join(" and ");
-        let error = anyhow!("the execution waits for {what}, which nobody answers: use --answer, or give it a timeout");
+        let error = anyhow!(
+            "the execution waits for {what}, which nobody answers: use --answer, or give it a timeout"
+        );
         return Err(Failure { exit: Exit::Stalled, error });
     }
     Ok(if run.view.status == ExecutionStatus::Succeeded { Exit::Done } else { Exit::Failed })

@@ -25,7 +25,9 @@ pub(super) fn operations(view: &ExecutionView) -> Table {
             operation.status.to_string(),
             attempts(operation),
             format!("+{}", duration(operation.start_timestamp.since(view.start))),
-            operation.end_timestamp.map_or("-".to_owned(), |end| duration(end.since(operation.start_timestamp))),
+            operation
+                .end_timestamp
+                .map_or("-".to_owned(), |end| duration(end.since(operation.start_timestamp))),
         ]);
     }
     table

@@ -33,7 +33,11 @@ impl CrateArgs {
 }
 
 /// The component's file and bytes. Builds, if the handler is a crate.
-pub(super) fn component(handler: &Path, args: &CrateArgs, quiet: bool) -> Result<(PathBuf, Vec<u8>), Failure> {
+pub(super) fn component(
+    handler: &Path,
+    args: &CrateArgs,
+    quiet: bool,
+) -> Result<(PathBuf, Vec<u8>), Failure> {
     let manifest = handler.file_name().is_some_and(|name| name == "Cargo.toml");
     let path = if handler.is_dir() || manifest {
         let built = build::build(&args.options(handler), &mut |event| {
@@ -44,7 +48,8 @@ pub(super) fn component(handler: &Path, args: &CrateArgs, quiet: bool) -> Result
         built.or_exit(Exit::Build)?.path
     } else if handler.exists() {
         if args.debug || args.package.is_some() || !args.features.is_empty() {
-            let error = anyhow!("--debug, --package and --features are for crates; {} is a file", handler.display());
+            let error =
+                anyhow!("--debug, --package and --features are for crates; {} is a file", handler.display());
             return Err(Failure { exit: Exit::Usage, error });
         }
         handler.to_owned()

@@ -11,6 +11,7 @@ pub fn default_cache_directory() -> Option<PathBuf> {
         return std::path::absolute(chosen).ok();
     }
     let user = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).and_then(absolute);
-    let user = user.or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")).and_then(absolute));
+    let user = user
+        .or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")).and_then(absolute));
     user.map(|cache| cache.join("durawasm").join("components"))
 }

@@ -3,7 +3,7 @@
 //! Always true: whatever the guest does, the invocation ends as an output or as a named error, and what the guest had
 //! reported by then has been sent.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{collections::VecDeque, sync::Arc};
 
 use wasmtime::{Store, Trap, UpdateDeadline, WasmBacktrace};
 use wasmtime_wasi::{I32Exit, WasiCtxBuilder};
@@ -254,29 +254,36 @@ fn unplanned(state: &State, error: &wasmtime::Error) -> ErrorObject {
         let reason = "the handler asked for more memory than an invocation may have";
         return ErrorObject::new("Sandbox.MemoryLimitExceeded", reason);
     }
-    if let Some(I32Exit(code)) = error.downcast_ref() {
-        return ErrorObject::new(
-            "Runtime.ExitError",
-            format!("the handler exited with status {code} instead of returning"),
-        );
-    }
-    let mut message = match error.downcast_ref::<Trap>() {
-        Some(Trap::UnreachableCodeReached) => "the handler aborted".to_owned(),
-        Some(trap) => format!("the handler trapped: {trap}"),
-        None => format!("the handler ended abnormally: {}", error.root_cause()),
+    let message = if let Some(I32Exit(code)) = error.downcast_ref() {
+        format!("the handler exited with status {code} instead of returning")
+    } else if let Some(panic) = panic_message(&state.durable.last_words) {
+        panic
+    } else {
+        match error.downcast_ref::<Trap>() {
+            Some(trap) => format!("the handler trapped: {trap}"),
+            None => format!("the handler ended abnormally: {}", error.root_cause()),
+        }
     };
-    let panic = state.durable.last_words.iter().position(|line| line.contains("panicked at"));
-    let words = state.durable.last_words.iter().skip(panic.unwrap_or(usize::MAX)).take(5);
-    for line in words.filter(|line| !line.trim().is_empty() && !line.starts_with("note: run with")) {
-        let _ = write!(message, "; {line}");
-    }
     ErrorObject::new("Runtime.ExitError", message)
 }
 
+/// What a Rust guest's panic wrote last: `thread 'x' (1) panicked at src/lib.rs:10:5:` and the lines after it.
+fn panic_message(last_words: &VecDeque<String>) -> Option<String> {
+    let at = last_words.iter().rposition(|line| line.contains("panicked at "))?;
+    let (_, place) = last_words.get(at)?.split_once("panicked at ")?;
+    let words = last_words.iter().skip(at + 1).filter(|line| !line.starts_with("note: run with"));
+    let words = words.take(10).map(String::as_str).collect::<Vec<_>>().join("\n");
+    Some(format!("the handler panicked at {}: {}", place.trim_end_matches(':'), words.trim_end()))
+}
+
+/// The guest's functions, innermost first, without what every panic goes through.
 fn frames(backtrace: &WasmBacktrace) -> Vec<String> {
-    let name = |frame: &wasmtime::FrameInfo| {
-        let mangled = frame.func_name().unwrap_or("an unnamed function").to_owned();
-        frame.symbols().first().and_then(|s| s.name().map(str::to_owned)).unwrap_or(mangled)
+    const MACHINERY: [&str; 6] =
+        ["abort", "std::process::", "std::panicking::", "core::panicking::", "std::sys::", "__rustc"];
+    let name = |frame: &wasmtime::FrameInfo| match frame.func_name() {
+        Some(name) => format!("{:#}", rustc_demangle::demangle(name)),
+        None => format!("function {}", frame.func_index()),
     };
-    backtrace.frames().iter().take(30).map(name).collect()
+    let names = backtrace.frames().iter().map(name);
+    names.skip_while(|name| MACHINERY.iter().any(|m| name.starts_with(m))).collect()
 }

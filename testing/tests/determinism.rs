@@ -65,10 +65,9 @@ async fn each_line_is_shown_once() {
     assert_eq!(lines.len(), all, "nothing is repeated: {:#?}", result.get_log());
     for source in [LogSource::Log, LogSource::Stdout, LogSource::Stderr] {
         let count = result.get_log().iter().filter(|l| l.source == source).count();
-        assert_eq!(count, 5, "{source:?}: {:#?}", result.get_log());
+        assert_eq!(count, 6, "{source:?}: {:#?}", result.get_log());
     }
-    let in_step =
-        result.get_log().iter().find(|l| l.source == LogSource::Log && l.message.contains("step")).unwrap();
+    let in_step = result.get_log().iter().find(|l| l.message == "log in the step").unwrap();
     let step = result.get_operation("print").unwrap();
     assert_eq!(in_step.operation.as_ref(), Some(&step.id));
     assert!(in_step.fields.iter().any(|(name, value)| name == "number" && value == "7"), "{in_step:?}");

@@ -22,7 +22,7 @@ async fn what_misbehaves_ends_as_a_named_error() {
     for (function, kind, says) in [
         ("panics", "Runtime.ExitError", "panicked at testing/guests/src/hostile.rs"),
         ("panics_in_step", "Runtime.ExitError", "panicked"),
-        ("exits", "Runtime.ExitError", "status 3"),
+        ("exits", "Runtime.ExitError", "exited, with failure"),
         ("spins", "Sandbox.CpuLimitExceeded", "computed for longer"),
         ("spins_in_step", "Sandbox.CpuLimitExceeded", "computed for longer"),
         ("allocates", "Sandbox.MemoryLimitExceeded", "more memory"),

@@ -21,13 +21,18 @@ use crate::{
 };
 
 const EXAMPLES: &str = "Examples:
-  durawasm run examples/order --event examples/order/events/good.json --skip-time \\
+  durawasm run examples/order --skip-time \\
+      --event examples/order/events/good.json \\
       --answer 'approval=2h:success:{\"approved\":true,\"by\":\"kim\"}'
-  durawasm run order.wasm --event '{\"id\":\"o-1\"}' --skip-time --answer approval=failure:Rejected:'too expensive'
+  durawasm run order.wasm --event '{\"id\":\"o-1\"}' --answer approval=failure:Rejected
   echo '\"World\"' | durawasm run greet.wasm --event - --json | jq .result
 
-Answers: NAME=[AFTER:]success[:JSON], NAME=[AFTER:]failure[:TYPE[:MESSAGE]], NAME=[AFTER:]heartbeat. NAME is the
-callback's name, or its wait-for-callback's; * stands for any text. AFTER counts from the callback's creation.";
+Answers:
+  NAME=[AFTER:]success[:JSON]
+  NAME=[AFTER:]failure[:TYPE[:MESSAGE]]
+  NAME=[AFTER:]heartbeat
+  NAME is the callback's, or its wait-for-callback's; * stands for any text.
+  AFTER, such as 90s or 2days, counts from the callback's creation.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]

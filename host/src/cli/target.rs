@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 
 use super::exit::{Exit, Failure, OrExit};
-use crate::build::{self, BuildOptions, Profile};
+use crate::build::{self, BuildError, BuildEvent, BuildOptions, BuiltComponent, CargoOutput, Profile};
 
 /// What to build, where the handler is a crate.
 #[derive(Debug, clap::Args)]
@@ -40,12 +40,7 @@ pub(super) fn component(
 ) -> Result<(PathBuf, Vec<u8>), Failure> {
     let manifest = handler.file_name().is_some_and(|name| name == "Cargo.toml");
     let path = if handler.is_dir() || manifest {
-        let built = build::build(&args.options(handler), &mut |event| {
-            if !quiet {
-                eprintln!("{event}");
-            }
-        });
-        built.or_exit(Exit::Build)?.path
+        build_crate(handler, args, quiet).or_exit(Exit::Build)?.path
     } else if handler.exists() {
         if args.debug || args.package.is_some() || !args.features.is_empty() {
             let error =
@@ -59,4 +54,25 @@ pub(super) fn component(
     };
     let bytes = build::read_component(&path).or_exit(Exit::Component)?;
     Ok((path, bytes))
+}
+
+/// Builds a crate. In quiet, cargo's words are kept back, and shown only if it fails.
+fn build_crate(path: &Path, args: &CrateArgs, quiet: bool) -> Result<BuiltComponent, BuildError> {
+    let mut options = args.options(path);
+    if !quiet {
+        return build::build(&options, &mut |event| eprintln!("{event}"));
+    }
+    options.cargo_output = CargoOutput::Forward;
+    let mut words = Vec::new();
+    let built = build::build(&options, &mut |event| {
+        if let BuildEvent::CargoLine(line) = event {
+            words.push(line.to_owned());
+        }
+    });
+    if built.is_err() {
+        for line in words {
+            eprintln!("{line}");
+        }
+    }
+    built
 }

@@ -255,7 +255,9 @@ fn unplanned(state: &State, error: &wasmtime::Error) -> ErrorObject {
         return ErrorObject::new("Sandbox.MemoryLimitExceeded", reason);
     }
     let message = if let Some(I32Exit(code)) = error.downcast_ref() {
-        format!("the handler exited with status {code} instead of returning")
+        // WASI 0.2 tells success from failure, and no more.
+        let how = if *code == 0 { "success" } else { "failure" };
+        format!("the handler exited, with {how}, instead of returning")
     } else if let Some(panic) = panic_message(&state.durable.last_words) {
         panic
     } else {

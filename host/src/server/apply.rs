@@ -158,7 +158,6 @@ impl CheckpointManager {
             end(operation, now, status_of(&outcome));
             let details = operation.step_details.get_or_insert_default();
             details.attempt = details.attempt.saturating_add(1);
-            details.next_attempt_timestamp = None;
             (details.result, details.error) = split(&outcome);
         });
         if let Some(operation) = changed {
@@ -182,8 +181,7 @@ impl CheckpointManager {
         if let Some(operation) = changed {
             let details = attempt_ended(&operation, outcome, Some(delay_seconds));
             self.events.of_operation(now, &operation, details);
-            let timer = self.timers.schedule(next, Timer::StepReady(index));
-            self.operations.set_timer(index, timer);
+            self.timers.schedule(next, Timer::StepReady(index));
         }
     }
 

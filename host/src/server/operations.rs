@@ -37,7 +37,7 @@ struct Entry {
     /// Listed operations whose parent this is.
     children: Vec<Index>,
     changed: bool,
-    /// What ends a WAIT, or makes a STEP ready.
+    /// What ends a WAIT.
     timer: Option<TimerKey>,
 }
 
@@ -142,14 +142,14 @@ impl OperationTable {
         Some((index, self.get(index)?))
     }
 
-    /// Remembers the timer that will change the operation.
+    /// Remembers the timer that will end a WAIT.
     pub(super) fn set_timer(&mut self, index: Index, timer: TimerKey) {
         if let Some(entry) = self.entries.get_mut(index) {
             entry.timer = Some(timer);
         }
     }
 
-    /// Forgets the timer that would change the operation.
+    /// Forgets the timer that would end a WAIT.
     pub(super) fn take_timer(&mut self, index: Index) -> Option<TimerKey> {
         self.entries.get_mut(index)?.timer.take()
     }

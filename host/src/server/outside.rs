@@ -39,7 +39,6 @@ impl CheckpointManager {
     }
 
     pub(super) fn end_wait(&mut self, at: Timestamp, index: Index) {
-        self.operations.take_timer(index);
         self.happen(
             at,
             index,
@@ -52,7 +51,6 @@ impl CheckpointManager {
 
     /// The history says nothing of it: the attempt has not begun.
     pub(super) fn ready_step(&mut self, index: Index) {
-        self.operations.take_timer(index);
         self.operations.next_change();
         self.operations.change(index, |operation| {
             operation.status = OperationStatus::Ready;

@@ -10,7 +10,7 @@ use crate::{
     server::{Answer, Next, Outside, ScriptedAnswer, StartExecution},
 };
 
-fn over(outcome: Result<(), ServiceError>) {
+fn over(outcome: &Result<(), ServiceError>) {
     assert!(matches!(outcome, Err(ServiceError::CallbackOver(_))), "{outcome:?}");
 }
 
@@ -22,9 +22,9 @@ fn answered_once() {
     let what = vec![Outside::Callback { name: Some("approve".into()), callback_id: callback_id.clone() }];
     assert_eq!(world.suspend(), Next::WaitForOutside { what });
     assert_eq!(world.answer("c", ok("yes")), Ok(()));
-    over(world.answer("c", ok("no")));
-    over(world.answer("c", Answer::Failure(error("No"))));
-    over(world.answer("c", Answer::Heartbeat));
+    over(&world.answer("c", ok("no")));
+    over(&world.answer("c", Answer::Failure(error("No"))));
+    over(&world.answer("c", Answer::Heartbeat));
     world.invoke();
     assert_eq!(world.state.operations[1].result().unwrap().as_ref(), "yes");
     assert_eq!(world.state.operations[1].callback_details.as_ref().unwrap().callback_id, Some(callback_id));
@@ -56,7 +56,7 @@ fn times_out_with_the_service_s_error_types() {
         let due = world.now.plus_seconds(after);
         assert_eq!(world.suspend(), Next::WaitUntil(due));
         world.pass(100);
-        over(world.answer("c", ok("late")));
+        over(&world.answer("c", ok("late")));
         world.invoke();
         let operation = world.operation("c");
         assert_eq!((operation.status, operation.end_timestamp), (Status::TimedOut, Some(due)));
@@ -95,7 +95,7 @@ fn called_off() {
     let mut world = World::new();
     world.checkpoint(vec![callback("c", 5, 5), wait("w", 60)]);
     world.checkpoint(vec![update("c", Type::Callback, Action::Cancel)]);
-    over(world.answer("c", ok("1")));
+    over(&world.answer("c", ok("1")));
     assert_eq!(world.suspend(), Next::WaitUntil(Timestamp::from_millis(START + 60_000)));
     assert_eq!(world.operation("c").status, Status::Cancelled);
 }

@@ -99,7 +99,7 @@ fn any_script() -> impl Strategy<Value = Vec<ScriptedAnswer>> {
     prop::collection::vec(entry, 0..4)
 }
 
-fn of_kind(view: &ExecutionView, kind: Type, which: &prop::sample::Index) -> Option<Operation> {
+fn of_kind(view: &ExecutionView, kind: Type, which: prop::sample::Index) -> Option<Operation> {
     let all: Vec<_> = view.operations.iter().filter(|operation| operation.kind == kind).collect();
     (!all.is_empty()).then(|| Operation::clone(all[which.index(all.len())]))
 }
@@ -136,13 +136,13 @@ fn act(world: &mut World, act: Act, tokens: &mut Vec<CheckpointToken>) {
         Act::Stop => drop(world.manager.stop_execution(world.now, &world.arn, None)),
         Act::Pass(seconds) => world.pass(seconds),
         Act::Answer(which, answer) => {
-            if let Some(operation) = of_kind(&world.view(), Type::Callback, &which) {
+            if let Some(operation) = of_kind(&world.view(), Type::Callback, which) {
                 let open = operation.status == Status::Started && world.poll() != Next::Closed;
                 assert_eq!(world.answer(operation.id.as_str(), answer).is_ok(), open);
             }
         }
         Act::CompleteInvoke(which, outcome) => {
-            if let Some(operation) = of_kind(&world.view(), Type::ChainedInvoke, &which) {
+            if let Some(operation) = of_kind(&world.view(), Type::ChainedInvoke, which) {
                 let done = world.manager.complete_invoke(world.now, &world.arn, &operation.id, outcome);
                 assert!(done.is_err() || operation.status == Status::Started);
             }

@@ -41,7 +41,7 @@ fn refused(world: &mut World, batch: Vec<OperationUpdate>, why: &str) {
     let text = format!("{batch:?}");
     match world.try_checkpoint(batch) {
         Err(ServiceError::InvalidParameterValue(message)) => {
-            assert!(message.contains(why), "{message:?} for {text}")
+            assert!(message.contains(why), "{message:?} for {text}");
         }
         other => panic!("{other:?} for {text}, not {why:?}"),
     }

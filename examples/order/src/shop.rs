@@ -1,0 +1,58 @@
+//! The systems around the workflow, pretended: the handler of a real shop would send requests here, and so in step bodies
+//! only. Bodies may fail half-way and run again, hence the order's number in each request.
+
+use durawasm_guest::{BoxError, TypedError};
+use tracing::{info, warn};
+
+use crate::types::Order;
+
+/// The type of the error for a card that its bank refuses.
+pub const CARD_DECLINED: &str = "CardDeclined";
+
+/// The warehouse puts the goods aside. Returns the number of the reservation.
+pub fn reserve_stock(order: &Order) -> String {
+    info!(order = order.id, lines = order.items.len(), "stock reserved");
+    format!("res-{}", order.id)
+}
+
+/// The warehouse puts the goods back.
+pub fn release_stock(reservation: &str) {
+    info!(reservation, "stock released");
+}
+
+/// The payment gateway charges the card. Returns the number of the payment.
+pub fn charge(order: &Order, attempt: u32) -> Result<String, BoxError> {
+    match order.card.as_str() {
+        "card-declined" => {
+            warn!(order = order.id, "the bank refuses the card");
+            Err(TypedError::with_type(CARD_DECLINED, "insufficient funds").into())
+        }
+        "card-flaky" if attempt <= 2 => Err(unavailable()),
+        "card-gateway-down" => Err(unavailable()),
+        _ => {
+            info!(order = order.id, cents = order.total_cents(), "card charged");
+            Ok(format!("pay-{}", order.id))
+        }
+    }
+}
+
+fn unavailable() -> BoxError {
+    warn!("the payment gateway does not answer");
+    TypedError::with_type("GatewayUnavailable", "no answer within 10 seconds").into()
+}
+
+/// The payment gateway gives the money back.
+pub fn refund(payment: &str) {
+    info!(payment, "money refunded");
+}
+
+/// Asks a person. Whoever answers needs the callback's id: here it would be part of a link in the message.
+pub fn ask_for_approval(order: &str, callback_id: &str) {
+    info!(order, callback_id, "approval requested");
+}
+
+/// The carrier fetches the parcel. Returns its tracking number.
+pub fn ship(order: &Order, reservation: &str) -> String {
+    info!(order = order.id, reservation, "parcel handed to the carrier");
+    format!("trk-{}", order.id)
+}

@@ -1,0 +1,205 @@
+//! How fast durawasm is, each figure beside its floor in the same run. `cargo bench`
+//!
+//! Floors: wasmtime alone, instantiating and calling the same component; a round trip between two threads. Medians; the
+//! machine's mood is in both sides of a ratio.
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use durawasm_host::{
+    build::{self, BuildOptions},
+    orchestrator::{Environment, EnvironmentOptions},
+    protocol::ExecutionStatus,
+    sandbox::{Handler, LogBuffer, Sandbox, SandboxOptions},
+    server::StartExecution,
+};
+use wasmtime::{
+    Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store,
+    component::{Component, Linker, ResourceTable},
+};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+fn main() -> Outcome<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests");
+    let built = build::build(&BuildOptions::new(guests), &mut |event| eprintln!("{event}"))?;
+    let wasm = std::fs::read(&built.path)?;
+    let cache = tempfile_dir()?;
+    println!("component: {} kB", wasm.len() / 1000);
+
+    let options = SandboxOptions { cache: Some(cache.clone()), ..SandboxOptions::default() };
+    let sandbox = Sandbox::new(options)?;
+    let cold = time(|| sandbox.load(&wasm).map(drop))?;
+    let warm = median(9, || time(|| sandbox.load(&wasm).map(drop)))?;
+    println!("compile {:.1} ms, load from the cache {:.2} ms\n", ms(cold), ms(warm));
+    let handler = sandbox.load(&wasm)?;
+
+    let floor = runtime.block_on(bare_wasmtime(&wasm))?;
+    let hop = channel_round_trip()?;
+    println!("floor: wasmtime alone, instantiate and call  {:8.1} us", us(floor));
+    println!("floor: a round trip between two threads      {:8.1} us\n", us(hop));
+
+    let environment = runtime.block_on(environment(&handler))?;
+    // An execution: start, one invocation on a fresh instance, end. All of it, the server included.
+    let empty = median(2000, || {
+        let started = Instant::now();
+        runtime.block_on(run(&environment, "empty", "null".to_owned()))?;
+        Ok(started.elapsed())
+    })?;
+    println!("empty handler, whole execution  {:8.1} us   {:.2}x the floor (bound 1.5x)\n", us(empty), ratio(empty, floor));
+
+    println!("{:<26} {:>10} {:>12} {:>16}", "sequential steps", "ms", "us a step", "x a round trip");
+    for (steps, times) in [(100, 21), (1_000, 11), (10_000, 3)] {
+        let took = median(times, || Ok(runtime.block_on(fresh(&handler, "many_steps", steps))?))?;
+        let each = took / steps;
+        println!("{steps:<26} {:>10.2} {:>12.2} {:>16.1}", ms(took), us(each), ratio(each, hop));
+    }
+    println!("(bound: 1,000 under 20 ms, and the cost of a step flat)\n");
+
+    println!("{:<26} {:>10} {:>12} {:>22}", "steps side by side", "ms", "us a step", "");
+    for (steps, times) in [(1_000, 11), (10_000, 3)] {
+        let took = median(times, || Ok(runtime.block_on(fresh(&handler, "many_concurrent_steps", steps))?))?;
+        println!("{steps:<26} {:>10.2} {:>12.2}", ms(took), us(took / steps));
+    }
+    println!();
+
+    println!("{:<26} {:>10} {:>14} {:>24}", "sequential waits", "ms", "us a wait", "ns a replayed operation");
+    for (waits, times) in [(100_u32, 11), (1_000, 3)] {
+        let took = median(times, || Ok(runtime.block_on(fresh(&handler, "many_waits", waits))?))?;
+        // Each invocation costs an instance; what is left is spread over all operations that were replayed.
+        let instances = empty * (waits + 1);
+        let replayed = f64::from(waits) * f64::from(waits + 1) / 2.0;
+        let each = took.saturating_sub(instances).as_secs_f64() * 1e9 / replayed;
+        println!("{waits:<26} {:>10.2} {:>14.2} {:>24.0}", ms(took), us(took / waits), each);
+    }
+    println!("(bound: 1,000 under 2,000 ms, a replayed operation under 1,000 ns and a host call)");
+    std::fs::remove_dir_all(cache)?;
+    Ok(())
+}
+
+async fn environment(handler: &Handler) -> Outcome<Environment> {
+    let log = Arc::new(LogBuffer::default());
+    Ok(Environment::new(EnvironmentOptions::default(), std::slice::from_ref(handler), log).await?)
+}
+
+async fn run(environment: &Environment, function: &str, event: String) -> Outcome<()> {
+    let run = environment.run(StartExecution::new(function, Some(event))).await?;
+    if run.view.status == ExecutionStatus::Succeeded { Ok(()) } else { Err(format!("{:?}", run.view.error).into()) }
+}
+
+/// How long one execution takes in an environment of its own, which is set up beforehand.
+async fn fresh(handler: &Handler, function: &str, event: u32) -> Outcome<Duration> {
+    let environment = environment(handler).await?;
+    let started = Instant::now();
+    run(&environment, function, event.to_string()).await?;
+    Ok(started.elapsed())
+}
+
+struct Bare {
+    wasi: WasiCtx,
+    table: ResourceTable,
+}
+
+impl WasiView for Bare {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+/// A fresh instance from a template, and one call: with wasmtime and nothing else.
+async fn bare_wasmtime(wasm: &[u8]) -> Outcome<Duration> {
+    let mut config = Config::new();
+    let mut pool = PoolingAllocationConfig::default();
+    pool.total_component_instances(64)
+        .total_core_instances(512)
+        .total_memories(128)
+        .total_tables(512)
+        .total_stacks(64)
+        .max_memory_size(512 << 20)
+        .table_elements(100_000)
+        .linear_memory_keep_resident(512 * 1024)
+        .table_keep_resident(64 * 1024)
+        .async_stack_keep_resident(64 * 1024);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    let engine = Engine::new(&config)?;
+    let component = Component::new(&engine, wasm)?;
+    let mut linker: Linker<Bare> = Linker::new(&engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    linker.define_unknown_imports_as_traps(&component)?;
+    let pre = linker.instantiate_pre(&component)?;
+    let functions = component.get_export_index(None, "durawasm:durable/functions@0.1.0").ok_or("no functions")?;
+    let registered = component.get_export_index(Some(&functions), "registered").ok_or("no registered")?;
+    let mut times = Vec::new();
+    for _ in 0..2000 {
+        let started = Instant::now();
+        let bare = Bare { wasi: WasiCtx::builder().build(), table: ResourceTable::new() };
+        let mut store = Store::new(&engine, bare);
+        let instance = pre.instantiate_async(&mut store).await?;
+        let function = instance.get_func(&mut store, registered).ok_or("no function")?;
+        let mut results = [wasmtime::component::Val::Bool(false)];
+        function.call_async(&mut store, &[], &mut results).await?;
+        drop(store);
+        times.push(started.elapsed());
+    }
+    Ok(middle(times))
+}
+
+/// A message to another thread and back, both waiting as the checkpoint server and its callers do.
+fn channel_round_trip() -> Outcome<Duration> {
+    let (ask, asked) = crossbeam_channel::unbounded::<u32>();
+    let (answer, answered) = crossbeam_channel::unbounded::<u32>();
+    let echo = std::thread::spawn(move || {
+        while let Ok(n) = asked.recv() {
+            if answer.send(n).is_err() {
+                break;
+            }
+        }
+    });
+    let took = median(20_000, || {
+        let started = Instant::now();
+        ask.send(1)?;
+        answered.recv()?;
+        Ok(started.elapsed())
+    })?;
+    drop(ask);
+    echo.join().map_err(|_| "the echo panicked")?;
+    Ok(took)
+}
+
+fn tempfile_dir() -> Outcome<std::path::PathBuf> {
+    let dir = std::env::temp_dir().join(format!("durawasm-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&dir)?;
+    Ok(dir)
+}
+
+fn time<E: std::error::Error + 'static>(work: impl FnOnce() -> Result<(), E>) -> Outcome<Duration> {
+    let started = Instant::now();
+    work()?;
+    Ok(started.elapsed())
+}
+
+fn median(times: usize, mut measure: impl FnMut() -> Outcome<Duration>) -> Outcome<Duration> {
+    (0..times).map(|_| measure()).collect::<Outcome<Vec<_>>>().map(middle)
+}
+
+fn middle(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times.get(times.len() / 2).copied().unwrap_or_default()
+}
+
+fn us(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+fn ratio(time: Duration, floor: Duration) -> f64 {
+    time.as_secs_f64() / floor.as_secs_f64()
+}

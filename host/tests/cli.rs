@@ -71,7 +71,10 @@ fn the_json_report_has_operations_and_history_and_repeats_byte_for_byte() {
     let events = report["events"].as_array().unwrap();
     let ids: Vec<_> = events.iter().map(|e| e["EventId"].as_u64().unwrap()).collect();
     assert_eq!(ids, (1..=events.len() as u64).collect::<Vec<_>>());
-    assert_eq!((&events[0]["EventType"], &events.last().unwrap()["EventType"]), (&json!("ExecutionStarted"), &json!("ExecutionSucceeded")));
+    assert_eq!(
+        (&events[0]["EventType"], &events.last().unwrap()["EventType"]),
+        (&json!("ExecutionStarted"), &json!("ExecutionSucceeded"))
+    );
     let other = json_of(&order(&["--json", "--seed", "6"]));
     assert_ne!(report["executionArn"], other["executionArn"]);
 }
@@ -85,7 +88,8 @@ fn bad_input_is_one_line_and_an_exit_code() {
         path.to_str().unwrap().to_owned()
     };
     let (text, empty) = (file("text.wasm", b"hello"), file("empty.wasm", b""));
-    let (module, component) = (file("module.wasm", b"\0asm\x01\0\0\0"), file("component.wasm", b"\0asm\x0d\0\x01\0"));
+    let (module, component) =
+        (file("module.wasm", b"\0asm\x01\0\0\0"), file("component.wasm", b"\0asm\x0d\0\x01\0"));
     let broken = file("broken.json", b"{\"a\":");
     let nothing = dir.path().to_str().unwrap();
     let cases: [(&[&str], i32, &str); 14] = [
@@ -118,7 +122,8 @@ fn bad_input_is_one_line_and_an_exit_code() {
 
 #[test]
 fn how_an_execution_ends_is_the_exit_code() {
-    let flaky = |event: &str| durawasm(&["run", "testing/guests", "-q", "-f", "flaky", "--skip-time", "-e", event]);
+    let flaky =
+        |event: &str| durawasm(&["run", "testing/guests", "-q", "-f", "flaky", "--skip-time", "-e", event]);
     assert_eq!(flaky(r#"{"failures":1,"max_attempts":2}"#).status.code(), Some(0));
     let failed = flaky(r#"{"failures":2,"max_attempts":2}"#);
     assert_eq!(failed.status.code(), Some(1));
@@ -131,11 +136,26 @@ fn how_an_execution_ends_is_the_exit_code() {
     let waits = ["run", "testing/guests", "-q", "-f", "callback", "--skip-time", "-e", r#"{"name":"reply"}"#];
     let stalled = durawasm(&waits);
     assert_eq!(stalled.status.code(), Some(5));
-    assert!(err(&stalled).contains("callback \"reply\"") && err(&stalled).contains("--answer"), "{}", err(&stalled));
+    assert!(
+        err(&stalled).contains("callback \"reply\"") && err(&stalled).contains("--answer"),
+        "{}",
+        err(&stalled)
+    );
     let answered = durawasm(&[&waits[..], &["--answer", "reply=1h:success:\"ok\"", "--json"]].concat());
     assert_eq!(json_of(&answered)["result"]["answer"], json!("ok"));
 
-    let spins = ["run", "testing/guests", "-q", "-f", "spins", "--skip-time", "--cpu-limit", "200ms", "--invocation-retries", "0"];
+    let spins = [
+        "run",
+        "testing/guests",
+        "-q",
+        "-f",
+        "spins",
+        "--skip-time",
+        "--cpu-limit",
+        "200ms",
+        "--invocation-retries",
+        "0",
+    ];
     let spun = durawasm(&spins);
     assert_eq!(spun.status.code(), Some(1));
     assert!(out(&spun).contains("Sandbox.CpuLimitExceeded"), "{}", out(&spun));
@@ -217,13 +237,17 @@ fn a_changed_handler_runs_as_changed() {
 fn what_cargo_component_builds_runs() {
     let version = Command::new("cargo").args(["component", "--version"]).output().unwrap();
     if !version.status.success() {
-        assert!(std::env::var_os("DURAWASM_REQUIRE_CARGO_COMPONENT").is_none(), "cargo component is not installed");
+        assert!(
+            std::env::var_os("DURAWASM_REQUIRE_CARGO_COMPONENT").is_none(),
+            "cargo component is not installed"
+        );
         eprintln!("skipped: cargo component is not installed");
         return;
     }
     // cargo component would fetch a target that its toolchain lacks: it is told which toolchain has one.
     let built = json_of(&durawasm(&["build", "examples/hello", "--json"]));
-    let target = Path::new(env!("CARGO_BIN_EXE_durawasm")).ancestors().nth(2).unwrap().join("cargo-component");
+    let target =
+        Path::new(env!("CARGO_BIN_EXE_durawasm")).ancestors().nth(2).unwrap().join("cargo-component");
     let mut command = Command::new("cargo");
     if let Some(toolchain) = built["toolchain"].as_str().filter(|t| has_toolchain(t)) {
         command = Command::new("rustup");
@@ -232,7 +256,9 @@ fn what_cargo_component_builds_runs() {
     command.args(["component", "build", "--release"]).current_dir(root().join("examples/hello"));
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        if text.starts_with("CARGO_") && text != "CARGO_HOME" || ["RUSTUP_TOOLCHAIN", "CARGO", "RUSTC"].contains(&&*text) {
+        if text.starts_with("CARGO_") && text != "CARGO_HOME"
+            || ["RUSTUP_TOOLCHAIN", "CARGO", "RUSTC"].contains(&&*text)
+        {
             command.env_remove(name);
         }
     }

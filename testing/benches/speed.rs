@@ -51,7 +51,11 @@ fn main() -> Outcome<()> {
         runtime.block_on(run(&environment, "empty", "null".to_owned()))?;
         Ok(started.elapsed())
     })?;
-    println!("empty handler, whole execution  {:8.1} us   {:.2}x the floor (bound 1.5x)\n", us(empty), ratio(empty, floor));
+    println!(
+        "empty handler, whole execution  {:8.1} us   {:.2}x the floor (bound 1.5x)\n",
+        us(empty),
+        ratio(empty, floor)
+    );
 
     println!("{:<26} {:>10} {:>12} {:>16}", "sequential steps", "ms", "us a step", "x a round trip");
     for (steps, times) in [(100, 21), (1_000, 11), (10_000, 3)] {
@@ -63,7 +67,8 @@ fn main() -> Outcome<()> {
 
     println!("{:<26} {:>10} {:>12} {:>22}", "steps side by side", "ms", "us a step", "");
     for (steps, times) in [(1_000, 11), (10_000, 3)] {
-        let took = median(times, || Ok(runtime.block_on(fresh(&handler, "many_concurrent_steps", steps))?))?;
+        let took =
+            median(times, || Ok(runtime.block_on(fresh(&handler, "many_concurrent_steps", steps))?))?;
         println!("{steps:<26} {:>10.2} {:>12.2}", ms(took), us(took / steps));
     }
     println!();
@@ -89,7 +94,11 @@ async fn environment(handler: &Handler) -> Outcome<Environment> {
 
 async fn run(environment: &Environment, function: &str, event: String) -> Outcome<()> {
     let run = environment.run(StartExecution::new(function, Some(event))).await?;
-    if run.view.status == ExecutionStatus::Succeeded { Ok(()) } else { Err(format!("{:?}", run.view.error).into()) }
+    if run.view.status == ExecutionStatus::Succeeded {
+        Ok(())
+    } else {
+        Err(format!("{:?}", run.view.error).into())
+    }
 }
 
 /// How long one execution takes in an environment of its own, which is set up beforehand.
@@ -132,7 +141,8 @@ async fn bare_wasmtime(wasm: &[u8]) -> Outcome<Duration> {
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     linker.define_unknown_imports_as_traps(&component)?;
     let pre = linker.instantiate_pre(&component)?;
-    let functions = component.get_export_index(None, "durawasm:durable/functions@0.1.0").ok_or("no functions")?;
+    let functions =
+        component.get_export_index(None, "durawasm:durable/functions@0.1.0").ok_or("no functions")?;
     let registered = component.get_export_index(Some(&functions), "registered").ok_or("no registered")?;
     let mut times = Vec::new();
     for _ in 0..2000 {

@@ -45,6 +45,15 @@ async fn a_step_is_retried_until_it_succeeds_or_the_strategy_stops() {
 }
 
 #[tokio::test]
+async fn a_retry_that_comes_due_while_another_step_runs_waits_for_the_next_invocation() {
+    let result = handler("retries_beside_a_sleep").run(()).await.unwrap();
+    assert_eq!(value(&result), json!(2));
+    assert_eq!(result.get_invocations().len(), 2, "{:#?}", history(&result));
+    assert!(result.get_invocations().iter().all(|i| i.error.is_none()));
+    assert_eq!(history(&result).last().unwrap(), "ExecutionSucceeded +5");
+}
+
+#[tokio::test]
 async fn two_waits_at_once_take_as_long_as_the_longer() {
     for (a, b, order) in [(10, 1, ["b", "a"]), (1, 10, ["a", "b"])] {
         let result = handler("two_waits").run((a, b)).await.unwrap();

@@ -12,16 +12,13 @@ use wasmparser::{
     types::Types,
 };
 
+use super::bounds::Bounds;
+
 /// The largest component that is read, in bytes. The largest seen in practice, whole interpreters, have under 20 MB.
 pub const MAX_COMPONENT_SIZE: u64 = 256 * 1024 * 1024;
 
 /// How many imports, exports and functions within them a component may have in all.
 const MAX_ITEMS: usize = 20_000;
-
-/// How deep components may be nested, and how many modules and components may be inside in all. Guests have some five levels
-/// and a few dozen; without a bound, the time to validate grows with the square of the depth.
-const MAX_DEPTH: usize = 32;
-const MAX_PARTS: usize = 2_000;
 
 /// What a component imports and exports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -121,11 +118,11 @@ pub enum InspectError {
     )]
     TooManyItems,
 
-    /// It is made of too many pieces.
+    /// It would take too long to validate.
     #[error(
-        "this component has more than {MAX_PARTS} modules and components in it, or more than {MAX_DEPTH} levels of them"
+        "this component is nested too deep, or made of too many parts and instances of them: no handler needs that"
     )]
-    TooManyParts,
+    TooComplex,
 }
 
 impl From<BinaryReaderError> for InspectError {
@@ -207,20 +204,11 @@ fn validate(bytes: &[u8]) -> Result<Outline<'_>, InspectError> {
     let mut validator = Validator::new_with_features(features);
     let mut allocations = FuncValidatorAllocations::default();
     let (mut imports, mut exports) = (Vec::new(), Vec::new());
-    let (mut depth, mut parts) = (0_usize, 0_usize);
+    let mut bounds = Bounds::default();
     let mut types = None;
     for payload in parser.parse_all(bytes) {
         let payload = payload?;
-        match payload {
-            Payload::Version { .. } => {
-                (depth, parts) = (depth + 1, parts + 1);
-                if depth > MAX_DEPTH || parts > MAX_PARTS {
-                    return Err(InspectError::TooManyParts);
-                }
-            }
-            Payload::End(_) => depth = depth.saturating_sub(1),
-            _ => {}
-        }
+        bounds.admit(&payload)?;
         match validator.payload(&payload)? {
             ValidPayload::Func(function, body) => {
                 let mut validator = function.into_validator(allocations);
@@ -231,12 +219,12 @@ fn validate(bytes: &[u8]) -> Result<Outline<'_>, InspectError> {
             ValidPayload::Ok | ValidPayload::Parser(_) => {}
         }
         match payload {
-            Payload::ComponentImportSection(section) if depth == 1 => {
+            Payload::ComponentImportSection(section) if bounds.depth() == 1 => {
                 for import in section {
                     imports.push(import?.name.name);
                 }
             }
-            Payload::ComponentExportSection(section) if depth == 1 => {
+            Payload::ComponentExportSection(section) if bounds.depth() == 1 => {
                 for export in section {
                     exports.push(export?.name.name);
                 }
@@ -399,20 +387,6 @@ mod tests {
         let count = |mut left| surface(&outline.types, &outline.imports, item, &mut left).map(|_| left);
         assert_eq!(count(2).unwrap(), 0);
         assert!(matches!(count(1), Err(InspectError::TooManyItems)));
-    }
-
-    #[test]
-    fn nesting_is_bounded() {
-        let nested = |levels: usize| {
-            let empty = b"\0asm\x0d\0\x01\0".to_vec();
-            (1..levels).fold(empty.clone(), |inner, _| {
-                let length = u16::try_from(inner.len()).unwrap().to_le_bytes();
-                let leb = [(length[0] & 127) | 128, (length[1] << 1) | (length[0] >> 7)];
-                [empty.as_slice(), &[4], &leb, &inner].concat()
-            })
-        };
-        assert!(inspect(&nested(MAX_DEPTH)).is_ok());
-        assert!(matches!(inspect(&nested(MAX_DEPTH + 1)), Err(InspectError::TooManyParts)));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! not, and checks that it is a durable handler; [`inspect()`] says what any component imports and exports. Nothing is
 //! installed, nothing is printed, and no code of the component runs: its bytes are only read, and may be hostile.
 
+mod bounds;
 mod capability;
 mod cargo;
 mod componentize;

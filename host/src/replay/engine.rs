@@ -410,7 +410,7 @@ impl Engine {
             };
             let slot = self.slot_mut(key)?;
             slot.record = Some(operation);
-            if slot.kind == OperationType::Step && matches!(slot.phase, Phase::Waiting | Phase::Closing) {
+            if slot.kind == OperationType::Step && slot.phase == Phase::Waiting {
                 self.settle_step(key)?;
             }
         }
@@ -514,7 +514,7 @@ impl Engine {
             slot.state = Some(state);
         }
         match record.status {
-            OperationStatus::Started if slot.phase == Phase::Waiting => {
+            OperationStatus::Started => {
                 // Known from before this invocation, a start that nothing followed was interrupted. Otherwise it is the
                 // acknowledgement that this invocation waits for.
                 let ours = self.is_news(&record);
@@ -524,9 +524,7 @@ impl Engine {
                     (true, true) | (false, _) => Phase::Running { attempt },
                 };
             }
-            OperationStatus::Pending => slot.phase = Phase::Waiting,
             OperationStatus::Ready => {
-                slot.phase = Phase::Waiting;
                 let update = slot.update(OperationAction::Start);
                 self.outbox.push(update);
                 if !at_most_once {

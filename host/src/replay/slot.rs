@@ -58,7 +58,8 @@ pub enum Directive {
 pub(super) enum Phase {
     /// A start is on its way, or the outside has to act: the record will say.
     Waiting,
-    /// What closes the operation, or the attempt, is on its way.
+    /// What closes the operation, or the attempt, is on its way. A next attempt belongs to a later invocation: a guest's
+    /// body can be gone once it has run.
     Closing,
     /// Closed, and shown to the guest before the service has it.
     Shown,

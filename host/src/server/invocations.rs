@@ -156,8 +156,7 @@ impl CheckpointManager {
             end: None,
             error: None,
         });
-        // The handler gets them all: they are in the state.
-        self.operations.take_changed();
+        self.operations.begin_invocation();
         Ok(StartedInvocation {
             request_id,
             input: InvocationInput {
@@ -232,7 +231,8 @@ impl CheckpointManager {
             },
             (InvocationStatus::Pending, None, None) => {
                 // What the handler does not know yet is pending, too: it is invoked again at once.
-                if self.operations.outstanding() == 0 && !self.operations.has_changed() {
+                let news = self.operations.has_changed() || self.operations.has_newly_ready();
+                if self.operations.outstanding() == 0 && !news {
                     return Err(
                         "the invocation returned PENDING, and nothing is pending: nothing would ever end \
                                 the execution"
@@ -270,7 +270,8 @@ impl CheckpointManager {
 
     /// The running invocation is over: its token works no more.
     fn end_invocation(&mut self, now: Timestamp, error: Option<ErrorObject>) {
-        self.phase = Phase::Suspended { wake: self.operations.has_changed() };
+        let wake = self.operations.has_changed() || self.operations.has_newly_ready();
+        self.phase = Phase::Suspended { wake };
         let Some(invocation) = self.invocations.last_mut() else { return };
         invocation.end = Some(now);
         invocation.error.clone_from(&error);

@@ -29,6 +29,10 @@ pub(super) struct OperationTable {
     /// How many changes there were.
     sequence: u64,
     outstanding: usize,
+    /// Steps whose next attempt may begin.
+    ready: usize,
+    /// Whether a step became ready since the running invocation began.
+    became_ready: bool,
 }
 
 #[derive(Debug)]
@@ -71,6 +75,7 @@ impl OperationTable {
         operation.sequence = self.sequence;
         operation.start_sequence = self.sequence;
         self.outstanding += usize::from(is_outstanding(&operation));
+        self.ready += usize::from(operation.status == OperationStatus::Ready);
         let parent = operation.parent_id.as_ref().and_then(|id| self.by_id.get(id)).copied();
         let listed = match parent {
             None => true,
@@ -109,6 +114,10 @@ impl OperationTable {
         if operation.status != status {
             operation.sequence = self.sequence;
         }
+        self.ready -= usize::from(status == OperationStatus::Ready);
+        let ready = entry.operation.status == OperationStatus::Ready;
+        self.ready += usize::from(ready);
+        self.became_ready |= ready;
         self.outstanding -= usize::from(outstanding);
         self.outstanding += usize::from(is_outstanding(&entry.operation));
         if !entry.changed {
@@ -157,6 +166,18 @@ impl OperationTable {
     /// How many operations something outside the handler will change.
     pub(super) fn outstanding(&self) -> usize {
         self.outstanding
+    }
+
+    /// Whether a step's next attempt may begin that could not in the running invocation: it takes another one. A step that
+    /// was ready before, and was not started, does not count: an invocation more would not start it either.
+    pub(super) fn has_newly_ready(&self) -> bool {
+        self.became_ready && self.ready > 0
+    }
+
+    /// An invocation begins: it gets everything as it stands.
+    pub(super) fn begin_invocation(&mut self) {
+        self.take_changed();
+        self.became_ready = false;
     }
 
     /// Whether there are operations that the handler has not got since they changed.

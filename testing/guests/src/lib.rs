@@ -17,7 +17,7 @@ use hostile::{
 use limits::{big_result, many_concurrent_steps, many_steps, many_waits};
 use operations::{
     abandons_a_builder, awaits_in_reverse, bad_event, child, concurrent_children, empty, flaky, greet,
-    invalid_argument, nested_children, two_steps_and_wait, two_waits, typed_failure,
+    invalid_argument, nested_children, retries_beside_a_sleep, two_steps_and_wait, two_waits, typed_failure,
 };
 use outside::{await_approval, callback};
 use probes::{nondeterminism_probe, plain, plain_async, prints, sleeps_in_step};
@@ -51,6 +51,7 @@ durable_handlers! {
     plain plain,
     plain plain_async,
     prints,
+    retries_beside_a_sleep,
     sleeps_in_step,
     spins,
     spins_in_step,

@@ -56,6 +56,31 @@ pub async fn flaky(event: Flaky, ctx: DurableContext) -> Result<u32, BoxError> {
     Ok(attempt)
 }
 
+/// Event: anything. Step `fails` fails once and is tried again after 1 second, while step `sleeps` sleeps for 5 seconds in its
+/// body; both at the same time. Result: the attempt of `fails` that succeeded.
+pub async fn retries_beside_a_sleep(_event: Value, ctx: DurableContext) -> Result<u32, BoxError> {
+    let fails = ctx
+        .step(|step| async move {
+            if step.attempt() == 1 {
+                return Err("not yet".into());
+            }
+            Ok(step.attempt())
+        })
+        .name("fails")
+        .retry_strategy(|_, _| RetryDecision::Retry { delay: Duration::from_secs(1) })
+        .spawn();
+    let sleeps = ctx
+        .step(|_| async {
+            std::thread::sleep(Duration::from_secs(5));
+            Ok(())
+        })
+        .name("sleeps")
+        .spawn();
+    let (attempt, slept) = tokio::join!(fails, sleeps);
+    slept?;
+    Ok(attempt?)
+}
+
 /// Event: two numbers of seconds. Waits `a` and `b` at the same time. Result: the names in the order in which they ended.
 pub async fn two_waits(event: (u64, u64), ctx: DurableContext) -> Result<Vec<String>, BoxError> {
     let order = std::sync::Mutex::new(Vec::new());

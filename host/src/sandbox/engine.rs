@@ -134,16 +134,26 @@ impl Drop for EpochTicker {
 mod tests {
     use super::*;
 
-    /// Both kinds of engine accept these flags, and the flags that determinism rests on are set.
+    /// (func (export "f") (param i32) (result i32)
+    ///   (i32.reinterpret_f32 (f32.add (f32.reinterpret_i32 (local.get 0)) (f32.const 1))))
+    const ADD_ONE: &[u8] = b"\0asm\x01\0\0\0\x01\x06\x01\x60\x01\x7f\x01\x7f\x03\x02\x01\0\x07\x05\x01\x01f\0\0\
+        \x0a\x0e\x01\x0c\0\x20\0\xbe\x43\0\0\x80\x3f\x92\xbc\x0b";
+
+    /// Both kinds of engine accept the flags, and a NaN has one bit pattern, whatever it is made from.
     #[test]
     fn the_configuration_holds() {
         let options = EngineOptions { cache: None, max_memory: 64 << 20 };
-        let mut config = config(&options).unwrap();
-        assert_eq!(config.get_cranelift_nan_canonicalization(), Some(true));
-        assert!(config.get_relaxed_simd_deterministic());
-        assert!(config.get_epoch_interruption());
-        config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
-        Engine::new(&config).unwrap();
-        engine(&options).unwrap();
+        let mut on_demand = config(&options).unwrap();
+        on_demand.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+        for engine in [Engine::new(&on_demand).unwrap(), engine(&options).unwrap()] {
+            let module = wasmtime::Module::new(&engine, ADD_ONE).unwrap();
+            let mut store = wasmtime::Store::new(&engine, ());
+            store.set_epoch_deadline(1);
+            let instance = wasmtime::Instance::new(&mut store, &module, &[]).unwrap();
+            let add_one = instance.get_typed_func::<u32, u32>(&mut store, "f").unwrap();
+            for nan in [0x7fc0_0000, 0x7fe1_2345, 0xffc0_0001] {
+                assert_eq!(add_one.call(&mut store, nan).unwrap(), 0x7fc0_0000, "{nan:x}");
+            }
+        }
     }
 }

@@ -4,7 +4,10 @@
 //! - every id comes from the one source of entropy, in the order of requests;
 //! - a request concerns one execution, and costs the same whatever the others are.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use super::{
     api::{
@@ -34,7 +37,7 @@ pub struct ExecutionManager {
     markers: Markers,
     limits: Arc<Limits>,
     /// Executions with news since [`Self::take_news`].
-    news: Vec<ExecutionArn>,
+    news: BTreeSet<ExecutionArn>,
 }
 
 impl ExecutionManager {
@@ -48,7 +51,7 @@ impl ExecutionManager {
             ids,
             markers,
             limits: Arc::new(limits),
-            news: Vec::new(),
+            news: BTreeSet::new(),
         }
     }
 
@@ -90,7 +93,7 @@ impl ExecutionManager {
         };
         let done = act(execution, &mut self.ids);
         if execution.take_news() {
-            self.news.push(arn.clone());
+            self.news.insert(arn.clone());
         }
         done
     }
@@ -267,7 +270,7 @@ impl ExecutionManager {
     }
 
     /// The executions in which something happened that was not their handlers' doing, since this was last asked.
-    pub fn take_news(&mut self) -> Vec<ExecutionArn> {
+    pub fn take_news(&mut self) -> BTreeSet<ExecutionArn> {
         std::mem::take(&mut self.news)
     }
 }

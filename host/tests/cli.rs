@@ -244,8 +244,11 @@ fn what_cargo_component_builds_runs() {
         eprintln!("skipped: cargo component is not installed");
         return;
     }
-    // cargo component would fetch a target that its toolchain lacks: it is told which toolchain has one.
-    let built = json_of(&durawasm(&["build", "examples/hello", "--json"]));
+    // cargo component adds the target to a toolchain that lacks it: it is told which toolchain has it.
+    let built = durawasm_with(&["build", "examples/hello", "--json"], |command| {
+        command.env("DURAWASM_GUEST_TARGET", "wasm32-wasip1");
+    });
+    let built = json_of(&built);
     let target =
         Path::new(env!("CARGO_BIN_EXE_durawasm")).ancestors().nth(2).unwrap().join("cargo-component");
     let mut command = Command::new("cargo");
@@ -262,7 +265,9 @@ fn what_cargo_component_builds_runs() {
             command.env_remove(name);
         }
     }
-    let output = command.env("CARGO_TARGET_DIR", &target).output().unwrap();
+    // Should it try all the same, there is nothing to be had from here.
+    command.env("RUSTUP_DIST_SERVER", "http://localhost:9").env("CARGO_TARGET_DIR", &target);
+    let output = command.output().unwrap();
     assert!(output.status.success(), "{}", err(&output));
     let wasm = target.join("wasm32-wasip1/release/hello.wasm");
     let ran = durawasm(&["run", wasm.to_str().unwrap(), "-e", "\"Ann\"", "--skip-time", "--json", "-q"]);

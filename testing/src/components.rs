@@ -8,7 +8,7 @@ use std::{
 
 use durawasm_host::{
     build::{self, BuildOptions},
-    sandbox::{Handler, Sandbox, SandboxLimits, SandboxOptions, default_cache_directory},
+    sandbox::{Handler, Sandbox, SandboxError, SandboxLimits, SandboxOptions, default_cache_directory},
 };
 
 use crate::TestError;
@@ -40,8 +40,12 @@ pub(crate) fn load(path: &Path, limits: &SandboxLimits) -> Result<Handler, TestE
         return Ok(handler.clone());
     }
     let wasm = std::fs::read(path).map_err(|source| TestError::Read { path: path.to_owned(), source })?;
-    let cache = default_cache_directory();
-    let sandbox = Sandbox::new(SandboxOptions { cache, limits: limits.clone() })?;
+    let sandbox = |cache| Sandbox::new(SandboxOptions { cache, limits: limits.clone() });
+    let sandbox = match sandbox(default_cache_directory()) {
+        // A cache that cannot be used costs time, and no test.
+        Err(SandboxError::Cache { .. }) => sandbox(None)?,
+        made => made?,
+    };
     let handler = sandbox.load(&wasm).map_err(|source| TestError::Load { path: path.to_owned(), source })?;
     compiled.insert(key, handler.clone());
     Ok(handler)

@@ -1,6 +1,6 @@
 //! `durawasm run`
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{io::IsTerminal, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::anyhow;
 use chrono::{DateTime, Utc};
@@ -16,7 +16,7 @@ use crate::{
     orchestrator::{Environment, EnvironmentError, EnvironmentOptions, Run, RunError, TimeMode},
     parse_duration,
     protocol::{ExecutionStatus, Limits, check_execution_name},
-    sandbox::{LogSink, Sandbox, SandboxLimits, SandboxOptions, default_cache_directory},
+    sandbox::{LogSink, Sandbox, SandboxError, SandboxLimits, SandboxOptions, default_cache_directory},
     server::{InvocationRetry, ScriptedAnswer, StartExecution},
 };
 
@@ -153,6 +153,9 @@ async fn execute(args: &Args, event: String, path: &std::path::Path, wasm: &[u8]
             .name
             .to_string(),
     };
+    if !args.skip_time && !args.quiet && std::io::stderr().is_terminal() {
+        eprintln!("running {function} in real time: waits take as long as they say, --skip-time skips them");
+    }
     let mut start = StartExecution::new(function.clone(), Some(event));
     start.execution_name.clone_from(&args.name);
     start.timeout_seconds = args.execution_timeout.map(|t| t.as_secs());
@@ -174,6 +177,17 @@ async fn execute(args: &Args, event: String, path: &std::path::Path, wasm: &[u8]
         report::print(&setup, &run);
     }
     verdict(&run)
+}
+
+/// A sandbox with a compile cache, or without one where its folder cannot be used.
+fn sandbox(limits: SandboxLimits) -> Result<Sandbox, SandboxError> {
+    match Sandbox::new(SandboxOptions { cache: default_cache_directory(), limits: limits.clone() }) {
+        Err(error @ SandboxError::Cache { .. }) => {
+            eprintln!("warning: {error}");
+            Sandbox::new(SandboxOptions { cache: None, limits })
+        }
+        made => made,
+    }
 }
 
 fn verdict(run: &Run) -> Result<Exit, Failure> {

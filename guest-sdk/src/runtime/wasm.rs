@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{
     Callback, CallbackOptions, Child, ChildResult, ChildState, Identity, InvalidArgument, Operation, Outcome,
@@ -20,7 +21,7 @@ impl Runtime for Host {
     }
 
     fn root(&self) -> Arc<dyn Scope> {
-        Arc::new(wit::Context::root())
+        Arc::new(Context::new(wit::Context::root()))
     }
 
     fn poll(&self, pollables: &[&dyn Pollable]) -> Vec<u32> {
@@ -32,13 +33,25 @@ impl Runtime for Host {
 
 impl Pollable for poll::Pollable {}
 
-impl Scope for wit::Context {
+/// A scope, and the last place in it that was claimed: counting here saves a call for each operation.
+struct Context {
+    context: wit::Context,
+    claimed: AtomicU32,
+}
+
+impl Context {
+    fn new(context: wit::Context) -> Self {
+        Self { context, claimed: AtomicU32::new(0) }
+    }
+}
+
+impl Scope for Context {
     fn claim(&self) -> Position {
-        Self::claim(self)
+        self.claimed.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     fn is_replaying(&self) -> bool {
-        Self::is_replaying(self)
+        self.context.is_replaying()
     }
 
     fn step(&self, identity: Identity, semantics: StepSemantics) -> Result<Arc<dyn Step>, InvalidArgument> {
@@ -46,11 +59,11 @@ impl Scope for wit::Context {
             StepSemantics::AtLeastOncePerRetry => wit::StepSemantics::AtLeastOncePerRetry,
             StepSemantics::AtMostOncePerRetry => wit::StepSemantics::AtMostOncePerRetry,
         };
-        started(Self::step(self, &identity.into(), semantics).map(|step| Arc::new(step) as _))
+        started(self.context.step(&identity.into(), semantics).map(|step| Arc::new(step) as _))
     }
 
     fn wait(&self, identity: Identity, seconds: u64) -> Result<Arc<dyn Wait>, InvalidArgument> {
-        started(Self::wait(self, &identity.into(), seconds).map(|wait| Arc::new(wait) as _))
+        started(self.context.wait(&identity.into(), seconds).map(|wait| Arc::new(wait) as _))
     }
 
     fn create_callback(
@@ -61,12 +74,12 @@ impl Scope for wit::Context {
         let CallbackOptions { timeout, heartbeat_timeout } = options;
         let options = wit::CallbackOptions { timeout, heartbeat_timeout };
         started(
-            Self::create_callback(self, &identity.into(), options).map(|callback| Arc::new(callback) as _),
+            self.context.create_callback(&identity.into(), options).map(|callback| Arc::new(callback) as _),
         )
     }
 
     fn child(&self, identity: Identity) -> Result<Arc<dyn Child>, InvalidArgument> {
-        started(Self::child(self, &identity.into()).map(|child| Arc::new(child) as _))
+        started(self.context.child(&identity.into()).map(|child| Arc::new(child) as _))
     }
 }
 
@@ -86,7 +99,11 @@ impl Step for wit::Step {
             wit::StepState::Pending => StepState::Pending,
             wit::StepState::Run(attempt) => StepState::Run(attempt),
             wit::StepState::Interrupted(attempt) => StepState::Interrupted(attempt),
-            wit::StepState::Done(done) => StepState::Done { outcome: outcome(done), attempt: None },
+            wit::StepState::Done(done) => {
+                // Only errors tell how many attempts there were.
+                let attempt = done.is_err().then(|| Self::attempt(self));
+                StepState::Done { outcome: outcome(done), attempt }
+            }
         }
     }
 
@@ -176,7 +193,7 @@ impl Child for wit::ChildContext {
     }
 
     fn context(&self) -> Arc<dyn Scope> {
-        Arc::new(Self::context(self))
+        Arc::new(Context::new(Self::context(self)))
     }
 
     fn succeed(&self, result: ChildResult<'_>) {

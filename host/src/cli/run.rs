@@ -121,8 +121,7 @@ async fn execute(args: &Args, event: String, path: &std::path::Path, wasm: &[u8]
         wall: args.invocation_timeout,
         ..SandboxLimits::default()
     };
-    let sandbox =
-        Sandbox::new(SandboxOptions { cache: default_cache_directory(), limits }).or_exit(Exit::Host)?;
+    let sandbox = sandbox(limits).or_exit(Exit::Host)?;
     let handler =
         sandbox.load(wasm).map_err(|e| anyhow!("{}: {e}", path.display())).or_exit(Exit::Component)?;
     let time = match (args.skip_time, args.start_time) {

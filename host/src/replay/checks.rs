@@ -1,7 +1,7 @@
 //! What a guest passes in, against the contract's limits and against the record.
 
 use super::{Divergence, Identity, ReplayError, error::invalid};
-use crate::protocol::{ErrorObject, Operation, OperationType, OperationUpdate};
+use crate::protocol::{ErrorObject, Operation, OperationId, OperationType};
 
 pub(super) fn check_identity(identity: &Identity) -> Result<(), ReplayError> {
     if let Some(name) = &identity.name {
@@ -67,23 +67,30 @@ pub(super) fn fit_error(mut error: ErrorObject, max: usize) -> ErrorObject {
 }
 
 /// Whether what the guest starts is what the record holds.
-pub(super) fn check_same(record: &Operation, start: &OperationUpdate) -> Result<(), ReplayError> {
-    let same = record.kind == start.kind
-        && record.name == start.name
-        && record.sub_type == start.sub_type
-        && record.parent_id == start.parent_id;
+pub(super) fn check_same(
+    record: &Operation,
+    kind: OperationType,
+    sub_type: &str,
+    name: Option<&str>,
+    parent: Option<&OperationId>,
+) -> Result<(), ReplayError> {
+    let same_parent = record.parent_id.as_ref() == parent;
+    let same = record.kind == kind
+        && record.name.as_deref() == name
+        && record.sub_type.as_deref() == Some(sub_type)
+        && same_parent;
     if same {
         return Ok(());
     }
     let mut expected = describe(record.kind, record.sub_type.as_deref(), record.name.as_deref());
-    let mut actual = describe(start.kind, start.sub_type.as_deref(), start.name.as_deref());
-    if record.parent_id != start.parent_id {
-        let parent = |p: &Option<crate::protocol::OperationId>| match p {
+    let mut actual = describe(kind, Some(sub_type), name);
+    if !same_parent {
+        let place = |parent: Option<&OperationId>| match parent {
             Some(id) => format!(" in the context {id}"),
             None => " at the top".to_owned(),
         };
-        expected += &parent(&record.parent_id);
-        actual += &parent(&start.parent_id);
+        expected += &place(record.parent_id.as_ref());
+        actual += &place(parent);
     }
     let id = record.id.clone();
     Err(ReplayError::NonDeterministic(Box::new(Divergence {

@@ -13,25 +13,25 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    Directive, Divergence, Identity, Outcome, Position, ReplayError, Semantics,
-    checks::{check_identity, check_payload, check_same, check_seconds, check_text, describe},
+    Directive, Divergence, Outcome, Position, ReplayError, Semantics,
+    checks::describe,
     error::misuse,
     ids::Scope,
     outbox::Outbox,
     slot::{Phase, Slot, end_rank, outcome, start_rank},
 };
 use crate::protocol::{
-    CallbackOptions, ChainedInvokeOptions, Limits, Operation, OperationAction, OperationId, OperationStatus,
-    OperationType, OperationUpdate, Timestamp, WaitOptions, sub_type,
+    Limits, Operation, OperationAction, OperationId, OperationStatus, OperationType, OperationUpdate,
+    Timestamp,
 };
 
 /// An operation that the guest has started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key(u32);
+pub struct Key(pub(super) u32);
 
 /// A scope of operation ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ScopeKey(u32);
+pub struct ScopeKey(pub(super) u32);
 
 impl Key {
     /// As a handle's number.
@@ -63,7 +63,7 @@ pub enum CheckpointMode {
     /// Sent when the guest waits.
     #[default]
     Batched,
-    /// Sent at once, one by one.
+    /// Sent before a body runs, and when an attempt is closed.
     Eager,
     /// Outcomes of steps and children show before the service has them.
     Optimistic,
@@ -78,17 +78,26 @@ pub enum Interest {
     CallbackId,
 }
 
+/// What is known of one id.
+#[derive(Debug)]
+pub(super) struct Known {
+    /// What was on record when the invocation began, or what the service told unasked.
+    pub(super) record: Option<Arc<Operation>>,
+    /// Set once the guest has started it.
+    pub(super) key: Option<Key>,
+}
+
 /// One invocation's durable state.
 #[derive(Debug)]
 pub struct Engine {
     pub(super) limits: Limits,
-    max_operations: usize,
-    records: HashMap<OperationId, Arc<Operation>>,
+    pub(super) max_operations: usize,
+    /// What is on record, and what of it the guest has asked for.
+    pub(super) known: HashMap<OperationId, Known>,
     /// Recorded operations that the guest has not asked for in this invocation.
-    unclaimed: usize,
-    slots: Vec<Slot>,
-    keys: HashMap<OperationId, Key>,
-    scopes: Vec<Scope>,
+    pub(super) unclaimed: usize,
+    pub(super) slots: Vec<Slot>,
+    pub(super) scopes: Vec<Scope>,
     pub(super) outbox: Outbox,
     pub(super) mode: CheckpointMode,
     /// The guest has been shown every completion up to this rank.
@@ -102,7 +111,7 @@ impl Engine {
     /// From an execution's state: its operations, the EXECUTION first.
     pub fn new(operations: Vec<Arc<Operation>>, limits: Limits, max_operations: usize) -> Self {
         let mut time = operations.first().map_or(Timestamp::from_millis(0), |o| o.start_timestamp);
-        let mut records = HashMap::with_capacity(operations.len());
+        let mut known = HashMap::with_capacity(operations.len());
         let mut recorded_rank = 0;
         for operation in operations {
             if operation.kind == OperationType::Execution {
@@ -112,16 +121,15 @@ impl Engine {
             if operation.status.is_terminal() {
                 recorded_rank = recorded_rank.max(end_rank(&operation));
             }
-            records.insert(operation.id.clone(), operation);
+            known.insert(operation.id.clone(), Known { record: Some(operation), key: None });
         }
         Self {
             outbox: Outbox::new(&limits),
             limits,
             max_operations,
-            unclaimed: records.len(),
-            records,
+            unclaimed: known.len(),
+            known,
             slots: Vec::new(),
-            keys: HashMap::new(),
             scopes: vec![Scope::root()],
             mode: CheckpointMode::default(),
             revealed: 0,
@@ -138,6 +146,20 @@ impl Engine {
     /// The time that replayed code sees.
     pub fn time(&self) -> Timestamp {
         self.time
+    }
+
+    /// The number of the last change whose completions the guest was shown; 0 before the first.
+    pub fn revealed(&self) -> u64 {
+        self.revealed
+    }
+
+    /// Which attempt of a step is under way, or closed it; from 1.
+    pub fn attempt(&self, key: Key) -> Result<u32, ReplayError> {
+        let slot = self.slot(key)?;
+        Ok(match slot.phase {
+            Phase::Running { attempt } | Phase::Interrupted { attempt } => attempt,
+            _ => slot.record.as_ref().and_then(|r| r.step_details.as_ref()).map_or(0, |d| d.attempt).max(1),
+        })
     }
 
     /// Lets the guest's time pass: it slept outside of any operation.
@@ -190,122 +212,6 @@ impl Engine {
         let id = self.take(scope, position)?;
         let flat = Scope::flat(&id, self.scope(scope)?);
         self.add_scope(flat)
-    }
-
-    /// Starts a step.
-    pub fn step(
-        &mut self,
-        scope: ScopeKey,
-        position: Option<Position>,
-        identity: Identity,
-        semantics: Semantics,
-    ) -> Result<Key, ReplayError> {
-        let key = self.begin(scope, position, identity, OperationType::Step, sub_type::STEP, |_| Ok(()))?;
-        self.slot_mut(key)?.semantics = semantics;
-        self.settle_step(key)?;
-        Ok(key)
-    }
-
-    /// Starts a condition.
-    pub fn condition(
-        &mut self,
-        scope: ScopeKey,
-        position: Option<Position>,
-        identity: Identity,
-        initial: String,
-    ) -> Result<Key, ReplayError> {
-        let bytes = self.limits.payload_bytes;
-        let key =
-            self.begin(scope, position, identity, OperationType::Step, sub_type::WAIT_FOR_CONDITION, |_| {
-                check_payload("initial", Some(&initial), bytes)
-            })?;
-        self.slot_mut(key)?.state = Some(initial.into());
-        self.settle_step(key)?;
-        Ok(key)
-    }
-
-    /// Starts a wait.
-    pub fn wait(
-        &mut self,
-        scope: ScopeKey,
-        position: Option<Position>,
-        identity: Identity,
-        seconds: u64,
-    ) -> Result<Key, ReplayError> {
-        self.begin(scope, position, identity, OperationType::Wait, sub_type::WAIT, |update| {
-            check_seconds("duration", seconds, &Limits::DELAY_SECONDS)?;
-            update.wait_options = Some(WaitOptions { wait_seconds: Some(seconds) });
-            Ok(())
-        })
-    }
-
-    /// Starts a callback.
-    pub fn callback(
-        &mut self,
-        scope: ScopeKey,
-        position: Option<Position>,
-        identity: Identity,
-        options: CallbackOptions,
-    ) -> Result<Key, ReplayError> {
-        self.begin(scope, position, identity, OperationType::Callback, sub_type::CALLBACK, |update| {
-            check_seconds("timeout", options.timeout_seconds.unwrap_or(0), &Limits::CALLBACK_SECONDS)?;
-            let heartbeat = options.heartbeat_timeout_seconds.unwrap_or(0);
-            check_seconds("heartbeat-timeout", heartbeat, &Limits::CALLBACK_SECONDS)?;
-            update.callback_options = Some(options);
-            Ok(())
-        })
-    }
-
-    /// Starts another function.
-    pub fn invoke(
-        &mut self,
-        scope: ScopeKey,
-        position: Option<Position>,
-        identity: Identity,
-        options: ChainedInvokeOptions,
-        payload: Option<String>,
-    ) -> Result<Key, ReplayError> {
-        let bytes = self.limits.payload_bytes;
-        self.begin(
-            scope,
-            position,
-            identity,
-            OperationType::ChainedInvoke,
-            sub_type::CHAINED_INVOKE,
-            |update| {
-                check_text("function-name", &options.function_name)?;
-                if let Some(tenant) = &options.tenant_id {
-                    check_text("tenant-id", tenant)?;
-                }
-                check_payload("payload", payload.as_ref(), bytes)?;
-                update.chained_invoke_options = Some(options);
-                update.payload = payload.map(Into::into);
-                Ok(())
-            },
-        )
-    }
-
-    /// Starts a child context.
-    pub fn child(
-        &mut self,
-        scope: ScopeKey,
-        position: Option<Position>,
-        identity: Identity,
-    ) -> Result<Key, ReplayError> {
-        let kind = OperationType::Context;
-        let key = self.begin(scope, position, identity, kind, sub_type::RUN_IN_CHILD_CONTEXT, |_| Ok(()))?;
-        let scope = Scope::of_context(&self.slot(key)?.id);
-        let scope = self.add_scope(scope)?;
-        let slot = self.slot_mut(key)?;
-        slot.scope = Some(scope);
-        slot.phase = match slot.ended() {
-            None => Phase::Running { attempt: 1 },
-            Some(record) if record.context_details.as_ref().is_some_and(|d| d.replay_children) => {
-                Phase::Rebuilding
-            }
-            Some(_) => Phase::Waiting,
-        };
-        Ok(key)
     }
 
     /// The scope of a child context's operations.
@@ -404,8 +310,8 @@ impl Engine {
             if operation.kind == OperationType::Execution {
                 continue;
             }
-            let Some(key) = self.keys.get(&operation.id).copied() else {
-                self.records.insert(operation.id.clone(), operation);
+            let Some(key) = self.known.get(&operation.id).and_then(|known| known.key) else {
+                self.known.insert(operation.id.clone(), Known { record: Some(operation), key: None });
                 continue;
             };
             let slot = self.slot_mut(key)?;
@@ -422,7 +328,7 @@ impl Engine {
         if self.unclaimed == 0 {
             return Ok(());
         }
-        let missing = self.records.values().filter(|r| !self.keys.contains_key(&r.id));
+        let missing = self.known.values().filter(|k| k.key.is_none()).filter_map(|k| k.record.as_ref());
         let Some(first) = missing.min_by_key(|r| (start_rank(r), r.id.clone())) else { return Ok(()) };
         Err(ReplayError::NonDeterministic(Box::new(Divergence {
             id: first.id.clone(),
@@ -439,64 +345,23 @@ impl Engine {
         self.slots.get_mut(key.0 as usize).ok_or_else(|| misuse("there is no such operation"))
     }
 
-    fn scope(&self, key: ScopeKey) -> Result<&Scope, ReplayError> {
+    pub(super) fn scope(&self, key: ScopeKey) -> Result<&Scope, ReplayError> {
         self.scopes.get(key.0 as usize).ok_or_else(|| misuse("there is no such context"))
     }
 
-    fn scope_mut(&mut self, key: ScopeKey) -> Result<&mut Scope, ReplayError> {
+    pub(super) fn scope_mut(&mut self, key: ScopeKey) -> Result<&mut Scope, ReplayError> {
         self.scopes.get_mut(key.0 as usize).ok_or_else(|| misuse("there is no such context"))
     }
 
-    fn add_scope(&mut self, scope: Scope) -> Result<ScopeKey, ReplayError> {
+    pub(super) fn add_scope(&mut self, scope: Scope) -> Result<ScopeKey, ReplayError> {
         let key = u32::try_from(self.scopes.len()).ok().filter(|n| (*n as usize) <= self.max_operations);
         let key = key.ok_or(ReplayError::TooManyOperations(self.max_operations))?;
         self.scopes.push(scope);
         Ok(ScopeKey(key))
     }
 
-    /// The id for a position that was claimed, or for the next.
-    fn take(&mut self, scope: ScopeKey, position: Option<Position>) -> Result<OperationId, ReplayError> {
-        let position = match position {
-            Some(position) => position,
-            None => self.claim(scope)?,
-        };
-        let taken = self.scope_mut(scope)?.take(position);
-        taken.ok_or_else(|| misuse(format!("position {position} was not claimed, or was used before")))
-    }
-
-    /// Starts an operation, or finds its record. `options` completes the START update, and refuses bad arguments.
-    fn begin(
-        &mut self,
-        scope: ScopeKey,
-        position: Option<Position>,
-        identity: Identity,
-        kind: OperationType,
-        default_sub_type: &str,
-        options: impl FnOnce(&mut OperationUpdate) -> Result<(), ReplayError>,
-    ) -> Result<Key, ReplayError> {
-        let id = self.take(scope, position)?;
-        check_identity(&identity)?;
-        let mut update = OperationUpdate::new(id.clone(), kind, OperationAction::Start);
-        options(&mut update)?;
-        update.parent_id = self.scope(scope)?.parent.clone();
-        update.name = identity.name.map(Into::into);
-        update.sub_type = Some(identity.sub_type.map_or_else(|| default_sub_type.into(), Into::into));
-        let key = u32::try_from(self.slots.len()).ok().filter(|n| (*n as usize) < self.max_operations);
-        let key = Key(key.ok_or(ReplayError::TooManyOperations(self.max_operations))?);
-        let slot = Slot::new(&update, self.records.get(&id).cloned());
-        if let Some(record) = &slot.record {
-            self.unclaimed = self.unclaimed.saturating_sub(1);
-            check_same(record, &update)?;
-        } else {
-            self.outbox.push(update);
-        }
-        self.keys.insert(id, key);
-        self.slots.push(slot);
-        Ok(key)
-    }
-
     /// Moves a step that waits on, as its record says.
-    fn settle_step(&mut self, key: Key) -> Result<(), ReplayError> {
+    pub(super) fn settle_step(&mut self, key: Key) -> Result<(), ReplayError> {
         let slot = self.slot_mut(key)?;
         let at_most_once = slot.semantics == Semantics::AtMostOncePerRetry;
         let Some(record) = slot.record.clone() else {
@@ -538,6 +403,7 @@ impl Engine {
 
     /// Whether a record reached the engine after the invocation had begun.
     fn is_news(&self, record: &Arc<Operation>) -> bool {
-        !self.records.get(&record.id).is_some_and(|known| Arc::ptr_eq(known, record))
+        let known = self.known.get(&record.id).and_then(|known| known.record.as_ref());
+        !known.is_some_and(|known| Arc::ptr_eq(known, record))
     }
 }

@@ -50,11 +50,13 @@ impl Scope {
         Some(position)
     }
 
-    /// Uses a place that was claimed, and gives the id that belongs to it. `None`: never claimed, or used before.
+    /// Uses a place, and gives the id that belongs to it. What was not claimed is claimed with it. `None`: used before, or
+    /// not a place.
     pub(super) fn take(&mut self, position: Position) -> Option<OperationId> {
-        if position >= self.next || position < self.used_below || !self.used_beyond.insert(position) {
+        if position < self.used_below || position == Position::MAX || !self.used_beyond.insert(position) {
             return None;
         }
+        self.next = self.next.max(position + 1);
         while self.used_beyond.remove(&self.used_below) {
             self.used_below += 1;
         }
@@ -106,6 +108,7 @@ mod tests {
         assert_ne!(first, in_child);
         assert_eq!(in_child, in_flat);
         assert_eq!((child.parent.as_ref(), flat.parent.as_ref()), (Some(&first), None));
-        assert_eq!(root.take(2), None, "2 was never claimed");
+        assert!([0, 1, Position::MAX].iter().all(|p| root.take(*p).is_none()), "no place, used, no place");
+        assert!(root.take(7).is_some() && root.claim() == Some(8), "a guest may count by itself");
     }
 }

@@ -10,6 +10,7 @@ mod error;
 mod ids;
 mod outbox;
 mod slot;
+mod starting;
 
 pub use client::{DurableServiceClient, ServiceCall, ServiceError};
 pub use closing::ChildResult;

@@ -92,8 +92,8 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// For what `start` starts, and what the service has of it.
-    pub(super) fn new(start: &OperationUpdate, record: Option<Arc<Operation>>) -> Self {
+    /// For what `start` starts.
+    pub(super) fn started(start: &OperationUpdate) -> Self {
         Self {
             id: start.id.clone(),
             kind: start.kind,
@@ -103,7 +103,24 @@ impl Slot {
             semantics: Semantics::AtLeastOncePerRetry,
             phase: Phase::Waiting,
             state: None,
-            record,
+            record: None,
+            local: None,
+            scope: None,
+        }
+    }
+
+    /// For what is on record.
+    pub(super) fn recorded(record: Arc<Operation>) -> Self {
+        Self {
+            id: record.id.clone(),
+            kind: record.kind,
+            parent_id: record.parent_id.clone(),
+            name: record.name.clone(),
+            sub_type: record.sub_type.clone(),
+            semantics: Semantics::AtLeastOncePerRetry,
+            phase: Phase::Waiting,
+            state: None,
+            record: Some(record),
             local: None,
             scope: None,
         }

@@ -36,12 +36,9 @@ impl Durable {
     }
 
     /// Of a start: a bad argument is the guest's to handle.
-    async fn started<T: 'static>(&mut self, result: Result<Key, ReplayError>) -> Started<T> {
+    fn started<T: 'static>(&mut self, result: Result<Key, ReplayError>) -> Started<T> {
         match convert::refusal(result) {
-            Ok(key) => {
-                self.reported().await?;
-                Ok(Ok(own(key)))
-            }
+            Ok(key) => Ok(Ok(own(key))),
             Err(Refusal::Told(argument)) => Ok(Err(argument)),
             Err(Refusal::Fatal(error)) => Err(self.broken(error)),
         }
@@ -83,10 +80,10 @@ impl Durable {
         Ok(self.must(outcome)?.map(convert::outcome))
     }
 
-    fn enter(&mut self, key: Key) -> wasmtime::Result<()> {
+    async fn enter(&mut self, key: Key) -> wasmtime::Result<()> {
         self.drain_output()?;
         self.live = Some(key);
-        Ok(())
+        self.reported().await
     }
 
     fn leave(&mut self) -> wasmtime::Result<()> {
@@ -117,7 +114,7 @@ impl wit::HostContext for &mut Durable {
         self.must(position)
     }
 
-    async fn step(
+    fn step(
         &mut self,
         this: Resource<Context>,
         identity: wit::Identity,
@@ -129,21 +126,16 @@ impl wit::HostContext for &mut Durable {
         };
         let (position, identity) = convert::identity(identity);
         let started = self.engine.step(scope(&this), position, identity, semantics);
-        self.started(started).await
+        self.started(started)
     }
 
-    async fn wait(
-        &mut self,
-        this: Resource<Context>,
-        identity: wit::Identity,
-        duration: u64,
-    ) -> Started<Wait> {
+    fn wait(&mut self, this: Resource<Context>, identity: wit::Identity, duration: u64) -> Started<Wait> {
         let (position, identity) = convert::identity(identity);
         let started = self.engine.wait(scope(&this), position, identity, duration);
-        self.started(started).await
+        self.started(started)
     }
 
-    async fn create_callback(
+    fn create_callback(
         &mut self,
         this: Resource<Context>,
         identity: wit::Identity,
@@ -155,10 +147,10 @@ impl wit::HostContext for &mut Durable {
             heartbeat_timeout_seconds: options.heartbeat_timeout.filter(|s| *s > 0),
         };
         let started = self.engine.callback(scope(&this), position, identity, options);
-        self.started(started).await
+        self.started(started)
     }
 
-    async fn invoke(
+    fn invoke(
         &mut self,
         this: Resource<Context>,
         identity: wit::Identity,
@@ -171,13 +163,13 @@ impl wit::HostContext for &mut Durable {
             tenant_id: options.tenant_id.map(Into::into),
         };
         let started = self.engine.invoke(scope(&this), position, identity, options, payload);
-        self.started(started).await
+        self.started(started)
     }
 
-    async fn child(&mut self, this: Resource<Context>, identity: wit::Identity) -> Started<ChildContext> {
+    fn child(&mut self, this: Resource<Context>, identity: wit::Identity) -> Started<ChildContext> {
         let (position, identity) = convert::identity(identity);
         let started = self.engine.child(scope(&this), position, identity);
-        self.started(started).await
+        self.started(started)
     }
 
     fn flat(
@@ -189,7 +181,7 @@ impl wit::HostContext for &mut Durable {
         Ok(own_scope(self.must(flat)?))
     }
 
-    async fn condition(
+    fn condition(
         &mut self,
         this: Resource<Context>,
         identity: wit::Identity,
@@ -197,7 +189,7 @@ impl wit::HostContext for &mut Durable {
     ) -> Started<Condition> {
         let (position, identity) = convert::identity(identity);
         let started = self.engine.condition(scope(&this), position, identity, initial);
-        self.started(started).await
+        self.started(started)
     }
 
     fn drop(&mut self, _: Resource<Context>) -> wasmtime::Result<()> {
@@ -220,12 +212,17 @@ impl wit::HostStep for &mut Durable {
         })
     }
 
+    fn attempt(&mut self, this: Resource<Step>) -> wasmtime::Result<u32> {
+        let attempt = self.engine.attempt(key(&this));
+        self.must(attempt)
+    }
+
     fn subscribe(&mut self, this: Resource<Step>) -> wasmtime::Result<Resource<DynPollable>> {
         self.pollable(key(&this), Interest::Change)
     }
 
-    fn enter(&mut self, this: Resource<Step>) -> wasmtime::Result<()> {
-        Durable::enter(self, key(&this))
+    async fn enter(&mut self, this: Resource<Step>) -> wasmtime::Result<()> {
+        Durable::enter(self, key(&this)).await
     }
 
     fn leave(&mut self, _: Resource<Step>) -> wasmtime::Result<()> {
@@ -390,8 +387,8 @@ impl wit::HostCondition for &mut Durable {
         self.pollable(key(&this), Interest::Change)
     }
 
-    fn enter(&mut self, this: Resource<Condition>) -> wasmtime::Result<()> {
-        Durable::enter(self, key(&this))
+    async fn enter(&mut self, this: Resource<Condition>) -> wasmtime::Result<()> {
+        Durable::enter(self, key(&this)).await
     }
 
     fn leave(&mut self, _: Resource<Condition>) -> wasmtime::Result<()> {

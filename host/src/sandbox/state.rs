@@ -82,7 +82,8 @@ pub(super) struct Durable {
     pub(super) last_words: VecDeque<String>,
     pub(super) log_budget: usize,
     pub(super) checkpoints: u32,
-    replayed_random: ChaCha12Rng,
+    /// The stream for replayed code, and the completion after which it began.
+    replayed_random: Option<(u64, ChaCha12Rng)>,
 }
 
 impl Durable {
@@ -97,9 +98,6 @@ impl Durable {
         stderr: Output,
         log_budget: usize,
     ) -> Self {
-        let seed = blake2b_simd::Params::new().hash_length(32).hash(arn.as_str().as_bytes());
-        let mut key = [0; 32];
-        key.copy_from_slice(seed.as_bytes());
         Self {
             started: engine.time(),
             engine,
@@ -115,7 +113,7 @@ impl Durable {
             last_words: VecDeque::new(),
             log_budget,
             checkpoints: 0,
-            replayed_random: ChaCha12Rng::from_seed(key),
+            replayed_random: None,
         }
     }
 
@@ -134,11 +132,19 @@ impl Durable {
     }
 
     /// Randomness as the guest sees it now.
+    ///
+    /// Each completion that the guest is shown begins a new stream. So what replayed code draws does not depend on how much
+    /// was drawn before by code that a replay leaves out, such as that of a child that is over.
     pub(super) fn fill_random(&mut self, buffer: &mut [u8]) {
         if self.live.is_some() {
             self.around.entropy.fill(buffer);
-        } else {
-            self.replayed_random.fill_bytes(buffer);
+            return;
+        }
+        let shown = self.engine.revealed();
+        let arn = self.arn.as_str();
+        match &mut self.replayed_random {
+            Some((since, stream)) if *since == shown => stream.fill_bytes(buffer),
+            other => other.insert((shown, stream(arn, shown))).1.fill_bytes(buffer),
         }
     }
 
@@ -221,6 +227,15 @@ impl Durable {
         });
         Ok(())
     }
+}
+
+/// The random numbers of an execution from one of its completions on.
+fn stream(arn: &str, completion: u64) -> ChaCha12Rng {
+    let mut hash = blake2b_simd::Params::new().hash_length(32).to_state();
+    hash.update(arn.as_bytes()).update(&completion.to_be_bytes());
+    let mut key = [0; 32];
+    key.copy_from_slice(hash.finalize().as_bytes());
+    ChaCha12Rng::from_seed(key)
 }
 
 /// Points in time that a guest waits for.

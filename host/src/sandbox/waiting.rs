@@ -99,7 +99,7 @@ impl Waiting<'_> {
                 ready.push(*at);
             }
         }
-        let now = durable.around.clock.precise_now();
+        let now = if list.timers.is_empty() { Duration::ZERO } else { durable.around.clock.precise_now() };
         for (index, at) in &list.timers {
             let Some(deadline) = durable.timers.get(*index) else { continue };
             if deadline <= now || deadline <= durable.now() {

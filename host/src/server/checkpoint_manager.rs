@@ -117,7 +117,12 @@ impl CheckpointManager {
 
     /// Lets everything happen that is due, in order, each at its own time.
     pub(super) fn advance(&mut self, now: Timestamp) {
+        let mut change = None;
         while let Some((at, timer)) = self.timers.pop_due(now) {
+            // What falls due in the same instant is one change: the handler learns of it at once.
+            if change.replace(at) != Some(at) {
+                self.operations.next_change();
+            }
             match timer {
                 Timer::WaitEnds(index) => self.end_wait(at, index),
                 Timer::StepReady(index) => self.ready_step(index),
@@ -285,6 +290,7 @@ impl CheckpointManager {
             let most = self.limits.payload_bytes;
             return invalid(format!("the answer has {size} bytes; at most {most} are allowed"));
         }
+        self.operations.next_change();
         self.answer_callback(now, index, answer)
     }
 }

@@ -31,7 +31,6 @@ impl CheckpointManager {
         change: impl FnOnce(&mut Operation),
         details: impl FnOnce(&Operation) -> EventDetails,
     ) {
-        self.operations.next_change();
         if let Some(operation) = self.operations.change(index, change) {
             self.events.of_operation(at, &operation, details(&operation));
             self.tell();
@@ -51,7 +50,6 @@ impl CheckpointManager {
 
     /// The history says nothing of it: the attempt has not begun.
     pub(super) fn ready_step(&mut self, index: Index) {
-        self.operations.next_change();
         self.operations.change(index, |operation| {
             operation.status = OperationStatus::Ready;
             operation.step_details.get_or_insert_default().next_attempt_timestamp = None;
@@ -184,6 +182,7 @@ impl CheckpointManager {
     }
 
     fn end_invoke(&mut self, at: Timestamp, index: Index, outcome: InvokeOutcome) {
+        self.operations.next_change();
         let (status, result, error): (_, Option<Arc<str>>, _) = match outcome {
             InvokeOutcome::Succeeded(result) => (OperationStatus::Succeeded, result.map(Into::into), None),
             InvokeOutcome::Failed(error) => (OperationStatus::Failed, None, Some(error)),

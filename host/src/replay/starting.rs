@@ -1,0 +1,189 @@
+//! How a guest starts operations, and how their records are found.
+//!
+//! Always true: the place is taken whatever comes of it; what is on record is compared with what the guest asks for, and not
+//! sent again.
+
+use std::collections::hash_map::Entry;
+
+use super::{
+    Identity, Key, Position, ReplayError, ScopeKey, Semantics,
+    checks::{check_identity, check_payload, check_same, check_seconds, check_text},
+    engine::{Engine, Known},
+    error::misuse,
+    ids::Scope,
+    slot::{Phase, Slot},
+};
+use crate::protocol::{
+    CallbackOptions, ChainedInvokeOptions, Limits, OperationAction, OperationId, OperationType,
+    OperationUpdate, WaitOptions, sub_type,
+};
+
+impl Engine {
+    /// Starts a step.
+    pub fn step(
+        &mut self,
+        scope: ScopeKey,
+        position: Option<Position>,
+        identity: Identity,
+        semantics: Semantics,
+    ) -> Result<Key, ReplayError> {
+        let key =
+            self.begin(scope, position, identity, OperationType::Step, sub_type::STEP, Ok(()), |_| {})?;
+        self.slot_mut(key)?.semantics = semantics;
+        self.settle_step(key)?;
+        Ok(key)
+    }
+
+    /// Starts a condition.
+    pub fn condition(
+        &mut self,
+        scope: ScopeKey,
+        position: Option<Position>,
+        identity: Identity,
+        initial: String,
+    ) -> Result<Key, ReplayError> {
+        let check = check_payload("initial", Some(&initial), self.limits.payload_bytes);
+        let kind = OperationType::Step;
+        let key = self.begin(scope, position, identity, kind, sub_type::WAIT_FOR_CONDITION, check, |_| {})?;
+        self.slot_mut(key)?.state = Some(initial.into());
+        self.settle_step(key)?;
+        Ok(key)
+    }
+
+    /// Starts a wait.
+    pub fn wait(
+        &mut self,
+        scope: ScopeKey,
+        position: Option<Position>,
+        identity: Identity,
+        seconds: u64,
+    ) -> Result<Key, ReplayError> {
+        let check = check_seconds("duration", seconds, &Limits::DELAY_SECONDS);
+        self.begin(scope, position, identity, OperationType::Wait, sub_type::WAIT, check, |start| {
+            start.wait_options = Some(WaitOptions { wait_seconds: Some(seconds) });
+        })
+    }
+
+    /// Starts a callback.
+    pub fn callback(
+        &mut self,
+        scope: ScopeKey,
+        position: Option<Position>,
+        identity: Identity,
+        options: CallbackOptions,
+    ) -> Result<Key, ReplayError> {
+        let allowed = &Limits::CALLBACK_SECONDS;
+        let check = check_seconds("timeout", options.timeout_seconds.unwrap_or(0), allowed).and_then(|()| {
+            check_seconds("heartbeat-timeout", options.heartbeat_timeout_seconds.unwrap_or(0), allowed)
+        });
+        self.begin(scope, position, identity, OperationType::Callback, sub_type::CALLBACK, check, |start| {
+            start.callback_options = Some(options);
+        })
+    }
+
+    /// Starts another function.
+    pub fn invoke(
+        &mut self,
+        scope: ScopeKey,
+        position: Option<Position>,
+        identity: Identity,
+        options: ChainedInvokeOptions,
+        payload: Option<String>,
+    ) -> Result<Key, ReplayError> {
+        let check = check_text("function-name", &options.function_name)
+            .and_then(|()| {
+                options.tenant_id.as_deref().map_or(Ok(()), |tenant| check_text("tenant-id", tenant))
+            })
+            .and_then(|()| check_payload("payload", payload.as_ref(), self.limits.payload_bytes));
+        let kind = OperationType::ChainedInvoke;
+        self.begin(scope, position, identity, kind, sub_type::CHAINED_INVOKE, check, |start| {
+            start.chained_invoke_options = Some(options);
+            start.payload = payload.map(Into::into);
+        })
+    }
+
+    /// Starts a child context.
+    pub fn child(
+        &mut self,
+        scope: ScopeKey,
+        position: Option<Position>,
+        identity: Identity,
+    ) -> Result<Key, ReplayError> {
+        let kind = OperationType::Context;
+        let key =
+            self.begin(scope, position, identity, kind, sub_type::RUN_IN_CHILD_CONTEXT, Ok(()), |_| {})?;
+        let scope = Scope::of_context(&self.slot(key)?.id);
+        let scope = self.add_scope(scope)?;
+        let slot = self.slot_mut(key)?;
+        slot.scope = Some(scope);
+        slot.phase = match slot.ended() {
+            None => Phase::Running { attempt: 1 },
+            Some(record) if record.context_details.as_ref().is_some_and(|d| d.replay_children) => {
+                Phase::Rebuilding
+            }
+            Some(_) => Phase::Waiting,
+        };
+        Ok(key)
+    }
+
+    /// The id for a position that was claimed, or for the next.
+    pub(super) fn take(
+        &mut self,
+        scope: ScopeKey,
+        position: Option<Position>,
+    ) -> Result<OperationId, ReplayError> {
+        let position = match position {
+            Some(position) => position,
+            None => self.claim(scope)?,
+        };
+        let taken = self.scope_mut(scope)?.take(position);
+        taken.ok_or_else(|| misuse(format!("position {position} was not claimed, or was used before")))
+    }
+
+    /// Starts an operation, or finds its record. `check` is what is to be said of its arguments; `options` completes the
+    /// START update.
+    fn begin(
+        &mut self,
+        scope: ScopeKey,
+        position: Option<Position>,
+        identity: Identity,
+        kind: OperationType,
+        default_sub_type: &str,
+        check: Result<(), ReplayError>,
+        options: impl FnOnce(&mut OperationUpdate),
+    ) -> Result<Key, ReplayError> {
+        let id = self.take(scope, position)?;
+        check_identity(&identity)?;
+        check?;
+        let key = u32::try_from(self.slots.len()).ok().filter(|n| (*n as usize) < self.max_operations);
+        let key = Key(key.ok_or(ReplayError::TooManyOperations(self.max_operations))?);
+        let parent =
+            &self.scopes.get(scope.0 as usize).ok_or_else(|| misuse("there is no such context"))?.parent;
+        let sub_type = identity.sub_type.as_deref().unwrap_or(default_sub_type);
+        let slot = match self.known.entry(id) {
+            Entry::Occupied(mut known) => {
+                let Known { record, key: asked } = known.get_mut();
+                let Some(record) = record.as_ref().filter(|_| asked.is_none()) else {
+                    return Err(misuse("an operation was started twice"));
+                };
+                *asked = Some(key);
+                self.unclaimed = self.unclaimed.saturating_sub(1);
+                check_same(record, kind, sub_type, identity.name.as_deref(), parent.as_ref())?;
+                Slot::recorded(record.clone())
+            }
+            Entry::Vacant(vacant) => {
+                let mut start = OperationUpdate::new(vacant.key().clone(), kind, OperationAction::Start);
+                start.parent_id.clone_from(parent);
+                start.name = identity.name.map(Into::into);
+                start.sub_type = Some(sub_type.into());
+                options(&mut start);
+                vacant.insert(Known { record: None, key: Some(key) });
+                let slot = Slot::started(&start);
+                self.outbox.push(start);
+                slot
+            }
+        };
+        self.slots.push(slot);
+        Ok(key)
+    }
+}

@@ -161,15 +161,9 @@ impl LocalDurableTestRunner {
             ..EnvironmentOptions::default()
         };
         let environment = Environment::new(options, std::slice::from_ref(&self.handler), log.clone()).await?;
-        let function = match &self.function {
-            Some(name) => name.clone(),
-            None => {
-                let only = environment.functions().only();
-                only.ok_or_else(|| TestError::ChooseFunction(environment.functions().names()))?
-                    .name
-                    .to_string()
-            }
-        };
+        let only = || environment.functions().only().map(|function| function.name.to_string());
+        let function = self.function.clone().or_else(only);
+        let function = function.ok_or_else(|| TestError::ChooseFunction(environment.functions().names()))?;
         let mut start = StartExecution::new(function, Some(event));
         start.answers.clone_from(&self.answers);
         start.invocation_retry = self.retry;

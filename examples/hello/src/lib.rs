@@ -8,6 +8,6 @@ use durawasm_guest::{BoxError, DurableContext, durable_execution};
 #[durable_execution]
 async fn hello(name: String, ctx: DurableContext) -> Result<String, BoxError> {
     let greeting = ctx.step(move |_| async move { Ok(format!("Hello, {name}!")) }).name("greet").await?;
-    ctx.wait(Duration::from_secs(60)).name("a-minute").await?;
+    ctx.wait(Duration::from_mins(1)).name("a-minute").await?;
     Ok(greeting)
 }

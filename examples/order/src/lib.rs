@@ -26,7 +26,7 @@ use durawasm_guest::{
 use tracing::info;
 use types::{Approval, Order, Outcome};
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 
 /// The workflow. It is exported under the function's name.
 ///
@@ -97,9 +97,17 @@ async fn undo(
 ) -> Result<(), OperationError> {
     ctx.run_in_child_context(move |ctx| async move {
         if let Some(payment) = payment {
-            ctx.step(move |_| async move { Ok(shop::refund(&payment)) }).name("refund").await?;
+            let refund = ctx.step(move |_| async move {
+                shop::refund(&payment);
+                Ok(())
+            });
+            refund.name("refund").await?;
         }
-        ctx.step(move |_| async move { Ok(shop::release_stock(&reservation)) }).name("release-stock").await?;
+        let release = ctx.step(move |_| async move {
+            shop::release_stock(&reservation);
+            Ok(())
+        });
+        release.name("release-stock").await?;
         Ok(())
     })
     .name("undo")

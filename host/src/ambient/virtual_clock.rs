@@ -114,16 +114,14 @@ impl Future for Sleeper {
             state.turn();
         }
         match self.phase {
-            Phase::Scheduled(key) => match state.sleepers.get_mut(&key) {
-                Some(waker) => {
+            Phase::Scheduled(key) => {
+                if let Some(waker) = state.sleepers.get_mut(&key) {
                     *waker = Some(cx.waker().clone());
-                    Poll::Pending
+                    return Poll::Pending;
                 }
-                None => {
-                    self.phase = Phase::Over;
-                    Poll::Ready(())
-                }
-            },
+                self.phase = Phase::Over;
+                Poll::Ready(())
+            }
             Phase::Over => Poll::Ready(()),
             Phase::New | Phase::Forever => Poll::Pending,
         }

@@ -7,6 +7,7 @@ use super::{
     inspect,
     target::CrateArgs,
 };
+use super::{note, say};
 use crate::build;
 
 const EXAMPLES: &str = "Examples:
@@ -14,8 +15,8 @@ const EXAMPLES: &str = "Examples:
   durawasm build examples/order       a crate elsewhere
   durawasm build --json | jq .path    the component's path, for scripts
 
-A toolchain with the target wasm32-wasip2 or wasm32-wasip1 is needed: `rustup target add wasm32-wasip2`, or
-`scripts/setup` where rustup has none to offer.";
+A toolchain with the target wasm32-wasip2 or wasm32-wasip1 is needed:
+  rustup target add wasm32-wasip2     or scripts/setup, where rustup has none";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -31,15 +32,15 @@ pub(super) struct Args {
 }
 
 pub(super) fn build(args: &Args) -> Result<Exit, Failure> {
-    let built = build::build(&args.crate_args.options(&args.path), &mut |event| eprintln!("{event}"));
+    let built = build::build(&args.crate_args.options(&args.path), &mut |event| note(event));
     let built = built.or_exit(Exit::Build)?;
     if args.json {
         let text = serde_json::to_string_pretty(&built).or_exit(Exit::Host)?;
-        println!("{text}");
+        say(text);
         return Ok(Exit::Done);
     }
     let state = if built.fresh { "up to date" } else { "written" };
-    println!("{} ({}, {state})", built.path.display(), inspect::size(built.size));
+    say(format_args!("{} ({}, {state})", built.path.display(), inspect::size(built.size)));
     inspect::print(&built.summary);
     Ok(Exit::Done)
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use comfy_table::{Table, presets};
 
+use super::say;
 use super::{
     exit::{Exit, Failure, OrExit},
     table,
@@ -32,10 +33,10 @@ pub(super) fn inspect(args: &Args) -> Result<Exit, Failure> {
     let summary = build::inspect(&bytes).or_exit(Exit::Component)?;
     if args.json {
         let text = serde_json::to_string_pretty(&summary).or_exit(Exit::Host)?;
-        println!("{text}");
+        say(text);
         return Ok(Exit::Done);
     }
-    println!("{} ({})", path.display(), size(summary.size));
+    say(format_args!("{} ({})", path.display(), size(summary.size)));
     print(&summary);
     Ok(Exit::Done)
 }
@@ -52,7 +53,7 @@ pub(super) fn print(summary: &ComponentSummary) {
         Some(version) => format!("{}@{version}", i.name),
         None => i.name.clone(),
     });
-    println!("exports {}", exports.collect::<Vec<_>>().join(", "));
+    say(format_args!("exports {}", exports.collect::<Vec<_>>().join(", ")));
 }
 
 /// A size for people.

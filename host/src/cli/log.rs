@@ -19,7 +19,9 @@ impl LogSink for Printer {
         };
         let mut text = format!("  {} {source:<5} {}", line.time, printable(&line.message));
         for (name, value) in &line.fields {
-            text += &format!(" {}={}", printable(name), printable(value));
+            let value = printable(value);
+            let value = if value.contains([' ', '"']) { format!("{value:?}") } else { value };
+            text += &format!(" {}={value}", printable(name));
         }
         // A closed standard error is no reason to stop an execution.
         let _ = writeln!(std::io::stderr().lock(), "{text}");

@@ -14,7 +14,11 @@ mod run;
 mod table;
 mod target;
 
-use std::process::ExitCode;
+use std::{
+    fmt::Display,
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 
@@ -57,10 +61,32 @@ pub fn main() -> ExitCode {
     match done {
         Ok(exit) => exit.into(),
         Err(Failure { exit, error }) => {
-            // One line: what went wrong, and why, outermost first.
-            let line = format!("{error:#}").replace('\n', " ");
-            eprintln!("error: {line}");
+            let line = one_line(&error);
+            note(format_args!("error: {line}"));
             exit.into()
         }
     }
+}
+
+/// What went wrong, and why, outermost first. A cause that the words before it tell already is left out.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain().map(|cause| cause.to_string().replace('\n', " ")) {
+        if line.is_empty() {
+            line = cause;
+        } else if !line.contains(&cause) {
+            line += &format!(": {cause}");
+        }
+    }
+    line
+}
+
+/// Writes a line to standard output. Whoever has closed it has read enough.
+fn say(line: impl Display) {
+    let _ = writeln!(io::stdout().lock(), "{line}");
+}
+
+/// Writes a line to standard error.
+fn note(line: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
 }

@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
+use super::say;
 use super::{log::printable, table};
 use crate::{
     orchestrator::{Run, TimeMode},
-    protocol::{ErrorObject, ExecutionStatus},
-    server::Outside,
+    protocol::{ErrorObject, ExecutionStatus, Operation, OperationType},
+    server::{Outside, ScriptedAnswer},
 };
 
 /// How a run was set up, for its report.
@@ -20,12 +21,12 @@ pub(super) struct Setup {
 pub(super) fn print(setup: &Setup, run: &Run) {
     let view = &run.view;
     match setup.time {
-        TimeMode::Skip { .. } => println!("{}: time skipped, from {}\n", setup.function, view.start),
-        TimeMode::Real => println!("{}: real time, from {}\n", setup.function, view.start),
+        TimeMode::Skip { .. } => say(format_args!("{}: time skipped, from {}\n", setup.function, view.start)),
+        TimeMode::Real => say(format_args!("{}: real time, from {}\n", setup.function, view.start)),
     }
     if view.operations.len() > 1 {
         table::print(&table::operations(view));
-        println!();
+        say("");
     }
     let last = view.operations.iter().filter_map(|o| o.end_timestamp).max();
     let counts = format!(
@@ -36,12 +37,12 @@ pub(super) fn print(setup: &Setup, run: &Run) {
     );
     match view.status {
         ExecutionStatus::Succeeded => {
-            println!("SUCCEEDED after {counts}");
-            println!("result: {}", printable(view.result.as_deref().unwrap_or("null")));
+            say(format_args!("SUCCEEDED after {counts}"));
+            say(format_args!("result: {}", printable(view.result.as_deref().unwrap_or("null"))));
         }
-        ExecutionStatus::Running => println!("still RUNNING after {counts}"),
+        ExecutionStatus::Running => say(format_args!("still RUNNING after {counts}")),
         status => {
-            println!("{status} after {counts}");
+            say(format_args!("{status} after {counts}"));
             if let Some(error) = &view.error {
                 print_error(error);
             }
@@ -50,12 +51,12 @@ pub(super) fn print(setup: &Setup, run: &Run) {
 }
 
 fn print_error(error: &ErrorObject) {
-    println!("error: {}", printable(&error.to_string()));
+    say(format_args!("error: {}", printable(&error.to_string())));
     if let Some(data) = &error.error_data {
-        println!("  data: {}", printable(data));
+        say(format_args!("  data: {}", printable(data)));
     }
     for frame in error.stack_trace.iter().take(10) {
-        println!("  at {}", printable(frame));
+        say(format_args!("  at {}", printable(frame)));
     }
 }
 
@@ -78,6 +79,15 @@ pub(super) fn json(setup: &Setup, run: &Run) -> Value {
         "checkpoints": run.checkpoints,
         "operations": view.operations,
         "events": view.events,
+    })
+}
+
+/// Whether a callback of the run has the name that an answer is for.
+pub(super) fn has_callback(run: &Run, answer: &ScriptedAnswer) -> bool {
+    let operations = &run.view.operations;
+    let named = |operation: &Operation| operation.name.as_deref().is_some_and(|name| answer.is_for(name));
+    operations.iter().filter(|o| o.kind == OperationType::Callback).any(|callback| {
+        named(callback) || operations.iter().any(|o| Some(&o.id) == callback.parent_id.as_ref() && named(o))
     })
 }
 

@@ -12,6 +12,7 @@ use super::{
     report::{self, Setup},
     target::{CrateArgs, component},
 };
+use super::{note, say};
 use crate::{
     orchestrator::{Environment, EnvironmentError, EnvironmentOptions, Run, RunError, TimeMode},
     parse_duration,
@@ -36,6 +37,7 @@ Answers:
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Args {
     /// A component's file, or the folder of a crate, which is built first
     handler: PathBuf,
@@ -153,7 +155,9 @@ async fn execute(args: &Args, event: String, path: &std::path::Path, wasm: &[u8]
             .to_string(),
     };
     if !args.skip_time && !args.quiet && std::io::stderr().is_terminal() {
-        eprintln!("running {function} in real time: waits take as long as they say, --skip-time skips them");
+        note(format_args!(
+            "running {function} in real time: waits take as long as they say, --skip-time skips them"
+        ));
     }
     let mut start = StartExecution::new(function.clone(), Some(event));
     start.execution_name.clone_from(&args.name);
@@ -171,9 +175,12 @@ async fn execute(args: &Args, event: String, path: &std::path::Path, wasm: &[u8]
     let setup = Setup { function, time, seed };
     if args.json {
         let text = serde_json::to_string_pretty(&report::json(&setup, &run)).or_exit(Exit::Host)?;
-        println!("{text}");
+        say(text);
     } else {
         report::print(&setup, &run);
+    }
+    for answer in args.answer.iter().filter(|answer| !report::has_callback(&run, answer)) {
+        note(format_args!("warning: no callback is named {:?}: that answer was not used", answer.callback));
     }
     verdict(&run)
 }
@@ -182,7 +189,7 @@ async fn execute(args: &Args, event: String, path: &std::path::Path, wasm: &[u8]
 fn sandbox(limits: SandboxLimits) -> Result<Sandbox, SandboxError> {
     match Sandbox::new(SandboxOptions { cache: default_cache_directory(), limits: limits.clone() }) {
         Err(error @ SandboxError::Cache { .. }) => {
-            eprintln!("warning: {error}");
+            note(format_args!("warning: {error}"));
             Sandbox::new(SandboxOptions { cache: None, limits })
         }
         made => made,

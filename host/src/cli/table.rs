@@ -5,6 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use comfy_table::{ContentArrangement, Table, presets};
 
 use super::log::printable;
+use super::say;
 use crate::{
     protocol::{Operation, OperationId, OperationType, Timestamp},
     server::ExecutionView,
@@ -36,7 +37,7 @@ pub(super) fn operations(view: &ExecutionView) -> Table {
 /// Prints a table without spaces at line ends.
 pub(super) fn print(table: &Table) {
     for line in table.lines() {
-        println!("{}", line.trim_end());
+        say(format_args!("{}", line.trim_end()));
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 
 use super::exit::{Exit, Failure, OrExit};
+use super::note;
 use crate::build::{self, BuildError, BuildEvent, BuildOptions, BuiltComponent, CargoOutput, Profile};
 
 /// What to build, where the handler is a crate.
@@ -60,7 +61,7 @@ pub(super) fn component(
 fn build_crate(path: &Path, args: &CrateArgs, quiet: bool) -> Result<BuiltComponent, BuildError> {
     let mut options = args.options(path);
     if !quiet {
-        return build::build(&options, &mut |event| eprintln!("{event}"));
+        return build::build(&options, &mut |event| note(event));
     }
     options.cargo_output = CargoOutput::Forward;
     let mut words = Vec::new();
@@ -71,7 +72,7 @@ fn build_crate(path: &Path, args: &CrateArgs, quiet: bool) -> Result<BuiltCompon
     });
     if built.is_err() {
         for line in words {
-            eprintln!("{line}");
+            note(line);
         }
     }
     built

@@ -39,6 +39,10 @@ impl ErrorObject {
 impl std::fmt::Display for ErrorObject {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (&self.error_type, &self.error_message) {
+            // Some SDKs begin the message with the type.
+            (Some(t), Some(m)) if m.strip_prefix(&**t).is_some_and(|rest| rest.starts_with(':')) => {
+                f.write_str(m)
+            }
             (Some(t), Some(m)) => write!(f, "{t}: {m}"),
             (Some(t), None) => f.write_str(t),
             (None, Some(m)) => f.write_str(m),

@@ -142,6 +142,7 @@ impl Engine {
 
     /// Starts an operation, or finds its record. `check` is what is to be said of its arguments; `options` completes the
     /// START update.
+    #[expect(clippy::too_many_arguments, reason = "one line for each kind of operation, above")]
     fn begin(
         &mut self,
         scope: ScopeKey,

@@ -20,7 +20,10 @@ pub enum SandboxError {
     #[error("not a valid WebAssembly component: {0}")]
     Invalid(String),
     /// The component imports what no handler is given.
-    #[error("the component imports something that this host does not provide: {0}")]
+    #[error(
+        "the component imports something that this host does not provide; built against another version of the contract, \
+         it has to be built again: {0}"
+    )]
     Imports(String),
     /// The component does not export the contract.
     #[error(

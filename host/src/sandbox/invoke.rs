@@ -87,14 +87,11 @@ impl Handler {
         };
         let mut store = self.store(durable, stdout, stderr);
         let (function, event) = (function.to_owned(), event.to_string());
-        let running = self.call(&mut store, &function, &event);
-        let returned = match tokio::time::timeout(bounds.wall, running).await {
-            Ok(returned) => returned,
-            Err(_) => {
-                let reason = format!("the invocation took longer than {} s", bounds.wall.as_secs());
-                Err(store.data_mut().durable.end(Ended::Limit("Sandbox.TimeLimitExceeded", reason)))
-            }
-        };
+        let running = self.call(&mut store, function, event);
+        let returned = tokio::time::timeout(bounds.wall, running).await.unwrap_or_else(|_| {
+            let reason = format!("the invocation took longer than {} s", bounds.wall.as_secs());
+            Err(store.data_mut().durable.end(Ended::Limit("Sandbox.TimeLimitExceeded", reason)))
+        });
         let end = finish(store.data_mut(), returned).await;
         InvocationReport { end, checkpoints: store.data().durable.checkpoints }
     }
@@ -158,11 +155,12 @@ impl Handler {
     async fn call(
         &self,
         store: &mut Store<State>,
-        function: &String,
-        event: &String,
+        function: String,
+        event: String,
     ) -> wasmtime::Result<Result<Option<String>, ErrorObject>> {
         let handler = self.pre.instantiate_async(&mut *store).await?;
-        let returned = handler.durawasm_durable_functions().call_handle(&mut *store, function, event).await?;
+        let returned =
+            handler.durawasm_durable_functions().call_handle(&mut *store, &function, &event).await?;
         Ok(returned.map_err(convert::error_in))
     }
 }

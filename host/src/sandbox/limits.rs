@@ -26,7 +26,7 @@ impl Default for SandboxLimits {
         Self {
             memory: 512 << 20,
             cpu: Duration::from_secs(10),
-            wall: Duration::from_secs(900),
+            wall: Duration::from_mins(15),
             operations: 1_000_000,
             log: 16 << 20,
         }

@@ -65,11 +65,6 @@ impl Durable {
         self.reported().await
     }
 
-    fn pollable(&mut self, key: Key, interest: Interest) -> wasmtime::Result<Resource<DynPollable>> {
-        let handle = PollableKind::Durable(key, interest).handle();
-        handle.ok_or_else(|| wasmtime::Error::msg("a durable pollable has a number"))
-    }
-
     fn id_of(&mut self, key: Key) -> wasmtime::Result<String> {
         let id = self.engine.id(key).map(ToString::to_string);
         self.must(id)
@@ -91,6 +86,11 @@ impl Durable {
         self.live = None;
         Ok(())
     }
+}
+
+fn pollable(key: Key, interest: Interest) -> wasmtime::Result<Resource<DynPollable>> {
+    let handle = PollableKind::Durable(key, interest).handle();
+    handle.ok_or_else(|| wasmtime::Error::msg("a durable pollable has a number"))
 }
 
 impl wit::Host for &mut Durable {}
@@ -218,7 +218,7 @@ impl wit::HostStep for &mut Durable {
     }
 
     fn subscribe(&mut self, this: Resource<Step>) -> wasmtime::Result<Resource<DynPollable>> {
-        self.pollable(key(&this), Interest::Change)
+        pollable(key(&this), Interest::Change)
     }
 
     async fn enter(&mut self, this: Resource<Step>) -> wasmtime::Result<()> {
@@ -260,7 +260,7 @@ impl wit::HostWait for &mut Durable {
     }
 
     fn subscribe(&mut self, this: Resource<Wait>) -> wasmtime::Result<Resource<DynPollable>> {
-        self.pollable(key(&this), Interest::Change)
+        pollable(key(&this), Interest::Change)
     }
 
     fn drop(&mut self, _: Resource<Wait>) -> wasmtime::Result<()> {
@@ -279,7 +279,7 @@ impl wit::HostCallback for &mut Durable {
     }
 
     fn subscribe_id(&mut self, this: Resource<Callback>) -> wasmtime::Result<Resource<DynPollable>> {
-        self.pollable(key(&this), Interest::CallbackId)
+        pollable(key(&this), Interest::CallbackId)
     }
 
     fn outcome(&mut self, this: Resource<Callback>) -> wasmtime::Result<Option<types::Outcome>> {
@@ -287,7 +287,7 @@ impl wit::HostCallback for &mut Durable {
     }
 
     fn subscribe(&mut self, this: Resource<Callback>) -> wasmtime::Result<Resource<DynPollable>> {
-        self.pollable(key(&this), Interest::Change)
+        pollable(key(&this), Interest::Change)
     }
 
     fn drop(&mut self, _: Resource<Callback>) -> wasmtime::Result<()> {
@@ -305,7 +305,7 @@ impl wit::HostChainedInvoke for &mut Durable {
     }
 
     fn subscribe(&mut self, this: Resource<ChainedInvoke>) -> wasmtime::Result<Resource<DynPollable>> {
-        self.pollable(key(&this), Interest::Change)
+        pollable(key(&this), Interest::Change)
     }
 
     fn drop(&mut self, _: Resource<ChainedInvoke>) -> wasmtime::Result<()> {
@@ -329,7 +329,7 @@ impl wit::HostChildContext for &mut Durable {
     }
 
     fn subscribe(&mut self, this: Resource<ChildContext>) -> wasmtime::Result<Resource<DynPollable>> {
-        self.pollable(key(&this), Interest::Change)
+        pollable(key(&this), Interest::Change)
     }
 
     fn context(&mut self, this: Resource<ChildContext>) -> wasmtime::Result<Resource<Context>> {
@@ -384,7 +384,7 @@ impl wit::HostCondition for &mut Durable {
     }
 
     fn subscribe(&mut self, this: Resource<Condition>) -> wasmtime::Result<Resource<DynPollable>> {
-        self.pollable(key(&this), Interest::Change)
+        pollable(key(&this), Interest::Change)
     }
 
     async fn enter(&mut self, this: Resource<Condition>) -> wasmtime::Result<()> {

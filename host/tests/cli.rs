@@ -1,4 +1,5 @@
 //! The `durawasm` command as a user meets it: arguments in, text and an exit code out.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 use std::{
     fs,

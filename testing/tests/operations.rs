@@ -1,4 +1,5 @@
 //! Durable operations: real handlers, in the real sandbox, on a virtual clock.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 mod common;
 

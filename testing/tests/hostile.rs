@@ -6,7 +6,9 @@ mod common;
 use std::time::Duration;
 
 use common::{bounded, error, handler, history, value};
-use durawasm_testing::{ExecutionStatus, InvocationRetry, LocalDurableTestRunner, SandboxLimits};
+use durawasm_testing::{
+    ExecutionStatus, InvocationRetry, LocalDurableTestRunner, OperationStatus, SandboxLimits,
+};
 use serde_json::json;
 
 fn tight() -> SandboxLimits {
@@ -80,6 +82,14 @@ async fn an_execution_that_takes_too_long_times_out() {
     let result = runner.run(3600).await.unwrap();
     assert_eq!(result.get_status(), ExecutionStatus::TimedOut);
     assert_eq!(history(&result).last().unwrap(), "ExecutionTimedOut +60");
+
+    // Under an invocation as well: the instance is dropped in the middle of its sleep, and time goes no further.
+    let runner = handler("sleeps_in_step").execution_timeout(Duration::from_mins(1));
+    let result = runner.run(7200).await.unwrap();
+    assert_eq!(result.get_status(), ExecutionStatus::TimedOut);
+    assert_eq!(history(&result).last().unwrap(), "ExecutionTimedOut +60", "{:#?}", history(&result));
+    let step = result.get_operation("sleep").unwrap();
+    assert_eq!(step.status, OperationStatus::Started, "what it did after that is not recorded");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use super::{Functions, UnknownFunction, plain::run_plain};
 use crate::{
     ambient::{Clock, Entropy},
-    protocol::{ErrorObject, ExecutionArn, ExecutionStatus, Limits},
+    protocol::{ErrorObject, ExecutionArn, ExecutionStatus, Limits, Timestamp},
     replay::ServiceError,
     sandbox::{InvocationEnd, LogSink, Surroundings},
     server::{
@@ -76,28 +76,36 @@ impl Orchestrator {
         // While this execution acts, time does not skip.
         let _actor = self.clock.actor();
         self.functions.find(&start.function_name)?;
+        let timeout = start.timeout_seconds;
         let arn = self.server.start_execution(start).await?;
+        let deadline = timeout.map(|seconds| self.clock.now().plus_seconds(seconds));
         let mut checkpoints = 0;
-        let stall = self.drive(&arn, &mut checkpoints).await?;
+        let stall = self.drive(&arn, deadline, &mut checkpoints).await?;
         let view = self.server.view(&arn).await?;
         Ok(Run { view, stall, checkpoints })
     }
 
-    async fn drive(&self, arn: &ExecutionArn, checkpoints: &mut u64) -> Result<Option<Stall>, RunError> {
+    /// Invokes and waits until the execution is over, or stalls. `deadline` is when its timeout passes.
+    async fn drive(
+        &self,
+        arn: &ExecutionArn,
+        deadline: Option<Timestamp>,
+        checkpoints: &mut u64,
+    ) -> Result<Option<Stall>, RunError> {
         let mut targets: FuturesUnordered<Running> = FuturesUnordered::new();
         loop {
             for invoke in self.server.take_invokes(arn).await? {
                 targets.push(self.target(arn.clone(), invoke));
             }
-            let deadline = match self.server.poll(arn).await? {
+            let next = match self.server.poll(arn).await? {
                 Next::Closed => return Ok(None),
                 Next::Invoke => {
-                    *checkpoints += u64::from(self.invoke(arn).await?);
+                    *checkpoints += u64::from(self.invoke(arn, deadline).await?);
                     continue;
                 }
-                Next::WaitUntil(deadline) => Some(deadline),
+                Next::WaitUntil(next) => Some(next),
                 // Somebody else's invocation runs: its end is news.
-                Next::Running { deadline } => deadline,
+                Next::Running { deadline: next } => next,
                 Next::WaitForOutside { what } if targets.is_empty() => return Ok(Some(Stall { what })),
                 Next::WaitForOutside { .. } => None,
             };
@@ -105,7 +113,7 @@ impl Orchestrator {
                 biased;
                 Some(done) = targets.next() => done?,
                 () = self.server.changed(arn) => {}
-                () = self.clock.sleep(deadline) => {}
+                () = self.clock.sleep(next) => {}
             }
         }
     }
@@ -120,7 +128,7 @@ impl Orchestrator {
     }
 
     /// One invocation. Returns how many checkpoints it sent.
-    async fn invoke(&self, arn: &ExecutionArn) -> Result<u32, RunError> {
+    async fn invoke(&self, arn: &ExecutionArn, deadline: Option<Timestamp>) -> Result<u32, RunError> {
         let started = self.server.start_invocation(arn).await?;
         let name = arn.parts().map_or("", |(function, _, _)| function);
         let function = self.functions.find(name)?;
@@ -134,9 +142,9 @@ impl Orchestrator {
         );
         let report = tokio::select! {
             biased;
+            // First, so that it is asleep when the invocation is. The instance is dropped.
+            () = self.timed_out(arn, deadline), if deadline.is_some() => return Ok(0),
             report = invocation => report,
-            // The execution ended under its invocation: it timed out, or was stopped. The instance is dropped.
-            () = self.closed(arn) => return Ok(0),
         };
         let result = match report.end {
             InvocationEnd::Output(output) => InvocationResult::Output(output),
@@ -147,15 +155,13 @@ impl Orchestrator {
     }
 
     /// Ends when the execution is over although an invocation of it runs: its time is up.
-    async fn closed(&self, arn: &ExecutionArn) {
+    async fn timed_out(&self, arn: &ExecutionArn, mut deadline: Option<Timestamp>) {
+        let _watch = self.clock.actor();
         loop {
+            self.clock.sleep(deadline).await;
             match self.server.poll(arn).await {
-                Ok(Next::Running { deadline }) => {
-                    let _watch = self.clock.actor();
-                    self.clock.sleep(deadline).await;
-                }
-                Ok(Next::Closed) | Err(_) => return,
-                Ok(_) => std::future::pending().await,
+                Ok(Next::Running { deadline: next }) => deadline = next,
+                Ok(_) | Err(_) => return,
             }
         }
     }
@@ -196,7 +202,7 @@ impl Orchestrator {
         self.server.annotate_invoke(caller, &invoke.operation_id, target).await?;
         let mut checkpoints = 0;
         let driven: Pin<Box<dyn Future<Output = _> + Send + '_>> =
-            Box::pin(self.drive(&arn, &mut checkpoints));
+            Box::pin(self.drive(&arn, None, &mut checkpoints));
         match driven.await {
             Ok(None) => {}
             Ok(Some(_)) => {

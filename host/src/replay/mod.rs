@@ -11,6 +11,8 @@ mod ids;
 mod outbox;
 mod slot;
 mod starting;
+#[cfg(test)]
+mod tests;
 
 pub use client::{DurableServiceClient, ServiceCall, ServiceError};
 pub use closing::ChildResult;

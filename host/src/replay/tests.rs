@@ -1,0 +1,226 @@
+//! The engine, fed with records and reports: no sandbox, no server.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::{CheckpointMode, Directive, Engine, Identity, Interest, Key, ReplayError, Semantics};
+use crate::protocol::{CallbackOptions, ErrorObject, Limits, Operation, OperationAction, OperationUpdate};
+
+const ONCE: Semantics = Semantics::AtMostOncePerRetry;
+const AGAIN: Semantics = Semantics::AtLeastOncePerRetry;
+
+fn engine(records: Vec<Arc<Operation>>) -> Engine {
+    let execution = json!({"Id": "e", "Type": "EXECUTION", "StartTimestamp": 100, "Status": "STARTED"});
+    let mut all = vec![Arc::new(serde_json::from_value(execution).unwrap())];
+    all.extend(records);
+    Engine::new(all, Limits::default(), 1000)
+}
+
+fn named(name: &str) -> Identity {
+    Identity { name: Some(name.to_owned()), sub_type: None }
+}
+
+/// The record that a service would keep for a START that an engine sent.
+fn record(start: &OperationUpdate, status: &str, sequence: u64) -> Arc<Operation> {
+    let mut value = serde_json::to_value(start).unwrap();
+    let object = value.as_object_mut().unwrap();
+    object.remove("Action");
+    object.insert("Status".to_owned(), json!(status));
+    object.insert("StartTimestamp".to_owned(), json!(100));
+    object.insert("EndTimestamp".to_owned(), json!(100 + sequence));
+    let mut operation: Operation = serde_json::from_value(value).unwrap();
+    operation.sequence = sequence;
+    operation.start_sequence = 1;
+    Arc::new(operation)
+}
+
+fn step(engine: &mut Engine, name: &str, semantics: Semantics) -> Key {
+    engine.step(engine.root(), None, named(name), semantics).unwrap()
+}
+
+fn wait(engine: &mut Engine, name: &str) -> Key {
+    engine.wait(engine.root(), None, named(name), 5).unwrap()
+}
+
+/// What the STARTs of these waits look like.
+fn waits(names: &[&str]) -> Vec<OperationUpdate> {
+    let mut first = engine(Vec::new());
+    for name in names {
+        wait(&mut first, name);
+    }
+    first.take_batch()
+}
+
+fn actions(engine: &mut Engine) -> Vec<OperationAction> {
+    engine.take_batch().iter().map(|update| update.action).collect()
+}
+
+fn change(keys: &[Key]) -> Vec<(Key, Interest)> {
+    keys.iter().map(|key| (*key, Interest::Change)).collect()
+}
+
+#[test]
+fn a_new_step_runs_at_once_or_after_its_start_is_acknowledged() {
+    let mut engine = engine(Vec::new());
+    let again = step(&mut engine, "again", AGAIN);
+    let once = step(&mut engine, "once", ONCE);
+    assert_eq!(engine.directive(again).unwrap(), Directive::Run { attempt: 1, state: None });
+    assert_eq!(engine.directive(once).unwrap(), Directive::Pending);
+    let starts = engine.take_batch();
+    engine.apply(vec![record(&starts[1], "STARTED", 1)]).unwrap();
+    assert_eq!(engine.directive(once).unwrap(), Directive::Run { attempt: 1, state: None });
+}
+
+#[test]
+fn an_outcome_shows_when_it_is_on_record_and_the_guest_waits() {
+    let mut engine = engine(Vec::new());
+    let key = step(&mut engine, "a", AGAIN);
+    engine.succeed(key, Some("7".to_owned())).unwrap();
+    let batch = engine.take_batch();
+    assert_eq!(
+        batch.iter().map(|u| u.action).collect::<Vec<_>>(),
+        [OperationAction::Start, OperationAction::Succeed]
+    );
+    assert!(!engine.reveal(&change(&[key])).unwrap(), "it is not on record yet");
+    engine.apply(vec![record(&batch[0], "SUCCEEDED", 1)]).unwrap();
+    assert_eq!(engine.directive(key).unwrap(), Directive::Pending, "the guest does not wait yet");
+    assert!(engine.reveal(&change(&[key])).unwrap());
+    assert!(matches!(engine.directive(key).unwrap(), Directive::Done(Ok(_))));
+    assert_eq!(engine.time().as_millis(), 101_000);
+}
+
+#[test]
+fn the_optimistic_mode_shows_an_outcome_before_it_is_on_record() {
+    let mut engine = engine(Vec::new());
+    engine.set_mode(CheckpointMode::Optimistic);
+    let key = step(&mut engine, "a", AGAIN);
+    engine.succeed(key, Some("7".to_owned())).unwrap();
+    assert_eq!(engine.directive(key).unwrap(), Directive::Done(Ok(Some("7".into()))));
+    assert_eq!(engine.queued(), 2);
+}
+
+#[test]
+fn what_a_started_step_comes_to_depends_on_its_semantics() {
+    let mut first = engine(Vec::new());
+    let _ = step(&mut first, "a", AGAIN);
+    let start = first.take_batch().remove(0);
+    for (semantics, directive) in
+        [(AGAIN, Directive::Run { attempt: 1, state: None }), (ONCE, Directive::Interrupted { attempt: 1 })]
+    {
+        let mut replay = engine(vec![record(&start, "STARTED", 1)]);
+        let key = step(&mut replay, "a", semantics);
+        assert_eq!(replay.directive(key).unwrap(), directive);
+        assert_eq!(replay.queued(), 0, "there is no second START");
+    }
+    let mut replay = engine(vec![record(&start, "READY", 2)]);
+    let key = step(&mut replay, "a", AGAIN);
+    assert!(matches!(replay.directive(key).unwrap(), Directive::Run { .. }));
+    assert_eq!(actions(&mut replay), [OperationAction::Start]);
+}
+
+#[test]
+fn a_retry_belongs_to_a_later_invocation() {
+    let mut engine = engine(Vec::new());
+    let key = step(&mut engine, "a", AGAIN);
+    engine.retry(key, ErrorObject::new("E", "e"), 1).unwrap();
+    let start = engine.take_batch().remove(0);
+    for status in ["PENDING", "READY"] {
+        engine.apply(vec![record(&start, status, 2)]).unwrap();
+        assert_eq!(engine.directive(key).unwrap(), Directive::Pending, "{status}");
+    }
+    assert_eq!(engine.queued(), 0);
+}
+
+#[test]
+fn a_callbacks_id_shows_with_the_change_that_made_it() {
+    let mut first = engine(Vec::new());
+    let options = CallbackOptions::default();
+    first.callback(first.root(), None, named("c"), options).unwrap();
+    let start = first.take_batch().remove(0);
+    let mut made = Operation::clone(&record(&start, "SUCCEEDED", 9));
+    made.callback_details = serde_json::from_value(json!({"CallbackId": "aWQ=", "Result": "r"})).unwrap();
+    let mut replay = engine(vec![Arc::new(made)]);
+    let key = replay.callback(replay.root(), None, named("c"), options).unwrap();
+    assert_eq!(replay.callback_id(key).unwrap(), None);
+    assert!(replay.reveal(&[(key, Interest::CallbackId)]).unwrap());
+    assert_eq!(replay.callback_id(key).unwrap(), Some("aWQ="));
+    assert_eq!(replay.directive(key).unwrap(), Directive::Pending, "the answer came later");
+    assert!(replay.reveal(&change(&[key])).unwrap());
+    assert!(matches!(replay.directive(key).unwrap(), Directive::Done(Ok(Some(_)))));
+}
+
+#[test]
+fn another_operation_than_on_record_is_found_out() {
+    let start = waits(&["a"]).remove(0);
+    let recorded = || engine(vec![record(&start, "SUCCEEDED", 1)]);
+    let mut other_name = recorded();
+    let mut other_kind = recorded();
+    let mut other_sub_type = recorded();
+    let identity = Identity { sub_type: Some("Pause".to_owned()), ..named("a") };
+    for refused in [
+        other_name.wait(other_name.root(), None, named("b"), 5),
+        other_kind.step(other_kind.root(), None, named("a"), AGAIN),
+        other_sub_type.wait(other_sub_type.root(), None, identity, 5),
+    ] {
+        let Err(ReplayError::NonDeterministic(divergence)) = refused else { panic!("{refused:?}") };
+        assert_eq!(divergence.expected, "a WAIT (Wait) named \"a\"");
+    }
+    let ended = recorded().check_return().unwrap_err().to_string();
+    assert!(ended.contains("ended without starting it"), "{ended}");
+}
+
+#[test]
+fn misuse_is_refused() {
+    let mut engine = engine(Vec::new());
+    let key = step(&mut engine, "a", AGAIN);
+    engine.succeed(key, None).unwrap();
+    let once = step(&mut engine, "once", ONCE);
+    for refused in [
+        engine.succeed(key, None),
+        engine.fail(key, ErrorObject::default()),
+        engine.succeed(once, None),
+        engine.wait(engine.root(), Some(1), named("again"), 5).map(drop),
+        engine.directive(Key::from_number(77)).map(drop),
+    ] {
+        assert!(matches!(refused, Err(ReplayError::Misuse(_))), "{refused:?}");
+    }
+    let refused = engine.wait(engine.root(), None, named("a"), 0);
+    assert!(matches!(refused, Err(ReplayError::InvalidArgument { argument: "duration", .. })), "{refused:?}");
+}
+
+#[test]
+fn replaying_ends_with_the_last_completion_on_record() {
+    let starts = waits(&["a", "b"]);
+    let mut replay = engine(vec![record(&starts[0], "SUCCEEDED", 1), record(&starts[1], "STARTED", 2)]);
+    let a = wait(&mut replay, "a");
+    assert!(replay.is_replaying());
+    assert!(replay.reveal(&change(&[a])).unwrap());
+    assert!(replay.is_replaying(), "b is on record, and was not asked for");
+    let _ = wait(&mut replay, "b");
+    assert!(!replay.is_replaying());
+}
+
+proptest! {
+    /// However completions are spread over changes: each wait of the guest shows the next change, whole, in order.
+    #[test]
+    fn completions_show_in_the_recorded_order(sequences in proptest::collection::vec(1_u64..6, 1..12)) {
+        let names: Vec<String> = (0..sequences.len()).map(|n| format!("w{n}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let records = waits(&names).iter().zip(&sequences).map(|(start, s)| record(start, "SUCCEEDED", *s)).collect();
+        let mut replay = engine(records);
+        let keys: Vec<Key> = names.iter().map(|name| wait(&mut replay, name)).collect();
+        let mut changes = sequences.clone();
+        changes.sort_unstable();
+        changes.dedup();
+        for shown in changes {
+            prop_assert!(replay.reveal(&change(&keys)).unwrap());
+            for (key, sequence) in keys.iter().zip(&sequences) {
+                prop_assert_eq!(replay.is_ready(*key, Interest::Change).unwrap(), *sequence <= shown);
+            }
+        }
+        prop_assert!(!replay.reveal(&change(&keys)).unwrap());
+        prop_assert!(replay.check_return().is_ok());
+    }
+}

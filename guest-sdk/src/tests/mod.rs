@@ -226,10 +226,10 @@ fn an_argument_that_is_not_allowed_is_an_error_of_the_operation() {
 fn ten_thousand_operations_at_the_same_time() {
     let (_, outcome) = execute(|_, ctx| async move {
         let children: Vec<_> =
-            (0..10_000_u64).map(|n| ctx.step(move |_| async move { Ok(n) }).future()).collect();
+            (0..10_000_u64).map(|n| ctx.step(move |_| async move { Ok(n) }).spawn()).collect();
         let mut sum = 0;
-        for result in futures::future::join_all(children).await {
-            sum += result?;
+        for child in children {
+            sum += child.await?;
         }
         Ok(sum.into())
     });

@@ -21,8 +21,9 @@ fn durawasm(arguments: &[&str]) -> Output {
 fn durawasm_with(arguments: &[&str], setup: impl FnOnce(&mut Command)) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_durawasm"));
     command.args(arguments).current_dir(root()).stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     setup(&mut command);
-    command.output().unwrap()
+    command.spawn().unwrap().wait_with_output().unwrap()
 }
 
 fn out(output: &Output) -> String {
@@ -160,6 +161,45 @@ fn how_an_execution_ends_is_the_exit_code() {
     let spun = durawasm(&spins);
     assert_eq!(spun.status.code(), Some(1));
     assert!(out(&spun).contains("Sandbox.CpuLimitExceeded"), "{}", out(&spun));
+}
+
+#[test]
+fn children_stand_under_their_contexts() {
+    let output =
+        durawasm(&["run", "testing/guests", "-q", "-f", "concurrent_children", "-e", "2", "--skip-time"]);
+    let text = out(&output);
+    let names: Vec<_> = text
+        .lines()
+        .skip(3)
+        .take(8)
+        .map(|line| line.trim_end().split("  ").find(|w| !w.is_empty()).unwrap())
+        .collect();
+    let names: Vec<_> = names.iter().map(|name| name.trim()).collect();
+    assert_eq!(names, ["child-0", "before", "-", "after", "child-1", "before", "-", "after"], "{text}");
+}
+
+#[test]
+fn an_output_that_takes_nothing_is_no_success() {
+    let full = || fs::File::options().write(true).open("/dev/full");
+    let Ok(device) = full() else {
+        eprintln!("skipped: this system has no /dev/full");
+        return;
+    };
+    let arguments = ["run", "testing/guests", "-q", "-f", "empty", "--skip-time"];
+    let output = durawasm_with(&arguments, |command| {
+        command.stdout(device);
+    });
+    assert_eq!(output.status.code(), Some(6), "{}", err(&output));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = durawasm_with(&arguments, |command| {
+        command.stdout(writer);
+    });
+    assert_eq!(
+        (output.status.code(), err(&output).as_str()),
+        (Some(0), ""),
+        "whoever closed it has read enough"
+    );
 }
 
 #[test]

@@ -81,9 +81,15 @@ fn one_line(error: &anyhow::Error) -> String {
     line
 }
 
-/// Writes a line to standard output. Whoever has closed it has read enough.
+/// Writes a line to standard output. Whoever has closed it has read enough; any other failure loses a result, and ends
+/// the command.
 fn say(line: impl Display) {
-    let _ = writeln!(io::stdout().lock(), "{line}");
+    if let Err(error) = writeln!(io::stdout().lock(), "{line}")
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        note(format_args!("error: cannot write to standard output: {error}"));
+        std::process::exit(Exit::Host as i32);
+    }
 }
 
 /// Writes a line to standard error.

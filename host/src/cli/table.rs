@@ -16,10 +16,7 @@ pub(super) fn operations(view: &ExecutionView) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["name", "type", "status", "attempts", "start", "duration"]);
-    let mut depths: HashMap<&OperationId, usize> = HashMap::new();
-    for operation in view.operations.iter().filter(|o| o.kind != OperationType::Execution) {
-        let depth = operation.parent_id.as_ref().and_then(|p| depths.get(p)).map_or(0, |d| d + 1);
-        depths.insert(&operation.id, depth);
+    for (depth, operation) in tree(view) {
         table.add_row([
             "  ".repeat(depth.min(20)) + &printable(operation.name.as_deref().unwrap_or("-")),
             kind(operation),
@@ -32,6 +29,23 @@ pub(super) fn operations(view: &ExecutionView) -> Table {
         ]);
     }
     table
+}
+
+/// All operations but the execution, each followed by those in it, siblings in the order in which they were started.
+fn tree(view: &ExecutionView) -> Vec<(usize, &Operation)> {
+    let mut children: HashMap<Option<&OperationId>, Vec<&Operation>> = HashMap::new();
+    for operation in view.operations.iter().rev().filter(|o| o.kind != OperationType::Execution) {
+        children.entry(operation.parent_id.as_ref()).or_default().push(operation);
+    }
+    let roots = children.remove(&None).unwrap_or_default();
+    let mut open: Vec<(usize, &Operation)> = roots.into_iter().map(|operation| (0, operation)).collect();
+    let mut rows = Vec::with_capacity(view.operations.len());
+    while let Some((depth, operation)) = open.pop() {
+        rows.push((depth, operation));
+        let inside = children.remove(&Some(&operation.id)).unwrap_or_default();
+        open.extend(inside.into_iter().map(|child| (depth + 1, child)));
+    }
+    rows
 }
 
 /// Prints a table without spaces at line ends.

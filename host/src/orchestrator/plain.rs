@@ -7,7 +7,7 @@ use crate::{
     ambient::Clock,
     protocol::{
         CheckpointResponse, CheckpointToken, ErrorObject, ExecutionArn, ExecutionDetails, InvocationInput,
-        InvocationStatus, Limits, Operation, OperationStatus, OperationType, OperationUpdate, StatePage,
+        InvocationStatus, Limits, Operation, OperationType, OperationUpdate, StatePage,
     },
     replay::{DurableServiceClient, ServiceCall, ServiceError},
     sandbox::{InvocationEnd, Surroundings},
@@ -66,22 +66,6 @@ pub(super) async fn run_plain(
 }
 
 fn execution(clock: &Arc<dyn Clock>, payload: Option<Arc<str>>) -> Operation {
-    Operation {
-        id: "plain".into(),
-        parent_id: None,
-        name: None,
-        kind: OperationType::Execution,
-        sub_type: None,
-        start_timestamp: clock.now(),
-        end_timestamp: None,
-        status: OperationStatus::Started,
-        execution_details: Some(ExecutionDetails { input_payload: payload }),
-        context_details: None,
-        step_details: None,
-        wait_details: None,
-        callback_details: None,
-        chained_invoke_details: None,
-        sequence: 0,
-        start_sequence: 0,
-    }
+    let execution = Operation::new("plain".into(), OperationType::Execution, clock.now());
+    Operation { execution_details: Some(ExecutionDetails { input_payload: payload }), ..execution }
 }

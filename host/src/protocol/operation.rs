@@ -200,6 +200,28 @@ pub struct Operation {
 }
 
 impl Operation {
+    /// An operation that starts: STARTED, and without anything else.
+    pub fn new(id: OperationId, kind: OperationType, start_timestamp: Timestamp) -> Self {
+        Self {
+            id,
+            parent_id: None,
+            name: None,
+            kind,
+            sub_type: None,
+            start_timestamp,
+            end_timestamp: None,
+            status: OperationStatus::Started,
+            execution_details: None,
+            context_details: None,
+            step_details: None,
+            wait_details: None,
+            callback_details: None,
+            chained_invoke_details: None,
+            sequence: 0,
+            start_sequence: 0,
+        }
+    }
+
     /// The result of any kind of operation.
     pub fn result(&self) -> Option<&Arc<str>> {
         match self.kind {

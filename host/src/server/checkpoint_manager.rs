@@ -28,8 +28,8 @@ use super::{
 use crate::{
     protocol::{
         CheckpointResponse, CheckpointToken, EventDetails, ExecutionArn, ExecutionDetails,
-        ExecutionStartedDetails, Limits, Operation, OperationId, OperationStatus, OperationType,
-        OperationUpdate, StatePage, Timestamp,
+        ExecutionStartedDetails, Limits, Operation, OperationId, OperationType, OperationUpdate, StatePage,
+        Timestamp,
     },
     replay::ServiceError,
 };
@@ -302,22 +302,5 @@ pub(super) fn new_operation(
     kind: OperationType,
     name: Option<Arc<str>>,
 ) -> Operation {
-    Operation {
-        id,
-        parent_id: None,
-        name,
-        kind,
-        sub_type: None,
-        start_timestamp: now,
-        end_timestamp: None,
-        status: OperationStatus::Started,
-        execution_details: None,
-        context_details: None,
-        step_details: None,
-        wait_details: None,
-        callback_details: None,
-        chained_invoke_details: None,
-        sequence: 0,
-        start_sequence: 0,
-    }
+    Operation { name, ..Operation::new(id, kind, now) }
 }

@@ -221,24 +221,8 @@ mod tests {
     use crate::protocol::{ContextDetails, Timestamp};
 
     fn operation(id: &str, parent: Option<&str>, kind: OperationType) -> Operation {
-        Operation {
-            id: id.into(),
-            parent_id: parent.map(Into::into),
-            name: None,
-            kind,
-            sub_type: None,
-            start_timestamp: Timestamp::from_millis(0),
-            end_timestamp: None,
-            status: OperationStatus::Started,
-            execution_details: None,
-            context_details: None,
-            step_details: None,
-            wait_details: None,
-            callback_details: None,
-            chained_invoke_details: None,
-            sequence: 0,
-            start_sequence: 0,
-        }
+        let operation = Operation::new(id.into(), kind, Timestamp::from_millis(0));
+        Operation { parent_id: parent.map(Into::into), ..operation }
     }
 
     fn close(table: &mut OperationTable, id: &str, replay_children: bool) {

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use durawasm_host::{
     orchestrator::{Environment, EnvironmentOptions, TimeMode},
     sandbox::{Handler, LogBuffer, SandboxLimits},
-    server::{Answer, InvocationRetry, Outside, ScriptedAnswer, StartExecution},
+    server::{Answer, InvocationRetry, ScriptedAnswer, StartExecution},
 };
 use serde::Serialize;
 
@@ -170,18 +170,8 @@ impl LocalDurableTestRunner {
         start.timeout_seconds = self.timeout.map(|t| t.as_secs());
         let run = environment.run(start).await?;
         if let Some(stall) = &run.stall {
-            return Err(TestError::Stalled(
-                stall.what.iter().map(describe).collect::<Vec<_>>().join(" and "),
-            ));
+            return Err(TestError::Stalled(stall.to_string()));
         }
         Ok(TestResult::new(run, log.take()))
-    }
-}
-
-fn describe(outside: &Outside) -> String {
-    match outside {
-        Outside::Callback { name: Some(name), .. } => format!("the callback {name:?}"),
-        Outside::Callback { name: None, .. } => "a callback without a name".to_owned(),
-        Outside::Invoke { function_name, .. } => format!("the function {function_name:?}"),
     }
 }

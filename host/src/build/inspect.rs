@@ -133,18 +133,22 @@ impl From<BinaryReaderError> for InspectError {
 
 /// Reads a component's file and inspects it.
 pub fn inspect_file(path: &Path) -> Result<ComponentSummary, InspectError> {
+    inspect(&read_bounded(path)?)
+}
+
+/// A file's bytes, if it is a file, and no larger than a component may be.
+pub(super) fn read_bounded(path: &Path) -> Result<Vec<u8>, InspectError> {
     // A pipe or a device could block or never end.
     let metadata = std::fs::metadata(path)?;
     if !metadata.is_file() {
         return Err(InspectError::NotAFile);
     }
-    let mut bytes = Vec::new();
-    if metadata.len() <= MAX_COMPONENT_SIZE {
-        File::open(path)?.take(MAX_COMPONENT_SIZE + 1).read_to_end(&mut bytes)?;
-        inspect(&bytes)
-    } else {
-        Err(InspectError::TooLarge { size: metadata.len() })
+    if metadata.len() > MAX_COMPONENT_SIZE {
+        return Err(InspectError::TooLarge { size: metadata.len() });
     }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_COMPONENT_SIZE + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Validates a component in full, and tells what it imports and exports.

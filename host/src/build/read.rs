@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use super::{BuildError, InspectError, MAX_COMPONENT_SIZE, componentize, inspect};
+use super::{
+    BuildError, componentize,
+    inspect::{inspect, read_bounded},
+};
 
 /// Reads a component with durable handlers. A core module that holds one, such as an older linker leaves, is made into a
 /// component on the way.
@@ -11,15 +14,7 @@ use super::{BuildError, InspectError, MAX_COMPONENT_SIZE, componentize, inspect}
 /// A [`BuildError`] says what the file is instead.
 pub fn read_component(path: &Path) -> Result<Vec<u8>, BuildError> {
     let failed = |source| BuildError::Inspect { wasm: path.to_owned(), source };
-    let metadata = std::fs::metadata(path).map_err(|e| failed(e.into()))?;
-    // A pipe or a device could block, or never end.
-    if !metadata.is_file() {
-        return Err(failed(InspectError::NotAFile));
-    }
-    if metadata.len() > MAX_COMPONENT_SIZE {
-        return Err(failed(InspectError::TooLarge { size: metadata.len() }));
-    }
-    let mut bytes = std::fs::read(path).map_err(|e| failed(e.into()))?;
+    let mut bytes = read_bounded(path).map_err(failed)?;
     if componentize::is_core_module(&bytes) {
         bytes = componentize::encode(&bytes, path)?;
     }

@@ -7,7 +7,7 @@ use super::{log::printable, table};
 use crate::{
     orchestrator::{Run, TimeMode},
     protocol::{ErrorObject, ExecutionStatus, Operation, OperationType},
-    server::{Outside, ScriptedAnswer},
+    server::ScriptedAnswer,
 };
 
 /// How a run was set up, for its report.
@@ -70,7 +70,7 @@ pub(super) fn json(setup: &Setup, run: &Run) -> Value {
         "status": view.status,
         "result": view.result.as_deref().map(parsed),
         "error": view.error,
-        "stalledOn": run.stall.as_ref().map(|stall| stall.what.iter().map(outside).collect::<Vec<_>>()),
+        "stalledOn": run.stall.as_ref().map(|stall| stall.what.iter().map(ToString::to_string).collect::<Vec<_>>()),
         "skipTime": matches!(setup.time, TimeMode::Skip { .. }),
         "seed": setup.seed,
         "startTimestamp": view.start,
@@ -89,15 +89,6 @@ pub(super) fn has_callback(run: &Run, answer: &ScriptedAnswer) -> bool {
     operations.iter().filter(|o| o.kind == OperationType::Callback).any(|callback| {
         named(callback) || operations.iter().any(|o| Some(&o.id) == callback.parent_id.as_ref() && named(o))
     })
-}
-
-/// Something unanswered, in words.
-pub(super) fn outside(outside: &Outside) -> String {
-    match outside {
-        Outside::Callback { name: Some(name), .. } => format!("callback {name:?}"),
-        Outside::Callback { name: None, .. } => "a callback without a name".to_owned(),
-        Outside::Invoke { function_name, .. } => format!("function {function_name:?}"),
-    }
 }
 
 fn count(number: u64, of: &str) -> String {

@@ -198,9 +198,8 @@ fn sandbox(limits: SandboxLimits) -> Result<Sandbox, SandboxError> {
 
 fn verdict(run: &Run) -> Result<Exit, Failure> {
     if let Some(stall) = &run.stall {
-        let what = stall.what.iter().map(report::outside).collect::<Vec<_>>().join(" and ");
         let error = anyhow!(
-            "the execution waits for {what}, which nobody answers: use --answer, or give it a timeout"
+            "the execution waits for {stall}, which nobody answers: use --answer, or give it a timeout"
         );
         return Err(Failure { exit: Exit::Stalled, error });
     }

@@ -40,9 +40,13 @@ pub(super) fn component(
     quiet: bool,
 ) -> Result<(PathBuf, Vec<u8>), Failure> {
     let manifest = handler.file_name().is_some_and(|name| name == "Cargo.toml");
-    let path = if handler.is_dir() || manifest {
-        build_crate(handler, args, quiet).or_exit(Exit::Build)?.path
-    } else if handler.exists() {
+    if handler.is_dir() || manifest {
+        // The build has looked at what came out already.
+        let path = build_crate(handler, args, quiet).or_exit(Exit::Build)?.path;
+        let bytes = std::fs::read(&path).or_exit(Exit::Host)?;
+        return Ok((path, bytes));
+    }
+    let path = if handler.exists() {
         if args.debug || args.package.is_some() || !args.features.is_empty() {
             let error =
                 anyhow!("--debug, --package and --features are for crates; {} is a file", handler.display());

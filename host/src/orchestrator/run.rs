@@ -37,6 +37,13 @@ pub struct Stall {
     pub what: Vec<Outside>,
 }
 
+impl std::fmt::Display for Stall {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let what: Vec<String> = self.what.iter().map(ToString::to_string).collect();
+        f.write_str(&what.join(" and "))
+    }
+}
+
 /// What a run came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {

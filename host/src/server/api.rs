@@ -189,6 +189,16 @@ pub enum Outside {
     },
 }
 
+impl std::fmt::Display for Outside {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Callback { name: Some(name), .. } => write!(f, "callback {name:?}"),
+            Self::Callback { name: None, .. } => f.write_str("a callback without a name"),
+            Self::Invoke { function_name, .. } => write!(f, "function {function_name:?}"),
+        }
+    }
+}
+
 /// One invocation, for people to see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvocationView {

@@ -18,9 +18,9 @@ use crate::error::{
 };
 use crate::future::DurableFuture;
 use crate::retry::RetryStrategy;
-use crate::runtime::{self, CallbackOptions, Identity, Position};
+use crate::runtime::{self, CallbackOptions, Identity, Position, StepOptions};
 use crate::serdes::{JsonSerdes, PayloadOrigin, Serdes};
-use crate::step::{StepRun, StepSemantics};
+use crate::step::StepRun;
 
 /// The sub-type of the context around a wait for a callback.
 const WAIT_FOR_CALLBACK: &str = "WaitForCallback";
@@ -47,12 +47,8 @@ impl<S> CallbackRun<S> {
         let Self { ctx, position, name, options, serdes } = self;
         let identity = Identity { position, name, sub_type: None };
         let callback = ctx.scope().create_callback(identity, options)?;
-        let id = loop {
-            ctx.engine().wait(callback.subscribe_id()).await;
-            if let Some(id) = callback.callback_id() {
-                break id;
-            }
-        };
+        ctx.engine().callback_id_known(callback.clone()).await;
+        let id = callback.callback_id().ok_or_else(nameless)?;
         Ok(Callback::new(id, Box::new(Pending { ctx, callback, serdes })))
     }
 }
@@ -81,7 +77,7 @@ async fn answer<O, S: Serdes<O>>(
     serdes: S,
 ) -> Result<O, OperationError> {
     let outcome = loop {
-        ctx.engine().wait(callback.subscribe()).await;
+        ctx.engine().changed(callback.clone()).await;
         if let Some(outcome) = callback.outcome() {
             break outcome;
         }
@@ -93,24 +89,31 @@ async fn answer<O, S: Serdes<O>>(
             serdes
                 .deserialize(payload, context)
                 .await
-                .map_err(|error| callback_error(CallbackErrorKind::DeserializationFailed, Some(error)))
+                .map_err(|error| CallbackError::new(CallbackErrorKind::DeserializationFailed, Some(error)))
+                .map_err(|error| callback_error(error.with_callback_id(callback.callback_id())))
         }
-        Err(wire) => Err(failed(&*callback, wire)),
+        Err(wire) => Err(failed(&*callback, wire, callback.callback_id())),
     }
 }
 
-fn callback_error(kind: CallbackErrorKind, source: Option<BoxError>) -> OperationError {
-    OperationError::new(OperationErrorKind::Callback(CallbackError::new(kind, source)))
+fn callback_error(error: CallbackError) -> OperationError {
+    OperationError::new(OperationErrorKind::Callback(error))
+}
+
+/// The error of a callback that nobody could answer.
+fn nameless() -> OperationError {
+    let reason = "the service did not return an id for the callback, so nobody can answer it";
+    callback_error(CallbackError::new(CallbackErrorKind::Internal, Some(reason.into())))
 }
 
 /// The error of a callback that is on record as failed.
-fn failed(operation: &dyn runtime::Operation, wire: WireError) -> OperationError {
+fn failed(operation: &dyn runtime::Operation, wire: WireError, id: Option<String>) -> OperationError {
     let (kind, source, status) = match wire.error_type() {
         Some(TIMEOUT) => (CallbackErrorKind::TimedOut, None, "TIMED_OUT"),
         Some(HEARTBEAT) => (CallbackErrorKind::HeartbeatTimedOut, None, "TIMED_OUT"),
         _ => (CallbackErrorKind::ExternalFailure, Some(ReplayedFailure::boxed(wire.clone())), "FAILED"),
     };
-    callback_error(kind, source).on_record(operation, status, wire)
+    callback_error(CallbackError::new(kind, source).with_callback_id(id)).on_record(operation, status, wire)
 }
 
 /// A wait for a callback with all its options.
@@ -171,11 +174,11 @@ where
         position,
         name: None,
         strategy,
-        semantics: StepSemantics::default(),
+        options: StepOptions::default(),
         serdes: JsonSerdes,
         body: move |step| submitter(step, id),
     };
-    step.execute().await.map_err(|error| {
+    step.execute(None).await.map_err(|error| {
         let kind = ChildContextErrorKind::ChildFailed;
         OperationError::new(OperationErrorKind::ChildContext(ChildContextError::new(
             kind,
@@ -206,10 +209,10 @@ fn context_failed(operation: &dyn runtime::Operation, wire: WireError) -> Operat
         }
         Some(DESERIALIZATION) => {
             let source = Some(ReplayedFailure::boxed(wire.clone()));
-            callback_error(CallbackErrorKind::DeserializationFailed, source)
+            callback_error(CallbackError::new(CallbackErrorKind::DeserializationFailed, source))
                 .on_record(operation, "FAILED", wire)
         }
         // All other types are the external system's own.
-        _ => failed(operation, wire),
+        _ => failed(operation, wire, None),
     }
 }

@@ -47,20 +47,20 @@ impl<B, S, E> ChildRun<B, S, E> {
         let mut body = Some(body);
         loop {
             let state = child.state();
-            let rebuild = matches!(state, ChildState::Rebuild);
+            let rebuild = matches!(state, ChildState::Rebuild(_));
             match state {
-                ChildState::Pending => ctx.engine().wait(child.subscribe()).await,
+                ChildState::Pending => ctx.engine().changed(child.clone()).await,
                 ChildState::Done(Ok(payload)) => {
                     let payload = payload.unwrap_or_else(|| "null".to_owned());
                     let context = ctx.serdes_context(child.clone());
                     return serdes.deserialize(payload, context).await.map_err(internal);
                 }
                 ChildState::Done(Err(wire)) => return Err(failed(&*child, wire)),
-                ChildState::Run | ChildState::Rebuild => {
+                ChildState::Run | ChildState::Rebuild(_) => {
                     let Some(body) = body.take() else {
                         return Err(internal("a child context was closed, and is open again".into()));
                     };
-                    let inner = DurableContext::new(ctx.engine().clone(), child.context());
+                    let inner = ctx.nested(position, child.context());
                     let scope = LogScope::new(child.clone(), name.clone(), None);
                     let result = scope.instrument(async { body(inner).await }).await;
                     let context = ctx.serdes_context(child.clone());
@@ -72,13 +72,13 @@ impl<B, S, E> ChildRun<B, S, E> {
                     };
                     match &result {
                         Ok(json) if rebuild || json.len() > INLINE_LIMIT => {
-                            child.succeed(ChildResult::ReplayChildren);
+                            child.succeed(ChildResult::ReplayChildren(None));
                         }
                         Ok(json) => child.succeed(ChildResult::Inline(json)),
                         Err(wire) => child.fail(wire),
                     }
                     // Also after a rebuild: the outcome has its place among the others, and this is where it is delivered.
-                    ctx.engine().wait(child.subscribe()).await;
+                    ctx.engine().changed(child.clone()).await;
                     match result {
                         Ok(json) => return serdes.deserialize(json, context).await.map_err(internal),
                         Err(wire) if rebuild => return Err(failed(&*child, wire)),

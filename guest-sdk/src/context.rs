@@ -5,18 +5,22 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
 use crate::BoxError;
 use crate::builders::{
-    ChildBuilder, CreateCallbackBuilder, StepBuilder, WaitBuilder, WaitForCallbackBuilder,
+    ChildBuilder, CreateCallbackBuilder, InvokeBuilder, StepBuilder, WaitBuilder, WaitForCallbackBuilder,
+    WaitForConditionBuilder, WithRetryBuilder,
 };
+use crate::deterministic::Values;
 use crate::engine::Engine;
+use crate::future::Place;
 use crate::retry::seconds;
-use crate::runtime::{Operation, Scope};
+use crate::runtime::{Operation, Position, Scope};
+use crate::saga::Compensations;
 use crate::serdes::SerdesContext;
 
 /// The durable operations: what a handler is given beside its event.
@@ -49,11 +53,37 @@ use crate::serdes::SerdesContext;
 pub struct DurableContext {
     engine: Arc<Engine>,
     scope: Arc<dyn Scope>,
+    own: Arc<Own>,
+}
+
+/// What belongs to one context, and not to its children. Clones share it.
+#[derive(Default)]
+pub(crate) struct Own {
+    id: OnceLock<Option<String>>,
+    pub(crate) values: Values,
+    pub(crate) compensations: Compensations,
 }
 
 impl DurableContext {
+    /// The execution's own context.
     pub(crate) fn new(engine: Arc<Engine>, scope: Arc<dyn Scope>) -> Self {
-        Self { engine, scope }
+        Self { engine, scope, own: Arc::default() }
+    }
+
+    /// The context of what stands at a place of this one: a child, or a scope without an operation.
+    pub(crate) fn nested(&self, position: Position, scope: Arc<dyn Scope>) -> Self {
+        let values = self.own.values.nested(position);
+        let own = Own { values, ..Own::default() };
+        Self { engine: Arc::clone(&self.engine), scope, own: Arc::new(own) }
+    }
+
+    pub(crate) fn own(&self) -> &Own {
+        &self.own
+    }
+
+    /// The id of the operation that the context belongs to, asked for once.
+    pub(crate) fn scope_id(&self) -> Option<&str> {
+        self.own.id.get_or_init(|| self.scope.id()).as_deref()
     }
 
     pub(crate) fn engine(&self) -> &Arc<Engine> {
@@ -64,22 +94,13 @@ impl DurableContext {
         &*self.scope
     }
 
+    /// What stands, or would stand, at a place of this context.
+    pub(crate) fn place(&self, position: Position) -> Place {
+        Place::new(Arc::clone(&self.scope), position)
+    }
+
     pub(crate) fn serdes_context(&self, operation: Arc<dyn Operation>) -> SerdesContext {
         SerdesContext::of(operation, Arc::clone(&self.engine))
-    }
-
-    /// The execution's ARN, the same on every replay.
-    #[must_use]
-    pub fn execution_arn(&self) -> &str {
-        self.engine.execution_arn()
-    }
-
-    /// Whether recorded operations are still to come, in any context: the code that runs now ran before.
-    ///
-    /// Fit for leaving out what should happen once, such as a line of a log that is not replay-safe. Not fit for choosing operations.
-    #[must_use]
-    pub fn is_replaying(&self) -> bool {
-        self.scope.is_replaying()
     }
 
     /// A step: runs the body and records its result. On a replay, the result comes from the record.
@@ -109,6 +130,62 @@ impl DurableContext {
     /// A wait, rounded up to whole seconds: 1 second to 366 days. The execution is suspended meanwhile.
     pub fn wait(&self, duration: Duration) -> WaitBuilder {
         WaitBuilder::new(self.clone(), self.scope.claim(), seconds(duration))
+    }
+
+    /// An invocation of another function, durable or plain: its result. The execution is suspended until the function has ended.
+    ///
+    /// `function_id` is a function's name, a name with a qualifier or an ARN: 1 to 256 printable ASCII characters. The payload
+    /// may have 6 MiB as text.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use durawasm_guest::{BoxError, DurableContext};
+    /// # async fn handler(ctx: DurableContext) -> Result<(), BoxError> {
+    /// let total: f64 = ctx.invoke("price", vec!["apples", "pears"]).name("price").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn invoke<O, I>(&self, function_id: impl Into<String>, input: I) -> InvokeBuilder<O, I>
+    where
+        I: Send + 'static,
+        O: Send + 'static,
+    {
+        InvokeBuilder::new(self.clone(), self.scope.claim(), function_id.into(), input)
+    }
+
+    /// A wait for a condition: a check that is repeated, with a state that each check hands to the next, until a strategy says
+    /// that it is met. The execution is suspended between checks. The state of the last check is the result.
+    ///
+    /// A check is a step's body: it sees live clocks and random numbers, and gets no durable operations. When it fails, the
+    /// operation fails. Without a strategy there is one check.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use durawasm_guest::{BoxError, DurableContext};
+    /// use durawasm_guest::builders::wait_for_condition::WaitStrategy;
+    ///
+    /// # async fn status_of(job: &str) -> Result<String, BoxError> { Ok(job.to_owned()) }
+    /// # async fn handler(ctx: DurableContext) -> Result<(), BoxError> {
+    /// ctx.wait_for_condition(|_step, _| async { status_of("job-7").await }, "NEW".to_owned())
+    ///     .name("job-done")
+    ///     .wait_strategy(WaitStrategy::builder(|status: &String| status == "DONE").build())
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn wait_for_condition<S, F, Fut>(
+        &self,
+        check: F,
+        initial_state: S,
+    ) -> WaitForConditionBuilder<S, F, Fut>
+    where
+        F: Fn(StepContext, S) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<S, BoxError>> + Send + 'static,
+        S: Clone + Send + Sync + 'static,
+    {
+        WaitForConditionBuilder::new(self.clone(), self.scope.claim(), initial_state, check)
     }
 
     /// A callback: an id for an external system, and a future of its answer.
@@ -182,6 +259,37 @@ impl DurableContext {
         O: Send + 'static,
     {
         ChildBuilder::new(self.clone(), self.scope.claim(), f)
+    }
+
+    /// A block of operations that is repeated as one when it fails: each attempt is a child context of its own, so nothing of a
+    /// failed attempt is replayed into the next. The execution is suspended between attempts.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use durawasm_guest::{BoxError, DurableContext};
+    /// use durawasm_guest::builders::RetryStrategyConfig;
+    /// use std::time::Duration;
+    ///
+    /// # async fn handler(ctx: DurableContext) -> Result<(), BoxError> {
+    /// let booking: String = ctx
+    ///     .with_retry(|ctx| async move {
+    ///         let hold = ctx.step(|_| async { Ok("hold-1".to_owned()) }).name("hold").await?;
+    ///         Ok(ctx.step(move |_| async move { Ok(format!("booked {hold}")) }).name("book").await?)
+    ///     })
+    ///     .name("booking")
+    ///     .retry_strategy_config(RetryStrategyConfig::fixed(3, Duration::from_secs(30)))
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_retry<O, F, Fut>(&self, f: F) -> WithRetryBuilder<O, F, Fut>
+    where
+        F: Fn(DurableContext) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<O, BoxError>> + Send + 'static,
+        O: Send + 'static,
+    {
+        WithRetryBuilder::new(self.clone(), self.scope.claim(), f)
     }
 }
 

@@ -111,7 +111,7 @@ impl Executor {
         output
     }
 
-    /// Adds a task. Dropping the handle aborts it.
+    /// Adds a task with an output. Dropping the handle aborts it.
     pub(crate) fn spawn<F>(self: &Arc<Self>, future: F) -> Spawned<F::Output>
     where
         F: Future + Send + 'static,
@@ -119,7 +119,7 @@ impl Executor {
     {
         let slot = Arc::new(Mutex::new(Slot { output: None, waker: None }));
         let result = Arc::clone(&slot);
-        let future: TaskFuture = Box::pin(async move {
+        let running = self.launch(async move {
             let output = future.await;
             let waker = {
                 let mut slot = lock(&result);
@@ -130,16 +130,20 @@ impl Executor {
                 waker.wake();
             }
         });
-        let id = {
-            let mut tasks = lock(&self.tasks);
-            tasks.last += 1;
-            let id = tasks.last;
-            let waker = self.waker(id);
-            waker.wake_by_ref();
-            tasks.live.insert(id, Task { future: Some(future), waker });
-            id
-        };
-        Spawned { executor: Arc::clone(self), id, slot }
+        Spawned { _running: running, slot }
+    }
+
+    /// Adds a task. Dropping the handle aborts it.
+    pub(crate) fn launch(self: &Arc<Self>, future: impl Future<Output = ()> + Send + 'static) -> Running {
+        let future: TaskFuture = Box::pin(future);
+        let mut tasks = lock(&self.tasks);
+        tasks.last += 1;
+        let id = tasks.last;
+        let waker = self.waker(id);
+        waker.wake_by_ref();
+        tasks.live.insert(id, Task { future: Some(future), waker });
+        drop(tasks);
+        Running { executor: Arc::clone(self), id }
     }
 
     fn waker(&self, id: TaskId) -> Arc<TaskWaker> {
@@ -189,10 +193,21 @@ struct Slot<T> {
     waker: Option<Waker>,
 }
 
-/// A task that runs by itself; its output is this future's. Dropping it aborts the task.
-pub(crate) struct Spawned<T> {
+/// A task that runs by itself. Dropping it aborts the task.
+pub(crate) struct Running {
     executor: Arc<Executor>,
     id: TaskId,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.executor.abort(self.id);
+    }
+}
+
+/// A task that runs by itself; its output is this future's. Dropping it aborts the task.
+pub(crate) struct Spawned<T> {
+    _running: Running,
     slot: Arc<Mutex<Slot<T>>>,
 }
 
@@ -206,11 +221,5 @@ impl<T> Future for Spawned<T> {
         }
         slot.waker = Some(cx.waker().clone());
         Poll::Pending
-    }
-}
-
-impl<T> Drop for Spawned<T> {
-    fn drop(&mut self) {
-        self.executor.abort(self.id);
     }
 }

@@ -37,6 +37,6 @@ impl<F: Functions> Guest for Exported<F> {
         // step, they would be live random numbers, and maps of the handler would be ordered otherwise on a replay.
         drop(RandomState::new());
         crate::log::install();
-        entry::run(&F::functions(), Arc::new(Host), &function, &event).map_err(|error| (&error).into())
+        entry::run(&F::functions(), Arc::new(Host::new()), &function, &event).map_err(|error| (&error).into())
     }
 }

@@ -32,42 +32,57 @@
 #[allow(missing_docs, clippy::all, clippy::pedantic)] // generated
 #[doc(hidden)]
 pub mod bindings;
+mod body;
 pub mod builders;
 mod callback;
+mod checkpointing;
 mod child;
 mod context;
+mod deterministic;
 mod engine;
 mod entry;
 mod error;
+mod execution;
 mod executor;
 #[cfg(target_family = "wasm")]
 mod export;
 mod future;
+mod group;
+mod invoke;
+mod lambda_context;
 #[cfg(target_family = "wasm")]
 mod log;
+pub mod logging;
+pub mod observability;
 mod reactor;
 mod registry;
 mod retry;
 #[doc(hidden)]
 pub mod runtime;
+mod saga;
 mod scope;
 pub mod serdes;
 mod step;
 mod wait;
+mod wait_for_condition;
+mod with_retry;
 
 #[cfg(test)]
 mod tests;
 
 pub use durawasm_guest_macros::durable_execution;
 
+pub use self::checkpointing::CheckpointMode;
 pub use self::context::{DurableContext, StepContext};
+pub use self::deterministic::{ParseUuidError, Uuid};
 pub use self::error::{
-    CallbackError, CallbackErrorKind, ChildContextError, ChildContextErrorKind, InvalidArgumentError,
-    OperationError, OperationErrorKind, ReplayedFailure, RetriesExhausted, StepError, StepErrorKind,
-    TypedError, UnexpectedStatus, WaitError, WaitErrorKind, WireError,
+    CallbackError, CallbackErrorKind, ChildContextError, ChildContextErrorKind, CombinatorError, CombinatorErrorKind, FunctionNotFound, InvalidArgumentError, InvokeError, InvokeErrorKind, JoinFailed, MaxChecksExceeded, NonDeterministicExecutionError, NonDeterministicExecutionErrorKind, OperationError, OperationErrorKind, OperationMismatch, ReplayedFailure, RetriesExhausted, StepError, StepErrorKind, TypedError, UnexpectedStatus, UnrecognizedStatus, WaitError, WaitErrorKind, WaitForConditionError, WaitForConditionErrorKind, WireError,
 };
-pub use self::future::DurableFuture;
+pub use self::execution::ExecutionMode;
+pub use self::future::{Branch, DurableFuture, Settled};
+pub use self::lambda_context::{LambdaConfig, LambdaContext};
 pub use self::retry::RetryDecision;
+pub use self::saga::{CompensationItem, CompensationResult, CompensationStatus};
 pub use self::serdes::{JsonSerdes, Serdes};
 pub use self::step::StepSemantics;
 

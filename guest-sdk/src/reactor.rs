@@ -4,17 +4,17 @@
 //! - An operation's outcome is looked at only after its pollable fired, and pollables fire one at a time, with everything
 //!   that became runnable run before the next. So what a handler sees does not depend on which other outcomes happened
 //!   to arrive in the same moment, and polling a future that still waits costs no call to the host.
-//! - One pollable for one waiting operation. Blocking costs one call with all of them; afterwards only those that the host
-//!   named are touched.
+//! - A handler that waits for one operation blocks on it, which is one call. Where more than one is waited for they are in the
+//!   host's set, each put there once: blocking then costs as much as what becomes ready, however many wait.
 //! - A step's body is never left open by a suspension: see [`Reactor::stall_bodies`].
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::runtime::{Pollable, Runtime};
+use crate::runtime::{Interest, Operation, Runtime};
 
 /// The pollables of one invocation.
 pub(crate) struct Reactor {
@@ -25,8 +25,10 @@ pub(crate) struct Reactor {
 #[derive(Default)]
 struct Waits {
     next: u64,
-    /// Ordered by registration: the order of the list handed to the host is the same on every replay.
+    /// Ordered by registration: the order in which they are handed to the host is the same on every replay.
     pending: BTreeMap<u64, Pending>,
+    /// Those that the host does not know yet.
+    unwatched: BTreeSet<u64>,
     /// Named by the host as ready, and not yet fired.
     ready: VecDeque<u64>,
     /// Step bodies whose last poll found nothing to do.
@@ -34,7 +36,8 @@ struct Waits {
 }
 
 struct Pending {
-    pollable: Box<dyn Pollable>,
+    operation: Arc<dyn Operation>,
+    interest: Interest,
     waker: Waker,
 }
 
@@ -61,9 +64,9 @@ impl Reactor {
         self.waits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a pollable. It is dropped when it fires, or with the future.
-    pub(crate) fn wait(self: &Arc<Self>, pollable: Box<dyn Pollable>) -> Ready {
-        Ready { reactor: Arc::clone(self), state: Waiting::New(pollable) }
+    /// Waits for something of an operation.
+    pub(crate) fn wait(self: &Arc<Self>, operation: Arc<dyn Operation>, interest: Interest) -> Ready {
+        Ready { reactor: Arc::clone(self), state: Waiting::New(operation, interest) }
     }
 
     /// Notes that a step's body waits for something that is not durable.
@@ -89,15 +92,15 @@ impl Reactor {
         }
     }
 
-    /// Fires the next pollable that the host named.
+    /// Fires the next that the host named.
     fn fire(&self) -> bool {
         loop {
             let mut waits = self.waits();
             let Some(key) = waits.ready.pop_front() else { return false };
             let fired = waits.pending.remove(&key);
             drop(waits);
-            if let Some(Pending { pollable, waker }) = fired {
-                drop(pollable);
+            if let Some(Pending { operation, waker, .. }) = fired {
+                drop(operation);
                 waker.wake();
                 return true;
             }
@@ -107,13 +110,24 @@ impl Reactor {
     /// Blocks on everything that is waited for; false if that is nothing.
     fn block(&self) -> bool {
         let mut waits = self.waits();
-        if waits.pending.is_empty() {
-            return false;
+        let Some((&first, only)) = waits.pending.first_key_value() else { return false };
+        if waits.pending.len() == 1 && waits.unwatched.contains(&first) {
+            let (operation, interest) = (Arc::clone(&only.operation), only.interest);
+            drop(waits);
+            operation.block(interest);
+            let mut waits = self.waits();
+            waits.unwatched.remove(&first);
+            waits.ready.push_back(first);
+            return true;
         }
-        let keys: Vec<u64> = waits.pending.keys().copied().collect();
-        let pollables: Vec<&dyn Pollable> = waits.pending.values().map(|p| &*p.pollable).collect();
-        let ready = self.runtime.poll(&pollables);
-        waits.ready.extend(ready.into_iter().filter_map(|index| keys.get(usize::try_from(index).ok()?)));
+        for key in std::mem::take(&mut waits.unwatched) {
+            if let Some(pending) = waits.pending.get(&key) {
+                self.runtime.watch(pending.operation.subscribe(pending.interest), key);
+            }
+        }
+        drop(waits);
+        let ready = self.runtime.next();
+        self.waits().ready.extend(ready);
         true
     }
 
@@ -145,14 +159,14 @@ impl Waits {
     }
 }
 
-/// Completes when its pollable has fired.
+/// Completes when what is waited for is there.
 pub(crate) struct Ready {
     reactor: Arc<Reactor>,
     state: Waiting,
 }
 
 enum Waiting {
-    New(Box<dyn Pollable>),
+    New(Arc<dyn Operation>, Interest),
     Registered(u64),
     Over,
 }
@@ -164,9 +178,10 @@ impl Future for Ready {
         let this = &mut *self;
         let mut waits = this.reactor.waits();
         this.state = match std::mem::replace(&mut this.state, Waiting::Over) {
-            Waiting::New(pollable) => {
+            Waiting::New(operation, interest) => {
                 let key = waits.key();
-                waits.pending.insert(key, Pending { pollable, waker: cx.waker().clone() });
+                waits.pending.insert(key, Pending { operation, interest, waker: cx.waker().clone() });
+                waits.unwatched.insert(key);
                 Waiting::Registered(key)
             }
             Waiting::Registered(key) => match waits.pending.get_mut(&key) {
@@ -185,8 +200,14 @@ impl Future for Ready {
 impl Drop for Ready {
     fn drop(&mut self) {
         if let Waiting::Registered(key) = self.state {
-            let pending = self.reactor.waits().pending.remove(&key);
-            drop(pending);
+            let mut waits = self.reactor.waits();
+            let pending = waits.pending.remove(&key);
+            // What has fired, or was never handed over, the host does not hold.
+            let watched = !waits.unwatched.remove(&key) && pending.is_some() && !waits.ready.contains(&key);
+            drop(waits);
+            if watched {
+                self.reactor.runtime.unwatch(key);
+            }
         }
     }
 }

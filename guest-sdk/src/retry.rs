@@ -3,11 +3,14 @@
 //! Always true here: a delay is made of whole seconds, at least one. Deciding uses no random source, so it takes nothing from
 //! the random stream of the handler, which replays must find as it was on the first run.
 
+use std::error::Error;
+use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::StepError;
 use crate::builders::{JitterStrategy, RetryStrategyConfig};
+use crate::error::{StepError, WireError};
 
 /// What a retry strategy decides after a failed attempt.
 ///
@@ -60,7 +63,7 @@ impl RetryStrategy {
     ) -> RetryDecision {
         match self {
             Self::Custom(decide) => decide(error, attempt),
-            Self::Schedule(schedule) => schedule.decide(attempt, || fraction(&identity(), attempt)),
+            Self::Schedule(config) => config.decide(error, attempt, || fraction(&identity(), attempt)),
         }
     }
 }
@@ -71,26 +74,102 @@ impl Default for RetryStrategy {
     }
 }
 
+/// Delays that grow from attempt to attempt.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Schedule {
+    pub(crate) initial_delay: Duration,
+    pub(crate) max_delay: Duration,
+    pub(crate) backoff_rate: f64,
+    /// What is added after each attempt, in place of multiplying.
+    pub(crate) increment: Option<Duration>,
+    pub(crate) jitter: JitterStrategy,
+}
+
+impl Schedule {
+    /// Seconds to wait after an attempt, counted from 1, before they are rounded. `fraction` is asked for jitter, from 0 to
+    /// below 1.
+    pub(crate) fn delay(&self, attempt: u32, fraction: impl FnOnce() -> f64) -> f64 {
+        let repeated = attempt.saturating_sub(1);
+        let initial = self.initial_delay.as_secs_f64();
+        let full = match self.increment {
+            Some(increment) => initial + increment.as_secs_f64() * f64::from(repeated),
+            None => initial * self.backoff_rate.powi(i32::try_from(repeated).unwrap_or(i32::MAX)),
+        };
+        let full = full.min(self.max_delay.as_secs_f64());
+        match self.jitter {
+            JitterStrategy::None => full,
+            JitterStrategy::Half => full / 2.0 + full / 2.0 * fraction(),
+            JitterStrategy::Full => full * fraction(),
+        }
+    }
+}
+
 impl RetryStrategyConfig {
-    /// Decides by the schedule. `fraction` is asked for jitter, from 0 to below 1.
-    fn decide(&self, attempt: u32, fraction: impl FnOnce() -> f64) -> RetryDecision {
-        if attempt >= self.max_attempts() {
+    /// Decides by the filters and the schedule.
+    fn decide(&self, error: &StepError, attempt: u32, fraction: impl FnOnce() -> f64) -> RetryDecision {
+        if attempt >= self.max_attempts() || !self.filter().allows(error) {
             return RetryDecision::Stop;
         }
-        let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
-        let full = self.initial_delay().as_secs_f64() * self.backoff_rate().powi(exponent);
-        let full = full.min(self.max_delay().as_secs_f64());
+        let seconds = self.schedule().delay(attempt, fraction);
         // Full jitter rounds to the nearest second. The others round up: they never fire before the delay they promise.
         let seconds = match self.jitter() {
-            JitterStrategy::None => full.ceil(),
-            JitterStrategy::Half => (full / 2.0 + full / 2.0 * fraction()).ceil(),
-            JitterStrategy::Full => (full * fraction()).round(),
+            JitterStrategy::Full => seconds.round(),
+            JitterStrategy::None | JitterStrategy::Half => seconds.ceil(),
         };
-        // Casts saturate.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let seconds = seconds as u64;
-        RetryDecision::Retry { delay: Duration::from_secs(seconds.max(1)) }
+        RetryDecision::Retry { delay: whole_seconds(seconds) }
     }
+}
+
+/// Which errors are worth another attempt: those that one of the rules fits.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Filter {
+    /// Without any, all errors.
+    rules: Option<Vec<Rule>>,
+}
+
+#[derive(Clone)]
+pub(crate) enum Rule {
+    /// Errors that are recorded under this type.
+    Type(String),
+    /// Errors whose recorded message contains this.
+    Message(String),
+    /// Errors that this function accepts.
+    Predicate(Arc<dyn Fn(&StepError) -> bool + Send + Sync>),
+}
+
+impl fmt::Debug for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Type(name) => f.debug_tuple("Type").field(name).finish(),
+            Self::Message(part) => f.debug_tuple("Message").field(part).finish(),
+            Self::Predicate(_) => f.debug_tuple("Predicate").finish_non_exhaustive(),
+        }
+    }
+}
+
+impl Filter {
+    pub(crate) fn add(&mut self, rules: impl IntoIterator<Item = Rule>) {
+        self.rules.get_or_insert_default().extend(rules);
+    }
+
+    fn allows(&self, error: &StepError) -> bool {
+        let Some(rules) = &self.rules else { return true };
+        let failure: &(dyn Error + 'static) = error.source().unwrap_or(error);
+        let wire = WireError::of(failure, "Error");
+        rules.iter().any(|rule| match rule {
+            Rule::Type(name) => wire.error_type() == Some(name),
+            Rule::Message(part) => wire.error_message().is_some_and(|message| message.contains(part)),
+            Rule::Predicate(accepts) => accepts(error),
+        })
+    }
+}
+
+/// A delay of so many seconds, at least one.
+pub(crate) fn whole_seconds(seconds: f64) -> Duration {
+    // Casts saturate.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let seconds = seconds as u64;
+    Duration::from_secs(seconds.max(1))
 }
 
 /// Whole seconds of a delay or timeout, rounded up.
@@ -102,7 +181,7 @@ pub(crate) fn seconds(duration: Duration) -> u64 {
 ///
 /// It is a hash of all four, so two failures never share their delays because they share an attempt number. It is no
 /// random source: reading one here would happen on the first run only, and shift what the handler reads next.
-fn fraction(identity: &str, attempt: u32) -> f64 {
+pub(crate) fn fraction(identity: &str, attempt: u32) -> f64 {
     let mut hasher = DefaultHasher::new();
     (identity, attempt, SystemTime::now()).hash(&mut hasher);
     #[allow(clippy::cast_precision_loss)] // 53 bits fit
@@ -113,7 +192,17 @@ fn fraction(identity: &str, attempt: u32) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::builders::RetryPresets;
     use proptest::prelude::*;
+
+    /// What the configuration decides about an error without a name.
+    fn decide(config: &RetryStrategyConfig, attempt: u32, fraction: f64) -> RetryDecision {
+        config.decide(&failure("boom"), attempt, || fraction)
+    }
+
+    fn failure(error: impl Into<crate::BoxError>) -> StepError {
+        StepError::new(crate::StepErrorKind::ExecutionFailed, Some(error.into()))
+    }
 
     fn delay(decision: &RetryDecision) -> u64 {
         match decision {
@@ -125,10 +214,10 @@ mod tests {
     #[test]
     fn the_default_is_six_attempts_from_5_to_60_seconds() {
         let config = RetryStrategyConfig::default();
-        let delays: Vec<u64> = (1..6).map(|attempt| delay(&config.decide(attempt, || 1.0))).collect();
+        let delays: Vec<u64> = (1..6).map(|attempt| delay(&decide(&config, attempt, 1.0))).collect();
         assert_eq!(delays, [5, 10, 20, 40, 60]);
-        assert_eq!(config.decide(6, || 1.0), RetryDecision::Stop);
-        assert_eq!(delay(&config.decide(1, || 0.0)), 1);
+        assert_eq!(decide(&config, 6, 1.0), RetryDecision::Stop);
+        assert_eq!(delay(&decide(&config, 1, 0.0)), 1);
     }
 
     #[test]
@@ -138,7 +227,7 @@ mod tests {
             .backoff_rate(1.0)
             .jitter(JitterStrategy::None)
             .build();
-        assert_eq!(delay(&config.decide(1, || 0.5)), 2);
+        assert_eq!(delay(&decide(&config, 1, 0.5)), 2);
     }
 
     #[test]
@@ -154,6 +243,71 @@ mod tests {
         let low = fractions.iter().filter(|f| **f < 0.5).count();
         assert!((400..600).contains(&low), "{low}");
         assert!(fractions.iter().all(|f| (0.0..1.0).contains(f)));
+    }
+
+    #[test]
+    fn linear_delays_grow_by_the_same_and_fixed_ones_do_not() {
+        let delays = |config: &RetryStrategyConfig, attempts: u32| -> Vec<u64> {
+            (1..attempts).map(|attempt| delay(&decide(config, attempt, 1.0))).collect()
+        };
+        let linear = RetryStrategyConfig::linear().initial_delay(Duration::from_secs(2)).build();
+        assert_eq!(delays(&linear, 6), [2, 3, 4, 5, 6]);
+        assert_eq!(decide(&linear, 6, 1.0), RetryDecision::Stop);
+        let steep = RetryStrategyConfig::linear().increment(Duration::from_mins(2)).build();
+        assert_eq!(delays(&steep, 5), [1, 121, 241, 300]);
+        let fixed = RetryStrategyConfig::fixed(4, Duration::from_millis(6500));
+        assert_eq!(delays(&fixed, 4), [7, 7, 7]);
+        assert_eq!(decide(&fixed, 4, 0.0), RetryDecision::Stop);
+        let long = RetryStrategyConfig::fixed(2, Duration::from_hours(1));
+        assert_eq!(delays(&long, 2), [3600], "a fixed delay has no other bound");
+        assert_eq!(decide(&RetryStrategyConfig::none(), 1, 0.0), RetryDecision::Stop);
+    }
+
+    #[test]
+    fn presets_are_what_their_docs_say() {
+        let shape = |c: &RetryStrategyConfig| {
+            (c.max_attempts(), c.initial_delay().as_secs(), c.max_delay().as_secs(), c.jitter())
+        };
+        assert_eq!(shape(&RetryPresets::none()).0, 1);
+        assert_eq!(shape(&RetryPresets::default()), (6, 5, 60, JitterStrategy::Full));
+        assert_eq!(shape(&RetryPresets::transient()), (3, 5, 300, JitterStrategy::Half));
+        assert_eq!(shape(&RetryPresets::resource_availability()), (5, 5, 300, JitterStrategy::Full));
+        assert_eq!(shape(&RetryPresets::critical()), (10, 1, 60, JitterStrategy::None));
+        let delays: Vec<u64> =
+            (1..10).map(|attempt| delay(&decide(&RetryPresets::critical(), attempt, 0.0))).collect();
+        assert_eq!(delays, [1, 2, 3, 4, 6, 8, 12, 18, 26]);
+    }
+
+    #[test]
+    fn filters_say_which_errors_are_worth_another_attempt() {
+        let retries = |config: &RetryStrategyConfig, error: crate::BoxError| {
+            config.decide(&failure(error), 1, || 0.0) != RetryDecision::Stop
+        };
+        let typed = |name: &str| crate::TypedError::with_type(name, "the line is busy").into();
+        let either = RetryStrategyConfig::builder()
+            .retryable_error_types(["Throttled", "Timeout"])
+            .retryable_errors(["temporarily"])
+            .build();
+        assert!(retries(&either, typed("Timeout")));
+        assert!(retries(&either, "temporarily unavailable".into()));
+        assert!(!retries(&either, typed("TimeoutOfMind")), "a type is compared whole");
+        assert!(!retries(&either, "denied".into()));
+        // What is on record of another operation counts under its recorded type.
+        let record = WireError::new("Throttled", "slow down");
+        assert!(retries(&either, crate::ReplayedFailure::boxed(record)));
+
+        let chain = RetryStrategyConfig::builder().retryable_errors(["busy"]).build();
+        assert!(retries(&chain, typed("Declined")), "the message holds the causes");
+
+        let io = RetryStrategyConfig::builder()
+            .retry_if(|error| error.source().is_some_and(|cause| cause.is::<std::io::Error>()))
+            .build();
+        assert!(retries(&io, std::io::Error::other("disk").into()));
+        assert!(!retries(&io, "disk".into()));
+
+        let nothing = RetryStrategyConfig::builder().retryable_error_types([""; 0]).build();
+        assert!(!retries(&nothing, "boom".into()));
+        assert!(retries(&RetryStrategyConfig::default(), "boom".into()));
     }
 
     proptest! {
@@ -173,7 +327,7 @@ mod tests {
                 .backoff_rate(rate)
                 .jitter(jitter)
                 .build();
-            let delay = delay(&config.decide(attempt, || fraction));
+            let delay = delay(&decide(&config, attempt, fraction));
             prop_assert!(delay >= 1);
             prop_assert!(delay <= seconds(Duration::from_millis(max)).max(1));
         }
@@ -181,7 +335,7 @@ mod tests {
         #[test]
         fn the_last_attempt_is_the_last(max in 0..50_u32, attempt in 1..100_u32) {
             let config = RetryStrategyConfig::builder().max_attempts(max).build();
-            prop_assert_eq!(config.decide(attempt, || 0.5) == RetryDecision::Stop, attempt >= max);
+            prop_assert_eq!(decide(&config, attempt, 0.5) == RetryDecision::Stop, attempt >= max);
         }
     }
 }

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::runtime::Operation;
@@ -20,7 +21,10 @@ pub(crate) struct LogScope {
     operation: Arc<dyn Operation>,
     id: OnceLock<String>,
     pub(crate) name: Option<String>,
+    /// Which attempt of a body this is; none for a child's code.
     pub(crate) attempt: Option<u32>,
+    /// How many deterministic values the attempt has drawn.
+    drawn: AtomicU64,
 }
 
 #[cfg_attr(not(target_family = "wasm"), allow(dead_code))] // read by the log of components
@@ -30,7 +34,12 @@ impl LogScope {
         name: Option<String>,
         attempt: Option<u32>,
     ) -> Arc<Self> {
-        Arc::new(Self { operation, id: OnceLock::new(), name, attempt })
+        Arc::new(Self { operation, id: OnceLock::new(), name, attempt, drawn: AtomicU64::new(0) })
+    }
+
+    /// Counts one more deterministic value of the attempt, from 0.
+    pub(crate) fn draw(&self) -> u64 {
+        self.drawn.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The operation's id, asked for once.

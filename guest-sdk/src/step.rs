@@ -8,19 +8,19 @@
 //!   invocation.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::Future;
 use std::sync::Arc;
-use std::task::Poll;
 
 use crate::BoxError;
+use crate::body::{self, Failure, Side};
 use crate::context::{DurableContext, StepContext};
 use crate::error::{
     OperationError, OperationErrorKind, ReplayedFailure, RetriesExhausted, SERIALIZATION_ERROR, StepError,
     StepErrorKind, WireError,
 };
 use crate::retry::{RetryDecision, RetryStrategy, seconds};
-use crate::runtime::{Identity, Position, Step, StepState};
+use crate::runtime::{Identity, Position, Step, StepOptions, StepState};
+use crate::saga::{Compensation, Undo};
 use crate::scope::LogScope;
 use crate::serdes::{Serdes, SerdesContext};
 
@@ -40,17 +40,14 @@ pub enum StepSemantics {
 #[derive(Debug)]
 enum Fault {
     Interrupted,
-    Stalled,
+    TimedOut,
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Interrupted => "the attempt was interrupted, and at-most-once semantics do not let it run again",
-            Self::Stalled => {
-                "the step's body waits for a future that nothing left to run in this component can complete; a body cannot \
-                 be suspended, so it must not wait for durable operations or for other tasks that do"
-            }
+            Self::TimedOut => "the attempt took longer than the step's timeout, and was stopped",
         })
     }
 }
@@ -62,7 +59,7 @@ impl Fault {
     fn named(self) -> BoxError {
         let name = match self {
             Self::Interrupted => "StepInterrupted",
-            Self::Stalled => "StepStalled",
+            Self::TimedOut => "StepTimeout",
         };
         crate::TypedError::with_type(name, self).into()
     }
@@ -74,22 +71,23 @@ pub(crate) struct StepRun<F, S> {
     pub(crate) position: Position,
     pub(crate) name: Option<String>,
     pub(crate) strategy: RetryStrategy,
-    pub(crate) semantics: StepSemantics,
+    pub(crate) options: StepOptions,
     pub(crate) serdes: S,
     pub(crate) body: F,
 }
 
 impl<F, S> StepRun<F, S> {
-    pub(crate) async fn execute<O, Fut>(self) -> Result<O, OperationError>
+    /// Runs it. With a compensation, that is registered on success.
+    pub(crate) async fn execute<O, Fut>(self, undo: Option<Undo<O>>) -> Result<O, OperationError>
     where
         F: FnOnce(StepContext) -> Fut + Send + 'static,
         Fut: Future<Output = Result<O, BoxError>> + Send + 'static,
         O: Send + 'static,
         S: Serdes<O>,
     {
-        let Self { ctx, position, name, strategy, semantics, serdes, body } = self;
+        let Self { ctx, position, name, strategy, options, serdes, body } = self;
         let identity = Identity { position, name: name.clone(), sub_type: None };
-        let step = ctx.scope().step(identity, semantics)?;
+        let step = ctx.scope().step(identity, options)?;
         let live = Live { ctx: &ctx, step: &step, strategy };
         let mut body = Some(body);
         loop {
@@ -98,13 +96,22 @@ impl<F, S> StepRun<F, S> {
                 // What is delivered is what is on record, also when this instance has just sent it: a host may have
                 // recorded something else, such as an error for a result that is too large.
                 StepState::Done { outcome, attempt } => {
-                    return match outcome {
-                        Ok(payload) => live.deliver(&serdes, payload).await,
-                        Err(wire) => Err(failed(&*step, wire, attempt)),
+                    let payload = match outcome {
+                        Ok(payload) => payload.unwrap_or_else(|| "null".to_owned()),
+                        Err(wire) => return Err(failed(&*step, wire, attempt)),
                     };
+                    let Some(undo) = undo else { return live.deliver(&serdes, payload).await };
+                    let value = live.deliver(&serdes, payload.clone()).await?;
+                    let context = ctx.serdes_context(step.clone());
+                    let compensation = Compensation::new(name, payload, serdes, context, undo);
+                    ctx.own().compensations.register(compensation);
+                    return Ok(value);
                 }
                 StepState::Interrupted(attempt) => {
                     live.close_failed(attempt, Fault::Interrupted.named()).await;
+                }
+                StepState::TimedOut(attempt) => {
+                    live.close_failed(attempt, Fault::TimedOut.named()).await;
                 }
                 StepState::Run(attempt) => {
                     let body = body.take().unwrap_or_else(|| needs_fresh_instance());
@@ -132,11 +139,6 @@ impl<F, S> StepRun<F, S> {
     }
 }
 
-enum Failure {
-    Body(BoxError),
-    Serialization(BoxError),
-}
-
 /// What the phases of a running step share. Generic over nothing: compiled once.
 struct Live<'a> {
     ctx: &'a DurableContext,
@@ -147,7 +149,7 @@ struct Live<'a> {
 impl Live<'_> {
     /// Waits until the step's state is no longer pending.
     async fn settled(&self) {
-        self.ctx.engine().wait(self.step.subscribe()).await;
+        self.ctx.engine().changed(self.step.clone()).await;
     }
 
     /// Runs a body. Returns inside of it: the caller closes the attempt at once, which leaves it.
@@ -156,22 +158,11 @@ impl Live<'_> {
         work: impl Future<Output = Result<T, Failure>>,
         scope: &Arc<LogScope>,
     ) -> Result<T, Failure> {
-        let mut work = pin!(work);
-        let mut parked = None;
-        poll_fn(|cx| {
-            let stalled = parked.take().is_some_and(|body: crate::reactor::ParkedBody| body.is_stalled());
-            self.step.enter();
-            if stalled {
-                return Poll::Ready(Err(Failure::Body(Fault::Stalled.named())));
-            }
-            let poll = scope.within(|| work.as_mut().poll(cx));
-            if poll.is_pending() {
-                self.step.leave();
-                parked = Some(self.ctx.engine().park_body(cx.waker().clone()));
-            }
-            poll
-        })
-        .await
+        let go = |side| match side {
+            Side::Inside => self.step.enter(),
+            Side::Outside => self.step.leave(),
+        };
+        body::run(self.ctx.engine(), &go, scope, work).await
     }
 
     /// Closes an attempt that failed, as the strategy decides, and waits for what follows.
@@ -195,10 +186,9 @@ impl Live<'_> {
     async fn deliver<O, S: Serdes<O>>(
         &self,
         serdes: &S,
-        payload: Option<String>,
+        payload: String,
     ) -> Result<O, OperationError> {
         let context: SerdesContext = self.ctx.serdes_context(self.step.clone());
-        let payload = payload.unwrap_or_else(|| "null".to_owned());
         serdes.deserialize(payload, context).await.map_err(serialization_failed)
     }
 }

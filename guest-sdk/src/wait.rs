@@ -13,7 +13,7 @@ pub(crate) async fn execute(
     let wait = ctx.scope().wait(Identity { position, name, sub_type: None }, seconds)?;
     loop {
         // Also on a replay, the host shows an outcome only to those who wait.
-        ctx.engine().wait(wait.subscribe()).await;
+        ctx.engine().changed(wait.clone()).await;
         match wait.outcome() {
             None => {}
             Some(Ok(_)) => return Ok(()),

@@ -111,6 +111,7 @@ async fn invoke_empty(handler: &Handler) -> Outcome<Duration> {
         clock: Arc::new(SystemClock::new()),
         entropy: Arc::new(OsEntropy),
         log: Arc::new(LogBuffer::default()),
+        grants: Arc::default(),
     };
     let started = Instant::now();
     let report = handler.invoke("empty", "request".into(), input, &Limits::default(), around).await;

@@ -23,7 +23,7 @@ pub use durawasm_host::{
     protocol::{
         ErrorObject, Event, EventType, ExecutionStatus, Operation, OperationStatus, OperationType, Timestamp,
     },
-    sandbox::{LogLevel, LogLine, LogSource, SandboxLimits},
+    sandbox::{Disturbance, LogLevel, LogLine, LogSource, SandboxLimits},
     server::{Answer, InvocationRetry, InvocationView},
 };
 pub use error::TestError;

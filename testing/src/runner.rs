@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use durawasm_host::{
     orchestrator::{Environment, EnvironmentOptions, TimeMode},
-    sandbox::{Handler, LogBuffer, SandboxLimits},
+    sandbox::{Disturbance, Handler, LogBuffer, SandboxLimits},
     server::{Answer, InvocationRetry, ScriptedAnswer, StartExecution},
 };
 use serde::Serialize;
@@ -18,11 +18,13 @@ pub struct TestEnvironmentConfig {
     pub skip_time: bool,
     /// Makes ids and the randomness inside steps the same in every run; `None` draws them from the machine. 0 by default.
     pub seed: Option<u64>,
+    /// What is done to the instances on purpose, to see that the handler survives it. Nothing by default.
+    pub disturbance: Option<Disturbance>,
 }
 
 impl Default for TestEnvironmentConfig {
     fn default() -> Self {
-        Self { skip_time: true, seed: Some(0) }
+        Self { skip_time: true, seed: Some(0), disturbance: None }
     }
 }
 
@@ -158,6 +160,7 @@ impl LocalDurableTestRunner {
         let options = EnvironmentOptions {
             time: if self.config.skip_time { TimeMode::SKIP } else { TimeMode::Real },
             seed: self.config.seed,
+            disturbance: self.config.disturbance,
             ..EnvironmentOptions::default()
         };
         let environment = Environment::new(options, std::slice::from_ref(&self.handler), log.clone()).await?;

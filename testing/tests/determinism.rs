@@ -72,7 +72,7 @@ async fn each_line_is_shown_once() {
 
 #[tokio::test]
 async fn real_time_gives_the_same_history() {
-    let real = TestEnvironmentConfig { skip_time: false, seed: Some(0) };
+    let real = TestEnvironmentConfig { skip_time: false, ..TestEnvironmentConfig::default() };
     let (skipped, real) = (
         handler("two_waits").run((2, 1)).await.unwrap(),
         handler("two_waits").config(real).run((2, 1)).await.unwrap(),

@@ -5,8 +5,8 @@ use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::RetryStrategyConfig;
 use crate::callback::{Answer, CallbackRun, WaitForCallbackRun};
@@ -16,6 +16,39 @@ use crate::retry::{RetryStrategy, seconds};
 use crate::runtime::{CallbackOptions, Position};
 use crate::serdes::{JsonSerdes, Serdes};
 use crate::{BoxError, OperationError, RetryDecision, StepError};
+
+/// The id of a callback, as a type of its own.
+///
+/// It displays and serializes as the text that the external system answers with.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CallbackId(String);
+
+impl CallbackId {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for CallbackId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl AsRef<str> for CallbackId {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<CallbackId> for String {
+    fn from(id: CallbackId) -> Self {
+        id.0
+    }
+}
 
 /// A callback: the id for the external system, and the answer to come.
 ///
@@ -29,6 +62,14 @@ pub struct Callback<O> {
 impl<O> fmt::Debug for Callback<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Callback").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl<O> Callback<O> {
+    /// [`id`](Self::id), as a type of its own.
+    #[must_use]
+    pub fn id_typed(&self) -> CallbackId {
+        CallbackId(self.id.clone())
     }
 }
 

@@ -6,12 +6,20 @@
 
 pub mod callback;
 pub mod child;
+mod compensation;
+pub mod invoke;
 mod retry;
 pub mod step;
 pub mod wait;
+pub mod wait_for_condition;
+pub mod with_retry;
 
 pub use self::callback::{CreateCallbackBuilder, WaitForCallbackBuilder};
 pub use self::child::ChildBuilder;
-pub use self::retry::{JitterStrategy, RetryStrategyConfig, RetryStrategyConfigBuilder};
+pub use self::compensation::RunCompensationsBuilder;
+pub use self::invoke::InvokeBuilder;
+pub use self::retry::{JitterStrategy, RetryPresets, RetryStrategyConfig, RetryStrategyConfigBuilder};
 pub use self::step::StepBuilder;
 pub use self::wait::WaitBuilder;
+pub use self::wait_for_condition::WaitForConditionBuilder;
+pub use self::with_retry::WithRetryBuilder;

@@ -3,12 +3,14 @@
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use super::RetryStrategyConfig;
 use crate::context::{DurableContext, StepContext};
 use crate::future::DurableFuture;
 use crate::retry::RetryStrategy;
-use crate::runtime::Position;
+use crate::runtime::{Position, StepOptions};
+use crate::saga::Undo;
 use crate::serdes::{JsonSerdes, Serdes};
 use crate::step::{StepRun, StepSemantics};
 use crate::{BoxError, OperationError, RetryDecision, StepError};
@@ -41,6 +43,8 @@ use crate::{BoxError, OperationError, RetryDecision, StepError};
 #[non_exhaustive]
 pub struct StepBuilder<O, F, Fut, S = JsonSerdes> {
     run: StepRun<F, S>,
+    /// What undoes it.
+    undo: Option<Undo<O>>,
     _output: PhantomData<fn() -> (O, Fut)>,
 }
 
@@ -57,11 +61,11 @@ impl<O, F, Fut> StepBuilder<O, F, Fut> {
             position,
             name: None,
             strategy: RetryStrategy::default(),
-            semantics: StepSemantics::default(),
+            options: StepOptions::default(),
             serdes: JsonSerdes,
             body,
         };
-        Self { run, _output: PhantomData }
+        Self { run, undo: None, _output: PhantomData }
     }
 }
 
@@ -98,14 +102,30 @@ where
     where
         S2: Serdes<O>,
     {
-        let StepRun { ctx, position, name, strategy, semantics, body, .. } = self.run;
-        let run = StepRun { ctx, position, name, strategy, semantics, serdes, body };
-        StepBuilder { run, _output: PhantomData }
+        let StepRun { ctx, position, name, strategy, options, body, .. } = self.run;
+        let run = StepRun { ctx, position, name, strategy, options, serdes, body };
+        StepBuilder { run, undo: self.undo, _output: PhantomData }
+    }
+
+    /// Limits the time that the body of one attempt may take: 1 millisecond or more, rounded up to milliseconds. A body that takes
+    /// longer is stopped, also one that never yields; the attempt then failed with an error of type `StepTimeout`, and the
+    /// retry strategy decides. Without it, the limits of the invocation count, which end it.
+    ///
+    /// Computing is measured in real time, and sleeping in the body in the execution's time, which a test may skip.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        let millis = timeout.as_nanos().div_ceil(1_000_000);
+        self.run.options.timeout_ms = Some(u64::try_from(millis).unwrap_or(u64::MAX));
+        self
+    }
+
+    pub(super) fn undone_by(mut self, undo: Undo<O>) -> Self {
+        self.undo = Some(undo);
+        self
     }
 
     /// Says what an interruption in the middle of the body leads to.
     pub fn semantics(mut self, semantics: StepSemantics) -> Self {
-        self.run.semantics = semantics;
+        self.run.options.semantics = semantics;
         self
     }
 }
@@ -140,6 +160,6 @@ where
     type IntoFuture = DurableFuture<O>;
 
     fn into_future(self) -> Self::IntoFuture {
-        DurableFuture::lazy(self.run.execute())
+        DurableFuture::lazy(self.run.execute(self.undo))
     }
 }

@@ -11,13 +11,14 @@ use crate::runtime::InvalidArgument;
 
 /// An error of one operation: its kind, and the cause as its source.
 macro_rules! operation_error {
-    ($(#[$doc:meta])* $name:ident, $kind:ident) => {
+    ($(#[$doc:meta])* $name:ident, $kind:ident $(, $detail:ident: $type:ty)*) => {
         $(#[$doc])*
         #[derive(Debug)]
         #[non_exhaustive]
         pub struct $name {
             kind: $kind,
             source: Option<BoxError>,
+            $($detail: $type,)*
         }
 
         impl $name {
@@ -28,7 +29,7 @@ macro_rules! operation_error {
             }
 
             pub(crate) fn new(kind: $kind, source: Option<BoxError>) -> Self {
-                Self { kind, source }
+                Self { kind, source, $($detail: <$type>::default(),)* }
             }
         }
 
@@ -57,13 +58,68 @@ operation_error! {
 }
 
 operation_error! {
+    /// Another function failed, or what was handed over could not be serialized.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use durawasm_guest::{InvokeErrorKind, OperationError, OperationErrorKind};
+    ///
+    /// fn is_missing(error: &OperationError) -> bool {
+    ///     matches!(error.kind(), OperationErrorKind::Invoke(invoke)
+    ///         if matches!(invoke.kind(), InvokeErrorKind::FunctionNotFound(_)))
+    /// }
+    /// ```
+    InvokeError, InvokeErrorKind
+}
+
+operation_error! {
+    /// A condition was not met within its checks, its check failed, or its state could not be serialized.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use durawasm_guest::{WaitForConditionError, WaitForConditionErrorKind};
+    ///
+    /// fn checked_in_vain(error: &WaitForConditionError) -> Option<u32> {
+    ///     match error.kind() {
+    ///         WaitForConditionErrorKind::MaxChecksExceeded(details) => Some(details.checks()),
+    ///         _ => None,
+    ///     }
+    /// }
+    /// ```
+    WaitForConditionError, WaitForConditionErrorKind
+}
+
+operation_error! {
     /// A callback was answered with a failure, timed out, or was answered with what its serdes does not accept.
-    CallbackError, CallbackErrorKind
+    CallbackError, CallbackErrorKind, callback_id: Option<String>
+}
+
+impl CallbackError {
+    /// The callback's id, which the external system was given; none if there was none, and for the error of a
+    /// [`wait_for_callback`](crate::DurableContext::wait_for_callback), whose context has it on record.
+    #[must_use]
+    pub fn callback_id(&self) -> Option<&str> {
+        self.callback_id.as_deref()
+    }
+
+    pub(crate) fn with_callback_id(mut self, id: Option<String>) -> Self {
+        self.callback_id = id;
+        self
+    }
 }
 
 operation_error! {
     /// A child context failed.
     ChildContextError, ChildContextErrorKind
+}
+
+impl StepError {
+    /// What the body returned.
+    pub(crate) fn into_source(self) -> Option<BoxError> {
+        self.source
+    }
 }
 
 /// How a step failed.
@@ -159,6 +215,109 @@ impl fmt::Display for UnexpectedStatus {
     }
 }
 
+/// How an invocation of another function failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum InvokeErrorKind {
+    /// The function failed, timed out or was stopped: [`OperationError::status`](crate::OperationError::status) tells which, and its
+    /// error is the source, a [`ReplayedFailure`](crate::ReplayedFailure).
+    #[non_exhaustive]
+    FunctionFailed,
+    /// There is no such function, or it may not be invoked: the failure is of type `ResourceNotFoundException`.
+    FunctionNotFound(FunctionNotFound),
+    /// The payload could not be serialized, and nothing was invoked; or the result could not be deserialized.
+    #[non_exhaustive]
+    SerializationFailed,
+}
+
+impl fmt::Display for InvokeErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FunctionFailed => f.write_str("function failed"),
+            Self::FunctionNotFound(details) => details.fmt(f),
+            Self::SerializationFailed => f.write_str("serialization failed"),
+        }
+    }
+}
+
+/// The function that was not found.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct FunctionNotFound {
+    function_id: String,
+}
+
+impl FunctionNotFound {
+    pub(crate) fn new(function_id: impl Into<String>) -> Self {
+        Self { function_id: function_id.into() }
+    }
+
+    /// What was invoked: a name, a name with a qualifier or an ARN.
+    #[must_use]
+    pub fn function_id(&self) -> &str {
+        &self.function_id
+    }
+}
+
+impl fmt::Display for FunctionNotFound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "function not found: {}", self.function_id)
+    }
+}
+
+/// How a wait for a condition failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum WaitForConditionErrorKind {
+    /// A check returned an error, which is the source. Checks are not retried.
+    #[non_exhaustive]
+    CheckFailed,
+    /// The wait strategy gave up before the condition was met.
+    MaxChecksExceeded(MaxChecksExceeded),
+    /// A state could not be serialized, or what is on record could not be deserialized. The state is never reset.
+    #[non_exhaustive]
+    SerializationFailed,
+}
+
+impl fmt::Display for WaitForConditionErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CheckFailed => f.write_str("check failed"),
+            Self::MaxChecksExceeded(details) => details.fmt(f),
+            Self::SerializationFailed => f.write_str("serialization failed"),
+        }
+    }
+}
+
+/// What is known of a condition that was given up. The strategy's reason is the message on record
+/// ([`OperationError::wire`](crate::OperationError::wire)).
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct MaxChecksExceeded {
+    checks: Option<u32>,
+}
+
+impl MaxChecksExceeded {
+    pub(crate) fn new(checks: Option<u32>) -> Self {
+        Self { checks }
+    }
+
+    /// How many checks were made; 0 if the host does not tell.
+    #[must_use]
+    pub fn checks(&self) -> u32 {
+        self.checks.unwrap_or_default()
+    }
+}
+
+impl fmt::Display for MaxChecksExceeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.checks {
+            Some(checks) => write!(f, "max checks exceeded: {checks}"),
+            None => f.write_str("max checks exceeded"),
+        }
+    }
+}
+
 /// How a callback failed.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -246,3 +405,28 @@ impl fmt::Display for InvalidArgumentError {
 }
 
 impl Error for InvalidArgumentError {}
+
+/// A frame that says what was being done when its source happened.
+#[derive(Debug)]
+pub(crate) struct Framed {
+    frame: String,
+    source: BoxError,
+}
+
+impl Framed {
+    pub(crate) fn boxed(frame: impl Into<String>, source: impl Into<BoxError>) -> BoxError {
+        Box::new(Self { frame: frame.into(), source: source.into() })
+    }
+}
+
+impl fmt::Display for Framed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() { write_chain(f, &self.frame, self.source()) } else { f.write_str(&self.frame) }
+    }
+}
+
+impl Error for Framed {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.source)
+    }
+}

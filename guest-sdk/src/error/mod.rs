@@ -7,7 +7,9 @@
 //!   message on record is the latter.
 //! - Kinds classify and carry numbers; the cause is the error's `source()`.
 
+mod combinator;
 mod kinds;
+mod non_determinism;
 mod wire;
 
 use std::error::Error;
@@ -15,11 +17,18 @@ use std::fmt;
 
 use crate::runtime::{InvalidArgument, Operation};
 
+pub use self::combinator::{CombinatorError, CombinatorErrorKind, JoinFailed};
 pub use self::kinds::{
-    CallbackError, CallbackErrorKind, ChildContextError, ChildContextErrorKind, InvalidArgumentError,
-    RetriesExhausted, StepError, StepErrorKind, UnexpectedStatus, WaitError, WaitErrorKind,
+    CallbackError, CallbackErrorKind, ChildContextError, ChildContextErrorKind, FunctionNotFound,
+    InvalidArgumentError, InvokeError, InvokeErrorKind, MaxChecksExceeded, RetriesExhausted, StepError,
+    StepErrorKind, UnexpectedStatus, WaitError, WaitErrorKind, WaitForConditionError,
+    WaitForConditionErrorKind,
 };
+pub(crate) use self::kinds::Framed;
 pub(crate) use self::wire::{ChildFnError, SERIALIZATION_ERROR, write_chain};
+pub use self::non_determinism::{
+    NonDeterministicExecutionError, NonDeterministicExecutionErrorKind, OperationMismatch, UnrecognizedStatus,
+};
 pub use self::wire::{ReplayedFailure, TypedError, WireError};
 
 /// What the futures of durable operations fail with.
@@ -125,10 +134,18 @@ pub enum OperationErrorKind {
     Step(StepError),
     /// A wait.
     Wait(WaitError),
+    /// An invocation of another function.
+    Invoke(InvokeError),
     /// A callback.
     Callback(CallbackError),
-    /// A child context, or the context around a wait for a callback.
+    /// A wait for a condition.
+    WaitForCondition(WaitForConditionError),
+    /// A child context, the context around a wait for a callback, or a map or parallel.
     ChildContext(ChildContextError),
+    /// A combinator of futures.
+    Combinator(CombinatorError),
+    /// A replay does not fit its record. Hosts end the execution themselves then, and handlers never see it.
+    NonDeterministicExecution(NonDeterministicExecutionError),
     /// Any operation that was not started because an argument is not allowed: a wait of zero seconds, a name of over
     /// 256 characters, and so on. Not in AWS's SDK, whose service refuses these instead.
     InvalidArgument(InvalidArgumentError),
@@ -139,8 +156,12 @@ impl OperationErrorKind {
         match self {
             Self::Step(_) => "step",
             Self::Wait(_) => "wait",
+            Self::Invoke(_) => "invoke",
             Self::Callback(_) => "callback",
+            Self::WaitForCondition(_) => "wait_for_condition",
             Self::ChildContext(_) => "child_context",
+            Self::Combinator(_) => "combinator",
+            Self::NonDeterministicExecution(_) => "non_deterministic_execution",
             Self::InvalidArgument(_) => "invalid_argument",
         }
     }
@@ -150,8 +171,12 @@ impl OperationErrorKind {
         match self {
             Self::Step(_) => "StepError",
             Self::Wait(_) => "WaitError",
+            Self::Invoke(_) => "InvokeError",
             Self::Callback(_) => "CallbackError",
+            Self::WaitForCondition(_) => "WaitForConditionError",
             Self::ChildContext(_) => "ChildContextError",
+            Self::Combinator(_) => "PromiseCombinatorError",
+            Self::NonDeterministicExecution(_) => "NonDeterministicExecutionError",
             Self::InvalidArgument(_) => "InvalidArgumentError",
         }
     }
@@ -160,8 +185,12 @@ impl OperationErrorKind {
         match self {
             Self::Step(error) => error,
             Self::Wait(error) => error,
+            Self::Invoke(error) => error,
             Self::Callback(error) => error,
+            Self::WaitForCondition(error) => error,
             Self::ChildContext(error) => error,
+            Self::Combinator(error) => error,
+            Self::NonDeterministicExecution(error) => error,
             Self::InvalidArgument(error) => error,
         }
     }

@@ -1,33 +1,109 @@
 //! The seam in a component: every method is one import.
+//!
+//! Always true here: what a blocking import returned is kept until it is asked for, so that blocking and asking are one call.
+
+mod observing;
 
 use std::any::Any;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use super::{
-    Callback, CallbackOptions, Child, ChildResult, ChildState, Identity, InvalidArgument, Operation, Outcome,
-    Pollable, Position, Runtime, Scope, Step, StepSemantics, StepState, Wait,
+    Callback, CallbackOptions, CheckpointMode, Child, ChildResult, ChildState, Completed, Condition,
+    ConditionState, EndStatus, ExecutionInfo, Identity, Interest, InvalidArgument, Invoke, InvokeOptions, Observing, Operation, Outcome, Pollable,
+    Position, Runtime, Scope, Step, StepOptions, StepSemantics, StepState,
 };
-use crate::bindings::durawasm::durable::{execution, operations as wit, types};
+use crate::bindings::durawasm::durable::{checkpointing, execution, log, operations as wit, types};
 use crate::bindings::wasi::io::poll;
 use crate::error::WireError;
 
 /// The component's host.
-pub(crate) struct Host;
+pub(crate) struct Host {
+    waits: wit::WaitSet,
+}
+
+impl Host {
+    pub(crate) fn new() -> Self {
+        Self { waits: wit::WaitSet::new() }
+    }
+}
 
 impl Runtime for Host {
-    fn execution_arn(&self) -> String {
-        execution::info().arn
+    fn execution(&self) -> ExecutionInfo {
+        let execution::ExecutionInfo { arn, function_name, function_version, start_time_ms } =
+            execution::info();
+        ExecutionInfo { arn, function_name, function_version, start_time_ms }
+    }
+
+    fn invocation_id(&self) -> String {
+        execution::invocation_id()
+    }
+
+    fn deadline_ms(&self) -> u64 {
+        execution::deadline_ms()
+    }
+
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    fn is_replaying(&self) -> bool {
+        execution::is_replaying()
     }
 
     fn root(&self) -> Arc<dyn Scope> {
         Arc::new(Context::new(wit::Context::root()))
     }
 
-    fn poll(&self, pollables: &[&dyn Pollable]) -> Vec<u32> {
-        let pollables: Vec<&poll::Pollable> =
-            pollables.iter().filter_map(|pollable| (*pollable as &dyn Any).downcast_ref()).collect();
-        poll::poll(&pollables)
+    fn watch(&self, pollable: Box<dyn Pollable>, token: u64) {
+        if let Ok(pollable) = (pollable as Box<dyn Any>).downcast::<poll::Pollable>() {
+            self.waits.add(*pollable, token);
+        }
+    }
+
+    fn unwatch(&self, token: u64) {
+        self.waits.remove(token);
+    }
+
+    fn next(&self) -> Vec<u64> {
+        self.waits.next()
+    }
+
+    fn next_or_idle(&self) -> Option<Vec<u64>> {
+        self.waits.next_or_idle()
+    }
+
+    fn set_checkpoint_mode(&self, mode: CheckpointMode) {
+        checkpointing::set_mode(match mode {
+            CheckpointMode::Batched => checkpointing::Mode::Batched,
+            CheckpointMode::Eager => checkpointing::Mode::Eager,
+            CheckpointMode::Optimistic => checkpointing::Mode::Optimistic,
+        });
+    }
+
+    fn checkpoint_mode(&self) -> CheckpointMode {
+        match checkpointing::get_mode() {
+            checkpointing::Mode::Batched => CheckpointMode::Batched,
+            checkpointing::Mode::Eager => CheckpointMode::Eager,
+            checkpointing::Mode::Optimistic => CheckpointMode::Optimistic,
+        }
+    }
+
+    fn flush(&self) {
+        checkpointing::flush();
+    }
+
+    fn pending_updates(&self) -> u32 {
+        checkpointing::pending()
+    }
+
+    fn keep_replayed_logs(&self, keep: bool) {
+        log::keep_replayed(keep);
+    }
+
+    fn observing(&self) -> Option<Arc<dyn Observing>> {
+        Some(Arc::new(observing::Host))
     }
 }
 
@@ -46,24 +122,29 @@ impl Context {
 }
 
 impl Scope for Context {
+    fn id(&self) -> Option<String> {
+        self.context.id()
+    }
+
     fn claim(&self) -> Position {
         self.claimed.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    fn is_replaying(&self) -> bool {
-        self.context.is_replaying()
+    fn skip(&self, position: Position) {
+        self.context.skip(position);
     }
 
-    fn step(&self, identity: Identity, semantics: StepSemantics) -> Result<Arc<dyn Step>, InvalidArgument> {
-        let semantics = match semantics {
+    fn step(&self, identity: Identity, options: StepOptions) -> Result<Arc<dyn Step>, InvalidArgument> {
+        let semantics = match options.semantics {
             StepSemantics::AtLeastOncePerRetry => wit::StepSemantics::AtLeastOncePerRetry,
             StepSemantics::AtMostOncePerRetry => wit::StepSemantics::AtMostOncePerRetry,
         };
-        started(self.context.step(&identity.into(), semantics).map(|step| Arc::new(step) as _))
+        let options = wit::StepOptions { semantics, timeout_ms: options.timeout_ms };
+        started(self.context.step(&identity.into(), options).map(|step| Arc::new(Handle::new(step)) as _))
     }
 
-    fn wait(&self, identity: Identity, seconds: u64) -> Result<Arc<dyn Wait>, InvalidArgument> {
-        started(self.context.wait(&identity.into(), seconds).map(|wait| Arc::new(wait) as _))
+    fn wait(&self, identity: Identity, seconds: u64) -> Result<Arc<dyn Completed>, InvalidArgument> {
+        started(self.context.wait(&identity.into(), seconds).map(|wait| Arc::new(Handle::new(wait)) as _))
     }
 
     fn create_callback(
@@ -73,13 +154,33 @@ impl Scope for Context {
     ) -> Result<Arc<dyn Callback>, InvalidArgument> {
         let CallbackOptions { timeout, heartbeat_timeout } = options;
         let options = wit::CallbackOptions { timeout, heartbeat_timeout };
-        started(
-            self.context.create_callback(&identity.into(), options).map(|callback| Arc::new(callback) as _),
-        )
+        let callback = self.context.create_callback(&identity.into(), options);
+        started(callback.map(|callback| Arc::new(Handle::new(callback)) as _))
+    }
+
+    fn invoke(
+        &self,
+        identity: Identity,
+        options: InvokeOptions,
+        payload: Option<&str>,
+    ) -> Result<Arc<dyn Invoke>, InvalidArgument> {
+        let InvokeOptions { function_name, tenant_id } = options;
+        let options = wit::InvokeOptions { function_name, tenant_id };
+        let invoke = self.context.invoke(&identity.into(), &options, payload);
+        started(invoke.map(|invoke| Arc::new(Handle::new(invoke)) as _))
     }
 
     fn child(&self, identity: Identity) -> Result<Arc<dyn Child>, InvalidArgument> {
-        started(self.context.child(&identity.into()).map(|child| Arc::new(child) as _))
+        started(self.context.child(&identity.into()).map(|child| Arc::new(Handle::new(child)) as _))
+    }
+
+    fn flat(&self, position: Position) -> Arc<dyn Scope> {
+        Arc::new(Self::new(self.context.flat(Some(position))))
+    }
+
+    fn condition(&self, identity: Identity, initial: &str) -> Result<Arc<dyn Condition>, InvalidArgument> {
+        let condition = self.context.condition(&identity.into(), initial);
+        started(condition.map(|condition| Arc::new(Handle::new(condition)) as _))
     }
 }
 
@@ -87,127 +188,227 @@ fn started<T>(operation: Result<T, types::InvalidArgument>) -> Result<T, Invalid
     operation.map_err(Into::into)
 }
 
-impl Operation for wit::Step {
-    fn id(&self) -> String {
-        Self::id(self)
+/// An operation's handle, and what was found when it was blocked on.
+struct Handle<T: Resource> {
+    resource: T,
+    found: Mutex<Option<T::Found>>,
+}
+
+impl<T: Resource> Handle<T> {
+    fn new(resource: T) -> Self {
+        Self { resource, found: Mutex::new(None) }
+    }
+
+    /// What blocking found, once.
+    fn found(&self) -> Option<T::Found> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-impl Step for wit::Step {
+/// What the resources of all operations have.
+trait Resource: Send + Sync {
+    /// What blocking finds.
+    type Found: Send;
+    fn id(&self) -> String;
+    fn subscribe(&self, interest: Interest) -> poll::Pollable;
+    fn block(&self) -> Self::Found;
+}
+
+macro_rules! resource {
+    ($resource:ty, $found:ty, $block:ident) => {
+        impl Resource for $resource {
+            type Found = $found;
+
+            fn id(&self) -> String {
+                <$resource>::id(self)
+            }
+
+            fn subscribe(&self, _: Interest) -> poll::Pollable {
+                <$resource>::subscribe(self)
+            }
+
+            fn block(&self) -> $found {
+                <$resource>::$block(self)
+            }
+        }
+    };
+}
+
+resource!(wit::Step, wit::StepState, next);
+resource!(wit::Wait, types::Outcome, finish);
+resource!(wit::ChainedInvoke, types::Outcome, finish);
+resource!(wit::ChildContext, wit::ChildState, next);
+resource!(wit::Condition, wit::ConditionState, next);
+
+impl Resource for wit::Callback {
+    type Found = types::Outcome;
+
+    fn id(&self) -> String {
+        wit::Callback::id(self)
+    }
+
+    fn subscribe(&self, interest: Interest) -> poll::Pollable {
+        match interest {
+            Interest::Change => wit::Callback::subscribe(self),
+            Interest::CallbackId => self.subscribe_id(),
+        }
+    }
+
+    fn block(&self) -> types::Outcome {
+        self.finish()
+    }
+}
+
+impl<T: Resource> Operation for Handle<T> {
+    fn id(&self) -> String {
+        self.resource.id()
+    }
+
+    fn subscribe(&self, interest: Interest) -> Box<dyn Pollable> {
+        Box::new(self.resource.subscribe(interest))
+    }
+
+    fn block(&self, interest: Interest) {
+        match interest {
+            Interest::Change => {
+                let found = self.resource.block();
+                *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+            }
+            Interest::CallbackId => self.resource.subscribe(interest).block(),
+        }
+    }
+}
+
+impl Step for Handle<wit::Step> {
     fn state(&self) -> StepState {
-        match Self::state(self) {
+        match self.found().unwrap_or_else(|| self.resource.state()) {
             wit::StepState::Pending => StepState::Pending,
             wit::StepState::Run(attempt) => StepState::Run(attempt),
             wit::StepState::Interrupted(attempt) => StepState::Interrupted(attempt),
+            wit::StepState::TimedOut(attempt) => StepState::TimedOut(attempt),
             wit::StepState::Done(done) => {
                 // Only errors tell how many attempts there were.
-                let attempt = done.is_err().then(|| Self::attempt(self));
+                let attempt = done.is_err().then(|| self.resource.attempt());
                 StepState::Done { outcome: outcome(done), attempt }
             }
         }
     }
 
-    fn subscribe(&self) -> Box<dyn Pollable> {
-        Box::new(Self::subscribe(self))
-    }
-
     fn enter(&self) {
-        Self::enter(self);
+        self.resource.enter();
     }
 
     fn leave(&self) {
-        Self::leave(self);
+        self.resource.leave();
     }
 
     fn succeed(&self, result: &str) {
-        Self::succeed(self, Some(result));
+        self.resource.succeed(Some(result));
     }
 
     fn fail(&self, error: &WireError) {
-        Self::fail(self, &error.into());
+        self.resource.fail(&error.into());
     }
 
     fn retry(&self, error: &WireError, delay: u64) -> Result<(), InvalidArgument> {
-        Self::retry(self, &error.into(), delay).map_err(Into::into)
+        self.resource.retry(&error.into(), delay).map_err(Into::into)
     }
 }
 
-impl Operation for wit::Wait {
-    fn id(&self) -> String {
-        Self::id(self)
-    }
-}
-
-impl Wait for wit::Wait {
+impl Completed for Handle<wit::Wait> {
     fn outcome(&self) -> Option<Outcome> {
-        Self::outcome(self).map(outcome)
-    }
-
-    fn subscribe(&self) -> Box<dyn Pollable> {
-        Box::new(Self::subscribe(self))
+        self.found().or_else(|| self.resource.outcome()).map(outcome)
     }
 }
 
-impl Operation for wit::Callback {
-    fn id(&self) -> String {
-        Self::id(self)
+impl Completed for Handle<wit::ChainedInvoke> {
+    fn outcome(&self) -> Option<Outcome> {
+        self.found().or_else(|| self.resource.outcome()).map(outcome)
     }
 }
 
-impl Callback for wit::Callback {
+impl Invoke for Handle<wit::ChainedInvoke> {
+    fn ended(&self) -> Option<EndStatus> {
+        self.resource.ended().map(|status| match status {
+            wit::EndStatus::Succeeded => EndStatus::Succeeded,
+            wit::EndStatus::Failed => EndStatus::Failed,
+            wit::EndStatus::TimedOut => EndStatus::TimedOut,
+            wit::EndStatus::Stopped => EndStatus::Stopped,
+            wit::EndStatus::Cancelled => EndStatus::Cancelled,
+        })
+    }
+}
+
+impl Completed for Handle<wit::Callback> {
+    fn outcome(&self) -> Option<Outcome> {
+        self.found().or_else(|| self.resource.outcome()).map(outcome)
+    }
+}
+
+impl Callback for Handle<wit::Callback> {
     fn callback_id(&self) -> Option<String> {
-        Self::callback_id(self)
-    }
-
-    fn subscribe_id(&self) -> Box<dyn Pollable> {
-        Box::new(Self::subscribe_id(self))
-    }
-
-    fn outcome(&self) -> Option<Outcome> {
-        Self::outcome(self).map(outcome)
-    }
-
-    fn subscribe(&self) -> Box<dyn Pollable> {
-        Box::new(Self::subscribe(self))
+        self.resource.callback_id()
     }
 }
 
-impl Operation for wit::ChildContext {
-    fn id(&self) -> String {
-        Self::id(self)
-    }
-}
-
-impl Child for wit::ChildContext {
+impl Child for Handle<wit::ChildContext> {
     fn state(&self) -> ChildState {
-        match Self::state(self) {
+        match self.found().unwrap_or_else(|| self.resource.state()) {
             wit::ChildState::Pending => ChildState::Pending,
             wit::ChildState::Run => ChildState::Run,
-            wit::ChildState::Rebuild(_) => ChildState::Rebuild,
+            wit::ChildState::Rebuild(summary) => ChildState::Rebuild(summary),
             wit::ChildState::Done(done) => ChildState::Done(outcome(done)),
         }
     }
 
-    fn subscribe(&self) -> Box<dyn Pollable> {
-        Box::new(Self::subscribe(self))
-    }
-
     fn context(&self) -> Arc<dyn Scope> {
-        Arc::new(Context::new(Self::context(self)))
+        Arc::new(Context::new(self.resource.context()))
     }
 
     fn succeed(&self, result: ChildResult<'_>) {
-        Self::succeed(
-            self,
-            &match result {
-                ChildResult::Inline(json) => wit::ChildResult::Inline(Some(json.to_owned())),
-                ChildResult::ReplayChildren => wit::ChildResult::ReplayChildren(None),
-            },
-        );
+        self.resource.succeed(&match result {
+            ChildResult::Inline(json) => wit::ChildResult::Inline(Some(json.to_owned())),
+            ChildResult::ReplayChildren(summary) => {
+                wit::ChildResult::ReplayChildren(summary.map(str::to_owned))
+            }
+        });
     }
 
     fn fail(&self, error: &WireError) {
-        Self::fail(self, &error.into());
+        self.resource.fail(&error.into());
+    }
+}
+
+impl Condition for Handle<wit::Condition> {
+    fn state(&self) -> ConditionState {
+        match self.found().unwrap_or_else(|| self.resource.state()) {
+            wit::ConditionState::Pending => ConditionState::Pending,
+            wit::ConditionState::Run((attempt, state)) => ConditionState::Run { attempt, state },
+            wit::ConditionState::Done(done) => {
+                let attempt = done.is_err().then(|| self.resource.attempt());
+                ConditionState::Done { outcome: outcome(done), attempt }
+            }
+        }
+    }
+
+    fn enter(&self) {
+        self.resource.enter();
+    }
+
+    fn leave(&self) {
+        self.resource.leave();
+    }
+
+    fn succeed(&self, state: &str) {
+        self.resource.succeed(Some(state));
+    }
+
+    fn fail(&self, error: &WireError) {
+        self.resource.fail(&error.into());
+    }
+
+    fn proceed(&self, state: &str, delay: u64) -> Result<(), InvalidArgument> {
+        self.resource.continue_(state, delay).map_err(Into::into)
     }
 }
 

@@ -7,12 +7,14 @@ use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, SystemTime};
 
 use crate::WireError;
 use crate::entry::{self, Function};
 use crate::runtime::{
-    Callback, CallbackOptions, Child, ChildResult, ChildState, Identity, InvalidArgument, Operation, Outcome,
-    Pollable, Position, Runtime, Scope, Step, StepSemantics, StepState, Wait,
+    Callback, CallbackOptions, CheckpointMode, EndStatus, Invoke, Child, ChildResult, ChildState, Completed, Condition,
+    ConditionState, ExecutionInfo, Identity, Interest, InvalidArgument, InvokeOptions, Operation, Outcome, Pollable,
+    Position, Runtime, Scope, Step, StepOptions, StepState,
 };
 
 /// What is on record of an execution, and what its invocations did.
@@ -22,6 +24,10 @@ pub(crate) struct World {
     pub(crate) invocations: u32,
     /// The calls of the latest invocation.
     pub(crate) calls: Vec<String>,
+    /// How callbacks and invokes of these names are answered.
+    pub(crate) answers: BTreeMap<String, Outcome>,
+    /// How often what was reported went to the record.
+    pub(crate) checkpoints: u32,
     rank: u64,
 }
 
@@ -30,15 +36,20 @@ pub(crate) struct World {
 pub(crate) struct Record {
     pub(crate) kind: &'static str,
     pub(crate) name: Option<String>,
+    pub(crate) sub_type: Option<&'static str>,
     pub(crate) outcome: Option<Outcome>,
     rank: u64,
     attempt: u32,
     due: Option<u64>,
     replay_children: bool,
+    state: Option<String>,
 }
 
 /// The end of an invocation that is suspended.
 struct Suspended;
+
+/// What a handler panics with to end its invocation as a trap does: what was not sent is lost, and another follows.
+pub(crate) struct Crashed;
 
 /// Runs a handler to the end of its execution.
 pub(crate) fn run(world: &Arc<Mutex<World>>, function: impl Fn() -> Function, event: &str) -> Outcome {
@@ -49,11 +60,12 @@ pub(crate) fn run(world: &Arc<Mutex<World>>, function: impl Fn() -> Function, ev
             world.calls.clear();
         }
         let host =
-            Arc::new(Invocation(Arc::new(Host { world: Arc::clone(world), instance: Mutex::default() })));
+            Arc::new(Invocation(Arc::new(Host::new(Arc::clone(world)))));
         let functions = [function()];
         match catch_unwind(AssertUnwindSafe(|| entry::run(&functions, host, functions[0].name(), event))) {
             Ok(outcome) => return outcome,
             Err(end) if end.is::<Suspended>() => world.lock().unwrap().pass_time(),
+            Err(end) if end.is::<Crashed>() => {}
             Err(panic) => resume_unwind(panic),
         }
     }
@@ -74,9 +86,10 @@ impl World {
         let (_, id) = next.expect("suspended, and nothing is to come");
         let record = self.records.get_mut(&id).unwrap();
         record.due = None;
-        if record.kind == "wait" || record.kind == "callback" {
-            let answer = (record.kind == "callback").then(|| "\"answer\"".to_owned());
-            self.end(&id, Ok(answer));
+        if matches!(record.kind, "wait" | "callback" | "invoke") {
+            let answer = (record.kind != "wait").then(|| "\"answer\"".to_owned());
+            let scripted = record.name.as_ref().and_then(|name| self.answers.get(name)).cloned();
+            self.end(&id, scripted.unwrap_or(Ok(answer)));
         }
     }
 }
@@ -89,6 +102,13 @@ struct Instance {
     closed: Vec<(String, Option<Outcome>)>,
     running: BTreeMap<String, bool>,
     in_body: bool,
+    watched: BTreeMap<u64, String>,
+    mode: CheckpointMode,
+    /// Outcomes that are delivered before they are on record.
+    shown: BTreeMap<String, Outcome>,
+    /// How many operations are on record that were not started yet, and where the record ended when the invocation began.
+    unclaimed: usize,
+    recorded: u64,
 }
 
 struct Host {
@@ -97,6 +117,15 @@ struct Host {
 }
 
 impl Host {
+    fn new(world: Arc<Mutex<World>>) -> Self {
+        let known = world.lock().unwrap();
+        // Ids of callbacks are noted among the records, and are none.
+        let unclaimed = known.records.keys().filter(|id| !id.ends_with("#id")).count();
+        let recorded = known.records.values().map(|record| record.rank).max().unwrap_or_default();
+        drop(known);
+        Self { world, instance: Mutex::new(Instance { unclaimed, recorded, ..Instance::default() }) }
+    }
+
     fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap()
     }
@@ -110,6 +139,7 @@ impl Host {
         let world = self.world();
         let record = &world.records[id];
         match &record.outcome {
+            _ if instance.shown.contains_key(id) => true,
             Some(_) => record.rank <= instance.revealed,
             None => instance.running.get(id).copied().unwrap_or_default(),
         }
@@ -118,6 +148,7 @@ impl Host {
     fn flush(&self) -> bool {
         let closed = std::mem::take(&mut self.instance.lock().unwrap().closed);
         let any = !closed.is_empty();
+        self.world().checkpoints += u32::from(any);
         for (id, outcome) in closed {
             match outcome {
                 Some(outcome) => self.world().end(&id, outcome),
@@ -137,37 +168,108 @@ impl Host {
     }
 }
 
+impl Host {
+    /// Which of these are ready, in the order of the record; none when the invocation would be suspended.
+    fn wait(&self, ids: &[String]) -> Option<Vec<usize>> {
+        assert!(!ids.is_empty(), "nothing is waited for");
+        loop {
+            let mut ready: Vec<usize> =
+                ids.iter().enumerate().filter(|(_, id)| self.ready(id)).map(|(index, _)| index).collect();
+            if !ready.is_empty() {
+                let world = self.world();
+                ready.sort_by_key(|index| world.records[&ids[*index]].rank);
+                return Some(ready);
+            }
+            if !self.reveal(ids) && !self.flush() {
+                return None;
+            }
+        }
+    }
+}
+
 /// One invocation's host.
 struct Invocation(Arc<Host>);
 
 impl Runtime for Invocation {
-    fn execution_arn(&self) -> String {
-        "arn:test".to_owned()
+    fn execution(&self) -> ExecutionInfo {
+        ExecutionInfo {
+            arn: "arn:test".to_owned(),
+            function_name: "test".to_owned(),
+            function_version: "$LATEST".to_owned(),
+            start_time_ms: 0,
+        }
+    }
+
+    fn invocation_id(&self) -> String {
+        self.0.world().invocations.to_string()
+    }
+
+    fn deadline_ms(&self) -> u64 {
+        900_000
+    }
+
+    /// Each outcome takes a second.
+    fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(self.0.instance.lock().unwrap().revealed)
+    }
+
+    fn is_replaying(&self) -> bool {
+        let instance = self.0.instance.lock().unwrap();
+        instance.unclaimed > 0 || instance.revealed < instance.recorded
     }
 
     fn root(&self) -> Arc<dyn Scope> {
         Arc::new(FakeScope { host: Arc::clone(&self.0), parent: String::new() })
     }
 
-    fn poll(&self, pollables: &[&dyn Pollable]) -> Vec<u32> {
-        let id = |pollable: &&dyn Pollable| {
-            (*pollable as &dyn Any).downcast_ref::<FakePollable>().unwrap().0.clone()
-        };
-        let ids: Vec<String> = pollables.iter().map(id).collect();
-        assert!(!ids.is_empty());
-        self.0.call("poll");
-        loop {
-            let mut ready: Vec<u32> =
-                (0..).zip(&ids).filter(|(_, id)| self.0.ready(id)).map(|(index, _)| index).collect();
-            if !ready.is_empty() {
-                let world = self.0.world();
-                ready.sort_by_key(|index| world.records[&ids[*index as usize]].rank);
-                return ready;
-            }
-            if !self.0.reveal(&ids) && !self.0.flush() {
-                panic_any(Suspended);
-            }
+    fn watch(&self, pollable: Box<dyn Pollable>, token: u64) {
+        self.0.call("watch");
+        let pollable = (pollable as Box<dyn Any>).downcast::<FakePollable>().unwrap();
+        let known = self.0.instance.lock().unwrap().watched.insert(token, pollable.0);
+        assert_eq!(known, None, "a token was used twice");
+    }
+
+    fn unwatch(&self, token: u64) {
+        self.0.call("unwatch");
+        let known = self.0.instance.lock().unwrap().watched.remove(&token);
+        assert!(known.is_some(), "what is not watched was taken out");
+    }
+
+    fn next(&self) -> Vec<u64> {
+        self.0.call("next");
+        self.next_or_idle().unwrap_or_else(|| panic_any(Suspended))
+    }
+
+    fn next_or_idle(&self) -> Option<Vec<u64>> {
+        let watched = self.0.instance.lock().unwrap().watched.clone();
+        let (tokens, ids): (Vec<u64>, Vec<String>) = watched.into_iter().unzip();
+        let ready: Vec<u64> = self.0.wait(&ids)?.into_iter().map(|index| tokens[index]).collect();
+        let mut instance = self.0.instance.lock().unwrap();
+        for token in &ready {
+            instance.watched.remove(token);
         }
+        Some(ready)
+    }
+
+    fn set_checkpoint_mode(&self, mode: CheckpointMode) {
+        self.0.instance.lock().unwrap().mode = mode;
+    }
+
+    fn checkpoint_mode(&self) -> CheckpointMode {
+        self.0.instance.lock().unwrap().mode
+    }
+
+    fn flush(&self) {
+        self.0.call("flush");
+        self.0.flush();
+    }
+
+    fn pending_updates(&self) -> u32 {
+        self.0.instance.lock().unwrap().closed.len().try_into().unwrap()
+    }
+
+    fn keep_replayed_logs(&self, keep: bool) {
+        self.0.call(if keep { "keep logs" } else { "drop logs" });
     }
 }
 
@@ -186,15 +288,18 @@ impl FakeScope {
         self.host.call(kind);
         let mut instance = self.host.instance.lock().unwrap();
         assert!(!instance.in_body, "an operation was started in a step's body");
-        let Identity { position, name, .. } = identity;
+        let Identity { position, name, sub_type } = identity;
         assert!(position <= instance.claimed[&self.parent], "a place was not claimed");
         assert!(instance.used.insert((self.parent.clone(), position)), "a place was used twice");
         let id = format!("{}/{position}", self.parent);
         let mut world = self.host.world();
-        let new = Record { kind, name: name.clone(), due, ..Record::default() };
+        let new = Record { kind, name: name.clone(), sub_type, due, ..Record::default() };
+        if world.records.contains_key(&id) {
+            instance.unclaimed -= 1;
+        }
         let record = world.records.entry(id.clone()).or_insert(new);
         assert_eq!((record.kind, &record.name), (kind, &name), "not deterministic");
-        let runs = record.outcome.is_none() && record.due.is_none() && matches!(kind, "step" | "child");
+        let runs = record.outcome.is_none() && record.due.is_none() && matches!(kind, "step" | "child" | "condition");
         instance.running.insert(id.clone(), runs);
         Arc::new(FakeOperation { host: Arc::clone(&self.host), id })
     }
@@ -210,15 +315,19 @@ impl Scope for FakeScope {
         *claimed
     }
 
-    fn is_replaying(&self) -> bool {
-        false
+    fn id(&self) -> Option<String> {
+        Some(self.parent.clone()).filter(|parent| !parent.is_empty())
     }
 
-    fn step(&self, identity: Identity, _: StepSemantics) -> Result<Arc<dyn Step>, InvalidArgument> {
+    fn skip(&self, _: Position) {
+        self.host.call("skip");
+    }
+
+    fn step(&self, identity: Identity, _: StepOptions) -> Result<Arc<dyn Step>, InvalidArgument> {
         Ok(self.begin("step", identity, None))
     }
 
-    fn wait(&self, identity: Identity, seconds: u64) -> Result<Arc<dyn Wait>, InvalidArgument> {
+    fn wait(&self, identity: Identity, seconds: u64) -> Result<Arc<dyn Completed>, InvalidArgument> {
         if seconds == 0 {
             return Err(InvalidArgument {
                 argument: "duration".to_owned(),
@@ -236,8 +345,31 @@ impl Scope for FakeScope {
         Ok(self.begin("callback", identity, Some(u64::MAX)))
     }
 
+    fn invoke(
+        &self,
+        identity: Identity,
+        _: InvokeOptions,
+        _: Option<&str>,
+    ) -> Result<Arc<dyn Invoke>, InvalidArgument> {
+        Ok(self.begin("invoke", identity, Some(u64::MAX)))
+    }
+
     fn child(&self, identity: Identity) -> Result<Arc<dyn Child>, InvalidArgument> {
         Ok(self.begin("child", identity, None))
+    }
+
+    fn flat(&self, position: Position) -> Arc<dyn Scope> {
+        let used = (self.parent.clone(), position);
+        assert!(self.host.instance.lock().unwrap().used.insert(used), "a place was used twice");
+        Arc::new(Self { host: Arc::clone(&self.host), parent: format!("{}~{position}", self.parent) })
+    }
+
+    fn condition(&self, identity: Identity, initial: &str) -> Result<Arc<dyn Condition>, InvalidArgument> {
+        let condition = self.begin("condition", identity, None);
+        let mut world = self.host.world();
+        world.records.get_mut(&condition.id).unwrap().state.get_or_insert_with(|| initial.to_owned());
+        drop(world);
+        Ok(condition)
     }
 }
 
@@ -248,9 +380,13 @@ struct FakeOperation {
 
 impl FakeOperation {
     fn done(&self) -> Option<(Outcome, u32)> {
-        let revealed = self.host.instance.lock().unwrap().revealed;
+        let instance = self.host.instance.lock().unwrap();
+        let revealed = instance.revealed;
         let world = self.host.world();
         let record = &world.records[&self.id];
+        if let Some(outcome) = instance.shown.get(&self.id) {
+            return Some((outcome.clone(), record.attempt + 1));
+        }
         let outcome = record.outcome.clone().filter(|_| record.rank <= revealed)?;
         Some((outcome, record.attempt + 1))
     }
@@ -259,9 +395,15 @@ impl FakeOperation {
         self.host.instance.lock().unwrap().running[&self.id]
     }
 
-    fn pollable(&self) -> Box<dyn Pollable> {
-        self.host.call("subscribe");
-        Box::new(FakePollable(self.id.clone()))
+    /// What is waited for, as the host knows it.
+    fn awaited(&self, interest: Interest) -> String {
+        if interest == Interest::Change {
+            return self.id.clone();
+        }
+        let id = format!("{}#id", self.id);
+        self.host.instance.lock().unwrap().running.insert(id.clone(), true);
+        self.host.world().records.entry(id.clone()).or_default();
+        id
     }
 
     fn close(&self, outcome: Option<Outcome>) {
@@ -269,6 +411,9 @@ impl FakeOperation {
         let running = instance.running.insert(self.id.clone(), false);
         assert_eq!(running, Some(true), "closed what was not to run");
         instance.in_body = false;
+        if let (CheckpointMode::Optimistic, Some(outcome)) = (instance.mode, &outcome) {
+            instance.shown.insert(self.id.clone(), outcome.clone());
+        }
         instance.closed.push((self.id.clone(), outcome));
     }
 
@@ -282,6 +427,18 @@ impl Operation for FakeOperation {
     fn id(&self) -> String {
         self.id.clone()
     }
+
+    fn subscribe(&self, interest: Interest) -> Box<dyn Pollable> {
+        self.host.call("subscribe");
+        Box::new(FakePollable(self.awaited(interest)))
+    }
+
+    fn block(&self, interest: Interest) {
+        self.host.call("block");
+        if self.host.wait(&[self.awaited(interest)]).is_none() {
+            panic_any(Suspended);
+        }
+    }
 }
 
 impl Step for FakeOperation {
@@ -292,10 +449,6 @@ impl Step for FakeOperation {
             None if self.runs() => StepState::Run(self.host.world().records[&self.id].attempt + 1),
             None => StepState::Pending,
         }
-    }
-
-    fn subscribe(&self) -> Box<dyn Pollable> {
-        self.pollable()
     }
 
     fn enter(&self) {
@@ -321,34 +474,23 @@ impl Step for FakeOperation {
     }
 }
 
-impl Wait for FakeOperation {
+impl Completed for FakeOperation {
     fn outcome(&self) -> Option<Outcome> {
         self.done().map(|(outcome, _)| outcome)
     }
+}
 
-    fn subscribe(&self) -> Box<dyn Pollable> {
-        self.pollable()
+impl Invoke for FakeOperation {
+    fn ended(&self) -> Option<EndStatus> {
+        let outcome = self.done()?.0;
+        Some(if outcome.is_ok() { EndStatus::Succeeded } else { EndStatus::Failed })
     }
 }
 
 impl Callback for FakeOperation {
     fn callback_id(&self) -> Option<String> {
-        Some(format!("callback-{}", self.id))
-    }
-
-    fn subscribe_id(&self) -> Box<dyn Pollable> {
-        let mut instance = self.host.instance.lock().unwrap();
-        instance.running.insert(format!("{}#id", self.id), true);
-        self.host.world().records.entry(format!("{}#id", self.id)).or_default();
-        Box::new(FakePollable(format!("{}#id", self.id)))
-    }
-
-    fn outcome(&self) -> Option<Outcome> {
-        self.done().map(|(outcome, _)| outcome)
-    }
-
-    fn subscribe(&self) -> Box<dyn Pollable> {
-        self.pollable()
+        let known = self.host.world().records[&self.id].name.as_deref() != Some("nameless");
+        known.then(|| format!("callback-{}", self.id))
     }
 }
 
@@ -356,17 +498,13 @@ impl Child for FakeOperation {
     fn state(&self) -> ChildState {
         let rebuilds = self.host.world().records[&self.id].replay_children;
         if rebuilds {
-            return ChildState::Rebuild;
+            return ChildState::Rebuild(None);
         }
         match self.done() {
             Some((outcome, _)) => ChildState::Done(outcome),
             None if self.runs() => ChildState::Run,
             None => ChildState::Pending,
         }
-    }
-
-    fn subscribe(&self) -> Box<dyn Pollable> {
-        self.pollable()
     }
 
     fn context(&self) -> Arc<dyn Scope> {
@@ -376,7 +514,7 @@ impl Child for FakeOperation {
     fn succeed(&self, result: ChildResult<'_>) {
         match result {
             ChildResult::Inline(json) => self.close(Some(Ok(Some(json.to_owned())))),
-            ChildResult::ReplayChildren => {
+            ChildResult::ReplayChildren(_) => {
                 if std::mem::replace(
                     &mut self.host.world().records.get_mut(&self.id).unwrap().replay_children,
                     true,
@@ -390,5 +528,45 @@ impl Child for FakeOperation {
 
     fn fail(&self, error: &WireError) {
         self.close(Some(Err(error.clone())));
+    }
+}
+
+impl Condition for FakeOperation {
+    fn state(&self) -> ConditionState {
+        match self.done() {
+            Some((outcome, attempt)) => ConditionState::Done { outcome, attempt: Some(attempt) },
+            None if self.runs() => {
+                let record = &self.host.world().records[&self.id];
+                ConditionState::Run { attempt: record.attempt + 1, state: record.state.clone().unwrap() }
+            }
+            None => ConditionState::Pending,
+        }
+    }
+
+    fn enter(&self) {
+        self.body(true);
+    }
+
+    fn leave(&self) {
+        self.body(false);
+    }
+
+    fn succeed(&self, state: &str) {
+        self.close(Some(Ok(Some(state.to_owned()))));
+    }
+
+    fn fail(&self, error: &WireError) {
+        self.close(Some(Err(error.clone())));
+    }
+
+    fn proceed(&self, state: &str, delay: u64) -> Result<(), InvalidArgument> {
+        {
+            let mut world = self.host.world();
+            let record = world.records.get_mut(&self.id).unwrap();
+            record.due = Some(delay);
+            record.state = Some(state.to_owned());
+        }
+        self.close(None);
+        Ok(())
     }
 }

@@ -1,6 +1,8 @@
 //! Scenarios: handlers on a host of the tests, through all their invocations.
 
+mod context;
 mod fake;
+mod saga;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -39,8 +41,7 @@ fn a_step_runs_once_however_often_its_handler_does() {
     });
     assert_eq!(outcome.unwrap(), "0");
     assert_eq!(world.lock().unwrap().invocations, 2);
-    let calls =
-        ["claim", "step", "state", "subscribe", "poll", "state", "claim", "wait", "subscribe", "poll"];
+    let calls = ["claim", "step", "state", "block", "state", "claim", "wait", "block"];
     assert_eq!(world.lock().unwrap().calls, calls);
 }
 

@@ -133,7 +133,7 @@ async fn execute(args: &Args, event: String, path: &std::path::Path, wasm: &[u8]
     };
     let seed = args.seed.or(args.skip_time.then_some(0));
     let service = if args.service_quotas { Limits::service_quotas() } else { Limits::default() };
-    let options = EnvironmentOptions { time, seed, limits: service };
+    let options = EnvironmentOptions { time, seed, limits: service, ..EnvironmentOptions::default() };
     let log: Arc<dyn LogSink> = if args.quiet { Arc::new(Quiet) } else { Arc::new(Printer) };
     let environment = Environment::new(options, &[handler], log).await.map_err(|error| Failure {
         exit: if matches!(error, EnvironmentError::Functions(_)) { Exit::Component } else { Exit::Host },

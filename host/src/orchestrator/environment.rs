@@ -4,12 +4,12 @@
 
 use std::sync::Arc;
 
-use super::{Functions, Orchestrator, Run, RunError};
+use super::{FunctionGrants, Functions, Granter, Orchestrator, Run, RunError};
 use crate::{
     ambient::{Clock, Entropy, OsEntropy, SeededEntropy, SystemClock, VirtualClock},
     protocol::{ErrorObject, Limits, Timestamp},
-    sandbox::{Handler, LogSink, Surroundings},
-    server::{CheckpointServer, ServerConfig, StartExecution},
+    sandbox::{Disturbance, Faults, Handler, LogSink, Surroundings},
+    server::{CheckpointServer, ExecutionView, ServerConfig, StartExecution},
 };
 
 /// How time passes in an environment.
@@ -38,12 +38,22 @@ pub struct EnvironmentOptions {
     pub seed: Option<u64>,
     /// The service's limits.
     pub limits: Limits,
+    /// What functions may reach. By default nothing.
+    pub grants: FunctionGrants,
+    /// What is done to invocations on purpose. By default nothing.
+    pub disturbance: Option<Disturbance>,
 }
 
 impl Default for EnvironmentOptions {
     /// Time skips, and everything repeats.
     fn default() -> Self {
-        Self { time: TimeMode::SKIP, seed: Some(0), limits: Limits::default() }
+        Self {
+            time: TimeMode::SKIP,
+            seed: Some(0),
+            limits: Limits::default(),
+            grants: FunctionGrants::default(),
+            disturbance: None,
+        }
     }
 }
 
@@ -89,6 +99,8 @@ impl Environment {
             entropy,
             log,
             limits: options.limits,
+            grants: Arc::new(Granter::new(options.grants)),
+            faults: Faults::new(options.disturbance),
         };
         for component in components {
             let around = Surroundings {
@@ -96,6 +108,9 @@ impl Environment {
                 clock: orchestrator.clock.clone(),
                 entropy: orchestrator.entropy.clone(),
                 log: orchestrator.log.clone(),
+                // Whoever asks for a list needs none.
+                grants: Arc::default(),
+                faults: Faults::default(),
             };
             orchestrator.functions.add(component, around).await.map_err(EnvironmentError::Functions)?;
         }
@@ -110,5 +125,14 @@ impl Environment {
     /// Starts an execution and runs it to its end. See [`Orchestrator::run`].
     pub async fn run(&self, start: StartExecution) -> Result<Run, RunError> {
         self.orchestrator.run(start).await
+    }
+
+    /// Starts an execution and runs it until it has gone far enough. See [`Orchestrator::run_until`].
+    pub async fn run_until(
+        &self,
+        start: StartExecution,
+        enough: &(dyn Fn(&ExecutionView) -> bool + Send + Sync),
+    ) -> Result<Run, RunError> {
+        self.orchestrator.run_until(start, enough).await
     }
 }

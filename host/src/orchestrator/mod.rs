@@ -5,9 +5,12 @@
 
 mod environment;
 mod functions;
+mod grants;
 mod plain;
 mod run;
+mod scratch;
 
 pub use environment::{Environment, EnvironmentError, EnvironmentOptions, TimeMode};
 pub use functions::{Function, Functions, UnknownFunction};
+pub use grants::{FunctionGrants, Granter, SCRATCH};
 pub use run::{Orchestrator, Run, RunError, Stall};

@@ -7,12 +7,12 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 
-use super::{Functions, UnknownFunction, plain::run_plain};
+use super::{Functions, Granter, UnknownFunction, plain::run_plain};
 use crate::{
     ambient::{Clock, Entropy},
     protocol::{ErrorObject, ExecutionArn, ExecutionStatus, Limits, Timestamp},
     replay::ServiceError,
-    sandbox::{InvocationEnd, LogSink, Surroundings},
+    sandbox::{Faults, Grants, InvocationEnd, LogSink, Surroundings},
     server::{
         ExecutionView, InvocationResult, InvokeOutcome, InvokeTarget, Next, Outside, ServerHandle,
         StartExecution, StartedInvoke,
@@ -49,7 +49,7 @@ impl std::fmt::Display for Stall {
 pub struct Run {
     /// The execution as it stands now.
     pub view: ExecutionView,
-    /// Set when the execution is not over.
+    /// Set when the execution is not over and nothing will happen to it by itself.
     pub stall: Option<Stall>,
     /// Checkpoints with updates that the handler sent.
     pub checkpoints: u64,
@@ -70,9 +70,23 @@ pub struct Orchestrator {
     pub log: Arc<dyn LogSink>,
     /// The service's limits.
     pub limits: Limits,
+    /// What functions may reach.
+    pub grants: Arc<Granter>,
+    /// What is done to invocations on purpose.
+    pub faults: Faults,
 }
 
 type Running = Pin<Box<dyn Future<Output = Result<(), ServiceError>> + Send>>;
+
+/// Says of an execution that is not over whether it has gone far enough.
+type Enough<'a> = &'a (dyn Fn(&ExecutionView) -> bool + Send + Sync);
+
+/// Where the driving of an execution came to a halt.
+enum Halt {
+    Over,
+    Stalled(Stall),
+    Enough,
+}
 
 impl Orchestrator {
     /// Starts an execution and runs it to its end.
@@ -80,6 +94,19 @@ impl Orchestrator {
     /// # Errors
     /// When the execution could not be started, or the server was lost on the way.
     pub async fn run(&self, start: StartExecution) -> Result<Run, RunError> {
+        self.start(start, None).await
+    }
+
+    /// Starts an execution and runs it until `enough` finds that it has gone far enough, or to its end. It is asked between
+    /// invocations; an execution that is left so goes no further.
+    ///
+    /// # Errors
+    /// As for [`Orchestrator::run`].
+    pub async fn run_until(&self, start: StartExecution, enough: Enough<'_>) -> Result<Run, RunError> {
+        self.start(start, Some(enough)).await
+    }
+
+    async fn start(&self, start: StartExecution, enough: Option<Enough<'_>>) -> Result<Run, RunError> {
         // While this execution acts, time does not skip.
         let _actor = self.clock.actor();
         self.functions.find(&start.function_name)?;
@@ -87,25 +114,38 @@ impl Orchestrator {
         let arn = self.server.start_execution(start).await?;
         let deadline = timeout.map(|seconds| self.clock.now().plus_seconds(seconds));
         let mut checkpoints = 0;
-        let stall = self.drive(&arn, deadline, &mut checkpoints).await?;
+        let halt = self.drive(&arn, deadline, enough, &mut checkpoints).await?;
         let view = self.server.view(&arn).await?;
+        let stall = match halt {
+            Halt::Stalled(stall) => Some(stall),
+            Halt::Over | Halt::Enough => None,
+        };
         Ok(Run { view, stall, checkpoints })
     }
 
-    /// Invokes and waits until the execution is over, or stalls. `deadline` is when its timeout passes.
+    /// Invokes and waits until the execution is over, stalls, or has gone far enough. `deadline` is when its timeout passes.
     async fn drive(
         &self,
         arn: &ExecutionArn,
         deadline: Option<Timestamp>,
+        enough: Option<Enough<'_>>,
         checkpoints: &mut u64,
-    ) -> Result<Option<Stall>, RunError> {
+    ) -> Result<Halt, RunError> {
         let mut targets: FuturesUnordered<Running> = FuturesUnordered::new();
         loop {
             for invoke in self.server.take_invokes(arn).await? {
                 targets.push(self.target(arn.clone(), invoke));
             }
+            if let Some(enough) = enough
+                && enough(&self.server.view(arn).await?)
+            {
+                return Ok(Halt::Enough);
+            }
             let next = match self.server.poll(arn).await? {
-                Next::Closed => return Ok(None),
+                Next::Closed => {
+                    self.grants.over(arn);
+                    return Ok(Halt::Over);
+                }
                 Next::Invoke => {
                     *checkpoints += u64::from(self.invoke(arn, deadline).await?);
                     continue;
@@ -113,7 +153,7 @@ impl Orchestrator {
                 Next::WaitUntil(next) => Some(next),
                 // Somebody else's invocation runs: its end is news.
                 Next::Running { deadline: next } => next,
-                Next::WaitForOutside { what } if targets.is_empty() => return Ok(Some(Stall { what })),
+                Next::WaitForOutside { what } if targets.is_empty() => return Ok(Halt::Stalled(Stall { what })),
                 Next::WaitForOutside { .. } => None,
             };
             tokio::select! {
@@ -125,12 +165,14 @@ impl Orchestrator {
         }
     }
 
-    fn around(&self) -> Surroundings {
+    fn around(&self, grants: Arc<Grants>) -> Surroundings {
         Surroundings {
             client: Arc::new(self.server.clone()),
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
             log: self.log.clone(),
+            grants,
+            faults: self.faults.clone(),
         }
     }
 
@@ -140,12 +182,19 @@ impl Orchestrator {
         let name = arn.parts().map_or("", |(function, _, _)| function);
         let function = self.functions.find(name)?;
         let request_id = started.request_id.clone();
+        let grants = match self.grants.execution(&function.name, arn) {
+            Ok(grants) => grants,
+            Err(error) => {
+                self.server.complete_invocation(arn, &request_id, InvocationResult::Crashed(error)).await?;
+                return Ok(0);
+            }
+        };
         let invocation = function.handler.invoke(
             &function.name,
             started.request_id,
             started.input,
             &self.limits,
-            self.around(),
+            self.around(grants),
         );
         let report = tokio::select! {
             biased;
@@ -200,8 +249,12 @@ impl Orchestrator {
             InvokeTarget { executed_version: Some("$LATEST".into()), durable_execution_arn: None };
         if !function.durable {
             self.server.annotate_invoke(caller, &invoke.operation_id, target).await?;
+            let (grants, _scratch) = match self.grants.plain(&function.name) {
+                Ok(granted) => granted,
+                Err(error) => return Ok(InvokeOutcome::Failed(error)),
+            };
             let id = invoke.operation_id.as_str();
-            return Ok(run_plain(function, invoke.payload.clone(), id, self.around()).await);
+            return Ok(run_plain(function, invoke.payload.clone(), id, self.around(grants)).await);
         }
         let start = StartExecution::new(&*function.name, invoke.payload.as_ref().map(ToString::to_string));
         let arn = self.server.start_execution(start).await?;
@@ -209,10 +262,10 @@ impl Orchestrator {
         self.server.annotate_invoke(caller, &invoke.operation_id, target).await?;
         let mut checkpoints = 0;
         let driven: Pin<Box<dyn Future<Output = _> + Send + '_>> =
-            Box::pin(self.drive(&arn, None, &mut checkpoints));
+            Box::pin(self.drive(&arn, None, None, &mut checkpoints));
         match driven.await {
-            Ok(None) => {}
-            Ok(Some(_)) => {
+            Ok(Halt::Over | Halt::Enough) => {}
+            Ok(Halt::Stalled(_)) => {
                 // Nobody will ever answer what the target waits for, and with it the caller.
                 let error =
                     ErrorObject::new("Stalled", "the target waits for an answer that nobody will give");

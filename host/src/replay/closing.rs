@@ -111,7 +111,7 @@ impl Engine {
 
     fn check_open(&self, key: Key) -> Result<(), ReplayError> {
         match self.slot(key)?.phase {
-            Phase::Running { .. } | Phase::Interrupted { .. } => Ok(()),
+            Phase::Running { .. } | Phase::Interrupted { .. } | Phase::TimedOut { .. } => Ok(()),
             Phase::Waiting | Phase::Closing | Phase::Shown | Phase::Rebuilding => {
                 Err(misuse("an attempt was closed that was not to run, or was closed before"))
             }
@@ -127,7 +127,11 @@ impl Engine {
                 Ok(true)
             }
             Phase::Running { .. } => Ok(false),
-            Phase::Waiting | Phase::Closing | Phase::Shown | Phase::Interrupted { .. } => {
+            Phase::Waiting
+            | Phase::Closing
+            | Phase::Shown
+            | Phase::Interrupted { .. }
+            | Phase::TimedOut { .. } => {
                 Err(misuse("a child context was closed twice"))
             }
         }

@@ -10,7 +10,7 @@
 //! - an outcome is shown only when the service has it on record;
 //! - time, for the guest, is the time of the latest outcome it was shown.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
     Directive, Divergence, Outcome, Position, ReplayError, Semantics,
@@ -19,6 +19,7 @@ use super::{
     ids::Scope,
     outbox::Outbox,
     slot::{Phase, Slot, end_rank, outcome, start_rank},
+    watch::WatchSet,
 };
 use crate::protocol::{
     Limits, Operation, OperationAction, OperationId, OperationStatus, OperationType, OperationUpdate,
@@ -70,7 +71,7 @@ pub enum CheckpointMode {
 }
 
 /// What a guest waits for in an operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Interest {
     /// Something to do, or its end.
     Change,
@@ -85,6 +86,26 @@ pub(super) struct Known {
     pub(super) record: Option<Arc<Operation>>,
     /// Set once the guest has started it.
     pub(super) key: Option<Key>,
+    /// The guest has said that it does not need it.
+    skipped: bool,
+}
+
+impl Known {
+    /// What is on record, or was told unasked.
+    pub(super) fn recorded(record: Arc<Operation>) -> Self {
+        Self { record: Some(record), key: None, skipped: false }
+    }
+
+    /// What the guest has started as the first.
+    pub(super) fn started(key: Key) -> Self {
+        Self { record: None, key: Some(key), skipped: false }
+    }
+
+    /// The guest asks for what is on record; true if it was missed until now.
+    pub(super) fn asked(&mut self, key: Key) -> bool {
+        self.key = Some(key);
+        !self.skipped
+    }
 }
 
 /// One invocation's durable state.
@@ -100,6 +121,13 @@ pub struct Engine {
     pub(super) scopes: Vec<Scope>,
     pub(super) outbox: Outbox,
     pub(super) mode: CheckpointMode,
+    pub(super) sets: Vec<WatchSet>,
+    /// The EXECUTION operation.
+    execution: Option<Arc<Operation>>,
+    /// Attempts that were stopped because they took too long, in an earlier instance of this invocation.
+    timed_out: HashMap<OperationId, u32>,
+    /// The recorded operations under each context; made when first needed.
+    children: Option<HashMap<OperationId, Vec<OperationId>>>,
     /// The guest has been shown every completion up to this rank.
     revealed: u64,
     /// The last rank among the completions that were on record when the invocation began.
@@ -113,15 +141,17 @@ impl Engine {
         let mut time = operations.first().map_or(Timestamp::from_millis(0), |o| o.start_timestamp);
         let mut known = HashMap::with_capacity(operations.len());
         let mut recorded_rank = 0;
+        let mut execution = None;
         for operation in operations {
             if operation.kind == OperationType::Execution {
                 time = operation.start_timestamp;
+                execution = Some(operation);
                 continue;
             }
             if operation.status.is_terminal() {
                 recorded_rank = recorded_rank.max(end_rank(&operation));
             }
-            known.insert(operation.id.clone(), Known { record: Some(operation), key: None });
+            known.insert(operation.id.clone(), Known::recorded(operation));
         }
         Self {
             outbox: Outbox::new(&limits),
@@ -132,6 +162,10 @@ impl Engine {
             slots: Vec::new(),
             scopes: vec![Scope::root()],
             mode: CheckpointMode::default(),
+            sets: Vec::new(),
+            execution,
+            timed_out: HashMap::new(),
+            children: None,
             revealed: 0,
             recorded_rank,
             time,
@@ -157,9 +191,64 @@ impl Engine {
     pub fn attempt(&self, key: Key) -> Result<u32, ReplayError> {
         let slot = self.slot(key)?;
         Ok(match slot.phase {
-            Phase::Running { attempt } | Phase::Interrupted { attempt } => attempt,
+            Phase::Running { attempt } | Phase::Interrupted { attempt } | Phase::TimedOut { attempt } => attempt,
             _ => slot.record.as_ref().and_then(|r| r.step_details.as_ref()).map_or(0, |d| d.attempt).max(1),
         })
+    }
+
+    /// How long the body of a step may take.
+    pub fn body_timeout(&self, key: Key) -> Result<Option<Duration>, ReplayError> {
+        Ok(self.slot(key)?.timeout)
+    }
+
+    /// Whether a body that may run at most once may run now: were the instance dropped, it would count as interrupted.
+    pub fn is_about_to_run_once(&self) -> bool {
+        let once = |slot: &Slot| slot.semantics == Semantics::AtMostOncePerRetry;
+        self.slots.iter().any(|slot| once(slot) && matches!(slot.phase, Phase::Running { .. }))
+    }
+
+    /// For a fresh instance in the same invocation, after the last one was dropped: all that is on record by now. `stopped` is an
+    /// attempt that took too long.
+    pub fn restarted(self, stopped: Option<Key>) -> Result<Self, ReplayError> {
+        let stopped = match stopped {
+            Some(key) => Some((self.id(key)?.clone(), self.attempt(key)?)),
+            None => None,
+        };
+        let Self { limits, max_operations, known, slots, execution, mut timed_out, .. } = self;
+        timed_out.extend(stopped);
+        let latest = |known: Known| match known.key {
+            Some(key) => slots.get(key.0 as usize).and_then(|slot| slot.record.clone()),
+            None => known.record,
+        };
+        let operations = execution.into_iter().chain(known.into_values().filter_map(latest)).collect();
+        Ok(Self { timed_out, ..Self::new(operations, limits, max_operations) })
+    }
+
+    /// Takes an operation, and what is on record below it, off what the guest has to ask for.
+    pub fn skip(&mut self, scope: ScopeKey, position: Position) -> Result<(), ReplayError> {
+        let mut below = vec![self.scope(scope)?.id_at(position)];
+        if self.unclaimed == 0 {
+            return Ok(());
+        }
+        if self.children.is_none() {
+            let mut children: HashMap<_, Vec<_>> = HashMap::new();
+            for (id, known) in &self.known {
+                if let Some(parent) = known.record.as_ref().and_then(|r| r.parent_id.clone()) {
+                    children.entry(parent).or_default().push(id.clone());
+                }
+            }
+            self.children = Some(children);
+        }
+        while let Some(id) = below.pop() {
+            if let Some(known) = self.known.get_mut(&id)
+                && known.key.is_none()
+                && !std::mem::replace(&mut known.skipped, true)
+            {
+                self.unclaimed = self.unclaimed.saturating_sub(1);
+            }
+            below.extend(self.children.as_mut().and_then(|children| children.remove(&id)).unwrap_or_default());
+        }
+        Ok(())
     }
 
     /// Lets the guest's time pass: it slept outside of any operation.
@@ -225,6 +314,7 @@ impl Engine {
         Ok(match slot.phase {
             Phase::Running { attempt } => Directive::Run { attempt, state: slot.state.clone() },
             Phase::Interrupted { attempt } => Directive::Interrupted { attempt },
+            Phase::TimedOut { attempt } => Directive::TimedOut { attempt },
             Phase::Rebuilding => Directive::Rebuild {
                 summary: slot.record.as_ref().and_then(|r| r.result()).filter(|s| !s.is_empty()).cloned(),
             },
@@ -245,6 +335,12 @@ impl Engine {
             Directive::Done(outcome) => Some(outcome),
             _ => None,
         })
+    }
+
+    /// The status that an operation ended with, once the guest may know it.
+    pub fn ended(&self, key: Key) -> Result<Option<OperationStatus>, ReplayError> {
+        let record = self.slot(key)?.ended().filter(|r| end_rank(r) <= self.revealed);
+        Ok(record.map(|record| record.status))
     }
 
     /// A callback's id, once the guest may know it.
@@ -271,14 +367,7 @@ impl Engine {
     pub fn reveal(&mut self, waited_for: &[(Key, Interest)]) -> Result<bool, ReplayError> {
         let mut next: Option<(u64, Timestamp)> = None;
         for (key, interest) in waited_for {
-            let Some(record) = &self.slot(*key)?.record else { continue };
-            let candidate = match interest {
-                Interest::CallbackId => (start_rank(record), record.start_timestamp),
-                Interest::Change if record.status.is_terminal() => {
-                    (end_rank(record), record.end_timestamp.unwrap_or(record.start_timestamp))
-                }
-                Interest::Change => continue,
-            };
+            let Some(candidate) = self.shows(*key, *interest)? else { continue };
             if candidate.0 > self.revealed && next.is_none_or(|n| candidate.0 < n.0) {
                 next = Some(candidate);
             }
@@ -287,6 +376,22 @@ impl Engine {
         self.revealed = rank;
         self.time = self.time.max(time);
         Ok(true)
+    }
+
+    /// Where in the order of completions, and when, an operation has something to show; none while it has nothing.
+    fn shows(&self, key: Key, interest: Interest) -> Result<Option<(u64, Timestamp)>, ReplayError> {
+        Ok(self.slot(key)?.record.as_ref().and_then(|record| match interest {
+            Interest::CallbackId => Some((start_rank(record), record.start_timestamp)),
+            Interest::Change if record.status.is_terminal() => {
+                Some((end_rank(record), record.end_timestamp.unwrap_or(record.start_timestamp)))
+            }
+            Interest::Change => None,
+        }))
+    }
+
+    /// The rank of [`Self::shows`].
+    pub(super) fn shown_at(&self, key: Key, interest: Interest) -> Result<Option<u64>, ReplayError> {
+        Ok(self.shows(key, interest)?.map(|(rank, _)| rank))
     }
 
     /// The earliest time at which the service changes one of the operations by itself.
@@ -311,7 +416,7 @@ impl Engine {
                 continue;
             }
             let Some(key) = self.known.get(&operation.id).and_then(|known| known.key) else {
-                self.known.insert(operation.id.clone(), Known { record: Some(operation), key: None });
+                self.known.insert(operation.id.clone(), Known::recorded(operation));
                 continue;
             };
             let slot = self.slot_mut(key)?;
@@ -319,6 +424,7 @@ impl Engine {
             if slot.kind == OperationType::Step && slot.phase == Phase::Waiting {
                 self.settle_step(key)?;
             }
+            self.notify_all(key)?;
         }
         Ok(())
     }
@@ -328,7 +434,7 @@ impl Engine {
         if self.unclaimed == 0 {
             return Ok(());
         }
-        let missing = self.known.values().filter(|k| k.key.is_none()).filter_map(|k| k.record.as_ref());
+        let missing = self.known.values().filter(|k| k.key.is_none() && !k.skipped).filter_map(|k| k.record.as_ref());
         let Some(first) = missing.min_by_key(|r| (start_rank(r), r.id.clone())) else { return Ok(()) };
         Err(ReplayError::NonDeterministic(Box::new(Divergence {
             id: first.id.clone(),
@@ -372,6 +478,8 @@ impl Engine {
         };
         let details = record.step_details.as_ref();
         let attempt = details.map_or(0, |d| d.attempt).saturating_add(1);
+        let too_long = self.timed_out.get(&record.id) == Some(&attempt);
+        let slot = self.slot_mut(key)?;
         if let Some(state) = details.and_then(|d| d.result.clone())
             && slot.state.is_some()
             && !record.status.is_terminal()
@@ -385,6 +493,7 @@ impl Engine {
                 let ours = self.is_news(&record);
                 let slot = self.slot_mut(key)?;
                 slot.phase = match (at_most_once, ours) {
+                    _ if too_long => Phase::TimedOut { attempt },
                     (true, false) => Phase::Interrupted { attempt },
                     (true, true) | (false, _) => Phase::Running { attempt },
                 };

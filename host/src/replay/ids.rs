@@ -63,7 +63,8 @@ impl Scope {
         Some(self.id_at(position))
     }
 
-    fn id_at(&self, position: Position) -> OperationId {
+    /// The id of what is, or would be, at a place.
+    pub(super) fn id_at(&self, position: Position) -> OperationId {
         let mut hash = blake2b_simd::Params::new().hash_length(16).to_state();
         hash.update(self.namespace.as_bytes()).update(b":").update(&position.to_be_bytes());
         hash.finalize().to_hex().as_str().into()

@@ -13,6 +13,7 @@ mod slot;
 mod starting;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub use client::{DurableServiceClient, ServiceCall, ServiceError};
 pub use closing::ChildResult;
@@ -20,3 +21,5 @@ pub use engine::{CheckpointMode, Engine, Interest, Key, ScopeKey};
 pub use error::{Divergence, ReplayError};
 pub use ids::Position;
 pub use slot::{Directive, Identity, Outcome, Semantics};
+pub use starting::StepPlan;
+pub use watch::SetKey;

@@ -1,6 +1,6 @@
 //! One operation as this invocation sees it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::protocol::{
     ErrorObject, Operation, OperationAction, OperationId, OperationStatus, OperationType, OperationUpdate,
@@ -44,6 +44,11 @@ pub enum Directive {
         /// Which attempt.
         attempt: u32,
     },
+    /// The attempt took too long and was stopped.
+    TimedOut {
+        /// Which attempt.
+        attempt: u32,
+    },
     /// Run a child again for its result alone.
     Rebuild {
         /// What was recorded in place of the result.
@@ -67,6 +72,8 @@ pub(super) enum Phase {
     Running { attempt: u32 },
     /// The guest is to close this attempt without running it.
     Interrupted { attempt: u32 },
+    /// The same, because it took too long.
+    TimedOut { attempt: u32 },
     /// The guest is to run a recorded child again.
     Rebuilding,
 }
@@ -80,6 +87,8 @@ pub(super) struct Slot {
     name: Option<Arc<str>>,
     sub_type: Option<Arc<str>>,
     pub(super) semantics: Semantics,
+    /// How long the body of one attempt may take.
+    pub(super) timeout: Option<Duration>,
     pub(super) phase: Phase,
     /// A condition's state for the attempt to come.
     pub(super) state: Option<Arc<str>>,
@@ -101,6 +110,7 @@ impl Slot {
             name: start.name.clone(),
             sub_type: start.sub_type.clone(),
             semantics: Semantics::AtLeastOncePerRetry,
+            timeout: None,
             phase: Phase::Waiting,
             state: None,
             record: None,
@@ -118,6 +128,7 @@ impl Slot {
             name: record.name.clone(),
             sub_type: record.sub_type.clone(),
             semantics: Semantics::AtLeastOncePerRetry,
+            timeout: None,
             phase: Phase::Waiting,
             state: None,
             record: Some(record),

@@ -3,7 +3,7 @@
 //! Always true: the place is taken whatever comes of it; what is on record is compared with what the guest asks for, and not
 //! sent again.
 
-use std::collections::hash_map::Entry;
+use std::{collections::hash_map::Entry, time::Duration};
 
 use super::{
     Identity, Key, Position, ReplayError, ScopeKey, Semantics,
@@ -18,6 +18,21 @@ use crate::protocol::{
     OperationUpdate, WaitOptions, sub_type,
 };
 
+/// How a step is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepPlan {
+    /// What an interruption leads to.
+    pub semantics: Semantics,
+    /// How long the body of one attempt may take; none for no limit.
+    pub timeout: Option<Duration>,
+}
+
+impl From<Semantics> for StepPlan {
+    fn from(semantics: Semantics) -> Self {
+        Self { semantics, timeout: None }
+    }
+}
+
 impl Engine {
     /// Starts a step.
     pub fn step(
@@ -25,11 +40,20 @@ impl Engine {
         scope: ScopeKey,
         position: Option<Position>,
         identity: Identity,
-        semantics: Semantics,
+        plan: StepPlan,
     ) -> Result<Key, ReplayError> {
+        let check = match plan.timeout {
+            Some(Duration::ZERO) => Err(ReplayError::InvalidArgument {
+                argument: "timeout-ms",
+                reason: "0 is not a time: 1 millisecond is the least; leave it out for no limit".to_owned(),
+            }),
+            _ => Ok(()),
+        };
         let key =
-            self.begin(scope, position, identity, OperationType::Step, sub_type::STEP, Ok(()), |_| {})?;
-        self.slot_mut(key)?.semantics = semantics;
+            self.begin(scope, position, identity, OperationType::Step, sub_type::STEP, check, |_| {})?;
+        let slot = self.slot_mut(key)?;
+        slot.semantics = plan.semantics;
+        slot.timeout = plan.timeout;
         self.settle_step(key)?;
         Ok(key)
     }
@@ -163,14 +187,15 @@ impl Engine {
         let sub_type = identity.sub_type.as_deref().unwrap_or(default_sub_type);
         let slot = match self.known.entry(id) {
             Entry::Occupied(mut known) => {
-                let Known { record, key: asked } = known.get_mut();
-                let Some(record) = record.as_ref().filter(|_| asked.is_none()) else {
+                let known = known.get_mut();
+                let Some(record) = known.record.clone().filter(|_| known.key.is_none()) else {
                     return Err(misuse("an operation was started twice"));
                 };
-                *asked = Some(key);
-                self.unclaimed = self.unclaimed.saturating_sub(1);
-                check_same(record, kind, sub_type, identity.name.as_deref(), parent.as_ref())?;
-                Slot::recorded(record.clone())
+                if known.asked(key) {
+                    self.unclaimed = self.unclaimed.saturating_sub(1);
+                }
+                check_same(&record, kind, sub_type, identity.name.as_deref(), parent.as_ref())?;
+                Slot::recorded(record)
             }
             Entry::Vacant(vacant) => {
                 let mut start = OperationUpdate::new(vacant.key().clone(), kind, OperationAction::Start);
@@ -178,7 +203,7 @@ impl Engine {
                 start.name = identity.name.map(Into::into);
                 start.sub_type = Some(sub_type.into());
                 options(&mut start);
-                vacant.insert(Known { record: None, key: Some(key) });
+                vacant.insert(Known::started(key));
                 let slot = Slot::started(&start);
                 self.outbox.push(start);
                 slot

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::{CheckpointMode, Directive, Engine, Identity, Interest, Key, ReplayError, Semantics};
+use super::{CheckpointMode, Directive, Engine, Identity, Interest, Key, ReplayError, Semantics, StepPlan};
 use crate::protocol::{CallbackOptions, ErrorObject, Limits, Operation, OperationAction, OperationUpdate};
 
 const ONCE: Semantics = Semantics::AtMostOncePerRetry;
@@ -37,7 +37,7 @@ fn record(start: &OperationUpdate, status: &str, sequence: u64) -> Arc<Operation
 }
 
 fn step(engine: &mut Engine, name: &str, semantics: Semantics) -> Key {
-    engine.step(engine.root(), None, named(name), semantics).unwrap()
+    engine.step(engine.root(), None, named(name), semantics.into()).unwrap()
 }
 
 fn wait(engine: &mut Engine, name: &str) -> Key {
@@ -161,7 +161,7 @@ fn another_operation_than_on_record_is_found_out() {
     let identity = Identity { sub_type: Some("Pause".to_owned()), ..named("a") };
     for refused in [
         other_name.wait(other_name.root(), None, named("b"), 5),
-        other_kind.step(other_kind.root(), None, named("a"), AGAIN),
+        other_kind.step(other_kind.root(), None, named("a"), AGAIN.into()),
         other_sub_type.wait(other_sub_type.root(), None, identity, 5),
     ] {
         let Err(ReplayError::NonDeterministic(divergence)) = refused else { panic!("{refused:?}") };
@@ -202,7 +202,129 @@ fn replaying_ends_with_the_last_completion_on_record() {
     assert!(!replay.is_replaying());
 }
 
+#[test]
+fn what_was_skipped_is_not_missed_nor_what_is_below_it() {
+    let mut first = engine(Vec::new());
+    let child = first.child(first.root(), None, named("c")).unwrap();
+    let scope = first.child_scope(child).unwrap();
+    first.wait(scope, None, named("inner"), 5).unwrap();
+    wait(&mut first, "after");
+    let starts = first.take_batch();
+    let records = || starts.iter().map(|start| record(start, "STARTED", 1)).collect::<Vec<_>>();
+    let mut replay = engine(records());
+    replay.skip(replay.root(), 1).unwrap();
+    assert!(replay.is_replaying(), "the last is still to come");
+    replay.wait(replay.root(), Some(2), named("after"), 5).unwrap();
+    assert!(!replay.is_replaying());
+    replay.check_return().unwrap();
+    let mut started = engine(records());
+    started.child(started.root(), None, named("c")).unwrap();
+    started.skip(started.root(), 1).unwrap();
+    started.skip(started.root(), 1).unwrap();
+    assert!(started.check_return().unwrap_err().to_string().contains("\"after\""));
+    started.wait(started.root(), Some(2), named("after"), 5).unwrap();
+    started.check_return().unwrap();
+}
+
+#[test]
+fn an_attempt_that_took_too_long_is_found_so_by_the_next_instance() {
+    for semantics in [AGAIN, ONCE] {
+        let mut first = engine(Vec::new());
+        let plan = StepPlan { semantics, timeout: Some(std::time::Duration::from_secs(1)) };
+        let key = first.step(first.root(), None, named("a"), plan).unwrap();
+        let start = first.take_batch().remove(0);
+        first.apply(vec![record(&start, "STARTED", 1)]).unwrap();
+        assert_eq!(first.directive(key).unwrap(), Directive::Run { attempt: 1, state: None });
+        let mut fresh = first.restarted(Some(key)).unwrap();
+        let key = fresh.step(fresh.root(), None, named("a"), plan).unwrap();
+        assert_eq!(fresh.directive(key).unwrap(), Directive::TimedOut { attempt: 1 });
+        assert_eq!(fresh.time().as_millis(), 100_000);
+        fresh.retry(key, ErrorObject::new("StepTimeout", "too long"), 1).unwrap();
+        assert_eq!(actions(&mut fresh), [OperationAction::Retry]);
+    }
+    let mut engine = engine(Vec::new());
+    let plan = StepPlan { semantics: AGAIN, timeout: Some(std::time::Duration::ZERO) };
+    let refused = engine.step(engine.root(), None, named("a"), plan);
+    assert!(matches!(refused, Err(ReplayError::InvalidArgument { argument: "timeout-ms", .. })));
+}
+
+#[test]
+fn a_wait_set_takes_each_operation_and_token_once() {
+    let mut engine = engine(Vec::new());
+    let (a, b) = (wait(&mut engine, "a"), wait(&mut engine, "b"));
+    let set = engine.new_set().unwrap();
+    assert!(matches!(engine.take_watched(set), Err(ReplayError::Misuse(_))), "it is empty");
+    engine.watch(set, a, Interest::Change, 1).unwrap();
+    assert!(matches!(engine.watch(set, a, Interest::Change, 2), Err(ReplayError::Misuse(_))));
+    engine.unwatch(set, 1).unwrap();
+    engine.unwatch(set, 1).unwrap();
+    engine.watch(set, b, Interest::Change, 1).unwrap();
+    assert!(matches!(engine.watch(set, a, Interest::Change, 1), Err(ReplayError::Misuse(_))));
+    let other = super::SetKey::from_number(9);
+    assert!(matches!(engine.unwatch(other, 1), Err(ReplayError::Misuse(_))));
+}
+
 proptest! {
+    /// A set shows the same as a list does, turn by turn, whatever of it is known when it is watched.
+    #[test]
+    fn a_wait_set_shows_what_a_list_shows(
+        sequences in proptest::collection::vec(1_u64..6, 1..12),
+        known in proptest::collection::vec(any::<bool>(), 12),
+        abandoned in proptest::collection::vec(any::<bool>(), 12),
+    ) {
+        let names: Vec<String> = (0..sequences.len()).map(|n| format!("w{n}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let ended: Vec<_> =
+            waits(&names).iter().zip(&sequences).map(|(start, s)| record(start, "SUCCEEDED", *s)).collect();
+        let started: Vec<_> = ended.iter().zip(&known).map(|(ended, known)| {
+            let mut record = Operation::clone(ended);
+            if !known {
+                record.status = crate::protocol::OperationStatus::Started;
+            }
+            Arc::new(record)
+        }).collect();
+        let run = |in_set: bool| {
+            let mut replay = engine(started.clone());
+            let keys: Vec<Key> = names.iter().map(|name| wait(&mut replay, name)).collect();
+            let mut pending: Vec<(u64, Key)> = (0..).zip(keys).collect();
+            let set = replay.new_set().unwrap();
+            for (token, key) in &pending {
+                replay.watch(set, *key, Interest::Change, *token).unwrap();
+            }
+            for ((token, _), gone) in pending.clone().iter().zip(&abandoned) {
+                if *gone {
+                    replay.unwatch(set, *token).unwrap();
+                    pending.retain(|(other, _)| other != token);
+                }
+            }
+            let mut told = false;
+            let mut turns = Vec::new();
+            while !pending.is_empty() {
+                let ready = if in_set {
+                    replay.take_watched(set).unwrap()
+                } else {
+                    let keys: Vec<Key> = pending.iter().map(|(_, key)| *key).collect();
+                    let ready = |replay: &Engine| -> Vec<u64> {
+                        let ready = |key| replay.is_ready(key, Interest::Change).unwrap();
+                        pending.iter().filter(|(_, key)| ready(*key)).map(|(token, _)| *token).collect()
+                    };
+                    if ready(&replay).is_empty() {
+                        replay.reveal(&change(&keys)).unwrap();
+                    }
+                    ready(&replay)
+                };
+                if ready.is_empty() {
+                    assert!(!std::mem::replace(&mut told, true), "all has been told, and something never shows");
+                    replay.apply(ended.clone()).unwrap();
+                }
+                pending.retain(|(token, _)| !ready.contains(token));
+                turns.push((ready, replay.revealed()));
+            }
+            turns
+        };
+        prop_assert_eq!(run(true), run(false));
+    }
+
     /// However completions are spread over changes: each wait of the guest shows the next change, whole, in order.
     #[test]
     fn completions_show_in_the_recorded_order(sequences in proptest::collection::vec(1_u64..6, 1..12)) {

@@ -12,13 +12,14 @@ use super::{
     Handler,
     bindings::exports::durawasm::durable::functions,
     convert,
+    grants::MAX_HANDLES,
     limits::Limiter,
     output::Output,
     state::{Durable, Ended, State, Surroundings},
 };
 use crate::{
     protocol::{ErrorObject, InvocationInput, InvocationOutput, Limits, OperationType},
-    replay::{Engine as Replay, ReplayError, ServiceError},
+    replay::{Engine as Replay, Key, ReplayError, ServiceError},
 };
 
 /// How an invocation ended.
@@ -71,7 +72,7 @@ impl Handler {
         let bounds = self.sandbox.limits();
         let replay = Replay::new(operations, limits.clone(), bounds.operations);
         let (stdout, stderr) = (Output::default(), Output::default());
-        let durable = Durable::new(
+        let mut durable = Durable::new(
             replay,
             around,
             arn,
@@ -81,17 +82,34 @@ impl Handler {
             stderr.clone(),
             bounds.log,
         );
+        durable.deadline = durable.around.clock.precise_now().saturating_add(bounds.wall);
         let Ok(_place) = self.sandbox.places().acquire().await else {
             let error = ErrorObject::new("Sandbox.Closed", "the sandbox is shutting down");
             return InvocationReport { end: InvocationEnd::Crashed(error), checkpoints: 0 };
         };
-        let mut store = self.store(durable, stdout, stderr);
+        let mut store = match self.store(durable, stdout, stderr) {
+            Ok(store) => store,
+            Err(error) => return InvocationReport { end: InvocationEnd::Crashed(error), checkpoints: 0 },
+        };
         let (function, event) = (function.to_owned(), event.to_string());
-        let running = self.call(&mut store, function, event);
-        let returned = tokio::time::timeout(bounds.wall, running).await.unwrap_or_else(|_| {
-            let reason = format!("the invocation took longer than {} s", bounds.wall.as_secs());
-            Err(store.data_mut().durable.end(Ended::Limit("Sandbox.TimeLimitExceeded", reason)))
-        });
+        let until = tokio::time::Instant::now() + bounds.wall;
+        let returned = loop {
+            let running = self.call(&mut store, &function, &event);
+            let returned = tokio::time::timeout_at(until, running).await.unwrap_or_else(|_| {
+                let reason = format!("the invocation took longer than {} s", bounds.wall.as_secs());
+                Err(store.data_mut().durable.end(Ended::Limit("Sandbox.TimeLimitExceeded", reason)))
+            });
+            let stopped = match store.data().durable.ended {
+                Some(Ended::StepTimedOut(stopped)) => Some(stopped),
+                Some(Ended::Replayed) => None,
+                _ => break returned,
+            };
+            let checkpoints = store.data().durable.checkpoints;
+            store = match self.restart(store, stopped).await {
+                Ok(fresh) => fresh,
+                Err(error) => return InvocationReport { end: InvocationEnd::Crashed(error), checkpoints },
+            };
+        };
         let end = finish(store.data_mut(), returned).await;
         InvocationReport { end, checkpoints: store.data().durable.checkpoints }
     }
@@ -110,7 +128,7 @@ impl Handler {
             stderr.clone(),
             1 << 20,
         );
-        let mut store = self.store(durable, stdout, stderr);
+        let mut store = self.store(durable, stdout, stderr)?;
         let listed = async {
             let handler = self.pre.instantiate_async(&mut store).await?;
             handler.durawasm_durable_functions().call_registered(&mut store).await
@@ -128,10 +146,15 @@ impl Handler {
         }
     }
 
-    fn store(&self, durable: Durable, stdout: Output, stderr: Output) -> Store<State> {
+    fn store(&self, durable: Durable, stdout: Output, stderr: Output) -> Result<Store<State>, ErrorObject> {
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdout(stdout).stderr(stderr);
-        let state = State::new(wasi.build(), Limiter::new(self.sandbox.limits()), durable);
+        let grants = durable.around.grants.clone();
+        grants.apply(&mut wasi)?;
+        let mut state = State::new(wasi.build(), Limiter::new(self.sandbox.limits()), durable);
+        if grants.has_directories() {
+            state.table.set_max_capacity(MAX_HANDLES);
+        }
         let mut store = Store::new(self.sandbox.engine(), state);
         store.limiter(|state| &mut state.limiter);
         store.set_epoch_deadline(1);
@@ -140,6 +163,7 @@ impl Handler {
             match state.limiter.ticks_left.checked_sub(1) {
                 Some(left) => {
                     state.limiter.ticks_left = left;
+                    state.durable.tick()?;
                     Ok(UpdateDeadline::Yield(1))
                 }
                 None => Err(state.durable.end(Ended::Limit(
@@ -149,18 +173,40 @@ impl Handler {
                 ))),
             }
         });
-        store
+        Ok(store)
+    }
+
+    /// A fresh instance's store in the same invocation. Where the body of a step took too long, what was reported is sent, and the
+    /// new instance finds the attempt as one that timed out.
+    async fn restart(&self, mut store: Store<State>, stopped: Option<Key>) -> Result<Store<State>, ErrorObject> {
+        let state = store.data_mut();
+        state.durable.ended = None;
+        state.durable.stdout.finish();
+        state.durable.stderr.finish();
+        let sent = match state.durable.drain_output() {
+            Ok(()) => state.durable.flush().await,
+            Err(error) => Err(error),
+        };
+        sent.map_err(|error| crash(state, &error))?;
+        let State { durable, limiter, .. } = store.into_data();
+        let (stdout, stderr) = (Output::default(), Output::default());
+        let durable = durable
+            .restarted(stopped, stdout.clone(), stderr.clone())
+            .map_err(|error| ErrorObject::new("Durable.ContractViolation", error.to_string()))?;
+        let mut fresh = self.store(durable, stdout, stderr)?;
+        fresh.data_mut().limiter.ticks_left = limiter.ticks_left;
+        Ok(fresh)
     }
 
     async fn call(
         &self,
         store: &mut Store<State>,
-        function: String,
-        event: String,
+        function: &String,
+        event: &String,
     ) -> wasmtime::Result<Result<Option<String>, ErrorObject>> {
         let handler = self.pre.instantiate_async(&mut *store).await?;
         let returned =
-            handler.durawasm_durable_functions().call_handle(&mut *store, &function, &event).await?;
+            handler.durawasm_durable_functions().call_handle(&mut *store, function, event).await?;
         Ok(returned.map_err(convert::error_in))
     }
 }
@@ -197,7 +243,7 @@ async fn finish(
     let drained = state.durable.drain_output();
     let returned = returned.and_then(|value| drained.map(|()| value));
     let suspended = matches!(state.durable.ended, Some(Ended::Suspended));
-    let unreachable = matches!(state.durable.ended, Some(Ended::Service(_)));
+    let unreachable = matches!(state.durable.ended, Some(Ended::Service(_) | Ended::Killed));
     let crash = match &returned {
         Err(error) if !suspended => Some(crash(state, error)),
         _ => None,
@@ -239,7 +285,8 @@ fn crash(state: &mut State, error: &wasmtime::Error) -> ErrorObject {
         Some(Ended::Replay(error)) => ErrorObject::new("Durable.ContractViolation", error.to_string()),
         Some(Ended::Service(error)) => service_error(&error),
         Some(Ended::Limit(name, reason)) => ErrorObject::new(name, reason),
-        Some(Ended::Suspended) | None => unplanned(state, error),
+        Some(Ended::Killed) => ErrorObject::new("Runtime.Killed", "the instance was killed on purpose"),
+        Some(Ended::Suspended | Ended::StepTimedOut(_) | Ended::Replayed) | None => unplanned(state, error),
     };
     if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
         object.stack_trace = frames(backtrace);

@@ -1,5 +1,7 @@
 //! The WIT interface `operations`, on the replay engine.
 
+use std::time::Duration;
+
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::DynPollable;
 
@@ -7,14 +9,14 @@ use super::{
     bindings::durawasm::durable::{operations as wit, types},
     convert::{self, Refusal},
     resources::{
-        Callback, ChainedInvoke, ChildContext, Condition, Context, PollableKind, Step, Wait, key, own,
+        Callback, ChainedInvoke, ChildContext, Condition, Context, PollableKind, Step, Wait, WaitSet, key, own,
         own_scope, scope,
     },
     state::{Durable, Ended},
 };
 use crate::{
-    protocol::{CallbackOptions, ChainedInvokeOptions},
-    replay::{ChildResult, Directive, Interest, Key, ReplayError, Semantics},
+    protocol::{CallbackOptions, ChainedInvokeOptions, OperationStatus},
+    replay::{ChildResult, Directive, Interest, Key, ReplayError, Semantics, SetKey, StepPlan},
 };
 
 type Started<T> = wasmtime::Result<Result<Resource<T>, types::InvalidArgument>>;
@@ -77,8 +79,21 @@ impl Durable {
 
     async fn enter(&mut self, key: Key) -> wasmtime::Result<()> {
         self.drain_output()?;
+        let timeout = self.engine.body_timeout(key);
+        if let Some(timeout) = self.must(timeout)? {
+            self.bodies.enter(key, timeout, self.around.clock.precise_now());
+        }
         self.live = Some(key);
         self.reported().await
+    }
+
+    /// The outcome of an operation, waited for.
+    async fn finished(&mut self, key: Key) -> wasmtime::Result<types::Outcome> {
+        self.settled(key, Interest::Change).await?;
+        match self.outcome_of(key)? {
+            Some(outcome) => Ok(outcome),
+            None => Err(wasmtime::Error::msg("an operation that has ended has an outcome")),
+        }
     }
 
     fn leave(&mut self) -> wasmtime::Result<()> {
@@ -114,18 +129,24 @@ impl wit::HostContext for &mut Durable {
         self.must(position)
     }
 
+    fn skip(&mut self, this: Resource<Context>, position: u32) -> wasmtime::Result<()> {
+        let skipped = self.engine.skip(scope(&this), position);
+        self.must(skipped)
+    }
+
     fn step(
         &mut self,
         this: Resource<Context>,
         identity: wit::Identity,
-        semantics: wit::StepSemantics,
+        options: wit::StepOptions,
     ) -> Started<Step> {
-        let semantics = match semantics {
+        let semantics = match options.semantics {
             wit::StepSemantics::AtLeastOncePerRetry => Semantics::AtLeastOncePerRetry,
             wit::StepSemantics::AtMostOncePerRetry => Semantics::AtMostOncePerRetry,
         };
+        let plan = StepPlan { semantics, timeout: options.timeout_ms.map(Duration::from_millis) };
         let (position, identity) = convert::identity(identity);
-        let started = self.engine.step(scope(&this), position, identity, semantics);
+        let started = self.engine.step(scope(&this), position, identity, plan);
         self.started(started)
     }
 
@@ -208,6 +229,7 @@ impl wit::HostStep for &mut Durable {
             Directive::Pending | Directive::Rebuild { .. } => wit::StepState::Pending,
             Directive::Run { attempt, .. } => wit::StepState::Run(attempt),
             Directive::Interrupted { attempt } => wit::StepState::Interrupted(attempt),
+            Directive::TimedOut { attempt } => wit::StepState::TimedOut(attempt),
             Directive::Done(outcome) => wit::StepState::Done(convert::outcome(outcome)),
         })
     }
@@ -219,6 +241,11 @@ impl wit::HostStep for &mut Durable {
 
     fn subscribe(&mut self, this: Resource<Step>) -> wasmtime::Result<Resource<DynPollable>> {
         pollable(key(&this), Interest::Change)
+    }
+
+    async fn next(&mut self, this: Resource<Step>) -> wasmtime::Result<wit::StepState> {
+        self.settled(key(&this), Interest::Change).await?;
+        wit::HostStep::state(self, this)
     }
 
     async fn enter(&mut self, this: Resource<Step>) -> wasmtime::Result<()> {
@@ -263,6 +290,10 @@ impl wit::HostWait for &mut Durable {
         pollable(key(&this), Interest::Change)
     }
 
+    async fn finish(&mut self, this: Resource<Wait>) -> wasmtime::Result<types::Outcome> {
+        self.finished(key(&this)).await
+    }
+
     fn drop(&mut self, _: Resource<Wait>) -> wasmtime::Result<()> {
         Ok(())
     }
@@ -290,6 +321,10 @@ impl wit::HostCallback for &mut Durable {
         pollable(key(&this), Interest::Change)
     }
 
+    async fn finish(&mut self, this: Resource<Callback>) -> wasmtime::Result<types::Outcome> {
+        self.finished(key(&this)).await
+    }
+
     fn drop(&mut self, _: Resource<Callback>) -> wasmtime::Result<()> {
         Ok(())
     }
@@ -304,8 +339,23 @@ impl wit::HostChainedInvoke for &mut Durable {
         self.outcome_of(key(&this))
     }
 
+    fn ended(&mut self, this: Resource<ChainedInvoke>) -> wasmtime::Result<Option<wit::EndStatus>> {
+        let ended = self.engine.ended(key(&this));
+        Ok(self.must(ended)?.map(|status| match status {
+            OperationStatus::Succeeded => wit::EndStatus::Succeeded,
+            OperationStatus::TimedOut => wit::EndStatus::TimedOut,
+            OperationStatus::Stopped => wit::EndStatus::Stopped,
+            OperationStatus::Cancelled => wit::EndStatus::Cancelled,
+            _ => wit::EndStatus::Failed,
+        }))
+    }
+
     fn subscribe(&mut self, this: Resource<ChainedInvoke>) -> wasmtime::Result<Resource<DynPollable>> {
         pollable(key(&this), Interest::Change)
+    }
+
+    async fn finish(&mut self, this: Resource<ChainedInvoke>) -> wasmtime::Result<types::Outcome> {
+        self.finished(key(&this)).await
     }
 
     fn drop(&mut self, _: Resource<ChainedInvoke>) -> wasmtime::Result<()> {
@@ -321,7 +371,9 @@ impl wit::HostChildContext for &mut Durable {
     fn state(&mut self, this: Resource<ChildContext>) -> wasmtime::Result<wit::ChildState> {
         let directive = self.engine.directive(key(&this));
         Ok(match self.must(directive)? {
-            Directive::Pending | Directive::Interrupted { .. } => wit::ChildState::Pending,
+            Directive::Pending | Directive::Interrupted { .. } | Directive::TimedOut { .. } => {
+                wit::ChildState::Pending
+            }
             Directive::Run { .. } => wit::ChildState::Run,
             Directive::Rebuild { summary } => wit::ChildState::Rebuild(summary.map(|s| s.to_string())),
             Directive::Done(outcome) => wit::ChildState::Done(convert::outcome(outcome)),
@@ -330,6 +382,11 @@ impl wit::HostChildContext for &mut Durable {
 
     fn subscribe(&mut self, this: Resource<ChildContext>) -> wasmtime::Result<Resource<DynPollable>> {
         pollable(key(&this), Interest::Change)
+    }
+
+    async fn next(&mut self, this: Resource<ChildContext>) -> wasmtime::Result<wit::ChildState> {
+        self.settled(key(&this), Interest::Change).await?;
+        wit::HostChildContext::state(self, this)
     }
 
     fn context(&mut self, this: Resource<ChildContext>) -> wasmtime::Result<Resource<Context>> {
@@ -377,14 +434,25 @@ impl wit::HostCondition for &mut Durable {
                 state.map_or_else(|| "null".to_owned(), |s| s.to_string()),
             )),
             Directive::Done(outcome) => wit::ConditionState::Done(convert::outcome(outcome)),
-            Directive::Pending | Directive::Interrupted { .. } | Directive::Rebuild { .. } => {
-                wit::ConditionState::Pending
-            }
+            Directive::Pending
+            | Directive::Interrupted { .. }
+            | Directive::TimedOut { .. }
+            | Directive::Rebuild { .. } => wit::ConditionState::Pending,
         })
+    }
+
+    fn attempt(&mut self, this: Resource<Condition>) -> wasmtime::Result<u32> {
+        let attempt = self.engine.attempt(key(&this));
+        self.must(attempt)
     }
 
     fn subscribe(&mut self, this: Resource<Condition>) -> wasmtime::Result<Resource<DynPollable>> {
         pollable(key(&this), Interest::Change)
+    }
+
+    async fn next(&mut self, this: Resource<Condition>) -> wasmtime::Result<wit::ConditionState> {
+        self.settled(key(&this), Interest::Change).await?;
+        wit::HostCondition::state(self, this)
     }
 
     async fn enter(&mut self, this: Resource<Condition>) -> wasmtime::Result<()> {
@@ -412,6 +480,51 @@ impl wit::HostCondition for &mut Durable {
     }
 
     fn drop(&mut self, _: Resource<Condition>) -> wasmtime::Result<()> {
+        Ok(())
+    }
+}
+
+fn set(handle: &Resource<WaitSet>) -> SetKey {
+    SetKey::from_number(handle.rep())
+}
+
+impl wit::HostWaitSet for &mut Durable {
+    fn new(&mut self) -> wasmtime::Result<Resource<WaitSet>> {
+        let set = self.engine.new_set();
+        Ok(Resource::new_own(self.must(set)?.to_number()))
+    }
+
+    fn add(
+        &mut self,
+        this: Resource<WaitSet>,
+        pollable: Resource<DynPollable>,
+        token: u64,
+    ) -> wasmtime::Result<()> {
+        let PollableKind::Durable(key, interest) = PollableKind::of(&pollable) else {
+            let reason = "only pollables of operations can be added to a wait set".to_owned();
+            return Err(self.end(Ended::Replay(ReplayError::Misuse(reason))));
+        };
+        let watched = self.engine.watch(set(&this), key, interest, token);
+        self.must(watched)
+    }
+
+    fn remove(&mut self, this: Resource<WaitSet>, token: u64) -> wasmtime::Result<()> {
+        let removed = self.engine.unwatch(set(&this), token);
+        self.must(removed)
+    }
+
+    async fn next(&mut self, this: Resource<WaitSet>) -> wasmtime::Result<Vec<u64>> {
+        match self.watched(set(&this)).await? {
+            Some(tokens) => Ok(tokens),
+            None => Err(self.end(Ended::Suspended)),
+        }
+    }
+
+    async fn next_or_idle(&mut self, this: Resource<WaitSet>) -> wasmtime::Result<Option<Vec<u64>>> {
+        self.watched(set(&this)).await
+    }
+
+    fn drop(&mut self, _: Resource<WaitSet>) -> wasmtime::Result<()> {
         Ok(())
     }
 }

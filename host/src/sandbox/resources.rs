@@ -22,6 +22,8 @@ pub struct ChainedInvoke;
 pub struct ChildContext;
 /// A condition.
 pub struct Condition;
+/// What a guest waits for.
+pub struct WaitSet;
 
 pub(super) fn own<T: 'static>(key: Key) -> Resource<T> {
     Resource::new_own(key.to_number())

@@ -24,6 +24,10 @@ impl execution::Host for &mut Durable {
         Ok(self.invocation_id.to_string())
     }
 
+    fn deadline_ms(&mut self) -> wasmtime::Result<u64> {
+        Ok(u64::try_from(self.deadline.as_millis()).unwrap_or(u64::MAX))
+    }
+
     fn is_replaying(&mut self) -> wasmtime::Result<bool> {
         Ok(self.live.is_none() && self.engine.is_replaying())
     }
@@ -66,8 +70,14 @@ impl log::Host for &mut Durable {
         self.log(level(entry.level), LogSource::Log, entry.message, entry.fields, operation)
     }
 
+    fn keep_replayed(&mut self, keep: bool) -> wasmtime::Result<()> {
+        self.drain_output()?;
+        self.keep_replayed = keep;
+        Ok(())
+    }
+
     fn enabled(&mut self, _: log::Level) -> wasmtime::Result<bool> {
-        Ok(self.live.is_some() || !self.engine.is_replaying())
+        Ok(self.keep_replayed || self.live.is_some() || !self.engine.is_replaying())
     }
 }
 

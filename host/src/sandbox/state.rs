@@ -1,6 +1,10 @@
 //! What the host keeps for one instance.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
@@ -8,6 +12,9 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::{
+    engine::TICK,
+    faults::{Fate, Faults},
+    grants::Grants,
     limits::Limiter,
     log::{LogLevel, LogLine, LogSink, LogSource},
     output::Output,
@@ -30,6 +37,12 @@ pub(super) enum Ended {
     Service(ServiceError),
     /// The guest asked for more than it may have.
     Limit(&'static str, String),
+    /// The body of this step took longer than it may.
+    StepTimedOut(Key),
+    /// A fresh instance is to replay, on purpose.
+    Replayed,
+    /// The instance was killed on purpose.
+    Killed,
 }
 
 /// The world around one invocation.
@@ -43,6 +56,10 @@ pub struct Surroundings {
     pub entropy: Arc<dyn Entropy>,
     /// Where the guest's lines go.
     pub log: Arc<dyn LogSink>,
+    /// What is done to it on purpose.
+    pub faults: Faults,
+    /// What the guest may reach beside all this.
+    pub grants: Arc<Grants>,
 }
 
 /// The data of a store.
@@ -75,6 +92,12 @@ pub(super) struct Durable {
     pub(super) invocation_id: Arc<str>,
     /// The step whose body runs now.
     pub(super) live: Option<Key>,
+    /// Bodies with a timeout.
+    pub(super) bodies: Bodies,
+    /// When this invocation is ended.
+    pub(super) deadline: Duration,
+    /// Lines of replayed code are kept.
+    pub(super) keep_replayed: bool,
     pub(super) timers: Timers,
     pub(super) ended: Option<Ended>,
     pub(super) stdout: Output,
@@ -106,6 +129,9 @@ impl Durable {
             token,
             invocation_id,
             live: None,
+            bodies: Bodies::default(),
+            deadline: Duration::MAX,
+            keep_replayed: false,
             timers: Timers::default(),
             ended: None,
             stdout,
@@ -121,6 +147,41 @@ impl Durable {
     pub(super) fn end(&mut self, reason: Ended) -> wasmtime::Error {
         self.ended = Some(reason);
         wasmtime::Error::msg("the host ended the invocation")
+    }
+
+    /// For a fresh instance in the same invocation: the record as it is by now. `stopped` is a step whose body took too long.
+    pub(super) fn restarted(self, stopped: Option<Key>, stdout: Output, stderr: Output) -> Result<Self, ReplayError> {
+        let Self { engine, around, arn, token, invocation_id, deadline, log_budget, checkpoints, .. } = self;
+
+        let engine = engine.restarted(stopped)?;
+        let fresh = Self::new(engine, around, arn, token, invocation_id, stdout, stderr, log_budget);
+        Ok(Self { deadline, checkpoints, ..fresh })
+    }
+
+    /// When the body that runs now has to have ended.
+    pub(super) fn body_deadline(&self) -> Option<Duration> {
+        self.live.and_then(|key| self.bodies.0.get(&key)).map(|body| body.deadline)
+    }
+
+    /// Ends the instance when the body that runs now took too long.
+    pub(super) fn check_body_deadline(&mut self) -> wasmtime::Result<()> {
+        match (self.live, self.body_deadline()) {
+            (Some(key), Some(deadline)) if self.around.clock.precise_now() >= deadline => {
+                Err(self.end(Ended::StepTimedOut(key)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A tick of computing has passed.
+    pub(super) fn tick(&mut self) -> wasmtime::Result<()> {
+        let Some(key) = self.live else { return Ok(()) };
+        let Some(body) = self.bodies.0.get_mut(&key) else { return Ok(()) };
+        match body.ticks_left.checked_sub(1) {
+            Some(left) => body.ticks_left = left,
+            None => return Err(self.end(Ended::StepTimedOut(key))),
+        }
+        self.check_body_deadline()
     }
 
     /// Time as the guest sees it now, since the Unix epoch.
@@ -155,8 +216,24 @@ impl Durable {
             if batch.is_empty() {
                 return Ok(());
             }
+            let fate = self.around.faults.checkpoint();
+            if fate == Fate::DiesBefore {
+                return Err(self.end(Ended::Killed));
+            }
             self.checkpoint(batch).await?;
+            if fate == Fate::DiesAfter {
+                return Err(self.end(Ended::Killed));
+            }
         }
+    }
+
+    /// Sends what is queued before the guest waits on.
+    pub(super) async fn flush_and_wait(&mut self) -> wasmtime::Result<()> {
+        self.flush().await?;
+        if self.around.faults.replays() && self.live.is_none() && !self.engine.is_about_to_run_once() {
+            return Err(self.end(Ended::Replayed));
+        }
+        Ok(())
     }
 
     /// Asks for news.
@@ -222,7 +299,7 @@ impl Durable {
             message,
             fields,
             operation,
-            replayed: self.live.is_none() && self.engine.is_replaying(),
+            replayed: !self.keep_replayed && self.live.is_none() && self.engine.is_replaying(),
             invocation_id: self.invocation_id.clone(),
         });
         Ok(())
@@ -236,6 +313,26 @@ fn stream(arn: &str, completion: u64) -> ChaCha12Rng {
     let mut key = [0; 32];
     key.copy_from_slice(hash.finalize().as_bytes());
     ChaCha12Rng::from_seed(key)
+}
+
+/// Step bodies with a timeout that have begun, each with what it has left.
+#[derive(Debug, Default)]
+pub(super) struct Bodies(HashMap<Key, Body>);
+
+#[derive(Debug)]
+struct Body {
+    /// On the execution's clock, which may stand still while the guest computes.
+    deadline: Duration,
+    /// Of computing.
+    ticks_left: u128,
+}
+
+impl Bodies {
+    /// A body is entered: its time runs from the first entry.
+    pub(super) fn enter(&mut self, key: Key, timeout: Duration, now: Duration) {
+        let ticks_left = timeout.as_millis().div_ceil(TICK.as_millis());
+        self.0.entry(key).or_insert(Body { deadline: now.saturating_add(timeout), ticks_left });
+    }
 }
 
 /// Points in time that a guest waits for.

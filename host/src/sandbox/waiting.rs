@@ -11,11 +11,11 @@ use wasmtime_wasi::p2::{DynPollable, bindings::io::poll};
 
 use super::{
     resources::PollableKind,
-    state::{Ended, State},
+    state::{Durable, Ended, State},
 };
 use crate::{
     protocol::Timestamp,
-    replay::{CheckpointMode, Interest, Key},
+    replay::{CheckpointMode, Interest, Key, SetKey},
 };
 
 /// Selects all of a store's data.
@@ -64,11 +64,7 @@ impl poll::Host for Waiting<'_> {
             return Err(wasmtime::Error::msg("poll was called with an empty list"));
         }
         let list = List::new(pollables);
-        self.0.durable.drain_output()?;
-        let durable = &mut self.0.durable;
-        if durable.engine.mode() == CheckpointMode::Optimistic && durable.engine.queued() >= 250 {
-            durable.flush().await?;
-        }
+        self.0.durable.begin_wait().await?;
         loop {
             let ready = self.ready_now(&list).await?;
             if !ready.is_empty() {
@@ -79,13 +75,56 @@ impl poll::Host for Waiting<'_> {
                 continue;
             }
             if durable.engine.queued() > 0 {
-                durable.flush().await?;
+                durable.flush_and_wait().await?;
                 continue;
             }
             if list.timers.is_empty() && list.live.is_empty() {
                 return Err(durable.end(Ended::Suspended));
             }
             self.something(&list).await?;
+        }
+    }
+}
+
+impl Durable {
+    /// Before a guest waits.
+    async fn begin_wait(&mut self) -> wasmtime::Result<()> {
+        self.drain_output()?;
+        if self.engine.mode() == CheckpointMode::Optimistic && self.engine.queued() >= 250 {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for something of one operation, as polling it alone does.
+    pub(super) async fn settled(&mut self, key: Key, interest: Interest) -> wasmtime::Result<()> {
+        self.begin_wait().await?;
+        loop {
+            if self.engine.is_ready(key, interest).map_err(|e| self.end(Ended::Replay(e)))? {
+                return Ok(());
+            }
+            if self.engine.reveal(&[(key, interest)]).map_err(|e| self.end(Ended::Replay(e)))? {
+                continue;
+            }
+            if self.engine.queued() == 0 {
+                return Err(self.end(Ended::Suspended));
+            }
+            self.flush_and_wait().await?;
+        }
+    }
+
+    /// Waits for what is next in a set; none when nothing of it can come in this invocation.
+    pub(super) async fn watched(&mut self, set: SetKey) -> wasmtime::Result<Option<Vec<u64>>> {
+        self.begin_wait().await?;
+        loop {
+            let tokens = self.engine.take_watched(set).map_err(|e| self.end(Ended::Replay(e)))?;
+            if !tokens.is_empty() {
+                return Ok(Some(tokens));
+            }
+            if self.engine.queued() == 0 {
+                return Ok(None);
+            }
+            self.flush_and_wait().await?;
         }
     }
 }
@@ -129,7 +168,8 @@ impl Waiting<'_> {
         let timer =
             list.timers.iter().filter_map(|(index, _)| durable.timers.get(*index)).min().map(round_up);
         let service = durable.engine.next_deadline(&list.durable);
-        let deadline = [timer, service].into_iter().flatten().min();
+        let body = durable.body_deadline().map(round_up);
+        let deadline = [timer, service, body].into_iter().flatten().min();
         let clock = durable.around.clock.clone();
         let real_things = !list.live.is_empty();
         let sleep = async {
@@ -159,6 +199,7 @@ impl Waiting<'_> {
             () = news => {}
             () = sleep => {}
         }
+        durable.check_body_deadline()?;
         if list.durable.is_empty() { Ok(()) } else { durable.refresh().await }
     }
 }

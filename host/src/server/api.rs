@@ -22,6 +22,8 @@ pub struct StartExecution {
     pub timeout_seconds: Option<u64>,
     /// What the outside world answers to callbacks, without anyone acting.
     pub answers: Vec<ScriptedAnswer>,
+    /// Which callback gets which of them, and when.
+    pub answer_order: AnswerOrder,
     /// What happens after a crashed invocation.
     pub invocation_retry: InvocationRetry,
 }
@@ -36,14 +38,27 @@ impl StartExecution {
             input,
             timeout_seconds: None,
             answers: Vec::new(),
+            answer_order: AnswerOrder::ByCallback,
             invocation_retry: InvocationRetry::default(),
         }
     }
 }
 
+/// How the outside world goes about its scripted answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AnswerOrder {
+    /// Each callback has answers of its own, as [`ScriptedAnswer`] tells.
+    #[default]
+    ByCallback,
+    /// As one who has a list and goes through it: an answer's turn comes when all before it are given; from when both it is
+    /// its turn and a callback that it is for is open, it takes as long as it says; the oldest such callback gets it. Should
+    /// that callback be over by then, the answer waits for another.
+    InTurn,
+}
+
 /// An answer that the outside world gives by itself, some time after a callback has started.
 ///
-/// A callback that starts takes, in the script's order, the first unused entry that matches its name; if that is a
+/// Unless answers are given in turn: a callback that starts takes, in the script's order, the first unused entry that matches its name; if that is a
 /// heartbeat, also the matching entries after it up to and including the first that is none. An entry is used once.
 /// So several answers for one name go to successive callbacks of that name, and heartbeats go with the answer that
 /// follows them. What is due after the callback is over is lost, as a late answer is.

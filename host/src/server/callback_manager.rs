@@ -49,12 +49,29 @@ impl CallbackManager {
         }
         let heartbeat = heartbeat_seconds
             .map(|seconds| timers.schedule(at.plus_seconds(seconds), Timer::HeartbeatTimeout(callback)));
-        for scripted in answers {
-            // An answer takes some time, however little: in virtual time it then finds the handler suspended.
-            let after = u64::try_from(scripted.after.as_millis()).unwrap_or(u64::MAX).max(1);
-            others.push(timers.schedule(at.plus_millis(after), Timer::Answer(callback, scripted.answer)));
-        }
         self.0.insert(callback, OpenCallback { heartbeat_seconds, heartbeat, others });
+        for scripted in answers {
+            self.schedule(timers, at, callback, scripted);
+        }
+    }
+
+    /// Schedules an answer to an open callback.
+    pub(super) fn schedule(
+        &mut self,
+        timers: &mut Timers,
+        at: Timestamp,
+        callback: Index,
+        scripted: ScriptedAnswer,
+    ) {
+        let Some(open) = self.0.get_mut(&callback) else { return };
+        // An answer takes some time, however little: in virtual time it then finds the handler suspended.
+        let after = u64::try_from(scripted.after.as_millis()).unwrap_or(u64::MAX).max(1);
+        open.others.push(timers.schedule(at.plus_millis(after), Timer::Answer(callback, scripted.answer)));
+    }
+
+    /// Whether the callback is open.
+    pub(super) fn is_open(&self, callback: Index) -> bool {
+        self.0.contains_key(&callback)
     }
 
     /// Starts the heartbeat's time anew. Whether the callback is open.

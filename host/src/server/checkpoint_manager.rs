@@ -91,7 +91,7 @@ impl CheckpointManager {
             timers: Timers::default(),
             callbacks: CallbackManager::default(),
             invokes: InvokeTable::default(),
-            script: AnswerScript::new(request.answers),
+            script: AnswerScript::new(request.answers, request.answer_order),
             invocations: Vec::new(),
             crashes: 0,
             checkpoints: 0,
@@ -129,10 +129,14 @@ impl CheckpointManager {
                 Timer::CallbackTimeout(index) => self.time_out_callback(at, index, "Callback.Timeout"),
                 Timer::HeartbeatTimeout(index) => self.time_out_callback(at, index, "Callback.Heartbeat"),
                 // The timers of a callback that is over are gone, so this one is open.
-                Timer::Answer(index, answer) => drop(self.answer_callback(at, index, answer)),
+                Timer::Answer(index, answer) => {
+                    self.script.given(index);
+                    drop(self.answer_callback(at, index, answer));
+                }
                 Timer::ExecutionTimeout => self.time_out(at),
                 Timer::Reinvoke => self.end_back_off(),
             }
+            self.send_next_answer(at);
         }
     }
 
@@ -156,6 +160,7 @@ impl CheckpointManager {
             for transition in transitions {
                 self.apply(now, ids, transition);
             }
+            self.send_next_answer(now);
             self.written = self.written.saturating_add(written);
         }
         self.checkpoints += 1;
@@ -226,6 +231,23 @@ impl CheckpointManager {
         self.script.take(name.as_deref().unwrap_or_default())
     }
 
+    /// Sends the scripted answer whose turn it is on its way, once a callback that it is for is open. Called after all that
+    /// opens or closes callbacks.
+    fn send_next_answer(&mut self, at: Timestamp) {
+        let Some((scripted, addressee)) = self.script.turn() else { return };
+        if addressee.is_some_and(|callback| self.callbacks.is_open(callback)) {
+            return;
+        }
+        let found = self.callbacks.open_callbacks().find(|callback| {
+            let name = self.operations.get(*callback).and_then(|operation| self.callback_name(operation));
+            scripted.is_for(name.as_deref().unwrap_or_default())
+        });
+        if let Some(callback) = found {
+            self.callbacks.schedule(&mut self.timers, at, callback, scripted.clone());
+        }
+        self.script.address(found);
+    }
+
     /// Something happened that was not the handler's doing.
     pub(super) fn tell(&mut self) {
         self.news = true;
@@ -291,7 +313,9 @@ impl CheckpointManager {
             return invalid(format!("the answer has {size} bytes; at most {most} are allowed"));
         }
         self.operations.next_change();
-        self.answer_callback(now, index, answer)
+        let answered = self.answer_callback(now, index, answer);
+        self.send_next_answer(now);
+        answered
     }
 }
 

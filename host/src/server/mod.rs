@@ -29,8 +29,8 @@ mod worker;
 mod tests;
 
 pub use api::{
-    Answer, ExecutionView, InvocationResult, InvocationRetry, InvocationView, InvokeOutcome, InvokeTarget,
-    Next, Outside, ScriptedAnswer, StartExecution, StartedInvocation, StartedInvoke,
+    Answer, AnswerOrder, ExecutionView, InvocationResult, InvocationRetry, InvocationView, InvokeOutcome,
+    InvokeTarget, Next, Outside, ScriptedAnswer, StartExecution, StartedInvocation, StartedInvoke,
 };
 pub use execution_manager::ExecutionManager;
 pub use handle::ServerHandle;

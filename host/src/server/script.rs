@@ -5,24 +5,57 @@
 
 use std::collections::VecDeque;
 
-use super::api::{Answer, ScriptedAnswer};
+use super::{
+    api::{Answer, AnswerOrder, ScriptedAnswer},
+    operations::Index,
+};
 
 /// The entries that are not used yet.
 #[derive(Debug)]
-pub(super) struct AnswerScript(VecDeque<ScriptedAnswer>);
+pub(super) struct AnswerScript {
+    entries: VecDeque<ScriptedAnswer>,
+    order: AnswerOrder,
+    /// The callback that the first entry is on its way to; only in turn.
+    addressee: Option<Index>,
+}
 
 impl AnswerScript {
-    pub(super) fn new(entries: Vec<ScriptedAnswer>) -> Self {
-        Self(entries.into())
+    pub(super) fn new(entries: Vec<ScriptedAnswer>, order: AnswerOrder) -> Self {
+        Self { entries: entries.into(), order, addressee: None }
     }
 
-    /// Takes the answers for a callback of this name: heartbeats up to the first other answer.
+    /// The entry whose turn it is, and the callback that it is on its way to. None unless entries are given in turn.
+    pub(super) fn turn(&self) -> Option<(&ScriptedAnswer, Option<Index>)> {
+        match self.order {
+            AnswerOrder::ByCallback => None,
+            AnswerOrder::InTurn => Some((self.entries.front()?, self.addressee)),
+        }
+    }
+
+    /// The entry whose turn it is goes to this callback, or waits for one.
+    pub(super) fn address(&mut self, callback: Option<Index>) {
+        self.addressee = callback;
+    }
+
+    /// A callback has got a scripted answer: if it was the one whose turn it was, it is the next one's now.
+    pub(super) fn given(&mut self, callback: Index) {
+        if self.addressee == Some(callback) {
+            self.addressee = None;
+            self.entries.pop_front();
+        }
+    }
+
+    /// Takes the answers for a callback of this name: heartbeats up to the first other answer. None where entries are given
+    /// in turn.
     pub(super) fn take(&mut self, name: &str) -> Vec<ScriptedAnswer> {
         let mut taken = Vec::new();
+        if self.order == AnswerOrder::InTurn {
+            return taken;
+        }
         let mut from = 0;
-        while let Some(place) = self.0.iter().skip(from).position(|entry| matches(&entry.callback, name)) {
+        while let Some(place) = self.entries.iter().skip(from).position(|entry| matches(&entry.callback, name)) {
             from += place;
-            let Some(entry) = self.0.remove(from) else { break };
+            let Some(entry) = self.entries.remove(from) else { break };
             let more = entry.answer == Answer::Heartbeat;
             taken.push(entry);
             if !more {
@@ -90,14 +123,15 @@ mod tests {
             answer,
         };
         let ok = |text: &str| Answer::Success(Some(text.into()));
-        let mut script = AnswerScript::new(vec![
+        let entries = vec![
             entry("a", Answer::Heartbeat),
             entry("b", ok("b1")),
             entry("a", Answer::Heartbeat),
             entry("a", ok("a1")),
             entry("*", ok("any")),
             entry("a", ok("a2")),
-        ]);
+        ];
+        let mut script = AnswerScript::new(entries, AnswerOrder::ByCallback);
         let mut take = |name| script.take(name).into_iter().map(|entry| entry.answer).collect::<Vec<_>>();
         assert_eq!(take("a"), [Answer::Heartbeat, Answer::Heartbeat, ok("a1")]);
         assert_eq!(take("c"), [ok("any")]);

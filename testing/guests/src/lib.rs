@@ -8,6 +8,7 @@ mod limits;
 mod operations;
 mod outside;
 mod probes;
+mod timeouts;
 
 use durawasm_guest::durable_handlers;
 use hostile::{
@@ -21,6 +22,7 @@ use operations::{
 };
 use outside::{await_approval, callback};
 use probes::{nondeterminism_probe, plain, plain_async, prints, sleeps_in_step};
+use timeouts::slow_body;
 
 durable_handlers! {
     abandons_a_builder,
@@ -53,6 +55,7 @@ durable_handlers! {
     prints,
     retries_beside_a_sleep,
     sleeps_in_step,
+    slow_body,
     spins,
     spins_in_step,
     two_steps_and_wait,

@@ -7,7 +7,7 @@ use crate::{
         OperationType as Type, Timestamp,
     },
     replay::ServiceError,
-    server::{Answer, Next, Outside, ScriptedAnswer, StartExecution},
+    server::{Answer, AnswerOrder, Next, Outside, ScriptedAnswer, StartExecution},
 };
 
 fn over(outcome: &Result<(), ServiceError>) {
@@ -170,4 +170,55 @@ fn a_scripted_answer_that_is_late_is_lost() {
     world.invoke();
     world.checkpoint(vec![callback("b", 0, 0).name("c")]);
     assert!(matches!(world.suspend(), Next::WaitForOutside { .. }));
+}
+
+fn world_of_turns(answers: Vec<ScriptedAnswer>) -> World {
+    let start = StartExecution { answers, answer_order: AnswerOrder::InTurn, ..StartExecution::new("f", None) };
+    World::of(start, Limits::default())
+}
+
+#[test]
+fn in_turn_an_answer_s_time_begins_when_the_one_before_is_given() {
+    let answers = vec![
+        scripted("a", 6, Answer::Heartbeat),
+        scripted("b", 2, ok("b")),
+        scripted("a", 6, Answer::Heartbeat),
+        scripted("*", 1, ok("a")),
+    ];
+    let mut world = world_of_turns(answers);
+    world.checkpoint(vec![callback("a", 0, 9).name("a"), callback("b", 0, 0).name("b")]);
+    assert_eq!(world.suspend(), Next::WaitUntil(world.now.plus_seconds(6)));
+    world.pass(7);
+    assert!(matches!(world.poll(), Next::WaitUntil(_)), "a heartbeat is no news");
+    world.pass(1);
+    world.invoke();
+    assert_eq!(world.operation("b").result().unwrap().as_ref(), "b");
+    assert_eq!(world.suspend(), Next::WaitUntil(world.now.plus_seconds(6)));
+    world.pass(7);
+    world.invoke();
+    let a = world.operation("a");
+    assert_eq!((a.status, a.end_timestamp), (Status::Succeeded, Some(Timestamp::from_millis(START + 15_000))));
+}
+
+#[test]
+fn in_turn_an_answer_waits_for_its_callback_and_for_another_when_that_is_over() {
+    let mut world = world_of_turns(vec![scripted("c", 5, ok("1")), scripted("d", 1, ok("2"))]);
+    world.checkpoint(vec![callback("d", 0, 0).name("d"), wait("w", 10)]);
+    assert_eq!(world.suspend(), Next::WaitUntil(world.now.plus_seconds(10)));
+    world.pass(10);
+    world.invoke();
+    // The first has timed out before its answer came.
+    world.checkpoint(vec![callback("c1", 3, 0).name("c")]);
+    world.suspend();
+    world.pass(3);
+    world.invoke();
+    assert_eq!(world.operation("c1").status, Status::TimedOut);
+    world.checkpoint(vec![callback("c2", 0, 0).name("c")]);
+    world.suspend();
+    world.pass(60);
+    world.invoke();
+    assert_eq!(world.operation("c2").result().unwrap().as_ref(), "1");
+    assert_eq!(world.operation("d").result().unwrap().as_ref(), "2");
+    let end = world.operation("d").end_timestamp;
+    assert_eq!(end, Some(Timestamp::from_millis(START + 19_000)), "10 + 3 + 5 + 1");
 }

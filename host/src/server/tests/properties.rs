@@ -12,7 +12,7 @@ use crate::{
     },
     replay::ServiceError,
     server::{
-        Answer, ExecutionView, InvocationResult, InvokeOutcome, Next, ScriptedAnswer, StartExecution,
+        Answer, AnswerOrder, ExecutionView, InvocationResult, InvokeOutcome, Next, ScriptedAnswer, StartExecution,
         timers::Timer,
     },
 };
@@ -291,8 +291,9 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
 
     #[test]
-    fn nothing_breaks(acts in prop::collection::vec(any_act(), 1..60), script in any_script(), timeout in prop::option::of(1..30_u64)) {
-        let start = StartExecution { answers: script, timeout_seconds: timeout, ..StartExecution::new("f", None) };
+    fn nothing_breaks(acts in prop::collection::vec(any_act(), 1..60), script in any_script(), in_turn in any::<bool>(), timeout in prop::option::of(1..30_u64)) {
+        let answer_order = if in_turn { AnswerOrder::InTurn } else { AnswerOrder::ByCallback };
+        let start = StartExecution { answers: script, answer_order, timeout_seconds: timeout, ..StartExecution::new("f", None) };
         let mut world = World::idle(start, Limits { page_operations: 3, ..Limits::default() });
         let mut tokens = Vec::new();
         for next in acts {

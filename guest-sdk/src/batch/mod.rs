@@ -1,0 +1,272 @@
+//! Runs a batch: the items of a map, or the branches of a parallel.
+//!
+//! Always true here:
+//! - A batch is one CONTEXT, and each item a CONTEXT in it, or (flat) a scope of ids without one. Item `n`, from 0, has the
+//!   place `n + 1` in the batch, whenever it starts.
+//! - **What replays rely on.** Items start in the order of the input, as many at once as are allowed; one that has started keeps its
+//!   place among them until it has ended. Which end, and when, depends on nothing but the outcomes that the host shows, one
+//!   after another in the order of the record. So a fresh instance that replays any part of the record starts the
+//!   same items in the same order, and ends the batch at the same outcome for the same reason.
+//! - The result is made from what is recorded of the batch, on the first run as on each replay.
+//! - A batch costs the same for each of its items, however many there are.
+
+mod completion;
+mod items;
+mod record;
+mod result;
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use self::items::Items;
+use self::record::Decision;
+use crate::BoxError;
+use crate::builders::map_parallel::CompletionConfig;
+use crate::child::INLINE_LIMIT;
+use crate::context::DurableContext;
+use crate::error::{
+    ChildContextError, ChildContextErrorKind, OperationError, OperationErrorKind, ReplayedFailure,
+    SERIALIZATION_ERROR, WireError,
+};
+use crate::future::Body;
+use crate::runtime::{Child, ChildResult, ChildState, Identity, InvalidArgument, Operation, Position};
+use crate::scope::LogScope;
+use crate::serdes::{Serdes, SerdesContext};
+
+pub use self::record::BatchSummary;
+pub use self::result::{
+    BatchError, BatchItem, BatchItemStatus, BatchResult, BatchStats, BatchStatus, CompletionReason, SettledOutcome,
+};
+
+/// Whether items have contexts of their own in the history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum NestingMode {
+    /// Each item is a CONTEXT: what has ended is not run again on a replay of a batch that has not.
+    #[default]
+    Normal,
+    /// The items' operations belong to the batch's CONTEXT, which saves two updates an item. Items have no names in the history, and
+    /// their code runs again until the batch has ended.
+    Flat,
+}
+
+/// How the two kinds of batches are called in the history.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kind {
+    batch: &'static str,
+    item: &'static str,
+}
+
+impl Kind {
+    pub(crate) const MAP: Self = Self { batch: "Map", item: "MapIteration" };
+    pub(crate) const PARALLEL: Self = Self { batch: "Parallel", item: "ParallelBranch" };
+}
+
+/// The name of an item, by its index.
+pub(crate) type Namer = Arc<dyn Fn(usize) -> String + Send + Sync>;
+
+/// What is to be run for the items, in their order.
+pub(crate) struct Bodies<O> {
+    pub(crate) total: usize,
+    pub(crate) each: Box<dyn Iterator<Item = Body<O>> + Send>,
+}
+
+/// All options of a batch.
+pub(crate) struct BatchRun<IS, RS> {
+    pub(crate) ctx: DurableContext,
+    pub(crate) position: Position,
+    pub(crate) kind: Kind,
+    pub(crate) name: Option<String>,
+    pub(crate) max_concurrency: Option<usize>,
+    pub(crate) completion: CompletionConfig,
+    pub(crate) nesting: NestingMode,
+    pub(crate) namer: Option<Namer>,
+    pub(crate) serdes: IS,
+    pub(crate) result_serdes: RS,
+}
+
+impl<IS, RS> BatchRun<IS, RS> {
+    pub(crate) fn new(ctx: DurableContext, position: Position, kind: Kind, serdes: IS, result_serdes: RS) -> Self {
+        Self {
+            ctx,
+            position,
+            kind,
+            name: None,
+            max_concurrency: None,
+            completion: CompletionConfig::default(),
+            nesting: NestingMode::Normal,
+            namer: None,
+            serdes,
+            result_serdes,
+        }
+    }
+
+    /// The same with another serdes for the items.
+    pub(crate) fn with_serdes<IS2>(self, serdes: IS2) -> BatchRun<IS2, RS> {
+        let Self { ctx, position, kind, name, max_concurrency, completion, nesting, namer, result_serdes, .. } = self;
+        BatchRun { ctx, position, kind, name, max_concurrency, completion, nesting, namer, serdes, result_serdes }
+    }
+
+    /// The same with another serdes for the batch.
+    pub(crate) fn with_result_serdes<RS2>(self, result_serdes: RS2) -> BatchRun<IS, RS2> {
+        let Self { ctx, position, kind, name, max_concurrency, completion, nesting, namer, serdes, .. } = self;
+        BatchRun { ctx, position, kind, name, max_concurrency, completion, nesting, namer, serdes, result_serdes }
+    }
+
+    fn check(&self) -> Result<(), InvalidArgument> {
+        if self.max_concurrency == Some(0) {
+            return Err(InvalidArgument {
+                argument: "max_concurrency".to_owned(),
+                reason: "0 items at once are none: 1 is the least; leave it out for no limit".to_owned(),
+            });
+        }
+        self.completion.check()
+    }
+
+    /// Runs the batch; its successes, or an error if failures ended it.
+    pub(crate) async fn values<O>(self, bodies: Bodies<O>) -> Result<Vec<O>, OperationError>
+    where
+        O: Send + 'static,
+        IS: Serdes<O>,
+        RS: Serdes<BatchSummary>,
+    {
+        let result = self.result(bodies).await?;
+        if result.reason == CompletionReason::FailureToleranceExceeded {
+            result.throw_if_error()?;
+            return Err(internal("more failures than are tolerated"));
+        }
+        Ok(result.into_results())
+    }
+
+    /// Runs the batch.
+    pub(crate) async fn result<O>(self, bodies: Bodies<O>) -> Result<BatchResult<O>, OperationError>
+    where
+        O: Send + 'static,
+        IS: Serdes<O>,
+        RS: Serdes<BatchSummary>,
+    {
+        self.check()?;
+        let Self { ctx, position, kind, name, max_concurrency, completion, nesting, namer, serdes, result_serdes } =
+            self;
+        let identity = Identity { position, name: name.clone(), sub_type: Some(kind.batch) };
+        let child = ctx.scope().child(identity)?;
+        let log = LogScope::new(child.clone(), name, None);
+        let batch = Batch { ctx, child, serdes: Arc::new(serdes), result_serdes, _output: PhantomData };
+        let mut bodies = Some(bodies);
+        loop {
+            let state = batch.child.state();
+            let decision = match state {
+                ChildState::Pending => {
+                    batch.settled().await;
+                    continue;
+                }
+                ChildState::Done(Ok(payload)) => return batch.read(payload.unwrap_or_default()).await,
+                ChildState::Done(Err(wire)) => return Err(failed(&*batch.child, wire)),
+                ChildState::Run => None,
+                ChildState::Rebuild(summary) => Some(summary),
+            };
+            let Some(bodies) = bodies.take() else {
+                return Err(internal("a batch was closed, and is open again"));
+            };
+            let rebuild = decision.is_some();
+            let decision = Decision::read(decision.flatten().as_deref(), bodies.total).map_err(internal)?;
+            let items = Items {
+                ctx: batch.ctx.nested(position, batch.child.context()),
+                batch: batch.child.clone(),
+                log: Arc::clone(&log),
+                serdes: Arc::clone(&batch.serdes),
+                item_sub_type: kind.item,
+                limit: max_concurrency.unwrap_or(usize::MAX),
+                completion: completion.clone(),
+                nesting,
+                namer: namer.clone(),
+            };
+            let work = Arc::clone(&log).instrument(items.run(bodies, decision));
+            let closing = match work.await {
+                Ok((summary, decision)) => batch.write(summary, &decision).await,
+                Err(error) => Err(WireError::of(&error, "BatchError")),
+            };
+            match &closing {
+                Ok(Closing { summary, too_large: None }) if !rebuild => {
+                    batch.child.succeed(ChildResult::Inline(summary));
+                }
+                Ok(Closing { too_large, .. }) => {
+                    batch.child.succeed(ChildResult::ReplayChildren(too_large.as_deref()));
+                }
+                Err(wire) => batch.child.fail(wire),
+            }
+            batch.settled().await;
+            match closing {
+                Ok(Closing { summary, too_large }) if rebuild || too_large.is_some() => {
+                    return batch.read(summary).await;
+                }
+                Err(wire) if rebuild => return Err(failed(&*batch.child, wire)),
+                // What is delivered is what is on record.
+                Ok(_) | Err(_) => {}
+            }
+        }
+    }
+}
+
+/// A batch under way.
+struct Batch<O, IS, RS> {
+    ctx: DurableContext,
+    child: Arc<dyn Child>,
+    serdes: Arc<IS>,
+    result_serdes: RS,
+    _output: PhantomData<fn() -> O>,
+}
+
+/// What a batch is closed with.
+struct Closing {
+    summary: String,
+    /// What is recorded instead.
+    too_large: Option<String>,
+}
+
+impl<O, IS, RS> Batch<O, IS, RS>
+where
+    O: Send + 'static,
+    IS: Serdes<O>,
+    RS: Serdes<BatchSummary>,
+{
+    async fn settled(&self) {
+        self.ctx.engine().changed(self.child.clone()).await;
+    }
+
+    fn context(&self) -> SerdesContext {
+        self.ctx.serdes_context(self.child.clone())
+    }
+
+    /// What is to be recorded.
+    async fn write(&self, summary: BatchSummary, decision: &Decision) -> Result<Closing, WireError> {
+        let written = self.result_serdes.serialize(summary, self.context()).await;
+        let summary = written.map_err(|error| WireError::typed(&internal(error), SERIALIZATION_ERROR))?;
+        let too_large = if summary.len() > INLINE_LIMIT { Some(decision.write()?) } else { None };
+        Ok(Closing { summary, too_large })
+    }
+
+    /// The result, from what was recorded.
+    async fn read(&self, summary: String) -> Result<BatchResult<O>, OperationError> {
+        let summary = self.result_serdes.deserialize(summary, self.context()).await.map_err(internal)?;
+        let context = |index| SerdesContext::of_item(self.child.clone(), index, Arc::clone(self.ctx.engine()));
+        summary.read(&*self.serdes, context).await.map_err(internal)
+    }
+}
+
+/// The error of a batch that could not come to a result.
+fn failed(operation: &dyn Operation, wire: WireError) -> OperationError {
+    internal(ReplayedFailure::boxed(wire.clone())).on_record(operation, "FAILED", wire)
+}
+
+/// The error of an item.
+fn item_failed(wire: WireError) -> OperationError {
+    let kind = ChildContextErrorKind::ChildFailed;
+    let error = ChildContextError::new(kind, Some(ReplayedFailure::boxed(wire.clone())));
+    OperationError::new(OperationErrorKind::ChildContext(error)).with_wire(wire)
+}
+
+fn internal(error: impl Into<BoxError>) -> OperationError {
+    let error = ChildContextError::new(ChildContextErrorKind::Internal, Some(error.into()));
+    OperationError::new(OperationErrorKind::ChildContext(error))
+}

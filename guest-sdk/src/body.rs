@@ -1,0 +1,75 @@
+//! Runs the body of a step's attempt, or the check of a condition's.
+//!
+//! Always true here:
+//! - Only the body, and the serialization of what it returns, is polled inside of the operation; everything between its turns
+//!   runs outside.
+//! - A body is never lost by a suspension in its middle: one that nothing left to run can complete ends with an error.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use crate::BoxError;
+use crate::engine::Engine;
+use crate::reactor::ParkedBody;
+use crate::scope::LogScope;
+
+/// Why a body came to no record of its result.
+pub(crate) enum Failure {
+    /// It returned an error.
+    Body(BoxError),
+    /// What it returned could not be serialized, or not be read back.
+    Serialization(BoxError),
+}
+
+/// Where the code that runs next belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// To the body.
+    Inside,
+    /// To the handler.
+    Outside,
+}
+
+/// A body that waits for ever.
+#[derive(Debug)]
+struct Stalled;
+
+impl fmt::Display for Stalled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "the step's body waits for a future that nothing left to run in this component can complete; a body cannot \
+             be suspended, so it must not wait for durable operations or for other tasks that do",
+        )
+    }
+}
+
+impl std::error::Error for Stalled {}
+
+/// Runs a body; `go` enters and leaves its operation. Returns inside of it: the caller closes the attempt at once, which
+/// leaves it.
+pub(crate) async fn run<T>(
+    engine: &Arc<Engine>,
+    go: &(dyn Fn(Side) + Sync),
+    scope: &Arc<LogScope>,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let mut work = pin!(work);
+    let mut parked = None;
+    poll_fn(|cx| {
+        let stalled = parked.take().is_some_and(|body: ParkedBody| body.is_stalled());
+        go(Side::Inside);
+        if stalled {
+            return Poll::Ready(Err(Failure::Body(crate::TypedError::with_type("StepStalled", Stalled).into())));
+        }
+        let poll = scope.within(|| work.as_mut().poll(cx));
+        if poll.is_pending() {
+            go(Side::Outside);
+            parked = Some(engine.park_body(cx.waker().clone()));
+        }
+        poll
+    })
+    .await
+}

@@ -1,0 +1,165 @@
+//! The builder of an invocation of another function.
+
+use std::fmt;
+use std::future::IntoFuture;
+use std::marker::PhantomData;
+
+use crate::OperationError;
+use crate::context::DurableContext;
+use crate::future::DurableFuture;
+use crate::invoke::InvokeRun;
+use crate::runtime::{InvokeOptions, Position};
+use crate::serdes::{JsonSerdes, Serdes};
+
+/// An invocation to be: see [`DurableContext::invoke`].
+///
+/// The payload and the result have a serdes each, both JSON unless said otherwise.
+///
+/// # Errors
+///
+/// The operation fails with an error of kind [`Invoke`](crate::OperationErrorKind::Invoke):
+/// [`FunctionFailed`](crate::InvokeErrorKind::FunctionFailed) with the function's error as its source,
+/// [`FunctionNotFound`](crate::InvokeErrorKind::FunctionNotFound), or
+/// [`SerializationFailed`](crate::InvokeErrorKind::SerializationFailed), which is not on record: each replay finds it again.
+///
+/// # Examples
+///
+/// ```
+/// # use durawasm_guest::{BoxError, DurableContext};
+/// use durawasm_guest::{InvokeErrorKind, OperationErrorKind};
+///
+/// # async fn handler(ctx: DurableContext) -> Result<(), BoxError> {
+/// let rate = match ctx.invoke::<f64, _>("exchange-rate:live", "EUR").name("rate").await {
+///     Ok(rate) => rate,
+///     Err(error) => match error.kind() {
+///         OperationErrorKind::Invoke(invoke) if matches!(invoke.kind(), InvokeErrorKind::FunctionFailed { .. }) => 1.0,
+///         _ => return Err(error.into()),
+///     },
+/// };
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "builders do nothing unless awaited or spawned"]
+#[non_exhaustive]
+pub struct InvokeBuilder<O, I, PS = JsonSerdes, RS = JsonSerdes> {
+    run: InvokeRun<I, PS, RS>,
+    _output: PhantomData<fn() -> O>,
+}
+
+impl<O, I, PS, RS> fmt::Debug for InvokeBuilder<O, I, PS, RS> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InvokeBuilder")
+            .field("name", &self.run.name)
+            .field("function_id", &self.run.options.function_name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<O, I> InvokeBuilder<O, I> {
+    pub(crate) fn new(ctx: DurableContext, position: Position, function_name: String, input: I) -> Self {
+        let options = InvokeOptions { function_name, tenant_id: None };
+        let (payload_serdes, result_serdes) = (JsonSerdes, JsonSerdes);
+        let run = InvokeRun { ctx, position, name: None, options, input, payload_serdes, result_serdes };
+        Self { run, _output: PhantomData }
+    }
+}
+
+impl<O, I, PS, RS> InvokeBuilder<O, I, PS, RS>
+where
+    O: Send + 'static,
+    I: Send + 'static,
+{
+    /// Names the invocation in the history: 1 to 256 printable ASCII characters, the same on every replay.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.run.name = Some(name.into());
+        self
+    }
+
+    /// Reads the result in another format than JSON. Only `deserialize` is used, and its context says that the text is
+    /// [`External`](crate::serdes::PayloadOrigin::External).
+    pub fn serdes<RS2>(self, serdes: RS2) -> InvokeBuilder<O, I, PS, RS2>
+    where
+        RS2: Serdes<O>,
+    {
+        let InvokeRun { ctx, position, name, options, input, payload_serdes, .. } = self.run;
+        let run = InvokeRun { ctx, position, name, options, input, payload_serdes, result_serdes: serdes };
+        InvokeBuilder { run, _output: PhantomData }
+    }
+
+    /// Writes the payload in another format than JSON. Only `serialize` is used: before the operation starts, and again on each
+    /// replay, whose text is not sent. The operation has no id yet: the serdes is given the id of the context (or `root`)
+    /// and the operation's place in it, as in `root-3`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use durawasm_guest::{BoxError, DurableContext};
+    /// use durawasm_guest::serdes::{Serdes, SerdesContext};
+    ///
+    /// struct Upper;
+    ///
+    /// impl Serdes<String> for Upper {
+    ///     async fn serialize(&self, text: String, _: SerdesContext) -> Result<String, BoxError> {
+    ///         Ok(format!("{:?}", text.to_uppercase()))
+    ///     }
+    ///
+    ///     async fn deserialize(&self, wire: String, _: SerdesContext) -> Result<String, BoxError> {
+    ///         Ok(wire)
+    ///     }
+    /// }
+    ///
+    /// # async fn handler(ctx: DurableContext) -> Result<(), BoxError> {
+    /// let length = ctx.invoke::<usize, _>("length", "shout".to_owned()).payload_serdes(Upper).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn payload_serdes<PS2>(self, serdes: PS2) -> InvokeBuilder<O, I, PS2, RS>
+    where
+        PS2: Serdes<I>,
+    {
+        let InvokeRun { ctx, position, name, options, input, result_serdes, .. } = self.run;
+        let run = InvokeRun { ctx, position, name, options, input, payload_serdes: serdes, result_serdes };
+        InvokeBuilder { run, _output: PhantomData }
+    }
+
+    /// Says for which tenant the function is invoked, where functions are isolated by tenants: 1 to 256 printable ASCII
+    /// characters.
+    pub fn tenant_id(mut self, tenant_id: impl Into<String>) -> Self {
+        self.run.options.tenant_id = Some(tenant_id.into());
+        self
+    }
+}
+
+impl<O, I, PS, RS> InvokeBuilder<O, I, PS, RS>
+where
+    O: Send + 'static,
+    I: Send + 'static,
+    PS: Serdes<I>,
+    RS: Serdes<O>,
+{
+    /// The invocation as a future that starts it when polled.
+    pub fn future(self) -> DurableFuture<O> {
+        self.into_future()
+    }
+
+    /// Starts the invocation now: the function runs beside the code that follows.
+    pub fn spawn(self) -> DurableFuture<O> {
+        let engine = self.run.ctx.engine().clone();
+        self.into_future().spawned(&engine)
+    }
+}
+
+impl<O, I, PS, RS> IntoFuture for InvokeBuilder<O, I, PS, RS>
+where
+    O: Send + 'static,
+    I: Send + 'static,
+    PS: Serdes<I>,
+    RS: Serdes<O>,
+{
+    type Output = Result<O, OperationError>;
+    type IntoFuture = DurableFuture<O>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        DurableFuture::lazy(self.run.execute())
+    }
+}

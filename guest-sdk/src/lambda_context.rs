@@ -1,0 +1,63 @@
+//! What Lambda tells a function of its invocation, as its Rust runtime names it.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::runtime::{ExecutionInfo, Runtime};
+
+/// One invocation, as the Lambda runtime describes it: what [`DurableContext::lambda_context`](crate::DurableContext::lambda_context) gives.
+///
+/// Names are those of the crate `lambda_runtime`. A component knows nothing of mobile clients, Cognito identities and log
+/// streams: there are no fields for them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LambdaContext {
+    /// Identifies this invocation. Another one on every replay.
+    pub request_id: String,
+    /// When the invocation is ended if it has not ended by itself, in milliseconds since the Unix epoch. Another one on every
+    /// replay.
+    pub deadline: u64,
+    /// The ARN of the function that runs, with its version.
+    pub invoked_function_arn: String,
+    /// The X-Ray trace id. Always none here.
+    pub xray_trace_id: Option<String>,
+    /// The tenant. Always none here.
+    pub tenant_id: Option<String>,
+    /// The function's configuration.
+    pub env_config: Arc<LambdaConfig>,
+}
+
+/// What is known of a function's configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LambdaConfig {
+    /// The function's name, without qualifier.
+    pub function_name: String,
+    /// Its version, such as `$LATEST`.
+    pub version: String,
+}
+
+impl LambdaContext {
+    pub(crate) fn new(runtime: &dyn Runtime, execution: &ExecutionInfo) -> Self {
+        let ExecutionInfo { arn, function_name, function_version, .. } = execution;
+        // The execution's ARN is the function's and then its own.
+        let function = arn.split_once("/durable-execution/").map_or(&**arn, |(function, _)| function);
+        Self {
+            request_id: runtime.invocation_id(),
+            deadline: runtime.deadline_ms(),
+            invoked_function_arn: function.to_owned(),
+            xray_trace_id: None,
+            tenant_id: None,
+            env_config: Arc::new(LambdaConfig {
+                function_name: function_name.clone(),
+                version: function_version.clone(),
+            }),
+        }
+    }
+
+    /// When the invocation is ended if it has not ended by itself.
+    #[must_use]
+    pub fn deadline(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(self.deadline)
+    }
+}

@@ -1,0 +1,414 @@
+//! The host as the handler sees it while plugins watch: between the two, every call is passed on, and what it means is told.
+//!
+//! Always true here: operations, contexts and the executor know nothing of plugins, and a handler without plugins has nothing in
+//! between. An invocation is suspended only after its end was told: nothing but [`ObservedRuntime::next`] may suspend.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::SystemTime;
+
+use super::observer::{NewOperation, Observer};
+use super::{OperationType, UserFunctionOutcome};
+use crate::checkpointing::CheckpointMode;
+use crate::error::WireError;
+use crate::runtime::{
+    Callback, CallbackOptions, Child, ChildResult, ChildState, Completed, Condition, ConditionState, EndStatus,
+    ExecutionInfo, Identity, Interest, InvalidArgument, Invoke, InvokeOptions, Observing, Operation, Outcome,
+    Pollable, Position, Runtime, Scope, Step, StepOptions, StepState,
+};
+
+/// Contexts whose code is this crate's own: what runs in them of the handler's are their children.
+const OWN_CODE: [&str; 3] = ["Map", "Parallel", "WaitForCallback"];
+
+/// The token for blocking on a single operation. Those of the reactor count from 1.
+const SINGLE: u64 = u64::MAX;
+
+/// An observed host.
+pub(super) struct ObservedRuntime(Arc<Watched>);
+
+struct Watched {
+    host: Arc<dyn Runtime>,
+    observer: Arc<Observer>,
+}
+
+impl ObservedRuntime {
+    pub(super) fn new(host: Arc<dyn Runtime>, observer: Arc<Observer>) -> Self {
+        Self(Arc::new(Watched { host, observer }))
+    }
+}
+
+impl Watched {
+    fn next_or_idle(&self) -> Option<Vec<u64>> {
+        let ready = self.host.next_or_idle();
+        self.observer.observe();
+        ready
+    }
+
+    fn next(&self) -> Vec<u64> {
+        self.next_or_idle().unwrap_or_else(|| {
+            self.observer.suspended();
+            self.host.next()
+        })
+    }
+}
+
+impl Runtime for ObservedRuntime {
+    fn execution(&self) -> ExecutionInfo {
+        self.0.host.execution()
+    }
+
+    fn invocation_id(&self) -> String {
+        self.0.host.invocation_id()
+    }
+
+    fn deadline_ms(&self) -> u64 {
+        self.0.host.deadline_ms()
+    }
+
+    fn now(&self) -> SystemTime {
+        self.0.host.now()
+    }
+
+    fn is_replaying(&self) -> bool {
+        self.0.host.is_replaying()
+    }
+
+    fn root(&self) -> Arc<dyn Scope> {
+        let id = OnceLock::from(None);
+        Arc::new(ObservedScope { watched: Arc::clone(&self.0), inner: self.0.host.root(), id })
+    }
+
+    fn watch(&self, pollable: Box<dyn Pollable>, token: u64) {
+        self.0.host.watch(pollable, token);
+    }
+
+    fn unwatch(&self, token: u64) {
+        self.0.host.unwatch(token);
+    }
+
+    fn next(&self) -> Vec<u64> {
+        self.0.next()
+    }
+
+    fn next_or_idle(&self) -> Option<Vec<u64>> {
+        self.0.next_or_idle()
+    }
+
+    fn set_checkpoint_mode(&self, mode: CheckpointMode) {
+        self.0.host.set_checkpoint_mode(mode);
+    }
+
+    fn checkpoint_mode(&self) -> CheckpointMode {
+        self.0.host.checkpoint_mode()
+    }
+
+    fn flush(&self) {
+        self.0.host.flush();
+        self.0.observer.observe();
+    }
+
+    fn pending_updates(&self) -> u32 {
+        self.0.host.pending_updates()
+    }
+
+    fn keep_replayed_logs(&self, keep: bool) {
+        self.0.host.keep_replayed_logs(keep);
+    }
+
+    fn observing(&self) -> Option<Arc<dyn Observing>> {
+        self.0.host.observing()
+    }
+}
+
+/// A scope.
+struct ObservedScope {
+    watched: Arc<Watched>,
+    inner: Arc<dyn Scope>,
+    id: OnceLock<Option<String>>,
+}
+
+impl ObservedScope {
+    fn parent_id(&self) -> Option<String> {
+        self.id.get_or_init(|| self.inner.id()).clone()
+    }
+
+    /// Tells of an operation that was started.
+    fn started<T: Operation + ?Sized>(
+        &self,
+        inner: Arc<T>,
+        name: Option<String>,
+        operation_type: OperationType,
+        sub_type: &str,
+    ) -> Arc<Observed<T>> {
+        let (id, parent_id) = (inner.id(), self.parent_id());
+        let sub_type = sub_type.to_owned();
+        let operation = NewOperation { id, name, operation_type, sub_type, parent_id };
+        self.watched.observer.operation_started(&operation);
+        Arc::new(Observed {
+            watched: Arc::clone(&self.watched),
+            inner,
+            operation,
+            attempt: Mutex::default(),
+            function: Mutex::default(),
+        })
+    }
+}
+
+impl Scope for ObservedScope {
+    fn id(&self) -> Option<String> {
+        self.parent_id()
+    }
+
+    fn claim(&self) -> Position {
+        self.inner.claim()
+    }
+
+    fn skip(&self, position: Position) {
+        self.inner.skip(position);
+    }
+
+    fn step(&self, identity: Identity, options: StepOptions) -> Result<Arc<dyn Step>, InvalidArgument> {
+        let (name, sub_type) = (identity.name.clone(), identity.sub_type.unwrap_or("Step"));
+        let step = self.inner.step(identity, options)?;
+        Ok(self.started(step, name, OperationType::Step, sub_type))
+    }
+
+    fn wait(&self, identity: Identity, seconds: u64) -> Result<Arc<dyn Completed>, InvalidArgument> {
+        let (name, sub_type) = (identity.name.clone(), identity.sub_type.unwrap_or("Wait"));
+        let wait = self.inner.wait(identity, seconds)?;
+        Ok(self.started(wait, name, OperationType::Wait, sub_type))
+    }
+
+    fn create_callback(
+        &self,
+        identity: Identity,
+        options: CallbackOptions,
+    ) -> Result<Arc<dyn Callback>, InvalidArgument> {
+        let (name, sub_type) = (identity.name.clone(), identity.sub_type.unwrap_or("Callback"));
+        let callback = self.inner.create_callback(identity, options)?;
+        Ok(self.started(callback, name, OperationType::Callback, sub_type))
+    }
+
+    fn invoke(
+        &self,
+        identity: Identity,
+        options: InvokeOptions,
+        payload: Option<&str>,
+    ) -> Result<Arc<dyn Invoke>, InvalidArgument> {
+        let (name, sub_type) = (identity.name.clone(), identity.sub_type.unwrap_or("ChainedInvoke"));
+        let invoke = self.inner.invoke(identity, options, payload)?;
+        Ok(self.started(invoke, name, OperationType::ChainedInvoke, sub_type))
+    }
+
+    fn child(&self, identity: Identity) -> Result<Arc<dyn Child>, InvalidArgument> {
+        let (name, sub_type) = (identity.name.clone(), identity.sub_type.unwrap_or("RunInChildContext"));
+        let child = self.inner.child(identity)?;
+        Ok(self.started(child, name, OperationType::Context, sub_type))
+    }
+
+    fn flat(&self, position: Position) -> Arc<dyn Scope> {
+        let inner = self.inner.flat(position);
+        Arc::new(Self { watched: Arc::clone(&self.watched), inner, id: OnceLock::new() })
+    }
+
+    fn condition(&self, identity: Identity, initial: &str) -> Result<Arc<dyn Condition>, InvalidArgument> {
+        let (name, sub_type) = (identity.name.clone(), identity.sub_type.unwrap_or("WaitForCondition"));
+        let condition = self.inner.condition(identity, initial)?;
+        Ok(self.started(condition, name, OperationType::Step, sub_type))
+    }
+}
+
+/// An operation.
+struct Observed<T: Operation + ?Sized> {
+    watched: Arc<Watched>,
+    inner: Arc<T>,
+    operation: NewOperation,
+    /// What the host has said is to run, if it did.
+    attempt: Mutex<Run>,
+    /// The function of the handler's that runs.
+    function: Mutex<Option<u64>>,
+}
+
+/// What is to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Run {
+    #[default]
+    Nothing,
+    Attempt(u32),
+    Code,
+    Rebuild,
+}
+
+impl<T: Operation + ?Sized> Observed<T> {
+    fn to_run(&self, run: Run) {
+        *self.attempt.lock().unwrap_or_else(PoisonError::into_inner) = run;
+    }
+
+    /// The function is about to run, or to run on.
+    fn function_runs(&self) {
+        let run = std::mem::take(&mut *self.attempt.lock().unwrap_or_else(PoisonError::into_inner));
+        let attempt = match run {
+            Run::Nothing => return,
+            Run::Attempt(attempt) => Some(attempt),
+            Run::Code | Run::Rebuild => None,
+        };
+        let key = self.watched.observer.function_started(&self.operation, attempt, run == Run::Rebuild);
+        *self.function.lock().unwrap_or_else(PoisonError::into_inner) = Some(key);
+    }
+
+    fn function_ended(&self, outcome: UserFunctionOutcome, error: Option<&WireError>) {
+        let function = self.function.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(key) = function {
+            self.watched.observer.function_ended(key, outcome, error);
+        }
+    }
+
+    fn succeeded(&self) {
+        self.function_ended(UserFunctionOutcome::Succeeded, None);
+    }
+
+    fn failed(&self, error: &WireError) {
+        self.function_ended(UserFunctionOutcome::Failed, Some(error));
+    }
+}
+
+impl<T: Operation + ?Sized> Drop for Observed<T> {
+    /// What is dropped before it was closed is not needed any more.
+    fn drop(&mut self) {
+        self.function_ended(UserFunctionOutcome::Incomplete, None);
+    }
+}
+
+impl<T: Operation + ?Sized> Operation for Observed<T> {
+    fn id(&self) -> String {
+        self.operation.id.clone()
+    }
+
+    fn subscribe(&self, interest: Interest) -> Box<dyn Pollable> {
+        self.inner.subscribe(interest)
+    }
+
+    /// Through the set, where the host says that the invocation would be suspended. It is called where nothing else is waited for.
+    fn block(&self, interest: Interest) {
+        self.watched.host.watch(self.inner.subscribe(interest), SINGLE);
+        self.watched.next();
+    }
+}
+
+impl Step for Observed<dyn Step> {
+    fn state(&self) -> StepState {
+        let state = self.inner.state();
+        if let StepState::Run(attempt) = state {
+            self.to_run(Run::Attempt(attempt));
+        }
+        state
+    }
+
+    fn enter(&self) {
+        self.function_runs();
+        self.inner.enter();
+    }
+
+    fn leave(&self) {
+        self.inner.leave();
+    }
+
+    fn succeed(&self, result: &str) {
+        self.inner.succeed(result);
+        self.succeeded();
+    }
+
+    fn fail(&self, error: &WireError) {
+        self.inner.fail(error);
+        self.failed(error);
+    }
+
+    fn retry(&self, error: &WireError, delay: u64) -> Result<(), InvalidArgument> {
+        self.inner.retry(error, delay)?;
+        self.failed(error);
+        Ok(())
+    }
+}
+
+impl<T: Completed + ?Sized> Completed for Observed<T> {
+    fn outcome(&self) -> Option<Outcome> {
+        self.inner.outcome()
+    }
+}
+
+impl Invoke for Observed<dyn Invoke> {
+    fn ended(&self) -> Option<EndStatus> {
+        self.inner.ended()
+    }
+}
+
+impl Callback for Observed<dyn Callback> {
+    fn callback_id(&self) -> Option<String> {
+        self.inner.callback_id()
+    }
+}
+
+impl Child for Observed<dyn Child> {
+    fn state(&self) -> ChildState {
+        let state = self.inner.state();
+        match state {
+            ChildState::Run => self.to_run(Run::Code),
+            ChildState::Rebuild(_) => self.to_run(Run::Rebuild),
+            ChildState::Pending | ChildState::Done(_) => {}
+        }
+        state
+    }
+
+    /// Asked for where the child's code is about to run.
+    fn context(&self) -> Arc<dyn Scope> {
+        if !OWN_CODE.contains(&&*self.operation.sub_type) {
+            self.function_runs();
+        }
+        let id = OnceLock::from(Some(self.operation.id.clone()));
+        Arc::new(ObservedScope { watched: Arc::clone(&self.watched), inner: self.inner.context(), id })
+    }
+
+    fn succeed(&self, result: ChildResult<'_>) {
+        self.inner.succeed(result);
+        self.succeeded();
+    }
+
+    fn fail(&self, error: &WireError) {
+        self.inner.fail(error);
+        self.failed(error);
+    }
+}
+
+impl Condition for Observed<dyn Condition> {
+    fn state(&self) -> ConditionState {
+        let state = self.inner.state();
+        if let ConditionState::Run { attempt, .. } = state {
+            self.to_run(Run::Attempt(attempt));
+        }
+        state
+    }
+
+    fn enter(&self) {
+        self.function_runs();
+        self.inner.enter();
+    }
+
+    fn leave(&self) {
+        self.inner.leave();
+    }
+
+    fn succeed(&self, state: &str) {
+        self.inner.succeed(state);
+        self.succeeded();
+    }
+
+    fn fail(&self, error: &WireError) {
+        self.inner.fail(error);
+        self.failed(error);
+    }
+
+    fn proceed(&self, state: &str, delay: u64) -> Result<(), InvalidArgument> {
+        self.inner.proceed(state, delay)?;
+        self.succeeded();
+        Ok(())
+    }
+}

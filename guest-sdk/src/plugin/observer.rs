@@ -1,0 +1,344 @@
+//! What plugins know of the invocation, and the calls of their hooks.
+//!
+//! Always true here: hooks are called in asides, and nothing else is, but the evaluation of the options; whatever a hook does, the
+//! caller gets nothing back. No map here is a `HashMap`: see the module's documentation.
+
+use std::any::Any;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+use super::observed::ObservedRuntime;
+use super::{
+    InvocationEndInfo, InvocationInfo, InvocationStatus, OperationChangeInfo, OperationEndInfo, OperationInfo,
+    OperationStatus, OperationType, Operations, Plugin, Timestamp, UserFunctionEndInfo, UserFunctionInfo,
+    UserFunctionOutcome,
+};
+use crate::BoxError;
+use crate::error::{WireError, write_chain};
+use crate::options::IntoOptions;
+use crate::runtime::{ObservedOperation, Observing, Outcome, Runtime};
+
+/// Evaluates a handler's options, and puts its plugins between the handler and its host. What `watch` returns instead of the host
+/// is the host itself where there are none.
+pub(crate) fn watch<O: IntoOptions>(
+    host: Arc<dyn Runtime>,
+    options: &dyn Fn() -> O,
+    event: &str,
+) -> Result<(Arc<dyn Runtime>, Option<Arc<Observer>>), WireError> {
+    let observing = host.observing();
+    if let Some(observing) = &observing {
+        observing.enter();
+    }
+    let options = options().into_options();
+    if let Some(observing) = &observing {
+        observing.leave();
+    }
+    let options = options.map_err(|error| WireError::new("InvalidOptions", error.to_string()))?;
+    if let Some(mode) = options.checkpoint_mode {
+        host.set_checkpoint_mode(mode);
+    }
+    let Some(observing) = observing.filter(|_| !options.plugins.is_empty()) else { return Ok((host, None)) };
+    let Some(beginning) = observing.begin() else { return Ok((host, None)) };
+    let execution = host.execution();
+    let operations: Operations = beginning.operations.into_iter().map(|operation| known(operation, true)).collect();
+    let updated: Operations = beginning
+        .updated
+        .iter()
+        .filter_map(|id| operations.get(id).map(|operation| (id.clone(), operation.clone())))
+        .collect();
+    let ended = updated.values().filter(|operation| operation.status.is_terminal());
+    let seen = Seen {
+        unreported: ended.map(|operation| operation.id.clone()).collect(),
+        invocation: InvocationInfo {
+            execution_arn: execution.arn.into(),
+            request_id: host.invocation_id(),
+            is_first_invocation: beginning.first_invocation,
+            execution_start: Timestamp::from_millis(execution.start_time_ms),
+            input: event.to_owned(),
+            operations: Arc::new(operations),
+            updated: Arc::new(updated),
+        },
+        functions: BTreeMap::new(),
+        last_function: 0,
+    };
+    let observer = Arc::new(Observer {
+        host: Arc::clone(&host),
+        observing,
+        plugins: Mutex::new(options.plugins),
+        seen: Mutex::new(seen),
+    });
+    observer.begin();
+    Ok((Arc::new(ObservedRuntime::new(host, Arc::clone(&observer))), Some(observer)))
+}
+
+/// One invocation's plugins.
+pub(crate) struct Observer {
+    host: Arc<dyn Runtime>,
+    observing: Arc<dyn Observing>,
+    plugins: Mutex<Vec<Box<dyn Plugin>>>,
+    seen: Mutex<Seen>,
+}
+
+struct Seen {
+    /// With the operations as they stand now.
+    invocation: InvocationInfo,
+    /// What was completed from outside before this invocation, and has not been reported as over.
+    unreported: BTreeSet<String>,
+    /// Functions of the handler's that run, in the order in which they started.
+    functions: BTreeMap<u64, UserFunctionInfo>,
+    last_function: u64,
+}
+
+/// An operation as the handler starts it.
+#[derive(Debug, Clone)]
+pub(super) struct NewOperation {
+    pub(super) id: String,
+    pub(super) name: Option<String>,
+    pub(super) operation_type: OperationType,
+    pub(super) sub_type: String,
+    pub(super) parent_id: Option<String>,
+}
+
+fn known(operation: ObservedOperation, is_replay: bool) -> (String, OperationInfo) {
+    let ObservedOperation { id, parent_id, name, kind, sub_type, status, .. } = operation;
+    let info = OperationInfo {
+        id: id.clone(),
+        name,
+        operation_type: kind,
+        sub_type,
+        parent_id,
+        status,
+        start: Timestamp::from_millis(operation.start_time_ms),
+        end: operation.end_time_ms.map(Timestamp::from_millis),
+        attempt: operation.attempt,
+        is_replay,
+        error: operation.error,
+    };
+    (id, info)
+}
+
+impl Observer {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Calls hooks. The time that they are told is to be asked for in here.
+    fn aside(&self, run: impl FnOnce(&mut Hooks<'_>)) {
+        let mut plugins = match self.plugins.try_lock() {
+            Ok(plugins) => plugins,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            // What a hook itself causes has no hooks.
+            Err(TryLockError::WouldBlock) => return,
+        };
+        self.observing.enter();
+        run(&mut Hooks { plugins: &mut plugins, observing: &*self.observing, host: &*self.host });
+        self.observing.leave();
+    }
+
+    fn begin(&self) {
+        let info = self.seen().invocation.clone();
+        self.aside(|hooks| hooks.call("on_invocation_start", |plugin| plugin.on_invocation_start(&info)));
+    }
+
+    /// The handler has started an operation, or has come again to one that is on record.
+    pub(super) fn operation_started(&self, new: &NewOperation) {
+        let (recorded, unreported) = {
+            let mut seen = self.seen();
+            let recorded = seen.invocation.operations.get(&new.id).cloned();
+            (recorded, seen.unreported.remove(&new.id))
+        };
+        self.aside(|hooks| {
+            let info = recorded.unwrap_or_else(|| new.starting(hooks.now()));
+            hooks.call("on_operation_start", |plugin| plugin.on_operation_start(&info));
+            if unreported {
+                hooks.operation_ended(info);
+            }
+        });
+    }
+
+    /// A function of the handler's is about to run. Returns what to end it with.
+    pub(super) fn function_started(
+        &self,
+        operation: &NewOperation,
+        attempt: Option<u32>,
+        is_replaying_children: bool,
+    ) -> u64 {
+        let mut key = 0;
+        self.aside(|hooks| {
+            let info = {
+                let mut seen = self.seen();
+                let recorded = seen.invocation.operations.get(&operation.id);
+                let info = UserFunctionInfo {
+                    id: operation.id.clone(),
+                    name: operation.name.clone(),
+                    operation_type: operation.operation_type,
+                    sub_type: Some(operation.sub_type.clone()),
+                    parent_id: operation.parent_id.clone(),
+                    attempt,
+                    is_replay: recorded.is_some_and(|recorded| recorded.is_replay),
+                    is_replaying_children,
+                    start: hooks.now(),
+                };
+                seen.last_function += 1;
+                key = seen.last_function;
+                seen.functions.insert(key, info.clone());
+                info
+            };
+            hooks.call("on_user_function_start", |plugin| plugin.on_user_function_start(&info));
+        });
+        key
+    }
+
+    /// A function of the handler's has ended; nothing if that is known.
+    pub(super) fn function_ended(&self, key: u64, outcome: UserFunctionOutcome, error: Option<&WireError>) {
+        let Some(function) = self.seen().functions.remove(&key) else { return };
+        self.aside(|hooks| {
+            let end = hooks.now();
+            let info = UserFunctionEndInfo { function, end, outcome, error: error.cloned() };
+            hooks.call("on_user_function_end", |plugin| plugin.on_user_function_end(&info));
+        });
+    }
+
+    /// Takes in what the service has told.
+    pub(super) fn observe(&self) {
+        for change in self.observing.changes() {
+            let (info, ended) = self.seen().change(change);
+            self.aside(|hooks| {
+                hooks.call("on_operation_change", |plugin| plugin.on_operation_change(&info));
+                for operation in ended {
+                    hooks.operation_ended(operation);
+                }
+            });
+        }
+    }
+
+    /// The execution is about to be suspended.
+    pub(super) fn suspended(&self) {
+        self.end(InvocationStatus::Pending, None, None);
+    }
+
+    /// The handler has returned.
+    pub(crate) fn returned(&self, outcome: &Outcome) {
+        self.host.flush();
+        self.observe();
+        match outcome {
+            Ok(result) => self.end(InvocationStatus::Succeeded, result.clone(), None),
+            Err(error) => self.end(InvocationStatus::Failed, None, Some(error.clone())),
+        }
+    }
+
+    fn end(&self, status: InvocationStatus, result: Option<String>, error: Option<WireError>) {
+        let (functions, unreported, invocation) = {
+            let mut seen = self.seen();
+            let unreported = std::mem::take(&mut seen.unreported);
+            let operations = &seen.invocation.operations;
+            let unreported: Vec<_> = unreported.iter().filter_map(|id| operations.get(id).cloned()).collect();
+            (std::mem::take(&mut seen.functions), unreported, seen.invocation.clone())
+        };
+        let info = InvocationEndInfo { invocation, status, result, error };
+        self.aside(|hooks| {
+            // What began last is inside of what began before.
+            for function in functions.into_values().rev() {
+                let (end, outcome) = (hooks.now(), UserFunctionOutcome::Incomplete);
+                let info = UserFunctionEndInfo { function, end, outcome, error: None };
+                hooks.call("on_user_function_end", |plugin| plugin.on_user_function_end(&info));
+            }
+            for operation in unreported {
+                hooks.operation_ended(operation);
+            }
+            hooks.call("on_invocation_end", |plugin| plugin.on_invocation_end(&info));
+        });
+    }
+}
+
+impl Seen {
+    /// Merges a change. Returns what is to be told of it, and what is over with it.
+    fn change(&mut self, change: Vec<ObservedOperation>) -> (OperationChangeInfo, Vec<OperationInfo>) {
+        let operations = Arc::make_mut(&mut self.invocation.operations);
+        let mut updated = Operations::new();
+        let mut ended = Vec::new();
+        for operation in change {
+            let before = operations.get(&operation.id);
+            let was_over = before.is_some_and(|before| before.status.is_terminal());
+            let (id, operation) = known(operation, before.is_some_and(|before| before.is_replay));
+            if operation.status.is_terminal() && !was_over {
+                // It is this invocation that finds it over.
+                ended.push(OperationInfo { is_replay: false, ..operation.clone() });
+            }
+            operations.insert(id.clone(), operation.clone());
+            updated.insert(id, operation);
+        }
+        let execution_arn = Arc::clone(&self.invocation.execution_arn);
+        let operations = Arc::clone(&self.invocation.operations);
+        (OperationChangeInfo { execution_arn, operations, updated }, ended)
+    }
+}
+
+impl NewOperation {
+    /// As it is before the service knows of it.
+    fn starting(&self, now: Timestamp) -> OperationInfo {
+        OperationInfo {
+            id: self.id.clone(),
+            name: self.name.clone(),
+            operation_type: self.operation_type,
+            sub_type: Some(self.sub_type.clone()),
+            parent_id: self.parent_id.clone(),
+            status: OperationStatus::Started,
+            start: now,
+            end: None,
+            attempt: (self.operation_type == OperationType::Step).then_some(1),
+            is_replay: false,
+            error: None,
+        }
+    }
+}
+
+/// The plugins, in an aside.
+struct Hooks<'a> {
+    plugins: &'a mut Vec<Box<dyn Plugin>>,
+    observing: &'a dyn Observing,
+    host: &'a dyn Runtime,
+}
+
+impl Hooks<'_> {
+    fn now(&self) -> Timestamp {
+        self.host.now().into()
+    }
+
+    /// Calls a hook of every plugin.
+    fn call(&mut self, hook: &str, call: impl Fn(&mut dyn Plugin) -> Result<(), BoxError>) {
+        for plugin in self.plugins.iter_mut() {
+            // Where there is unwinding. A component traps, and its host goes on without plugins.
+            let problem = match catch_unwind(AssertUnwindSafe(|| call(&mut **plugin))) {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => ErrorText(&*error).to_string(),
+                Err(panic) => format!("it panicked: {}", panic_text(&*panic)),
+            };
+            let name = catch_unwind(AssertUnwindSafe(|| plugin.name().to_owned())).unwrap_or_default();
+            self.observing.warn(format!("plugin {name} failed in {hook}, and is ignored: {problem}"));
+        }
+    }
+
+    fn operation_ended(&mut self, operation: OperationInfo) {
+        let succeeded = operation.status == OperationStatus::Succeeded;
+        let result = succeeded.then(|| self.observing.result(&operation.id)).flatten();
+        let info = OperationEndInfo { operation, result };
+        self.call("on_operation_end", |plugin| plugin.on_operation_end(&info));
+    }
+}
+
+/// Displays an error with all below it.
+struct ErrorText<'a>(&'a (dyn std::error::Error + 'static));
+
+impl fmt::Display for ErrorText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_chain(f, &self.0, self.0.source())
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}

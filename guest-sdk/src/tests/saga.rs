@@ -1,0 +1,305 @@
+//! Compensations.
+
+use std::panic::panic_any;
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+
+use super::fake::Crashed;
+use super::{Shared, execute, second};
+use crate::serdes::{Serdes, SerdesContext};
+use crate::{
+    BoxError, CheckpointMode, CompensationStatus, DurableContext, OperationError, RetryDecision, TypedError,
+};
+
+/// What happened, in order.
+type Journal = Arc<Mutex<Vec<String>>>;
+
+fn note(journal: &Journal, what: impl Into<String>) {
+    journal.lock().unwrap().push(what.into());
+}
+
+fn take(journal: &Journal) -> Vec<String> {
+    std::mem::take(&mut journal.lock().unwrap())
+}
+
+/// Runs a handler that keeps a journal.
+fn journaled<F, Fut>(handler: F) -> (Shared, Result<String, String>, Vec<String>)
+where
+    F: Fn(DurableContext, Journal) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Result<Value, BoxError>> + Send + 'static,
+{
+    let journal = Journal::default();
+    let kept = Arc::clone(&journal);
+    let (world, outcome) = execute(move |_, ctx| handler(ctx, Arc::clone(&kept)));
+    let entries = take(&journal);
+    (world, outcome, entries)
+}
+
+/// A step that returns a number, and notes it when it is undone.
+async fn book(ctx: &DurableContext, number: u32, journal: &Journal) -> Result<u32, OperationError> {
+    let journal = Arc::clone(journal);
+    ctx.step(move |_| async move { Ok(number) })
+        .name(format!("step{number}"))
+        .compensate_with(move |number| async move {
+            note(&journal, format!("undo {number}"));
+            Ok(())
+        })
+        .await
+}
+
+/// The kinds, names and sub-types on record, in the order of their ids.
+fn compensations(world: &Shared) -> Vec<(String, String)> {
+    let world = world.lock().unwrap();
+    let all = world.records.values().filter(|record| record.sub_type == Some("Compensation"));
+    all.map(|record| (record.kind.to_owned(), record.name.clone().unwrap())).collect()
+}
+
+#[test]
+fn a_step_returns_what_it_returned_without_a_compensation() {
+    let (_, outcome, _) = journaled(|ctx, journal| async move {
+        let refused = ctx
+            .step(|_| async { Err::<u32, BoxError>("declined".into()) })
+            .retry_strategy(|_, _| RetryDecision::Stop)
+            .compensate_with(|_| async { Ok(()) })
+            .await
+            .unwrap_err();
+        Ok(json!([book(&ctx, 42, &journal).await?, format!("{refused:#}")]))
+    });
+    let refused = "operation error: step: retries exhausted after 1 attempts: declined";
+    assert_eq!(outcome.unwrap(), json!([42, refused]).to_string());
+}
+
+#[test]
+fn success_registers_and_failure_does_not_on_each_run() {
+    let (world, _, counts) = journaled(|ctx, journal| async move {
+        note(&journal, ctx.compensation_count().to_string());
+        book(&ctx, 1, &journal).await?;
+        note(&journal, ctx.compensation_count().to_string());
+        let refused = ctx
+            .step(|_| async { Err::<u32, BoxError>("declined".into()) })
+            .name("refused")
+            .retry_strategy(|_, _| RetryDecision::Stop)
+            .compensate_with(|_| async { Ok(()) });
+        assert!(refused.await.is_err());
+        ctx.wait(second()).await?;
+        note(&journal, ctx.registered_compensations().join(" "));
+        Ok(Value::Null)
+    });
+    assert_eq!(world.lock().unwrap().invocations, 2);
+    assert_eq!(counts, ["0", "1", "0", "1", "step1"]);
+}
+
+#[test]
+fn without_compensations_a_rollback_does_nothing_and_succeeds() {
+    let (world, outcome, _) = journaled(|ctx, _| async move {
+        let undone = ctx.run_compensations().await?;
+        assert!(undone.all_succeeded && undone.items.is_empty());
+        Ok(serde_json::to_value(undone)?)
+    });
+    assert_eq!(outcome.unwrap(), r#"{"all_succeeded":true,"items":[]}"#);
+    assert!(world.lock().unwrap().records.is_empty());
+}
+
+#[test]
+fn a_rollback_is_last_in_first_out_each_in_a_context_of_its_own() {
+    let (world, outcome, journal) = journaled(|ctx, journal| async move {
+        for number in 1..=3 {
+            book(&ctx, number, &journal).await?;
+        }
+        let undone = ctx.run_compensations().await?;
+        assert_eq!(ctx.compensation_count(), 0, "they are gone");
+        assert!(ctx.run_compensations().await?.items.is_empty(), "and do not run twice");
+        let names: Vec<_> = undone.items.iter().map(|item| &*item.name).collect();
+        Ok(json!([names, undone.all_succeeded]))
+    });
+    assert_eq!(outcome.unwrap(), r#"[["step3","step2","step1"],true]"#);
+    assert_eq!(journal, ["undo 3", "undo 2", "undo 1"]);
+    let expected = ["step3", "step2", "step1"].map(|name| ("child".to_owned(), name.to_owned()));
+    assert_eq!(compensations(&world), expected);
+}
+
+#[test]
+fn a_failure_is_told_and_does_not_stop_the_others() {
+    let (world, _, journal) = journaled(|ctx, journal| async move {
+        let kept = Arc::clone(&journal);
+        ctx.step(|_| async { Ok(()) })
+            .name("charge")
+            .compensate_with(move |()| async move {
+                note(&kept, "refund");
+                Err(TypedError::with_type("NoFunds", "the account is empty").into())
+            })
+            .await?;
+        book(&ctx, 2, &journal).await?;
+        ctx.step_with_compensation("third", |_| async { Ok(()) }, |()| async { Err("plain".into()) })
+            .await?;
+        let undone = ctx.run_compensations().await?;
+        ctx.wait(second()).await?;
+        let item = |index: usize| {
+            let item = &undone.items[index];
+            (&*item.name, item.status, item.error.as_deref())
+        };
+        assert!(!undone.all_succeeded);
+        let failed = CompensationStatus::Failed;
+        assert_eq!(item(0), ("third", failed, Some("CompensationError: plain")));
+        assert_eq!(item(1), ("step2", CompensationStatus::Succeeded, None));
+        assert_eq!(item(2), ("charge", failed, Some("NoFunds: NoFunds: the account is empty")));
+        assert_eq!(undone.items[2].wire().unwrap().error_type(), Some("NoFunds"));
+        assert_eq!(undone.items[1].wire(), None);
+        Ok(Value::Null)
+    });
+    assert_eq!(world.lock().unwrap().invocations, 2, "the same from the record");
+    assert_eq!(journal, ["undo 2", "refund"]);
+    let world = world.lock().unwrap();
+    let of = |name: &str| {
+        let mut records = world.records.values();
+        let record = records.find(|r| r.sub_type.is_some() && r.name.as_deref() == Some(name));
+        record.unwrap().outcome.clone().unwrap()
+    };
+    assert_eq!(of("charge").unwrap_err().error_type(), Some("NoFunds"));
+    assert_eq!(of("step2").unwrap().as_deref(), Some("null"));
+}
+
+/// Three compensations, where the second to run waits, and the third crashes when it runs for the first time.
+async fn interrupted(ctx: DurableContext, journal: Journal) -> Result<Value, BoxError> {
+    let kept = Arc::clone(&journal);
+    ctx.step(|_| async { Ok(1_u32) })
+        .name("crashes")
+        .compensate_with(move |_| async move {
+            note(&kept, "crashing");
+            if kept.lock().unwrap().iter().filter(|entry| *entry == "crashing").count() == 1 {
+                panic_any(Crashed);
+            }
+            Ok(())
+        })
+        .await?;
+    let kept = Arc::clone(&journal);
+    ctx.step(|_| async { Ok(2_u32) })
+        .name("waits")
+        .compensate_in_context(|ctx, number| async move {
+            note(&kept, "before the wait");
+            ctx.wait(second()).await?;
+            note(&kept, format!("after the wait, undo {number}"));
+            Ok(())
+        })
+        .await?;
+    book(&ctx, 3, &journal).await?;
+    let undone = ctx.run_compensations().await?;
+    let after = ctx.step(|_| async { Ok("after") }).await?;
+    Ok(json!([undone.all_succeeded, undone.items.len(), after]))
+}
+
+#[test]
+fn a_rollback_goes_on_where_it_stopped() {
+    let (world, outcome, journal) = journaled(interrupted);
+    assert_eq!(outcome.unwrap(), r#"[true,3,"after"]"#);
+    let expected =
+        ["undo 3", "before the wait", "before the wait", "after the wait, undo 2", "crashing", "crashing"];
+    assert_eq!(journal, expected, "what had ended did not run again");
+    assert_eq!(world.lock().unwrap().invocations, 3);
+    let names: Vec<_> = compensations(&world).into_iter().map(|(_, name)| name).collect();
+    assert_eq!(names, ["step3", "waits", "crashes"]);
+}
+
+#[test]
+fn what_is_undone_is_on_record_before_the_next_in_all_modes() {
+    for mode in [CheckpointMode::Batched, CheckpointMode::Eager, CheckpointMode::Optimistic] {
+        let (_, outcome, journal) = journaled(move |ctx, journal| async move {
+            ctx.set_checkpoint_mode(mode);
+            interrupted(ctx, journal).await
+        });
+        assert_eq!(outcome.unwrap(), r#"[true,3,"after"]"#);
+        let undone = journal.iter().filter(|entry| *entry == "undo 3").count();
+        let waited = journal.iter().filter(|entry| entry.starts_with("after")).count();
+        assert_eq!((undone, waited), (1, 1), "{mode:?}");
+    }
+}
+
+#[test]
+fn a_child_has_its_own_compensations_and_inherits_none() {
+    let (_, outcome, journal) = journaled(|ctx, journal| async move {
+        book(&ctx, 1, &journal).await?;
+        let kept = Arc::clone(&journal);
+        let counts = ctx
+            .run_in_child_context(|child| async move {
+                let before = child.compensation_count();
+                book(&child, 2, &kept).await?;
+                let clone = child.clone();
+                let registered = clone.compensation_count();
+                let undone = child.run_compensations().await?;
+                book(&child, 3, &kept).await?;
+                Ok((before, registered, undone.items.len(), child.compensation_count()))
+            })
+            .await?;
+        ctx.wait(second()).await?;
+        let own = ctx.registered_compensations();
+        let undone = ctx.run_compensations().await?;
+        Ok(json!([counts, own, undone.items.len()]))
+    });
+    assert_eq!(outcome.unwrap(), r#"[[0,1,1,1],["step1"],1]"#);
+    assert_eq!(journal, ["undo 2", "undo 1"], "what the child left is not undone");
+}
+
+#[test]
+fn a_compensation_gets_the_result_through_the_serdes_of_the_step() {
+    #[derive(Debug, PartialEq)]
+    struct NotClone(u32);
+    struct Hex;
+    impl Serdes<NotClone> for Hex {
+        async fn serialize(&self, value: NotClone, _: SerdesContext) -> Result<String, BoxError> {
+            Ok(format!("{:x}", value.0))
+        }
+        async fn deserialize(&self, wire: String, _: SerdesContext) -> Result<NotClone, BoxError> {
+            Ok(NotClone(u32::from_str_radix(&wire, 16)?))
+        }
+    }
+    let (_, outcome, journal) = journaled(|ctx, journal| async move {
+        let value = ctx
+            .step(|_| async { Ok(NotClone(255)) })
+            .compensate_with(move |value| async move {
+                note(&journal, format!("{value:?}"));
+                Ok(())
+            })
+            .serdes(Hex)
+            .await?;
+        assert_eq!(value, NotClone(255));
+        ctx.wait(second()).await?;
+        let undone = ctx.run_compensations().await?;
+        assert_eq!(undone.items[0].name, "", "the step has no name");
+        Ok(undone.all_succeeded.into())
+    });
+    assert_eq!(outcome.unwrap(), "true");
+    assert_eq!(journal, ["NotClone(255)"]);
+}
+
+#[test]
+fn concurrent_steps_register_in_the_order_in_which_they_end() {
+    let (_, outcome, journal) = journaled(|ctx, journal| async move {
+        let slow = {
+            let (ctx, journal) = (ctx.clone(), Arc::clone(&journal));
+            async move {
+                ctx.wait(second()).await?;
+                book(&ctx, 1, &journal).await
+            }
+        };
+        let (slow, fast) = tokio::join!(slow, book(&ctx, 2, &journal));
+        assert_eq!((slow?, fast?), (1, 2));
+        ctx.wait(second()).await?;
+        let order = ctx.registered_compensations();
+        ctx.run_compensations().spawn().await?;
+        Ok(json!(order))
+    });
+    assert_eq!(outcome.unwrap(), r#"["step2","step1"]"#);
+    assert_eq!(journal, ["undo 1", "undo 2"]);
+}
+
+#[test]
+fn an_abandoned_rollback_loses_nothing() {
+    let (_, outcome, journal) = journaled(|ctx, journal| async move {
+        book(&ctx, 1, &journal).await?;
+        drop(ctx.run_compensations());
+        assert_eq!(ctx.compensation_count(), 1);
+        Ok(ctx.run_compensations().future().await?.items.len().into())
+    });
+    assert_eq!((outcome.unwrap(), journal), ("1".to_owned(), vec!["undo 1".to_owned()]));
+}

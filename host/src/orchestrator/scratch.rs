@@ -1,0 +1,128 @@
+//! Scratch directories: an empty place in the host's temporary folder for each execution.
+//!
+//! Always true: nobody but its owner's guests is given a scratch directory; when its owner goes, so does it, with whatever
+//! a guest has left in it.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tempfile::TempDir;
+
+/// Where scratch directories are made. Clones share it; with the last one it goes.
+#[derive(Clone, Default)]
+pub(super) struct ScratchRoot(Arc<Mutex<Root>>);
+
+#[derive(Default)]
+struct Root {
+    folder: Option<TempDir>,
+    names: u64,
+}
+
+impl ScratchRoot {
+    /// A new and empty directory.
+    pub(super) fn make(&self) -> io::Result<Scratch> {
+        let path = self.fresh()?;
+        fs::create_dir(&path)?;
+        Ok(Scratch { path, root: self.clone() })
+    }
+
+    /// A path directly below the root that was not there before. Guests reach none of these but their own.
+    fn fresh(&self) -> io::Result<PathBuf> {
+        let mut root = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        root.names += 1;
+        let name = root.names.to_string();
+        let folder = match root.folder.take() {
+            Some(folder) => folder,
+            None => tempfile::Builder::new().prefix("durawasm-scratch-").tempdir()?,
+        };
+        Ok(root.folder.insert(folder).path().join(name))
+    }
+
+    /// Removes a directory. A guest may have nested directories as deep as it liked: what is in one is moved up before it is
+    /// removed, so that neither the stack nor the length of paths grows with the depth.
+    fn remove(&self, directory: &Path) -> io::Result<()> {
+        let mut left = vec![directory.to_owned()];
+        while let Some(directory) = left.pop() {
+            for entry in fs::read_dir(&directory)? {
+                let entry = entry?;
+                if entry.file_type()?.is_dir() {
+                    let up = self.fresh()?;
+                    fs::rename(entry.path(), &up)?;
+                    left.push(up);
+                } else {
+                    fs::remove_file(entry.path())?;
+                }
+            }
+            fs::remove_dir(&directory)?;
+        }
+        Ok(())
+    }
+}
+
+/// A scratch directory.
+pub(super) struct Scratch {
+    path: PathBuf,
+    root: ScratchRoot,
+}
+
+impl Scratch {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What cannot be removed now is tried again with the root.
+        let _ = self.root.remove(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_empty_and_its_own_and_goes_with_its_owner() {
+        let root = ScratchRoot::default();
+        let one = root.make().unwrap();
+        let two = root.make().unwrap();
+        assert_ne!(one.path(), two.path());
+        fs::write(one.path().join("f"), "x").unwrap();
+        assert_eq!(fs::read_dir(two.path()).unwrap().count(), 0);
+        let (path, parent) = (one.path().to_owned(), one.path().parent().unwrap().to_owned());
+        drop(one);
+        assert!(!path.exists());
+        drop((two, root));
+        assert!(!parent.exists());
+    }
+
+    #[test]
+    fn depth_and_links_are_no_obstacle() {
+        let root = ScratchRoot::default();
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("kept"), "x").unwrap();
+        let scratch = root.make().unwrap();
+        // Deeper than a path may be long: built from the inside out.
+        let mut inner = root.make().unwrap().path().to_owned();
+        fs::create_dir(&inner).unwrap();
+        fs::write(inner.join("leaf"), "x").unwrap();
+        for _ in 0..2_200 {
+            let outer = root.fresh().unwrap();
+            fs::create_dir(&outer).unwrap();
+            fs::rename(&inner, outer.join("d")).unwrap();
+            inner = outer;
+        }
+        fs::rename(&inner, scratch.path().join("d")).unwrap();
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(outside.path(), scratch.path().join("link")).unwrap();
+        let path = scratch.path().to_owned();
+        drop(scratch);
+        assert!(!path.exists());
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 0);
+        assert!(outside.path().join("kept").exists());
+    }
+}

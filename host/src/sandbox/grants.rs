@@ -1,0 +1,178 @@
+//! Grants: what a function may reach beyond what every guest has. By default nothing.
+//!
+//! Always true:
+//! - what is not granted is not there;
+//! - a path that a guest opens leads into a granted directory and never out of it, whatever `..` or links it goes through;
+//! - while a guest waits for a file, its invocation lives on, and virtual time stands still.
+//!
+//! A replay reads environment and files anew. So between operations a handler may rely only on what nobody changes: files
+//! that change belong into steps. How much a guest writes is not bounded: a writable directory is a grant of the space
+//! around it. Files that it holds open at the same time are bounded ([`MAX_HANDLES`]).
+
+use std::{
+    collections::{BTreeMap, btree_map},
+    path::PathBuf,
+};
+
+use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
+
+use crate::protocol::ErrorObject;
+
+/// How many WASI handles (files, directories, streams) an instance with directories may hold at the same time: each may be
+/// one of the process's file descriptors. One more is a trap.
+pub(super) const MAX_HANDLES: usize = 256;
+
+/// Environment variables and directories for a function.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grants {
+    variables: BTreeMap<String, String>,
+    /// By guest path.
+    directories: BTreeMap<String, Directory>,
+}
+
+/// What a guest may do in a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// List it and read its files, and those of the directories below.
+    ReadOnly,
+    /// Also create, write, rename and remove them.
+    ReadWrite,
+}
+
+/// A directory of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Directory {
+    host: PathBuf,
+    access: Access,
+}
+
+/// A grant that no guest could use.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GrantError {
+    /// Not a name for an environment variable.
+    #[error("{0:?} cannot name an environment variable: a name is not empty and has neither `=` nor a NUL character")]
+    Name(String),
+    /// Not a value for an environment variable.
+    #[error("the value of the environment variable {0} has a NUL character")]
+    Value(String),
+    /// Not a path for a directory in the guest.
+    #[error("{0:?} cannot be a directory's path in the guest: it begins with / and has neither `..` nor a NUL character")]
+    GuestPath(String),
+}
+
+impl Grants {
+    /// Grants an environment variable; a value it had before is replaced.
+    pub fn variable(
+        &mut self,
+        name: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Result<&mut Self, GrantError> {
+        let (name, value) = (name.into(), value.into());
+        if name.is_empty() || name.contains(['=', '\0']) {
+            return Err(GrantError::Name(name));
+        }
+        if value.contains('\0') {
+            return Err(GrantError::Value(name));
+        }
+        self.variables.insert(name, value);
+        Ok(self)
+    }
+
+    /// Grants a directory of the host under a path of the guest's; another one under this path is replaced. The directory
+    /// has to be there when an invocation starts.
+    pub fn directory(
+        &mut self,
+        host: impl Into<PathBuf>,
+        guest: impl Into<String>,
+        access: Access,
+    ) -> Result<&mut Self, GrantError> {
+        let guest = guest.into();
+        if !guest.starts_with('/') || guest.contains('\0') || guest.split('/').any(|part| part == "..") {
+            return Err(GrantError::GuestPath(guest));
+        }
+        self.directories.insert(guest, Directory { host: host.into(), access });
+        Ok(self)
+    }
+
+    /// Adds others' grants; where both have the same variable or the same path of the guest's, theirs counts.
+    pub fn extend(&mut self, others: &Self) {
+        self.variables.extend(others.variables.clone());
+        self.directories.extend(others.directories.clone());
+    }
+
+    /// The environment variables, by name.
+    pub fn variables(&self) -> btree_map::Iter<'_, String, String> {
+        self.variables.iter()
+    }
+
+    /// Whether there is a directory among them.
+    pub(super) fn has_directories(&self) -> bool {
+        !self.directories.is_empty()
+    }
+
+    /// Opens the doors.
+    ///
+    /// # Errors
+    /// `Sandbox.GrantFailed`: a directory cannot be opened.
+    pub(super) fn apply(&self, wasi: &mut WasiCtxBuilder) -> Result<(), ErrorObject> {
+        for (name, value) in &self.variables {
+            wasi.env(name, value);
+        }
+        for (guest, Directory { host, access }) in &self.directories {
+            let permissions = match access {
+                Access::ReadOnly => FsPerms::ReadOnly,
+                Access::ReadWrite => FsPerms::ReadWrite,
+            };
+            wasi.preopened_dir(host, guest, permissions).map_err(|error| {
+                let host = host.display();
+                ErrorObject::new(
+                    "Sandbox.GrantFailed",
+                    format!("the directory {host}, granted as {guest}, cannot be opened: {error:#}"),
+                )
+            })?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_values_and_paths_are_checked() {
+        let mut grants = Grants::default();
+        for name in ["", "A=B", "A\0"] {
+            assert_eq!(grants.variable(name, "x").unwrap_err(), GrantError::Name(name.to_owned()));
+        }
+        assert_eq!(grants.variable("A", "\0").unwrap_err(), GrantError::Value("A".to_owned()));
+        for path in ["", "data", "./data", "/data/../etc", "/\0"] {
+            let refused = grants.directory("/tmp", path, Access::ReadOnly).unwrap_err();
+            assert_eq!(refused, GrantError::GuestPath(path.to_owned()));
+        }
+        assert_eq!(grants, Grants::default());
+    }
+
+    #[test]
+    fn the_later_grant_counts() {
+        let mut all = Grants::default();
+        all.variable("A", "1").unwrap().variable("B", "1").unwrap();
+        all.directory("/here", "/data", Access::ReadWrite).unwrap();
+        let mut one = Grants::default();
+        one.variable("B", "2").unwrap().directory("/there", "/data", Access::ReadOnly).unwrap();
+        all.extend(&one);
+        let variables: Vec<_> = all.variables().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(variables, [("A", "1"), ("B", "2")]);
+        let data = Directory { host: "/there".into(), access: Access::ReadOnly };
+        assert_eq!(all.directories.into_iter().collect::<Vec<_>>(), [("/data".to_owned(), data)]);
+    }
+
+    #[test]
+    fn a_missing_directory_is_a_named_error() {
+        let mut grants = Grants::default();
+        grants.directory("/no/such/directory", "/data", Access::ReadOnly).unwrap();
+        let error = grants.apply(&mut WasiCtxBuilder::new()).unwrap_err();
+        assert_eq!(error.error_type.as_deref(), Some("Sandbox.GrantFailed"));
+        assert!(error.error_message.unwrap_or_default().contains("/no/such/directory"));
+    }
+}

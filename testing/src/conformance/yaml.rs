@@ -1,0 +1,78 @@
+//! YAML as JSON values: what the rest of the runner works on. JSON is YAML, so it is read as well.
+
+use saphyr::{LoadableYamlNode, Scalar, Yaml};
+use serde_json::{Map, Number, Value};
+
+/// Reads a file of one document, by YAML's core schema. An empty one is null.
+///
+/// # Errors
+/// What is wrong with it, and where.
+pub(super) fn read(text: &str) -> Result<Value, String> {
+    let documents = Yaml::load_from_str(text).map_err(|error| error.to_string())?;
+    let mut documents = documents.into_iter();
+    let value = documents.next().map_or(Ok(Value::Null), value)?;
+    match documents.next() {
+        Some(_) => Err("it has more than one document".to_owned()),
+        None => Ok(value),
+    }
+}
+
+fn value(yaml: Yaml<'_>) -> Result<Value, String> {
+    match yaml {
+        Yaml::Value(scalar) => scalar_value(scalar),
+        Yaml::Sequence(items) => items.into_iter().map(value).collect::<Result<_, _>>().map(Value::Array),
+        Yaml::Mapping(entries) => {
+            let entry = |(key, item)| Ok((key_text(key)?, value(item)?));
+            entries.into_iter().map(entry).collect::<Result<Map<_, _>, String>>().map(Value::Object)
+        }
+        Yaml::Tagged(tag, _) => Err(format!("the tag {tag} has no meaning here")),
+        Yaml::Representation(text, ..) => Err(format!("{text:?} is no value")),
+        Yaml::Alias(_) | Yaml::BadValue => Err("it has a value that cannot be read".to_owned()),
+    }
+}
+
+fn scalar_value(scalar: Scalar<'_>) -> Result<Value, String> {
+    Ok(match scalar {
+        Scalar::Null => Value::Null,
+        Scalar::Boolean(truth) => Value::Bool(truth),
+        Scalar::Integer(number) => Value::Number(number.into()),
+        Scalar::FloatingPoint(number) => Value::Number(
+            Number::from_f64(number.into_inner()).ok_or_else(|| format!("JSON has no number {number}"))?,
+        ),
+        Scalar::String(text) => Value::String(text.into_owned()),
+    })
+}
+
+/// What is written as a number or the like is a text where it is a key.
+fn key_text(yaml: Yaml<'_>) -> Result<String, String> {
+    match value(yaml)? {
+        Value::String(text) => Ok(text),
+        Value::Array(_) | Value::Object(_) => Err("a list or a mapping cannot be a key".to_owned()),
+        other => Ok(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn scalars_lists_and_mappings() {
+        let text = "---\na: [1, 2.5, true, yes, ~, '7', \"x\"]\nb:\n  c: ${/^[0-5]$/}\n  1: {}\nempty:\n";
+        let expected =
+            json!({"a": [1, 2.5, true, "yes", null, "7", "x"], "b": {"c": "${/^[0-5]$/}", "1": {}}, "empty": null});
+        assert_eq!(read(text), Ok(expected));
+        assert_eq!(read(r#"{"*": {"A": "1"}}"#), Ok(json!({"*": {"A": "1"}})));
+        assert_eq!(read(""), Ok(Value::Null));
+        assert_eq!(read("a: &x {k: 1}\nb: *x\n"), Ok(json!({"a": {"k": 1}, "b": {"k": 1}})));
+    }
+
+    #[test]
+    fn what_is_not_one_document_of_json_is_refused() {
+        for text in ["a: [", "a: 1\n---\nb: 2\n", "a: 1\na: 2\n", "a: !foo 1", "[a]: 1", "a: .nan"] {
+            assert!(read(text).is_err(), "{text}: {:?}", read(text));
+        }
+    }
+}

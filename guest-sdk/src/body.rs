@@ -62,7 +62,9 @@ pub(crate) async fn run<T>(
         let stalled = parked.take().is_some_and(|body: ParkedBody| body.is_stalled());
         go(Side::Inside);
         if stalled {
-            return Poll::Ready(Err(Failure::Body(crate::TypedError::with_type("StepStalled", Stalled).into())));
+            return Poll::Ready(Err(Failure::Body(
+                crate::TypedError::with_type("StepStalled", Stalled).into(),
+            )));
         }
         let poll = scope.within(|| work.as_mut().poll(cx));
         if poll.is_pending() {

@@ -66,7 +66,7 @@ struct Pending<S> {
 
 impl<O: Send + 'static, S: Serdes<O>> Answer<O> for Pending<S> {
     fn wait(self: Box<Self>) -> DurableFuture<O> {
-        DurableFuture::lazy(answer(self.ctx, self.callback, self.serdes))
+        DurableFuture::started(answer(self.ctx, self.callback, self.serdes))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::scope::LogScope;
 use crate::serdes::Serdes;
 
 /// The largest result that is recorded itself, in bytes. Replays rebuild a larger one from the child's operations.
-const INLINE_LIMIT: usize = 256 * 1024;
+pub(crate) const INLINE_LIMIT: usize = 256 * 1024;
 
 /// A child context with all its options.
 pub(crate) struct ChildRun<B, S, E> {

@@ -8,16 +8,19 @@ use std::future::Future;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::BoxError;
+use crate::builders::map_parallel::ItemBatcher;
 use crate::builders::{
-    ChildBuilder, CreateCallbackBuilder, InvokeBuilder, StepBuilder, WaitBuilder, WaitForCallbackBuilder,
-    WaitForConditionBuilder, WithRetryBuilder,
+    ChildBuilder, CreateCallbackBuilder, InvokeBuilder, JoinAllBuilder, MapBuilder, ParallelBuilder, RaceBuilder,
+    SelectOkBuilder, StepBuilder, TryJoinAllBuilder, WaitBuilder, WaitForCallbackBuilder, WaitForConditionBuilder,
+    WithRetryBuilder,
 };
 use crate::deterministic::Values;
 use crate::engine::Engine;
-use crate::future::Place;
+use crate::future::{Branch, DurableFuture, Place};
 use crate::retry::seconds;
 use crate::runtime::{Operation, Position, Scope};
 use crate::saga::Compensations;
@@ -142,7 +145,7 @@ impl DurableContext {
     /// ```
     /// # use durawasm_guest::{BoxError, DurableContext};
     /// # async fn handler(ctx: DurableContext) -> Result<(), BoxError> {
-    /// let total: f64 = ctx.invoke("price", vec!["apples", "pears"]).name("price").await?;
+    /// let total: f64 = ctx.invoke("price", vec![("apples".to_owned(), 3)]).name("price").await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -259,6 +262,200 @@ impl DurableContext {
         O: Send + 'static,
     {
         ChildBuilder::new(self.clone(), self.scope.claim(), f)
+    }
+
+    /// One function for many items, side by side: each in a context of its own, with its index from 0. The result has what
+    /// they returned in the order of the items.
+    ///
+    /// Without options all items run at once, and the first failure ends the map and is its error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use durawasm_guest::{BoxError, DurableContext};
+    /// # async fn handler(orders: Vec<String>, ctx: DurableContext) -> Result<(), BoxError> {
+    /// let lengths: Vec<usize> = ctx
+    ///     .map(orders, |child, order, index| async move {
+    ///         let name = format!("ship-{index}");
+    ///         Ok(child.step(move |_| async move { Ok(order.len()) }).name(name).await?)
+    ///     })
+    ///     .name("ship-all")
+    ///     .max_concurrency(10)
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn map<Items, I, O, F, Fut>(&self, items: Items, f: F) -> MapBuilder<I, O, F, Fut>
+    where
+        Items: IntoIterator<Item = I>,
+        F: Fn(DurableContext, I, usize) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<O, BoxError>> + Send + 'static,
+        I: Send + 'static,
+        O: Send + 'static,
+    {
+        MapBuilder::new(self.clone(), self.scope.claim(), items.into_iter().collect(), f)
+    }
+
+    /// The same for items that are small: several of them are one item of the map. Each batch has its index from 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use durawasm_guest::{BoxError, DurableContext};
+    /// use durawasm_guest::builders::map_parallel::ItemBatcher;
+    ///
+    /// # async fn handler(rows: Vec<u64>, ctx: DurableContext) -> Result<(), BoxError> {
+    /// let sums: Vec<u64> = ctx
+    ///     .map_batched(rows, ItemBatcher::with_max_items(100), |child, rows, _index| async move {
+    ///         Ok(child.step(move |_| async move { Ok(rows.iter().sum()) }).name("import").await?)
+    ///     })
+    ///     .name("import-all")
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn map_batched<Items, I, O, F, Fut>(
+        &self,
+        items: Items,
+        batcher: ItemBatcher,
+        f: F,
+    ) -> MapBuilder<Vec<I>, O, F, Fut>
+    where
+        Items: IntoIterator<Item = I>,
+        F: Fn(DurableContext, Vec<I>, usize) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<O, BoxError>> + Send + 'static,
+        I: Serialize + Send + 'static,
+        O: Send + 'static,
+    {
+        MapBuilder::new(self.clone(), self.scope.claim(), Vec::new(), f).with_items(batcher.batch(items))
+    }
+
+    /// Several branches side by side, each in a context of its own. The result has what they returned in their order.
+    ///
+    /// Without options all branches run at once, and the first failure ends the parallel and is its error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use durawasm_guest::{BoxError, DurableContext};
+    /// use durawasm_guest::Branch;
+    ///
+    /// # async fn handler(ctx: DurableContext) -> Result<(), BoxError> {
+    /// let branches = [
+    ///     Branch::new("hotel", |child: DurableContext| async move { Ok(child.step(|_| async { Ok(120) }).await?) }),
+    ///     Branch::new("flight", |child: DurableContext| async move { Ok(child.step(|_| async { Ok(340) }).await?) }),
+    /// ];
+    /// let prices: Vec<u32> = ctx.parallel(branches).name("quotes").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn parallel<Branches, O>(&self, branches: Branches) -> ParallelBuilder<O>
+    where
+        Branches: IntoIterator<Item = Branch<O>>,
+        O: Serialize + DeserializeOwned + Send + 'static,
+    {
+        ParallelBuilder::new(self.clone(), self.scope.claim(), branches)
+    }
+
+    /// All futures side by side: their values in the order of the futures, or the first failure, which drops the others. The error
+    /// is then of kind [`JoinFailed`](crate::CombinatorErrorKind::JoinFailed).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use durawasm_guest::{BoxError, DurableContext};
+    /// # async fn handler(ctx: DurableContext) -> Result<(), BoxError> {
+    /// let a = ctx.step(|_| async { Ok(1) }).future();
+    /// let b = ctx.step(|_| async { Ok(2) }).future();
+    /// let both: Vec<i32> = ctx.try_join_all([a, b]).name("both").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_join_all<O>(&self, futures: impl IntoIterator<Item = DurableFuture<O>>) -> TryJoinAllBuilder<O>
+    where
+        O: Serialize + DeserializeOwned + Send + 'static,
+    {
+        TryJoinAllBuilder::new(self.clone(), self.scope.claim(), futures)
+    }
+
+    /// All futures side by side: how each ended, in the order of the futures. Failures are outcomes like others.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use durawasm_guest::{BoxError, DurableContext};
+    /// use durawasm_guest::Settled;
+    ///
+    /// # async fn handler(ctx: DurableContext) -> Result<(), BoxError> {
+    /// let a = ctx.step(|_| async { Ok(1) }).future();
+    /// let b = ctx.step(|_| async { Err::<i32, _>("no".into()) }).future();
+    /// for settled in ctx.join_all([a, b]).await? {
+    ///     match settled {
+    ///         Settled::Fulfilled(value) => println!("{value}"),
+    ///         Settled::Rejected(error) => println!("{error:#}"),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn join_all<O>(&self, futures: impl IntoIterator<Item = DurableFuture<O>>) -> JoinAllBuilder<O>
+    where
+        O: Serialize + DeserializeOwned + Send + 'static,
+    {
+        JoinAllBuilder::new(self.clone(), self.scope.claim(), futures)
+    }
+
+    /// The first future that succeeds; the others are dropped. If all fail, the error is of kind
+    /// [`AllFailed`](crate::CombinatorErrorKind::AllFailed) and has all failures; of no futures,
+    /// [`EmptyInput`](crate::CombinatorErrorKind::EmptyInput).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use durawasm_guest::{BoxError, DurableContext};
+    /// # async fn handler(ctx: DurableContext) -> Result<(), BoxError> {
+    /// let primary = ctx.step(|_| async { Ok("primary".to_owned()) }).future();
+    /// let fallback = ctx.step(|_| async { Ok("fallback".to_owned()) }).future();
+    /// let answer: String = ctx.select_ok([primary, fallback]).name("answer").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn select_ok<O>(&self, futures: impl IntoIterator<Item = DurableFuture<O>>) -> SelectOkBuilder<O>
+    where
+        O: Serialize + DeserializeOwned + Send + 'static,
+    {
+        SelectOkBuilder::new(self.clone(), self.scope.claim(), futures)
+    }
+
+    /// The first future that ends, however; the others are dropped. The winner is on record: it wins on every replay, although by
+    /// then others have ended too. A failure that comes first is an error of kind
+    /// [`FirstSettledFailed`](crate::CombinatorErrorKind::FirstSettledFailed); no futures are one of kind
+    /// [`EmptyInput`](crate::CombinatorErrorKind::EmptyInput).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use durawasm_guest::{BoxError, DurableContext};
+    /// use std::time::Duration;
+    ///
+    /// # async fn handler(ctx: DurableContext) -> Result<(), BoxError> {
+    /// let answer = ctx.wait_for_callback(|_, id| async move { Ok(println!("{id}")) }).future();
+    /// let deadline = ctx
+    ///     .run_in_child_context(|child| async move {
+    ///         child.wait(Duration::from_secs(3600)).await?;
+    ///         Ok("no answer".to_owned())
+    ///     })
+    ///     .future();
+    /// let answer: String = ctx.race([answer, deadline]).name("answer-or-deadline").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn race<O>(&self, futures: impl IntoIterator<Item = DurableFuture<O>>) -> RaceBuilder<O>
+    where
+        O: Serialize + DeserializeOwned + Send + 'static,
+    {
+        RaceBuilder::new(self.clone(), self.scope.claim(), futures)
     }
 
     /// A block of operations that is repeated as one when it fails: each attempt is a child context of its own, so nothing of a

@@ -38,7 +38,7 @@ impl Values {
     }
 
     fn draw(&self, arn: &str) -> [u8; LENGTH] {
-        let mut state = hash(arn, b"context");
+        let mut state = hash(arn, "context");
         for position in &self.path {
             state.update(&position.to_le_bytes());
         }
@@ -47,10 +47,10 @@ impl Values {
 }
 
 /// A hash that has taken in what all values of one kind share.
-fn hash(arn: &str, kind: &[u8; 7]) -> State {
+fn hash(arn: &str, kind: &str) -> State {
     let mut state = Params::new().hash_length(LENGTH).personal(b"durawasm/values").to_state();
     // The lengths of all parts but one are told or fixed: no two sequences of parts read alike.
-    state.update(kind).update(&(arn.len() as u64).to_le_bytes()).update(arn.as_bytes());
+    state.update(kind.as_bytes()).update(&(arn.len() as u64).to_le_bytes()).update(arn.as_bytes());
     state
 }
 
@@ -70,7 +70,7 @@ impl DurableContext {
         match LogScope::current().and_then(|scope| Some((scope.attempt?, scope))) {
             None => self.own().values.draw(arn),
             Some((attempt, scope)) => {
-                let mut state = hash(arn, b"attempt");
+                let mut state = hash(arn, "attempt");
                 state.update(scope.id().as_bytes()).update(&[0]).update(&attempt.to_le_bytes());
                 finish(&mut state, scope.draw())
             }
@@ -153,8 +153,9 @@ impl DurableContext {
     /// A number of all that 64 bits can hold, as [`random`](Self::random).
     #[must_use]
     pub fn random_u64(&self) -> u64 {
-        let [a, b, c, d, e, f, g, h, ..] = self.draw();
-        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+        #[allow(clippy::cast_possible_truncation)] // half of a value is enough
+        let half = u128::from_le_bytes(self.draw()) as u64;
+        half
     }
 }
 
@@ -242,7 +243,8 @@ impl FromStr for Uuid {
 
     fn from_str(text: &str) -> Result<Self, ParseUuidError> {
         let groups = text.split('-').map(str::len);
-        if !groups.eq([8, 4, 4, 4, 12]) || !text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit()) {
+        if !groups.eq([8, 4, 4, 4, 12]) || !text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
+        {
             return Err(ParseUuidError);
         }
         let number = u128::from_str_radix(&text.replace('-', ""), 16).map_err(|_| ParseUuidError)?;
@@ -273,9 +275,12 @@ mod tests {
     #[test]
     fn values_stay_what_they_are_between_releases() {
         let root = Values::default();
-        assert_eq!(u128::from_be_bytes(root.draw("arn:test")), 0);
-        assert_eq!(u128::from_be_bytes(root.draw("arn:test")), 0);
-        assert_eq!(u128::from_be_bytes(root.nested(1).draw("arn:test")), 0);
+        assert_eq!(u128::from_be_bytes(root.draw("arn:test")), 0x2371_eaa2_ed59_5f5e_0028_f8e9_51f3_5b5b);
+        assert_eq!(u128::from_be_bytes(root.draw("arn:test")), 0x6ed1_0701_8490_ae28_cbb4_abe5_cd60_0678);
+        assert_eq!(
+            u128::from_be_bytes(root.nested(1).draw("arn:test")),
+            0xea41_6e07_2118_5c29_6781_bd58_e00b_ff97
+        );
     }
 
     #[test]

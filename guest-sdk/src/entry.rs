@@ -14,7 +14,9 @@ use serde::de::DeserializeOwned;
 use crate::BoxError;
 use crate::context::DurableContext;
 use crate::engine::Engine;
-use crate::error::{SERIALIZATION_ERROR, WireError};
+use crate::error::{CallbackErrorKind, OperationError, OperationErrorKind, SERIALIZATION_ERROR, WireError};
+use crate::options::IntoOptions;
+use crate::plugin::{self, Stage};
 use crate::runtime::{Outcome, Runtime};
 
 /// What a function expects of its host (WIT: `kind`).
@@ -28,12 +30,15 @@ pub enum Kind {
 
 type Run = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 type Start = Box<dyn Fn(&Arc<Engine>, &str) -> Result<Run, WireError>>;
+type Watch = Box<dyn Fn(Arc<dyn Runtime>, &str) -> Result<Stage, WireError>>;
 
 /// A function under its name.
 pub struct Function {
     name: &'static str,
     kind: Kind,
     start: Start,
+    /// Applies the options, and puts plugins in between.
+    watch: Option<Watch>,
 }
 
 impl fmt::Debug for Function {
@@ -58,13 +63,20 @@ impl Function {
             let run = handler(event, ctx);
             Ok(Box::pin(async move { finish(run.await) }))
         };
-        Self { name, kind: Kind::Durable, start: Box::new(start) }
+        Self { name, kind: Kind::Durable, start: Box::new(start), watch: None }
+    }
+
+    /// With options, which are evaluated at the beginning of each invocation.
+    #[must_use]
+    pub fn with_options<O: IntoOptions + 'static>(self, options: impl Fn() -> O + 'static) -> Self {
+        let watch = move |host: Arc<dyn Runtime>, event: &str| plugin::watch(host, &options, event);
+        Self { watch: Some(Box::new(watch)), ..self }
     }
 
     /// A plain function, `async` or not.
     pub fn plain<M, F: PlainFunction<M>>(name: &'static str, function: F) -> Self {
         let start = move |_: &Arc<Engine>, event: &str| function.start(event);
-        Self { name, kind: Kind::Plain, start: Box::new(start) }
+        Self { name, kind: Kind::Plain, start: Box::new(start), watch: None }
     }
 
     /// The name under which it is run.
@@ -121,8 +133,8 @@ where
 /// Runs one function of a component to its end.
 ///
 /// # Errors
-/// The error of the function, or `FunctionNotFound`, `InvalidEvent`, `SerializationError` (of the result) or `HandlerStalled`
-/// (it waits for what can never complete).
+/// The error of the function, or `FunctionNotFound`, `InvalidEvent`, `InvalidOptions`, `SerializationError` (of the result) or
+/// `HandlerStalled` (it waits for what can never complete).
 pub fn run(functions: &[Function], runtime: Arc<dyn Runtime>, name: &str, event: &str) -> Outcome {
     let Some(function) = functions.iter().find(|function| function.name == name) else {
         let known: Vec<&str> = functions.iter().map(Function::name).collect();
@@ -130,9 +142,18 @@ pub fn run(functions: &[Function], runtime: Arc<dyn Runtime>, name: &str, event:
         let message = format!("this component has no function {name:?}; its functions are: {known}");
         return Err(WireError::new("FunctionNotFound", message));
     };
-    let engine = Engine::new(runtime);
+    let Stage { host, observer } = match &function.watch {
+        Some(watch) => watch(runtime, event)?,
+        None => Stage { host: runtime, observer: None },
+    };
+    let engine = Engine::new(host);
     let outcome = engine.run(async { (function.start)(&engine, event)?.await });
-    outcome.unwrap_or_else(|stalled| Err(WireError::new("HandlerStalled", stalled.to_string())))
+    let outcome =
+        outcome.unwrap_or_else(|stalled| Err(WireError::new("HandlerStalled", stalled.to_string())));
+    if let Some(observer) = observer {
+        observer.returned(&outcome);
+    }
+    outcome
 }
 
 /// Reads an event. The place of what does not fit is looked for only when something does not.
@@ -156,8 +177,20 @@ fn finish<O: Serialize, Err: Into<BoxError>>(result: Result<O, Err>) -> Outcome 
             Ok(json) => Ok(Some(json)),
             Err(error) => Err(WireError::typed(&error, SERIALIZATION_ERROR)),
         },
-        Err(error) => Err(WireError::of(&*error.into(), "HandlerError")),
+        Err(error) => Err(failure(&*error.into())),
     }
+}
+
+/// The record of what a function failed with. What an external system reported for a callback is passed on as it is.
+fn failure(error: &(dyn std::error::Error + 'static)) -> WireError {
+    if let Some(error) = error.downcast_ref::<OperationError>()
+        && let OperationErrorKind::Callback(callback) = error.kind()
+        && matches!(callback.kind(), CallbackErrorKind::ExternalFailure)
+        && let Some(wire) = error.wire()
+    {
+        return wire.clone();
+    }
+    WireError::of(error, "HandlerError")
 }
 
 /// Checks the names of a component's functions while it is compiled.

@@ -28,6 +28,7 @@ use crate::{BoxError, OperationError};
 pub struct DurableFuture<O> {
     inner: Inner<O>,
     places: Places,
+    lasting: bool,
 }
 
 enum Inner<O> {
@@ -61,23 +62,35 @@ enum Places {
 }
 
 impl<O: Send + 'static> DurableFuture<O> {
-    pub(crate) fn lazy<F>(future: F) -> Self
+    /// Of an operation that starts at this place.
+    pub(crate) fn lazy<F>(place: Place, future: F) -> Self
     where
         F: Future<Output = Result<O, OperationError>> + Send + 'static,
     {
-        Self { inner: Inner::Lazy(Box::pin(future)), places: Places::None }
+        Self { inner: Inner::Lazy(Box::pin(future)), places: Places::One(place), lasting: false }
     }
 
-    /// Notes the place of the operation that the future starts.
-    pub(crate) fn at(mut self, place: Place) -> Self {
-        self.places = Places::One(place);
-        self
+    /// Of operations that start at these places.
+    pub(crate) fn of_several<F>(places: Vec<Place>, lasting: bool, future: F) -> Self
+    where
+        F: Future<Output = Result<O, OperationError>> + Send + 'static,
+    {
+        Self { inner: Inner::Lazy(Box::pin(future)), places: Places::Many(places), lasting }
     }
 
-    /// Notes the places of all operations that the future starts.
-    pub(crate) fn at_all(mut self, places: Vec<Place>) -> Self {
-        self.places = Places::Many(places);
-        self
+    /// Of an operation that has been started already.
+    pub(crate) fn started<F>(future: F) -> Self
+    where
+        F: Future<Output = Result<O, OperationError>> + Send + 'static,
+    {
+        Self { inner: Inner::Lazy(Box::pin(future)), places: Places::None, lasting: false }
+    }
+
+    pub(crate) fn spawned(self, engine: &Engine) -> Self {
+        match self.inner {
+            Inner::Lazy(future) => Self { inner: Inner::Spawned(engine.spawn(future)), ..self },
+            Inner::Spawned(_) => self,
+        }
     }
 
     /// Takes out the places of all operations that the future starts.
@@ -89,13 +102,16 @@ impl<O: Send + 'static> DurableFuture<O> {
         }
     }
 
-    pub(crate) fn spawned(self, engine: &Engine) -> Self {
-        match self.inner {
-            Inner::Lazy(future) => {
-                Self { inner: Inner::Spawned(engine.spawn(future)), places: self.places }
-            }
-            Inner::Spawned(_) => self,
-        }
+    /// Notes that the future, when it ends, leaves something behind in its context besides its output: so its outcome alone does not
+    /// replace it on a replay.
+    pub(crate) fn lasting(mut self) -> Self {
+        self.lasting = true;
+        self
+    }
+
+    /// Whether it leaves something behind.
+    pub(crate) fn is_lasting(&self) -> bool {
+        self.lasting
     }
 }
 

@@ -66,13 +66,11 @@ impl<T: Send + 'static> Group<T> {
         }
         let (number, output) = poll_fn(|cx| {
             let mut ended = lock(&self.ended);
-            match ended.outputs.pop_front() {
-                Some(next) => Poll::Ready(next),
-                None => {
-                    ended.waker = Some(cx.waker().clone());
-                    Poll::Pending
-                }
-            }
+            let Some(next) = ended.outputs.pop_front() else {
+                ended.waker = Some(cx.waker().clone());
+                return Poll::Pending;
+            };
+            Poll::Ready(next)
         })
         .await;
         let over = self.running.remove(&number);

@@ -9,17 +9,11 @@ use crate::error::{
     Framed, FunctionNotFound, InvokeError, InvokeErrorKind, OperationError, OperationErrorKind,
     ReplayedFailure, WireError,
 };
-use crate::runtime::{Identity, InvokeOptions, Operation, Position};
+use crate::runtime::{EndStatus, Identity, Invoke, InvokeOptions, Position};
 use crate::serdes::{PayloadOrigin, Serdes, SerdesContext};
 
 /// The type on record for a function that is not there.
 const NOT_FOUND: &str = "ResourceNotFoundException";
-
-/// The type on record for a target whose time was up.
-const TIMED_OUT: &str = "Execution.Timeout";
-
-/// The type on record for a target that was stopped, as it waited for an answer that nobody would give.
-const STALLED: &str = "Stalled";
 
 /// An invocation with all its options.
 pub(crate) struct InvokeRun<I, P, R> {
@@ -49,7 +43,8 @@ impl<I, P, R> InvokeRun<I, P, R> {
             .await
             .map_err(|error| serialization_failed("payload serdes", error))?;
         let function = options.function_name.clone();
-        let invoke = ctx.scope().invoke(Identity { position, name, sub_type: None }, options, Some(&payload))?;
+        let invoke =
+            ctx.scope().invoke(Identity { position, name, sub_type: None }, options, Some(&payload))?;
         drop(payload);
         let outcome = loop {
             ctx.engine().changed(invoke.clone()).await;
@@ -80,21 +75,19 @@ fn serialization_failed(frame: &str, error: BoxError) -> OperationError {
 }
 
 /// The error of an invocation that is on record as ended without a result.
-fn failed(operation: &dyn Operation, function: &str, wire: WireError) -> OperationError {
+fn failed(invoke: &dyn Invoke, function: &str, wire: WireError) -> OperationError {
+    let status = match invoke.ended() {
+        Some(EndStatus::TimedOut) => "TIMED_OUT",
+        Some(EndStatus::Stopped) => "STOPPED",
+        Some(EndStatus::Cancelled) => "CANCELLED",
+        Some(EndStatus::Failed | EndStatus::Succeeded) | None => "FAILED",
+    };
     let kind = match wire.error_type() {
-        Some(NOT_FOUND) => InvokeErrorKind::FunctionNotFound(FunctionNotFound::new(function)),
+        Some(NOT_FOUND) if status == "FAILED" => {
+            InvokeErrorKind::FunctionNotFound(FunctionNotFound::new(function))
+        }
         _ => InvokeErrorKind::FunctionFailed,
     };
     let error = InvokeError::new(kind, Some(ReplayedFailure::boxed(wire.clone())));
-    let status = status(&wire);
-    OperationError::new(OperationErrorKind::Invoke(error)).on_record(operation, status, wire)
-}
-
-/// The status on record. The contract does not tell, but for the types of the errors that hosts make.
-fn status(wire: &WireError) -> &'static str {
-    match wire.error_type() {
-        Some(TIMED_OUT) => "TIMED_OUT",
-        Some(STALLED) => "STOPPED",
-        _ => "FAILED",
-    }
+    OperationError::new(OperationErrorKind::Invoke(error)).on_record(invoke, status, wire)
 }

@@ -21,7 +21,9 @@
 //! **Same surface as AWS's SDK.** Modules, types, methods and bounds are those of the crate `aws-durable-execution-sdk`: a
 //! handler moves between the two by changing a `use`. What differs: the error of a failed operation is always made
 //! from its record (a [`ReplayedFailure`]), never the live value; a callback that cannot be read fails in
-//! [`result`](builders::callback::Callback::result); [`OperationErrorKind::InvalidArgument`] is new.
+//! [`result`](builders::callback::Callback::result); [`OperationErrorKind::InvalidArgument`] is new. Compensations
+//! ([`run_compensations`](DurableContext::run_compensations)), deterministic values ([`uuid`](DurableContext::uuid),
+//! [`random`](DurableContext::random), [`now`](DurableContext::now)) and checkpoint modes ([`CheckpointMode`]) are new.
 //!
 //! **Concurrency.** There is one thread and no runtime to start. `future()`, `spawn()`, `tokio::join!` and `futures::join!` work;
 //! timers, sockets and `spawn` of other runtimes do not exist. Nothing but operations suspends a handler.
@@ -32,11 +34,13 @@
 #[allow(missing_docs, clippy::all, clippy::pedantic)] // generated
 #[doc(hidden)]
 pub mod bindings;
+mod batch;
 mod body;
 pub mod builders;
 mod callback;
 mod checkpointing;
 mod child;
+mod combinator;
 mod context;
 mod deterministic;
 mod engine;
@@ -54,6 +58,8 @@ mod lambda_context;
 mod log;
 pub mod logging;
 pub mod observability;
+mod options;
+pub mod plugin;
 mod reactor;
 mod registry;
 mod retry;
@@ -81,6 +87,8 @@ pub use self::error::{
 pub use self::execution::ExecutionMode;
 pub use self::future::{Branch, DurableFuture, Settled};
 pub use self::lambda_context::{LambdaConfig, LambdaContext};
+pub use self::options::{Options, OptionsBuilder, OptionsValidationError};
+pub use self::plugin::Plugin;
 pub use self::retry::RetryDecision;
 pub use self::saga::{CompensationItem, CompensationResult, CompensationStatus};
 pub use self::serdes::{JsonSerdes, Serdes};

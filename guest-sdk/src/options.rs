@@ -91,7 +91,8 @@ impl OptionsBuilder {
         if let (Some(mode), Some(batching)) = (self.mode, batching)
             && mode != batching
         {
-            let message = format!("checkpoint_mode says {mode:?} and checkpoint_batching {batching:?}: leave one out");
+            let message =
+                format!("checkpoint_mode says {mode:?} and checkpoint_batching {batching:?}: leave one out");
             return Err(OptionsValidationError { message });
         }
         Ok(Options { plugins: self.plugins, checkpoint_mode: self.mode.or(batching) })

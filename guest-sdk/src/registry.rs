@@ -6,13 +6,14 @@
 /// durable_handlers! {
 ///     order,                      // async fn order(event: E, ctx: DurableContext) -> Result<O, Err>
 ///     "refund-v2" => refunds::run,  // the same, under another name
+///     "traced" => (tracing::order, Options::builder().plugin(Tracer::new())), // with options
 ///     plain rate,                 // async fn rate(event: E) -> Result<O, Err>, or the same without async
 ///     plain "tax" => taxes::of,
 /// }
 /// ```
 ///
 /// Events are anything that serde reads, results anything it writes; an `Err` is whatever turns into a
-/// [`BoxError`](crate::BoxError). Names are 1 to 64 characters of `A-Z a-z 0-9 - _`, each used once. To be called once in
+/// [`BoxError`](crate::BoxError). [`Options`](crate::Options), such as plugins, stand beside the function. Names are 1 to 64 characters of `A-Z a-z 0-9 - _`, each used once. To be called once in
 /// a crate of type `cdylib`, and not beside [`durable_execution`](crate::durable_execution).
 ///
 /// Natively it only checks the signatures.
@@ -43,6 +44,14 @@ macro_rules! durable_handlers {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __durable_handlers {
+    ([$($done:tt)*] $name:literal => ($function:path, $options:expr $(,)?) $(, $($rest:tt)*)?) => {
+        $crate::__durable_handlers! { [$($done)* (durable, $name, $function, $options)] $($($rest)*)? }
+    };
+    ([$($done:tt)*] ($function:ident, $options:expr $(,)?) $(, $($rest:tt)*)?) => {
+        $crate::__durable_handlers! {
+            [$($done)* (durable, stringify!($function), $function, $options)] $($($rest)*)?
+        }
+    };
     ([$($done:tt)*] plain $name:literal => $function:path $(, $($rest:tt)*)?) => {
         $crate::__durable_handlers! { [$($done)* (plain, $name, $function)] $($($rest)*)? }
     };
@@ -55,12 +64,14 @@ macro_rules! __durable_handlers {
     ([$($done:tt)*] $function:ident $(, $($rest:tt)*)?) => {
         $crate::__durable_handlers! { [$($done)* (durable, stringify!($function), $function)] $($($rest)*)? }
     };
-    ([$(($kind:ident, $name:expr, $function:expr))*]) => {
+    ([$(($kind:ident, $name:expr, $function:expr $(, $options:expr)?))*]) => {
         const _: () = {
             const _: () = $crate::__private::check_names(&[$($name),*]);
 
             fn functions() -> ::std::vec::Vec<$crate::__private::Function> {
-                ::std::vec![$($crate::__private::Function::$kind($name, $function)),*]
+                ::std::vec![$(
+                    $crate::__private::Function::$kind($name, $function)$(.with_options(|| $options))?
+                ),*]
             }
 
             const _: fn() -> ::std::vec::Vec<$crate::__private::Function> = functions;
@@ -80,7 +91,8 @@ macro_rules! __durable_handlers {
     };
     ([$($done:tt)*] $($rest:tt)+) => {
         ::core::compile_error!(::core::concat!(
-            "expected `function`, `\"name\" => path::to::function`, or one of them after `plain`, separated by commas; found `",
+            "expected `function`, `\"name\" => path::to::function`, one of them with options as in `\"name\" => (function, options)`, \
+             or one of them after `plain`, separated by commas; found `",
             ::core::stringify!($($rest)+), "`"
         ));
     };

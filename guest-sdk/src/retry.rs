@@ -300,7 +300,7 @@ mod tests {
         assert!(retries(&chain, typed("Declined")), "the message holds the causes");
 
         let io = RetryStrategyConfig::builder()
-            .retry_if(|error| error.source().is_some_and(|cause| cause.is::<std::io::Error>()))
+            .retry_if(|error| error.source().is_some_and(<dyn Error>::is::<std::io::Error>))
             .build();
         assert!(retries(&io, std::io::Error::other("disk").into()));
         assert!(!retries(&io, "disk".into()));

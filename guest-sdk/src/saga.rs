@@ -88,8 +88,7 @@ pub(crate) async fn roll_back(
     let mut places = None;
     while let Some(Compensation { name, run }) = ctx.own().compensations.pop() {
         // Their places are below the rollback's own, so what the context does next is where it is however many there are.
-        let places =
-            places.get_or_insert_with(|| ctx.nested(position, ctx.scope().flat(position)));
+        let places = places.get_or_insert_with(|| ctx.nested(position, ctx.scope().flat(position)));
         let item = CompensationItem::new(name.clone(), compensate(places, name, run).await);
         items.push(item);
     }
@@ -233,7 +232,7 @@ pub struct CompensationItem {
     pub name: String,
     /// Whether it succeeded.
     pub status: CompensationStatus,
-    /// The error of one that failed, as it is on record: its type and message.
+    /// What went wrong with one that failed: the message that is on record. [`wire`](Self::wire) has the error's type.
     pub error: Option<String>,
     #[serde(skip)]
     wire: Option<Arc<WireError>>,
@@ -257,7 +256,8 @@ impl CompensationItem {
             Ok(()) => Self { name, status: CompensationStatus::Succeeded, error: None, wire: None },
             Err(failure) => {
                 let wire = failure.wire().cloned();
-                let error = wire.as_ref().map_or_else(|| format!("{failure:#}"), WireError::to_string);
+                let message = wire.as_ref().and_then(WireError::error_message);
+                let error = message.map_or_else(|| format!("{failure:#}"), str::to_owned);
                 let status = CompensationStatus::Failed;
                 Self { name, status, error: Some(error), wire: wire.map(Arc::new) }
             }

@@ -13,6 +13,13 @@ use crate::BoxError;
 use crate::engine::Engine;
 use crate::runtime::Operation;
 
+mod file_system;
+
+pub use self::file_system::{
+    FileSystemPathEncoding, FileSystemSerdes, FileSystemSerdesConfig, FileSystemSerdesConfigBuilder,
+    FileSystemSerdesError, FileSystemSerdesMode,
+};
+
 /// Turns an operation's value into text and back.
 ///
 /// Implement it for one type, or for all types that have what the format needs. Every builder with a value has a
@@ -105,7 +112,8 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Serdes<T> for JsonSerdes 
 pub enum PayloadOrigin {
     /// This handler's serdes wrote it.
     SdkRecord,
-    /// An external system wrote it: a callback's answer. A serdes that records references must not follow one here.
+    /// Somebody else wrote it: an external system's answer to a callback, another function's result. A serdes that records
+    /// references must not follow one here.
     External,
 }
 
@@ -123,6 +131,8 @@ pub struct SerdesContext {
 enum Owner {
     Named { arn: String },
     Operation { operation: Arc<dyn Operation>, engine: Arc<Engine> },
+    /// An item, in the result of its batch.
+    Item { batch: Arc<dyn Operation>, index: usize, engine: Arc<Engine> },
 }
 
 impl SerdesContext {
@@ -144,12 +154,21 @@ impl SerdesContext {
         }
     }
 
-    /// The operation's id, the same on every replay.
+    pub(crate) fn of_item(batch: Arc<dyn Operation>, index: usize, engine: Arc<Engine>) -> Self {
+        Self {
+            owner: Owner::Item { batch, index, engine },
+            operation_id: OnceLock::new(),
+            origin: PayloadOrigin::SdkRecord,
+        }
+    }
+
+    /// The operation's id, the same on every replay. Of an item in the result of a batch: the batch's id, `/item-` and the index.
     #[must_use]
     pub fn operation_id(&self) -> &str {
         self.operation_id.get_or_init(|| match &self.owner {
             Owner::Named { .. } => String::new(),
             Owner::Operation { operation, .. } => operation.id(),
+            Owner::Item { batch, index, .. } => format!("{}/item-{index}", batch.id()),
         })
     }
 
@@ -158,7 +177,7 @@ impl SerdesContext {
     pub fn durable_execution_arn(&self) -> &str {
         match &self.owner {
             Owner::Named { arn } => arn,
-            Owner::Operation { engine, .. } => engine.execution_arn(),
+            Owner::Operation { engine, .. } | Owner::Item { engine, .. } => engine.execution_arn(),
         }
     }
 

@@ -43,8 +43,10 @@ where
         let error = StepError::new(StepErrorKind::ExecutionFailed, Some(error));
         match decide(&block, &strategy, &error, attempt) {
             RetryDecision::Retry { delay } => {
-                let wait = block.wait(delay.max(Duration::from_secs(1))).name(format!("retry-delay-{attempt}"));
-                wait.await.map_err(|error| Framed::boxed("the delay before the next attempt failed", error))?;
+                let wait =
+                    block.wait(delay.max(Duration::from_secs(1))).name(format!("retry-delay-{attempt}"));
+                wait.await
+                    .map_err(|error| Framed::boxed("the delay before the next attempt failed", error))?;
                 attempt = attempt.saturating_add(1);
             }
             RetryDecision::Stop => {
@@ -58,7 +60,12 @@ where
     }
 }
 
-fn decide(block: &DurableContext, strategy: &RetryStrategy, error: &StepError, attempt: u32) -> RetryDecision {
+fn decide(
+    block: &DurableContext,
+    strategy: &RetryStrategy,
+    error: &StepError,
+    attempt: u32,
+) -> RetryDecision {
     let id = || format!("{}/{}", block.engine().execution_arn(), block.scope_id().unwrap_or_default());
     strategy.decide(error, attempt, id)
 }

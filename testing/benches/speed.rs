@@ -105,6 +105,7 @@ async fn invoke_empty(handler: &Handler) -> Outcome<Duration> {
         durable_execution_arn: "arn".into(),
         checkpoint_token: "token".into(),
         initial_execution_state: state,
+        updated_operation_ids: Vec::new(),
     };
     let around = Surroundings {
         client: Arc::new(NoService),

@@ -15,6 +15,7 @@
 //! on the component, the event, the answers and the seed alone.
 
 mod components;
+pub mod conformance;
 mod error;
 mod result;
 mod runner;

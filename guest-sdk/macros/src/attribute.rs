@@ -6,7 +6,7 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
-use syn::{Error, FnArg, ItemFn, LitStr, Path, Result, ReturnType, Type};
+use syn::{Error, Expr, FnArg, ItemFn, LitStr, Path, Result, ReturnType, Type};
 
 /// The function, and its export or what is wrong with it.
 pub(crate) fn expand(arguments: TokenStream, item: &TokenStream) -> TokenStream {
@@ -19,18 +19,20 @@ fn export(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let function: ItemFn = syn::parse2(item).map_err(|_| {
         Error::new(span, "#[durable_execution] goes on a function: async fn(event: E, ctx: DurableContext) -> Result<O, Err>")
     })?;
-    let Arguments { name, krate } = parse_arguments(arguments)?;
+    let Arguments { name, krate, options } = parse_arguments(arguments)?;
     check(&function)?;
     let ident = &function.sig.ident;
     let name = name.unwrap_or_else(|| LitStr::new(&ident.to_string(), ident.span()));
     let krate = krate.map_or_else(|| quote!(::durawasm_guest), |path| quote!(#path));
-    Ok(quote_spanned! {ident.span()=> #krate::durable_handlers! { #name => #ident } })
+    let function = options.map_or_else(|| quote!(#ident), |options| quote!((#ident, #options)));
+    Ok(quote_spanned! {ident.span()=> #krate::durable_handlers! { #name => #function } })
 }
 
 #[derive(Default)]
 struct Arguments {
     name: Option<LitStr>,
     krate: Option<Path>,
+    options: Option<Expr>,
 }
 
 fn parse_arguments(arguments: TokenStream) -> Result<Arguments> {
@@ -54,9 +56,13 @@ fn parse_arguments(arguments: TokenStream) -> Result<Arguments> {
             parsed.krate =
                 Some(if value.peek(LitStr) { value.parse::<LitStr>()?.parse()? } else { value.parse()? });
             Ok(())
+        } else if meta.path.is_ident("options") {
+            parsed.options = Some(meta.value()?.parse()?);
+            Ok(())
         } else {
-            Err(meta
-                .error("unknown argument: #[durable_execution] takes `name = \"...\"` and `crate = path`"))
+            Err(meta.error(
+                "unknown argument: #[durable_execution] takes `name = \"...\"`, `options = expression` and `crate = path`",
+            ))
         }
     });
     syn::parse::Parser::parse2(parser, arguments)?;
@@ -135,6 +141,9 @@ mod tests {
         assert_eq!(export(quote!(), handler.clone()).unwrap().to_string(), expected.to_string());
         let expected = quote! { durable::durable_handlers! { "o-1" => order } };
         let arguments = quote!(name = "o-1", crate = durable);
+        assert_eq!(export(arguments, handler.clone()).unwrap().to_string(), expected.to_string());
+        let expected = quote! { ::durawasm_guest::durable_handlers! { "order" => (order, options(1, 2)) } };
+        let arguments = quote!(options = options(1, 2));
         assert_eq!(export(arguments, handler.clone()).unwrap().to_string(), expected.to_string());
         assert!(expand(quote!(nonsense), &handler).to_string().starts_with(&handler.to_string()));
     }

@@ -28,14 +28,15 @@ use crate::error::{
     ChildContextError, ChildContextErrorKind, OperationError, OperationErrorKind, ReplayedFailure,
     SERIALIZATION_ERROR, WireError,
 };
-use crate::future::Body;
+use crate::future::{Body, Place};
 use crate::runtime::{Child, ChildResult, ChildState, Identity, InvalidArgument, Operation, Position};
 use crate::scope::LogScope;
-use crate::serdes::{Serdes, SerdesContext};
+use crate::serdes::{JsonSerdes, Serdes, SerdesContext};
 
 pub use self::record::BatchSummary;
 pub use self::result::{
-    BatchError, BatchItem, BatchItemStatus, BatchResult, BatchStats, BatchStatus, CompletionReason, SettledOutcome,
+    BatchError, BatchItem, BatchItemStatus, BatchResult, BatchStats, BatchStatus, CompletionReason,
+    SettledOutcome,
 };
 
 /// Whether items have contexts of their own in the history.
@@ -71,23 +72,50 @@ pub(crate) struct Bodies<O> {
     pub(crate) each: Box<dyn Iterator<Item = Body<O>> + Send>,
 }
 
-/// All options of a batch.
+/// A batch with all its options.
 pub(crate) struct BatchRun<IS, RS> {
+    pub(crate) options: Options,
+    serdes: IS,
+    result_serdes: RS,
+}
+
+/// The options that do not depend on the items' type.
+pub(crate) struct Options {
     pub(crate) ctx: DurableContext,
-    pub(crate) position: Position,
-    pub(crate) kind: Kind,
+    position: Position,
+    kind: Kind,
     pub(crate) name: Option<String>,
     pub(crate) max_concurrency: Option<usize>,
     pub(crate) completion: CompletionConfig,
     pub(crate) nesting: NestingMode,
     pub(crate) namer: Option<Namer>,
-    pub(crate) serdes: IS,
-    pub(crate) result_serdes: RS,
+    /// What is wrong with the items.
+    pub(crate) invalid: Option<InvalidArgument>,
 }
 
-impl<IS, RS> BatchRun<IS, RS> {
-    pub(crate) fn new(ctx: DurableContext, position: Position, kind: Kind, serdes: IS, result_serdes: RS) -> Self {
-        Self {
+impl Options {
+    /// Where the batch stands.
+    pub(crate) fn place(&self) -> Place {
+        self.ctx.place(self.position)
+    }
+
+    fn check(&self) -> Result<(), InvalidArgument> {
+        if let Some(invalid) = &self.invalid {
+            return Err(invalid.clone());
+        }
+        if self.max_concurrency == Some(0) {
+            return Err(InvalidArgument {
+                argument: "max_concurrency".to_owned(),
+                reason: "0 items at once are none: 1 is the least; leave it out for no limit".to_owned(),
+            });
+        }
+        self.completion.check()
+    }
+}
+
+impl BatchRun<JsonSerdes, JsonSerdes> {
+    pub(crate) fn new(ctx: DurableContext, position: Position, kind: Kind) -> Self {
+        let options = Options {
             ctx,
             position,
             kind,
@@ -96,31 +124,21 @@ impl<IS, RS> BatchRun<IS, RS> {
             completion: CompletionConfig::default(),
             nesting: NestingMode::Normal,
             namer: None,
-            serdes,
-            result_serdes,
-        }
+            invalid: None,
+        };
+        Self { options, serdes: JsonSerdes, result_serdes: JsonSerdes }
     }
+}
 
+impl<IS, RS> BatchRun<IS, RS> {
     /// The same with another serdes for the items.
     pub(crate) fn with_serdes<IS2>(self, serdes: IS2) -> BatchRun<IS2, RS> {
-        let Self { ctx, position, kind, name, max_concurrency, completion, nesting, namer, result_serdes, .. } = self;
-        BatchRun { ctx, position, kind, name, max_concurrency, completion, nesting, namer, serdes, result_serdes }
+        BatchRun { options: self.options, serdes, result_serdes: self.result_serdes }
     }
 
     /// The same with another serdes for the batch.
     pub(crate) fn with_result_serdes<RS2>(self, result_serdes: RS2) -> BatchRun<IS, RS2> {
-        let Self { ctx, position, kind, name, max_concurrency, completion, nesting, namer, serdes, .. } = self;
-        BatchRun { ctx, position, kind, name, max_concurrency, completion, nesting, namer, serdes, result_serdes }
-    }
-
-    fn check(&self) -> Result<(), InvalidArgument> {
-        if self.max_concurrency == Some(0) {
-            return Err(InvalidArgument {
-                argument: "max_concurrency".to_owned(),
-                reason: "0 items at once are none: 1 is the least; leave it out for no limit".to_owned(),
-            });
-        }
-        self.completion.check()
+        BatchRun { options: self.options, serdes: self.serdes, result_serdes }
     }
 
     /// Runs the batch; its successes, or an error if failures ended it.
@@ -145,9 +163,9 @@ impl<IS, RS> BatchRun<IS, RS> {
         IS: Serdes<O>,
         RS: Serdes<BatchSummary>,
     {
-        self.check()?;
-        let Self { ctx, position, kind, name, max_concurrency, completion, nesting, namer, serdes, result_serdes } =
-            self;
+        let Self { options, serdes, result_serdes } = self;
+        options.check()?;
+        let Options { ctx, position, kind, name, max_concurrency, completion, nesting, namer, .. } = options;
         let identity = Identity { position, name: name.clone(), sub_type: Some(kind.batch) };
         let child = ctx.scope().child(identity)?;
         let log = LogScope::new(child.clone(), name, None);
@@ -249,7 +267,8 @@ where
     /// The result, from what was recorded.
     async fn read(&self, summary: String) -> Result<BatchResult<O>, OperationError> {
         let summary = self.result_serdes.deserialize(summary, self.context()).await.map_err(internal)?;
-        let context = |index| SerdesContext::of_item(self.child.clone(), index, Arc::clone(self.ctx.engine()));
+        let context =
+            |index| SerdesContext::of_item(self.child.clone(), index, Arc::clone(self.ctx.engine()));
         summary.read(&*self.serdes, context).await.map_err(internal)
     }
 }

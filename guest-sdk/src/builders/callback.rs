@@ -169,7 +169,8 @@ where
     type IntoFuture = DurableFuture<Callback<O>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        DurableFuture::lazy(self.run.execute())
+        let place = self.run.ctx.place(self.run.position);
+        DurableFuture::lazy(place, self.run.execute())
     }
 }
 
@@ -283,6 +284,7 @@ where
     type IntoFuture = DurableFuture<O>;
 
     fn into_future(self) -> Self::IntoFuture {
-        DurableFuture::lazy(self.run.execute())
+        let place = self.run.ctx.place(self.run.position);
+        DurableFuture::lazy(place, self.run.execute())
     }
 }

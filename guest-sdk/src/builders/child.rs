@@ -87,6 +87,7 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         let Self { ctx, position, name, serdes, body, .. } = self;
+        let place = ctx.place(position);
         let run = ChildRun {
             ctx,
             position,
@@ -97,6 +98,6 @@ where
             failed: child::failed,
             body: |ctx| async move { body(ctx).await.map_err(ChildFnError) },
         };
-        DurableFuture::lazy(run.execute())
+        DurableFuture::lazy(place, run.execute())
     }
 }

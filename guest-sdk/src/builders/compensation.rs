@@ -48,7 +48,8 @@ impl IntoFuture for RunCompensationsBuilder {
     type IntoFuture = DurableFuture<CompensationResult>;
 
     fn into_future(self) -> Self::IntoFuture {
-        DurableFuture::lazy(saga::roll_back(self.ctx, self.position))
+        let place = self.ctx.place(self.position);
+        DurableFuture::lazy(place, saga::roll_back(self.ctx, self.position)).lasting()
     }
 }
 

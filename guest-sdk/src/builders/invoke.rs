@@ -29,7 +29,7 @@ use crate::serdes::{JsonSerdes, Serdes};
 /// use durawasm_guest::{InvokeErrorKind, OperationErrorKind};
 ///
 /// # async fn handler(ctx: DurableContext) -> Result<(), BoxError> {
-/// let rate = match ctx.invoke::<f64, _>("exchange-rate:live", "EUR").name("rate").await {
+/// let rate = match ctx.invoke::<f64, _>("exchange-rate:live", "EUR".to_owned()).name("rate").await {
 ///     Ok(rate) => rate,
 ///     Err(error) => match error.kind() {
 ///         OperationErrorKind::Invoke(invoke) if matches!(invoke.kind(), InvokeErrorKind::FunctionFailed { .. }) => 1.0,
@@ -160,6 +160,7 @@ where
     type IntoFuture = DurableFuture<O>;
 
     fn into_future(self) -> Self::IntoFuture {
-        DurableFuture::lazy(self.run.execute())
+        let place = self.run.ctx.place(self.run.position);
+        DurableFuture::lazy(place, self.run.execute())
     }
 }

@@ -6,8 +6,12 @@
 
 pub mod callback;
 pub mod child;
+pub mod combinator;
 mod compensation;
+mod completion;
 pub mod invoke;
+mod item_batcher;
+pub mod map_parallel;
 mod retry;
 pub mod step;
 pub mod wait;
@@ -16,8 +20,10 @@ pub mod with_retry;
 
 pub use self::callback::{CreateCallbackBuilder, WaitForCallbackBuilder};
 pub use self::child::ChildBuilder;
+pub use self::combinator::{JoinAllBuilder, RaceBuilder, SelectOkBuilder, TryJoinAllBuilder};
 pub use self::compensation::RunCompensationsBuilder;
 pub use self::invoke::InvokeBuilder;
+pub use self::map_parallel::{MapBuilder, ParallelBuilder};
 pub use self::retry::{JitterStrategy, RetryPresets, RetryStrategyConfig, RetryStrategyConfigBuilder};
 pub use self::step::StepBuilder;
 pub use self::wait::WaitBuilder;

@@ -256,6 +256,7 @@ impl RetryPresets {
 
     /// What a step does without a strategy: 6 attempts, 5 seconds doubled up to 1 minute, full jitter.
     #[must_use]
+    #[allow(clippy::should_implement_trait)] // the name that the other SDKs have for it
     pub fn default() -> RetryStrategyConfig {
         RetryStrategyConfig::default()
     }

@@ -160,6 +160,9 @@ where
     type IntoFuture = DurableFuture<O>;
 
     fn into_future(self) -> Self::IntoFuture {
-        DurableFuture::lazy(self.run.execute(self.undo))
+        let place = self.run.ctx.place(self.run.position);
+        let undone = self.undo.is_some();
+        let step = DurableFuture::lazy(place, self.run.execute(self.undo));
+        if undone { step.lasting() } else { step }
     }
 }

@@ -67,6 +67,7 @@ impl IntoFuture for WaitBuilder {
     type IntoFuture = DurableFuture<()>;
 
     fn into_future(self) -> Self::IntoFuture {
-        DurableFuture::lazy(crate::wait::execute(self.ctx, self.position, self.name, self.seconds))
+        let place = self.ctx.place(self.position);
+        DurableFuture::lazy(place, crate::wait::execute(self.ctx, self.position, self.name, self.seconds))
     }
 }

@@ -153,7 +153,8 @@ where
     type IntoFuture = DurableFuture<S>;
 
     fn into_future(self) -> Self::IntoFuture {
-        DurableFuture::lazy(self.run.execute())
+        let place = self.run.ctx.place(self.run.position);
+        DurableFuture::lazy(place, self.run.execute())
     }
 }
 
@@ -244,18 +245,15 @@ impl<S> WaitStrategy<S> {
     }
 
     /// Decides after a check, counted from 1. `identity` tells apart what is checked in the same moment.
-    pub(crate) fn decide(
-        &self,
-        state: &S,
-        attempt: u32,
-        identity: impl FnOnce() -> String,
-    ) -> WaitDecision {
+    pub(crate) fn decide(&self, state: &S, attempt: u32, identity: impl FnOnce() -> String) -> WaitDecision {
         if (self.met)(state) {
             return WaitDecision::Complete;
         }
         if attempt >= self.max_attempts {
             let max = self.max_attempts;
-            return WaitDecision::exhausted(format!("the condition was not met in {attempt} of {max} checks"));
+            return WaitDecision::exhausted(format!(
+                "the condition was not met in {attempt} of {max} checks"
+            ));
         }
         let delay = self.schedule.delay(attempt, || fraction(&identity(), attempt)).ceil();
         WaitDecision::Continue { delay: crate::retry::whole_seconds(delay) }

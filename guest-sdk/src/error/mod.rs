@@ -61,8 +61,8 @@ pub struct OperationError {
 
 #[derive(Debug)]
 struct Record {
-    operation_id: String,
-    status: &'static str,
+    /// The operation's id, and its status.
+    operation: Option<(String, &'static str)>,
     wire: WireError,
 }
 
@@ -76,13 +76,13 @@ impl OperationError {
     /// The id of the failed operation; none if it was never started.
     #[must_use]
     pub fn operation_id(&self) -> Option<&str> {
-        self.record.as_ref().map(|record| &*record.operation_id)
+        self.operation().map(|(id, _)| &**id)
     }
 
     /// The operation's status in the history, such as `FAILED` or `TIMED_OUT`; none if it did not fail on record.
     #[must_use]
     pub fn status(&self) -> Option<&str> {
-        self.record.as_ref().map(|record| record.status)
+        self.operation().map(|(_, status)| *status)
     }
 
     /// The error as it is on record; none if it is not.
@@ -102,8 +102,18 @@ impl OperationError {
         status: &'static str,
         wire: WireError,
     ) -> Self {
-        self.record = Some(Box::new(Record { operation_id: operation.id(), status, wire }));
+        self.record = Some(Box::new(Record { operation: Some((operation.id(), status)), wire }));
         self
+    }
+
+    /// Adds the record of a failure that is part of another operation's.
+    pub(crate) fn with_wire(mut self, wire: WireError) -> Self {
+        self.record = Some(Box::new(Record { operation: None, wire }));
+        self
+    }
+
+    fn operation(&self) -> Option<&(String, &'static str)> {
+        self.record.as_ref().and_then(|record| record.operation.as_ref())
     }
 }
 

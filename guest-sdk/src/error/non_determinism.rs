@@ -155,7 +155,8 @@ mod tests {
             OperationError::new(OperationErrorKind::NonDeterministicExecution(error))
         };
         let text = |text: &str| text.to_owned();
-        let mismatch = OperationMismatch { wire_id: text("7f"), expected: text("a step"), actual: text("a wait") };
+        let mismatch =
+            OperationMismatch { wire_id: text("7f"), expected: text("a step"), actual: text("a wait") };
         let error = made(NonDeterministicExecutionErrorKind::OperationMismatch(mismatch));
         assert_eq!(diagnose(&error), "7f a step a wait");
         assert_eq!(

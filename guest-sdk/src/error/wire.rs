@@ -99,6 +99,12 @@ impl WireError {
         .bounded()
     }
 
+    /// Adds data. What is too long is left out.
+    pub(crate) fn with_data(mut self, data: Option<String>) -> Self {
+        self.error_data = data;
+        self.bounded()
+    }
+
     /// Keeps the record under the limit: what is least useful goes first.
     fn bounded(mut self) -> Self {
         let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);

@@ -64,10 +64,11 @@ mod observer;
 mod time;
 
 pub use self::info::{
-    InvocationEndInfo, InvocationInfo, InvocationStatus, OperationChangeInfo, OperationEndInfo, OperationInfo,
-    OperationStatus, OperationType, Operations, UserFunctionEndInfo, UserFunctionInfo, UserFunctionOutcome,
+    InvocationEndInfo, InvocationInfo, InvocationStatus, OperationChangeInfo, OperationEndInfo,
+    OperationInfo, OperationStatus, OperationType, Operations, UserFunctionEndInfo, UserFunctionInfo,
+    UserFunctionOutcome,
 };
-pub(crate) use self::observer::{Observer, watch};
+pub(crate) use self::observer::{Stage, watch};
 pub use self::time::Timestamp;
 use crate::BoxError;
 

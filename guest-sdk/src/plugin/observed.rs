@@ -11,9 +11,9 @@ use super::{OperationType, UserFunctionOutcome};
 use crate::checkpointing::CheckpointMode;
 use crate::error::WireError;
 use crate::runtime::{
-    Callback, CallbackOptions, Child, ChildResult, ChildState, Completed, Condition, ConditionState, EndStatus,
-    ExecutionInfo, Identity, Interest, InvalidArgument, Invoke, InvokeOptions, Observing, Operation, Outcome,
-    Pollable, Position, Runtime, Scope, Step, StepOptions, StepState,
+    Callback, CallbackOptions, Child, ChildResult, ChildState, Completed, Condition, ConditionState,
+    EndStatus, ExecutionInfo, Identity, Interest, InvalidArgument, Invoke, InvokeOptions, Observing,
+    Operation, Outcome, Pollable, Position, Runtime, Scope, Step, StepOptions, StepState,
 };
 
 /// Contexts whose code is this crate's own: what runs in them of the handler's are their children.

@@ -11,22 +11,28 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::observed::ObservedRuntime;
 use super::{
-    InvocationEndInfo, InvocationInfo, InvocationStatus, OperationChangeInfo, OperationEndInfo, OperationInfo,
-    OperationStatus, OperationType, Operations, Plugin, Timestamp, UserFunctionEndInfo, UserFunctionInfo,
-    UserFunctionOutcome,
+    InvocationEndInfo, InvocationInfo, InvocationStatus, OperationChangeInfo, OperationEndInfo,
+    OperationInfo, OperationStatus, OperationType, Operations, Plugin, Timestamp, UserFunctionEndInfo,
+    UserFunctionInfo, UserFunctionOutcome,
 };
 use crate::BoxError;
 use crate::error::{WireError, write_chain};
 use crate::options::IntoOptions;
 use crate::runtime::{ObservedOperation, Observing, Outcome, Runtime};
 
-/// Evaluates a handler's options, and puts its plugins between the handler and its host. What `watch` returns instead of the host
-/// is the host itself where there are none.
+/// The host as the handler gets it.
+pub(crate) struct Stage {
+    pub(crate) host: Arc<dyn Runtime>,
+    /// Who stands in between; none where there are no plugins.
+    pub(crate) observer: Option<Arc<Observer>>,
+}
+
+/// Evaluates a handler's options, and puts its plugins between the handler and its host.
 pub(crate) fn watch<O: IntoOptions>(
     host: Arc<dyn Runtime>,
     options: &dyn Fn() -> O,
     event: &str,
-) -> Result<(Arc<dyn Runtime>, Option<Arc<Observer>>), WireError> {
+) -> Result<Stage, WireError> {
     let observing = host.observing();
     if let Some(observing) = &observing {
         observing.enter();
@@ -39,10 +45,14 @@ pub(crate) fn watch<O: IntoOptions>(
     if let Some(mode) = options.checkpoint_mode {
         host.set_checkpoint_mode(mode);
     }
-    let Some(observing) = observing.filter(|_| !options.plugins.is_empty()) else { return Ok((host, None)) };
-    let Some(beginning) = observing.begin() else { return Ok((host, None)) };
+    let watching = observing.filter(|_| !options.plugins.is_empty());
+    let Some((observing, beginning)) = watching.and_then(|o| o.begin().map(|beginning| (o, beginning)))
+    else {
+        return Ok(Stage { host, observer: None });
+    };
     let execution = host.execution();
-    let operations: Operations = beginning.operations.into_iter().map(|operation| known(operation, true)).collect();
+    let operations: Operations =
+        beginning.operations.into_iter().map(|operation| known(operation, true)).collect();
     let updated: Operations = beginning
         .updated
         .iter()
@@ -70,7 +80,8 @@ pub(crate) fn watch<O: IntoOptions>(
         seen: Mutex::new(seen),
     });
     observer.begin();
-    Ok((Arc::new(ObservedRuntime::new(host, Arc::clone(&observer))), Some(observer)))
+    let host = Arc::new(ObservedRuntime::new(host, Arc::clone(&observer)));
+    Ok(Stage { host, observer: Some(observer) })
 }
 
 /// One invocation's plugins.

@@ -1,7 +1,10 @@
 //! A host for tests: records in memory, waits that end one after another, and the contract's rules as assertions.
 //!
-//! It shows completions only to those who wait, in the order of the record: all there are, so that it is the guest
-//! that takes them one by one.
+//! As hosts do, it shows completions only to those who wait, one change of the record after another; what was recorded with one
+//! checkpoint is one change, in the order in which the operations were started. Operations below a context that has ended are not on record any more, unless its result is to
+//! be rebuilt.
+
+mod observing;
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,22 +29,54 @@ pub(crate) struct World {
     pub(crate) calls: Vec<String>,
     /// How callbacks and invokes of these names are answered.
     pub(crate) answers: BTreeMap<String, Outcome>,
+    /// How invokes of these names end; others succeed or fail, as their answers do.
+    pub(crate) ends: BTreeMap<String, EndStatus>,
+    /// What became due, in order: its id, and how many seconds it was given.
+    pub(crate) passed: Vec<(String, u64)>,
+    /// Steps whose first attempt is found to have taken too long.
+    pub(crate) slow_steps: BTreeSet<String>,
     /// How often what was reported went to the record.
     pub(crate) checkpoints: u32,
+    pub(crate) observed: observing::Observed,
+    /// A handler that ends must have asked for all that is on record, or skipped it.
+    pub(crate) strict: bool,
+    /// The record after each change, if asked for.
+    pub(crate) snapshots: Option<Vec<Snapshot>>,
+    /// The seconds that have passed.
+    pub(crate) now: u64,
     rank: u64,
 }
 
+/// A record at some time.
+#[derive(Clone)]
+pub(crate) struct Snapshot {
+    records: BTreeMap<String, Record>,
+    rank: u64,
+    now: u64,
+}
+
+impl From<Snapshot> for World {
+    fn from(Snapshot { records, rank, now }: Snapshot) -> Self {
+        Self { records, now, rank, ..Self::default() }
+    }
+}
+
 /// What is on record of an operation.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Record {
     pub(crate) kind: &'static str,
     pub(crate) name: Option<String>,
     pub(crate) sub_type: Option<&'static str>,
     pub(crate) outcome: Option<Outcome>,
+    /// What a function was invoked with.
+    pub(crate) invoke: Option<(InvokeOptions, Option<String>)>,
     rank: u64,
     attempt: u32,
+    /// How many seconds are left from its last change, and when that was.
     due: Option<u64>,
-    replay_children: bool,
+    since: u64,
+    /// What is recorded instead of a result that is to be rebuilt.
+    pub(crate) summary: Option<String>,
     state: Option<String>,
 }
 
@@ -62,8 +97,14 @@ pub(crate) fn run(world: &Arc<Mutex<World>>, function: impl Fn() -> Function, ev
         let host =
             Arc::new(Invocation(Arc::new(Host::new(Arc::clone(world)))));
         let functions = [function()];
+        let shared = Arc::clone(&host.0);
         match catch_unwind(AssertUnwindSafe(|| entry::run(&functions, host, functions[0].name(), event))) {
-            Ok(outcome) => return outcome,
+            Ok(outcome) => {
+                let missing = &shared.instance.lock().unwrap().unclaimed;
+                let strict = world.lock().unwrap().strict;
+                assert!(!strict || missing.is_empty(), "the replay ended without asking for {missing:?}");
+                return outcome;
+            }
             Err(end) if end.is::<Suspended>() => world.lock().unwrap().pass_time(),
             Err(end) if end.is::<Crashed>() => {}
             Err(panic) => resume_unwind(panic),
@@ -71,9 +112,43 @@ pub(crate) fn run(world: &Arc<Mutex<World>>, function: impl Fn() -> Function, ev
     }
 }
 
+/// The id of the context that an operation belongs to; none at the top. What follows a `~` is a scope without a context.
+fn context_of(id: &str) -> Option<&str> {
+    let mut scope = id.rsplit_once('/')?.0;
+    while let Some((outer, flat)) = scope.rsplit_once('~')
+        && !flat.contains('/')
+    {
+        scope = outer;
+    }
+    Some(scope).filter(|scope| !scope.is_empty())
+}
+
 impl World {
-    fn end(&mut self, id: &str, outcome: Outcome) {
+    /// Begins a change of the record.
+    fn change(&mut self) {
         self.rank += 1;
+    }
+
+    fn changed(&mut self) {
+        let Self { records, rank, now, snapshots, .. } = self;
+        if let Some(snapshots) = snapshots {
+            snapshots.push(Snapshot { records: records.clone(), rank: *rank, now: *now });
+        }
+    }
+
+    /// Whether an operation is left out, as it belongs to a context that has ended.
+    fn hides(&self, id: &str) -> bool {
+        std::iter::successors(context_of(id), |id| context_of(id))
+            .any(|id| self.records.get(id).is_some_and(|r| r.outcome.is_some() && r.summary.is_none()))
+    }
+
+    /// Another attempt comes up after so many seconds.
+    fn wake_up(&mut self, id: &str, delay: u64) {
+        let record = self.records.get_mut(id).unwrap();
+        (record.due, record.since) = (Some(delay), self.now);
+    }
+
+    fn end(&mut self, id: &str, outcome: Outcome) {
         let record = self.records.get_mut(id).unwrap();
         record.rank = self.rank;
         record.outcome = Some(outcome);
@@ -82,8 +157,12 @@ impl World {
 
     /// The next wait or retry is due.
     fn pass_time(&mut self) {
-        let next = self.records.iter().filter_map(|(id, r)| Some((r.due?, id.clone()))).min();
-        let (_, id) = next.expect("suspended, and nothing is to come");
+        let next = self.records.iter().filter_map(|(id, r)| Some((r.since.saturating_add(r.due?), id.clone()))).min();
+        let (at, id) = next.expect("suspended, and nothing is to come");
+        self.passed.push((id.clone(), self.records[&id].due.unwrap()));
+        self.now = at;
+        self.change();
+        self.observed.updated.push(id.clone());
         let record = self.records.get_mut(&id).unwrap();
         record.due = None;
         if matches!(record.kind, "wait" | "callback" | "invoke") {
@@ -91,6 +170,7 @@ impl World {
             let scripted = record.name.as_ref().and_then(|name| self.answers.get(name)).cloned();
             self.end(&id, scripted.unwrap_or(Ok(answer)));
         }
+        self.changed();
     }
 }
 
@@ -106,8 +186,12 @@ struct Instance {
     mode: CheckpointMode,
     /// Outcomes that are delivered before they are on record.
     shown: BTreeMap<String, Outcome>,
-    /// How many operations are on record that were not started yet, and where the record ended when the invocation began.
-    unclaimed: usize,
+    /// The order in which operations were started: the same on every replay, unlike that in which they are waited for.
+    started: BTreeMap<String, usize>,
+    /// Results that are to be rebuilt, with their summaries.
+    large: BTreeMap<String, String>,
+    /// Which operations are on record that were not started yet, and where the record ended when the invocation began.
+    unclaimed: BTreeSet<String>,
     recorded: u64,
 }
 
@@ -120,7 +204,7 @@ impl Host {
     fn new(world: Arc<Mutex<World>>) -> Self {
         let known = world.lock().unwrap();
         // Ids of callbacks are noted among the records, and are none.
-        let unclaimed = known.records.keys().filter(|id| !id.ends_with("#id")).count();
+        let unclaimed = known.records.keys().filter(|id| !id.ends_with("#id") && !known.hides(id)).cloned().collect();
         let recorded = known.records.values().map(|record| record.rank).max().unwrap_or_default();
         drop(known);
         Self { world, instance: Mutex::new(Instance { unclaimed, recorded, ..Instance::default() }) }
@@ -146,14 +230,29 @@ impl Host {
     }
 
     fn flush(&self) -> bool {
-        let closed = std::mem::take(&mut self.instance.lock().unwrap().closed);
+        let (closed, mut large) = {
+            let mut instance = self.instance.lock().unwrap();
+            (std::mem::take(&mut instance.closed), std::mem::take(&mut instance.large))
+        };
         let any = !closed.is_empty();
-        self.world().checkpoints += u32::from(any);
+        let ids: Vec<String> = closed.iter().map(|(id, _)| id.clone()).collect();
+        let mut world = self.world();
+        world.checkpoints += u32::from(any);
+        if any {
+            world.change();
+        }
         for (id, outcome) in closed {
             match outcome {
-                Some(outcome) => self.world().end(&id, outcome),
-                None => self.world().records.get_mut(&id).unwrap().attempt += 1,
+                Some(outcome) => {
+                    world.end(&id, outcome);
+                    world.records.get_mut(&id).unwrap().summary = large.remove(&id);
+                }
+                None => world.records.get_mut(&id).unwrap().attempt += 1,
             }
+        }
+        world.note_checkpoint(ids);
+        if any {
+            world.changed();
         }
         any
     }
@@ -162,9 +261,9 @@ impl Host {
         let world = self.world();
         let mut instance = self.instance.lock().unwrap();
         let ranks = ids.iter().map(|id| &world.records[id]).filter(|r| r.outcome.is_some()).map(|r| r.rank);
-        let last = ranks.filter(|rank| *rank > instance.revealed).max();
-        instance.revealed = last.unwrap_or(instance.revealed);
-        last.is_some()
+        let next = ranks.filter(|rank| *rank > instance.revealed).min();
+        instance.revealed = next.unwrap_or(instance.revealed);
+        next.is_some()
     }
 }
 
@@ -177,7 +276,8 @@ impl Host {
                 ids.iter().enumerate().filter(|(_, id)| self.ready(id)).map(|(index, _)| index).collect();
             if !ready.is_empty() {
                 let world = self.world();
-                ready.sort_by_key(|index| world.records[&ids[*index]].rank);
+                let started = &self.instance.lock().unwrap().started;
+                ready.sort_by_key(|index| (world.records[&ids[*index]].rank, started.get(&ids[*index])));
                 return Some(ready);
             }
             if !self.reveal(ids) && !self.flush() {
@@ -215,7 +315,7 @@ impl Runtime for Invocation {
 
     fn is_replaying(&self) -> bool {
         let instance = self.0.instance.lock().unwrap();
-        instance.unclaimed > 0 || instance.revealed < instance.recorded
+        !instance.unclaimed.is_empty() || instance.revealed < instance.recorded
     }
 
     fn root(&self) -> Arc<dyn Scope> {
@@ -271,6 +371,10 @@ impl Runtime for Invocation {
     fn keep_replayed_logs(&self, keep: bool) {
         self.0.call(if keep { "keep logs" } else { "drop logs" });
     }
+
+    fn observing(&self) -> Option<Arc<dyn crate::runtime::Observing>> {
+        Some(Arc::new(Arc::clone(&self.0)))
+    }
 }
 
 struct FakePollable(String);
@@ -293,14 +397,18 @@ impl FakeScope {
         assert!(instance.used.insert((self.parent.clone(), position)), "a place was used twice");
         let id = format!("{}/{position}", self.parent);
         let mut world = self.host.world();
-        let new = Record { kind, name: name.clone(), sub_type, due, ..Record::default() };
-        if world.records.contains_key(&id) {
-            instance.unclaimed -= 1;
+        let since = world.now;
+        let new = Record { kind, name: name.clone(), sub_type, due, since, ..Record::default() };
+        instance.unclaimed.remove(&id);
+        if !world.records.contains_key(&id) {
+            world.observed.started.push(id.clone());
         }
         let record = world.records.entry(id.clone()).or_insert(new);
-        assert_eq!((record.kind, &record.name), (kind, &name), "not deterministic");
+        assert_eq!((record.kind, &record.name, record.sub_type), (kind, &name, sub_type), "not deterministic");
         let runs = record.outcome.is_none() && record.due.is_none() && matches!(kind, "step" | "child" | "condition");
         instance.running.insert(id.clone(), runs);
+        let order = instance.started.len();
+        instance.started.insert(id.clone(), order);
         Arc::new(FakeOperation { host: Arc::clone(&self.host), id })
     }
 }
@@ -319,8 +427,11 @@ impl Scope for FakeScope {
         Some(self.parent.clone()).filter(|parent| !parent.is_empty())
     }
 
-    fn skip(&self, _: Position) {
+    fn skip(&self, position: Position) {
         self.host.call("skip");
+        let skipped = format!("{}/{position}", self.parent);
+        let is_below = |id: &str| std::iter::successors(Some(id), |id| context_of(id)).any(|id| id == skipped);
+        self.host.instance.lock().unwrap().unclaimed.retain(|id| !is_below(id));
     }
 
     fn step(&self, identity: Identity, _: StepOptions) -> Result<Arc<dyn Step>, InvalidArgument> {
@@ -348,10 +459,15 @@ impl Scope for FakeScope {
     fn invoke(
         &self,
         identity: Identity,
-        _: InvokeOptions,
-        _: Option<&str>,
+        options: InvokeOptions,
+        payload: Option<&str>,
     ) -> Result<Arc<dyn Invoke>, InvalidArgument> {
-        Ok(self.begin("invoke", identity, Some(u64::MAX)))
+        let invoke = self.begin("invoke", identity, Some(u64::MAX));
+        let mut world = self.host.world();
+        let record = world.records.get_mut(&invoke.id).unwrap();
+        record.invoke.get_or_insert_with(|| (options, payload.map(str::to_owned)));
+        drop(world);
+        Ok(invoke)
     }
 
     fn child(&self, identity: Identity) -> Result<Arc<dyn Child>, InvalidArgument> {
@@ -393,6 +509,11 @@ impl FakeOperation {
 
     fn runs(&self) -> bool {
         self.host.instance.lock().unwrap().running[&self.id]
+    }
+
+    /// What is recorded instead of the result, if that is to be rebuilt.
+    fn rebuilds(&self) -> Option<String> {
+        self.host.world().records[&self.id].summary.clone()
     }
 
     /// What is waited for, as the host knows it.
@@ -446,7 +567,12 @@ impl Step for FakeOperation {
         self.host.call("state");
         match self.done() {
             Some((outcome, attempt)) => StepState::Done { outcome, attempt: Some(attempt) },
-            None if self.runs() => StepState::Run(self.host.world().records[&self.id].attempt + 1),
+            None if self.runs() => {
+                let mut world = self.host.world();
+                let attempt = world.records[&self.id].attempt + 1;
+                let slow = attempt == 1 && world.slow_steps.remove(&self.id);
+                if slow { StepState::TimedOut(attempt) } else { StepState::Run(attempt) }
+            }
             None => StepState::Pending,
         }
     }
@@ -468,7 +594,7 @@ impl Step for FakeOperation {
     }
 
     fn retry(&self, _: &WireError, delay: u64) -> Result<(), InvalidArgument> {
-        self.host.world().records.get_mut(&self.id).unwrap().due = Some(delay);
+        self.host.world().wake_up(&self.id, delay);
         self.close(None);
         Ok(())
     }
@@ -482,8 +608,11 @@ impl Completed for FakeOperation {
 
 impl Invoke for FakeOperation {
     fn ended(&self) -> Option<EndStatus> {
-        let outcome = self.done()?.0;
-        Some(if outcome.is_ok() { EndStatus::Succeeded } else { EndStatus::Failed })
+        let (outcome, _) = self.done()?;
+        let world = self.host.world();
+        let name = world.records[&self.id].name.as_ref();
+        let usual = if outcome.is_ok() { EndStatus::Succeeded } else { EndStatus::Failed };
+        Some(name.and_then(|name| world.ends.get(name)).copied().unwrap_or(usual))
     }
 }
 
@@ -496,9 +625,8 @@ impl Callback for FakeOperation {
 
 impl Child for FakeOperation {
     fn state(&self) -> ChildState {
-        let rebuilds = self.host.world().records[&self.id].replay_children;
-        if rebuilds {
-            return ChildState::Rebuild(None);
+        if let Some(summary) = self.rebuilds() {
+            return ChildState::Rebuild(Some(summary).filter(|summary| !summary.is_empty()));
         }
         match self.done() {
             Some((outcome, _)) => ChildState::Done(outcome),
@@ -513,15 +641,12 @@ impl Child for FakeOperation {
 
     fn succeed(&self, result: ChildResult<'_>) {
         match result {
+            _ if self.rebuilds().is_some() => {}
             ChildResult::Inline(json) => self.close(Some(Ok(Some(json.to_owned())))),
-            ChildResult::ReplayChildren(_) => {
-                if std::mem::replace(
-                    &mut self.host.world().records.get_mut(&self.id).unwrap().replay_children,
-                    true,
-                ) {
-                    return;
-                }
-                self.close(Some(Ok(Some(String::new()))));
+            ChildResult::ReplayChildren(summary) => {
+                let summary = summary.unwrap_or_default().to_owned();
+                self.host.instance.lock().unwrap().large.insert(self.id.clone(), summary.clone());
+                self.close(Some(Ok(Some(summary))));
             }
         }
     }
@@ -562,9 +687,8 @@ impl Condition for FakeOperation {
     fn proceed(&self, state: &str, delay: u64) -> Result<(), InvalidArgument> {
         {
             let mut world = self.host.world();
-            let record = world.records.get_mut(&self.id).unwrap();
-            record.due = Some(delay);
-            record.state = Some(state.to_owned());
+            world.wake_up(&self.id, delay);
+            world.records.get_mut(&self.id).unwrap().state = Some(state.to_owned());
         }
         self.close(None);
         Ok(())

@@ -1,8 +1,14 @@
 //! Scenarios: handlers on a host of the tests, through all their invocations.
 
+mod batches;
+mod combinators;
+mod condition;
 mod context;
 mod fake;
+mod plugins;
+mod invoke;
 mod saga;
+mod with_retry;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};

@@ -74,7 +74,10 @@ impl Granter {
 
     fn make(&self) -> Result<Scratch, ErrorObject> {
         self.root.make().map_err(|error| {
-            failed(format!("a scratch directory cannot be made in {}: {error}", std::env::temp_dir().display()))
+            failed(format!(
+                "a scratch directory cannot be made in {}: {error}",
+                std::env::temp_dir().display()
+            ))
         })
     }
 
@@ -120,7 +123,8 @@ mod tests {
     #[test]
     fn a_function_s_own_variables_count() {
         let granter = Granter::new(rules(false));
-        for (function, expected) in [("f", [("A", "all"), ("B", "own")]), ("g", [("A", "all"), ("B", "all")])] {
+        for (function, expected) in [("f", [("A", "all"), ("B", "own")]), ("g", [("A", "all"), ("B", "all")])]
+        {
             let grants = granter.execution(function, &"arn:1".into()).unwrap();
             let variables: Vec<_> =
                 grants.variables().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -132,11 +136,19 @@ mod tests {
     fn scratch_is_an_execution_s_own_and_stays_until_it_is_over() {
         let granter = Granter::new(rules(true));
         let (one, two) = ("arn:1".into(), "arn:2".into());
-        let first = granter.execution("f", &one).unwrap();
-        assert_eq!(granter.execution("f", &one).unwrap(), first);
-        assert_ne!(granter.execution("f", &two).unwrap(), first);
-        let path = granter.scratches().get(&one).unwrap().path().to_owned();
+        let granted = |arn| {
+            let grants = granter.execution("f", arn).unwrap();
+            let path = granter.scratches().get(arn).unwrap().path().to_owned();
+            let mut expected = (*granter.of("f", None).unwrap()).clone();
+            expected.directory(&path, SCRATCH, Access::ReadWrite).unwrap();
+            assert_eq!(*grants, expected);
+            path
+        };
+        let path = granted(&one);
+        assert_ne!(granted(&two), path);
         std::fs::write(path.join("f"), "x").unwrap();
+        assert_eq!(granted(&one), path);
+        assert!(path.join("f").exists());
         granter.over(&one);
         assert!(!path.exists());
         let (_, scratch) = granter.plain("f").unwrap();

@@ -53,6 +53,7 @@ pub(super) async fn run_plain(
         durable_execution_arn: arn,
         checkpoint_token: "none".into(),
         initial_execution_state: StatePage { operations: vec![Arc::new(execution)], next_marker: None },
+        updated_operation_ids: Vec::new(),
     };
     let report = function.handler.invoke(&function.name, id.into(), input, &Limits::default(), around).await;
     match report.end {

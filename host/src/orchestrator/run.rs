@@ -9,7 +9,7 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 
 use super::{Functions, Granter, UnknownFunction, plain::run_plain};
 use crate::{
-    ambient::{Clock, Entropy},
+    ambient::{Actor, Clock, Entropy},
     protocol::{ErrorObject, ExecutionArn, ExecutionStatus, Limits, Timestamp},
     replay::ServiceError,
     sandbox::{Faults, Grants, InvocationEnd, LogSink, Surroundings},
@@ -76,7 +76,9 @@ pub struct Orchestrator {
     pub faults: Faults,
 }
 
-type Running = Pin<Box<dyn Future<Output = Result<(), ServiceError>> + Send>>;
+/// A target that runs. Its actor comes out with it: were it dropped before the caller is awake, time would skip past what the
+/// caller does next.
+type Running = Pin<Box<dyn Future<Output = (Actor, Result<(), ServiceError>)> + Send>>;
 
 /// Says of an execution that is not over whether it has gone far enough.
 type Enough<'a> = &'a (dyn Fn(&ExecutionView) -> bool + Send + Sync);
@@ -153,12 +155,14 @@ impl Orchestrator {
                 Next::WaitUntil(next) => Some(next),
                 // Somebody else's invocation runs: its end is news.
                 Next::Running { deadline: next } => next,
-                Next::WaitForOutside { what } if targets.is_empty() => return Ok(Halt::Stalled(Stall { what })),
+                Next::WaitForOutside { what } if targets.is_empty() => {
+                    return Ok(Halt::Stalled(Stall { what }));
+                }
                 Next::WaitForOutside { .. } => None,
             };
             tokio::select! {
                 biased;
-                Some(done) = targets.next() => done?,
+                Some((_actor, done)) = targets.next() => done?,
                 () = self.server.changed(arn) => {}
                 () = self.clock.sleep(next) => {}
             }
@@ -227,9 +231,11 @@ impl Orchestrator {
         let this = self.clone();
         let actor = self.clock.actor();
         Box::pin(async move {
-            let _actor = actor;
-            let outcome = this.run_target(&caller, &invoke).await?;
-            this.server.complete_invoke(&caller, &invoke.operation_id, outcome).await
+            let done = match this.run_target(&caller, &invoke).await {
+                Ok(outcome) => this.server.complete_invoke(&caller, &invoke.operation_id, outcome).await,
+                Err(error) => Err(error),
+            };
+            (actor, done)
         })
     }
 

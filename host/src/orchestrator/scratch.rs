@@ -107,13 +107,13 @@ mod tests {
         fs::write(outside.path().join("kept"), "x").unwrap();
         let scratch = root.make().unwrap();
         // Deeper than a path may be long: built from the inside out.
-        let mut inner = root.make().unwrap().path().to_owned();
+        let mut inner = root.fresh().unwrap();
         fs::create_dir(&inner).unwrap();
         fs::write(inner.join("leaf"), "x").unwrap();
-        for _ in 0..2_200 {
+        for _ in 0..30 {
             let outer = root.fresh().unwrap();
             fs::create_dir(&outer).unwrap();
-            fs::rename(&inner, outer.join("d")).unwrap();
+            fs::rename(&inner, outer.join("d".repeat(200))).unwrap();
             inner = outer;
         }
         fs::rename(&inner, scratch.path().join("d")).unwrap();

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CheckpointToken, ErrorObject, ExecutionArn, StatePage};
+use super::{CheckpointToken, ErrorObject, ExecutionArn, OperationId, StatePage};
 
 /// What the service hands to a handler.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +14,10 @@ pub struct InvocationInput {
     pub checkpoint_token: CheckpointToken,
     /// The first page of what is on record; its first operation is the EXECUTION.
     pub initial_execution_state: StatePage,
+    /// The operations that changed since the previous invocation by no doing of the handler, such as a wait that is over. For code
+    /// that watches; a replay does not need it. Empty in the first invocation, and where a service does not tell.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub updated_operation_ids: Vec<OperationId>,
 }
 
 /// How an invocation ended (service model of the handler's answer).

@@ -10,7 +10,11 @@
 //! - an outcome is shown only when the service has it on record;
 //! - time, for the guest, is the time of the latest outcome it was shown.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     Directive, Divergence, Outcome, Position, ReplayError, Semantics,
@@ -126,6 +130,8 @@ pub struct Engine {
     execution: Option<Arc<Operation>>,
     /// Attempts that were stopped because they took too long, in an earlier instance of this invocation.
     timed_out: HashMap<OperationId, u32>,
+    /// Attempts that began in an earlier instance of this invocation, where their bodies were not entered.
+    untouched: HashSet<OperationId>,
     /// The recorded operations under each context; made when first needed.
     children: Option<HashMap<OperationId, Vec<OperationId>>>,
     /// The guest has been shown every completion up to this rank.
@@ -165,6 +171,7 @@ impl Engine {
             sets: Vec::new(),
             execution,
             timed_out: HashMap::new(),
+            untouched: HashSet::new(),
             children: None,
             revealed: 0,
             recorded_rank,
@@ -201,6 +208,12 @@ impl Engine {
         Ok(self.slot(key)?.timeout)
     }
 
+    /// The guest is about to run a body.
+    pub fn enter(&mut self, key: Key) -> Result<(), ReplayError> {
+        self.slot_mut(key)?.entered = true;
+        Ok(())
+    }
+
     /// Whether a body that may run at most once may run now: were the instance dropped, it would count as interrupted.
     pub fn is_about_to_run_once(&self) -> bool {
         let once = |slot: &Slot| slot.semantics == Semantics::AtMostOncePerRetry;
@@ -214,14 +227,24 @@ impl Engine {
             Some(key) => Some((self.id(key)?.clone(), self.attempt(key)?)),
             None => None,
         };
-        let Self { limits, max_operations, known, slots, execution, mut timed_out, .. } = self;
+        let Self { limits, max_operations, known, slots, execution, mut timed_out, mut untouched, .. } = self;
         timed_out.extend(stopped);
+        for slot in &slots {
+            if matches!(slot.phase, Phase::Running { .. }) && !slot.entered {
+                untouched.insert(slot.id.clone());
+            } else {
+                untouched.remove(&slot.id);
+            }
+        }
         let latest = |known: Known| match known.key {
             Some(key) => slots.get(key.0 as usize).and_then(|slot| slot.record.clone()),
             None => known.record,
         };
-        let operations = execution.into_iter().chain(known.into_values().filter_map(latest)).collect();
-        Ok(Self { timed_out, ..Self::new(operations, limits, max_operations) })
+        let records: HashMap<OperationId, Arc<Operation>> =
+            known.into_values().filter_map(latest).map(|record| (record.id.clone(), record)).collect();
+        let shown = records.values().filter(|record| !is_below_what_ended(record, &records)).cloned();
+        let operations = execution.into_iter().chain(shown).collect();
+        Ok(Self { timed_out, untouched, ..Self::new(operations, limits, max_operations) })
     }
 
     /// Takes an operation, and what is on record below it, off what the guest has to ask for.
@@ -490,7 +513,7 @@ impl Engine {
             OperationStatus::Started => {
                 // Known from before this invocation, a start that nothing followed was interrupted. Otherwise it is the
                 // acknowledgement that this invocation waits for.
-                let ours = self.is_news(&record);
+                let ours = self.is_news(&record) || self.untouched.contains(&record.id);
                 let slot = self.slot_mut(key)?;
                 slot.phase = match (at_most_once, ours) {
                     _ if too_long => Phase::TimedOut { attempt },
@@ -515,4 +538,13 @@ impl Engine {
         let known = self.known.get(&record.id).and_then(|known| known.record.as_ref());
         !known.is_some_and(|known| Arc::ptr_eq(known, record))
     }
+}
+
+/// Whether an operation is below a context that is over, and will not be asked for: the service leaves those out.
+fn is_below_what_ended(operation: &Operation, records: &HashMap<OperationId, Arc<Operation>>) -> bool {
+    let parent = |of: &Operation| of.parent_id.as_ref().and_then(|id| records.get(id));
+    std::iter::successors(parent(operation), |ancestor| parent(ancestor)).any(|ancestor| {
+        let replays = ancestor.context_details.as_ref().is_some_and(|details| details.replay_children);
+        ancestor.status.is_terminal() && !replays
+    })
 }

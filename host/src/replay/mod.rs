@@ -8,6 +8,7 @@ mod closing;
 mod engine;
 mod error;
 mod ids;
+mod observing;
 mod outbox;
 mod slot;
 mod starting;

@@ -31,6 +31,13 @@ impl Outbox {
         self.queue.len()
     }
 
+    /// Takes back the STARTs that nothing follows.
+    pub(super) fn take_back_starts(&mut self) {
+        while self.queue.back().is_some_and(|update| update.action == OperationAction::Start) {
+            self.queue.pop_back();
+        }
+    }
+
     /// The next batch; empty when nothing waits.
     pub(super) fn take_batch(&mut self) -> Vec<OperationUpdate> {
         let mut batch: Vec<OperationUpdate> = Vec::with_capacity(self.queue.len().min(self.batch_updates));
@@ -90,5 +97,10 @@ mod tests {
             outbox.push(update("same", kind, action));
         }
         assert_eq!(sizes(&mut outbox), [2, 1, 1]);
+        for (id, action) in [("a", Start), ("b", Start), ("a", Succeed), ("c", Start), ("d", Start)] {
+            outbox.push(update(id, Step, action));
+        }
+        outbox.take_back_starts();
+        assert_eq!(sizes(&mut outbox), [3]);
     }
 }

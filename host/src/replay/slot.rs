@@ -90,6 +90,8 @@ pub(super) struct Slot {
     /// How long the body of one attempt may take.
     pub(super) timeout: Option<Duration>,
     pub(super) phase: Phase,
+    /// Its body was entered in this instance.
+    pub(super) entered: bool,
     /// A condition's state for the attempt to come.
     pub(super) state: Option<Arc<str>>,
     /// The latest that the service has said.
@@ -112,6 +114,7 @@ impl Slot {
             semantics: Semantics::AtLeastOncePerRetry,
             timeout: None,
             phase: Phase::Waiting,
+            entered: false,
             state: None,
             record: None,
             local: None,
@@ -130,6 +133,7 @@ impl Slot {
             semantics: Semantics::AtLeastOncePerRetry,
             timeout: None,
             phase: Phase::Waiting,
+            entered: false,
             state: None,
             record: Some(record),
             local: None,

@@ -41,7 +41,7 @@ pub(super) fn error_in(error: types::ErrorObject) -> ErrorObject {
     }
 }
 
-fn error_out(error: ErrorObject) -> types::ErrorObject {
+pub(super) fn error_out(error: ErrorObject) -> types::ErrorObject {
     types::ErrorObject {
         error_type: error.error_type,
         message: error.error_message,

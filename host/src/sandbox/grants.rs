@@ -19,7 +19,7 @@ use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 use crate::protocol::ErrorObject;
 
 /// How many WASI handles (files, directories, streams) an instance with directories may hold at the same time: each may be
-/// one of the process's file descriptors. One more is a trap.
+/// one of the process's file descriptors. Who opens one more is refused.
 pub(super) const MAX_HANDLES: usize = 256;
 
 /// Environment variables and directories for a function.
@@ -50,13 +50,17 @@ struct Directory {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GrantError {
     /// Not a name for an environment variable.
-    #[error("{0:?} cannot name an environment variable: a name is not empty and has neither `=` nor a NUL character")]
+    #[error(
+        "{0:?} cannot name an environment variable: a name is not empty and has neither `=` nor a NUL character"
+    )]
     Name(String),
     /// Not a value for an environment variable.
     #[error("the value of the environment variable {0} has a NUL character")]
     Value(String),
     /// Not a path for a directory in the guest.
-    #[error("{0:?} cannot be a directory's path in the guest: it begins with / and has neither `..` nor a NUL character")]
+    #[error(
+        "{0:?} cannot be a directory's path in the guest: it begins with / and has neither `..` nor a NUL character"
+    )]
     GuestPath(String),
 }
 
@@ -161,7 +165,8 @@ mod tests {
         let mut one = Grants::default();
         one.variable("B", "2").unwrap().directory("/there", "/data", Access::ReadOnly).unwrap();
         all.extend(&one);
-        let variables: Vec<_> = all.variables().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let variables: Vec<_> =
+            all.variables().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(variables, [("A", "1"), ("B", "2")]);
         let data = Directory { host: "/there".into(), access: Access::ReadOnly };
         assert_eq!(all.directories.into_iter().collect::<Vec<_>>(), [("/data".to_owned(), data)]);

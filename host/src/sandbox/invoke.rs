@@ -14,6 +14,7 @@ use super::{
     convert,
     grants::MAX_HANDLES,
     limits::Limiter,
+    log::{LogLevel, LogSource},
     output::Output,
     state::{Durable, Ended, State, Surroundings},
 };
@@ -82,6 +83,7 @@ impl Handler {
             stderr.clone(),
             bounds.log,
         );
+        durable.observation.updated(input.updated_operation_ids);
         durable.deadline = durable.around.clock.precise_now().saturating_add(bounds.wall);
         let Ok(_place) = self.sandbox.places().acquire().await else {
             let error = ErrorObject::new("Sandbox.Closed", "the sandbox is shutting down");
@@ -102,7 +104,13 @@ impl Handler {
             let stopped = match store.data().durable.ended {
                 Some(Ended::StepTimedOut(stopped)) => Some(stopped),
                 Some(Ended::Replayed) => None,
-                _ => break returned,
+                _ => match &returned {
+                    Err(error) if tokio::time::Instant::now() < until && watching_is_to_blame(&store) => {
+                        store.data_mut().watching_failed(error, bounds.log);
+                        None
+                    }
+                    _ => break returned,
+                },
             };
             let checkpoints = store.data().durable.checkpoints;
             store = match self.restart(store, stopped).await {
@@ -189,12 +197,16 @@ impl Handler {
         };
         sent.map_err(|error| crash(state, &error))?;
         let State { durable, limiter, .. } = store.into_data();
+        // The handler is not to pay for code that watches.
+        let ticks_left = (!durable.observation.in_aside()).then_some(limiter.ticks_left);
         let (stdout, stderr) = (Output::default(), Output::default());
         let durable = durable
             .restarted(stopped, stdout.clone(), stderr.clone())
             .map_err(|error| ErrorObject::new("Durable.ContractViolation", error.to_string()))?;
         let mut fresh = self.store(durable, stdout, stderr)?;
-        fresh.data_mut().limiter.ticks_left = limiter.ticks_left;
+        if let Some(ticks_left) = ticks_left {
+            fresh.data_mut().limiter.ticks_left = ticks_left;
+        }
         Ok(fresh)
     }
 
@@ -208,6 +220,28 @@ impl Handler {
         let returned =
             handler.durawasm_durable_functions().call_handle(&mut *store, function, event).await?;
         Ok(returned.map_err(convert::error_in))
+    }
+}
+
+/// Whether it was code that watches that ended the instance, so that another may do without it.
+fn watching_is_to_blame(store: &Store<State>) -> bool {
+    let durable = &store.data().durable;
+    durable.observation.is_to_blame(durable.ended.as_ref())
+}
+
+impl State {
+    /// Says that code that watches ended the instance. It has used up what it could; the handler has its own.
+    fn watching_failed(&mut self, error: &wasmtime::Error, log_budget: usize) {
+        self.durable.stdout.finish();
+        self.durable.stderr.finish();
+        // What was written beyond the bound is lost.
+        let _ = self.durable.drain_output();
+        let why = crash(self, error);
+        self.durable.log_budget = log_budget;
+        self.durable.engine.take_back_starts();
+        let why = why.error_message.unwrap_or_default();
+        let message = format!("a plugin's hook ended the instance; the invocation goes on without plugins: {why}");
+        let _ = self.durable.log(LogLevel::Warn, LogSource::Log, message, Vec::new(), None);
     }
 }
 

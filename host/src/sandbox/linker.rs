@@ -35,6 +35,7 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     contract::execution::add_to_linker::<_, HasDurable>(l, |s| &mut s.durable)?;
     contract::checkpointing::add_to_linker::<_, HasDurable>(l, |s| &mut s.durable)?;
     contract::log::add_to_linker::<_, HasDurable>(l, |s| &mut s.durable)?;
+    contract::observing::add_to_linker::<_, HasDurable>(l, |s| &mut s.durable)?;
 
     clocks::wall_clock::add_to_linker::<_, HasDurable>(l, |s| &mut s.durable)?;
     clocks::monotonic_clock::add_to_linker::<_, HasDurable>(l, |s| &mut s.durable)?;

@@ -15,6 +15,7 @@ mod invoke;
 mod limits;
 mod linker;
 mod log;
+mod observing;
 mod operations;
 mod output;
 mod resources;

@@ -37,6 +37,11 @@ impl Durable {
         }
     }
 
+    /// Before a guest starts something: what it wrote until now it wrote as a replay, if it is one until now.
+    fn about_to_start(&mut self) -> wasmtime::Result<()> {
+        if self.engine.is_replaying() { self.drain_output() } else { Ok(()) }
+    }
+
     /// Of a start: a bad argument is the guest's to handle.
     fn started<T: 'static>(&mut self, result: Result<Key, ReplayError>) -> Started<T> {
         match convert::refusal(result) {
@@ -83,6 +88,8 @@ impl Durable {
         if let Some(timeout) = self.must(timeout)? {
             self.bodies.enter(key, timeout, self.around.clock.precise_now());
         }
+        let entered = self.engine.enter(key);
+        self.must(entered)?;
         self.live = Some(key);
         self.reported().await
     }
@@ -121,7 +128,7 @@ impl wit::HostContext for &mut Durable {
     }
 
     fn is_replaying(&mut self, _: Resource<Context>) -> wasmtime::Result<bool> {
-        Ok(self.live.is_none() && self.engine.is_replaying())
+        Ok(!self.is_live() && self.engine.is_replaying())
     }
 
     fn claim(&mut self, this: Resource<Context>) -> wasmtime::Result<u32> {
@@ -130,6 +137,7 @@ impl wit::HostContext for &mut Durable {
     }
 
     fn skip(&mut self, this: Resource<Context>, position: u32) -> wasmtime::Result<()> {
+        self.about_to_start()?;
         let skipped = self.engine.skip(scope(&this), position);
         self.must(skipped)
     }
@@ -146,12 +154,14 @@ impl wit::HostContext for &mut Durable {
         };
         let plan = StepPlan { semantics, timeout: options.timeout_ms.map(Duration::from_millis) };
         let (position, identity) = convert::identity(identity);
+        self.about_to_start()?;
         let started = self.engine.step(scope(&this), position, identity, plan);
         self.started(started)
     }
 
     fn wait(&mut self, this: Resource<Context>, identity: wit::Identity, duration: u64) -> Started<Wait> {
         let (position, identity) = convert::identity(identity);
+        self.about_to_start()?;
         let started = self.engine.wait(scope(&this), position, identity, duration);
         self.started(started)
     }
@@ -167,6 +177,7 @@ impl wit::HostContext for &mut Durable {
             timeout_seconds: options.timeout.filter(|s| *s > 0),
             heartbeat_timeout_seconds: options.heartbeat_timeout.filter(|s| *s > 0),
         };
+        self.about_to_start()?;
         let started = self.engine.callback(scope(&this), position, identity, options);
         self.started(started)
     }
@@ -183,12 +194,14 @@ impl wit::HostContext for &mut Durable {
             function_name: options.function_name.into(),
             tenant_id: options.tenant_id.map(Into::into),
         };
+        self.about_to_start()?;
         let started = self.engine.invoke(scope(&this), position, identity, options, payload);
         self.started(started)
     }
 
     fn child(&mut self, this: Resource<Context>, identity: wit::Identity) -> Started<ChildContext> {
         let (position, identity) = convert::identity(identity);
+        self.about_to_start()?;
         let started = self.engine.child(scope(&this), position, identity);
         self.started(started)
     }
@@ -209,6 +222,7 @@ impl wit::HostContext for &mut Durable {
         initial: String,
     ) -> Started<Condition> {
         let (position, identity) = convert::identity(identity);
+        self.about_to_start()?;
         let started = self.engine.condition(scope(&this), position, identity, initial);
         self.started(started)
     }

@@ -29,7 +29,7 @@ impl execution::Host for &mut Durable {
     }
 
     fn is_replaying(&mut self) -> wasmtime::Result<bool> {
-        Ok(self.live.is_none() && self.engine.is_replaying())
+        Ok(!self.is_live() && self.engine.is_replaying())
     }
 }
 
@@ -77,7 +77,7 @@ impl log::Host for &mut Durable {
     }
 
     fn enabled(&mut self, _: log::Level) -> wasmtime::Result<bool> {
-        Ok(self.keep_replayed || self.live.is_some() || !self.engine.is_replaying())
+        Ok(self.keep_replayed || self.is_live() || !self.engine.is_replaying())
     }
 }
 

@@ -17,6 +17,7 @@ use super::{
     grants::Grants,
     limits::Limiter,
     log::{LogLevel, LogLine, LogSink, LogSource},
+    observing::Observation,
     output::Output,
     resources::MAX_NUMBER,
 };
@@ -94,6 +95,8 @@ pub(super) struct Durable {
     pub(super) live: Option<Key>,
     /// Bodies with a timeout.
     pub(super) bodies: Bodies,
+    /// What code that watches is told, and whether it runs now.
+    pub(super) observation: Observation,
     /// When this invocation is ended.
     pub(super) deadline: Duration,
     /// Lines of replayed code are kept.
@@ -123,6 +126,7 @@ impl Durable {
     ) -> Self {
         Self {
             started: engine.time(),
+            observation: Observation::new(engine.is_blank()),
             engine,
             around,
             arn,
@@ -151,11 +155,16 @@ impl Durable {
 
     /// For a fresh instance in the same invocation: the record as it is by now. `stopped` is a step whose body took too long.
     pub(super) fn restarted(self, stopped: Option<Key>, stdout: Output, stderr: Output) -> Result<Self, ReplayError> {
-        let Self { engine, around, arn, token, invocation_id, deadline, log_budget, checkpoints, .. } = self;
-
+        let Self { engine, around, arn, token, invocation_id, deadline, log_budget, checkpoints, observation, .. } = self;
+        let observation = observation.restarted();
         let engine = engine.restarted(stopped)?;
         let fresh = Self::new(engine, around, arn, token, invocation_id, stdout, stderr, log_budget);
-        Ok(Self { deadline, checkpoints, ..fresh })
+        Ok(Self { observation, deadline, checkpoints, ..fresh })
+    }
+
+    /// Whether the code that runs now is none of the handler's that a replay repeats: a step's body, or code in an aside.
+    pub(super) fn is_live(&self) -> bool {
+        self.live.is_some() || self.observation.in_aside()
     }
 
     /// When the body that runs now has to have ended.
@@ -186,7 +195,7 @@ impl Durable {
 
     /// Time as the guest sees it now, since the Unix epoch.
     pub(super) fn now(&self) -> Duration {
-        if self.live.is_some() {
+        if self.is_live() {
             return self.around.clock.precise_now();
         }
         Duration::from_millis(u64::try_from(self.engine.time().as_millis()).unwrap_or(0))
@@ -197,7 +206,7 @@ impl Durable {
     /// Each completion that the guest is shown begins a new stream. So what replayed code draws does not depend on how much
     /// was drawn before by code that a replay leaves out, such as that of a child that is over.
     pub(super) fn fill_random(&mut self, buffer: &mut [u8]) {
-        if self.live.is_some() {
+        if self.is_live() {
             self.around.entropy.fill(buffer);
             return;
         }
@@ -248,6 +257,7 @@ impl Durable {
         let answer = self.around.client.checkpoint(&self.arn, &self.token, batch).await;
         let answer = answer.map_err(|e| self.end(Ended::Service(e)))?;
         self.token = answer.checkpoint_token;
+        self.observation.note(&answer.operations);
         self.engine.apply(answer.operations).map_err(|e| self.end(Ended::Replay(e)))
     }
 
@@ -299,7 +309,7 @@ impl Durable {
             message,
             fields,
             operation,
-            replayed: !self.keep_replayed && self.live.is_none() && self.engine.is_replaying(),
+            replayed: !self.keep_replayed && !self.is_live() && self.engine.is_replaying(),
             invocation_id: self.invocation_id.clone(),
         });
         Ok(())

@@ -142,7 +142,7 @@ impl Waiting<'_> {
         for (index, at) in &list.timers {
             let Some(deadline) = durable.timers.get(*index) else { continue };
             if deadline <= now || deadline <= durable.now() {
-                if durable.live.is_none() {
+                if !durable.is_live() {
                     durable.engine.advance_time(round_up(deadline));
                 }
                 ready.push(*at);

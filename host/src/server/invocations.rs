@@ -20,7 +20,7 @@ use super::{
 use crate::{
     protocol::{
         CheckpointToken, ErrorObject, EventDetails, ExecutionStatus, InvocationCompletedDetails,
-        InvocationInput, InvocationOutput, InvocationStatus, OperationStatus, Timestamp,
+        InvocationInput, InvocationOutput, InvocationStatus, Operation, OperationStatus, OperationType, Timestamp,
     },
     replay::ServiceError,
 };
@@ -123,6 +123,12 @@ impl Phase {
     }
 }
 
+/// Of an operation that the handler has not got since it changed: whether its status did.
+fn changes_from_outside(operation: &Operation) -> bool {
+    operation.kind != OperationType::Execution
+        && (operation.status.is_terminal() || operation.status == OperationStatus::Ready)
+}
+
 impl CheckpointManager {
     /// Starts an invocation, if the execution needs one.
     pub(super) fn start_invocation(
@@ -156,6 +162,9 @@ impl CheckpointManager {
             end: None,
             error: None,
         });
+        let updated = self.operations.take_changed();
+        let updated = updated.iter().filter(|operation| changes_from_outside(operation));
+        let updated_operation_ids = updated.map(|operation| operation.id.clone()).collect();
         self.operations.begin_invocation();
         Ok(StartedInvocation {
             request_id,
@@ -163,6 +172,7 @@ impl CheckpointManager {
                 durable_execution_arn: self.arn.clone(),
                 checkpoint_token: token,
                 initial_execution_state: self.page(EXECUTION),
+                updated_operation_ids,
             },
         })
     }

@@ -53,7 +53,9 @@ impl AnswerScript {
             return taken;
         }
         let mut from = 0;
-        while let Some(place) = self.entries.iter().skip(from).position(|entry| matches(&entry.callback, name)) {
+        while let Some(place) =
+            self.entries.iter().skip(from).position(|entry| matches(&entry.callback, name))
+        {
             from += place;
             let Some(entry) = self.entries.remove(from) else { break };
             let more = entry.answer == Answer::Heartbeat;

@@ -11,7 +11,7 @@ use crate::step::greet;
 
 /// What an item is to do.
 #[derive(Clone, Copy)]
-pub enum Item {
+enum Item {
     /// Return a text.
     Return(&'static str),
     /// Fail.
@@ -20,8 +20,8 @@ pub enum Item {
 
 impl Item {
     /// Does it.
-    pub async fn run(_child: DurableContext, item: Self, _index: usize) -> Result<String, BoxError> {
-        match item {
+    fn run(self) -> Result<String, BoxError> {
+        match self {
             Self::Return(value) => Ok(value.to_owned()),
             Self::Fail => Err("the item failed".into()),
         }
@@ -54,7 +54,7 @@ pub async fn case_9_4(event: Vec<Value>, ctx: DurableContext) -> Result<Vec<Valu
 pub async fn case_9_5(_event: Value, ctx: DurableContext) -> Result<Value, BoxError> {
     let items = [Item::Return("ok"), Item::Fail, Item::Return("never")];
     let batch = ctx
-        .map(items, Item::run)
+        .map(items, |_child, item, _index| async move { item.run() })
         .name("failfast")
         .max_concurrency(1)
         .completion(CompletionConfig::with_tolerated_failure_count(0))
@@ -66,7 +66,7 @@ pub async fn case_9_5(_event: Value, ctx: DurableContext) -> Result<Value, BoxEr
 /// Two items, of which the first fails; the batch's failure becomes the handler's.
 pub async fn case_9_6(_event: Value, ctx: DurableContext) -> Result<(), BoxError> {
     let batch = ctx
-        .map([Item::Fail, Item::Return("never")], Item::run)
+        .map([Item::Fail, Item::Return("never")], |_child, item, _index| async move { item.run() })
         .name("throwing")
         .max_concurrency(1)
         .completion(CompletionConfig::with_tolerated_failure_count(0))
@@ -80,7 +80,7 @@ pub async fn case_9_6(_event: Value, ctx: DurableContext) -> Result<(), BoxError
 pub async fn case_9_8(_event: Value, ctx: DurableContext) -> Result<Value, BoxError> {
     let items = [Item::Return("a"), Item::Fail, Item::Return("c")];
     let batch = ctx
-        .map(items, Item::run)
+        .map(items, |_child, item, _index| async move { item.run() })
         .name("tolerated")
         .max_concurrency(1)
         .completion(CompletionConfig::with_tolerated_failure_count(1))
@@ -93,7 +93,7 @@ pub async fn case_9_8(_event: Value, ctx: DurableContext) -> Result<Value, BoxEr
 pub async fn case_9_10(_event: Value, ctx: DurableContext) -> Result<Value, BoxError> {
     let items = [Item::Fail, Item::Fail, Item::Return("never"), Item::Return("never")];
     let batch = ctx
-        .map(items, Item::run)
+        .map(items, |_child, item, _index| async move { item.run() })
         .name("tolerated-pct")
         .max_concurrency(1)
         .completion(CompletionConfig::with_tolerated_failure_percentage(25))

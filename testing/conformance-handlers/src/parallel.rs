@@ -81,8 +81,7 @@ pub async fn case_8_7(_event: Value, ctx: DurableContext) -> Result<(), BoxError
 
 /// Four branches, of which two successes are enough.
 pub async fn case_8_8(_event: Value, ctx: DurableContext) -> Result<Value, BoxError> {
-    let branches =
-        [returning("b0", "a"), returning("b1", "b"), returning("b2", "c"), returning("b3", "d")];
+    let branches = [returning("b0", "a"), returning("b1", "b"), returning("b2", "c"), returning("b3", "d")];
     let batch = ctx
         .parallel(branches)
         .name("min-successful")

@@ -4,9 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use durable::{
-    BoxError, DurableContext, RetryDecision, StepError, StepSemantics, TypedError,
-};
+use durable::{BoxError, DurableContext, RetryDecision, StepError, StepSemantics, TypedError};
 use serde_json::Value;
 
 use crate::formats::Uppercase;
@@ -108,7 +106,7 @@ impl Error for TransientError {}
 /// Tries again after a [`TransientError`], and only then.
 fn retry_on_transient(error: &StepError, _attempt: u32) -> RetryDecision {
     let mut causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    if causes.any(|cause| cause.is::<TransientError>()) {
+    if causes.any(<dyn Error>::is::<TransientError>) {
         RetryDecision::Retry { delay: Duration::from_secs(1) }
     } else {
         RetryDecision::Stop

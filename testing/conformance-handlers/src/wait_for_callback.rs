@@ -30,11 +30,8 @@ pub async fn case_7_4(event: String, ctx: DurableContext) -> Result<String, BoxE
 
 /// Waits for three seconds at most.
 pub async fn case_7_5(event: String, ctx: DurableContext) -> Result<String, BoxError> {
-    let answer = ctx
-        .wait_for_callback::<String, _, _>(submit)
-        .name(event)
-        .timeout(Duration::from_secs(3))
-        .await?;
+    let answer =
+        ctx.wait_for_callback::<String, _, _>(submit).name(event).timeout(Duration::from_secs(3)).await?;
     Ok(answer)
 }
 
@@ -63,18 +60,14 @@ struct Decision {
 
 /// Waits for an object and returns one of its fields.
 pub async fn case_7_11(event: String, ctx: DurableContext) -> Result<String, BoxError> {
-    let decision =
-        ctx.wait_for_callback::<Decision, _, _>(submit).name(event).serdes(JsonSerdes).await?;
+    let decision = ctx.wait_for_callback::<Decision, _, _>(submit).name(event).serdes(JsonSerdes).await?;
     Ok(decision.status)
 }
 
 /// Waits for five seconds at most between two heartbeats.
 pub async fn case_7_12(event: String, ctx: DurableContext) -> Result<String, BoxError> {
-    let answer = ctx
-        .wait_for_callback::<String, _, _>(submit)
-        .name(event)
-        .heartbeat(Duration::from_secs(5))
-        .await?;
+    let answer =
+        ctx.wait_for_callback::<String, _, _>(submit).name(event).heartbeat(Duration::from_secs(5)).await?;
     Ok(answer)
 }
 

@@ -15,7 +15,7 @@ use crate::parallel::{failing, outcome, returning};
 use crate::retries::{a_second_apart, never};
 use crate::step::crash;
 
-/// Case 1-13 with one attempt too few: gives up where the default strategy tries again.
+/// Case 1-13 with two attempts for the default's six: gives up where the default tries again.
 pub async fn case_1_13(_event: Value, ctx: DurableContext) -> Result<String, BoxError> {
     let outcome = ctx
         .step(|step| async move {

@@ -3,26 +3,38 @@
 //! Each handler's doc says what its event is, what operations it starts and how it ends. Tests rely on all of it.
 #![forbid(unsafe_code)]
 
+mod grants;
 mod hostile;
+mod invokes;
 mod limits;
 mod operations;
 mod outside;
+mod plugins;
 mod probes;
+mod retries;
+mod saga;
 mod timeouts;
+mod workflow;
 
-use durawasm_guest::durable_handlers;
+use durawasm_guest::{Options, durable_handlers};
+use grants::{holds_files, plain_reaches, reaches};
 use hostile::{
     allocates, at_most_once_panics, divergent, exits, hangs_in_step, hangs_on_foreign_future, panics,
     panics_in_step, spins, spins_in_step,
 };
+use invokes::{counts_down, invokes, invokes_all, invokes_in_own_format, invokes_or_fails};
 use limits::{big_result, many_concurrent_steps, many_steps, many_waits};
 use operations::{
     abandons_a_builder, awaits_in_reverse, bad_event, child, concurrent_children, empty, flaky, greet,
     invalid_argument, nested_children, retries_beside_a_sleep, two_steps_and_wait, two_waits, typed_failure,
 };
 use outside::{await_approval, callback};
+use plugins::{Slow, Teller, Troubled, clocked, watched};
 use probes::{nondeterminism_probe, plain, plain_async, prints, sleeps_in_step};
+use retries::{block_with_retry, filtered_retries, keeps_files, polls, polls_much};
+use saga::{checkpoint_costs, draws, hides_divergence, logs, saga, saga_in_child, saga_of_many, tells};
 use timeouts::slow_body;
+use workflow::workflow;
 
 durable_handlers! {
     abandons_a_builder,
@@ -32,17 +44,30 @@ durable_handlers! {
     awaits_in_reverse,
     bad_event,
     big_result,
+    block_with_retry,
     callback,
+    checkpoint_costs,
     child,
     concurrent_children,
+    counts_down,
     divergent,
+    draws,
     empty,
     exits,
+    filtered_retries,
     flaky,
     greet,
     hangs_in_step,
     hangs_on_foreign_future,
+    hides_divergence,
+    holds_files,
     invalid_argument,
+    invokes,
+    invokes_all,
+    invokes_in_own_format,
+    invokes_or_fails,
+    keeps_files,
+    logs,
     many_concurrent_steps,
     many_steps,
     many_waits,
@@ -52,13 +77,27 @@ durable_handlers! {
     panics_in_step,
     plain plain,
     plain plain_async,
+    plain plain_reaches,
+    polls,
+    polls_much,
     prints,
+    reaches,
     retries_beside_a_sleep,
+    saga,
+    saga_in_child,
+    saga_of_many,
     sleeps_in_step,
     slow_body,
     spins,
     spins_in_step,
+    tells,
     two_steps_and_wait,
     two_waits,
     typed_failure,
+    workflow,
+    watched,
+    "watched_by_both" => (watched, Options::builder().plugin(Troubled::default()).plugin(Teller)),
+    "watched_by_teller" => (watched, Options::builder().plugin(Teller).build()),
+    "watched_by_troubled" => (watched, Options::builder().plugin(Troubled::default())),
+    "clocked_watched_by_slow" => (clocked, Options::builder().plugin(Slow).plugin(Teller)),
 }

@@ -195,7 +195,8 @@ impl Case {
             check_patterns(&Value::String(expected.execution_status.clone()), &bindings)?;
             check_patterns(expected.result.as_ref().unwrap_or(&Value::Null), &bindings)?;
         }
-        let history = file.history.unwrap_or_default().into_iter().map(event).collect::<Result<Vec<_>, _>>()?;
+        let history =
+            file.history.unwrap_or_default().into_iter().map(event).collect::<Result<Vec<_>, _>>()?;
         for event in &history {
             check_patterns(&Value::Object(event.keys.clone()), &bindings)?;
         }
@@ -209,7 +210,12 @@ impl Case {
         Ok(Self {
             id,
             group: group.into(),
-            description: file.description.unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" "),
+            description: file
+                .description
+                .unwrap_or_default()
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" "),
             optional: file.optional,
             input: input.to_string(),
             answers,
@@ -228,7 +234,8 @@ impl Case {
 
 /// The same number for the same id, on every machine.
 fn seed(id: &str) -> u64 {
-    id.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+    id.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }
 
 /// The values of a case's variables, which may have each other in them.
@@ -271,7 +278,8 @@ impl Action {
             Kind::Success => Answer::Success(Some(json_text(&payload)?)),
             Kind::Failure if payload.is_null() => Answer::Failure(ErrorObject::default()),
             Kind::Failure => Answer::Failure(
-                ErrorObject::deserialize(payload).map_err(|error| format!("Payload of a failure: {error}"))?,
+                ErrorObject::deserialize(payload)
+                    .map_err(|error| format!("Payload of a failure: {error}"))?,
             ),
         };
         Ok(ScriptedAnswer { callback, after, answer })
@@ -282,11 +290,19 @@ impl Action {
 fn json_text(value: &Value) -> Result<String, String> {
     struct Spaced;
     impl Formatter for Spaced {
-        fn begin_array_value<W: ?Sized + std::io::Write>(&mut self, to: &mut W, first: bool) -> std::io::Result<()> {
+        fn begin_array_value<W: ?Sized + std::io::Write>(
+            &mut self,
+            to: &mut W,
+            first: bool,
+        ) -> std::io::Result<()> {
             if first { Ok(()) } else { to.write_all(b", ") }
         }
 
-        fn begin_object_key<W: ?Sized + std::io::Write>(&mut self, to: &mut W, first: bool) -> std::io::Result<()> {
+        fn begin_object_key<W: ?Sized + std::io::Write>(
+            &mut self,
+            to: &mut W,
+            first: bool,
+        ) -> std::io::Result<()> {
             if first { Ok(()) } else { to.write_all(b", ") }
         }
 
@@ -313,7 +329,9 @@ fn log(entry: LogEntry) -> Result<ExpectedLog, String> {
         (Some(count), None, None) => (count, Some(count)),
         (None, None, None) => (1, None),
         (None, least, most) => (least.unwrap_or(0), most),
-        (Some(_), ..) => return Err("ExpectedLogs: count goes with neither min_count nor max_count".to_owned()),
+        (Some(_), ..) => {
+            return Err("ExpectedLogs: count goes with neither min_count nor max_count".to_owned());
+        }
     };
     Ok(ExpectedLog { pattern, least, most, before: before.list(), after: after.list() })
 }
@@ -406,7 +424,8 @@ ExpectedLogs:
         assert_eq!(input["list"], json!(["x"]));
         let name = input["name"].as_str().unwrap();
         assert!(name.starts_with("x-") && name.len() == 6, "{name}");
-        let answers: Vec<_> = case.answers.iter().map(|a| (a.callback.as_str(), a.after.as_millis(), &a.answer)).collect();
+        let answers: Vec<_> =
+            case.answers.iter().map(|a| (a.callback.as_str(), a.after.as_millis(), &a.answer)).collect();
         let success = |text: &str| Answer::Success(Some(text.to_owned()));
         assert_eq!(
             answers,
@@ -429,7 +448,10 @@ ExpectedLogs:
     #[test]
     fn little_is_needed() {
         let case = parse("description: x\n").unwrap();
-        assert_eq!((case.input.as_str(), case.result, case.history.len(), case.last_event()), ("null", None, 0, 0));
+        assert_eq!(
+            (case.input.as_str(), &case.result, case.history.len(), case.last_event()),
+            ("null", &None, 0, 0)
+        );
         assert_eq!(parse("Input:\nVariables:\nCallbackActions:\n").unwrap().input, "null");
         assert_eq!(parse("ExpectedResult: {ExecutionStatus: FAILED}").unwrap().result.unwrap().result, None);
     }
@@ -451,7 +473,10 @@ ExpectedLogs:
             ("CallbackActions: [{CallbackName: a, Operation: cancel}]", "unknown variant `cancel`"),
             ("CallbackActions: [{CallbackName: a, Operation: heartbeat, Wait: 1}]", "unknown field `Wait`"),
             ("CallbackActions: [{CallbackName: a, Operation: heartbeat, Delay: -1}]", "Delay -1"),
-            ("CallbackActions: [{CallbackName: a, Operation: failure, Payload: [1]}]", "Payload of a failure"),
+            (
+                "CallbackActions: [{CallbackName: a, Operation: failure, Payload: [1]}]",
+                "Payload of a failure",
+            ),
             ("ExpectedResult: {Result: 1}", "missing field `ExecutionStatus`"),
             ("ExpectedResult: {ExecutionStatus: FAILED, Error: x}", "unknown field `Error`"),
             ("ExpectedOperations: []", "ExpectedOperations is nothing that can be checked"),

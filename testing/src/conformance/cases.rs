@@ -45,8 +45,8 @@ impl Cases {
         };
         for (path, group) in found {
             let id = CaseId::new(path.file_stem().unwrap_or_default().to_string_lossy());
-            if let Some((other, _)) = files.insert(id.clone(), (path.clone(), group)) {
-                return Err(ConformanceError::SameId { id, paths: Box::new([other, path]) });
+            if let Some((one, _)) = files.insert(id.clone(), (path.clone(), group)) {
+                return Err(ConformanceError::SameId { id, one, other: path });
             }
         }
         if files.is_empty() {
@@ -70,7 +70,8 @@ impl Cases {
     /// When there is none of an id.
     pub fn only(&mut self, ids: &[CaseId]) -> Result<(), ConformanceError> {
         let known = |id: &&CaseId| {
-            self.cases.iter().any(|case| case.id == **id) || self.unreadable.iter().any(|case| case.id == **id)
+            self.cases.iter().any(|case| case.id == **id)
+                || self.unreadable.iter().any(|case| case.id == **id)
         };
         if let Some(unknown) = ids.iter().find(|id| !known(id)) {
             return Err(ConformanceError::UnknownCase(unknown.clone()));
@@ -82,11 +83,7 @@ impl Cases {
 }
 
 /// The files of cases below a folder, each with the path of its folder from the first one on.
-fn find(
-    folder: &Path,
-    group: &str,
-    found: &mut Vec<(PathBuf, String)>,
-) -> Result<(), (PathBuf, io::Error)> {
+fn find(folder: &Path, group: &str, found: &mut Vec<(PathBuf, String)>) -> Result<(), (PathBuf, io::Error)> {
     let failed = |error| (folder.to_owned(), error);
     for entry in fs::read_dir(folder).map_err(failed)? {
         let entry = entry.map_err(failed)?;
@@ -96,7 +93,10 @@ fn find(
             let name = name.to_string_lossy();
             let below = if group.is_empty() { name.into_owned() } else { format!("{group}/{name}") };
             find(&path, &below, found)?;
-        } else if path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml" || ending == "json") {
+        } else if path
+            .extension()
+            .is_some_and(|ending| ending == "yaml" || ending == "yml" || ending == "json")
+        {
             found.push((path, group.to_owned()));
         }
     }

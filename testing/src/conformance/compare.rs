@@ -15,7 +15,7 @@
 //! | a list | a list of the same length, item by item |
 //! | a mapping | see [`Keys`] |
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use regex::Regex;
 use serde_json::{Number, Value};
@@ -124,7 +124,11 @@ impl Comparison<'_> {
     fn unexpected(&mut self, key: &str, found: &Value) {
         self.path.push(key.to_owned());
         let path = self.path.join(".");
-        self.differences.push(Difference { path, expected: "nothing".to_owned(), actual: Some(brief(found)) });
+        self.differences.push(Difference {
+            path,
+            expected: "nothing".to_owned(),
+            actual: Some(brief(found)),
+        });
         self.path.pop();
     }
 
@@ -146,7 +150,9 @@ impl Comparison<'_> {
             [Piece::Pattern(pattern)] => {
                 regex(pattern, self.bindings).is_ok_and(|regex| regex.is_match(&text_of(actual)))
             }
-            _ => actual.as_str().is_some_and(|actual| self.form(expected, actual) || self.json(expected, actual)),
+            _ => actual
+                .as_str()
+                .is_some_and(|actual| self.form(expected, actual) || self.json(expected, actual)),
         }
     }
 
@@ -154,11 +160,19 @@ impl Comparison<'_> {
     fn form(&mut self, expected: &str, actual: &str) -> bool {
         let Some((regex, names)) = form(expected, self.bindings) else { return false };
         let Some(found) = regex.captures(actual) else { return false };
-        for (name, place) in names {
-            let Some(text) = found.get(place) else { return false };
-            self.bindings.bind(name, Value::String(text.as_str().to_owned()));
+        let values: Option<BTreeMap<&str, &str>> =
+            names.iter().map(|(name, place)| Some((*name, found.get(*place)?.as_str()))).collect();
+        let Some(values) = values else { return false };
+        // A name that stands there twice has one value.
+        let fits = names.iter().all(|(name, place)| {
+            found.get(*place).is_some_and(|text| values.get(name) == Some(&text.as_str()))
+        });
+        if fits {
+            for (name, text) in values {
+                self.bindings.bind(name, Value::String(text.to_owned()));
+            }
         }
-        true
+        fits
     }
 
     /// Whether both are JSON of an object or a list, and the one matches the other as such.
@@ -182,15 +196,15 @@ fn form<'a>(expected: &'a str, bindings: &Bindings) -> Option<(Regex, Vec<(&'a s
     for piece in pieces(expected) {
         match piece {
             Piece::Text(text) => source.push_str(&regex::escape(text)),
-            Piece::Variable(name) => match bindings.get(name) {
-                Some(value) => source.push_str(&regex::escape(&text_of(value))),
-                // The same name twice in one text, and unknown: only its first place is looked at.
-                None => {
+            Piece::Variable(name) => {
+                if let Some(value) = bindings.get(name) {
+                    source.push_str(&regex::escape(&text_of(value)));
+                } else {
                     source.push_str("(.*?)");
                     groups += 1;
                     names.push((name, groups));
                 }
-            },
+            }
             Piece::Pattern(pattern) => {
                 let inner = regex(pattern, bindings).ok()?;
                 source.push_str(&format!("(?:{inner})"));
@@ -374,6 +388,9 @@ mod tests {
         assert!(!fits(json!({"ParentId": "${ID}"}), json!({"ParentId": "8e"})));
         assert!(fits(json!("id-${OTHER}-${ID}"), json!("id-7-8f")));
         assert!(fits(json!("${OTHER}"), json!("7")));
+        assert!(!fits(json!("${TWICE}-${TWICE}"), json!("a-b")));
+        assert!(fits(json!("${TWICE}-${TWICE}"), json!("a-a")));
+        assert!(fits(json!("${TWICE}"), json!("a")));
         assert!(!fits(json!("${OTHER}"), json!(7)));
     }
 
@@ -386,7 +403,7 @@ mod tests {
         assert_eq!(
             lines,
             [
-                r#"D.Error: expected any value, found nothing"#,
+                "D.Error: expected any value, found nothing",
                 r#"D.Result.Payload: expected "\"x.y\"", found "\"z\"""#,
                 r#"D.T: expected /^x/, found "y""#,
             ]

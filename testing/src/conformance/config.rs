@@ -85,7 +85,8 @@ mod tests {
         assert_eq!(config.handlers().collect::<Vec<_>>(), ["5-1", "5-2"]);
         let grants = config.grants();
         assert!(grants.scratch);
-        let variables = |grants: &Grants| grants.variables().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>();
+        let variables =
+            |grants: &Grants| grants.variables().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>();
         assert_eq!(variables(&grants.all), ["A=1"]);
         assert_eq!(variables(&grants.by_function["5-1"]), ["A=2", "TARGET=echo"]);
         assert_eq!(Config::parse(r#"{"*": {"A": "1"}}"#).unwrap().handlers().count(), 0);

@@ -38,9 +38,11 @@ pub(super) fn check(expected: &[ExpectedEvent], events: &[Value], bindings: &mut
     for wanted in expected {
         let id = wanted.id;
         let kind = wanted.event_type().unwrap_or("any type");
-        let Some(event) = events.iter().find(|event| event.get("EventId").and_then(Value::as_u64) == Some(id))
+        let Some(event) =
+            events.iter().find(|event| event.get("EventId").and_then(Value::as_u64) == Some(id))
         else {
-            findings.push(format!("event {id}: expected {kind}, but the history has {} events", events.len()));
+            findings
+                .push(format!("event {id}: expected {kind}, but the history has {} events", events.len()));
             continue;
         };
         if let Some(expected) = wanted.keys.get("EventType") {
@@ -166,7 +168,8 @@ fn details(details: &EventDetails) -> Option<String> {
             Some(format!("{} {payload}", started.function_name))
         }
         D::CallbackStarted(started) => {
-            let limit = |what: &str, seconds: Option<u64>| seconds.map(|seconds| format!("{what} {seconds} s"));
+            let limit =
+                |what: &str, seconds: Option<u64>| seconds.map(|seconds| format!("{what} {seconds} s"));
             let limits = [limit("timeout", started.timeout), limit("heartbeat", started.heartbeat_timeout)];
             let limits: Vec<String> = limits.into_iter().flatten().collect();
             (!limits.is_empty()).then(|| limits.join(", "))

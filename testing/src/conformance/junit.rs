@@ -1,4 +1,4 @@
-//! A report in JUnit's XML, as continuous integration systems read it: a suite a folder, a test case a case.
+//! A report in the XML of `JUnit`, as continuous integration systems read it: a suite a folder, a test case a case.
 //!
 //! A required case that did not pass is a failure; an optional one is skipped, and says why.
 
@@ -43,7 +43,8 @@ impl Report {
 
 /// Opens an element that says how many cases it has.
 fn counted(writer: &mut Writer, element: &str, name: &str, outcomes: &[&Outcome]) -> Result<(), Error> {
-    let count = |fits: fn(&Outcome) -> bool| outcomes.iter().filter(|outcome| fits(outcome)).count().to_string();
+    let count =
+        |fits: fn(&Outcome) -> bool| outcomes.iter().filter(|outcome| fits(outcome)).count().to_string();
     let took: f64 = outcomes.iter().map(|outcome| outcome.took.as_secs_f64()).sum();
     writer.write(
         XmlEvent::start_element(element)

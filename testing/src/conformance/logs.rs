@@ -145,7 +145,12 @@ fn check_one(expected: &ExpectedLog, records: &[Record], bindings: &mut Bindings
 }
 
 fn places(pattern: &Pattern, records: &[Record], bindings: &mut Bindings) -> Vec<usize> {
-    records.iter().enumerate().filter(|(_, record)| record.fits(pattern, bindings)).map(|(at, _)| at).collect()
+    records
+        .iter()
+        .enumerate()
+        .filter(|(_, record)| record.fits(pattern, bindings))
+        .map(|(at, _)| at)
+        .collect()
 }
 
 fn range(least: u64, most: Option<u64>) -> String {
@@ -170,20 +175,17 @@ mod tests {
     use super::*;
 
     fn line(text: &str) -> Record {
-        match serde_json::from_str(text) {
-            Ok(fields) => Record { fields, texts: false, shown: text.to_owned() },
-            Err(_) => {
-                let fields = [("message".to_owned(), json!(text)), ("attempt".to_owned(), json!("2"))];
-                Record { fields: fields.into_iter().collect(), texts: true, shown: text.to_owned() }
-            }
-        }
+        let object = serde_json::from_str(text);
+        let (texts, shown) = (object.is_err(), text.to_owned());
+        let message = || [("message".to_owned(), json!(text)), ("attempt".to_owned(), json!("2"))];
+        Record { fields: object.unwrap_or_else(|_| message().into_iter().collect()), texts, shown }
     }
 
-    fn map(value: Value) -> Pattern {
+    fn map(value: &Value) -> Pattern {
         value.as_object().unwrap().clone()
     }
 
-    fn expect(pattern: Value, least: u64, most: Option<u64>) -> ExpectedLog {
+    fn expect(pattern: &Value, least: u64, most: Option<u64>) -> ExpectedLog {
         ExpectedLog { pattern: map(pattern), least, most, before: Vec::new(), after: Vec::new() }
     }
 
@@ -227,7 +229,7 @@ mod tests {
             (json!({"attempt": 3}), 0),
             (json!({}), 6),
         ] {
-            assert_eq!(findings(expect(pattern.clone(), count, Some(count))), [""; 0], "{pattern}");
+            assert_eq!(findings(expect(&pattern, count, Some(count))), [""; 0], "{pattern}");
         }
     }
 
@@ -241,10 +243,10 @@ mod tests {
             (0, Some(2), true),
             (0, Some(0), false),
         ] {
-            let found = findings(expect(json!({"hook": "start"}), least, most));
+            let found = findings(expect(&json!({"hook": "start"}), least, most));
             assert_eq!(found.is_empty(), fits, "{least} {most:?}: {found:?}");
         }
-        let found = findings(expect(json!({"hook": "x"}), 1, None));
+        let found = findings(expect(&json!({"hook": "x"}), 1, None));
         assert_eq!(found, [r#"log lines with {"hook":"x"}: expected at least 1, found 0"#]);
     }
 
@@ -270,9 +272,9 @@ mod tests {
             (json!({"hook": "none"}), Some(json!({"hook": "none"})), Some(start(true)), true),
         ] {
             let expected = ExpectedLog {
-                before: before.clone().map(map).into_iter().collect(),
-                after: after.clone().map(map).into_iter().collect(),
-                ..expect(pattern.clone(), 0, None)
+                before: before.iter().map(map).collect(),
+                after: after.iter().map(map).collect(),
+                ..expect(&pattern, 0, None)
             };
             let found = findings(expected);
             assert_eq!(found.is_empty(), fits, "{pattern} before {before:?} after {after:?}: {found:?}");

@@ -95,7 +95,8 @@ mod tests {
     use super::*;
 
     fn outcome(id: &str, verdict: Verdict, optional: bool) -> Outcome {
-        let explanation = if verdict == Verdict::Passed { vec![] } else { vec!["why".to_owned(), "more".to_owned()] };
+        let explanation =
+            if verdict == Verdict::Passed { vec![] } else { vec!["why".to_owned(), "more".to_owned()] };
         Outcome {
             id: CaseId::new(id),
             group: "step".into(),
@@ -128,6 +129,9 @@ mod tests {
             assert!(!report.passed());
             report.outcomes.pop();
         }
-        assert_eq!(Report::default().summary(), "0 cases: 0 passed, 0 failed, 0 optional failed, 0 without a handler");
+        assert_eq!(
+            Report::default().summary(),
+            "0 cases: 0 passed, 0 failed, 0 optional failed, 0 without a handler"
+        );
     }
 }

@@ -137,7 +137,9 @@ fn fill_text(text: &str, bindings: &Bindings, random: &mut ChaCha12Rng) -> Resul
         match piece {
             Piece::Text(text) => filled.push_str(text),
             Piece::Variable(name) => filled.push_str(&text_of(value_of(name)?)),
-            Piece::Random(count) => filled.extend(random.sample_iter(Alphanumeric).take(count).map(char::from)),
+            Piece::Random(count) => {
+                filled.extend(random.sample_iter(Alphanumeric).take(count).map(char::from));
+            }
             Piece::Pattern(pattern) => return Err(format!("${{/{pattern}/}} can be expected, but not sent")),
         }
     }
@@ -178,7 +180,10 @@ mod tests {
         bindings.bind("N", json!(3));
         let mut random = ChaCha12Rng::seed_from_u64(1);
         let mut filled = |value| fill(&value, &bindings, &mut random);
-        assert_eq!(filled(json!({"k-${A}": ["${A}", "${N}", "${N}!", 7]})), Ok(json!({"k-x": ["x", 3, "3!", 7]})));
+        assert_eq!(
+            filled(json!({"k-${A}": ["${A}", "${N}", "${N}!", 7]})),
+            Ok(json!({"k-x": ["x", 3, "3!", 7]}))
+        );
         let text = filled(json!("${GEN_STR:8}-${GEN_STR:8}")).unwrap();
         let (one, two) = text.as_str().unwrap().split_once('-').unwrap();
         assert_eq!((one.len(), two.len()), (8, 8));

@@ -61,8 +61,7 @@ mod tests {
     #[test]
     fn scalars_lists_and_mappings() {
         let text = "---\na: [1, 2.5, true, yes, ~, '7', \"x\"]\nb:\n  c: ${/^[0-5]$/}\n  1: {}\nempty:\n";
-        let expected =
-            json!({"a": [1, 2.5, true, "yes", null, "7", "x"], "b": {"c": "${/^[0-5]$/}", "1": {}}, "empty": null});
+        let expected = json!({"a": [1, 2.5, true, "yes", null, "7", "x"], "b": {"c": "${/^[0-5]$/}", "1": {}}, "empty": null});
         assert_eq!(read(text), Ok(expected));
         assert_eq!(read(r#"{"*": {"A": "1"}}"#), Ok(json!({"*": {"A": "1"}})));
         assert_eq!(read(""), Ok(Value::Null));

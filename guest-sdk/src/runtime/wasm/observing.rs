@@ -2,8 +2,8 @@
 
 use crate::bindings::durawasm::durable::{log, observing as wit};
 use crate::error::WireError;
-use crate::runtime::{Beginning, ObservedOperation, Observing};
 use crate::plugin::{OperationStatus, OperationType};
+use crate::runtime::{Beginning, ObservedOperation, Observing};
 
 /// The component's host.
 pub(super) struct Host;

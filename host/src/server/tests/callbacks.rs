@@ -173,7 +173,8 @@ fn a_scripted_answer_that_is_late_is_lost() {
 }
 
 fn world_of_turns(answers: Vec<ScriptedAnswer>) -> World {
-    let start = StartExecution { answers, answer_order: AnswerOrder::InTurn, ..StartExecution::new("f", None) };
+    let start =
+        StartExecution { answers, answer_order: AnswerOrder::InTurn, ..StartExecution::new("f", None) };
     World::of(start, Limits::default())
 }
 
@@ -197,7 +198,10 @@ fn in_turn_an_answer_s_time_begins_when_the_one_before_is_given() {
     world.pass(7);
     world.invoke();
     let a = world.operation("a");
-    assert_eq!((a.status, a.end_timestamp), (Status::Succeeded, Some(Timestamp::from_millis(START + 15_000))));
+    assert_eq!(
+        (a.status, a.end_timestamp),
+        (Status::Succeeded, Some(Timestamp::from_millis(START + 15_000)))
+    );
 }
 
 #[test]

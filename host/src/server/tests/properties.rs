@@ -12,8 +12,8 @@ use crate::{
     },
     replay::ServiceError,
     server::{
-        Answer, AnswerOrder, ExecutionView, InvocationResult, InvokeOutcome, Next, ScriptedAnswer, StartExecution,
-        timers::Timer,
+        Answer, AnswerOrder, ExecutionView, InvocationResult, InvokeOutcome, Next, ScriptedAnswer,
+        StartExecution, timers::Timer,
     },
 };
 

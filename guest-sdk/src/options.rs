@@ -9,7 +9,8 @@ use crate::plugin::Plugin;
 ///
 /// Given to `#[durable_execution(options = ..)]` or, in `durable_handlers!`, beside the function. The expression is evaluated when an
 /// invocation begins, so each invocation has plugins of its own. A builder, what it builds, and the result of
-/// [`build`](OptionsBuilder::build) will do; options that contradict each other fail the execution with an `InvalidOptions` error.
+/// [`build`](OptionsBuilder::build) will do; options that contradict each other fail the execution with an `InvalidOptions` error. An
+/// expression that panics ends the invocation, as a panic of the handler does.
 ///
 /// # Examples
 ///
@@ -151,7 +152,7 @@ mod tests {
     struct Nothing;
 
     impl Plugin for Nothing {
-        fn name(&self) -> &str {
+        fn name(&self) -> &'static str {
             "nothing"
         }
     }

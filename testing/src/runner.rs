@@ -1,6 +1,6 @@
 //! `LocalDurableTestRunner`: executions of a component, in this process.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 
 use durawasm_host::{
     orchestrator::{Environment, EnvironmentOptions, TimeMode},
@@ -37,6 +37,7 @@ pub struct LocalDurableTestRunner {
     answers: Vec<ScriptedAnswer>,
     retry: InvocationRetry,
     timeout: Option<Duration>,
+    target_timeouts: HashMap<String, u64>,
 }
 
 impl LocalDurableTestRunner {
@@ -60,6 +61,7 @@ impl LocalDurableTestRunner {
             answers: Vec::new(),
             retry: InvocationRetry::default(),
             timeout: None,
+            target_timeouts: HashMap::new(),
         })
     }
 
@@ -104,6 +106,13 @@ impl LocalDurableTestRunner {
     #[must_use]
     pub fn execution_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// How long executions of this function may take when the handler invokes it; whole seconds.
+    #[must_use]
+    pub fn target_timeout(mut self, function: impl Into<String>, timeout: Duration) -> Self {
+        self.target_timeouts.insert(function.into(), timeout.as_secs());
         self
     }
 
@@ -161,6 +170,7 @@ impl LocalDurableTestRunner {
             time: if self.config.skip_time { TimeMode::SKIP } else { TimeMode::Real },
             seed: self.config.seed,
             disturbance: self.config.disturbance,
+            execution_timeouts: self.target_timeouts.clone(),
             ..EnvironmentOptions::default()
         };
         let environment = Environment::new(options, std::slice::from_ref(&self.handler), log.clone()).await?;

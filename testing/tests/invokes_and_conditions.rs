@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::{fs, sync::Arc};
+use std::{fs, sync::Arc, time::Duration};
 
 use common::{error, handler, history, value};
 use durawasm_host::{
@@ -63,6 +63,20 @@ async fn a_durable_function_is_invoked_and_its_result_comes_back() {
         (&json!("two_steps_and_wait"), &json!("60"))
     );
     assert!(details["DurableExecutionArn"].as_str().unwrap().contains(":function:two_steps_and_wait:"));
+}
+
+#[tokio::test]
+async fn a_target_may_take_too_long_or_wait_for_what_never_comes() {
+    let slow = json!({"function": "two_steps_and_wait", "payload": 60});
+    let runner = handler("invokes").target_timeout("two_steps_and_wait", Duration::from_secs(10));
+    let result = runner.run(&slow).await.unwrap();
+    assert_eq!(value(&result)["status"], json!("TIMED_OUT"), "{}", value(&result));
+    assert!(history(&result).contains(&"ChainedInvokeTimedOut call +10".to_owned()), "{:#?}", history(&result));
+    let enough = handler("invokes").target_timeout("two_steps_and_wait", Duration::from_secs(61));
+    assert_eq!(value(&enough.run(&slow).await.unwrap()), json!({"result": [1, 2]}));
+    let stuck = json!({"function": "callback", "payload": {"name": "c", "timeout": 0, "heartbeat": 0}});
+    let result = handler("invokes").run(&stuck).await.unwrap();
+    assert_eq!(value(&result)["status"], json!("STOPPED"), "{}", value(&result));
 }
 
 #[tokio::test]

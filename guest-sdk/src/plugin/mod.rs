@@ -36,7 +36,7 @@
 //! # What always holds
 //! - **A plugin never affects the execution.** An error that a hook returns becomes a warning in the log. A hook that panics in a
 //!   component loses its instance, which cannot unwind: the invocation is tried again at once without plugins, from what is on
-//!   record, and the history shows nothing of it.
+//!   record, and the history shows nothing of it. (A step's body that was under way beside it counts as interrupted.)
 //! - **Hooks are not replayed code.** They see live clocks and random numbers, and what they print or log is kept while
 //!   the handler replays. What the handler sees of time and chance is the same with plugins as without. (The standard
 //!   library is an exception: each `HashMap` made in a hook changes the iteration order of maps that the handler makes later, as
@@ -56,7 +56,8 @@
 //! | [`on_invocation_end`](Plugin::on_invocation_end) | after the handler has returned, or when it is about to be suspended |
 //!
 //! An invocation that traps, exits or is cut off by a limit ends without a hook. What is recorded with its end has no
-//! `on_operation_end` either.
+//! `on_operation_end` either. A step that runs into its timeout takes its instance with it: the invocation goes on in another,
+//! with new plugins, which are told of its start again.
 
 mod info;
 mod observed;

@@ -353,3 +353,48 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_over_ends_once_however_often_it_is_told() {
+        let told = |status| ObservedOperation {
+            id: "a".to_owned(),
+            parent_id: None,
+            name: None,
+            kind: OperationType::Wait,
+            sub_type: None,
+            status,
+            start_time_ms: 1,
+            end_time_ms: None,
+            attempt: None,
+            error: None,
+        };
+        let (id, at_beginning) = known(told(OperationStatus::Started), true);
+        let mut seen = Seen {
+            invocation: InvocationInfo {
+                execution_arn: "arn".into(),
+                request_id: String::new(),
+                is_first_invocation: false,
+                execution_start: Timestamp::from_millis(0),
+                input: String::new(),
+                operations: Arc::new(Operations::from([(id, at_beginning)])),
+                updated: Arc::default(),
+            },
+            unreported: BTreeSet::new(),
+            functions: BTreeMap::new(),
+            last_function: 0,
+        };
+        let mut ended = |status| {
+            let (info, ended) = seen.change(vec![told(status)]);
+            assert_eq!(info.operations()["a"].status(), status);
+            assert!(info.updated_operations()["a"].is_replay());
+            ended.iter().map(|o| (o.status(), o.is_replay())).collect::<Vec<_>>()
+        };
+        assert_eq!(ended(OperationStatus::Started), []);
+        assert_eq!(ended(OperationStatus::Cancelled), [(OperationStatus::Cancelled, false)]);
+        assert_eq!(ended(OperationStatus::Cancelled), []);
+    }
+}

@@ -430,8 +430,14 @@ impl Scope for FakeScope {
     fn skip(&self, position: Position) {
         self.host.call("skip");
         let skipped = format!("{}/{position}", self.parent);
-        let is_below = |id: &str| std::iter::successors(Some(id), |id| context_of(id)).any(|id| id == skipped);
-        self.host.instance.lock().unwrap().unclaimed.retain(|id| !is_below(id));
+        let unclaimed = &mut self.host.instance.lock().unwrap().unclaimed;
+        unclaimed.remove(&skipped);
+        for below in [format!("{skipped}/"), format!("{skipped}~")] {
+            let ids = unclaimed.range(below.clone()..).take_while(|id| id.starts_with(&below)).cloned();
+            for id in ids.collect::<Vec<_>>() {
+                unclaimed.remove(&id);
+            }
+        }
     }
 
     fn step(&self, identity: Identity, _: StepOptions) -> Result<Arc<dyn Step>, InvalidArgument> {

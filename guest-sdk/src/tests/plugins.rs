@@ -25,7 +25,9 @@ struct Scribe {
 
 impl Scribe {
     fn note(&self, line: String) -> Result<(), BoxError> {
-        assert!(self.world.lock().unwrap().observed.aside, "a hook outside of an aside: {line}");
+        if !self.world.lock().unwrap().observed.aside {
+            return Err("a hook outside of an aside".into());
+        }
         self.journal.lock().unwrap().push(line);
         Ok(())
     }
@@ -79,8 +81,8 @@ impl Plugin for Scribe {
     fn on_operation_change(&mut self, info: &OperationChangeInfo) -> Result<(), BoxError> {
         let updated = info.updated_operations();
         assert!(updated.keys().all(|id| info.operations().contains_key(id)));
-        let change = updated.values().map(|o| format!(" {}={}", o.id(), o.status())).collect::<String>();
-        self.note(format!("  change{change} of [{}]", ids(info.operations())))
+        let change: Vec<_> = updated.values().map(|o| format!("{}={}", o.id(), o.status())).collect();
+        self.note(format!("  change {} of [{}]", change.join(" "), ids(info.operations())))
     }
 
     fn on_user_function_start(&mut self, info: &UserFunctionInfo) -> Result<(), BoxError> {
@@ -122,6 +124,7 @@ where
         move || Scribe { world: Arc::clone(&world), journal: Arc::clone(&journal) }
     };
     let outcome = with_options(&world, move || Options::builder().plugin(scribe()), handler);
+    assert_eq!(world.lock().unwrap().observed.warnings, [""; 0]);
     let lines = std::mem::take(&mut *journal.lock().unwrap());
     (world, outcome, lines)
 }
@@ -207,6 +210,38 @@ fn a_failure_is_told_and_what_is_left_in_the_middle() {
 }
 
 #[test]
+fn what_is_inside_ends_before_what_is_around_it() {
+    let (_, outcome, lines) = watched(|_, ctx| async move {
+        let outer = ctx.run_in_child_context(|ctx| async move {
+            let inner = ctx.run_in_child_context(|ctx| async move { Ok(ctx.wait(second()).await?) });
+            Ok(inner.await?)
+        });
+        Ok(outer.await.map(|()| Value::Null)?)
+    });
+    outcome.unwrap();
+    let at = lines.iter().position(|line| line.contains("INCOMPLETE")).unwrap();
+    assert_eq!(lines[at..at + 2], ["    /1/1 INCOMPLETE", "    /1 INCOMPLETE"]);
+    assert!(lines[at + 2].ends_with("PENDING "), "{lines:?}");
+}
+
+#[test]
+fn what_is_sent_at_the_end_is_told_before_the_end() {
+    let (world, journal) = (Shared::default(), Journal::default());
+    let scribe = Scribe { world: Arc::clone(&world), journal: Arc::clone(&journal) };
+    let scribe = Arc::new(Mutex::new(Some(scribe)));
+    let options = move || {
+        let scribe = scribe.lock().unwrap().take().unwrap();
+        Options::builder().plugin(scribe).checkpoint_mode(CheckpointMode::Optimistic)
+    };
+    let handler =
+        |_: Value, ctx: DurableContext| async move { Ok(ctx.step(|_| async { Ok(1) }).await?.into()) };
+    with_options(&world, options, handler).unwrap();
+    let lines = journal.lock().unwrap();
+    let expected = ["  change /1=SUCCEEDED of [/1]", "  /1 ends SUCCEEDED 1", "end of 1 [/1] SUCCEEDED 1"];
+    assert_eq!(lines[lines.len() - 3..], expected);
+}
+
+#[test]
 fn a_completion_that_the_handler_does_not_come_to_is_told_at_the_end() {
     let (_, outcome, lines) = watched(|_, ctx| async move {
         // Called first and never started in the second invocation, where the other has ended already.
@@ -252,7 +287,7 @@ fn without_hooks_plugins_change_nothing() {
 fn plugins_fail_without_consequences_and_are_all_called() {
     struct Fails(Journal);
     impl Plugin for Fails {
-        fn name(&self) -> &str {
+        fn name(&self) -> &'static str {
             "fails"
         }
         fn on_invocation_start(&mut self, _: &InvocationInfo) -> Result<(), BoxError> {

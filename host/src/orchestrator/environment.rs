@@ -2,7 +2,7 @@
 //!
 //! Always true: two environments share nothing but the sandbox they run in, so any number live side by side.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use super::{FunctionGrants, Functions, Granter, Orchestrator, Run, RunError};
 use crate::{
@@ -38,6 +38,9 @@ pub struct EnvironmentOptions {
     pub seed: Option<u64>,
     /// The service's limits.
     pub limits: Limits,
+    /// How long executions of these functions may take when they are invoked by others, in seconds, by the functions' names.
+    /// By default any time.
+    pub execution_timeouts: HashMap<String, u64>,
     /// What functions may reach. By default nothing.
     pub grants: FunctionGrants,
     /// What is done to invocations on purpose. By default nothing.
@@ -51,6 +54,7 @@ impl Default for EnvironmentOptions {
             time: TimeMode::SKIP,
             seed: Some(0),
             limits: Limits::default(),
+            execution_timeouts: HashMap::new(),
             grants: FunctionGrants::default(),
             disturbance: None,
         }
@@ -99,6 +103,7 @@ impl Environment {
             entropy,
             log,
             limits: options.limits,
+            execution_timeouts: Arc::new(options.execution_timeouts),
             grants: Arc::new(Granter::new(options.grants)),
             faults: Faults::new(options.disturbance),
         };

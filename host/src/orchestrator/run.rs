@@ -3,7 +3,7 @@
 //! Always true: an execution has one invocation at a time; between invocations it holds no instance; its loop ends when
 //! the execution is over, or when nothing will ever happen to it by itself.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 
@@ -70,6 +70,8 @@ pub struct Orchestrator {
     pub log: Arc<dyn LogSink>,
     /// The service's limits.
     pub limits: Limits,
+    /// How long executions of functions that others invoke may take, in seconds.
+    pub execution_timeouts: Arc<HashMap<String, u64>>,
     /// What functions may reach.
     pub grants: Arc<Granter>,
     /// What is done to invocations on purpose.
@@ -262,13 +264,16 @@ impl Orchestrator {
             let id = invoke.operation_id.as_str();
             return Ok(run_plain(function, invoke.payload.clone(), id, self.around(grants)).await);
         }
-        let start = StartExecution::new(&*function.name, invoke.payload.as_ref().map(ToString::to_string));
+        let mut start =
+            StartExecution::new(&*function.name, invoke.payload.as_ref().map(ToString::to_string));
+        start.timeout_seconds = self.execution_timeouts.get(&*function.name).copied();
+        let deadline = start.timeout_seconds.map(|seconds| self.clock.now().plus_seconds(seconds));
         let arn = self.server.start_execution(start).await?;
         target.durable_execution_arn = Some(arn.clone());
         self.server.annotate_invoke(caller, &invoke.operation_id, target).await?;
         let mut checkpoints = 0;
         let driven: Pin<Box<dyn Future<Output = _> + Send + '_>> =
-            Box::pin(self.drive(&arn, None, None, &mut checkpoints));
+            Box::pin(self.drive(&arn, deadline, None, &mut checkpoints));
         match driven.await {
             Ok(Halt::Over | Halt::Enough) => {}
             Ok(Halt::Stalled(_)) => {

@@ -189,12 +189,12 @@ pub struct Operation {
     /// Of a `CHAINED_INVOKE`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub chained_invoke_details: Option<ChainedInvokeDetails>,
-    /// The change of the execution's state with which this operation reached its present status. Changes are counted from 1: a
-    /// checkpoint with updates is one, and so is each completion from outside. Ours, not the wire's: timestamps alone do
-    /// not order what happened in the same millisecond. 0 where the service does not say.
+    /// Where in the execution's order this operation reached its present status: every start and every change of a status has a
+    /// number, from 1. Ours, not the wire's: timestamps alone do not order what happened in the same millisecond. 0 where
+    /// the service does not say.
     #[serde(skip)]
     pub sequence: u64,
-    /// The change with which this operation was first started, counted in the same way.
+    /// The number of this operation's first start.
     #[serde(skip)]
     pub start_sequence: u64,
 }

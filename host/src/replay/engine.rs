@@ -189,7 +189,7 @@ impl Engine {
         self.time
     }
 
-    /// The number of the last change whose completions the guest was shown; 0 before the first.
+    /// The number of the last completion that the guest was shown; 0 before the first.
     pub fn revealed(&self) -> u64 {
         self.revealed
     }

@@ -232,7 +232,7 @@ mod tests {
         watched.log(LogLevel::Info, LogSource::Log, "dropped".into(), Vec::new(), None).unwrap();
         assert_eq!(watched.now(), Duration::from_millis(5));
         (&mut watched).enter().unwrap();
-        assert_eq!(watched.now(), Duration::from_millis(9_000));
+        assert_eq!(watched.now(), Duration::from_secs(9));
         assert!(!expected.contains(&draw(&mut watched)));
         watched.log(LogLevel::Info, LogSource::Log, "kept".into(), Vec::new(), None).unwrap();
         (&mut watched).leave().unwrap();

@@ -107,7 +107,6 @@ impl CheckpointManager {
             execution_timeout: request.timeout_seconds.unwrap_or(0),
         };
         manager.events.of_operation(now, &operation, EventDetails::ExecutionStarted(details));
-        manager.operations.next_change();
         manager.operations.add(operation);
         if let Some(seconds) = request.timeout_seconds {
             manager.timers.schedule(now.plus_seconds(seconds), Timer::ExecutionTimeout);
@@ -117,12 +116,7 @@ impl CheckpointManager {
 
     /// Lets everything happen that is due, in order, each at its own time.
     pub(super) fn advance(&mut self, now: Timestamp) {
-        let mut change = None;
         while let Some((at, timer)) = self.timers.pop_due(now) {
-            // What falls due in the same instant is one change: the handler learns of it at once.
-            if change.replace(at) != Some(at) {
-                self.operations.next_change();
-            }
             match timer {
                 Timer::WaitEnds(index) => self.end_wait(at, index),
                 Timer::StepReady(index) => self.ready_step(index),
@@ -156,7 +150,6 @@ impl CheckpointManager {
             }
             let written = updates.iter().map(transitions::written_by).sum::<usize>();
             let transitions = transitions::check(updates, &self.operations, &self.limits, self.written)?;
-            self.operations.next_change();
             for transition in transitions {
                 self.apply(now, ids, transition);
             }
@@ -312,7 +305,6 @@ impl CheckpointManager {
             let most = self.limits.payload_bytes;
             return invalid(format!("the answer has {size} bytes; at most {most} are allowed"));
         }
-        self.operations.next_change();
         let answered = self.answer_callback(now, index, answer);
         self.send_next_answer(now);
         answered

@@ -327,7 +327,6 @@ impl CheckpointManager {
         self.timers.cancel_all();
         self.callbacks.close_all();
         self.invokes.close_all();
-        self.operations.next_change();
         let changed =
             self.operations.change(EXECUTION, |operation| end(operation, at, verdict.operation_status()));
         if let Some(operation) = changed {

@@ -64,14 +64,10 @@ fn hides_children(operation: &Operation) -> bool {
 }
 
 impl OperationTable {
-    /// Begins a change: what is added or changed from here on is part of it.
-    pub(super) fn next_change(&mut self) {
-        self.sequence += 1;
-    }
-
     /// Adds an operation that has just started. Its id must be new.
     pub(super) fn add(&mut self, mut operation: Operation) -> Index {
         let index = self.entries.len();
+        self.sequence += 1;
         operation.sequence = self.sequence;
         operation.start_sequence = self.sequence;
         self.outstanding += usize::from(is_outstanding(&operation));
@@ -112,6 +108,7 @@ impl OperationTable {
         let operation = Arc::make_mut(&mut entry.operation);
         change(operation);
         if operation.status != status {
+            self.sequence += 1;
             operation.sequence = self.sequence;
         }
         self.ready -= usize::from(status == OperationStatus::Ready);
@@ -281,17 +278,15 @@ mod tests {
     #[test]
     fn changes_are_told_once_and_numbered() {
         let mut table = OperationTable::default();
-        table.next_change();
         let wait = table.add(operation("w", None, OperationType::Wait));
         let step = table.add(operation("s", None, OperationType::Step));
         assert_eq!((table.outstanding(), table.take_changed().len()), (1, 2));
         assert!(!table.has_changed());
-        table.next_change();
         let renamed = table.change(wait, |operation| operation.name = Some("n".into())).unwrap();
         assert_eq!((renamed.start_sequence, renamed.sequence), (1, 1));
         let over = table.change(wait, |operation| operation.status = OperationStatus::Succeeded).unwrap();
-        assert_eq!((over.start_sequence, over.sequence, table.outstanding()), (1, 2, 0));
-        assert_eq!(table.get(step).unwrap().sequence, 1);
+        assert_eq!((over.start_sequence, over.sequence, table.outstanding()), (1, 3, 0));
+        assert_eq!(table.get(step).unwrap().sequence, 2);
         assert_eq!(table.take_changed().len(), 1);
     }
 }

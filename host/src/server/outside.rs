@@ -182,7 +182,6 @@ impl CheckpointManager {
     }
 
     fn end_invoke(&mut self, at: Timestamp, index: Index, outcome: InvokeOutcome) {
-        self.operations.next_change();
         let (status, result, error): (_, Option<Arc<str>>, _) = match outcome {
             InvokeOutcome::Succeeded(result) => (OperationStatus::Succeeded, result.map(Into::into), None),
             InvokeOutcome::Failed(error) => (OperationStatus::Failed, None, Some(error)),

@@ -3,6 +3,7 @@
 //! Each handler's doc says what its event is, what operations it starts and how it ends. Tests rely on all of it.
 #![forbid(unsafe_code)]
 
+mod batches;
 mod grants;
 mod hostile;
 mod invokes;
@@ -16,6 +17,7 @@ mod saga;
 mod timeouts;
 mod workflow;
 
+use batches::{batch, combine, ends_together, many_items, nested_maps, races_a_retry};
 use durawasm_guest::{Options, durable_handlers};
 use grants::{holds_files, plain_reaches, reaches};
 use hostile::{
@@ -43,16 +45,19 @@ durable_handlers! {
     await_approval,
     awaits_in_reverse,
     bad_event,
+    batch,
     big_result,
     block_with_retry,
     callback,
     checkpoint_costs,
     child,
+    combine,
     concurrent_children,
     counts_down,
     divergent,
     draws,
     empty,
+    ends_together,
     exits,
     filtered_retries,
     flaky,
@@ -69,9 +74,11 @@ durable_handlers! {
     keeps_files,
     logs,
     many_concurrent_steps,
+    many_items,
     many_steps,
     many_waits,
     nested_children,
+    nested_maps,
     nondeterminism_probe,
     panics,
     panics_in_step,
@@ -81,6 +88,7 @@ durable_handlers! {
     polls,
     polls_much,
     prints,
+    races_a_retry,
     reaches,
     retries_beside_a_sleep,
     saga,

@@ -1,5 +1,6 @@
 //! Handlers with plugins, and what the plugins do.
 
+use std::io::Write as _;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use durawasm_guest::plugin::{
@@ -81,8 +82,7 @@ pub async fn clocked(_event: Value, ctx: DurableContext) -> Result<Vec<String>, 
 pub struct Teller;
 
 fn tell(line: &Value) -> Result<(), BoxError> {
-    println!("{line}");
-    Ok(())
+    Ok(writeln!(std::io::stdout(), "{line}")?)
 }
 
 fn now() -> Result<u64, BoxError> {
@@ -180,7 +180,7 @@ fn panics(hook: &str) {
 }
 
 impl Plugin for Troubled {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "troubled"
     }
 

@@ -72,7 +72,7 @@ impl Observing for Arc<Host> {
         world.observed.started.clear();
         let records = world.records.iter().filter(|(id, _)| !id.ends_with("#id"));
         let operations: Vec<_> = records.map(|(id, record)| observed(id, record)).collect();
-        (!world.observed.off).then(|| Beginning {
+        (!world.observed.off).then_some(Beginning {
             first_invocation: operations.is_empty(),
             operations,
             updated,

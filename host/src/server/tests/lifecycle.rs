@@ -431,12 +431,12 @@ fn nothing_is_found_where_nothing_is() {
 }
 
 #[test]
-fn operations_of_a_batch_are_one_change() {
+fn starts_and_ends_are_numbered_in_the_order_of_the_updates() {
     let mut world = World::new();
     world.checkpoint(vec![start("a", Type::Step), start("b", Type::Step), succeed("a", Type::Step, "1")]);
     world.checkpoint(vec![]);
     world.checkpoint(vec![succeed("b", Type::Step, "1")]);
     let (a, b) = (world.operation("a"), world.operation("b"));
-    assert_eq!((a.start_sequence, a.sequence), (2, 2));
-    assert_eq!((b.start_sequence, b.sequence), (2, 3));
+    assert_eq!((a.start_sequence, a.sequence), (2, 4));
+    assert_eq!((b.start_sequence, b.sequence), (3, 5));
 }

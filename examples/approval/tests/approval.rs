@@ -1,0 +1,90 @@
+//! The approval in the real host, in virtual time: three days take milliseconds.
+
+use std::time::Duration;
+
+use durawasm_testing::{ErrorObject, LocalDurableTestRunner, TestError, TestResult};
+use serde_json::{Value, json};
+
+const EXPENSE: &str = include_str!("../events/expense.json");
+
+#[tokio::test]
+async fn somebody_approves() -> Result<(), TestError> {
+    let result = runner()?
+        .answer("decision", "5h", json!({ "approved": true, "by": "kim" }))?
+        .run_text(EXPENSE.into())
+        .await?;
+    assert_eq!(result.get_result::<Value>()?, json!({ "outcome": "approved", "by": "kim" }));
+    // One invocation asks, the second gets the answer. It was asked for once.
+    assert_eq!(result.get_invocations().len(), 2);
+    assert_eq!(requests(&result), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn somebody_rejects() -> Result<(), TestError> {
+    let result = runner()?
+        .answer("decision", "5h", json!({ "approved": false, "by": "kim" }))?
+        .run_text(EXPENSE.into())
+        .await?;
+    assert_eq!(result.get_result::<Value>()?, json!({ "outcome": "rejected", "by": "kim" }));
+    Ok(())
+}
+
+#[tokio::test]
+async fn nobody_answers() -> Result<(), TestError> {
+    // The other side gives signs of life, but no answer.
+    let result = runner()?
+        .answer_heartbeat("decision", "20h")?
+        .answer_heartbeat("decision", "40h")?
+        .answer_heartbeat("decision", "60h")?
+        .run_text(EXPENSE.into())
+        .await?;
+    assert_eq!(result.get_result::<Value>()?, json!({ "outcome": "nobody_answered" }));
+    assert_eq!(took(&result), Duration::from_hours(72));
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_signs_of_life_it_is_given_up_sooner() -> Result<(), TestError> {
+    let result = runner()?.answer_heartbeat("decision", "20h")?.run_text(EXPENSE.into()).await?;
+    assert_eq!(result.get_result::<Value>()?, json!({ "outcome": "system_silent" }));
+    assert_eq!(took(&result), Duration::from_hours(20 + 24));
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_other_side_fails() -> Result<(), TestError> {
+    let broken = ErrorObject::new("NoApprover", "everybody is on holiday");
+    let result = runner()?.answer_failure("decision", "1h", broken)?.run_text(EXPENSE.into()).await?;
+    assert_eq!(
+        result.get_result::<Value>()?,
+        json!({ "outcome": "failed", "why": "everybody is on holiday" })
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn asking_is_tried_again() -> Result<(), TestError> {
+    let result = runner()?
+        .answer("decision", "5h", json!({ "approved": true, "by": "kim" }))?
+        .run(json!({ "id": "e-busy", "cents": 100 }))
+        .await?;
+    assert_eq!(result.get_result::<Value>()?, json!({ "outcome": "approved", "by": "kim" }));
+    assert_eq!(requests(&result), 1);
+    assert_eq!(result.get_invocations().len(), 3); // the first failed to ask, the second asked
+    Ok(())
+}
+
+fn runner() -> Result<LocalDurableTestRunner, TestError> {
+    LocalDurableTestRunner::from_crate(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn requests(result: &TestResult) -> usize {
+    result.get_log().iter().filter(|line| line.message == "decision requested").count()
+}
+
+fn took(result: &TestResult) -> Duration {
+    let invocations = result.get_invocations();
+    let (first, last) = (invocations.first(), invocations.last());
+    first.zip(last).map_or(Duration::ZERO, |(first, last)| last.start.since(first.start))
+}

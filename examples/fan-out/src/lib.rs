@@ -1,0 +1,102 @@
+//! Much at once, some of which fails: a release that goes to many regions, and a price that is asked of three suppliers.
+//!
+//! Each item, and each branch, has a context of its own in the history. What it has done is on record when the others
+//! fail, wait or are dropped.
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+use durawasm_guest::builders::RetryStrategyConfig;
+use durawasm_guest::builders::map_parallel::{BatchResult, CompletionConfig};
+use durawasm_guest::{BoxError, Branch, DurableContext, TypedError, durable_handlers};
+use serde::{Deserialize, Serialize};
+use tracing::info;
+
+durable_handlers! { release, quote }
+
+/// What became of a release.
+#[derive(Serialize)]
+struct Report {
+    released: Vec<String>,
+    failed: Vec<String>,
+    /// How many regions were not even tried, or were under way when it was given up.
+    left: usize,
+    /// Why it was over.
+    reason: &'static str,
+}
+
+/// Event: regions. The release goes to two of them at a time. One that fails is tolerated; a second one ends it.
+async fn release(regions: Vec<String>, ctx: DurableContext) -> Result<Report, BoxError> {
+    let total = regions.len();
+    let names = regions.clone();
+    let batch: BatchResult<String> = ctx
+        .map(regions, |ctx, region, _index| async move { release_to(region, ctx).await })
+        .name("release")
+        .item_namer(move |index| names.get(index).cloned().unwrap_or_default())
+        .max_concurrency(2)
+        .completion(CompletionConfig::with_tolerated_failure_count(1))
+        // Instead of `.await`, which would make an error of too many failures: how each item ended.
+        .await_batch()
+        .await?;
+
+    let failed = batch.errors();
+    Ok(Report {
+        failed: failed.iter().map(|error| format!("{}: {}", error.name, error.message)).collect(),
+        left: total - batch.success_count() - batch.failure_count(),
+        reason: batch.reason.as_str(),
+        released: batch.into_results(),
+    })
+}
+
+/// What happens for each region. It may use all operations: here a step, some time, and another step.
+async fn release_to(region: String, ctx: DurableContext) -> Result<String, BoxError> {
+    let name = region.clone();
+    ctx.step(move |_| async move { copy(&name) })
+        .name("copy")
+        .retry_strategy_config(RetryStrategyConfig::none()) // a failure is one at once
+        .await?;
+    ctx.wait(Duration::from_mins(10)).name("watch").await?;
+    let name = region.clone();
+    ctx.step(move |_| async move { Ok(info!(region = name, "released")) }).name("enable").await?;
+    Ok(region)
+}
+
+/// The regions, pretended: those whose names begin with `broken` take no release.
+fn copy(region: &str) -> Result<(), BoxError> {
+    if region.starts_with("broken") {
+        return Err(TypedError::with_type("NoCapacity", "no machine is free").into());
+    }
+    Ok(())
+}
+
+/// A supplier's price.
+#[derive(Serialize, Deserialize)]
+struct Offer {
+    supplier: String,
+    cents: u32,
+}
+
+/// Event: an article. Asks three suppliers, takes the first two offers, and returns the better one. The third supplier is
+/// not waited for.
+async fn quote(article: String, ctx: DurableContext) -> Result<Option<Offer>, BoxError> {
+    let offers = ctx
+        .parallel([
+            supplier("north", 1, 1200, &article),
+            supplier("south", 3, 1100, &article),
+            supplier("east", 48, 900, &article), // the best price, in two days
+        ])
+        .name("offers")
+        .completion(CompletionConfig::with_min_successful(2))
+        .await?;
+    Ok(offers.into_iter().min_by_key(|offer| offer.cents))
+}
+
+/// A branch: a supplier that answers after some hours.
+fn supplier(name: &'static str, hours: u64, cents: u32, article: &str) -> Branch<Offer> {
+    let article = article.to_owned();
+    Branch::new(name, move |ctx: DurableContext| async move {
+        ctx.step(move |_| async move { Ok(info!(article, supplier = name, "asked")) }).name("ask").await?;
+        ctx.wait(Duration::from_hours(hours)).name("their-time").await?;
+        Ok(Offer { supplier: name.to_owned(), cents })
+    })
+}

@@ -1,0 +1,77 @@
+//! The fan-out in the real host, in virtual time.
+
+use std::time::Duration;
+
+use durawasm_testing::{LocalDurableTestRunner, OperationStatus, TestError, TestResult};
+use serde_json::{Value, json};
+
+const REGIONS: &str = include_str!("../events/regions.json");
+const ONE_BROKEN: &str = include_str!("../events/one-broken.json");
+
+#[tokio::test]
+async fn two_at_a_time() -> Result<(), TestError> {
+    let result = runner("release")?.run_text(REGIONS.into()).await?;
+    assert_eq!(
+        result.get_result::<Value>()?,
+        json!({
+            "released": ["paris", "oslo", "rome", "lima", "cairo"],
+            "failed": [],
+            "left": 0,
+            "reason": "ALL_COMPLETED",
+        })
+    );
+    // Five regions, two at a time, ten minutes each.
+    assert_eq!(took(&result), Duration::from_mins(30));
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_failure_is_tolerated() -> Result<(), TestError> {
+    let result = runner("release")?.run_text(ONE_BROKEN.into()).await?;
+    assert_eq!(
+        result.get_result::<Value>()?,
+        json!({
+            "released": ["paris", "rome", "lima"],
+            "failed": ["broken-oslo: NoCapacity: no machine is free"],
+            "left": 0,
+            "reason": "ALL_COMPLETED",
+        })
+    );
+    // Each item is a context under its own name; the failed one stands in the history as what it is.
+    let broken = result.get_operation("broken-oslo").map(|operation| operation.status);
+    assert_eq!(broken, Some(OperationStatus::Failed));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_second_failure_ends_it() -> Result<(), TestError> {
+    let regions = ["paris", "broken-oslo", "broken-rome", "lima"];
+    let result = runner("release")?.run(regions).await?;
+    let report: Value = result.get_result()?;
+    assert_eq!(report["reason"], json!("FAILURE_TOLERANCE_EXCEEDED"));
+    assert_eq!(report["failed"].as_array().map(Vec::len), Some(2));
+    // Paris was under way, and was dropped; lima was never begun.
+    assert_eq!((&report["released"], &report["left"]), (&json!([]), &json!(2)));
+    assert!(result.get_operation("paris").is_some() && result.get_operation("lima").is_none());
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_first_two_offers_are_enough() -> Result<(), TestError> {
+    let result = runner("quote")?.run("lamp").await?;
+    assert_eq!(result.get_result::<Value>()?, json!({ "supplier": "south", "cents": 1100 }));
+    assert_eq!(took(&result), Duration::from_hours(3)); // and not two days
+    let asked = result.get_log().iter().filter(|line| line.message == "asked").count();
+    assert_eq!(asked, 3); // all of them, once
+    Ok(())
+}
+
+fn runner(function: &str) -> Result<LocalDurableTestRunner, TestError> {
+    Ok(LocalDurableTestRunner::from_crate(env!("CARGO_MANIFEST_DIR"))?.function(function))
+}
+
+fn took(result: &TestResult) -> Duration {
+    let invocations = result.get_invocations();
+    let (first, last) = (invocations.first(), invocations.last());
+    first.zip(last).map_or(Duration::ZERO, |(first, last)| last.start.since(first.start))
+}

@@ -1,0 +1,89 @@
+//! Functions that call functions: an order is priced, packed and announced, each by a function of its own.
+//!
+//! ```text
+//! chain --> price     plain: an event in, a result out, no history
+//!       \-> pack      durable: waits, has a history of its own, runs on while `chain` is suspended
+//!       \-> announce  plain, and fails at times
+//! ```
+//!
+//! All of them are in one component, under their names. The one that calls is suspended until the called one has ended,
+//! and gets its result, or its error, from the record.
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+use durawasm_guest::{
+    BoxError, DurableContext, InvokeErrorKind, OperationErrorKind, TypedError, durable_handlers,
+};
+use serde::{Deserialize, Serialize};
+use tracing::info;
+
+durable_handlers! {
+    chain,
+    pack,
+    plain price,
+    plain announce,
+}
+
+/// The event of all of them.
+#[derive(Clone, Serialize, Deserialize)]
+struct Order {
+    article: String,
+    quantity: u32,
+    customer: String,
+}
+
+/// What becomes of an order.
+#[derive(Serialize)]
+struct Done {
+    cents: u32,
+    parcel: String,
+    /// Why the customer does not know of it, if so.
+    not_announced: Option<String>,
+}
+
+/// The function that calls the others, one after the other.
+async fn chain(order: Order, ctx: DurableContext) -> Result<Done, BoxError> {
+    // The type of the result is said, that of the payload follows from what is passed.
+    let cents = ctx.invoke::<u32, _>("price", order.clone()).name("price").await?;
+    let parcel = ctx.invoke::<String, _>("pack", order.clone()).name("pack").await?;
+
+    // A failing target is an error here, and what to do about it is decided here. To this order it is no disaster.
+    let announced = ctx.invoke::<(), _>("announce", order).name("announce").await;
+    let not_announced = match announced {
+        Ok(()) => None,
+        Err(error) => match (error.kind(), error.wire()) {
+            // What the target failed with, as it stands in the record.
+            (OperationErrorKind::Invoke(invoke), Some(recorded))
+                if matches!(invoke.kind(), InvokeErrorKind::FunctionFailed { .. }) =>
+            {
+                Some(recorded.error_type().unwrap_or("unknown").to_owned())
+            }
+            _ => return Err(error.into()), // no such function, or nothing that a payload could be made of
+        },
+    };
+    Ok(Done { cents, parcel, not_announced })
+}
+
+/// A plain function. It may be `async` or not, and has no context.
+fn price(order: Order) -> Result<u32, BoxError> {
+    match order.article.as_str() {
+        "lamp" => Ok(8900 * order.quantity),
+        _ => Err(TypedError::with_type("NoSuchArticle", format!("{} is not for sale", order.article)).into()),
+    }
+}
+
+/// A durable function. It could be called directly as well: `--function pack`.
+async fn pack(order: Order, ctx: DurableContext) -> Result<String, BoxError> {
+    ctx.wait(Duration::from_hours(20)).name("until-morning").await?;
+    let parcel = ctx.step(move |_| async move { Ok(format!("{}x {}", order.quantity, order.article)) });
+    Ok(parcel.name("pack").await?)
+}
+
+async fn announce(order: Order) -> Result<(), BoxError> {
+    if order.customer.is_empty() {
+        return Err(TypedError::with_type("NoAddress", "nobody to write to").into());
+    }
+    info!(customer = order.customer, "announced");
+    Ok(())
+}

@@ -1,0 +1,57 @@
+//! Several operations as one.
+
+use std::time::Duration;
+
+use durawasm_guest::builders::{RetryPresets, RetryStrategyConfig};
+use durawasm_guest::{BoxError, DurableContext};
+
+/// One name and one result for what belongs together. When it is over, replays do not run its code.
+pub async fn child_context(name: String, ctx: DurableContext) -> Result<String, BoxError> {
+    let greeting = ctx
+        .run_in_child_context(move |ctx| async move {
+            let word = ctx.step(|_| async { Ok("Hello") }).name("word").await?;
+            Ok(ctx.step(move |_| async move { Ok(format!("{word}, {name}!")) }).name("sentence").await?)
+        })
+        .name("greet")
+        .await?;
+    Ok(greeting)
+}
+
+/// A block that is repeated as one: nothing of an attempt that failed is used by the next.
+pub async fn with_retry(_event: (), ctx: DurableContext) -> Result<u32, BoxError> {
+    let price = ctx
+        .with_retry(|ctx| async move {
+            let offer: u32 = ctx.step(|_| async { Ok(100) }).name("offer").await?;
+            // The offer does not last: when this fails, a new one is needed.
+            let accept = ctx.step(move |_| async move {
+                // The clock in a body is live; it stands for a shop that is closed at first.
+                let since_start = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs() % 60;
+                if since_start < 30 { Err("closed".into()) } else { Ok(offer) }
+            });
+            Ok(accept.name("accept").retry_strategy_config(RetryPresets::none()).await?)
+        })
+        .name("buy")
+        .retry_strategy_config(RetryStrategyConfig::fixed(3, Duration::from_secs(20)))
+        .await?;
+    Ok(price)
+}
+
+/// What undoes what has been done: registered by each step that succeeds, run on demand, the last one first.
+pub async fn compensations(_event: (), ctx: DurableContext) -> Result<Vec<String>, BoxError> {
+    for name in ["table", "chairs"] {
+        ctx.step(move |_| async move { Ok(name.to_owned()) })
+            .name(name)
+            .compensate_with(|what| async move { Ok(println!("{what} given back")) })
+            .await?;
+    }
+    // One that is a workflow itself takes a context.
+    ctx.step(|_| async { Ok("lamp") })
+        .name("lamp")
+        .compensate_in_context(|ctx, _lamp| async move {
+            ctx.wait(Duration::from_secs(60)).name("cool-down").await?;
+            Ok(ctx.step(|_| async { Ok(println!("lamp given back")) }).await?)
+        })
+        .await?;
+    let rollback = ctx.run_compensations().await?;
+    Ok(rollback.items.into_iter().map(|item| format!("{} {}", item.name, item.status)).collect())
+}

@@ -1,0 +1,54 @@
+//! What is waited for: time, an answer, a condition, another function. The function is suspended meanwhile.
+
+use std::time::Duration;
+
+use durawasm_guest::builders::wait_for_condition::WaitDecision;
+use durawasm_guest::{BoxError, DurableContext};
+
+/// A second to a year.
+pub async fn wait(days: u64, ctx: DurableContext) -> Result<&'static str, BoxError> {
+    ctx.wait(Duration::from_hours(24 * days)).name("some-days").await?;
+    Ok("good morning")
+}
+
+/// An id now, the answer later: whatever is between may be done meanwhile.
+pub async fn create_callback(_event: (), ctx: DurableContext) -> Result<u32, BoxError> {
+    let callback = ctx.create_callback::<u32>().name("reply").timeout(Duration::from_hours(24)).await?;
+    let id = callback.id().to_owned();
+    ctx.step(move |_| async move { Ok(println!("reply to {id}")) }).name("send-letter").await?;
+    Ok(callback.result().await?)
+}
+
+/// The same in one: the body hands out the id.
+pub async fn wait_for_callback(_event: (), ctx: DurableContext) -> Result<u32, BoxError> {
+    let reply = ctx
+        .wait_for_callback::<u32, _, _>(|_step, id| async move { Ok(println!("reply to {id}")) })
+        .name("reply")
+        .timeout(Duration::from_hours(24))
+        .await?;
+    Ok(reply)
+}
+
+/// A check that is repeated, with a state that goes from check to check. The function decides what comes next.
+pub async fn wait_for_condition(enough: u32, ctx: DurableContext) -> Result<u32, BoxError> {
+    let count = ctx
+        .wait_for_condition(|_step, count: u32| async move { Ok(count + 1) }, 0)
+        .name("enough")
+        .wait_strategy_fn(move |count, checks| match checks {
+            _ if count >= enough => WaitDecision::complete(),
+            10.. => WaitDecision::exhausted("there will never be enough"),
+            _ => WaitDecision::continue_with(Duration::from_secs(30)),
+        })
+        .await?;
+    Ok(count)
+}
+
+/// Another function's result, by its name. It has a history of its own, if it is durable.
+pub async fn invoke(number: u32, ctx: DurableContext) -> Result<u32, BoxError> {
+    Ok(ctx.invoke::<u32, _>("double", number).name("double").await?)
+}
+
+/// What is invoked: here a plain function, without operations and history.
+pub fn double(number: u32) -> Result<u32, BoxError> {
+    Ok(number * 2)
+}

@@ -1,0 +1,45 @@
+//! One handler for each operation and each of its uses: short, to be looked up and copied.
+//!
+//! Each has its test, of the same name, in `tests/operations.rs`. The examples beside this one put operations together.
+#![forbid(unsafe_code)]
+#![recursion_limit = "256"] // the list of handlers takes one step for each
+
+mod beside;
+mod contexts;
+mod from_outside;
+mod housekeeping;
+mod many;
+mod steps;
+
+use durawasm_guest::Options;
+
+durawasm_guest::durable_handlers! {
+    "step" => steps::step,
+    "step-retries" => steps::retries,
+    "step-retry-preset" => steps::retry_preset,
+    "step-retry-filter" => steps::retry_filter,
+    "step-timeout" => steps::timeout,
+    "step-at-most-once" => steps::at_most_once,
+    "step-serdes" => steps::serdes,
+    "wait" => from_outside::wait,
+    "create-callback" => from_outside::create_callback,
+    "wait-for-callback" => from_outside::wait_for_callback,
+    "wait-for-condition" => from_outside::wait_for_condition,
+    "invoke" => from_outside::invoke,
+    plain "double" => from_outside::double,
+    "child-context" => contexts::child_context,
+    "with-retry" => contexts::with_retry,
+    "compensations" => contexts::compensations,
+    "map" => many::map,
+    "parallel" => many::parallel,
+    "spawn" => beside::spawn,
+    "try-join-all" => beside::try_join_all,
+    "join-all" => beside::join_all,
+    "select-ok" => beside::select_ok,
+    "race" => beside::race,
+    "checkpoint-modes" => housekeeping::checkpoint_modes,
+    "batch-mode" => housekeeping::batch_mode,
+    "logging" => housekeeping::logging,
+    "plugin" => (housekeeping::plugin, Options::builder().plugin(housekeeping::Counter::default())),
+    "values" => housekeeping::values,
+}

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 
 use durawasm_host::{
-    orchestrator::{Environment, EnvironmentOptions, TimeMode},
+    orchestrator::{Environment, EnvironmentOptions, FunctionGrants, TimeMode},
     sandbox::{Disturbance, Handler, LogBuffer, SandboxLimits},
     server::{Answer, InvocationRetry, ScriptedAnswer, StartExecution},
 };
@@ -20,11 +20,13 @@ pub struct TestEnvironmentConfig {
     pub seed: Option<u64>,
     /// What is done to the instances on purpose, to see that the handler survives it. Nothing by default.
     pub disturbance: Option<Disturbance>,
+    /// Whether each execution has a directory of its own at `/scratch`, empty at first, for as long as it runs. None by default.
+    pub scratch: bool,
 }
 
 impl Default for TestEnvironmentConfig {
     fn default() -> Self {
-        Self { skip_time: true, seed: Some(0), disturbance: None }
+        Self { skip_time: true, seed: Some(0), disturbance: None, scratch: false }
     }
 }
 
@@ -170,6 +172,7 @@ impl LocalDurableTestRunner {
             time: if self.config.skip_time { TimeMode::SKIP } else { TimeMode::Real },
             seed: self.config.seed,
             disturbance: self.config.disturbance,
+            grants: FunctionGrants { scratch: self.config.scratch, ..FunctionGrants::default() },
             execution_timeouts: self.target_timeouts.clone(),
             ..EnvironmentOptions::default()
         };

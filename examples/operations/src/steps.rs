@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use durawasm_guest::builders::{RetryPresets, RetryStrategyConfig};
 use durawasm_guest::serdes::SerdesContext;
-use durawasm_guest::{
-    BoxError, DurableContext, RetryDecision, Serdes, StepSemantics, TypedError,
-};
+use durawasm_guest::{BoxError, DurableContext, RetryDecision, Serdes, StepSemantics, TypedError};
 
 /// The body runs once. Each replay gets what it returned from the record.
 pub async fn step(name: String, ctx: DurableContext) -> Result<String, BoxError> {
-    // A body owns what it uses: `move` what is needed no more, and clone the rest.
+    // A body owns what it uses: `move` what is needed no more, and clone the rest. So does its result: it is read from a
+    // record, so it is a `String` and not a `&str`.
     let greeting = ctx.step(move |_| async move { Ok(format!("Hello, {name}!")) }).name("greet").await?;
     ctx.wait(Duration::from_secs(1)).await?; // what follows runs in another instance
     Ok(greeting)
@@ -76,7 +75,9 @@ pub async fn timeout(seconds: u64, ctx: DurableContext) -> Result<&'static str, 
         .retry_strategy_config(RetryPresets::none());
     match slow.await {
         Ok(()) => Ok("in time"),
-        Err(error) if error.wire().and_then(|wire| wire.error_type()) == Some("StepTimeout") => Ok("too late"),
+        Err(error) if error.wire().and_then(|wire| wire.error_type()) == Some("StepTimeout") => {
+            Ok("too late")
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -94,10 +94,7 @@ async fn create_callback() -> Result<(), TestError> {
 async fn wait_for_callback() -> Result<(), TestError> {
     let result = runner("wait-for-callback")?.answer("reply", "3h", 42)?.run(()).await?;
     assert_eq!(result.get_result::<u32>()?, 42);
-    assert_eq!(
-        record(&result),
-        ["CONTEXT reply SUCCEEDED", "CALLBACK - SUCCEEDED", "STEP - SUCCEEDED"]
-    );
+    assert_eq!(record(&result), ["CONTEXT reply SUCCEEDED", "CALLBACK - SUCCEEDED", "STEP - SUCCEEDED"]);
     Ok(())
 }
 

@@ -10,7 +10,10 @@ const SLOW_JOB: &str = include_str!("../events/slow-job.json");
 async fn it_asks_ever_more_rarely_until_the_job_is_done() -> Result<(), TestError> {
     let result = runner()?.run_text(JOB.into()).await?;
     assert_eq!(result.get_result::<Value>()?, json!({ "outcome": "done", "checks": 4 }));
-    assert_eq!(checked(&result), [(0, "30".into()), (10, "60".into()), (30, "90".into()), (70, "120".into())]);
+    assert_eq!(
+        checked(&result),
+        [(0, "30".into()), (10, "60".into()), (30, "90".into()), (70, "120".into())]
+    );
     // One operation, and nothing in memory between the checks: each had an instance of its own.
     assert_eq!(result.get_operations().len(), 1);
     assert_eq!(result.get_invocations().len(), 4);

@@ -14,9 +14,7 @@
 mod companies;
 
 use durawasm_guest::builders::RetryStrategyConfig;
-use durawasm_guest::{
-    BoxError, CompensationStatus, DurableContext, OperationError, durable_execution,
-};
+use durawasm_guest::{BoxError, CompensationStatus, DurableContext, OperationError, durable_execution};
 use serde::{Deserialize, Serialize};
 
 /// The event: what to book. `companies.rs` knows a few products that make trouble.
@@ -70,7 +68,8 @@ async fn book_all(trip: Trip, ctx: &DurableContext) -> Result<Vec<String>, Opera
 /// Books one thing, and says how to get rid of it.
 async fn book(ctx: &DurableContext, name: &str, product: String) -> Result<String, OperationError> {
     // A company that does not answer is asked again; one that has nothing left is not.
-    let only_if_it_may_help = RetryStrategyConfig::builder().retryable_error_types([companies::NO_ANSWER]).build();
+    let only_if_it_may_help =
+        RetryStrategyConfig::builder().retryable_error_types([companies::NO_ANSWER]).build();
     ctx.step(move |step| async move { companies::book(&product, step.attempt()) })
         .name(name)
         .retry_strategy_config(only_if_it_may_help)

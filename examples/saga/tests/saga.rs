@@ -36,13 +36,7 @@ async fn without_a_car_the_flight_goes_first_and_then_the_hotel() -> Result<(), 
     // Each compensation is a context under its step's name. The car has none: it was never booked.
     assert_eq!(
         operations(&result),
-        [
-            "STEP book-hotel",
-            "STEP book-flight",
-            "STEP book-car",
-            "CONTEXT book-flight",
-            "CONTEXT book-hotel"
-        ]
+        ["STEP book-hotel", "STEP book-flight", "STEP book-car", "CONTEXT book-flight", "CONTEXT book-hotel"]
     );
     assert_eq!(printed(&result), ["booked", "booked", "cancelled", "cancelled"]);
     Ok(())

@@ -1,8 +1,7 @@
 //! A host for tests: records in memory, waits that end one after another, and the contract's rules as assertions.
 //!
-//! As hosts do, it shows completions only to those who wait, one change of the record after another; what was recorded with one
-//! checkpoint is one change, in the order in which the operations were started. Operations below a context that has ended are not on record any more, unless its result is to
-//! be rebuilt.
+//! As hosts do, it shows completions only to those who wait, one after another, in the order of the record. Operations below a
+//! context that has ended are not on record any more, unless its result is to be rebuilt.
 
 mod observing;
 
@@ -44,20 +43,21 @@ pub(crate) struct World {
     pub(crate) snapshots: Option<Vec<Snapshot>>,
     /// The seconds that have passed.
     pub(crate) now: u64,
-    rank: u64,
+    /// What ended, in order.
+    ended: Vec<String>,
 }
 
 /// A record at some time.
 #[derive(Clone)]
 pub(crate) struct Snapshot {
     records: BTreeMap<String, Record>,
-    rank: u64,
+    ended: Vec<String>,
     now: u64,
 }
 
 impl From<Snapshot> for World {
-    fn from(Snapshot { records, rank, now }: Snapshot) -> Self {
-        Self { records, now, rank, ..Self::default() }
+    fn from(Snapshot { records, ended, now }: Snapshot) -> Self {
+        Self { records, now, ended, ..Self::default() }
     }
 }
 
@@ -68,9 +68,10 @@ pub(crate) struct Record {
     pub(crate) name: Option<String>,
     pub(crate) sub_type: Option<&'static str>,
     pub(crate) outcome: Option<Outcome>,
+    /// Its place among what ended, from 1.
+    rank: u64,
     /// What a function was invoked with.
     pub(crate) invoke: Option<(InvokeOptions, Option<String>)>,
-    rank: u64,
     attempt: u32,
     /// How many seconds are left from its last change, and when that was.
     due: Option<u64>,
@@ -124,15 +125,11 @@ fn context_of(id: &str) -> Option<&str> {
 }
 
 impl World {
-    /// Begins a change of the record.
-    fn change(&mut self) {
-        self.rank += 1;
-    }
-
+    /// Something was recorded.
     fn changed(&mut self) {
-        let Self { records, rank, now, snapshots, .. } = self;
+        let Self { records, ended, now, snapshots, .. } = self;
         if let Some(snapshots) = snapshots {
-            snapshots.push(Snapshot { records: records.clone(), rank: *rank, now: *now });
+            snapshots.push(Snapshot { records: records.clone(), ended: ended.clone(), now: *now });
         }
     }
 
@@ -149,8 +146,9 @@ impl World {
     }
 
     fn end(&mut self, id: &str, outcome: Outcome) {
+        self.ended.push(id.to_owned());
         let record = self.records.get_mut(id).unwrap();
-        record.rank = self.rank;
+        record.rank = self.ended.len().try_into().unwrap();
         record.outcome = Some(outcome);
         record.due = None;
     }
@@ -161,7 +159,6 @@ impl World {
         let (at, id) = next.expect("suspended, and nothing is to come");
         self.passed.push((id.clone(), self.records[&id].due.unwrap()));
         self.now = at;
-        self.change();
         self.observed.updated.push(id.clone());
         let record = self.records.get_mut(&id).unwrap();
         record.due = None;
@@ -183,16 +180,26 @@ struct Instance {
     running: BTreeMap<String, bool>,
     in_body: bool,
     watched: BTreeMap<u64, String>,
+    tokens: BTreeMap<String, u64>,
+    /// What was ready when it was added.
+    ready: Vec<u64>,
     mode: CheckpointMode,
     /// Outcomes that are delivered before they are on record.
     shown: BTreeMap<String, Outcome>,
-    /// The order in which operations were started: the same on every replay, unlike that in which they are waited for.
-    started: BTreeMap<String, usize>,
     /// Results that are to be rebuilt, with their summaries.
     large: BTreeMap<String, String>,
     /// Which operations are on record that were not started yet, and where the record ended when the invocation began.
     unclaimed: BTreeSet<String>,
     recorded: u64,
+}
+
+impl Instance {
+    /// Watches no more; false if it was not watched.
+    fn forget(&mut self, token: u64) -> bool {
+        self.ready.retain(|ready| *ready != token);
+        let id = self.watched.remove(&token);
+        id.is_some_and(|id| self.tokens.remove(&id).is_some())
+    }
 }
 
 struct Host {
@@ -238,9 +245,6 @@ impl Host {
         let ids: Vec<String> = closed.iter().map(|(id, _)| id.clone()).collect();
         let mut world = self.world();
         world.checkpoints += u32::from(any);
-        if any {
-            world.change();
-        }
         for (id, outcome) in closed {
             match outcome {
                 Some(outcome) => {
@@ -257,33 +261,36 @@ impl Host {
         any
     }
 
-    fn reveal(&self, ids: &[String]) -> bool {
+    /// Shows an outcome, if there is one.
+    fn reveal(&self, id: &str) -> bool {
+        let rank = self.world().records[id].rank;
+        let mut instance = self.instance.lock().unwrap();
+        let shows = rank > instance.revealed;
+        if shows {
+            instance.revealed = rank;
+        }
+        shows
+    }
+
+    /// Shows the next outcome that is watched.
+    fn reveal_next(&self) -> Option<u64> {
         let world = self.world();
         let mut instance = self.instance.lock().unwrap();
-        let ranks = ids.iter().map(|id| &world.records[id]).filter(|r| r.outcome.is_some()).map(|r| r.rank);
-        let next = ranks.filter(|rank| *rank > instance.revealed).min();
-        instance.revealed = next.unwrap_or(instance.revealed);
-        next.is_some()
+        let shown = usize::try_from(instance.revealed).unwrap();
+        let mut later = world.ended.iter().enumerate().skip(shown);
+        let (rank, token) = later.find_map(|(at, id)| Some((at + 1, *instance.tokens.get(id)?)))?;
+        instance.revealed = rank.try_into().unwrap();
+        Some(token)
     }
-}
 
-impl Host {
-    /// Which of these are ready, in the order of the record; none when the invocation would be suspended.
-    fn wait(&self, ids: &[String]) -> Option<Vec<usize>> {
-        assert!(!ids.is_empty(), "nothing is waited for");
-        loop {
-            let mut ready: Vec<usize> =
-                ids.iter().enumerate().filter(|(_, id)| self.ready(id)).map(|(index, _)| index).collect();
-            if !ready.is_empty() {
-                let world = self.world();
-                let started = &self.instance.lock().unwrap().started;
-                ready.sort_by_key(|index| (world.records[&ids[*index]].rank, started.get(&ids[*index])));
-                return Some(ready);
-            }
-            if !self.reveal(ids) && !self.flush() {
-                return None;
+    /// Waits for one; false when the invocation would be suspended.
+    fn wait(&self, id: &str) -> bool {
+        while !self.ready(id) {
+            if !self.reveal(id) && !self.flush() {
+                return false;
             }
         }
+        true
     }
 }
 
@@ -324,15 +331,19 @@ impl Runtime for Invocation {
 
     fn watch(&self, pollable: Box<dyn Pollable>, token: u64) {
         self.0.call("watch");
-        let pollable = (pollable as Box<dyn Any>).downcast::<FakePollable>().unwrap();
-        let known = self.0.instance.lock().unwrap().watched.insert(token, pollable.0);
-        assert_eq!(known, None, "a token was used twice");
+        let FakePollable(id) = *(pollable as Box<dyn Any>).downcast::<FakePollable>().unwrap();
+        let ready = self.0.ready(&id);
+        let mut instance = self.0.instance.lock().unwrap();
+        if ready {
+            instance.ready.push(token);
+        }
+        assert_eq!(instance.tokens.insert(id.clone(), token), None, "an operation was watched twice");
+        assert_eq!(instance.watched.insert(token, id), None, "a token was used twice");
     }
 
     fn unwatch(&self, token: u64) {
         self.0.call("unwatch");
-        let known = self.0.instance.lock().unwrap().watched.remove(&token);
-        assert!(known.is_some(), "what is not watched was taken out");
+        assert!(self.0.instance.lock().unwrap().forget(token), "what is not watched was taken out");
     }
 
     fn next(&self) -> Vec<u64> {
@@ -341,14 +352,18 @@ impl Runtime for Invocation {
     }
 
     fn next_or_idle(&self) -> Option<Vec<u64>> {
-        let watched = self.0.instance.lock().unwrap().watched.clone();
-        let (tokens, ids): (Vec<u64>, Vec<String>) = watched.into_iter().unzip();
-        let ready: Vec<u64> = self.0.wait(&ids)?.into_iter().map(|index| tokens[index]).collect();
-        let mut instance = self.0.instance.lock().unwrap();
-        for token in &ready {
-            instance.watched.remove(token);
+        assert!(!self.0.instance.lock().unwrap().watched.is_empty(), "nothing is waited for");
+        loop {
+            let ready = std::mem::take(&mut self.0.instance.lock().unwrap().ready);
+            let ready = if ready.is_empty() { Vec::from_iter(self.0.reveal_next()) } else { ready };
+            if !ready.is_empty() {
+                let mut instance = self.0.instance.lock().unwrap();
+                return Some(ready.into_iter().filter(|token| instance.forget(*token)).collect());
+            }
+            if !self.0.flush() {
+                return None;
+            }
         }
-        Some(ready)
     }
 
     fn set_checkpoint_mode(&self, mode: CheckpointMode) {
@@ -407,8 +422,6 @@ impl FakeScope {
         assert_eq!((record.kind, &record.name, record.sub_type), (kind, &name, sub_type), "not deterministic");
         let runs = record.outcome.is_none() && record.due.is_none() && matches!(kind, "step" | "child" | "condition");
         instance.running.insert(id.clone(), runs);
-        let order = instance.started.len();
-        instance.started.insert(id.clone(), order);
         Arc::new(FakeOperation { host: Arc::clone(&self.host), id })
     }
 }
@@ -562,7 +575,7 @@ impl Operation for FakeOperation {
 
     fn block(&self, interest: Interest) {
         self.host.call("block");
-        if self.host.wait(&[self.awaited(interest)]).is_none() {
+        if !self.host.wait(&self.awaited(interest)) {
             panic_any(Suspended);
         }
     }

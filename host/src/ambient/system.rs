@@ -1,5 +1,6 @@
 //! The machine's clock and the machine's randomness: the only file that reads either.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rand::TryRng;
@@ -69,5 +70,9 @@ impl Entropy for OsEntropy {
         if rand::rngs::SysRng.try_fill_bytes(buffer).is_err() {
             buffer.fill(0);
         }
+    }
+
+    fn fork(&self, _: &str) -> Arc<dyn Entropy> {
+        Arc::new(Self)
     }
 }

@@ -171,11 +171,12 @@ impl Orchestrator {
         }
     }
 
-    fn around(&self, grants: Arc<Grants>) -> Surroundings {
+    /// What surrounds an invocation; `label` sets its randomness apart from that of others.
+    fn around(&self, grants: Arc<Grants>, label: &str) -> Surroundings {
         Surroundings {
             client: Arc::new(self.server.clone()),
             clock: self.clock.clone(),
-            entropy: self.entropy.clone(),
+            entropy: self.entropy.fork(label),
             log: self.log.clone(),
             grants,
             faults: self.faults.clone(),
@@ -195,12 +196,13 @@ impl Orchestrator {
                 return Ok(0);
             }
         };
+        let label = format!("{arn} {request_id}");
         let invocation = function.handler.invoke(
             &function.name,
             started.request_id,
             started.input,
             &self.limits,
-            self.around(grants),
+            self.around(grants, &label),
         );
         let report = tokio::select! {
             biased;
@@ -262,10 +264,11 @@ impl Orchestrator {
                 Err(error) => return Ok(InvokeOutcome::Failed(error)),
             };
             let id = invoke.operation_id.as_str();
-            return Ok(run_plain(function, invoke.payload.clone(), id, self.around(grants)).await);
+            return Ok(run_plain(function, invoke.payload.clone(), id, self.around(grants, &format!("{caller} {id}"))).await);
         }
         let mut start =
             StartExecution::new(&*function.name, invoke.payload.as_ref().map(ToString::to_string));
+        start.invoked_by = Some((caller.clone(), invoke.operation_id.clone()));
         start.timeout_seconds = self.execution_timeouts.get(&*function.name).copied();
         let deadline = start.timeout_seconds.map(|seconds| self.clock.now().plus_seconds(seconds));
         let arn = self.server.start_execution(start).await?;

@@ -11,6 +11,7 @@
 //! - time, for the guest, is the time of the latest outcome it was shown.
 
 use std::{
+    cmp::Ordering,
     collections::{HashMap, HashSet},
     sync::Arc,
     time::Duration,
@@ -136,8 +137,8 @@ pub struct Engine {
     children: Option<HashMap<OperationId, Vec<OperationId>>>,
     /// The guest has been shown every completion up to this rank.
     revealed: u64,
-    /// The last rank among the completions that were on record when the invocation began.
-    recorded_rank: u64,
+    /// The last completion that earlier instances may have been shown.
+    seen: u64,
     time: Timestamp,
 }
 
@@ -146,7 +147,7 @@ impl Engine {
     pub fn new(operations: Vec<Arc<Operation>>, limits: Limits, max_operations: usize) -> Self {
         let mut time = operations.first().map_or(Timestamp::from_millis(0), |o| o.start_timestamp);
         let mut known = HashMap::with_capacity(operations.len());
-        let mut recorded_rank = 0;
+        let mut seen = 0;
         let mut execution = None;
         for operation in operations {
             if operation.kind == OperationType::Execution {
@@ -155,7 +156,7 @@ impl Engine {
                 continue;
             }
             if operation.status.is_terminal() {
-                recorded_rank = recorded_rank.max(end_rank(&operation));
+                seen = seen.max(end_rank(&operation));
             }
             known.insert(operation.id.clone(), Known::recorded(operation));
         }
@@ -174,7 +175,7 @@ impl Engine {
             untouched: HashSet::new(),
             children: None,
             revealed: 0,
-            recorded_rank,
+            seen,
             time,
         }
     }
@@ -227,7 +228,8 @@ impl Engine {
             Some(key) => Some((self.id(key)?.clone(), self.attempt(key)?)),
             None => None,
         };
-        let Self { limits, max_operations, known, slots, execution, mut timed_out, mut untouched, .. } = self;
+        let Self { limits, max_operations, known, slots, execution, mut timed_out, mut untouched, revealed, .. } =
+            self;
         timed_out.extend(stopped);
         for slot in &slots {
             if matches!(slot.phase, Phase::Running { .. }) && !slot.entered {
@@ -244,7 +246,7 @@ impl Engine {
             known.into_values().filter_map(latest).map(|record| (record.id.clone(), record)).collect();
         let shown = records.values().filter(|record| !is_below_what_ended(record, &records)).cloned();
         let operations = execution.into_iter().chain(shown).collect();
-        Ok(Self { timed_out, untouched, ..Self::new(operations, limits, max_operations) })
+        Ok(Self { timed_out, untouched, seen: revealed, ..Self::new(operations, limits, max_operations) })
     }
 
     /// Takes an operation, and what is on record below it, off what the guest has to ask for.
@@ -281,7 +283,25 @@ impl Engine {
 
     /// Whether the code that runs now ran in an earlier invocation already.
     pub fn is_replaying(&self) -> bool {
-        self.unclaimed > 0 || self.revealed < self.recorded_rank
+        match self.revealed.cmp(&self.seen) {
+            Ordering::Less => true,
+            // What earlier invocations saw is over: what they started from there on is still to come.
+            Ordering::Equal => self.unclaimed > 0,
+            Ordering::Greater => false,
+        }
+    }
+
+    /// Says which operations have changed since an earlier invocation last heard of them: no code has seen their ends yet.
+    pub fn with_news(mut self, news: &[OperationId]) -> Self {
+        if news.is_empty() {
+            return self;
+        }
+        let news: HashSet<&OperationId> = news.iter().collect();
+        let ends = self.known.iter().filter(|(id, _)| !news.contains(id)).filter_map(|(_, known)| {
+            known.record.as_ref().filter(|record| record.status.is_terminal()).map(|record| end_rank(record))
+        });
+        self.seen = ends.max().unwrap_or(0);
+        self
     }
 
     /// The checkpoint mode.

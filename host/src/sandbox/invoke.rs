@@ -71,7 +71,8 @@ impl Handler {
             }
         };
         let bounds = self.sandbox.limits();
-        let replay = Replay::new(operations, limits.clone(), bounds.operations);
+        let replay = Replay::new(operations, limits.clone(), bounds.operations)
+            .with_news(&input.updated_operation_ids);
         let (stdout, stderr) = (Output::default(), Output::default());
         let mut durable = Durable::new(
             replay,

@@ -26,6 +26,8 @@ pub struct StartExecution {
     pub answer_order: AnswerOrder,
     /// What happens after a crashed invocation.
     pub invocation_retry: InvocationRetry,
+    /// The chained invoke that starts it, if one does.
+    pub invoked_by: Option<(ExecutionArn, OperationId)>,
 }
 
 impl StartExecution {
@@ -40,6 +42,7 @@ impl StartExecution {
             answers: Vec::new(),
             answer_order: AnswerOrder::ByCallback,
             invocation_retry: InvocationRetry::default(),
+            invoked_by: None,
         }
     }
 }

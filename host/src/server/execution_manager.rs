@@ -1,7 +1,7 @@
 //! All executions of a server. The whole of the server's rules, without its thread: plain data, time handed in.
 //!
 //! Always true:
-//! - every id comes from the one source of entropy, in the order of requests;
+//! - an execution's ids do not depend on what other executions do;
 //! - a request concerns one execution, and costs the same whatever the others are.
 
 use std::{
@@ -31,8 +31,10 @@ use crate::{
 
 /// The executions, and what may be asked of them. Each request is given the time; time never goes back.
 pub struct ExecutionManager {
-    executions: HashMap<ExecutionArn, CheckpointManager>,
+    executions: HashMap<ExecutionArn, (CheckpointManager, IdSource)>,
     by_id: HashMap<[u8; 16], ExecutionArn>,
+    entropy: Arc<dyn Entropy>,
+    /// For executions that nobody invoked.
     ids: IdSource,
     markers: Markers,
     limits: Arc<Limits>,
@@ -43,11 +45,12 @@ pub struct ExecutionManager {
 impl ExecutionManager {
     /// A server without executions.
     pub fn new(entropy: Arc<dyn Entropy>, limits: Limits) -> Self {
-        let mut ids = IdSource::new(entropy);
+        let mut ids = IdSource::new(entropy.clone());
         let markers = Markers::new(&mut ids);
         Self {
             executions: HashMap::new(),
             by_id: HashMap::new(),
+            entropy,
             ids,
             markers,
             limits: Arc::new(limits),
@@ -66,8 +69,16 @@ impl ExecutionManager {
         request: StartExecution,
     ) -> Result<ExecutionArn, ServiceError> {
         check_start(&request, &self.limits)?;
-        let (id, text) = self.ids.uuid();
-        let name = request.execution_name.clone().unwrap_or_else(|| self.ids.uuid().1);
+        let mut invoked;
+        let ids = match &request.invoked_by {
+            None => &mut self.ids,
+            Some((caller, operation)) => {
+                invoked = IdSource::new(self.entropy.fork(&format!("{caller}#{operation}")));
+                &mut invoked
+            }
+        };
+        let (id, text) = ids.uuid();
+        let name = request.execution_name.clone().unwrap_or_else(|| ids.uuid().1);
         let arn = ExecutionArn::new(&request.function_name, &request.function_version, &name, &text);
         let identity = Identity {
             arn: arn.clone(),
@@ -78,7 +89,8 @@ impl ExecutionManager {
             markers: self.markers.clone(),
         };
         self.by_id.insert(id, arn.clone());
-        self.executions.insert(arn.clone(), CheckpointManager::new(now, identity, request));
+        let ids = IdSource::new(self.entropy.fork(arn.as_str()));
+        self.executions.insert(arn.clone(), (CheckpointManager::new(now, identity, request), ids));
         Ok(arn)
     }
 
@@ -88,10 +100,10 @@ impl ExecutionManager {
         arn: &ExecutionArn,
         act: impl FnOnce(&mut CheckpointManager, &mut IdSource) -> Result<T, ServiceError>,
     ) -> Result<T, ServiceError> {
-        let Some(execution) = self.executions.get_mut(arn) else {
+        let Some((execution, ids)) = self.executions.get_mut(arn) else {
             return Err(ServiceError::NotFound(format!("there is no execution {arn}")));
         };
-        let done = act(execution, &mut self.ids);
+        let done = act(execution, ids);
         if execution.take_news() {
             self.news.insert(arn.clone());
         }
@@ -266,7 +278,7 @@ impl ExecutionManager {
 
     #[cfg(test)]
     pub(super) fn execution(&self, arn: &ExecutionArn) -> Option<&CheckpointManager> {
-        self.executions.get(arn)
+        self.executions.get(arn).map(|(execution, _)| execution)
     }
 
     /// The executions in which something happened that was not their handlers' doing, since this was last asked.

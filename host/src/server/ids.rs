@@ -1,28 +1,33 @@
-//! Where ids come from: one buffered stream of random bytes.
+//! Where ids come from: a buffered stream of random bytes, one for each execution.
 //!
-//! Always true: the ids depend on the entropy and on the order of requests alone, so a seeded run repeats them. The
-//! source is asked rarely: a checkpoint must not cost a system call.
+//! Always true: an execution's ids depend on the entropy, its ARN and the order of its own requests alone, so a seeded run
+//! repeats them, whatever runs beside it. The source is asked rarely: not every checkpoint costs a system call.
 
 use std::{fmt::Write, sync::Arc};
 
 use crate::ambient::Entropy;
 
-const BUFFER: usize = 512;
+const BUFFER: usize = 64;
 
 /// Makes random bytes and what is built of them.
 pub(super) struct IdSource {
+    ids: Stream,
+    /// Apart, so that ids do not depend on how many checkpoints there were.
+    tokens: Stream,
+}
+
+struct Stream {
     entropy: Arc<dyn Entropy>,
     buffer: [u8; BUFFER],
     used: usize,
 }
 
-impl IdSource {
-    pub(super) fn new(entropy: Arc<dyn Entropy>) -> Self {
+impl Stream {
+    fn new(entropy: Arc<dyn Entropy>) -> Self {
         Self { entropy, buffer: [0; BUFFER], used: BUFFER }
     }
 
-    /// Bytes that were never given before.
-    pub(super) fn bytes<const N: usize>(&mut self) -> [u8; N] {
+    fn bytes<const N: usize>(&mut self) -> [u8; N] {
         const { assert!(N <= BUFFER) };
         if self.used + N > BUFFER {
             self.entropy.fill(&mut self.buffer);
@@ -34,6 +39,22 @@ impl IdSource {
         }
         self.used += N;
         bytes
+    }
+}
+
+impl IdSource {
+    pub(super) fn new(entropy: Arc<dyn Entropy>) -> Self {
+        Self { tokens: Stream::new(entropy.fork("tokens")), ids: Stream::new(entropy) }
+    }
+
+    /// Bytes that were never given before.
+    pub(super) fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        self.ids.bytes()
+    }
+
+    /// The same, for a checkpoint token.
+    pub(super) fn token_bytes<const N: usize>(&mut self) -> [u8; N] {
+        self.tokens.bytes()
     }
 
     /// A random UUID.

@@ -14,7 +14,7 @@ use crate::{
 
 /// Makes a token that was never given before.
 pub(super) fn new_token(ids: &mut IdSource) -> CheckpointToken {
-    STANDARD.encode(ids.bytes::<18>()).into()
+    STANDARD.encode(ids.token_bytes::<18>()).into()
 }
 
 /// Refuses every token but the current one.

@@ -112,6 +112,10 @@ impl Entropy for LittleEntropy {
         assert!(!self.0.swap(true, Ordering::SeqCst), "the entropy broke");
         buffer.fill(0);
     }
+
+    fn fork(&self, _: &str) -> Arc<dyn Entropy> {
+        Arc::new(Self(AtomicBool::new(false)))
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,41 @@
+//! The handlers of the README of AWS's own Rust SDK, against ours.
+//!
+//! NOTICE: the bodies are examples of the README of the crate `aws-durable-execution-sdk` 0.1.0, licensed under the Apache
+//! License 2.0, as a compatibility test; see the file NOTICE.
+//!
+//! Always true here:
+//! - What the README shows stands as it is there, but for white space. Changed are the `use` line, which names our crate, and the
+//!   entry point: `durable_handlers!` in place of `main` and `durable::run`.
+//! - Where the README shows a part of a handler, the rest of the handler is around it: its arguments, what it calls and what it
+//!   returns.
+#![forbid(unsafe_code)]
+
+mod first;
+mod many;
+mod operations;
+mod serialization;
+
+durawasm_guest::durable_handlers! {
+    "first-durable-function" => first::handler,
+    "spawn" => first::spawn,
+    "step" => operations::step,
+    "step-retry-strategy" => operations::step_retry_strategy,
+    "wait" => operations::wait,
+    "invoke" => operations::invoke,
+    "wait-strategy-fn" => operations::wait_strategy_fn,
+    "wait-strategy" => operations::wait_strategy,
+    "create-callback" => operations::create_callback,
+    "wait-for-callback" => operations::wait_for_callback,
+    "child-context" => operations::child_context,
+    "with-retry" => operations::with_retry,
+    "map" => many::map,
+    "parallel" => many::parallel,
+    "await-batch" => many::await_batch,
+    "try-join-all" => many::try_join_all,
+    "join-all" => many::join_all,
+    "select-ok" => many::select_ok,
+    "race" => many::race,
+    "custom-serdes" => serialization::custom_serdes,
+    "file-system-serdes" => serialization::file_system_serdes,
+    "increment" => first::increment,
+}

@@ -76,6 +76,11 @@ mod with_retry;
 #[cfg(test)]
 mod tests;
 
+/// The examples of the reference are compiled with those of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/operations.md")]
+mod operations_doc {}
+
 pub use durawasm_guest_macros::durable_execution;
 
 pub use self::checkpointing::CheckpointMode;

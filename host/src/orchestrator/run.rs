@@ -3,7 +3,12 @@
 //! Always true: an execution has one invocation at a time; between invocations it holds no instance; its loop ends when
 //! the execution is over, or when nothing will ever happen to it by itself.
 
-use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc};
+use std::{
+    collections::HashMap,
+    future::Future,
+    pin::{Pin, pin},
+    sync::Arc,
+};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 
@@ -151,7 +156,15 @@ impl Orchestrator {
                     return Ok(Halt::Over);
                 }
                 Next::Invoke => {
-                    *checkpoints += u64::from(self.invoke(arn, deadline).await?);
+                    let mut invocation = pin!(self.invoke(arn, deadline));
+                    // Targets go on meanwhile: time stands still for everyone while one of them is in the middle of something.
+                    *checkpoints += u64::from(loop {
+                        tokio::select! {
+                            biased;
+                            Some((_actor, done)) = targets.next() => done?,
+                            sent = &mut invocation => break sent?,
+                        }
+                    });
                     continue;
                 }
                 Next::WaitUntil(next) => Some(next),
@@ -235,6 +248,9 @@ impl Orchestrator {
         let this = self.clone();
         let actor = self.clock.actor();
         Box::pin(async move {
+            // Whoever is active at this instant comes first, and what starts with this target runs before or after it, not beside it:
+            // the order in which they end does not depend on the machine.
+            this.clock.sleep(Some(this.clock.now())).await;
             let done = match this.run_target(&caller, &invoke).await {
                 Ok(outcome) => this.server.complete_invoke(&caller, &invoke.operation_id, outcome).await,
                 Err(error) => Err(error),

@@ -136,16 +136,16 @@ pub async fn with_retry(_event: serde_json::Value, ctx: DurableContext) -> Resul
     Ok(receipt)
 }
 
-/// What the README leaves out: a price.
-async fn fetch_quote() -> Result<u32, std::io::Error> {
-    std::future::ready(Ok(100)).await
+/// What the README leaves out: a price, which the first five seconds of the hour get too low. A step's body sees the live clock.
+async fn fetch_quote() -> Result<u32, std::time::SystemTimeError> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    std::future::ready(Ok(if now.as_secs() % 3600 < 5 { 10 } else { 100 })).await
 }
 
-/// What the README leaves out: there is nothing to book until the minute is half over. A step's body sees the live clock.
+/// What the README leaves out: nothing is booked at too low a price, however often the step is tried.
 async fn book(quote: u32) -> Result<String, BoxError> {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
-    if now.as_secs() % 60 < 30 {
-        return Err("sold out".into());
+    if quote < 100 {
+        return Err("the quote is not valid".into());
     }
     std::future::ready(Ok(format!("booked for {quote}"))).await
 }

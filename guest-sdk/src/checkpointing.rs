@@ -13,7 +13,7 @@ pub enum CheckpointMode {
     /// Sent before a body runs, and when an attempt is closed: what is under way is on record as it happens.
     Eager,
     /// Outcomes of steps and child contexts are delivered before the service has them. What is buffered is sent on a flush, at a
-    /// wait, an invoke or a callback, at the batch limits, and at the end. An interruption repeats what was not yet sent.
+    /// wait, an invoke or a callback, at 250 updates, and at the end. An interruption repeats what was not yet sent.
     Optimistic,
 }
 

@@ -5,6 +5,9 @@
 //! replay repeats are dropped: each is shown once, however often the handler runs. Here that is switched off, to look
 //! at what a replay does.
 //!
+//! An invocation may write 16 MiB of lines, unless its host says otherwise: one more ends it with `Sandbox.LogLimitExceeded`. What is
+//! printed without a line end becomes lines of 64 KiB.
+//!
 //! # Examples
 //!
 //! ```

@@ -48,7 +48,8 @@ pub enum WaitDecision {
     Complete,
     /// It is not. Check again, with the state that this check returned.
     Continue {
-        /// After so long: rounded up to whole seconds, 1 second to 366 days. The execution is suspended meanwhile.
+        /// After so long: rounded up to whole seconds, 1 second to 366 days. The execution is suspended meanwhile. A longer delay
+        /// fails the operation, with an error of type `InvalidArgumentError` on record.
         delay: Duration,
     },
     /// Give up: the operation fails.

@@ -18,7 +18,7 @@ use durawasm_host::{
         InvocationStatus, Limits, OperationUpdate, StatePage,
     },
     replay::{DurableServiceClient, ServiceCall, ServiceError},
-    sandbox::{Handler, InvocationEnd, LogBuffer, Sandbox, SandboxOptions, Surroundings},
+    sandbox::{Faults, Handler, InvocationEnd, LogBuffer, Sandbox, SandboxOptions, Surroundings},
     server::StartExecution,
 };
 use wasmtime::{
@@ -31,7 +31,7 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Outcome<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests");
+    let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench-guests");
     let built = build::build(&BuildOptions::new(guests), &mut |event| eprintln!("{event}"))?;
     let wasm = std::fs::read(&built.path)?;
     let cache = tempfile_dir()?;
@@ -82,6 +82,13 @@ fn main() -> Outcome<()> {
     }
     println!();
 
+    println!("{:<26} {:>10} {:>12}", "map, one step an item", "ms", "us an item");
+    for (items, times) in [(100, 21), (1_000, 11), (10_000, 3)] {
+        let took = median(times, || runtime.block_on(fresh(&handler, "map_of_steps", items)))?;
+        println!("{items:<26} {:>10.2} {:>12.2}", ms(took), us(took / items));
+    }
+    println!("(bound: 1,000 under 50 ms, and 10,000 linear)\n");
+
     println!("{:<26} {:>10} {:>14} {:>24}", "sequential waits", "ms", "us a wait", "ns a replayed operation");
     for (waits, times) in [(100_u32, 11), (1_000, 3)] {
         let took = median(times, || runtime.block_on(fresh(&handler, "many_waits", waits)))?;
@@ -113,6 +120,7 @@ async fn invoke_empty(handler: &Handler) -> Outcome<Duration> {
         entropy: Arc::new(OsEntropy),
         log: Arc::new(LogBuffer::default()),
         grants: Arc::default(),
+        faults: Faults::default(),
     };
     let started = Instant::now();
     let report = handler.invoke("empty", "request".into(), input, &Limits::default(), around).await;

@@ -57,9 +57,11 @@ async fn release_to(region: String, ctx: DurableContext) -> Result<String, BoxEr
         .retry_strategy_config(RetryStrategyConfig::none()) // a failure is one at once
         .await?;
     ctx.wait(Duration::from_mins(10)).name("watch").await?;
-    let name = region.clone();
-    ctx.step(move |_| async move { Ok(info!(region = name, "released")) }).name("enable").await?;
-    Ok(region)
+    let enable = ctx.step(move |_| async move {
+        info!(region, "released");
+        Ok(region)
+    });
+    Ok(enable.name("enable").await?)
 }
 
 /// The regions, pretended: those whose names begin with `broken` take no release.
@@ -96,7 +98,11 @@ async fn quote(article: String, ctx: DurableContext) -> Result<Option<Offer>, Bo
 fn supplier(name: &'static str, hours: u64, cents: u32, article: &str) -> Branch<Offer> {
     let article = article.to_owned();
     Branch::new(name, move |ctx: DurableContext| async move {
-        ctx.step(move |_| async move { Ok(info!(article, supplier = name, "asked")) }).name("ask").await?;
+        let ask = ctx.step(move |_| async move {
+            info!(article, supplier = name, "asked");
+            Ok(())
+        });
+        ask.name("ask").await?;
         ctx.wait(Duration::from_hours(hours)).name("their-time").await?;
         Ok(Offer { supplier: name.to_owned(), cents })
     })

@@ -67,9 +67,10 @@ async fn chain(order: Order, ctx: DurableContext) -> Result<Done, BoxError> {
 
 /// A plain function. It may be `async` or not, and has no context.
 fn price(order: Order) -> Result<u32, BoxError> {
-    match order.article.as_str() {
-        "lamp" => Ok(8900 * order.quantity),
-        _ => Err(TypedError::with_type("NoSuchArticle", format!("{} is not for sale", order.article)).into()),
+    let Order { article, quantity, .. } = order;
+    match article.as_str() {
+        "lamp" => Ok(8900 * quantity),
+        _ => Err(TypedError::with_type("NoSuchArticle", format!("{article} is not for sale")).into()),
     }
 }
 

@@ -7,7 +7,7 @@ use durawasm_guest::{BoxError, DurableContext, DurableFuture, Settled};
 
 /// Spawned operations run beside the code that follows.
 pub async fn spawn(_event: (), ctx: DurableContext) -> Result<u32, BoxError> {
-    let pause = ctx.wait(Duration::from_secs(60)).name("pause").spawn();
+    let pause = ctx.wait(Duration::from_mins(1)).name("pause").spawn();
     let work = ctx.step(|_| async { Ok(42) }).name("work").spawn();
     let (pause, work) = tokio::join!(pause, work);
     pause?;
@@ -57,6 +57,6 @@ pub async fn select_ok(_event: (), ctx: DurableContext) -> Result<u32, BoxError>
 /// The first that ends, however. The winner is on record: on each replay it wins again, although by then others have ended too.
 pub async fn race(_event: (), ctx: DurableContext) -> Result<u64, BoxError> {
     let winner = ctx.race([after(&ctx, 10), after(&ctx, 1)]).name("race").await?;
-    ctx.wait(Duration::from_secs(60)).await?; // a replay follows, with both waits long over
+    ctx.wait(Duration::from_mins(1)).await?; // a replay follows, with both waits long over
     Ok(winner)
 }

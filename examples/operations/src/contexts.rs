@@ -42,15 +42,19 @@ pub async fn compensations(_event: (), ctx: DurableContext) -> Result<Vec<String
     for name in ["table", "chairs"] {
         ctx.step(move |_| async move { Ok(name.to_owned()) })
             .name(name)
-            .compensate_with(|what| async move { Ok(println!("{what} given back")) })
+            .compensate_with(|what| async move {
+                println!("{what} given back");
+                Ok(())
+            })
             .await?;
     }
     // One that is a workflow itself takes a context.
     ctx.step(|_| async { Ok("lamp".to_owned()) })
         .name("lamp")
         .compensate_in_context(|ctx, _lamp| async move {
-            ctx.wait(Duration::from_secs(60)).name("cool-down").await?;
-            Ok(ctx.step(|_| async { Ok(println!("lamp given back")) }).await?)
+            ctx.wait(Duration::from_mins(1)).name("cool-down").await?;
+            println!("lamp given back");
+            Ok(())
         })
         .await?;
     let rollback = ctx.run_compensations().await?;

@@ -15,14 +15,23 @@ pub async fn wait(days: u64, ctx: DurableContext) -> Result<&'static str, BoxErr
 pub async fn create_callback(_event: (), ctx: DurableContext) -> Result<u32, BoxError> {
     let callback = ctx.create_callback::<u32>().name("reply").timeout(Duration::from_hours(24)).await?;
     let id = callback.id().to_owned();
-    ctx.step(move |_| async move { Ok(println!("reply to {id}")) }).name("send-letter").await?;
+    ctx.step(move |_| async move { send_letter(&id) }).name("send-letter").await?;
     Ok(callback.result().await?)
+}
+
+/// The world outside, pretended.
+fn send_letter(callback_id: &str) -> Result<(), BoxError> {
+    if callback_id.is_empty() {
+        return Err("no address to reply to".into());
+    }
+    println!("please reply to {callback_id}");
+    Ok(())
 }
 
 /// The same in one: the body hands out the id.
 pub async fn wait_for_callback(_event: (), ctx: DurableContext) -> Result<u32, BoxError> {
     let reply = ctx
-        .wait_for_callback::<u32, _, _>(|_step, id| async move { Ok(println!("reply to {id}")) })
+        .wait_for_callback::<u32, _, _>(|_step, id| async move { send_letter(&id) })
         .name("reply")
         .timeout(Duration::from_hours(24))
         .await?;
@@ -50,5 +59,5 @@ pub async fn invoke(number: u32, ctx: DurableContext) -> Result<u32, BoxError> {
 
 /// What is invoked: here a plain function, without operations and history.
 pub fn double(number: u32) -> Result<u32, BoxError> {
-    Ok(number * 2)
+    number.checked_mul(2).ok_or_else(|| "too large".into())
 }

@@ -38,7 +38,7 @@ pub async fn logging(_event: (), ctx: DurableContext) -> Result<(), BoxError> {
     })
     .name("work")
     .await?;
-    ctx.wait(Duration::from_secs(60)).await?;
+    ctx.wait(Duration::from_mins(1)).await?;
     println!("this is a line too");
     Ok(())
 }
@@ -75,6 +75,6 @@ pub struct Drawn {
 /// Ids, random numbers and the time, drawn between operations: no step is needed for them.
 pub async fn values(_event: (), ctx: DurableContext) -> Result<Drawn, BoxError> {
     let drawn = Drawn { id: ctx.uuid(), number: ctx.random(), millis: ctx.now_millis() };
-    ctx.wait(Duration::from_secs(60)).name(drawn.id.to_string()).await?; // on the replay, the same name
+    ctx.wait(Duration::from_mins(1)).name(drawn.id.to_string()).await?; // on the replay, the same name
     Ok(drawn)
 }

@@ -86,13 +86,19 @@ pub async fn timeout(seconds: u64, ctx: DurableContext) -> Result<&'static str, 
 /// `StepInterrupted`, and does not run again by itself. By default it does.
 pub async fn at_most_once(_event: (), ctx: DurableContext) -> Result<&'static str, BoxError> {
     let charge = ctx
-        .step(|_| async { Ok(println!("charged")) })
+        .step(|_| async {
+            println!("charged");
+            Ok(())
+        })
         .name("charge")
         .semantics(StepSemantics::AtMostOncePerRetry)
         .retry_strategy_config(RetryPresets::none());
     match charge.await {
         Ok(()) => Ok("charged"),
-        Err(_) => Ok("look into the account"),
+        Err(error) if error.wire().and_then(|wire| wire.error_type()) == Some("StepInterrupted") => {
+            Ok("look into the account")
+        }
+        Err(error) => Err(error.into()),
     }
 }
 

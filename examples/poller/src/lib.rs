@@ -54,7 +54,7 @@ async fn poller(job: Job, ctx: DurableContext) -> Result<Outcome, BoxError> {
         .wait_for_condition(
             move |_step, known: Progress| {
                 let (id, step) = (job.id.clone(), job.percent_a_check);
-                async move { ask(&id, known, step) }
+                async move { ask(&id, &known, step) }
             },
             start,
         )
@@ -76,7 +76,7 @@ async fn poller(job: Job, ctx: DurableContext) -> Result<Outcome, BoxError> {
 }
 
 /// Asks for the job, pretended. An error ends the polling: what may pass is to be caught here, and asked for again.
-fn ask(job: &str, known: Progress, step: u32) -> Result<Progress, BoxError> {
+fn ask(job: &str, known: &Progress, step: u32) -> Result<Progress, BoxError> {
     if job.contains("unknown") {
         return Err(TypedError::with_type("UnknownJob", format!("there is no job {job}")).into());
     }

@@ -84,7 +84,7 @@ impl<O: Send + 'static> Callback<O> {
         &self.id
     }
 
-    /// The answer. Fails with an error of kind [`Callback`](crate::OperationErrorKind::Callback) if the external
+    /// The answer; an empty one is `null`. Fails with an error of kind [`Callback`](crate::OperationErrorKind::Callback) if the external
     /// system reported a failure, if a timeout passed, or if the serdes does not accept the answer.
     pub fn result(self) -> DurableFuture<O> {
         self.answer.wait()
@@ -92,6 +92,12 @@ impl<O: Send + 'static> Callback<O> {
 }
 
 /// A callback to be: see [`DurableContext::create_callback`].
+///
+/// # Errors
+///
+/// A name or a timeout that is not allowed is an error of kind
+/// [`InvalidArgument`](crate::OperationErrorKind::InvalidArgument), and nothing is started. What becomes of the callback is told by
+/// [`Callback::result`].
 #[must_use = "builders do nothing unless awaited or spawned"]
 #[non_exhaustive]
 pub struct CreateCallbackBuilder<O, S = JsonSerdes> {
@@ -175,6 +181,15 @@ where
 }
 
 /// A wait for a callback to be: see [`DurableContext::wait_for_callback`].
+///
+/// The submitter is a step with at-least-once semantics: it may run more than once. Timeouts count from the callback's creation,
+/// before the submitter's first attempt. An answer of more than 256 KiB is read again from the callback on each replay.
+///
+/// # Errors
+///
+/// What fails the callback is an error of kind [`Callback`](crate::OperationErrorKind::Callback), as in [`Callback::result`], but
+/// without the callback's id. A submitter that failed for good is one of kind
+/// [`ChildContext`](crate::OperationErrorKind::ChildContext).
 #[must_use = "builders do nothing unless awaited or spawned"]
 #[non_exhaustive]
 pub struct WaitForCallbackBuilder<O, F, Fut, S = JsonSerdes> {

@@ -167,7 +167,7 @@ impl RetryStrategyConfigBuilder {
         self
     }
 
-    /// Sets the longest delay, before jitter.
+    /// Sets the longest delay, before jitter: up to 366 days.
     pub fn max_delay(mut self, delay: Duration) -> Self {
         self.config.schedule.max_delay = delay;
         self

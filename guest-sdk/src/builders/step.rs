@@ -17,7 +17,17 @@ use crate::{BoxError, OperationError, RetryDecision, StepError};
 
 /// A step to be: see [`DurableContext::step`].
 ///
-/// Without a retry strategy, a failed body is tried again as [`RetryStrategyConfig::default`] says.
+/// Without a retry strategy, a failed body is tried again as [`RetryStrategyConfig::default`] says. The result may have 6 MiB as
+/// text.
+///
+/// # Errors
+///
+/// The operation fails with an error of kind [`Step`](crate::OperationErrorKind::Step):
+/// [`RetriesExhausted`](crate::StepErrorKind::RetriesExhausted) when the strategy stops, with the last attempt's error as its source;
+/// the same at once when the result is too large (type `ResultTooLarge` on record);
+/// [`SerializationFailed`](crate::StepErrorKind::SerializationFailed) at once when the result cannot be written or read. A name or
+/// a timeout that is not allowed is an error of kind [`InvalidArgument`](crate::OperationErrorKind::InvalidArgument), and
+/// nothing is started.
 ///
 /// # Examples
 ///

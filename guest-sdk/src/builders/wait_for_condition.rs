@@ -19,7 +19,8 @@ pub use crate::wait_for_condition::WaitDecision;
 
 /// A wait for a condition to be: see [`DurableContext::wait_for_condition`].
 ///
-/// The wait strategy decides after each check. **Without one there is one check**, and its state is the result.
+/// The wait strategy decides after each check. **Without one there is one check**, and its state is the result. A state may have
+/// 6 MiB as text. A check that is interrupted runs again with the same state.
 ///
 /// # Errors
 ///

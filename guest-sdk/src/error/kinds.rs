@@ -129,7 +129,9 @@ pub enum StepErrorKind {
     /// The body returned an error. This is what a retry strategy sees.
     #[non_exhaustive]
     ExecutionFailed,
-    /// The body returned an error, and the retry strategy decided to stop.
+    /// An attempt failed, and the retry strategy decided to stop. The source tells why: the body's error, or one of type
+    /// `StepTimeout`, `StepInterrupted` or `StepStalled`. Also a result that is too large to record (`ResultTooLarge`), which no
+    /// strategy is asked about.
     RetriesExhausted(RetriesExhausted),
     /// The result could not be serialized, or what is on record could not be deserialized.
     #[non_exhaustive]
@@ -269,7 +271,8 @@ impl fmt::Display for FunctionNotFound {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum WaitForConditionErrorKind {
-    /// A check returned an error, which is the source. Checks are not retried.
+    /// A check returned an error, which is the source. Checks are not retried. Also a state that is too large to record, or a
+    /// delay that is not allowed.
     #[non_exhaustive]
     CheckFailed,
     /// The wait strategy gave up before the condition was met.
@@ -355,10 +358,11 @@ impl fmt::Display for CallbackErrorKind {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ChildContextErrorKind {
-    /// The child's code returned an error.
+    /// The child's code returned an error, or an item of a map or parallel did.
     #[non_exhaustive]
     ChildFailed,
-    /// The result could not be serialized, or what is on record could not be deserialized.
+    /// The result could not be serialized, or what is on record could not be deserialized. Of a map or parallel: it could not come to
+    /// a result, as when the name of an item is not allowed.
     #[non_exhaustive]
     Internal,
 }

@@ -2,7 +2,8 @@
 //!
 //! The traits mirror the resources of the WIT package `durawasm:durable`, one method for one function, with the same
 //! rules. Operations, contexts and the executor know nothing else of their host: in a component the traits are
-//! implemented by the imports, natively by a test runner. Nothing here blocks but [`Runtime::poll`].
+//! implemented by the imports, natively by a test runner. Nothing here blocks but [`Runtime::next`],
+//! [`Runtime::next_or_idle`], [`Runtime::flush`] and [`Operation::block`].
 //!
 //! This module is public for runners only. It follows the WIT package, not the stability promises of this crate.
 

@@ -25,7 +25,7 @@ use hostile::{
     panics_in_step, spins, spins_in_step,
 };
 use invokes::{counts_down, invokes, invokes_all, invokes_in_own_format, invokes_or_fails};
-use limits::{big_result, many_concurrent_steps, many_steps, many_waits};
+use limits::{big_result, many_concurrent_steps, many_steps, many_waits, map_of_steps};
 use operations::{
     abandons_a_builder, awaits_in_reverse, bad_event, child, concurrent_children, empty, flaky, greet,
     invalid_argument, nested_children, retries_beside_a_sleep, two_steps_and_wait, two_waits, typed_failure,
@@ -77,6 +77,7 @@ durable_handlers! {
     many_items,
     many_steps,
     many_waits,
+    map_of_steps,
     nested_children,
     nested_maps,
     nondeterminism_probe,

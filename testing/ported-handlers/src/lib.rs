@@ -9,6 +9,11 @@
 //! - Where the README shows a part of a handler, the rest of the handler is around it: its arguments, what it calls and what it
 //!   returns.
 #![forbid(unsafe_code)]
+#![allow(
+    clippy::duration_suboptimal_units,
+    clippy::needless_question_mark,
+    reason = "it is the README's text"
+)]
 
 mod first;
 mod many;

@@ -1,4 +1,4 @@
-//! "step" to "with_retry".
+//! From "step" to "with retry".
 
 use std::time::Duration;
 

@@ -3,11 +3,11 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    sync::{Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use durawasm_host::{
-    build::{self, BuildOptions},
+    build::{self, BuildError, BuildOptions},
     sandbox::{Handler, Sandbox, SandboxError, SandboxLimits, SandboxOptions, default_cache_directory},
 };
 
@@ -15,20 +15,26 @@ use crate::TestError;
 
 /// What is compiled already. It only ever grows by what tests ask for, and holds nothing that a test could change.
 static COMPILED: OnceLock<Mutex<HashMap<(PathBuf, String), Handler>>> = OnceLock::new();
-static BUILT: OnceLock<Mutex<HashMap<PathBuf, PathBuf>>> = OnceLock::new();
+static BUILT: OnceLock<Mutex<HashMap<PathBuf, Built>>> = OnceLock::new();
+
+/// What building came to. A crate that does not build is not built again by each test.
+type Built = Result<PathBuf, Arc<BuildError>>;
 
 /// The component of a handler crate: built by the first test that asks.
 pub(crate) fn build(path: &Path) -> Result<PathBuf, TestError> {
     let built = BUILT.get_or_init(Mutex::default);
     // Held while cargo runs: whoever asks next wants its outcome, and cargo would make them wait as well.
     let mut built = built.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(component) = built.get(path) {
-        return Ok(component.clone());
-    }
-    let failed = |source| TestError::Build { path: path.to_owned(), source: Box::new(source) };
-    let component = build::build(&BuildOptions::new(path), &mut |_| {}).map_err(failed)?.path;
-    built.insert(path.to_owned(), component.clone());
-    Ok(component)
+    let outcome = match built.get(path) {
+        Some(outcome) => outcome.clone(),
+        None => {
+            let outcome = build::build(&BuildOptions::new(path), &mut |_| {});
+            let outcome = outcome.map(|built| built.path).map_err(Arc::new);
+            built.insert(path.to_owned(), outcome.clone());
+            outcome
+        }
+    };
+    outcome.map_err(|source| TestError::Build { path: path.to_owned(), source })
 }
 
 /// A component, compiled by the first test that asks for it with these limits.

@@ -1,6 +1,6 @@
 //! What can go wrong in a test before there is a result to look at.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use durawasm_host::{
     build::BuildError,
@@ -18,7 +18,7 @@ pub enum TestError {
         path: PathBuf,
         /// Why.
         #[source]
-        source: Box<BuildError>,
+        source: Arc<BuildError>,
     },
     /// The component's file cannot be read.
     #[error("cannot read {}: {source}", path.display())]

@@ -174,8 +174,10 @@ async fn combinators() {
     let (result, events) = run(ported("join-all"), json!({})).await;
     assert_eq!(result, json!(2));
     assert!(events.contains(&"StepFailed bad +0".to_owned()), "{events:#?}");
-    assert_eq!(run(ported("select-ok"), json!({})).await.0, json!(42));
-    assert_eq!(run(ported("race"), json!({})).await.0, json!("first"));
+    let (result, events) = run(ported("select-ok"), json!({})).await;
+    assert_eq!((result, events.last().unwrap().as_str()), (json!(42), "ContextSucceeded first-ok +0"));
+    let (result, events) = run(ported("race"), json!({})).await;
+    assert_eq!((result, events.last().unwrap().as_str()), (json!("first"), "ContextSucceeded fastest +0"));
     let log = ported("join-all").run(json!({})).await.unwrap();
     let lines: Vec<_> = log.get_log().iter().map(|line| line.message.clone()).collect();
     assert!(lines.len() == 2 && lines[0] == "ok: 1" && lines[1].starts_with("err: "), "{lines:?}");

@@ -25,9 +25,9 @@ pub async fn with_retry(_event: (), ctx: DurableContext) -> Result<u32, BoxError
             // The offer does not last: when this fails, a new one is needed.
             let accept = ctx.step(move |_| async move {
                 // The clock in a body is live; it stands for a shop that is closed at first.
-                let since_start =
+                let second =
                     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs() % 60;
-                if since_start < 30 { Err("closed".into()) } else { Ok(offer) }
+                if second < 30 { Err("closed".into()) } else { Ok(offer) }
             });
             Ok(accept.name("accept").retry_strategy_config(RetryPresets::none()).await?)
         })

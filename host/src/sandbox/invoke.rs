@@ -16,6 +16,7 @@ use super::{
     limits::Limiter,
     log::{LogLevel, LogSource},
     output::Output,
+    resources::MAX_NUMBER,
     state::{Durable, Ended, State, Surroundings},
 };
 use crate::{
@@ -71,7 +72,8 @@ impl Handler {
             }
         };
         let bounds = self.sandbox.limits();
-        let replay = Replay::new(operations, limits.clone(), bounds.operations)
+        let most = bounds.operations.min(MAX_NUMBER as usize);
+        let replay = Replay::new(operations, limits.clone(), most)
             .with_news(&input.updated_operation_ids);
         let (stdout, stderr) = (Output::default(), Output::default());
         let mut durable = Durable::new(

@@ -110,7 +110,12 @@ impl Durable {
     }
 }
 
-fn pollable(key: Key, interest: Interest) -> wasmtime::Result<Resource<DynPollable>> {
+fn pollable(
+    durable: &mut Durable,
+    key: Key,
+    interest: Interest,
+) -> wasmtime::Result<Resource<DynPollable>> {
+    durable.handle_given()?;
     let handle = PollableKind::Durable(key, interest).handle();
     handle.ok_or_else(|| wasmtime::Error::msg("a durable pollable has a number"))
 }
@@ -119,6 +124,7 @@ impl wit::Host for &mut Durable {}
 
 impl wit::HostContext for &mut Durable {
     fn root(&mut self) -> wasmtime::Result<Resource<Context>> {
+        self.handle_given()?;
         Ok(own_scope(self.engine.root()))
     }
 
@@ -211,6 +217,7 @@ impl wit::HostContext for &mut Durable {
         this: Resource<Context>,
         position: Option<u32>,
     ) -> wasmtime::Result<Resource<Context>> {
+        self.handle_given()?;
         let flat = self.engine.flat(scope(&this), position);
         Ok(own_scope(self.must(flat)?))
     }
@@ -228,6 +235,7 @@ impl wit::HostContext for &mut Durable {
     }
 
     fn drop(&mut self, _: Resource<Context>) -> wasmtime::Result<()> {
+        self.handle_returned();
         Ok(())
     }
 }
@@ -254,7 +262,7 @@ impl wit::HostStep for &mut Durable {
     }
 
     fn subscribe(&mut self, this: Resource<Step>) -> wasmtime::Result<Resource<DynPollable>> {
-        pollable(key(&this), Interest::Change)
+        pollable(self, key(&this), Interest::Change)
     }
 
     async fn next(&mut self, this: Resource<Step>) -> wasmtime::Result<wit::StepState> {
@@ -301,7 +309,7 @@ impl wit::HostWait for &mut Durable {
     }
 
     fn subscribe(&mut self, this: Resource<Wait>) -> wasmtime::Result<Resource<DynPollable>> {
-        pollable(key(&this), Interest::Change)
+        pollable(self, key(&this), Interest::Change)
     }
 
     async fn finish(&mut self, this: Resource<Wait>) -> wasmtime::Result<types::Outcome> {
@@ -324,7 +332,7 @@ impl wit::HostCallback for &mut Durable {
     }
 
     fn subscribe_id(&mut self, this: Resource<Callback>) -> wasmtime::Result<Resource<DynPollable>> {
-        pollable(key(&this), Interest::CallbackId)
+        pollable(self, key(&this), Interest::CallbackId)
     }
 
     fn outcome(&mut self, this: Resource<Callback>) -> wasmtime::Result<Option<types::Outcome>> {
@@ -332,7 +340,7 @@ impl wit::HostCallback for &mut Durable {
     }
 
     fn subscribe(&mut self, this: Resource<Callback>) -> wasmtime::Result<Resource<DynPollable>> {
-        pollable(key(&this), Interest::Change)
+        pollable(self, key(&this), Interest::Change)
     }
 
     async fn finish(&mut self, this: Resource<Callback>) -> wasmtime::Result<types::Outcome> {
@@ -365,7 +373,7 @@ impl wit::HostChainedInvoke for &mut Durable {
     }
 
     fn subscribe(&mut self, this: Resource<ChainedInvoke>) -> wasmtime::Result<Resource<DynPollable>> {
-        pollable(key(&this), Interest::Change)
+        pollable(self, key(&this), Interest::Change)
     }
 
     async fn finish(&mut self, this: Resource<ChainedInvoke>) -> wasmtime::Result<types::Outcome> {
@@ -395,7 +403,7 @@ impl wit::HostChildContext for &mut Durable {
     }
 
     fn subscribe(&mut self, this: Resource<ChildContext>) -> wasmtime::Result<Resource<DynPollable>> {
-        pollable(key(&this), Interest::Change)
+        pollable(self, key(&this), Interest::Change)
     }
 
     async fn next(&mut self, this: Resource<ChildContext>) -> wasmtime::Result<wit::ChildState> {
@@ -404,6 +412,7 @@ impl wit::HostChildContext for &mut Durable {
     }
 
     fn context(&mut self, this: Resource<ChildContext>) -> wasmtime::Result<Resource<Context>> {
+        self.handle_given()?;
         let scope = self.engine.child_scope(key(&this));
         Ok(own_scope(self.must(scope)?))
     }
@@ -461,7 +470,7 @@ impl wit::HostCondition for &mut Durable {
     }
 
     fn subscribe(&mut self, this: Resource<Condition>) -> wasmtime::Result<Resource<DynPollable>> {
-        pollable(key(&this), Interest::Change)
+        pollable(self, key(&this), Interest::Change)
     }
 
     async fn next(&mut self, this: Resource<Condition>) -> wasmtime::Result<wit::ConditionState> {
@@ -518,6 +527,7 @@ impl wit::HostWaitSet for &mut Durable {
             let reason = "only pollables of operations can be added to a wait set".to_owned();
             return Err(self.end(Ended::Replay(ReplayError::Misuse(reason))));
         };
+        self.handle_returned();
         let watched = self.engine.watch(set(&this), key, interest, token);
         self.must(watched)
     }

@@ -19,13 +19,18 @@ use super::{
     log::{LogLevel, LogLine, LogSink, LogSource},
     observing::Observation,
     output::Output,
-    resources::MAX_NUMBER,
 };
 use crate::{
     ambient::{Clock, Entropy},
     protocol::{CheckpointToken, ExecutionArn, OperationId, Timestamp},
     replay::{CheckpointMode, DurableServiceClient, Engine, Key, ReplayError, ServiceError},
 };
+
+/// The most handles of contexts and pollables that a guest may hold at once.
+const MAX_HANDLES: u32 = 2_000_000;
+
+/// The most points in time that a guest may wait for at once.
+const MAX_TIMERS: u32 = 100_000;
 
 /// Why the host ended a guest's run from within one of its calls.
 #[derive(Debug)]
@@ -95,6 +100,8 @@ pub(super) struct Durable {
     pub(super) live: Option<Key>,
     /// Bodies with a timeout.
     pub(super) bodies: Bodies,
+    /// Handles of contexts and pollables that the guest holds. Those of operations are bounded by the operations.
+    handles: u32,
     /// What code that watches is told, and whether it runs now.
     pub(super) observation: Observation,
     /// When this invocation is ended.
@@ -134,6 +141,7 @@ impl Durable {
             invocation_id,
             live: None,
             bodies: Bodies::default(),
+            handles: 0,
             deadline: Duration::MAX,
             keep_replayed: false,
             timers: Timers::default(),
@@ -191,6 +199,21 @@ impl Durable {
             None => return Err(self.end(Ended::StepTimedOut(key))),
         }
         self.check_body_deadline()
+    }
+
+    /// The guest gets another handle: wasmtime keeps a place for each.
+    pub(super) fn handle_given(&mut self) -> wasmtime::Result<()> {
+        self.handles += 1;
+        if self.handles > MAX_HANDLES {
+            let reason = format!("the handler holds more than {MAX_HANDLES} contexts and pollables at once");
+            return Err(self.end(Ended::Limit("Sandbox.HandleLimitExceeded", reason)));
+        }
+        Ok(())
+    }
+
+    /// The guest has given one back.
+    pub(super) fn handle_returned(&mut self) {
+        self.handles = self.handles.saturating_sub(1);
     }
 
     /// Time as the guest sees it now, since the Unix epoch.
@@ -360,7 +383,7 @@ impl Timers {
             *self.deadlines.get_mut(index as usize)? = Some(deadline);
             return Some(index);
         }
-        let index = u32::try_from(self.deadlines.len()).ok().filter(|n| *n <= MAX_NUMBER)?;
+        let index = u32::try_from(self.deadlines.len()).ok().filter(|n| *n < MAX_TIMERS)?;
         self.deadlines.push(Some(deadline));
         Some(index)
     }

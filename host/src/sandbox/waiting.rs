@@ -227,7 +227,10 @@ impl poll::HostPollable for Waiting<'_> {
 
     fn drop(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<()> {
         match PollableKind::of(&pollable) {
-            PollableKind::Durable(..) => Ok(()),
+            PollableKind::Durable(..) => {
+                self.0.durable.handle_returned();
+                Ok(())
+            }
             PollableKind::Timer(index) => {
                 self.0.durable.timers.remove(index);
                 Ok(())

@@ -14,9 +14,9 @@ use serde::de::DeserializeOwned;
 use crate::BoxError;
 use crate::builders::map_parallel::ItemBatcher;
 use crate::builders::{
-    ChildBuilder, CreateCallbackBuilder, InvokeBuilder, JoinAllBuilder, MapBuilder, ParallelBuilder, RaceBuilder,
-    SelectOkBuilder, StepBuilder, TryJoinAllBuilder, WaitBuilder, WaitForCallbackBuilder, WaitForConditionBuilder,
-    WithRetryBuilder,
+    ChildBuilder, CreateCallbackBuilder, InvokeBuilder, JoinAllBuilder, MapBuilder, ParallelBuilder,
+    RaceBuilder, SelectOkBuilder, StepBuilder, TryJoinAllBuilder, WaitBuilder, WaitForCallbackBuilder,
+    WaitForConditionBuilder, WithRetryBuilder,
 };
 use crate::deterministic::Values;
 use crate::engine::Engine;

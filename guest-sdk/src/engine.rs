@@ -23,7 +23,13 @@ pub(crate) struct Engine {
 impl Engine {
     pub(crate) fn new(runtime: Arc<dyn Runtime>) -> Arc<Self> {
         let reactor = Reactor::new(Arc::clone(&runtime));
-        Arc::new(Self { runtime, reactor, executor: Arc::default(), execution: OnceLock::new(), lambda: OnceLock::new() })
+        Arc::new(Self {
+            runtime,
+            reactor,
+            executor: Arc::default(),
+            execution: OnceLock::new(),
+            lambda: OnceLock::new(),
+        })
     }
 
     pub(crate) fn runtime(&self) -> &dyn Runtime {

@@ -30,11 +30,11 @@
 //!
 //! **Logging.** Lines of the `tracing` crate and standard output go to the host, which drops those that a replay repeats.
 
+mod batch;
 #[cfg(target_family = "wasm")]
 #[allow(missing_docs, clippy::all, clippy::pedantic)] // generated
 #[doc(hidden)]
 pub mod bindings;
-mod batch;
 mod body;
 pub mod builders;
 mod callback;
@@ -87,7 +87,12 @@ pub use self::checkpointing::CheckpointMode;
 pub use self::context::{DurableContext, StepContext};
 pub use self::deterministic::{ParseUuidError, Uuid};
 pub use self::error::{
-    CallbackError, CallbackErrorKind, ChildContextError, ChildContextErrorKind, CombinatorError, CombinatorErrorKind, FunctionNotFound, InvalidArgumentError, InvokeError, InvokeErrorKind, JoinFailed, MaxChecksExceeded, NonDeterministicExecutionError, NonDeterministicExecutionErrorKind, OperationError, OperationErrorKind, OperationMismatch, ReplayedFailure, RetriesExhausted, StepError, StepErrorKind, TypedError, UnexpectedStatus, UnrecognizedStatus, WaitError, WaitErrorKind, WaitForConditionError, WaitForConditionErrorKind, WireError,
+    CallbackError, CallbackErrorKind, ChildContextError, ChildContextErrorKind, CombinatorError,
+    CombinatorErrorKind, FunctionNotFound, InvalidArgumentError, InvokeError, InvokeErrorKind, JoinFailed,
+    MaxChecksExceeded, NonDeterministicExecutionError, NonDeterministicExecutionErrorKind, OperationError,
+    OperationErrorKind, OperationMismatch, ReplayedFailure, RetriesExhausted, StepError, StepErrorKind,
+    TypedError, UnexpectedStatus, UnrecognizedStatus, WaitError, WaitErrorKind, WaitForConditionError,
+    WaitForConditionErrorKind, WireError,
 };
 pub use self::execution::ExecutionMode;
 pub use self::future::{Branch, DurableFuture, Settled};

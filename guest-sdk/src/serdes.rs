@@ -129,10 +129,19 @@ pub struct SerdesContext {
 /// Ids are asked for when they are used: most serdes never do.
 #[derive(Clone)]
 enum Owner {
-    Named { arn: String },
-    Operation { operation: Arc<dyn Operation>, engine: Arc<Engine> },
+    Named {
+        arn: String,
+    },
+    Operation {
+        operation: Arc<dyn Operation>,
+        engine: Arc<Engine>,
+    },
     /// An item, in the result of its batch.
-    Item { batch: Arc<dyn Operation>, index: usize, engine: Arc<Engine> },
+    Item {
+        batch: Arc<dyn Operation>,
+        index: usize,
+        engine: Arc<Engine>,
+    },
 }
 
 impl SerdesContext {

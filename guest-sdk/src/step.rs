@@ -46,7 +46,9 @@ enum Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Interrupted => "the attempt was interrupted, and at-most-once semantics do not let it run again",
+            Self::Interrupted => {
+                "the attempt was interrupted, and at-most-once semantics do not let it run again"
+            }
             Self::TimedOut => "the attempt took longer than the step's timeout, and was stopped",
         })
     }
@@ -183,11 +185,7 @@ impl Live<'_> {
     }
 
     /// The value of a recorded result.
-    async fn deliver<O, S: Serdes<O>>(
-        &self,
-        serdes: &S,
-        payload: String,
-    ) -> Result<O, OperationError> {
+    async fn deliver<O, S: Serdes<O>>(&self, serdes: &S, payload: String) -> Result<O, OperationError> {
         let context: SerdesContext = self.ctx.serdes_context(self.step.clone());
         serdes.deserialize(payload, context).await.map_err(serialization_failed)
     }

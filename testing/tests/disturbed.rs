@@ -8,10 +8,8 @@ use durawasm_testing::{Disturbance, LocalDurableTestRunner, TestEnvironmentConfi
 use serde_json::{Value, json};
 
 fn disturbed(runner: LocalDurableTestRunner, disturbance: Disturbance) -> LocalDurableTestRunner {
-    runner.config(TestEnvironmentConfig {
-        disturbance: Some(disturbance),
-        ..TestEnvironmentConfig::default()
-    })
+    runner
+        .config(TestEnvironmentConfig { disturbance: Some(disturbance), ..TestEnvironmentConfig::default() })
 }
 
 fn lines(result: &TestResult) -> Vec<String> {

@@ -71,7 +71,11 @@ async fn a_target_may_take_too_long_or_wait_for_what_never_comes() {
     let runner = handler("invokes").target_timeout("two_steps_and_wait", Duration::from_secs(10));
     let result = runner.run(&slow).await.unwrap();
     assert_eq!(value(&result)["status"], json!("TIMED_OUT"), "{}", value(&result));
-    assert!(history(&result).contains(&"ChainedInvokeTimedOut call +10".to_owned()), "{:#?}", history(&result));
+    assert!(
+        history(&result).contains(&"ChainedInvokeTimedOut call +10".to_owned()),
+        "{:#?}",
+        history(&result)
+    );
     let enough = handler("invokes").target_timeout("two_steps_and_wait", Duration::from_secs(61));
     assert_eq!(value(&enough.run(&slow).await.unwrap()), json!({"result": [1, 2]}));
     let stuck = json!({"function": "callback", "payload": {"name": "c", "timeout": 0, "heartbeat": 0}});

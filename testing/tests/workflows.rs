@@ -20,7 +20,8 @@ enum Kind {
 }
 
 fn leaf(kind: Kind) -> BoxedStrategy<Value> {
-    let step = (0..=3_u32, any::<bool>()).prop_map(|(fails, once)| json!({"step": {"fails": fails, "once": once}}));
+    let step =
+        (0..=3_u32, any::<bool>()).prop_map(|(fails, once)| json!({"step": {"fails": fails, "once": once}}));
     let common = prop_oneof![
         4 => step,
         2 => (1..10_u64).prop_map(|n| json!({ "wait": n })),

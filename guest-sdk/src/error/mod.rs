@@ -18,17 +18,17 @@ use std::fmt;
 use crate::runtime::{InvalidArgument, Operation};
 
 pub use self::combinator::{CombinatorError, CombinatorErrorKind, JoinFailed};
+pub(crate) use self::kinds::Framed;
 pub use self::kinds::{
     CallbackError, CallbackErrorKind, ChildContextError, ChildContextErrorKind, FunctionNotFound,
     InvalidArgumentError, InvokeError, InvokeErrorKind, MaxChecksExceeded, RetriesExhausted, StepError,
     StepErrorKind, UnexpectedStatus, WaitError, WaitErrorKind, WaitForConditionError,
     WaitForConditionErrorKind,
 };
-pub(crate) use self::kinds::Framed;
-pub(crate) use self::wire::{ChildFnError, SERIALIZATION_ERROR, write_chain};
 pub use self::non_determinism::{
     NonDeterministicExecutionError, NonDeterministicExecutionErrorKind, OperationMismatch, UnrecognizedStatus,
 };
+pub(crate) use self::wire::{ChildFnError, SERIALIZATION_ERROR, write_chain};
 pub use self::wire::{ReplayedFailure, TypedError, WireError};
 
 /// What the futures of durable operations fail with.

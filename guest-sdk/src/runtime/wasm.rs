@@ -11,8 +11,9 @@ use std::time::SystemTime;
 
 use super::{
     Callback, CallbackOptions, CheckpointMode, Child, ChildResult, ChildState, Completed, Condition,
-    ConditionState, EndStatus, ExecutionInfo, Identity, Interest, InvalidArgument, Invoke, InvokeOptions, Observing, Operation, Outcome, Pollable,
-    Position, Runtime, Scope, Step, StepOptions, StepSemantics, StepState,
+    ConditionState, EndStatus, ExecutionInfo, Identity, Interest, InvalidArgument, Invoke, InvokeOptions,
+    Observing, Operation, Outcome, Pollable, Position, Runtime, Scope, Step, StepOptions, StepSemantics,
+    StepState,
 };
 use crate::bindings::durawasm::durable::{checkpointing, execution, log, operations as wit, types};
 use crate::bindings::wasi::io::poll;

@@ -14,9 +14,9 @@ use std::time::{Duration, SystemTime};
 use crate::WireError;
 use crate::entry::{self, Function};
 use crate::runtime::{
-    Callback, CallbackOptions, CheckpointMode, EndStatus, Invoke, Child, ChildResult, ChildState, Completed, Condition,
-    ConditionState, ExecutionInfo, Identity, Interest, InvalidArgument, InvokeOptions, Operation, Outcome, Pollable,
-    Position, Runtime, Scope, Step, StepOptions, StepState,
+    Callback, CallbackOptions, CheckpointMode, Child, ChildResult, ChildState, Completed, Condition,
+    ConditionState, EndStatus, ExecutionInfo, Identity, Interest, InvalidArgument, Invoke, InvokeOptions,
+    Operation, Outcome, Pollable, Position, Runtime, Scope, Step, StepOptions, StepState,
 };
 
 /// What is on record of an execution, and what its invocations did.
@@ -95,8 +95,7 @@ pub(crate) fn run(world: &Arc<Mutex<World>>, function: impl Fn() -> Function, ev
             world.invocations += 1;
             world.calls.clear();
         }
-        let host =
-            Arc::new(Invocation(Arc::new(Host::new(Arc::clone(world)))));
+        let host = Arc::new(Invocation(Arc::new(Host::new(Arc::clone(world)))));
         let functions = [function()];
         let shared = Arc::clone(&host.0);
         match catch_unwind(AssertUnwindSafe(|| entry::run(&functions, host, functions[0].name(), event))) {
@@ -155,7 +154,11 @@ impl World {
 
     /// The next wait or retry is due.
     fn pass_time(&mut self) {
-        let next = self.records.iter().filter_map(|(id, r)| Some((r.since.saturating_add(r.due?), id.clone()))).min();
+        let next = self
+            .records
+            .iter()
+            .filter_map(|(id, r)| Some((r.since.saturating_add(r.due?), id.clone())))
+            .min();
         let (at, id) = next.expect("suspended, and nothing is to come");
         self.passed.push((id.clone(), self.records[&id].due.unwrap()));
         self.now = at;
@@ -211,7 +214,8 @@ impl Host {
     fn new(world: Arc<Mutex<World>>) -> Self {
         let known = world.lock().unwrap();
         // Ids of callbacks are noted among the records, and are none.
-        let unclaimed = known.records.keys().filter(|id| !id.ends_with("#id") && !known.hides(id)).cloned().collect();
+        let unclaimed =
+            known.records.keys().filter(|id| !id.ends_with("#id") && !known.hides(id)).cloned().collect();
         let recorded = known.records.values().map(|record| record.rank).max().unwrap_or_default();
         drop(known);
         Self { world, instance: Mutex::new(Instance { unclaimed, recorded, ..Instance::default() }) }
@@ -419,8 +423,14 @@ impl FakeScope {
             world.observed.started.push(id.clone());
         }
         let record = world.records.entry(id.clone()).or_insert(new);
-        assert_eq!((record.kind, &record.name, record.sub_type), (kind, &name, sub_type), "not deterministic");
-        let runs = record.outcome.is_none() && record.due.is_none() && matches!(kind, "step" | "child" | "condition");
+        assert_eq!(
+            (record.kind, &record.name, record.sub_type),
+            (kind, &name, sub_type),
+            "not deterministic"
+        );
+        let runs = record.outcome.is_none()
+            && record.due.is_none()
+            && matches!(kind, "step" | "child" | "condition");
         instance.running.insert(id.clone(), runs);
         Arc::new(FakeOperation { host: Arc::clone(&self.host), id })
     }

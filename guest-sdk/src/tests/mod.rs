@@ -5,8 +5,8 @@ mod combinators;
 mod condition;
 mod context;
 mod fake;
-mod plugins;
 mod invoke;
+mod plugins;
 mod saga;
 mod with_retry;
 

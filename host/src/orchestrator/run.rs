@@ -280,7 +280,13 @@ impl Orchestrator {
                 Err(error) => return Ok(InvokeOutcome::Failed(error)),
             };
             let id = invoke.operation_id.as_str();
-            return Ok(run_plain(function, invoke.payload.clone(), id, self.around(grants, &format!("{caller} {id}"))).await);
+            return Ok(run_plain(
+                function,
+                invoke.payload.clone(),
+                id,
+                self.around(grants, &format!("{caller} {id}")),
+            )
+            .await);
         }
         let mut start =
             StartExecution::new(&*function.name, invoke.payload.as_ref().map(ToString::to_string));

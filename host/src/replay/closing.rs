@@ -131,9 +131,7 @@ impl Engine {
             | Phase::Closing
             | Phase::Shown
             | Phase::Interrupted { .. }
-            | Phase::TimedOut { .. } => {
-                Err(misuse("a child context was closed twice"))
-            }
+            | Phase::TimedOut { .. } => Err(misuse("a child context was closed twice")),
         }
     }
 

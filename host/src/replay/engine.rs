@@ -199,7 +199,9 @@ impl Engine {
     pub fn attempt(&self, key: Key) -> Result<u32, ReplayError> {
         let slot = self.slot(key)?;
         Ok(match slot.phase {
-            Phase::Running { attempt } | Phase::Interrupted { attempt } | Phase::TimedOut { attempt } => attempt,
+            Phase::Running { attempt } | Phase::Interrupted { attempt } | Phase::TimedOut { attempt } => {
+                attempt
+            }
             _ => slot.record.as_ref().and_then(|r| r.step_details.as_ref()).map_or(0, |d| d.attempt).max(1),
         })
     }
@@ -228,8 +230,17 @@ impl Engine {
             Some(key) => Some((self.id(key)?.clone(), self.attempt(key)?)),
             None => None,
         };
-        let Self { limits, max_operations, known, slots, execution, mut timed_out, mut untouched, revealed, .. } =
-            self;
+        let Self {
+            limits,
+            max_operations,
+            known,
+            slots,
+            execution,
+            mut timed_out,
+            mut untouched,
+            revealed,
+            ..
+        } = self;
         timed_out.extend(stopped);
         for slot in &slots {
             if matches!(slot.phase, Phase::Running { .. }) && !slot.entered {
@@ -271,7 +282,8 @@ impl Engine {
             {
                 self.unclaimed = self.unclaimed.saturating_sub(1);
             }
-            below.extend(self.children.as_mut().and_then(|children| children.remove(&id)).unwrap_or_default());
+            below
+                .extend(self.children.as_mut().and_then(|children| children.remove(&id)).unwrap_or_default());
         }
         Ok(())
     }
@@ -477,7 +489,8 @@ impl Engine {
         if self.unclaimed == 0 {
             return Ok(());
         }
-        let missing = self.known.values().filter(|k| k.key.is_none() && !k.skipped).filter_map(|k| k.record.as_ref());
+        let missing =
+            self.known.values().filter(|k| k.key.is_none() && !k.skipped).filter_map(|k| k.record.as_ref());
         let Some(first) = missing.min_by_key(|r| (start_rank(r), r.id.clone())) else { return Ok(()) };
         Err(ReplayError::NonDeterministic(Box::new(Divergence {
             id: first.id.clone(),

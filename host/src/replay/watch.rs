@@ -140,7 +140,8 @@ impl Engine {
     pub(super) fn notify_all(&mut self, key: Key) -> Result<(), ReplayError> {
         for index in 0..self.sets.len() {
             for interest in [Interest::Change, Interest::CallbackId] {
-                let order = self.sets.get(index).and_then(|set| set.by_operation.get(&(key, interest))).copied();
+                let order =
+                    self.sets.get(index).and_then(|set| set.by_operation.get(&(key, interest))).copied();
                 let Some(order) = order else { continue };
                 let ready = self.is_ready(key, interest)?;
                 let rank = self.shown_at(key, interest)?;

@@ -73,8 +73,7 @@ impl Handler {
         };
         let bounds = self.sandbox.limits();
         let most = bounds.operations.min(MAX_NUMBER as usize);
-        let replay = Replay::new(operations, limits.clone(), most)
-            .with_news(&input.updated_operation_ids);
+        let replay = Replay::new(operations, limits.clone(), most).with_news(&input.updated_operation_ids);
         let (stdout, stderr) = (Output::default(), Output::default());
         let mut durable = Durable::new(
             replay,
@@ -189,7 +188,11 @@ impl Handler {
 
     /// A fresh instance's store in the same invocation. Where the body of a step took too long, what was reported is sent, and the
     /// new instance finds the attempt as one that timed out.
-    async fn restart(&self, mut store: Store<State>, stopped: Option<Key>) -> Result<Store<State>, ErrorObject> {
+    async fn restart(
+        &self,
+        mut store: Store<State>,
+        stopped: Option<Key>,
+    ) -> Result<Store<State>, ErrorObject> {
         let state = store.data_mut();
         state.durable.ended = None;
         state.durable.stdout.finish();
@@ -220,8 +223,7 @@ impl Handler {
         event: &String,
     ) -> wasmtime::Result<Result<Option<String>, ErrorObject>> {
         let handler = self.pre.instantiate_async(&mut *store).await?;
-        let returned =
-            handler.durawasm_durable_functions().call_handle(&mut *store, function, event).await?;
+        let returned = handler.durawasm_durable_functions().call_handle(&mut *store, function, event).await?;
         Ok(returned.map_err(convert::error_in))
     }
 }
@@ -243,7 +245,8 @@ impl State {
         self.durable.log_budget = log_budget;
         self.durable.engine.take_back_starts();
         let why = why.error_message.unwrap_or_default();
-        let message = format!("a plugin's hook ended the instance; the invocation goes on without plugins: {why}");
+        let message =
+            format!("a plugin's hook ended the instance; the invocation goes on without plugins: {why}");
         let _ = self.durable.log(LogLevel::Warn, LogSource::Log, message, Vec::new(), None);
     }
 }

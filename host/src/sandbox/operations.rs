@@ -9,8 +9,8 @@ use super::{
     bindings::durawasm::durable::{operations as wit, types},
     convert::{self, Refusal},
     resources::{
-        Callback, ChainedInvoke, ChildContext, Condition, Context, PollableKind, Step, Wait, WaitSet, key, own,
-        own_scope, scope,
+        Callback, ChainedInvoke, ChildContext, Condition, Context, PollableKind, Step, Wait, WaitSet, key,
+        own, own_scope, scope,
     },
     state::{Durable, Ended},
 };
@@ -110,11 +110,7 @@ impl Durable {
     }
 }
 
-fn pollable(
-    durable: &mut Durable,
-    key: Key,
-    interest: Interest,
-) -> wasmtime::Result<Resource<DynPollable>> {
+fn pollable(durable: &mut Durable, key: Key, interest: Interest) -> wasmtime::Result<Resource<DynPollable>> {
     durable.handle_given()?;
     let handle = PollableKind::Durable(key, interest).handle();
     handle.ok_or_else(|| wasmtime::Error::msg("a durable pollable has a number"))

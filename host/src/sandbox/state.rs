@@ -162,8 +162,24 @@ impl Durable {
     }
 
     /// For a fresh instance in the same invocation: the record as it is by now. `stopped` is a step whose body took too long.
-    pub(super) fn restarted(self, stopped: Option<Key>, stdout: Output, stderr: Output) -> Result<Self, ReplayError> {
-        let Self { engine, around, arn, token, invocation_id, deadline, log_budget, checkpoints, observation, .. } = self;
+    pub(super) fn restarted(
+        self,
+        stopped: Option<Key>,
+        stdout: Output,
+        stderr: Output,
+    ) -> Result<Self, ReplayError> {
+        let Self {
+            engine,
+            around,
+            arn,
+            token,
+            invocation_id,
+            deadline,
+            log_budget,
+            checkpoints,
+            observation,
+            ..
+        } = self;
         let observation = observation.restarted();
         let engine = engine.restarted(stopped)?;
         let fresh = Self::new(engine, around, arn, token, invocation_id, stdout, stderr, log_budget);

@@ -20,7 +20,8 @@ use super::{
 use crate::{
     protocol::{
         CheckpointToken, ErrorObject, EventDetails, ExecutionStatus, InvocationCompletedDetails,
-        InvocationInput, InvocationOutput, InvocationStatus, Operation, OperationStatus, OperationType, Timestamp,
+        InvocationInput, InvocationOutput, InvocationStatus, Operation, OperationStatus, OperationType,
+        Timestamp,
     },
     replay::ServiceError,
 };

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use durawasm_guest::{BoxError, DurableContext, OperationErrorKind, RetryDecision, StepErrorKind, StepSemantics};
+use durawasm_guest::{
+    BoxError, DurableContext, OperationErrorKind, RetryDecision, StepErrorKind, StepSemantics,
+};
 use serde::Deserialize;
 
 /// What the body of `slow_body` does.
@@ -20,7 +22,10 @@ pub enum Slow {
 /// Event: what the body does, on how many attempts (then it is quick), and whether at most once. Step `before`; step `slow` with a timeout of
 /// 50 milliseconds, tried again after 1 second, 3 attempts in all; step `beside`, at the same time. Result: the attempt that was quick, or how many attempts
 /// there were and the type of the error.
-pub async fn slow_body(event: (Slow, u32, bool), ctx: DurableContext) -> Result<(u32, Option<String>), BoxError> {
+pub async fn slow_body(
+    event: (Slow, u32, bool),
+    ctx: DurableContext,
+) -> Result<(u32, Option<String>), BoxError> {
     let (slow, times, at_most_once) = event;
     ctx.step(|_| async { Ok(println!("before")) }).name("before").await?;
     let beside = ctx.step(|_| async { Ok(()) }).name("beside").spawn();

@@ -111,7 +111,11 @@ fn run(node: Node, ctx: DurableContext) -> Run {
                     0,
                 )
                 .wait_strategy_fn(move |state: u32, _| {
-                    if state >= met { WaitDecision::complete() } else { WaitDecision::continue_with(seconds(3)) }
+                    if state >= met {
+                        WaitDecision::complete()
+                    } else {
+                        WaitDecision::continue_with(seconds(3))
+                    }
                 })
                 .await?
                 .into()),
@@ -121,11 +125,15 @@ fn run(node: Node, ctx: DurableContext) -> Run {
             Node::TryJoin(nodes) => Ok(ctx.try_join_all(futures(nodes, &ctx)).await?.into()),
             Node::Join(nodes) => {
                 let settled = ctx.join_all(futures(nodes, &ctx)).await?;
-                Ok(settled.into_iter().map(|settled| match settled {
-                    Settled::Fulfilled(value) => value,
-                    Settled::Rejected(error) => json!(error.to_string()),
-                    _ => Value::Null,
-                }).collect::<Vec<Value>>().into())
+                Ok(settled
+                    .into_iter()
+                    .map(|settled| match settled {
+                        Settled::Fulfilled(value) => value,
+                        Settled::Rejected(error) => json!(error.to_string()),
+                        _ => Value::Null,
+                    })
+                    .collect::<Vec<Value>>()
+                    .into())
             }
             Node::SelectOk(nodes) => Ok(ctx.select_ok(futures(nodes, &ctx)).await?),
             Node::Race(nodes) => Ok(ctx.race(futures(nodes, &ctx)).await?),
@@ -167,8 +175,7 @@ fn run(node: Node, ctx: DurableContext) -> Run {
 }
 
 fn step(ctx: &DurableContext, fails: u32, once: bool) -> DurableFuture<Value> {
-    let semantics =
-        if once { StepSemantics::AtMostOncePerRetry } else { StepSemantics::AtLeastOncePerRetry };
+    let semantics = if once { StepSemantics::AtMostOncePerRetry } else { StepSemantics::AtLeastOncePerRetry };
     ctx.step(move |step| async move {
         println!("{} {}", if once { "once" } else { "again" }, step.attempt());
         if step.attempt() <= fails { Err("not yet".into()) } else { Ok(json!(step.attempt())) }
@@ -226,7 +233,12 @@ async fn batch(
             .enumerate()
             .map(|(n, item)| Branch::new(format!("b{n}"), move |ctx| run(item, ctx)))
             .collect::<Vec<_>>();
-        ctx.parallel(branches).completion(completion).max_concurrency(concurrency).nesting(nesting).await_batch().await?
+        ctx.parallel(branches)
+            .completion(completion)
+            .max_concurrency(concurrency)
+            .nesting(nesting)
+            .await_batch()
+            .await?
     } else {
         ctx.map(items, |ctx, item, _| run(item, ctx))
             .completion(completion)

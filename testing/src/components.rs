@@ -25,15 +25,13 @@ pub(crate) fn build(path: &Path) -> Result<PathBuf, TestError> {
     let built = BUILT.get_or_init(Mutex::default);
     // Held while cargo runs: whoever asks next wants its outcome, and cargo would make them wait as well.
     let mut built = built.lock().unwrap_or_else(PoisonError::into_inner);
-    let outcome = match built.get(path) {
-        Some(outcome) => outcome.clone(),
-        None => {
+    let outcome = built
+        .entry(path.to_owned())
+        .or_insert_with(|| {
             let outcome = build::build(&BuildOptions::new(path), &mut |_| {});
-            let outcome = outcome.map(|built| built.path).map_err(Arc::new);
-            built.insert(path.to_owned(), outcome.clone());
-            outcome
-        }
-    };
+            outcome.map(|built| built.path).map_err(Arc::new)
+        })
+        .clone();
     outcome.map_err(|source| TestError::Build { path: path.to_owned(), source })
 }
 

@@ -136,7 +136,7 @@ mod tests {
     fn scratch_is_an_execution_s_own_and_stays_until_it_is_over() {
         let granter = Granter::new(rules(true));
         let (one, two) = ("arn:1".into(), "arn:2".into());
-        let granted = |arn| {
+        let open = |arn| {
             let grants = granter.execution("f", arn).unwrap();
             let path = granter.scratches().get(arn).unwrap().path().to_owned();
             let mut expected = (*granter.of("f", None).unwrap()).clone();
@@ -144,10 +144,10 @@ mod tests {
             assert_eq!(*grants, expected);
             path
         };
-        let path = granted(&one);
-        assert_ne!(granted(&two), path);
+        let path = open(&one);
+        assert_ne!(open(&two), path);
         std::fs::write(path.join("f"), "x").unwrap();
-        assert_eq!(granted(&one), path);
+        assert_eq!(open(&one), path);
         assert!(path.join("f").exists());
         granter.over(&one);
         assert!(!path.exists());

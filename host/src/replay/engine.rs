@@ -304,6 +304,7 @@ impl Engine {
     }
 
     /// Says which operations have changed since an earlier invocation last heard of them: no code has seen their ends yet.
+    #[must_use]
     pub fn with_news(mut self, news: &[OperationId]) -> Self {
         if news.is_empty() {
             return self;

@@ -216,6 +216,7 @@ impl Handler {
         Ok(fresh)
     }
 
+    #[expect(clippy::ptr_arg, reason = "the generated call takes them so")]
     async fn call(
         &self,
         store: &mut Store<State>,

@@ -27,7 +27,11 @@ pub async fn slow_body(
     ctx: DurableContext,
 ) -> Result<(u32, Option<String>), BoxError> {
     let (slow, times, at_most_once) = event;
-    ctx.step(|_| async { Ok(println!("before")) }).name("before").await?;
+    let before = ctx.step(|_| async {
+        println!("before");
+        Ok(())
+    });
+    before.name("before").await?;
     let beside = ctx.step(|_| async { Ok(()) }).name("beside").spawn();
     let semantics =
         if at_most_once { StepSemantics::AtMostOncePerRetry } else { StepSemantics::AtLeastOncePerRetry };
@@ -39,7 +43,7 @@ pub async fn slow_body(
                     Slow::Spins => loop {
                         std::hint::black_box(());
                     },
-                    Slow::Sleeps => std::thread::sleep(Duration::from_secs(3600)),
+                    Slow::Sleeps => std::thread::sleep(Duration::from_hours(1)),
                     Slow::Waits => std::future::pending().await,
                 }
             }

@@ -90,7 +90,8 @@ fn run(node: Node, ctx: DurableContext) -> Run {
             Node::WaitForCallback => {
                 let answer = ctx
                     .wait_for_callback::<Value, _, _>(|_, id| async move {
-                        Ok(println!("again submits {}", id.len()))
+                        println!("again submits {}", id.len());
+                        Ok(())
                     })
                     .name("outside")
                     .timeout(seconds(60))

@@ -84,6 +84,15 @@ async fn a_target_may_take_too_long_or_wait_for_what_never_comes() {
 }
 
 #[tokio::test]
+async fn a_chain_of_invocations_may_be_long_but_not_endless() {
+    let result = handler("counts_down").run(90).await.unwrap();
+    assert_eq!(value(&result), json!(91));
+    let result = handler("counts_down").run(1_000_000).await.unwrap();
+    let (_, message) = error(&result);
+    assert!(message.contains("the chain of invocations has no end"), "{message}");
+}
+
+#[tokio::test]
 async fn a_plain_function_is_invoked_too() {
     for (function, payload, result) in
         [("plain", json!(41), json!(42)), ("plain_async", json!("abc"), json!("cba"))]

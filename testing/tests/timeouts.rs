@@ -3,7 +3,10 @@
 
 mod common;
 
-use common::{handler, history, value};
+use std::time::Duration;
+
+use common::{bounded, handler, history, value};
+use durawasm_testing::SandboxLimits;
 use serde_json::json;
 
 #[tokio::test]
@@ -34,4 +37,11 @@ async fn when_all_attempts_take_too_long_the_error_says_so() {
 async fn a_body_that_waits_for_nothing_is_told_so_before_its_time_is_up() {
     let result = handler("slow_body").run(("waits", 9, false)).await.unwrap();
     assert_eq!(value(&result), json!([3, "StepStalled"]));
+}
+
+#[tokio::test]
+async fn a_body_with_a_timeout_that_uses_up_all_computing_time_is_stopped_too() {
+    let limits = SandboxLimits { cpu: Duration::from_millis(20), ..SandboxLimits::default() };
+    let result = bounded("slow_body", &limits).run(("spins", 9, false)).await.unwrap();
+    assert_eq!(value(&result), json!([3, "StepTimeout"]));
 }

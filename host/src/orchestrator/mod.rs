@@ -9,6 +9,7 @@ mod grants;
 mod plain;
 mod run;
 mod scratch;
+mod targets;
 
 pub use environment::{Environment, EnvironmentError, EnvironmentOptions, TimeMode};
 pub use functions::{Function, Functions, UnknownFunction};

@@ -10,11 +10,13 @@ use std::{
     sync::Arc,
 };
 
-use futures_util::{StreamExt, stream::FuturesUnordered};
-
-use super::{Functions, Granter, UnknownFunction, plain::run_plain};
+use super::{
+    Functions, Granter, UnknownFunction,
+    plain::run_plain,
+    targets::{Beside, Done, Spawner, Targets},
+};
 use crate::{
-    ambient::{Actor, Clock, Entropy},
+    ambient::{Clock, Entropy},
     protocol::{ErrorObject, ExecutionArn, ExecutionStatus, Limits, Timestamp},
     replay::ServiceError,
     sandbox::{Faults, Grants, InvocationEnd, LogSink, Surroundings},
@@ -83,10 +85,6 @@ pub struct Orchestrator {
     pub faults: Faults,
 }
 
-/// A target that runs. Its actor comes out with it: were it dropped before the caller is awake, time would skip past what the
-/// caller does next.
-type Running = Pin<Box<dyn Future<Output = (Actor, Result<(), ServiceError>)> + Send>>;
-
 /// Says of an execution that is not over whether it has gone far enough.
 type Enough<'a> = &'a (dyn Fn(&ExecutionView) -> bool + Send + Sync);
 
@@ -123,7 +121,8 @@ impl Orchestrator {
         let arn = self.server.start_execution(start).await?;
         let deadline = timeout.map(|seconds| self.clock.now().plus_seconds(seconds));
         let mut checkpoints = 0;
-        let halt = self.drive(&arn, deadline, enough, &mut checkpoints).await?;
+        let (beside, spawner) = Beside::new();
+        let halt = beside.run(self.drive(&arn, deadline, enough, &mut checkpoints, spawner)).await?;
         let view = self.server.view(&arn).await?;
         let stall = match halt {
             Halt::Stalled(stall) => Some(stall),
@@ -139,11 +138,12 @@ impl Orchestrator {
         deadline: Option<Timestamp>,
         enough: Option<Enough<'_>>,
         checkpoints: &mut u64,
+        spawner: Spawner,
     ) -> Result<Halt, RunError> {
-        let mut targets: FuturesUnordered<Running> = FuturesUnordered::new();
+        let mut targets = Targets::new(spawner);
         loop {
             for invoke in self.server.take_invokes(arn).await? {
-                targets.push(self.target(arn.clone(), invoke));
+                targets.start(|spawner| self.target(arn.clone(), invoke, spawner));
             }
             if let Some(enough) = enough
                 && enough(&self.server.view(arn).await?)
@@ -244,14 +244,24 @@ impl Orchestrator {
     }
 
     /// Runs the target of a chained invoke, and reports how it ended.
-    fn target(&self, caller: ExecutionArn, invoke: StartedInvoke) -> Running {
+    fn target(
+        &self,
+        caller: ExecutionArn,
+        invoke: StartedInvoke,
+        spawner: Spawner,
+    ) -> Pin<Box<dyn Future<Output = Done> + Send>> {
         let this = self.clone();
         let actor = self.clock.actor();
         Box::pin(async move {
-            // Whoever is active at this instant comes first, and what starts with this target runs before or after it, not beside it:
-            // the order in which they end does not depend on the machine.
+            // Whoever is active at this instant comes first, and what starts with this target runs before or after it, not
+            // beside it: the order in which they end does not depend on the machine.
             this.clock.sleep(Some(this.clock.now())).await;
-            let done = match this.run_target(&caller, &invoke).await {
+            let outcome = match spawner.deeper() {
+                Ok(spawner) => this.run_target(&caller, &invoke, spawner).await,
+                Err(error) => Ok(InvokeOutcome::Failed(error)),
+            };
+            let outcome = outcome.or_else(refused);
+            let done = match outcome {
                 Ok(outcome) => this.server.complete_invoke(&caller, &invoke.operation_id, outcome).await,
                 Err(error) => Err(error),
             };
@@ -263,6 +273,7 @@ impl Orchestrator {
         &self,
         caller: &ExecutionArn,
         invoke: &StartedInvoke,
+        spawner: Spawner,
     ) -> Result<InvokeOutcome, ServiceError> {
         let function = match self.functions.find(&invoke.function_name) {
             Ok(function) => function,
@@ -297,9 +308,7 @@ impl Orchestrator {
         target.durable_execution_arn = Some(arn.clone());
         self.server.annotate_invoke(caller, &invoke.operation_id, target).await?;
         let mut checkpoints = 0;
-        let driven: Pin<Box<dyn Future<Output = _> + Send + '_>> =
-            Box::pin(self.drive(&arn, deadline, None, &mut checkpoints));
-        match driven.await {
+        match self.drive(&arn, deadline, None, &mut checkpoints, spawner).await {
             Ok(Halt::Over | Halt::Enough) => {}
             Ok(Halt::Stalled(_)) => {
                 // Nobody will ever answer what the target waits for, and with it the caller.
@@ -323,5 +332,13 @@ impl Orchestrator {
             ExecutionStatus::Stopped => InvokeOutcome::Stopped(error),
             ExecutionStatus::Failed | ExecutionStatus::Running => InvokeOutcome::Failed(error),
         })
+    }
+}
+
+/// What the service refuses of a target is that invocation's failure, not the run's.
+fn refused(error: ServiceError) -> Result<InvokeOutcome, ServiceError> {
+    match error {
+        ServiceError::Unavailable(_) => Err(error),
+        refused => Ok(InvokeOutcome::Failed(ErrorObject::new("Invoke.Refused", refused.to_string()))),
     }
 }

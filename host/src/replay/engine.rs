@@ -255,7 +255,8 @@ impl Engine {
         };
         let records: HashMap<OperationId, Arc<Operation>> =
             known.into_values().filter_map(latest).map(|record| (record.id.clone(), record)).collect();
-        let shown = records.values().filter(|record| !is_below_what_ended(record, &records)).cloned();
+        let hidden = below_what_ended(&records);
+        let shown = records.values().filter(|record| !hidden.contains(&record.id)).cloned();
         let operations = execution.into_iter().chain(shown).collect();
         Ok(Self { timed_out, untouched, seen: revealed, ..Self::new(operations, limits, max_operations) })
     }
@@ -574,11 +575,18 @@ impl Engine {
     }
 }
 
-/// Whether an operation is below a context that is over, and will not be asked for: the service leaves those out.
-fn is_below_what_ended(operation: &Operation, records: &HashMap<OperationId, Arc<Operation>>) -> bool {
-    let parent = |of: &Operation| of.parent_id.as_ref().and_then(|id| records.get(id));
-    std::iter::successors(parent(operation), |ancestor| parent(ancestor)).any(|ancestor| {
-        let replays = ancestor.context_details.as_ref().is_some_and(|details| details.replay_children);
-        ancestor.status.is_terminal() && !replays
-    })
+/// The operations below contexts that are over, which will not be asked for: the service leaves those out.
+fn below_what_ended(records: &HashMap<OperationId, Arc<Operation>>) -> HashSet<OperationId> {
+    // Parents come before their children.
+    let mut in_order: Vec<&Arc<Operation>> = records.values().collect();
+    in_order.sort_unstable_by_key(|record| start_rank(record));
+    let mut hidden = HashSet::new();
+    for record in in_order {
+        let Some(parent) = record.parent_id.as_ref().and_then(|id| records.get(id)) else { continue };
+        let replays = parent.context_details.as_ref().is_some_and(|details| details.replay_children);
+        if hidden.contains(&parent.id) || (parent.status.is_terminal() && !replays) {
+            hidden.insert(record.id.clone());
+        }
+    }
+    hidden
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::{Engine, Interest, Key, ReplayError, error::misuse};
 
 /// The most sets of one invocation. A guest needs one.
-const MAX_SETS: usize = 1000;
+const MAX_SETS: usize = 16;
 
 /// A set of what is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,12 +28,20 @@ impl SetKey {
 
 type Watched = (Key, Interest);
 
+/// What is watched, under which token, and where it stands in `due`.
+#[derive(Debug)]
+struct Entry {
+    watched: Watched,
+    token: u64,
+    due: Option<u64>,
+}
+
 /// One set.
 #[derive(Debug, Default)]
 pub(super) struct WatchSet {
     /// How many were ever added: the order of addition.
     added: u64,
-    entries: BTreeMap<u64, (Watched, u64)>,
+    entries: BTreeMap<u64, Entry>,
     by_operation: HashMap<Watched, u64>,
     by_token: HashMap<u64, u64>,
     /// Has something to show now.
@@ -44,10 +52,13 @@ pub(super) struct WatchSet {
 
 impl WatchSet {
     fn remove(&mut self, order: u64) -> Option<u64> {
-        let (watched, token) = self.entries.remove(&order)?;
+        let Entry { watched, token, due } = self.entries.remove(&order)?;
         self.by_operation.remove(&watched);
         self.by_token.remove(&token);
         self.ready.remove(&order);
+        if let Some(rank) = due {
+            self.due.remove(&(rank, order));
+        }
         Some(token)
     }
 
@@ -63,9 +74,24 @@ impl WatchSet {
                 break;
             }
             self.due.pop_first();
-            if self.entries.contains_key(&order) {
+            if let Some(entry) = self.entries.get_mut(&order) {
+                entry.due = None;
                 self.ready.insert(order);
             }
+        }
+    }
+
+    /// An entry shows something now, or with the completion of this rank.
+    fn place(&mut self, order: u64, ready: bool, rank: Option<u64>) {
+        let Some(entry) = self.entries.get_mut(&order) else { return };
+        if let Some(before) = entry.due.take() {
+            self.due.remove(&(before, order));
+        }
+        if ready {
+            self.ready.insert(order);
+        } else if let Some(rank) = rank {
+            entry.due = Some(rank);
+            self.due.insert((rank, order));
         }
     }
 }
@@ -87,7 +113,8 @@ impl Engine {
         interest: Interest,
         token: u64,
     ) -> Result<(), ReplayError> {
-        self.slot(key)?;
+        let ready = self.is_ready(key, interest)?;
+        let rank = self.shown_at(key, interest)?;
         let set = self.set_mut(set)?;
         set.added += 1;
         let order = set.added;
@@ -97,8 +124,9 @@ impl Engine {
         if set.by_operation.insert((key, interest), order).is_some() {
             return Err(misuse("an operation is in the wait set already"));
         }
-        set.entries.insert(order, ((key, interest), token));
-        self.notify_all(key)
+        set.entries.insert(order, Entry { watched: (key, interest), token, due: None });
+        set.place(order, ready, rank);
+        Ok(())
     }
 
     /// Watches no more.
@@ -120,14 +148,8 @@ impl Engine {
         }
         watched.show(revealed);
         if watched.ready.is_empty() {
-            // What was taken out may have left its place here.
-            while let Some((_, order)) = watched.due.first()
-                && !watched.entries.contains_key(order)
-            {
-                watched.due.pop_first();
-            }
-            let Some(&(_, order)) = watched.due.first() else { return Ok(Vec::new()) };
-            let Some((next, _)) = watched.entries.get(&order).copied() else { return Ok(Vec::new()) };
+            let next = watched.due.first().and_then(|(_, order)| watched.entries.get(order));
+            let Some(next) = next.map(|entry| entry.watched) else { return Ok(Vec::new()) };
             self.reveal(&[next])?;
         }
         let revealed = self.revealed();
@@ -145,11 +167,8 @@ impl Engine {
                 let Some(order) = order else { continue };
                 let ready = self.is_ready(key, interest)?;
                 let rank = self.shown_at(key, interest)?;
-                let Some(set) = self.sets.get_mut(index) else { continue };
-                if ready {
-                    set.ready.insert(order);
-                } else if let Some(rank) = rank {
-                    set.due.insert((rank, order));
+                if let Some(set) = self.sets.get_mut(index) {
+                    set.place(order, ready, rank);
                 }
             }
         }

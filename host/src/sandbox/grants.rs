@@ -7,7 +7,7 @@
 //!
 //! A replay reads environment and files anew. So between operations a handler may rely only on what nobody changes: files
 //! that change belong into steps. How much a guest writes is not bounded: a writable directory is a grant of the space
-//! around it. Files that it holds open at the same time are bounded ([`MAX_HANDLES`]).
+//! around it. Files that it holds open at the same time are bounded ([`MAX_WASI_HANDLES`]).
 
 use std::{
     collections::{BTreeMap, btree_map},
@@ -20,7 +20,7 @@ use crate::protocol::ErrorObject;
 
 /// How many WASI handles (files, directories, streams) an instance with directories may hold at the same time: each may be
 /// one of the process's file descriptors. Who opens one more is refused.
-pub(super) const MAX_HANDLES: usize = 256;
+pub(super) const MAX_WASI_HANDLES: usize = 256;
 
 /// Environment variables and directories for a function.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

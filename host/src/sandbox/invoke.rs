@@ -12,7 +12,7 @@ use super::{
     Handler,
     bindings::exports::durawasm::durable::functions,
     convert,
-    grants::MAX_HANDLES,
+    grants::MAX_WASI_HANDLES,
     limits::Limiter,
     log::{LogLevel, LogSource},
     output::Output,
@@ -163,7 +163,7 @@ impl Handler {
         grants.apply(&mut wasi)?;
         let mut state = State::new(wasi.build(), Limiter::new(self.sandbox.limits()), durable);
         if grants.has_directories() {
-            state.table.set_max_capacity(MAX_HANDLES);
+            state.table.set_max_capacity(MAX_WASI_HANDLES);
         }
         let mut store = Store::new(self.sandbox.engine(), state);
         store.limiter(|state| &mut state.limiter);
@@ -176,6 +176,8 @@ impl Handler {
                     state.durable.tick()?;
                     Ok(UpdateDeadline::Yield(1))
                 }
+                // A body with a timeout of its own is stopped, and its step goes on as after the timeout.
+                None if state.durable.body_deadline().is_some() => Err(state.durable.stop_body()),
                 None => Err(state.durable.end(Ended::Limit(
                     "Sandbox.CpuLimitExceeded",
                     "the handler computed for longer than one invocation may, without coming to an end"

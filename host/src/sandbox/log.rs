@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::protocol::{OperationId, Timestamp};
+use crate::protocol::{ExecutionArn, OperationId, Timestamp};
 
 /// Severity of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,6 +62,8 @@ pub struct LogLine {
     pub operation: Option<OperationId>,
     /// Whether the line was written before already, by an earlier invocation.
     pub replayed: bool,
+    /// The execution whose code wrote it.
+    pub execution: ExecutionArn,
     /// The invocation that wrote it.
     pub invocation_id: Arc<str>,
 }

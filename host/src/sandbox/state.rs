@@ -206,6 +206,14 @@ impl Durable {
         }
     }
 
+    /// Ends the instance because of the body that runs now.
+    pub(super) fn stop_body(&mut self) -> wasmtime::Error {
+        match self.live {
+            Some(key) => self.end(Ended::StepTimedOut(key)),
+            None => wasmtime::Error::msg("no body runs"),
+        }
+    }
+
     /// A tick of computing has passed.
     pub(super) fn tick(&mut self) -> wasmtime::Result<()> {
         let Some(key) = self.live else { return Ok(()) };
@@ -349,6 +357,7 @@ impl Durable {
             fields,
             operation,
             replayed: !self.keep_replayed && !self.is_live() && self.engine.is_replaying(),
+            execution: self.arn.clone(),
             invocation_id: self.invocation_id.clone(),
         });
         Ok(())

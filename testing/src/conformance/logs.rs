@@ -315,6 +315,7 @@ mod tests {
             fields: vec![("order".to_owned(), "7".to_owned())],
             operation: Some("op-1".into()),
             replayed: false,
+            execution: "arn".into(),
             invocation_id: "r-1".into(),
         };
         let lines = [

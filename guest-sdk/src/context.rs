@@ -357,7 +357,8 @@ impl DurableContext {
         ParallelBuilder::new(self.clone(), self.scope.claim(), branches)
     }
 
-    /// All futures side by side: their values in the order of the futures, or the first failure, which drops the others. The error
+    /// All futures side by side: their values in the order of the futures, or the first failure, which drops the others.
+    /// The error
     /// is then of kind [`JoinFailed`](crate::CombinatorErrorKind::JoinFailed).
     ///
     /// # Examples

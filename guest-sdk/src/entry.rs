@@ -1,6 +1,7 @@
 //! The functions of a component: how they are found by name, given their event and run to their end.
 //!
-//! Always true here: whatever the event and the function's name, the result is a result or a record of an error; nothing traps but
+//! Always true here: whatever the event and the function's name, the result is a result or a record of an error; nothing
+//! traps but
 //! the functions' own code.
 
 use std::fmt;

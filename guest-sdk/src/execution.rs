@@ -66,7 +66,8 @@ impl DurableContext {
 
     /// Whether recorded operations are still to come, in any context: the code that runs now ran before.
     ///
-    /// Fit for leaving out what should happen once, such as a line of a log that is not replay-safe. Not fit for choosing operations.
+    /// Fit for leaving out what should happen once, such as a line of a log that is not replay-safe. Not fit for choosing
+    /// operations.
     #[must_use]
     pub fn is_replaying(&self) -> bool {
         self.engine().runtime().is_replaying()

@@ -102,7 +102,8 @@ impl<O: Send + 'static> DurableFuture<O> {
         }
     }
 
-    /// Notes that the future, when it ends, leaves something behind in its context besides its output: so its outcome alone does not
+    /// Notes that the future, when it ends, leaves something behind in its context besides its output: so its outcome alone
+    /// does not
     /// replace it on a replay.
     pub(crate) fn lasting(mut self) -> Self {
         self.lasting = true;

@@ -96,7 +96,7 @@ pub use self::error::{
 };
 pub use self::execution::ExecutionMode;
 pub use self::future::{Branch, DurableFuture, Settled};
-pub use self::lambda_context::{LambdaConfig, LambdaContext};
+pub use self::lambda_context::{ClientContext, CognitoIdentity, LambdaConfig, LambdaContext};
 pub use self::options::{Options, OptionsBuilder, OptionsValidationError};
 pub use self::plugin::Plugin;
 pub use self::retry::RetryDecision;

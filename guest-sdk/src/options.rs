@@ -7,9 +7,11 @@ use crate::plugin::Plugin;
 
 /// How a handler is run: its plugins, and when its checkpoints are sent.
 ///
-/// Given to `#[durable_execution(options = ..)]` or, in `durable_handlers!`, beside the function. The expression is evaluated when an
+/// Given to `#[durable_execution(options = ..)]` or, in `durable_handlers!`, beside the function. The expression is
+/// evaluated when an
 /// invocation begins, so each invocation has plugins of its own. A builder, what it builds, and the result of
-/// [`build`](OptionsBuilder::build) will do; options that contradict each other fail the execution with an `InvalidOptions` error. An
+/// [`build`](OptionsBuilder::build) will do; options that contradict each other fail the execution with an `InvalidOptions`
+/// error. An
 /// expression that panics ends the invocation, as a panic of the handler does.
 ///
 /// # Examples

@@ -39,6 +39,8 @@ struct Pending {
     operation: Arc<dyn Operation>,
     interest: Interest,
     waker: Waker,
+    /// The host has named it as ready, and holds it no more.
+    named: bool,
 }
 
 struct IdleBody {
@@ -127,7 +129,13 @@ impl Reactor {
         }
         drop(waits);
         let ready = self.runtime.next();
-        self.waits().ready.extend(ready);
+        let mut waits = self.waits();
+        for key in ready {
+            if let Some(pending) = waits.pending.get_mut(&key) {
+                pending.named = true;
+            }
+            waits.ready.push_back(key);
+        }
         true
     }
 
@@ -180,7 +188,9 @@ impl Future for Ready {
         this.state = match std::mem::replace(&mut this.state, Waiting::Over) {
             Waiting::New(operation, interest) => {
                 let key = waits.key();
-                waits.pending.insert(key, Pending { operation, interest, waker: cx.waker().clone() });
+                waits
+                    .pending
+                    .insert(key, Pending { operation, interest, waker: cx.waker().clone(), named: false });
                 waits.unwatched.insert(key);
                 Waiting::Registered(key)
             }
@@ -203,9 +213,9 @@ impl Drop for Ready {
             let mut waits = self.reactor.waits();
             let pending = waits.pending.remove(&key);
             // What has fired, or was never handed over, the host does not hold.
-            let watched = !waits.unwatched.remove(&key) && pending.is_some() && !waits.ready.contains(&key);
+            let known = !waits.unwatched.remove(&key);
             drop(waits);
-            if watched {
+            if known && pending.is_some_and(|pending| !pending.named) {
                 self.reactor.runtime.unwatch(key);
             }
         }

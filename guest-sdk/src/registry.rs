@@ -13,7 +13,8 @@
 /// ```
 ///
 /// Events are anything that serde reads, results anything it writes; an `Err` is whatever turns into a
-/// [`BoxError`](crate::BoxError). [`Options`](crate::Options), such as plugins, stand beside the function. Names are 1 to 64 characters of `A-Z a-z 0-9 - _`, each used once. To be called once in
+/// [`BoxError`](crate::BoxError). [`Options`](crate::Options), such as plugins, stand beside the function. Names are 1 to
+/// 64 characters of `A-Z a-z 0-9 - _`, each used once. To be called once in
 /// a crate of type `cdylib`, and not beside [`durable_execution`](crate::durable_execution).
 ///
 /// Natively it only checks the signatures.

@@ -1,6 +1,7 @@
 //! When a batch is over.
 //!
-//! Always true here: one item at a time, in the order in which they end. The thresholds look at counts, so they hold after the same
+//! Always true here: one item at a time, in the order in which they end. The thresholds look at counts, so they hold after
+//! the same
 //! items whatever their order; the predicate looks at items in the order of the input. What holds first ends the
 //! batch.
 

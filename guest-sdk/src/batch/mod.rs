@@ -3,7 +3,8 @@
 //! Always true here:
 //! - A batch is one CONTEXT, and each item a CONTEXT in it, or (flat) a scope of ids without one. Item `n`, from 0, has the
 //!   place `n + 1` in the batch, whenever it starts.
-//! - **What replays rely on.** Items start in the order of the input, as many at once as are allowed; one that has started keeps its
+//! - **What replays rely on.** Items start in the order of the input, as many at once as are allowed; one that has started
+//! keeps its
 //!   place among them until it has ended. Which end, and when, depends on nothing but the outcomes that the host shows, one
 //!   after another in the order of the record. So a fresh instance that replays any part of the record starts the
 //!   same items in the same order, and ends the batch at the same outcome for the same reason.
@@ -46,7 +47,8 @@ pub enum NestingMode {
     /// Each item is a CONTEXT: what has ended is not run again on a replay of a batch that has not.
     #[default]
     Normal,
-    /// The items' operations belong to the batch's CONTEXT, which saves two updates an item. Items have no names in the history, and
+    /// The items' operations belong to the batch's CONTEXT, which saves two updates an item. Items have no names in the
+    /// history, and
     /// their code runs again until the batch has ended.
     Flat,
 }

@@ -84,7 +84,8 @@ impl<O: Send + 'static> Callback<O> {
         &self.id
     }
 
-    /// The answer; an empty one is `null`. Fails with an error of kind [`Callback`](crate::OperationErrorKind::Callback) if the external
+    /// The answer; an empty one is `null`. Fails with an error of kind [`Callback`](crate::OperationErrorKind::Callback) if
+    /// the external
     /// system reported a failure, if a timeout passed, or if the serdes does not accept the answer.
     pub fn result(self) -> DurableFuture<O> {
         self.answer.wait()
@@ -96,7 +97,8 @@ impl<O: Send + 'static> Callback<O> {
 /// # Errors
 ///
 /// A name or a timeout that is not allowed is an error of kind
-/// [`InvalidArgument`](crate::OperationErrorKind::InvalidArgument), and nothing is started. What becomes of the callback is told by
+/// [`InvalidArgument`](crate::OperationErrorKind::InvalidArgument), and nothing is started. What becomes of the callback is
+/// told by
 /// [`Callback::result`].
 #[must_use = "builders do nothing unless awaited or spawned"]
 #[non_exhaustive]

@@ -17,7 +17,8 @@ use crate::{BoxError, OperationError};
 /// # Errors
 ///
 /// The operation fails with an error of kind [`ChildContext`](crate::OperationErrorKind::ChildContext):
-/// [`ChildFailed`](crate::ChildContextErrorKind::ChildFailed) when the code returns an error, which is on record under the name that a
+/// [`ChildFailed`](crate::ChildContextErrorKind::ChildFailed) when the code returns an error, which is on record under the
+/// name that a
 /// [`TypedError`](crate::TypedError) gives it, otherwise as `ChildFnError`, also if it is the error of an operation in the child;
 /// [`Internal`](crate::ChildContextErrorKind::Internal) when the result cannot be written or read.
 #[must_use = "builders do nothing unless awaited or spawned"]

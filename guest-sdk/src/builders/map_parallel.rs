@@ -1,7 +1,8 @@
 //! The builders of batches: one function for many items, or several branches at once.
 //!
 //! What both have in common: items run side by side, each in a context of its own, and the result has them in the order of the
-//! input. [`CompletionConfig`] says when that is enough. Failures of items are part of the result, not errors of the operation: see
+//! input. [`CompletionConfig`] says when that is enough. Failures of items are part of the result, not errors of the
+//! operation: see
 //! [`MapBuilder::await_batch`].
 
 use std::fmt;

@@ -23,9 +23,11 @@ use crate::{BoxError, OperationError, RetryDecision, StepError};
 /// # Errors
 ///
 /// The operation fails with an error of kind [`Step`](crate::OperationErrorKind::Step):
-/// [`RetriesExhausted`](crate::StepErrorKind::RetriesExhausted) when the strategy stops, with the last attempt's error as its source;
+/// [`RetriesExhausted`](crate::StepErrorKind::RetriesExhausted) when the strategy stops, with the last attempt's error as
+/// its source;
 /// the same at once when the result is too large (type `ResultTooLarge` on record);
-/// [`SerializationFailed`](crate::StepErrorKind::SerializationFailed) at once when the result cannot be written or read. A name or
+/// [`SerializationFailed`](crate::StepErrorKind::SerializationFailed) at once when the result cannot be written or read. A
+/// name or
 /// a timeout that is not allowed is an error of kind [`InvalidArgument`](crate::OperationErrorKind::InvalidArgument), and
 /// nothing is started.
 ///
@@ -117,7 +119,8 @@ where
         StepBuilder { run, undo: self.undo, _output: PhantomData }
     }
 
-    /// Limits the time that the body of one attempt may take: 1 millisecond or more, rounded up to milliseconds. A body that takes
+    /// Limits the time that the body of one attempt may take: 1 millisecond or more, rounded up to milliseconds. A body
+    /// that takes
     /// longer is stopped, also one that never yields; the attempt then failed with an error of type `StepTimeout`, and the
     /// retry strategy decides. Without it, the limits of the invocation count, which end it.
     ///

@@ -221,7 +221,8 @@ impl fmt::Display for UnexpectedStatus {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum InvokeErrorKind {
-    /// The function failed, timed out or was stopped: [`OperationError::status`](crate::OperationError::status) tells which, and its
+    /// The function failed, timed out or was stopped: [`OperationError::status`](crate::OperationError::status) tells
+    /// which, and its
     /// error is the source, a [`ReplayedFailure`](crate::ReplayedFailure).
     #[non_exhaustive]
     FunctionFailed,
@@ -361,7 +362,8 @@ pub enum ChildContextErrorKind {
     /// The child's code returned an error, or an item of a map or parallel did.
     #[non_exhaustive]
     ChildFailed,
-    /// The result could not be serialized, or what is on record could not be deserialized. Of a map or parallel: it could not come to
+    /// The result could not be serialized, or what is on record could not be deserialized. Of a map or parallel: it could
+    /// not come to
     /// a result, as when the name of an item is not allowed.
     #[non_exhaustive]
     Internal,

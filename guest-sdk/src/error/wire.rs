@@ -202,18 +202,10 @@ impl Error for ReplayedFailure {}
 /// ```
 /// use durawasm_guest::{BoxError, TypedError};
 ///
-/// #[derive(Debug)]
-/// struct PaymentDeclined;
-/// # impl std::fmt::Display for PaymentDeclined {
-/// #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-/// #         f.write_str("payment declined")
-/// #     }
-/// # }
-/// # impl std::error::Error for PaymentDeclined {}
-///
-/// let error = TypedError::new(PaymentDeclined);
-/// assert_eq!(error.error_type(), "PaymentDeclined");
-/// let error: BoxError = error.into(); // what a step's body returns
+/// let parsed = "seven".parse::<u32>().map_err(TypedError::new);
+/// assert_eq!(parsed.as_ref().map_err(TypedError::error_type), Err("ParseIntError"));
+/// let error: BoxError = TypedError::with_type("NoStock", "three are left").into(); // what a step's body returns
+/// assert_eq!(error.to_string(), "NoStock");
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]

@@ -214,7 +214,8 @@ impl InvocationInfo {
     }
 
     /// The operations that changed between the previous invocation and this one, by no doing of the handler: a wait that is over,
-    /// a callback that was answered, a step whose next attempt may begin. Each is in [`operations`](Self::operations) too. Empty in
+    /// a callback that was answered, a step whose next attempt may begin. Each is in [`operations`](Self::operations) too.
+    /// Empty in
     /// the first invocation.
     #[must_use]
     pub fn updated_operations(&self) -> &Operations {

@@ -287,7 +287,8 @@ impl<T: Operation + ?Sized> Operation for Observed<T> {
         self.inner.subscribe(interest)
     }
 
-    /// Through the set, where the host says that the invocation would be suspended. It is called where nothing else is waited for.
+    /// Through the set, where the host says that the invocation would be suspended. It is called where nothing else is
+    /// waited for.
     fn block(&self, interest: Interest) {
         self.watched.host.watch(self.inner.subscribe(interest), SINGLE);
         self.watched.next();

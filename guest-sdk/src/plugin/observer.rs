@@ -1,6 +1,7 @@
 //! What plugins know of the invocation, and the calls of their hooks.
 //!
-//! Always true here: hooks are called in asides, and nothing else is, but the evaluation of the options; whatever a hook does, the
+//! Always true here: hooks are called in asides, and nothing else is, but the evaluation of the options; whatever a hook
+//! does, the
 //! caller gets nothing back. No map here is a `HashMap`: see the module's documentation.
 
 use std::any::Any;

@@ -113,7 +113,8 @@ impl FileSystemSerdesConfigBuilder {
         self
     }
 
-    /// Sets the largest envelope that is recorded with its value, in bytes. A step's record may have 6 MiB; the result of a context
+    /// Sets the largest envelope that is recorded with its value, in bytes. A step's record may have 6 MiB; the result of a
+    /// context
     /// that is larger than 256 KiB is not recorded, and made again by replays.
     pub fn overflow_threshold_bytes(mut self, bytes: usize) -> Self {
         self.config.overflow_threshold_bytes = bytes;

@@ -18,6 +18,8 @@ pub struct Limits {
     pub operations: Option<usize>,
     /// Most bytes written by one execution; `None` is no limit.
     pub written_bytes: Option<usize>,
+    /// Most events of one execution, after which it can checkpoint nothing more: what retries for ever has an end.
+    pub events: usize,
 }
 
 impl Limits {
@@ -46,6 +48,7 @@ impl Default for Limits {
             page_operations: 1000,
             operations: None,
             written_bytes: None,
+            events: 1_000_000,
         }
     }
 }

@@ -188,7 +188,8 @@ impl Handler {
         Ok(store)
     }
 
-    /// A fresh instance's store in the same invocation. Where the body of a step took too long, what was reported is sent, and the
+    /// A fresh instance's store in the same invocation. Where the body of a step took too long, what was reported is sent,
+    /// and the
     /// new instance finds the attempt as one that timed out.
     async fn restart(
         &self,

@@ -61,7 +61,8 @@ pub enum AnswerOrder {
 
 /// An answer that the outside world gives by itself, some time after a callback has started.
 ///
-/// Unless answers are given in turn: a callback that starts takes, in the script's order, the first unused entry that matches its name; if that is a
+/// Unless answers are given in turn: a callback that starts takes, in the script's order, the first unused entry that
+/// matches its name; if that is a
 /// heartbeat, also the matching entries after it up to and including the first that is none. An entry is used once.
 /// So several answers for one name go to successive callbacks of that name, and heartbeats go with the answer that
 /// follows them. What is due after the callback is over is lost, as a late answer is.

@@ -148,6 +148,12 @@ impl CheckpointManager {
             if self.phase.decided().is_some() {
                 return invalid("the execution's outcome is on record already: no update may follow");
             }
+            if self.events.all().len() >= self.limits.events {
+                return invalid(format!(
+                    "the execution's history has {} events: more are not allowed",
+                    self.limits.events
+                ));
+            }
             let written = updates.iter().map(transitions::written_by).sum::<usize>();
             let transitions = transitions::check(updates, &self.operations, &self.limits, self.written)?;
             for transition in transitions {

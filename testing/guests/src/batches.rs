@@ -180,7 +180,8 @@ pub struct Combine {
     inputs: Vec<Input>,
 }
 
-/// Combines inputs, each a child context `input-N` with a wait and a step. Then waits 5 times, 10 seconds each. Result: what came of it: a value, a list or
+/// Combines inputs, each a child context `input-N` with a wait and a step. Then waits 5 times, 10 seconds each. Result:
+/// what came of it: a value, a list or
 /// the error's kind, with the length of what is longer than 10.
 pub async fn combine(event: Combine, ctx: DurableContext) -> Result<Value, BoxError> {
     let Combine { how, inputs } = event;

@@ -160,7 +160,8 @@ pub struct Costs {
     wait: Option<u64>,
 }
 
-/// Steps one after another in a mode. Each writes `body` when it runs. Result: the sum of their numbers, and the highest number of
+/// Steps one after another in a mode. Each writes `body` when it runs. Result: the sum of their numbers, and the highest
+/// number of
 /// reports that were pending between them.
 pub async fn checkpoint_costs(event: Costs, ctx: DurableContext) -> Result<(u32, usize), BoxError> {
     match event.mode {
@@ -286,7 +287,8 @@ pub async fn logs(_event: Value, ctx: DurableContext) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Event: anything. A step on the first run, and a callback at its place on a replay, whose error nobody looks at; then a wait of 1
+/// Event: anything. A step on the first run, and a callback at its place on a replay, whose error nobody looks at; then a
+/// wait of 1
 /// second: not deterministic, and not to be hidden.
 pub async fn hides_divergence(_event: Value, ctx: DurableContext) -> Result<String, BoxError> {
     if ctx.is_replaying() {

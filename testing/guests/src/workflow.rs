@@ -58,7 +58,8 @@ pub enum Node {
 
 type Run = Pin<Box<dyn Future<Output = Result<Value, BoxError>> + Send>>;
 
-/// Event: nodes. Runs them one after another. Result: what each came to. A body prints `again ATTEMPT` whenever it runs, or `once ATTEMPT` where it is
+/// Event: nodes. Runs them one after another. Result: what each came to. A body prints `again ATTEMPT` whenever it runs, or
+/// `once ATTEMPT` where it is
 /// at-most-once.
 pub async fn workflow(nodes: Vec<Node>, ctx: DurableContext) -> Result<Value, BoxError> {
     all(nodes, ctx).await

@@ -231,3 +231,11 @@ fn starts() {
         assert!(refused.to_string().contains(why), "{refused}");
     }
 }
+
+#[test]
+fn a_history_has_an_end() {
+    let limits = Limits { events: 4, ..Limits::default() };
+    let mut world = World::of(StartExecution::new("f", None), limits);
+    world.checkpoint(vec![start("a", Type::Step), start("b", Type::Step), start("c", Type::Step)]);
+    refused(&mut world, vec![succeed("a", Type::Step, "1")], "the execution's history has 4 events");
+}

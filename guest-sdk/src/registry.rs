@@ -41,10 +41,36 @@ macro_rules! durable_handlers {
     };
 }
 
-/// Collects the entries one by one, then exports them.
+/// Collects the entries, then exports them.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __durable_handlers {
+    // Eight at a time, so that hundreds of handlers stay below the compiler's recursion limit.
+    ([$($done:tt)*]
+        $n1:literal => $f1:path, $n2:literal => $f2:path, $n3:literal => $f3:path, $n4:literal => $f4:path,
+        $n5:literal => $f5:path, $n6:literal => $f6:path, $n7:literal => $f7:path, $n8:literal => $f8:path,
+        $($rest:tt)+
+    ) => {
+        $crate::__durable_handlers! {
+            [$($done)*
+             (durable, $n1, $f1) (durable, $n2, $f2) (durable, $n3, $f3) (durable, $n4, $f4)
+             (durable, $n5, $f5) (durable, $n6, $f6) (durable, $n7, $f7) (durable, $n8, $f8)]
+            $($rest)+
+        }
+    };
+    ([$($done:tt)*]
+        $f1:ident, $f2:ident, $f3:ident, $f4:ident, $f5:ident, $f6:ident, $f7:ident, $f8:ident,
+        $($rest:tt)+
+    ) => {
+        $crate::__durable_handlers! {
+            [$($done)*
+             (durable, stringify!($f1), $f1) (durable, stringify!($f2), $f2)
+             (durable, stringify!($f3), $f3) (durable, stringify!($f4), $f4)
+             (durable, stringify!($f5), $f5) (durable, stringify!($f6), $f6)
+             (durable, stringify!($f7), $f7) (durable, stringify!($f8), $f8)]
+            $($rest)+
+        }
+    };
     ([$($done:tt)*] $name:literal => ($function:path, $options:expr $(,)?) $(, $($rest:tt)*)?) => {
         $crate::__durable_handlers! { [$($done)* (durable, $name, $function, $options)] $($($rest)*)? }
     };

@@ -2,7 +2,6 @@
 //!
 //! Each has its test, of the same name, in `tests/operations.rs`. The examples beside this one put operations together.
 #![forbid(unsafe_code)]
-#![recursion_limit = "256"] // the list of handlers takes one step for each
 
 mod beside;
 mod contexts;

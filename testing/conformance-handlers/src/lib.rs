@@ -6,7 +6,6 @@
 //! - What the cases invoke is in this component too (`targets`); its names come from the environment (`config.yaml`).
 //! - `wrong-1-13` and so on are handlers for a case with one mistake each: they have to fail it. `README.md` lists them.
 #![forbid(unsafe_code)]
-#![recursion_limit = "512"] // the registry takes one step for each handler
 
 mod callback;
 mod child;

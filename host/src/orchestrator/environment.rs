@@ -8,7 +8,7 @@ use super::{FunctionGrants, Functions, Granter, Orchestrator, Run, RunError};
 use crate::{
     ambient::{Clock, Entropy, OsEntropy, SeededEntropy, SystemClock, VirtualClock},
     protocol::{ErrorObject, Limits, Timestamp},
-    sandbox::{Disturbance, Faults, Handler, LogSink, Surroundings},
+    sandbox::{Disturbance, Faults, Handler, LogSink},
     server::{CheckpointServer, ExecutionView, ServerConfig, StartExecution},
 };
 
@@ -108,15 +108,8 @@ impl Environment {
             faults: Faults::new(options.disturbance),
         };
         for component in components {
-            let around = Surroundings {
-                client: Arc::new(server.handle()),
-                clock: orchestrator.clock.clone(),
-                entropy: orchestrator.entropy.clone(),
-                log: orchestrator.log.clone(),
-                // Whoever asks for a list needs none.
-                grants: Arc::default(),
-                faults: Faults::default(),
-            };
+            // Whoever asks for a list needs no grants.
+            let around = orchestrator.around(Arc::default(), "functions");
             orchestrator.functions.add(component, around).await.map_err(EnvironmentError::Functions)?;
         }
         Ok(Self { orchestrator, _server: server })

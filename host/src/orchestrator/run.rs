@@ -185,7 +185,7 @@ impl Orchestrator {
     }
 
     /// What surrounds an invocation; `label` sets its randomness apart from that of others.
-    fn around(&self, grants: Arc<Grants>, label: &str) -> Surroundings {
+    pub(super) fn around(&self, grants: Arc<Grants>, label: &str) -> Surroundings {
         Surroundings {
             client: Arc::new(self.server.clone()),
             clock: self.clock.clone(),

@@ -222,6 +222,13 @@ impl Operation {
         }
     }
 
+    /// Whether what is below it is left out of the state: a context that is over, and whose result is not to be rebuilt.
+    pub fn hides_children(&self) -> bool {
+        self.kind == OperationType::Context
+            && self.status.is_terminal()
+            && !self.context_details.as_ref().is_some_and(|details| details.replay_children)
+    }
+
     /// The result of any kind of operation.
     pub fn result(&self) -> Option<&Arc<str>> {
         match self.kind {

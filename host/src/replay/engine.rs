@@ -217,7 +217,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether a body that may run at most once may run now: were the instance dropped, it would count as interrupted.
+    /// Whether a body that may run at most once may run now. The order in which such bodies become ready is not on record: were the
+    /// instance dropped before one is entered, a fresh one could run them in another order.
     pub fn is_about_to_run_once(&self) -> bool {
         let once = |slot: &Slot| slot.semantics == Semantics::AtMostOncePerRetry;
         self.slots.iter().any(|slot| once(slot) && matches!(slot.phase, Phase::Running { .. }))
@@ -583,8 +584,7 @@ fn below_what_ended(records: &HashMap<OperationId, Arc<Operation>>) -> HashSet<O
     let mut hidden = HashSet::new();
     for record in in_order {
         let Some(parent) = record.parent_id.as_ref().and_then(|id| records.get(id)) else { continue };
-        let replays = parent.context_details.as_ref().is_some_and(|details| details.replay_children);
-        if hidden.contains(&parent.id) || (parent.status.is_terminal() && !replays) {
+        if hidden.contains(&parent.id) || parent.hides_children() {
             hidden.insert(record.id.clone());
         }
     }

@@ -163,10 +163,9 @@ impl CheckpointManager {
             end: None,
             error: None,
         });
-        let updated = self.operations.take_changed();
+        let updated = self.operations.begin_invocation();
         let updated = updated.iter().filter(|operation| changes_from_outside(operation));
         let updated_operation_ids = updated.map(|operation| operation.id.clone()).collect();
-        self.operations.begin_invocation();
         Ok(StartedInvocation {
             request_id,
             input: InvocationInput {

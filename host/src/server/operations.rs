@@ -56,13 +56,6 @@ fn is_outstanding(operation: &Operation) -> bool {
     }
 }
 
-/// Whether its children are left out of the state.
-fn hides_children(operation: &Operation) -> bool {
-    operation.kind == OperationType::Context
-        && operation.status.is_terminal()
-        && !operation.context_details.as_ref().is_some_and(|details| details.replay_children)
-}
-
 impl OperationTable {
     /// Adds an operation that has just started. Its id must be new.
     pub(super) fn add(&mut self, mut operation: Operation) -> Index {
@@ -77,7 +70,7 @@ impl OperationTable {
             None => true,
             Some(parent) => {
                 let shown = self.listed.contains(&parent);
-                match self.entries.get_mut(parent).filter(|entry| shown && !hides_children(&entry.operation))
+                match self.entries.get_mut(parent).filter(|entry| shown && !entry.operation.hides_children())
                 {
                     Some(entry) => {
                         entry.children.push(index);
@@ -122,7 +115,7 @@ impl OperationTable {
             self.changed.push(index);
         }
         let operation = entry.operation.clone();
-        if hides_children(&operation) {
+        if operation.hides_children() {
             self.hide_children(index);
         }
         Some(operation)
@@ -171,10 +164,10 @@ impl OperationTable {
         self.became_ready && self.ready > 0
     }
 
-    /// An invocation begins: it gets everything as it stands.
-    pub(super) fn begin_invocation(&mut self) {
-        self.take_changed();
+    /// An invocation begins: it gets everything as it stands. Gives what the handler had not got since it changed.
+    pub(super) fn begin_invocation(&mut self) -> Vec<Arc<Operation>> {
         self.became_ready = false;
+        self.take_changed()
     }
 
     /// Whether there are operations that the handler has not got since they changed.

@@ -4,7 +4,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{FunctionGrants, Functions, Granter, Orchestrator, Run, RunError};
+use super::{Function, FunctionGrants, Functions, Granter, Orchestrator, Run, RunError};
 use crate::{
     ambient::{Clock, Entropy, OsEntropy, SeededEntropy, SystemClock, VirtualClock},
     protocol::{ErrorObject, Limits, Timestamp},
@@ -113,6 +113,11 @@ impl Environment {
             orchestrator.functions.add(component, around).await.map_err(EnvironmentError::Functions)?;
         }
         Ok(Self { orchestrator, _server: server })
+    }
+
+    /// Adds a function to those that can be run and invoked; it replaces one of the same name.
+    pub fn register(&mut self, function: Function) {
+        self.orchestrator.functions.insert(function);
     }
 
     /// The functions that can be run.

@@ -1,11 +1,43 @@
-//! Functions by name.
+//! Functions by name, and what runs them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
 
 use crate::{
-    protocol::ErrorObject,
-    sandbox::{Handler, Surroundings},
+    protocol::{ErrorObject, InvocationInput, Limits},
+    sandbox::{Handler, InvocationReport, Surroundings},
 };
+
+/// One invocation of a function, about to run.
+pub struct Invocation<'a> {
+    /// The function's name.
+    pub function: &'a str,
+    /// Identifies the invocation.
+    pub id: Arc<str>,
+    /// What the function is given: the execution, a token, and its record.
+    pub input: InvocationInput,
+    /// The service's limits.
+    pub limits: &'a Limits,
+    /// The world around it.
+    pub around: Surroundings,
+}
+
+/// A future of an invocation's end.
+pub type Invoked<'a> = Pin<Box<dyn Future<Output = InvocationReport> + Send + 'a>>;
+
+/// What runs a function: a component in the sandbox, or a stand-in for one.
+///
+/// Whatever happens, an invocation ends as an output or as a named error, and is gone when its future is dropped.
+pub trait Invocable: Send + Sync {
+    /// Runs one invocation, until the function returns, fails or is suspended.
+    fn invoke<'a>(&'a self, invocation: Invocation<'a>) -> Invoked<'a>;
+}
+
+impl Invocable for Handler {
+    fn invoke<'a>(&'a self, invocation: Invocation<'a>) -> Invoked<'a> {
+        let Invocation { function, id, input, limits, around } = invocation;
+        Box::pin(self.invoke(function, id, input, limits, around))
+    }
+}
 
 /// A function that executions can run and invoke.
 #[derive(Clone)]
@@ -14,8 +46,8 @@ pub struct Function {
     pub name: Arc<str>,
     /// Whether it runs as a durable execution.
     pub durable: bool,
-    /// The component that it is in.
-    pub handler: Handler,
+    /// What runs it.
+    pub handler: Arc<dyn Invocable>,
 }
 
 /// There is no function of that name.
@@ -38,13 +70,17 @@ impl Functions {
     /// # Errors
     /// What the component's list of functions came to, when it trapped or took too long.
     pub async fn add(&mut self, handler: &Handler, around: Surroundings) -> Result<(), ErrorObject> {
+        let component: Arc<dyn Invocable> = Arc::new(handler.clone());
         for function in handler.functions(around).await? {
-            let name: Arc<str> = function.name.into();
-            let function =
-                Function { name: name.clone(), durable: function.durable, handler: handler.clone() };
-            self.0.insert(name, function);
+            let (name, durable) = (function.name.into(), function.durable);
+            self.insert(Function { name, durable, handler: component.clone() });
         }
         Ok(())
+    }
+
+    /// Adds a function; it replaces one of the same name.
+    pub fn insert(&mut self, function: Function) {
+        self.0.insert(function.name.clone(), function);
     }
 
     /// The function that a name, a name with a qualifier, or an ARN stands for.

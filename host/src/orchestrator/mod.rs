@@ -12,6 +12,6 @@ mod scratch;
 mod targets;
 
 pub use environment::{Environment, EnvironmentError, EnvironmentOptions, TimeMode};
-pub use functions::{Function, Functions, UnknownFunction};
+pub use functions::{Function, Functions, Invocable, Invocation, Invoked, UnknownFunction};
 pub use grants::{FunctionGrants, Granter, SCRATCH};
 pub use run::{Orchestrator, Run, RunError, Stall};

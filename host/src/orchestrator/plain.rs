@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Function;
+use super::{Function, Invocation};
 use crate::{
     ambient::Clock,
     protocol::{
@@ -55,7 +55,9 @@ pub(super) async fn run_plain(
         initial_execution_state: StatePage { operations: vec![Arc::new(execution)], next_marker: None },
         updated_operation_ids: Vec::new(),
     };
-    let report = function.handler.invoke(&function.name, id.into(), input, &Limits::default(), around).await;
+    let limits = Limits::default();
+    let invocation = Invocation { function: &function.name, id: id.into(), input, limits: &limits, around };
+    let report = function.handler.invoke(invocation).await;
     match report.end {
         InvocationEnd::Crashed(error) => InvokeOutcome::Failed(error),
         InvocationEnd::Output(output) => match (output.status, output.error) {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    Functions, Granter, UnknownFunction,
+    Functions, Granter, Invocation, UnknownFunction,
     plain::run_plain,
     targets::{Beside, Done, Spawner, Targets},
 };
@@ -210,13 +210,13 @@ impl Orchestrator {
             }
         };
         let label = format!("{arn} {request_id}");
-        let invocation = function.handler.invoke(
-            &function.name,
-            started.request_id,
-            started.input,
-            &self.limits,
-            self.around(grants, &label),
-        );
+        let invocation = function.handler.invoke(Invocation {
+            function: &function.name,
+            id: started.request_id,
+            input: started.input,
+            limits: &self.limits,
+            around: self.around(grants, &label),
+        });
         let report = tokio::select! {
             biased;
             // First, so that it is asleep when the invocation is. The instance is dropped.

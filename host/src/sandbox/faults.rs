@@ -35,7 +35,7 @@ impl Faults {
     }
 
     /// Another checkpoint is about to be sent: what becomes of the instance.
-    pub(super) fn checkpoint(&self) -> Fate {
+    pub fn checkpoint(&self) -> Fate {
         let number = self.checkpoints.fetch_add(1, Ordering::Relaxed) + 1;
         match self.disturbance {
             Some(Disturbance::DieBeforeCheckpoint(at)) if at == number => Fate::DiesBefore,
@@ -45,15 +45,18 @@ impl Faults {
     }
 
     /// Whether a fresh instance replays after each checkpoint.
-    pub(super) fn replays(&self) -> bool {
+    pub fn replays(&self) -> bool {
         self.disturbance == Some(Disturbance::ReplayAtEveryCheckpoint)
     }
 }
 
 /// What becomes of an instance at a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub enum Fate {
+    /// Nothing.
     Lives,
+    /// It dies, and the checkpoint is not sent.
     DiesBefore,
+    /// It dies when the checkpoint is on record.
     DiesAfter,
 }

@@ -2,7 +2,7 @@
 //!
 //! Always true: two environments share nothing but the sandbox they run in, so any number live side by side.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use super::{Function, FunctionGrants, Functions, Granter, Orchestrator, Run, RunError};
 use crate::{
@@ -44,7 +44,9 @@ pub struct EnvironmentOptions {
     /// What functions may reach. By default nothing.
     pub grants: FunctionGrants,
     /// What is done to invocations on purpose. By default nothing.
-    pub disturbance: Option<Disturbance>,
+    pub disturbances: Vec<Disturbance>,
+    /// How long each checkpoint takes, in the environment's time. By default none.
+    pub checkpoint_delay: Option<Duration>,
 }
 
 impl Default for EnvironmentOptions {
@@ -56,7 +58,8 @@ impl Default for EnvironmentOptions {
             limits: Limits::default(),
             execution_timeouts: HashMap::new(),
             grants: FunctionGrants::default(),
-            disturbance: None,
+            disturbances: Vec::new(),
+            checkpoint_delay: None,
         }
     }
 }
@@ -105,7 +108,7 @@ impl Environment {
             limits: options.limits,
             execution_timeouts: Arc::new(options.execution_timeouts),
             grants: Arc::new(Granter::new(options.grants)),
-            faults: Faults::new(options.disturbance),
+            faults: Faults::new(options.disturbances, options.checkpoint_delay),
         };
         for component in components {
             // Whoever asks for a list needs no grants.

@@ -3,6 +3,7 @@
 //! It invokes, waits, and invokes again, as the server says; it runs the targets of chained invokes; it knows no wire
 //! format and no wasm.
 
+mod attendant;
 mod environment;
 mod functions;
 mod grants;
@@ -11,6 +12,7 @@ mod run;
 mod scratch;
 mod targets;
 
+pub use attendant::Attendant;
 pub use environment::{Environment, EnvironmentError, EnvironmentOptions, TimeMode};
 pub use functions::{Function, Functions, Invocable, Invocation, Invoked, UnknownFunction};
 pub use grants::{FunctionGrants, Granter, SCRATCH};

@@ -19,6 +19,7 @@ use super::{
     ids::IdSource,
     invocations::{Phase, Verdict},
     invoke_table::InvokeTable,
+    observer::Observer,
     operations::{Index, OperationTable},
     script::AnswerScript,
     timers::{Timer, Timers},
@@ -57,6 +58,7 @@ pub(super) struct CheckpointManager {
     written: usize,
     /// Whether something happened that was not the handler's doing, since the last [`Self::take_news`].
     pub(super) news: bool,
+    pub(super) observer: Option<Arc<dyn Observer>>,
 }
 
 /// The parts of a new execution that its manager of executions decides.
@@ -97,6 +99,7 @@ impl CheckpointManager {
             checkpoints: 0,
             written: input.as_ref().map_or(0, |input| input.len()),
             news: false,
+            observer: None,
         };
         let operation = Operation {
             execution_details: Some(ExecutionDetails { input_payload: input.clone() }),

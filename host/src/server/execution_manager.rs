@@ -17,6 +17,7 @@ use super::{
     callback_manager::read_callback_id,
     checkpoint_manager::{CheckpointManager, Identity},
     ids::IdSource,
+    observer::Observer,
     token::Markers,
     transitions::invalid,
 };
@@ -104,10 +105,28 @@ impl ExecutionManager {
             return Err(ServiceError::NotFound(format!("there is no execution {arn}")));
         };
         let done = act(execution, ids);
+        execution.tell_observer();
         if execution.take_news() {
             self.news.insert(arn.clone());
         }
         done
+    }
+
+    /// Has the execution observed; at once of all there is. Another observer takes the place of the one before.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`].
+    pub fn observe(
+        &mut self,
+        now: Timestamp,
+        arn: &ExecutionArn,
+        observer: Arc<dyn Observer>,
+    ) -> Result<(), ServiceError> {
+        self.with(arn, |execution, _| {
+            execution.advance(now);
+            execution.observed_by(observer);
+            Ok(())
+        })
     }
 
     /// Starts an invocation, when the execution needs one: when [`Self::poll`] says [`Next::Invoke`].

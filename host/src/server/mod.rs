@@ -16,6 +16,7 @@ mod handle;
 mod ids;
 mod invocations;
 mod invoke_table;
+mod observer;
 mod operations;
 mod outside;
 mod patience;
@@ -34,4 +35,5 @@ pub use api::{
 };
 pub use execution_manager::ExecutionManager;
 pub use handle::ServerHandle;
+pub use observer::{Change, Observer, OpenCallback};
 pub use worker::{CheckpointServer, ServerConfig};

@@ -16,6 +16,13 @@ pub(super) struct TimerKey {
     place: u64,
 }
 
+impl TimerKey {
+    /// The deadline.
+    pub(super) fn at(self) -> Timestamp {
+        self.at
+    }
+}
+
 /// What a timer does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Timer {

@@ -9,11 +9,15 @@ mod functions;
 mod grants;
 mod plain;
 mod run;
+mod scheduler;
+mod scheduling;
 mod scratch;
 mod targets;
 
 pub use attendant::Attendant;
-pub use environment::{Environment, EnvironmentError, EnvironmentOptions, TimeMode};
+pub use environment::{Environment, EnvironmentError, EnvironmentOptions, Ground, TimeMode};
 pub use functions::{Function, Functions, Invocable, Invocation, Invoked, UnknownFunction};
 pub use grants::{FunctionGrants, Granter, SCRATCH};
 pub use run::{Orchestrator, Run, RunError, Stall};
+pub use scheduler::{OnError, QueueScheduler, Scheduler, StartInvocation, TimerScheduler, UpdateCheckpoint};
+pub use scheduling::SharedScheduler;

@@ -11,9 +11,10 @@ use std::{
 };
 
 use super::{
-    Attendant, Functions, Granter, Invocation, UnknownFunction,
+    Attendant, Functions, Granter, Invocation, SharedScheduler, UnknownFunction,
     attendant::{Attended, reconsidered},
     plain::run_plain,
+    scheduling::{self, Rounds},
     targets::{Beside, Done, Spawner, Targets},
 };
 use crate::{
@@ -84,6 +85,8 @@ pub struct Orchestrator {
     pub grants: Arc<Granter>,
     /// What is done to invocations on purpose.
     pub faults: Faults,
+    /// Who decides when waits end; without one, the clock.
+    pub scheduler: Option<SharedScheduler>,
 }
 
 /// Says of an execution that is not over whether it has gone far enough.
@@ -164,6 +167,7 @@ impl Orchestrator {
         checkpoints: &mut u64,
         spawner: Spawner,
     ) -> Result<Halt, RunError> {
+        let mut rounds = self.scheduler.clone().map(|scheduler| Rounds::new(scheduler, spawner.is_root()));
         let mut targets = Targets::new(spawner);
         loop {
             for invoke in self.server.take_invokes(arn).await? {
@@ -204,6 +208,11 @@ impl Orchestrator {
                 }
                 Next::WaitForOutside { .. } => None,
             };
+            let mut sleep_until = next;
+            if let Some(rounds) = &mut rounds {
+                rounds.wait(&self.server, &self.clock, arn).await?;
+                sleep_until = None;
+            }
             let _news = tokio::select! {
                 biased;
                 Some((_actor, done)) = targets.next() => {
@@ -212,7 +221,11 @@ impl Orchestrator {
                 }
                 news = self.server.changed(arn) => news,
                 () = reconsidered => None,
-                () = self.clock.sleep(next) => None,
+                next = scheduling::next(&mut rounds) => {
+                    next?;
+                    None
+                }
+                () = self.clock.sleep(sleep_until) => None,
             };
         }
     }

@@ -18,7 +18,7 @@ use crate::protocol::{CallbackId, CallbackOptions, Timestamp};
 
 /// The open callbacks.
 #[derive(Debug, Default)]
-pub(super) struct CallbackManager {
+pub struct CallbackManager {
     open: BTreeMap<Index, Open>,
     /// Whether one was opened, ended or given more time since this was last asked.
     changed: bool,

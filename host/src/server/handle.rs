@@ -15,6 +15,7 @@ use super::{
     },
     observer::Observer,
     patience::Patience,
+    timers::{ScheduledTimer, TimerKey},
     worker::{Epitaph, Message, Server, request},
 };
 use crate::{
@@ -79,11 +80,7 @@ impl ServerHandle {
     ///
     /// # Errors
     /// As there, or [`ServiceError::Unavailable`].
-    pub async fn observe(
-        &self,
-        arn: &ExecutionArn,
-        observer: Arc<dyn Observer>,
-    ) -> Result<(), ServiceError> {
+    pub async fn observe(&self, arn: &ExecutionArn, observer: Arc<dyn Observer>) -> Result<(), ServiceError> {
         let arn = arn.clone();
         self.call(move |server, now| server.manager.observe(now, &arn, observer)).await
     }
@@ -206,6 +203,33 @@ impl ServerHandle {
     pub async fn poll(&self, arn: &ExecutionArn) -> Result<Next, ServiceError> {
         let arn = arn.clone();
         self.call(move |server, now| server.manager.poll(now, &arn)).await
+    }
+
+    /// See [`ExecutionManager::take_timers`](super::ExecutionManager::take_timers).
+    ///
+    /// # Errors
+    /// As there, or [`ServiceError::Unavailable`].
+    pub async fn take_timers(&self, arn: &ExecutionArn) -> Result<Vec<ScheduledTimer>, ServiceError> {
+        let arn = arn.clone();
+        self.call(move |server, _| server.manager.take_timers(&arn)).await
+    }
+
+    /// See [`ExecutionManager::has_timer`](super::ExecutionManager::has_timer).
+    ///
+    /// # Errors
+    /// As there, or [`ServiceError::Unavailable`].
+    pub async fn has_timer(&self, arn: &ExecutionArn, key: TimerKey) -> Result<bool, ServiceError> {
+        let arn = arn.clone();
+        self.call(move |server, _| server.manager.has_timer(&arn, key)).await
+    }
+
+    /// See [`ExecutionManager::elapse`](super::ExecutionManager::elapse).
+    ///
+    /// # Errors
+    /// As there, or [`ServiceError::Unavailable`].
+    pub async fn elapse(&self, arn: &ExecutionArn, key: TimerKey) -> Result<(), ServiceError> {
+        let arn = arn.clone();
+        self.call(move |server, now| server.manager.elapse(now, &arn, key)).await
     }
 
     /// See [`ExecutionManager::view`](super::ExecutionManager::view).

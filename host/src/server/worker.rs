@@ -17,7 +17,9 @@ use std::{
 use crossbeam_channel::{Receiver, TryRecvError, unbounded};
 use tokio::sync::oneshot;
 
-use super::{execution_manager::ExecutionManager, handle::ServerHandle, patience::Patience};
+use super::{
+    execution_manager::ExecutionManager, handle::ServerHandle, patience::Patience, timers::TimerMode,
+};
 use crate::{
     ambient::{Actor, Clock, Entropy},
     protocol::{ExecutionArn, Limits, Timestamp},
@@ -32,6 +34,8 @@ pub struct ServerConfig {
     pub entropy: Arc<dyn Entropy>,
     /// What requests may ask for.
     pub limits: Limits,
+    /// Who decides when waits end, retries begin and timeouts pass.
+    pub timers: TimerMode,
 }
 
 /// A checkpoint server and its thread. Dropping it stops the thread.
@@ -70,11 +74,11 @@ impl CheckpointServer {
     /// # Errors
     /// When the system refuses a thread.
     pub fn spawn(config: ServerConfig) -> io::Result<Self> {
-        let ServerConfig { clock, entropy, limits } = config;
+        let ServerConfig { clock, entropy, limits, timers } = config;
         let (sender, receiver) = unbounded();
         let epitaph = Epitaph::default();
         let handle = ServerHandle::new(sender, epitaph.clone());
-        let manager = ExecutionManager::new(entropy, limits);
+        let manager = ExecutionManager::new(entropy, limits).with_timers(timers);
         let server = Server { manager, watchers: HashMap::new(), clock };
         let thread = thread::Builder::new()
             .name("checkpoint-server".to_owned())

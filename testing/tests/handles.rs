@@ -85,6 +85,7 @@ async fn the_test_advances_time_to_the_timeout_or_waits_for_it() {
     };
     let (result, ()) = tokio::join!(runner.run(approval()), act);
     assert_eq!(seconds(&result.unwrap()), 86_400);
+    drop(handle);
 
     // Waiting for the end says that the test is not going to answer.
     let handle = runner.operation("approval");

@@ -273,19 +273,19 @@ proptest! {
         let answer = async {
             let mut answered = 0;
             for handle in handles {
-                let callback = handle.wait_for_data(Submitted).await.unwrap();
-                callback.send_callback_heartbeat().await.unwrap();
+                let callback = handle.wait_for_data(Submitted).await?;
+                callback.send_callback_heartbeat().await?;
                 match fail {
-                    true => callback.send_callback_failure(&ErrorObject::new("No", "no")).await.unwrap(),
-                    false => callback.send_callback_success("1").await.unwrap(),
+                    true => callback.send_callback_failure(&ErrorObject::new("No", "no")).await?,
+                    false => callback.send_callback_success("1").await?,
                 }
                 answered += 1;
             }
-            answered
+            Ok::<_, TestError>(answered)
         };
         let (result, answered) = block_on(async { tokio::join!(runner.run(&acts), answer) });
         result.unwrap();
-        prop_assert_eq!(answered, callbacks);
+        prop_assert_eq!(answered.unwrap(), callbacks);
         for operation in runner.get_operations().iter().filter(|operation| !operation.is_callback()) {
             let refused = block_on(async {
                 [
@@ -535,13 +535,17 @@ proptest! {
         let runner = runner();
         let handle = runner.operation_by_index(index);
         let status = if status == 0 { Started } else { Completed };
-        let (result, waited) =
-            block_on(async { tokio::join!(runner.run(&acts), handle.wait_for_data(status)) });
+        // The handle goes when it has been waited for: a callback that it is of may then time out.
+        let wait = async move {
+            let found = handle.wait_for_data(status).await?;
+            Ok((found.get_id().to_owned(), found.get_status()))
+        };
+        let (result, waited) = block_on(async { tokio::join!(runner.run(&acts), wait) });
         let result = result.unwrap();
         match (result.get_operations().get(index), waited) {
             (Some(operation), Ok(found)) => {
-                prop_assert_eq!(found.get_id(), operation.id.as_str());
-                prop_assert!(status == Started || found.get_status().is_terminal());
+                prop_assert_eq!(found.0, operation.id.as_str());
+                prop_assert!(status == Started || found.1.is_terminal());
             }
             (None, Err(TestError::ExecutionCompletedEarly(_, of))) => prop_assert_eq!(of, status),
             (operation, waited) => prop_assert!(false, "{:?} {:?}", operation, waited),

@@ -68,7 +68,10 @@ async fn the_history_is_the_same_however_time_passes() {
 async fn callback_timeouts_and_heartbeats_are_skipped_as_well() {
     let event = json!({"name": "silent", "timeout": 7200, "heartbeat": 600});
     let result = handler("callback").run(&event).await.unwrap();
-    assert_eq!((value(&result)["failed"].as_str(), result.get_duration().as_secs()), (Some("Timeout"), 600));
+    assert_eq!(
+        (value(&result)["failed"].as_str(), result.get_duration().as_secs()),
+        (Some("HeartbeatTimedOut"), 600)
+    );
     let event = json!({"name": "silent", "timeout": 7200});
     let result = handler("callback").run(&event).await.unwrap();
     assert_eq!(result.get_duration().as_secs(), 7200);

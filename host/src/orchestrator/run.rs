@@ -204,7 +204,11 @@ impl Orchestrator {
                     if targets.is_empty()
                         && !attendant.is_some_and(|attendant| attendant.may_answer(&what)) =>
                 {
-                    return Ok(Halt::Stalled(Stall { what }));
+                    // Asked again: the answer may have come, and whoever gave it gone, since the server was asked.
+                    if self.server.poll(arn).await? == (Next::WaitForOutside { what: what.clone() }) {
+                        return Ok(Halt::Stalled(Stall { what }));
+                    }
+                    continue;
                 }
                 Next::WaitForOutside { .. } => None,
             };

@@ -96,7 +96,8 @@ impl CheckpointManager {
             return Err(ServiceError::CallbackOver(format!("the callback takes no answer any more: {why}")));
         }
         match answer {
-            Answer::Heartbeat => {}
+            // Who sleeps until the old deadline is to look again.
+            Answer::Heartbeat => self.news = true,
             Answer::Success(payload) => {
                 let payload: Option<Arc<str>> = payload.map(Into::into);
                 self.happen(

@@ -1,12 +1,13 @@
 //! Tables and durations for people.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use comfy_table::{ContentArrangement, Table, presets};
 
 use super::log::printable;
 use super::say;
 use crate::{
+    format_duration as duration,
     protocol::{Operation, OperationId, OperationType, Timestamp},
     server::ExecutionView,
 };
@@ -65,12 +66,6 @@ fn kind(operation: &Operation) -> String {
 
 fn attempts(operation: &Operation) -> String {
     operation.step_details.as_ref().map_or("-".to_owned(), |d| d.attempt.to_string())
-}
-
-/// A duration for people, to the millisecond: `3days 2h`, `1s 500ms`, `0s`.
-pub(super) fn duration(duration: Duration) -> String {
-    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    humantime::format_duration(Duration::from_millis(millis)).to_string()
 }
 
 /// How long an execution took, or has taken.

@@ -9,9 +9,11 @@ mod grants;
 mod plain;
 mod run;
 mod scratch;
+mod scripted;
 mod targets;
 
 pub use environment::{Environment, EnvironmentError, EnvironmentOptions, TimeMode};
 pub use functions::{Function, Functions, Invocable, Invocation, Invoked, UnknownFunction};
 pub use grants::{FunctionGrants, Granter, SCRATCH};
 pub use run::{Orchestrator, Run, RunError, Stall};
+pub use scripted::ScriptedFunction;

@@ -34,4 +34,5 @@ pub use api::{
 };
 pub use execution_manager::ExecutionManager;
 pub use handle::ServerHandle;
+pub use script::{callback_names, unused_answers};
 pub use worker::{CheckpointServer, ServerConfig};

@@ -1,0 +1,232 @@
+//! Operations, expected and found.
+//!
+//! Always true: an operation that is expected is matched with the first one that fits it, after the one that was matched
+//! before. So a list is met if there is any way to meet it.
+
+use super::{
+    compare::Mismatch,
+    expect::{ExpectedError, ExpectedOperation},
+    json,
+};
+use crate::{
+    protocol::{ErrorObject, Operation, OperationType},
+    server::ExecutionView,
+};
+
+/// The operations of an execution, without the execution itself, in the order of their start.
+pub(super) struct Operations<'a> {
+    view: &'a ExecutionView,
+    all: Vec<&'a Operation>,
+}
+
+impl<'a> Operations<'a> {
+    pub(super) fn of(view: &'a ExecutionView) -> Self {
+        let all = view.operations.iter().map(AsRef::as_ref);
+        Self { view, all: all.filter(|o| o.kind != OperationType::Execution).collect() }
+    }
+
+    fn parent(&self, operation: &Operation) -> Option<&'a str> {
+        let id = operation.parent_id.as_ref()?;
+        self.view.operations.iter().find(|o| o.id == *id)?.name.as_deref()
+    }
+
+    /// What of these names some operation has.
+    pub(super) fn present(&self, names: &[String]) -> Vec<Mismatch> {
+        let present = names.iter().filter_map(|name| {
+            let operation = self.all.iter().find(|o| o.name.as_deref() == Some(name))?;
+            let message = format!("expected no operation {name:?}, found {}", described(operation));
+            Some(Mismatch::new("operations_absent", message))
+        });
+        present.collect()
+    }
+
+    /// Whether these are all operations, in this order.
+    pub(super) fn exactly(&self, expected: &[ExpectedOperation]) -> Option<Mismatch> {
+        let fits = |(expected, found): (&ExpectedOperation, &&Operation)| {
+            self.differences(expected, found).is_empty()
+        };
+        let same_start = expected.iter().zip(&self.all).take_while(|pair| fits(*pair)).count();
+        if same_start == expected.len() && same_start == self.all.len() {
+            return None;
+        }
+        let rest = expected.len().min(self.all.len()) - same_start;
+        let same_end = expected
+            .iter()
+            .rev()
+            .zip(self.all.iter().rev())
+            .take(rest)
+            .take_while(|pair| fits(*pair))
+            .count();
+        let (expected_end, found_end) = (expected.len() - same_end, self.all.len() - same_end);
+        let wanted = expected.get(same_start..expected_end).unwrap_or_default();
+        let had = self.all.get(same_start..found_end).unwrap_or_default();
+
+        let plain = |operation: &&&Operation| format!("  {}", described(operation));
+        let mut lines: Vec<String> = Vec::new();
+        lines.extend(self.all.iter().take(same_start).map(|o| plain(&o)));
+        lines.extend(wanted.iter().map(|wanted| format!("- {}", wish(wanted))));
+        lines.extend(had.iter().map(|found| format!("+ {}", described(found))));
+        lines.extend(self.all.iter().skip(found_end).map(|o| plain(&o)));
+        let message = match (wanted, had) {
+            ([wanted], [found]) => {
+                format!("operation {}: {}", same_start + 1, self.differences(wanted, found).join(", "))
+            }
+            _ => format!("expected exactly {}, found {}", expected.len(), self.all.len()),
+        };
+        Some(Mismatch { details: json::bounded(lines), ..Mismatch::new("operations", message) })
+    }
+
+    /// Whether these are among the operations, in this order.
+    pub(super) fn in_order(&self, expected: &[ExpectedOperation]) -> Option<Mismatch> {
+        let mut from = 0;
+        for (index, wanted) in expected.iter().enumerate() {
+            let rest = self.all.get(from..).unwrap_or_default();
+            match rest.iter().position(|found| self.differences(wanted, found).is_empty()) {
+                Some(place) => from += place + 1,
+                None => return Some(self.not_found(index, wanted, from)),
+            }
+        }
+        None
+    }
+
+    fn not_found(&self, index: usize, wanted: &ExpectedOperation, from: usize) -> Mismatch {
+        let (before, rest) = self.all.split_at(from.min(self.all.len()));
+        let after = match before.last() {
+            Some(last) => format!(" after {}", named(last)),
+            None => String::new(),
+        };
+        let message =
+            format!("the operation {} of those expected, {}, is not there{after}", index + 1, wish(wanted));
+        let alike = |operation: &&&Operation| match &wanted.name {
+            Some(name) => operation.name.as_deref() == Some(name),
+            None => wanted.kind == Some(operation.kind),
+        };
+        let mut details = Vec::new();
+        if let Some(earlier) = before.iter().find(|found| self.differences(wanted, found).is_empty()) {
+            details.push(format!("there is one before: {}", described(earlier)));
+        }
+        for near in rest.iter().filter(alike).take(5) {
+            details.push(format!("{}: {}", named(near), self.differences(wanted, near).join(", ")));
+        }
+        if details.is_empty()
+            && let Some(name) = &wanted.name
+        {
+            let names = self.all.iter().filter_map(|o| o.name.as_deref());
+            details.push(format!("no operation is named {name:?}{}", super::hint::did_you_mean(name, names)));
+        }
+        Mismatch { details, ..Mismatch::new("operations", message) }
+    }
+
+    /// In what an operation is not as expected.
+    fn differences(&self, expected: &ExpectedOperation, found: &Operation) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut differ = |what: &str, expected: String, found: Option<String>| {
+            if found.as_ref() != Some(&expected) {
+                lines.push(format!(
+                    "{what}: expected {expected}, found {}",
+                    found.unwrap_or("none".to_owned())
+                ));
+            }
+        };
+        let quoted = |text: &str| format!("{text:?}");
+        if let Some(name) = &expected.name {
+            differ("name", quoted(name), found.name.as_deref().map(quoted));
+        }
+        if let Some(kind) = expected.kind {
+            differ("type", kind.to_string(), Some(found.kind.to_string()));
+        }
+        if let Some(sub_type) = &expected.sub_type {
+            differ("sub_type", sub_type.clone(), found.sub_type.as_deref().map(str::to_owned));
+        }
+        if let Some(status) = expected.status {
+            differ("status", status.to_string(), Some(found.status.to_string()));
+        }
+        if let Some(attempts) = expected.attempts {
+            let made = found.step_details.as_ref().map(|details| details.attempt.to_string());
+            differ("attempts", attempts.to_string(), made);
+        }
+        if let Some(parent) = &expected.parent {
+            differ("parent", quoted(parent), self.parent(found).map(quoted));
+        }
+        if let Some(result) = &expected.result {
+            let had = found.result().map(|text| json::parsed(Some(text)));
+            if !had.as_ref().is_some_and(|had| json::same(result, had)) {
+                let had = had.as_ref().map_or("none".to_owned(), json::shown);
+                lines.push(format!("result: expected {}, found {had}", json::shown(result)));
+            }
+        }
+        if let Some(error) = &expected.error {
+            lines.extend(
+                error_differences(error, found.error()).into_iter().map(|line| format!("error {line}")),
+            );
+        }
+        lines
+    }
+}
+
+/// In what an error is not as expected.
+pub(super) fn error_differences(expected: &ExpectedError, found: Option<&ErrorObject>) -> Vec<String> {
+    let Some(found) = found else { return vec!["expected, found none".to_owned()] };
+    let mut lines = Vec::new();
+    let shown =
+        |text: Option<&str>| text.map_or("none".to_owned(), |text| super::hint::short(&format!("{text:?}")));
+    if let Some(error_type) = &expected.error_type
+        && found.error_type.as_ref() != Some(error_type)
+    {
+        lines.push(format!("type: expected {error_type:?}, found {}", shown(found.error_type.as_deref())));
+    }
+    if let Some(part) = &expected.message {
+        let message = found.error_message.as_deref();
+        if !message.is_some_and(|message| message.contains(part)) {
+            lines.push(format!("message: expected {part:?} in it, found {}", shown(message)));
+        }
+    }
+    if let Some(data) = &expected.data {
+        let data = super::answers::raw(data);
+        let had = found.error_data.as_deref();
+        let same_json = || Some(json::same(&json::parsed(Some(&data)), &json::parsed(Some(had?))));
+        if had != Some(&data) && same_json() != Some(true) {
+            lines.push(format!("data: expected {}, found {}", shown(Some(&data)), shown(had)));
+        }
+    }
+    lines
+}
+
+fn named(operation: &Operation) -> String {
+    match &operation.name {
+        Some(name) => format!("{name:?}"),
+        None => format!("a {} without a name", operation.kind),
+    }
+}
+
+/// An operation that was found.
+fn described(operation: &Operation) -> String {
+    let mut text = format!("{} {}", operation.name.as_deref().unwrap_or("-"), operation.kind);
+    if let Some(sub_type) = operation.sub_type.as_deref().filter(|_| operation.kind == OperationType::Context)
+    {
+        text += &format!(" {sub_type}");
+    }
+    text += &format!(" {}", operation.status);
+    if let Some(details) = &operation.step_details {
+        text += &format!(" attempts {}", details.attempt);
+    }
+    text
+}
+
+/// An operation that is expected.
+fn wish(expected: &ExpectedOperation) -> String {
+    let ExpectedOperation { name, kind, sub_type, status, attempts, result, error, parent } = expected;
+    let mut parts: Vec<String> = Vec::new();
+    parts.extend(name.clone());
+    parts.extend(kind.map(|kind| kind.to_string()));
+    parts.extend(sub_type.clone());
+    parts.extend(status.map(|status| status.to_string()));
+    parts.extend(attempts.map(|attempts| format!("attempts {attempts}")));
+    parts.extend(result.as_ref().map(|result| format!("result {}", json::shown(result))));
+    parts.extend(error.as_ref().map(|error| match &error.error_type {
+        Some(error_type) => format!("error {error_type}"),
+        None => "error".to_owned(),
+    }));
+    parts.extend(parent.as_ref().map(|parent| format!("in {parent}")));
+    if parts.is_empty() { "any".to_owned() } else { parts.join(" ") }
+}

@@ -137,7 +137,10 @@ fn result(expect: &Expectation, view: &ExecutionView) -> Vec<Mismatch> {
 
 fn error(expect: &Expectation, view: &ExecutionView) -> Option<Mismatch> {
     let lines = error_differences(expect.error.as_ref()?, view.error.as_ref());
-    (!lines.is_empty()).then(|| Mismatch::new("error", lines.join("; ")))
+    (!lines.is_empty()).then(|| {
+        let found = view.error.iter().map(|error| format!("error: {}", hint::short(&error.to_string())));
+        Mismatch { details: found.collect(), ..Mismatch::new("error", lines.join("; ")) }
+    })
 }
 
 fn waiting(expect: &Expectation, run: &Run) -> Option<Mismatch> {
@@ -161,7 +164,7 @@ fn awaited(outside: &Outside) -> &str {
 }
 
 fn lines(expect: &Expectation, log: &[LogLine]) -> Vec<Mismatch> {
-    let texts: Vec<String> = log.iter().map(line).collect();
+    let texts: Vec<String> = log.iter().map(LogLine::text).collect();
     let missing = expect.log.iter().filter(|part| !texts.iter().any(|text| text.contains(*part)));
     let missing = missing.map(|part| {
         let details = match &*texts {
@@ -174,13 +177,4 @@ fn lines(expect: &Expectation, log: &[LogLine]) -> Vec<Mismatch> {
         Mismatch { details, ..Mismatch::new("log", format!("expected a line with {part:?}, found none")) }
     });
     missing.collect()
-}
-
-/// A line as it is shown: the text, and the fields after it.
-fn line(line: &LogLine) -> String {
-    let mut text = line.message.clone();
-    for (name, value) in &line.fields {
-        text += &format!(" {name}={value}");
-    }
-    text
 }

@@ -7,7 +7,7 @@ use std::{path::PathBuf, time::Duration};
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::Value;
 
-use super::{data, hint, values};
+use super::{data, values, wording};
 use crate::protocol::{ExecutionStatus, OperationStatus, OperationType};
 
 /// What has to come of a scenario. What is left out is not looked at.
@@ -105,7 +105,7 @@ fn operation_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<O
     let text = String::deserialize(deserializer)?;
     let found = types.into_iter().find(|kind| kind.as_str() == text);
     found.map(Some).ok_or_else(|| {
-        let unknown = hint::unknown_word(&text, &types.map(OperationType::as_str));
+        let unknown = wording::unknown_word(&text, &types.map(OperationType::as_str));
         D::Error::custom(format_args!("{unknown}; what the table shows in mixed case is the `sub_type`"))
     })
 }

@@ -166,8 +166,8 @@ impl Settings {
         let mut functions = self.functions;
         let mut names: Vec<String> = functions.iter().map(|function| function.name.clone()).collect();
         names.sort_unstable();
-        if let Some(twice) = names.windows(2).find(|pair| pair.first() == pair.last()) {
-            return Err(format!("two entries of `functions` are named {:?}", twice.concat()));
+        if let Some([twice, _]) = names.windows(2).find(|pair| pair.first() == pair.last()) {
+            return Err(format!("two entries of `functions` are named {twice:?}"));
         }
         for other in file.functions.iter().filter(|function| names.binary_search(&function.name).is_err()) {
             functions.push(StandIn { own: false, ..other.clone() });

@@ -20,9 +20,13 @@ mod operations;
 mod read;
 mod run;
 mod values;
+mod wording;
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    mod comparing;
+    mod reading;
+}
 
 pub use answers::StandIn;
 pub use compare::Mismatch;

@@ -42,36 +42,34 @@ impl<'a> Operations<'a> {
 
     /// Whether these are all operations, in this order.
     pub(super) fn exactly(&self, expected: &[ExpectedOperation]) -> Option<Mismatch> {
-        let fits = |(expected, found): (&ExpectedOperation, &&Operation)| {
-            self.differences(expected, found).is_empty()
-        };
-        let same_start = expected.iter().zip(&self.all).take_while(|pair| fits(*pair)).count();
-        if same_start == expected.len() && same_start == self.all.len() {
+        let fits =
+            |wanted: &ExpectedOperation, found: &&Operation| self.differences(wanted, found).is_empty();
+        let pairs = align(expected, &self.all, fits);
+        if pairs.len() == expected.len() && pairs.len() == self.all.len() {
             return None;
         }
-        let rest = expected.len().min(self.all.len()) - same_start;
-        let same_end = expected
-            .iter()
-            .rev()
-            .zip(self.all.iter().rev())
-            .take(rest)
-            .take_while(|pair| fits(*pair))
-            .count();
-        let (expected_end, found_end) = (expected.len() - same_end, self.all.len() - same_end);
-        let wanted = expected.get(same_start..expected_end).unwrap_or_default();
-        let had = self.all.get(same_start..found_end).unwrap_or_default();
-
-        let plain = |operation: &&&Operation| format!("  {}", described(operation));
-        let mut lines: Vec<String> = Vec::new();
-        lines.extend(self.all.iter().take(same_start).map(|o| plain(&o)));
-        lines.extend(wanted.iter().map(|wanted| format!("- {}", wish(wanted))));
-        lines.extend(had.iter().map(|found| format!("+ {}", described(found))));
-        lines.extend(self.all.iter().skip(found_end).map(|o| plain(&o)));
-        let message = match (wanted, had) {
-            ([wanted], [found]) => {
-                format!("operation {}: {}", same_start + 1, self.differences(wanted, found).join(", "))
+        let (mut lines, mut at) = (Vec::new(), (0, 0));
+        let mut only: (Vec<&ExpectedOperation>, Vec<&Operation>) = Default::default();
+        let end = (expected.len(), self.all.len());
+        for (wanted, found) in pairs.into_iter().chain([end]) {
+            let missing = expected.get(at.0..wanted).unwrap_or_default();
+            let extra = self.all.get(at.1..found).unwrap_or_default();
+            lines.extend(missing.iter().map(|missing| format!("- {}", wish(missing))));
+            lines.extend(extra.iter().map(|extra| format!("+ {}", described(extra))));
+            lines.extend(self.all.get(found).map(|same| format!("  {}", described(same))));
+            only.0.extend(missing);
+            only.1.extend(extra);
+            at = (wanted + 1, found + 1);
+        }
+        let message = match (&*only.0, &*only.1) {
+            ([wanted], [found])
+                if wanted.name.is_none() || wanted.name.as_deref() == found.name.as_deref() =>
+            {
+                format!("{}: {}", named(found), self.differences(wanted, found).join(", "))
             }
-            _ => format!("expected exactly {}, found {}", expected.len(), self.all.len()),
+            _ => {
+                format!("expected exactly {}, found {} (- expected, + found)", expected.len(), self.all.len())
+            }
         };
         Some(Mismatch { details: json::bounded(lines), ..Mismatch::new("operations", message) })
     }
@@ -95,8 +93,6 @@ impl<'a> Operations<'a> {
             Some(last) => format!(" after {}", named(last)),
             None => String::new(),
         };
-        let message =
-            format!("the operation {} of those expected, {}, is not there{after}", index + 1, wish(wanted));
         let alike = |operation: &&&Operation| match &wanted.name {
             Some(name) => operation.name.as_deref() == Some(name),
             None => wanted.kind == Some(operation.kind),
@@ -105,10 +101,23 @@ impl<'a> Operations<'a> {
         if let Some(earlier) = before.iter().find(|found| self.differences(wanted, found).is_empty()) {
             details.push(format!("there is one before: {}", described(earlier)));
         }
-        for near in rest.iter().filter(alike).take(5) {
-            details.push(format!("{}: {}", named(near), self.differences(wanted, near).join(", ")));
+        let near: Vec<_> = rest.iter().filter(alike).take(5).collect();
+        let message = match &*near {
+            // It is most likely this one that is meant.
+            [one] => format!("{}: {}", named(one), self.differences(wanted, one).join(", ")),
+            _ => format!(
+                "expected {}{after}, found none (number {} of those expected)",
+                wish(wanted),
+                index + 1
+            ),
+        };
+        if near.len() > 1 {
+            details.extend(
+                near.iter().map(|o| format!("{}: {}", named(o), self.differences(wanted, o).join(", "))),
+            );
         }
-        if details.is_empty()
+        if near.is_empty()
+            && details.is_empty()
             && let Some(name) = &wanted.name
         {
             let names = self.all.iter().filter_map(|o| o.name.as_deref());
@@ -162,6 +171,55 @@ impl<'a> Operations<'a> {
         }
         lines
     }
+}
+
+/// Which of the expected fit which of the found, in order: those at the start, those at the end, and as many as can be between. Of
+/// very long lists nothing between: the ends are enough to see where they part.
+fn align<A, B>(expected: &[A], found: &[B], fits: impl Fn(&A, &B) -> bool) -> Vec<(usize, usize)> {
+    let start = expected.iter().zip(found).take_while(|(a, b)| fits(a, b)).count();
+    let rest = expected.len().min(found.len()) - start;
+    let ends = expected.iter().rev().zip(found.iter().rev()).take(rest);
+    let end = ends.take_while(|(a, b)| fits(a, b)).count();
+    let a = expected.get(start..expected.len() - end).unwrap_or_default();
+    let b = found.get(start..found.len() - end).unwrap_or_default();
+    let mut pairs: Vec<(usize, usize)> = (0..start).map(|i| (i, i)).collect();
+    if a.len().saturating_mul(b.len()) <= 1_000_000 {
+        pairs.extend(between(a, b, fits).into_iter().map(|(i, j)| (start + i, start + j)));
+    }
+    pairs.extend((0..end).rev().map(|i| (expected.len() - 1 - i, found.len() - 1 - i)));
+    pairs
+}
+
+/// The longest common part of two lists.
+fn between<A, B>(a: &[A], b: &[B], fits: impl Fn(&A, &B) -> bool) -> Vec<(usize, usize)> {
+    // How long it is of what follows, for each two places.
+    let width = b.len() + 1;
+    let mut longest = vec![0_u32; (a.len() + 1) * width];
+    let at = |longest: &[u32], i: usize, j: usize| longest.get(i * width + j).copied().unwrap_or(0);
+    for (i, wanted) in a.iter().enumerate().rev() {
+        for (j, had) in b.iter().enumerate().rev() {
+            let best = if fits(wanted, had) {
+                at(&longest, i + 1, j + 1) + 1
+            } else {
+                at(&longest, i + 1, j).max(at(&longest, i, j + 1))
+            };
+            if let Some(cell) = longest.get_mut(i * width + j) {
+                *cell = best;
+            }
+        }
+    }
+    let (mut pairs, mut i, mut j) = (Vec::new(), 0, 0);
+    while let (Some(wanted), Some(had)) = (a.get(i), b.get(j)) {
+        if fits(wanted, had) {
+            pairs.push((i, j));
+            (i, j) = (i + 1, j + 1);
+        } else if at(&longest, i + 1, j) >= at(&longest, i, j + 1) {
+            i += 1;
+        } else {
+            j += 1;
+        }
+    }
+    pairs
 }
 
 /// In what an error is not as expected.

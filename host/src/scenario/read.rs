@@ -8,12 +8,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::Deserialize;
 use serde_json::Value;
+use serde_path_to_error::{Deserializer as Tracked, Track};
+use serde_saphyr::{MessageFormatter, UserMessageFormatter, with_deserializer_from_str_with_options};
 
 use super::{
     error::{FileError, Place, Problem},
     file::{ScenarioFile, Settings, WrittenFile, WrittenScenario},
-    hint,
+    hint, wording,
 };
 use crate::protocol::Limits;
 
@@ -38,37 +41,44 @@ impl Format {
     }
 
     pub(super) fn parse(self, text: &str) -> Result<WrittenFile, Problem> {
+        let mut track = Track::new();
         match self {
-            Self::Toml => toml::from_str(text).map_err(|error| Problem {
-                place: error.span().map(|span| Place::of_byte(text.as_bytes(), span.start)),
-                message: hint::explain(error.message()),
-            }),
+            Self::Toml => {
+                let read = toml::Deserializer::parse(text)
+                    .and_then(|toml| WrittenFile::deserialize(Tracked::new(toml, &mut track)));
+                read.map_err(|error| Problem {
+                    place: error.span().map(|span| Place::of_byte(text.as_bytes(), span.start)),
+                    message: wording::at(&track.path().to_string(), error.message()),
+                })
+            }
             Self::Yaml => {
                 let options = serde_saphyr::options! {
                     strict_booleans: true,
                     reject_unsupported_tags: true,
                     with_snippet: false,
                 };
-                serde_saphyr::from_str_with_options(text, options).map_err(|error| yaml_problem(&error))
+                let read = with_deserializer_from_str_with_options(text, options, |yaml| {
+                    WrittenFile::deserialize(Tracked::new(yaml, &mut track))
+                });
+                read.map_err(|error| yaml_problem(&error, &track.path().to_string()))
             }
         }
     }
 }
 
-fn yaml_problem(error: &serde_saphyr::Error) -> Problem {
+fn yaml_problem(error: &serde_saphyr::Error, path: &str) -> Problem {
     let place = error.location().and_then(|location| {
         let (line, column) = (location.line().try_into().ok()?, location.column().try_into().ok()?);
         Some(Place { line, column }).filter(|place| place.line > 0)
     });
     let message = match error.without_snippet() {
-        serde_saphyr::Error::SerdeUnknownField { field, expected, .. } => hint::unknown_key(field, expected),
+        serde_saphyr::Error::SerdeUnknownField { field, expected, .. } => {
+            wording::unknown_key(field, expected)
+        }
         serde_saphyr::Error::SerdeUnknownVariant { variant, expected, .. } => {
-            hint::unknown_word(variant, expected)
+            wording::unknown_word(variant, expected)
         }
-        other => {
-            let formatter = serde_saphyr::UserMessageFormatter;
-            hint::explain(&serde_saphyr::MessageFormatter::format_message(&formatter, other))
-        }
+        other => wording::at(path, &UserMessageFormatter.format_message(other)),
     };
     Problem { place, message }
 }

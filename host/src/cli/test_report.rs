@@ -179,11 +179,11 @@ pub(super) fn junit(ran: &[Ran<'_>]) -> anyhow::Result<String> {
                 let first = outcome.mismatches.first();
                 let message =
                     first.map(|first| format!("{}: {}", first.what, first.message)).unwrap_or_default();
-                CaseEnd::Failed { message, description: explanation(outcome) }
+                CaseEnd::Failed { message, description: explanation(outcome).trim_end().to_owned() }
             }
         };
         let output = match outcome.and_then(|outcome| outcome.run.as_ref()) {
-            Some(run) if matches!(end, CaseEnd::Passed) => operations(run),
+            Some(run) if matches!(end, CaseEnd::Passed) => operations(run).trim_end().to_owned(),
             _ => String::new(),
         };
         Case { file, name: &one.scenario.name, end, time: one.time, properties, output }

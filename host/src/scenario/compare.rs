@@ -92,7 +92,7 @@ fn status(expect: &Expectation, run: &Run) -> Mismatch {
             );
         }
         (ExecutionStatus::Succeeded, _) => {
-            details.push(format!("result: {}", json::shown(&json::parsed(view.result.as_deref()))));
+            details.push(whole_result(view));
         }
         (_, _) => {
             if let Some(error) = &view.error {
@@ -122,17 +122,21 @@ fn result(expect: &Expectation, view: &ExecutionView) -> Vec<Mismatch> {
     if let Some(expected) = &expect.result_includes {
         let mut lacking = json::lacking("result", expected, &found);
         if !lacking.is_empty() {
-            let whole = format!("result: {}", json::shown(&found));
             let message = match &*lacking {
                 [_] => lacking.remove(0),
                 several => format!("{} places differ", several.len()),
             };
             lacking = json::bounded(lacking);
-            lacking.push(whole);
+            lacking.push(whole_result(view));
             mismatches.push(Mismatch { details: lacking, ..Mismatch::new("result_includes", message) });
         }
     }
     mismatches
+}
+
+/// The result as the handler has written it.
+fn whole_result(view: &ExecutionView) -> String {
+    format!("result: {}", hint::short(view.result.as_deref().unwrap_or("null")))
 }
 
 fn error(expect: &Expectation, view: &ExecutionView) -> Option<Mismatch> {

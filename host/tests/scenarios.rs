@@ -280,7 +280,7 @@ fn scenarios_are_listed_and_chosen_by_their_names() {
     let list = |more: &[&str]| files.test(&[&["--list"], more].concat());
     let names = |output: &Output| {
         let text = out(output);
-        text.lines().map(|line| line.rsplit("/").next().unwrap().to_owned()).collect::<Vec<_>>()
+        text.lines().map(|line| line.rsplit('/').next().unwrap().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(names(&list(&[])), ["a.test.toml: red", "a.test.toml: dark red", "b.test.yml: blue"]);
     assert_eq!(names(&list(&["--filter", "red"])), ["a.test.toml: red", "a.test.toml: dark red"]);

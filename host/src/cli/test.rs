@@ -54,7 +54,7 @@ pub(super) struct Args {
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
-    /// Also write a report as JUnit XML
+    /// Also write a report as `JUnit` XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
     /// Print neither scenarios that pass nor what the build does
@@ -100,7 +100,7 @@ pub(super) fn test(args: &Args) -> Result<Exit, Failure> {
         if !stopped {
             let start = clock.precise_now();
             let outcome = runtime.block_on(scenario::run(subject, scenario, args.timeout));
-            one.outcome = Some(outcome.map_err(|error| run_failure(file, scenario, error))?);
+            one.outcome = Some(outcome.map_err(|error| run_failure(file, scenario, &error))?);
             one.time = clock.precise_now().saturating_sub(start);
             if !args.json {
                 test_report::print(&one, args.quiet);
@@ -190,12 +190,12 @@ async fn subjects(args: &Args, chosen: &[(&ScenarioFile, &Scenario)]) -> Result<
     Ok(subjects)
 }
 
-fn run_failure(file: &ScenarioFile, scenario: &Scenario, error: RunFailure) -> Failure {
-    let exit = match &error {
+fn run_failure(file: &ScenarioFile, scenario: &Scenario, error: &RunFailure) -> Failure {
+    let exit = match error {
         RunFailure::Run(RunError::Service(ServiceError::InvalidParameterValue(_))) => Exit::Usage,
         _ => Exit::Host,
     };
-    Failure { exit, error: about(file, scenario, &error) }
+    Failure { exit, error: about(file, scenario, error) }
 }
 
 fn about(file: &ScenarioFile, scenario: &Scenario, error: &dyn std::error::Error) -> anyhow::Error {

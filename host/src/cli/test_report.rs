@@ -61,7 +61,9 @@ pub(super) fn print(ran: &Ran<'_>, quiet: bool) {
     if outcome.passed() {
         if !quiet {
             say(line("pass", ran, outcome));
-            notes(outcome).iter().for_each(|note| say(format_args!("      {note}")));
+            for note in notes(outcome) {
+                say(format_args!("      {note}"));
+            }
         }
         return;
     }
@@ -112,7 +114,8 @@ fn operations(run: &Run) -> String {
         return "no operations\n\n".to_owned();
     }
     let table = table::operations(&run.view);
-    table.lines().map(|line| format!("{}\n", line.trim_end())).collect::<String>() + "\n"
+    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    lines.join("\n") + "\n\n"
 }
 
 /// How many passed and failed.
@@ -161,7 +164,7 @@ fn json_of(ran: &Ran<'_>) -> Value {
     })
 }
 
-/// The report as JUnit XML.
+/// The report as `JUnit` XML.
 pub(super) fn junit(ran: &[Ran<'_>]) -> anyhow::Result<String> {
     let files: Vec<String> = ran.iter().map(|one| one.file.path.display().to_string()).collect();
     let cases = ran.iter().zip(&files).map(|(one, file)| {

@@ -69,9 +69,10 @@ pub(super) fn compare(expect: &Expectation, run: &Run, log: &[LogLine]) -> Vec<M
     }
     let operations = Operations::of(view);
     if let Some(expected) = &expect.operations {
-        found.extend(match expect.operations_exactly {
-            true => operations.exactly(expected),
-            false => operations.in_order(expected),
+        found.extend(if expect.operations_exactly {
+            operations.exactly(expected)
+        } else {
+            operations.in_order(expected)
         });
     }
     found.extend(operations.present(&expect.operations_absent));

@@ -53,10 +53,10 @@ struct Engine {
 
 impl Engine {
     fn new(limits: &SandboxLimits) -> Result<Self, SandboxError> {
-        let make = |cache| Sandbox::new(SandboxOptions { cache, limits: limits.clone() });
-        let sandbox = match make(default_cache_directory()) {
+        let with = |cache| Sandbox::new(SandboxOptions { cache, limits: limits.clone() });
+        let sandbox = match with(default_cache_directory()) {
             // A cache that cannot be used costs time, and no test.
-            Err(SandboxError::Cache { .. }) => make(None)?,
+            Err(SandboxError::Cache { .. }) => with(None)?,
             made => made?,
         };
         Ok(Self { limits: limits.clone(), sandbox, compiled: HashMap::new() })

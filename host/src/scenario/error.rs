@@ -15,11 +15,9 @@ impl Place {
     /// The place of a byte. Bytes past the end are at the end.
     pub(super) fn of_byte(text: &[u8], byte: usize) -> Self {
         let before = text.get(..byte).unwrap_or(text);
-        let line = before.rsplit(|b| *b == b'\n').next().unwrap_or_default();
-        Self {
-            line: 1 + before.iter().filter(|b| **b == b'\n').count(),
-            column: 1 + String::from_utf8_lossy(line).chars().count(),
-        }
+        let mut lines = before.rsplit(|b| *b == b'\n');
+        let line = lines.next().unwrap_or_default();
+        Self { line: 1 + lines.count(), column: 1 + String::from_utf8_lossy(line).chars().count() }
     }
 }
 

@@ -77,7 +77,7 @@ pub(super) struct Settings {
     limits: Option<WrittenLimits>,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct WrittenLimits {
     #[serde(deserialize_with = "values::mebibytes")]
@@ -172,7 +172,7 @@ impl Settings {
         for other in file.functions.iter().filter(|function| names.binary_search(&function.name).is_err()) {
             functions.push(StandIn { own: false, ..other.clone() });
         }
-        let limits = match (self.limits, file.limits.clone()) {
+        let limits = match (self.limits, file.limits) {
             (Some(own), Some(file)) => Some(own.or(file)),
             (own, file) => own.or(file),
         };

@@ -1,4 +1,4 @@
-//! JUnit XML: what continuous integration reads.
+//! `JUnit` XML: what continuous integration reads.
 //!
 //! Always true: one test suite a file, one test case a scenario, in the order in which they were given.
 

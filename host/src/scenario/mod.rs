@@ -22,12 +22,6 @@ mod run;
 mod values;
 mod wording;
 
-#[cfg(test)]
-mod tests {
-    mod comparing;
-    mod reading;
-}
-
 pub use answers::StandIn;
 pub use compare::Mismatch;
 pub use components::{Components, LoadError};
@@ -38,3 +32,9 @@ pub use find::{FindError, Found, find};
 pub use junit::{Case, CaseEnd, junit};
 pub use read::read;
 pub use run::{Outcome, RunFailure, Subject, SubjectError, run};
+
+#[cfg(test)]
+mod tests {
+    mod comparing;
+    mod reading;
+}

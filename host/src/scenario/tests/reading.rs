@@ -192,17 +192,18 @@ fn toml(rest: &str) -> String {
     format!("[[scenarios]]\nname = \"a\"\n{rest}\n")
 }
 
+/// Reads each text, and looks for the message.
+fn refused(cases: impl IntoIterator<Item = (&'static str, String, &'static str)>) {
+    for (name, text, says) in cases {
+        let message = read_text(name, &text).unwrap_err();
+        assert!(message.contains(says), "{text}\nsays: {message}\nnot:  {says}");
+        assert!(!message.contains('\n') && message.len() < 1500, "{message}");
+    }
+}
+
 #[test]
-fn messages_say_what_and_where() {
-    let cases: Vec<(&str, String, &str)> = vec![
-        ("x.json", String::new(), "x.json: a scenario file ends with .toml, .yaml or .yml"),
-        ("x.toml", String::new(), "x.toml: it has no scenarios"),
-        ("x.yaml", String::new(), "x.yaml: it has no scenarios"),
-        (
-            "x.toml",
-            toml("expct = 1"),
-            "x.toml:3:1: there is no key `expct` here; did you mean `expect`? (keys: name,",
-        ),
+fn what_is_wrong_with_answers_and_functions() {
+    refused([
         (
             "x.toml",
             toml("answers = 3"),
@@ -243,6 +244,13 @@ fn messages_say_what_and_where() {
             toml("functions = [{ name = \"f\" }, { name = \"f\" }]"),
             "x.toml: scenario \"a\": two entries of `functions` are named \"f\"",
         ),
+        ("x.toml", toml("") + &toml(""), "x.toml: two scenarios are named \"a\""),
+    ]);
+}
+
+#[test]
+fn what_is_wrong_with_expectations() {
+    refused([
         (
             "x.toml",
             toml("expect.status = \"SUCEEDED\""),
@@ -285,6 +293,21 @@ fn messages_say_what_and_where() {
         ),
         ("x.toml", toml("expect.duration = -1"), "a duration is not negative"),
         ("x.toml", toml("real_time = true\nexpect.duration = 1"), "in real time no `duration` is exact"),
+        ("x.toml", toml("expect.result_file = \"broken.json\""), "`result_file`: broken.json is not JSON"),
+    ]);
+}
+
+#[test]
+fn what_is_wrong_with_the_rest() {
+    refused([
+        ("x.json", String::new(), "x.json: a scenario file ends with .toml, .yaml or .yml"),
+        ("x.toml", String::new(), "x.toml: it has no scenarios"),
+        ("x.yaml", String::new(), "x.yaml: it has no scenarios"),
+        (
+            "x.toml",
+            toml("expct = 1"),
+            "x.toml:3:1: there is no key `expct` here; did you mean `expect`? (keys: name,",
+        ),
         (
             "x.toml",
             toml("real_time = true\nstart_time = \"2025-01-01T00:00:00Z\""),
@@ -312,8 +335,6 @@ fn messages_say_what_and_where() {
         ),
         ("x.toml", toml("event_file = \"broken.json\""), "`event_file`: broken.json is not JSON"),
         ("x.toml", toml("event_file = \".\""), "cannot be read: it is not a file"),
-        ("x.toml", toml("expect.result_file = \"broken.json\""), "`result_file`: broken.json is not JSON"),
-        ("x.toml", toml("") + &toml(""), "x.toml: two scenarios are named \"a\""),
         ("x.toml", toml("name = \"b\""), "x.toml:3:1: duplicate key"),
         ("x.toml", "[[scenarios]\n".to_owned(), "x.toml:1:13: "),
         (
@@ -339,19 +360,14 @@ fn messages_say_what_and_where() {
         ),
         ("x.yaml", "scenarios: [{ name: a, event: !x 3 }]\n".to_owned(), "unsupported tag"),
         ("x.yaml", "scenarios:\n\t- name: a\n".to_owned(), "x.yaml:2:2: tabs"),
-    ];
-    for (name, text, says) in cases {
-        let message = read_text(name, &text).unwrap_err();
-        assert!(message.contains(says), "{text}\nsays: {message}\nnot:  {says}");
-        assert!(!message.contains('\n') && message.len() < 1500, "{message}");
-    }
+    ]);
 }
 
 #[test]
 fn hostile_files_end_in_a_message() {
     let nested = |open: &str, close: &str| open.repeat(50_000) + &close.repeat(50_000);
     let mut bomb = "scenarios:\n - name: a\n   event:\n    a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned();
-    for (before, name) in ('a'..'z').zip('b'..='z') {
+    for (before, name) in ('a'..='y').zip('b'..='z') {
         let _ = writeln!(bomb, "    {name}: &{name} [{}*{before}]", format!("*{before},").repeat(8));
     }
     let cases: Vec<(&str, Vec<u8>, &str)> = vec![

@@ -19,7 +19,8 @@ use crate::{
     orchestrator::RunError,
     parse_duration,
     replay::ServiceError,
-    scenario::{self, Components, LoadError, RunFailure, Scenario, ScenarioFile, Subject, SubjectError},
+    sandbox::Handler,
+    scenario::{self, Components, LoadError, RunFailure, Scenario, ScenarioFile, SubjectError},
 };
 
 const EXAMPLES: &str = "Examples:
@@ -90,24 +91,29 @@ pub(super) fn test(args: &Args) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().or_exit(Exit::Host)?;
-    let (subjects, chosen) = (runtime.block_on(subjects(args, &chosen))?, chosen);
+    // Standard output is for the report.
+    let quiet = args.quiet || args.json;
+    let mut components = Components::new(|path: &Path| component(path, &args.crate_args, quiet));
     let mut ran: Vec<Ran<'_>> = Vec::with_capacity(chosen.len());
+    for (file, scenario) in &chosen {
+        let handler = load(args, &mut components, file, scenario)?;
+        let function = runtime.block_on(scenario::function_of(&handler, scenario));
+        let function = function.map_err(|error| subject_failure(file, scenario, &error))?;
+        ran.push(Ran { file, scenario, function, outcome: None, time: Duration::ZERO });
+    }
     let clock = SystemClock::new();
-    let mut stopped = false;
-    for ((file, scenario), subject) in chosen.iter().zip(&subjects) {
-        let mut one =
-            Ran { file, scenario, function: subject.function(), outcome: None, time: Duration::ZERO };
-        if !stopped {
-            let start = clock.precise_now();
-            let outcome = runtime.block_on(scenario::run(subject, scenario, args.timeout));
-            one.outcome = Some(outcome.map_err(|error| run_failure(file, scenario, &error))?);
-            one.time = clock.precise_now().saturating_sub(start);
-            if !args.json {
-                test_report::print(&one, args.quiet);
-            }
-            stopped = args.fail_fast && one.failed();
+    for one in &mut ran {
+        let handler = load(args, &mut components, one.file, one.scenario)?;
+        let start = clock.precise_now();
+        let outcome = runtime.block_on(scenario::run(&handler, &one.function, one.scenario, args.timeout));
+        one.outcome = Some(outcome.map_err(|error| run_failure(one.file, one.scenario, &error))?);
+        one.time = clock.precise_now().saturating_sub(start);
+        if !args.json {
+            test_report::print(one, args.quiet);
         }
-        ran.push(one);
+        if args.fail_fast && one.failed() {
+            break;
+        }
     }
     if args.json {
         let text = serde_json::to_string_pretty(&test_report::json(&ran)).or_exit(Exit::Host)?;
@@ -149,45 +155,42 @@ fn read(args: &Args) -> Result<Vec<ScenarioFile>, Failure> {
     }
 }
 
-/// What each of the scenarios tests. Builds and compiles what has to be, once.
-async fn subjects(args: &Args, chosen: &[(&ScenarioFile, &Scenario)]) -> Result<Vec<Subject>, Failure> {
-    // Standard output is for the report.
-    let quiet = args.quiet || args.json;
-    let mut components = Components::new(|path: &Path| component(path, &args.crate_args, quiet));
-    let mut subjects = Vec::with_capacity(chosen.len());
-    for (file, scenario) in chosen {
-        let handler = args.handler.as_ref().or(file.handler.as_ref());
-        let handler = handler.ok_or_else(|| {
-            let path = file.path.display();
-            anyhow!("{path}: it does not say what it tests: `handler` is a component's file or a crate's folder; or use --handler")
-        });
-        let handler = handler.or_exit(Exit::Usage)?;
-        let loaded = components.load(handler, &scenario.limits).map_err(|error| match error {
-            LoadError::Fetch(Failure { exit, error }) => {
-                // What is missing is named by the file, unless it is named here.
-                let error = if args.handler.is_some() {
-                    error
-                } else {
-                    error.context(file.path.display().to_string())
-                };
-                Failure { exit, error }
-            }
-            LoadError::Sandbox(error) => Failure { exit: Exit::Host, error: error.into() },
-            LoadError::Component { path, source } => {
-                Failure { exit: Exit::Component, error: anyhow!("{}: {source}", path.display()) }
-            }
-        })?;
-        let subject = Subject::of(loaded, scenario).await.map_err(|error| {
-            let exit = match &error {
-                SubjectError::Component(_) => Exit::Component,
-                SubjectError::Environment(_) => Exit::Host,
-                SubjectError::Unknown(_) | SubjectError::Choose(_) | SubjectError::StandIn(_) => Exit::Usage,
-            };
-            Failure { exit, error: about(file, scenario, &error) }
-        })?;
-        subjects.push(subject);
-    }
-    Ok(subjects)
+/// The component that a scenario tests. Builds and compiles it, unless that is done.
+fn load<F: FnMut(&Path) -> Result<(PathBuf, Vec<u8>), Failure>>(
+    args: &Args,
+    components: &mut Components<F>,
+    file: &ScenarioFile,
+    scenario: &Scenario,
+) -> Result<Handler, Failure> {
+    let path = file.path.display();
+    let handler = args.handler.as_ref().or(file.handler.as_ref());
+    let handler = handler
+        .ok_or_else(|| {
+            anyhow!(
+                "{path}: it does not say what it tests: `handler` is a component's file or a crate's folder; or use --handler"
+            )
+        })
+        .or_exit(Exit::Usage)?;
+    components.load(handler, &scenario.limits).map_err(|error| match error {
+        LoadError::Fetch(Failure { exit, error }) => {
+            // What is missing is named by the file, unless it is named here.
+            let error = if args.handler.is_some() { error } else { error.context(path.to_string()) };
+            Failure { exit, error }
+        }
+        LoadError::Sandbox(error) => Failure { exit: Exit::Host, error: error.into() },
+        LoadError::Component { path, source } => {
+            Failure { exit: Exit::Component, error: anyhow!("{}: {source}", path.display()) }
+        }
+    })
+}
+
+fn subject_failure(file: &ScenarioFile, scenario: &Scenario, error: &SubjectError) -> Failure {
+    let exit = match error {
+        SubjectError::Component(_) => Exit::Component,
+        SubjectError::Environment(_) => Exit::Host,
+        SubjectError::Unknown(_) | SubjectError::Choose(_) | SubjectError::StandIn(_) => Exit::Usage,
+    };
+    Failure { exit, error: about(file, scenario, error) }
 }
 
 fn run_failure(file: &ScenarioFile, scenario: &Scenario, error: &RunFailure) -> Failure {

@@ -19,7 +19,7 @@ use crate::{
 pub(super) struct Ran<'a> {
     pub(super) file: &'a ScenarioFile,
     pub(super) scenario: &'a Scenario,
-    pub(super) function: &'a str,
+    pub(super) function: String,
     /// None: it was not run.
     pub(super) outcome: Option<Outcome>,
     pub(super) time: Duration,
@@ -169,7 +169,7 @@ pub(super) fn junit(ran: &[Ran<'_>]) -> anyhow::Result<String> {
     let files: Vec<String> = ran.iter().map(|one| one.file.path.display().to_string()).collect();
     let cases = ran.iter().zip(&files).map(|(one, file)| {
         let outcome = one.outcome.as_ref();
-        let mut properties = vec![("function", one.function.to_owned())];
+        let mut properties = vec![("function", one.function.clone())];
         if let Some((outcome, run)) = outcome.and_then(|outcome| Some((outcome, outcome.run.as_ref()?))) {
             properties.push(("status", run.view.status.to_string()));
             properties.push(("duration", format_duration(outcome.duration())));

@@ -31,7 +31,7 @@ pub use file::{Scenario, ScenarioFile};
 pub use find::{FindError, Found, find};
 pub use junit::{Case, CaseEnd, junit};
 pub use read::read;
-pub use run::{Outcome, RunFailure, Subject, SubjectError, run};
+pub use run::{Outcome, RunFailure, SubjectError, function_of, run};
 
 #[cfg(test)]
 mod tests {

@@ -26,13 +26,6 @@ use crate::{
     server::{Answer, ExecutionView, ScriptedAnswer, StartExecution, callback_names, unused_answers},
 };
 
-/// What a scenario tests: a function of a component.
-#[derive(Clone)]
-pub struct Subject {
-    handler: Handler,
-    function: String,
-}
-
 /// Why a scenario has nothing to test.
 #[derive(Debug, thiserror::Error)]
 pub enum SubjectError {
@@ -53,35 +46,28 @@ pub enum SubjectError {
     Environment(EnvironmentError),
 }
 
-impl Subject {
-    /// The function of this component that the scenario tests.
-    ///
-    /// # Errors
-    /// When there is none, or it is not clear which.
-    pub async fn of(handler: Handler, scenario: &Scenario) -> Result<Self, SubjectError> {
-        let log = Arc::new(LogBuffer::default());
-        let handlers = std::slice::from_ref(&handler);
-        let environment = Environment::new(EnvironmentOptions::default(), handlers, log).await;
-        let environment = environment.map_err(|error| match error {
-            EnvironmentError::Functions(error) => SubjectError::Component(error),
-            other @ EnvironmentError::Server(_) => SubjectError::Environment(other),
-        })?;
-        let functions = environment.functions();
-        let function = match &scenario.function {
-            Some(name) => functions.find(name)?,
-            None => functions.only().ok_or_else(|| SubjectError::Choose(functions.names()))?,
-        };
-        let function = function.name.to_string();
-        if scenario.functions.iter().any(|stand_in| stand_in.name == function) {
-            return Err(SubjectError::StandIn(function));
-        }
-        Ok(Self { handler, function })
+/// The name of the component's function that a scenario tests.
+///
+/// # Errors
+/// When there is none, or it is not clear which.
+pub async fn function_of(handler: &Handler, scenario: &Scenario) -> Result<String, SubjectError> {
+    let log = Arc::new(LogBuffer::default());
+    let handlers = std::slice::from_ref(handler);
+    let environment = Environment::new(EnvironmentOptions::default(), handlers, log).await;
+    let environment = environment.map_err(|error| match error {
+        EnvironmentError::Functions(error) => SubjectError::Component(error),
+        other @ EnvironmentError::Server(_) => SubjectError::Environment(other),
+    })?;
+    let functions = environment.functions();
+    let function = match &scenario.function {
+        Some(name) => functions.find(name)?,
+        None => functions.only().ok_or_else(|| SubjectError::Choose(functions.names()))?,
+    };
+    let function = function.name.to_string();
+    if scenario.functions.iter().any(|stand_in| stand_in.name == function) {
+        return Err(SubjectError::StandIn(function));
     }
-
-    /// The function's name.
-    pub fn function(&self) -> &str {
-        &self.function
-    }
+    Ok(function)
 }
 
 /// Why a scenario could not be run to an end. What goes wrong in the execution is in its outcome.
@@ -118,11 +104,16 @@ impl Outcome {
     }
 }
 
-/// Runs a scenario. It may take as long as `patience`, in real time.
+/// Runs a scenario of this function of the component. It may take as long as `patience`, in real time.
 ///
 /// # Errors
 /// When it says nothing about the handler, because something else went wrong.
-pub async fn run(subject: &Subject, scenario: &Scenario, patience: Duration) -> Result<Outcome, RunFailure> {
+pub async fn run(
+    handler: &Handler,
+    function: &str,
+    scenario: &Scenario,
+    patience: Duration,
+) -> Result<Outcome, RunFailure> {
     let log = Arc::new(LogBuffer::default());
     let options = EnvironmentOptions {
         time: scenario.time,
@@ -130,8 +121,7 @@ pub async fn run(subject: &Subject, scenario: &Scenario, patience: Duration) -> 
         limits: scenario.service.clone(),
         ..EnvironmentOptions::default()
     };
-    let mut environment =
-        Environment::new(options, std::slice::from_ref(&subject.handler), log.clone()).await?;
+    let mut environment = Environment::new(options, std::slice::from_ref(handler), log.clone()).await?;
     let mut stand_ins = Vec::new();
     for stand_in in &scenario.functions {
         let called = Arc::new(AtomicBool::new(false));
@@ -142,7 +132,7 @@ pub async fn run(subject: &Subject, scenario: &Scenario, patience: Duration) -> 
             stand_ins.push((&stand_in.name, called));
         }
     }
-    let mut start = StartExecution::new(&*subject.function, Some(scenario.event.clone()));
+    let mut start = StartExecution::new(function, Some(scenario.event.clone()));
     start.timeout_seconds = scenario.execution_timeout;
     start.answers.clone_from(&scenario.answers);
     start.invocation_retry = scenario.invocation_retry;

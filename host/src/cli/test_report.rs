@@ -108,13 +108,21 @@ fn explanation(outcome: &Outcome) -> String {
     text
 }
 
+/// How many operations are shown of a scenario that failed. The JSON report has all.
+const MOST_ROWS: usize = 200;
+
 /// The operations' table.
 fn operations(run: &Run) -> String {
     if run.view.operations.len() < 2 {
         return "no operations\n\n".to_owned();
     }
     let table = table::operations(&run.view);
-    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    let mut lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    if lines.len() > MOST_ROWS {
+        let more = lines.len() - MOST_ROWS;
+        lines.truncate(MOST_ROWS);
+        lines.push(format!(" ... and {more} more lines; --json has them all"));
+    }
     lines.join("\n") + "\n\n"
 }
 

@@ -11,10 +11,12 @@ use crate::{
     server::{Answer, ScriptedAnswer},
 };
 
-/// Reads a file with this text, in a folder with `event.json`. Messages come without the folder.
+/// Reads a file with this text, in a folder with `event.json` and `events/good.json`. Messages come without the folder.
 fn read_text(name: &str, text: impl AsRef<[u8]>) -> Result<ScenarioFile, String> {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("event.json"), "{\"from\": \"file\"}\n").unwrap();
+    std::fs::create_dir(dir.path().join("events")).unwrap();
+    std::fs::write(dir.path().join("events/good.json"), "1").unwrap();
     std::fs::write(dir.path().join("broken.json"), "{").unwrap();
     std::fs::write(dir.path().join(name), text).unwrap();
     let folder = format!("{}/", dir.path().display());
@@ -106,6 +108,18 @@ scenarios:
 fn both_formats_say_the_same() {
     let (toml, yaml) = (read_text("x.toml", TOML).unwrap(), read_text("x.yaml", YAML).unwrap());
     assert_eq!(toml.scenarios, yaml.scenarios);
+}
+
+#[test]
+fn the_files_in_the_documentation_can_be_read() {
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/scenarios.md");
+    let text = std::fs::read_to_string(docs).unwrap();
+    let block = |language: &str| {
+        let (_, after) = text.split_once(&format!("```{language}\n")).unwrap();
+        after.split_once("```").unwrap().0.to_owned()
+    };
+    let (toml, yaml) = (read_text("x.toml", block("toml")), read_text("x.yaml", block("yaml")));
+    assert_eq!(toml.unwrap().scenarios, yaml.unwrap().scenarios);
 }
 
 #[test]

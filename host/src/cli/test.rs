@@ -24,7 +24,7 @@ use crate::{
 };
 
 const EXAMPLES: &str = "Examples:
-  durawasm test                                    all *.test.toml, *.test.yaml and *.test.yml from here on down
+  durawasm test                                    all *.test.toml, *.test.yaml, *.test.yml below here
   durawasm test examples/order --filter rejected   those of a folder that have this in their name
   durawasm test order.test.toml --junit report.xml
 
@@ -55,8 +55,7 @@ pub(super) struct Args {
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
-    /// Also write a report as `JUnit` XML
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help = "Also write a report as JUnit XML")]
     junit: Option<PathBuf>,
     /// Print neither scenarios that pass nor what the build does
     #[arg(long, short)]

@@ -10,6 +10,7 @@
 //! | [`sandbox`] | wasmtime: instances, limits, virtual clocks and random |
 //! | [`server`] | the checkpoint server: executions, checkpoints, callbacks, history |
 //! | [`orchestrator`] | one execution's life: invoke, suspend, invoke again |
+//! | [`report`] | what people are shown of executions |
 //! | [`build`] | from a handler crate to a component; what a component imports |
 //! | [`scenario`] | tests as data: reading them, running them, comparing |
 //! | [`cli`] | the command line |
@@ -20,6 +21,7 @@ pub mod cli;
 pub mod orchestrator;
 pub mod protocol;
 pub mod replay;
+pub mod report;
 pub mod sandbox;
 pub mod scenario;
 pub mod server;
@@ -30,10 +32,4 @@ pub fn parse_duration(text: &str) -> Option<std::time::Duration> {
         Ok(seconds) => Some(std::time::Duration::from_secs(seconds)),
         Err(_) => humantime::parse_duration(text.trim()).ok(),
     }
-}
-
-/// Writes a duration for people, to the millisecond: `3days 2h`, `1s 500ms`, `0s`.
-pub fn format_duration(duration: std::time::Duration) -> String {
-    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    humantime::format_duration(std::time::Duration::from_millis(millis)).to_string()
 }

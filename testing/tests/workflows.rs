@@ -6,7 +6,7 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::{handler, history};
-use durawasm_testing::{Disturbance, LocalDurableTestRunner, TestEnvironmentConfig, TestResult};
+use durawasm_testing::{Disturbance, LocalDurableTestRunner, TestResult};
 use proptest::{collection::vec, prelude::*, test_runner::Config};
 use serde_json::{Value, json};
 
@@ -84,8 +84,10 @@ fn workflow(kind: Kind) -> impl Strategy<Value = Vec<Value>> {
 
 fn run(workflow: &[Value], disturbance: Option<Disturbance>) -> TestResult {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let config = TestEnvironmentConfig { disturbance, ..TestEnvironmentConfig::default() };
-    let mut runner: LocalDurableTestRunner = handler("workflow").config(config);
+    let mut runner: LocalDurableTestRunner = handler("workflow");
+    if let Some(disturbance) = disturbance {
+        runner = runner.disturb(disturbance);
+    }
     for after in ["0s", "5s", "1s", "7s", "70s", "2s"] {
         runner = runner.answer("outside", after, after).unwrap();
     }
@@ -94,8 +96,8 @@ fn run(workflow: &[Value], disturbance: Option<Disturbance>) -> TestResult {
 
 /// What an execution came to.
 fn outcome(result: &TestResult) -> (String, Option<Value>, Option<String>) {
-    let error = result.get_error().map(ToString::to_string);
-    (format!("{:?}", result.get_status()), result.get_result().ok(), error)
+    let error = result.get_error().ok().map(ToString::to_string);
+    (format!("{:?}", result.get_status()), result.get_result_as().ok(), error)
 }
 
 fn lines(result: &TestResult) -> Vec<(String, Option<String>)> {

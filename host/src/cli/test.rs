@@ -9,7 +9,6 @@ use anyhow::anyhow;
 
 use super::{
     exit::{Exit, Failure, OrExit},
-    log::printable,
     note, say,
     target::{CrateArgs, component},
     test_report::{self, Ran},
@@ -19,6 +18,7 @@ use crate::{
     orchestrator::RunError,
     parse_duration,
     replay::ServiceError,
+    report::printable,
     sandbox::Handler,
     scenario::{self, Components, LoadError, RunFailure, Scenario, ScenarioFile, SubjectError},
 };

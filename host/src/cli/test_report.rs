@@ -6,12 +6,11 @@ use serde_json::{Value, json};
 
 use super::{
     exit::{Exit, Failure, OrExit},
-    log::printable,
     say, table,
 };
 use crate::{
-    format_duration,
     orchestrator::Run,
+    report::{self, printable},
     scenario::{self, Case, CaseEnd, Outcome, Scenario, ScenarioFile},
 };
 
@@ -78,7 +77,7 @@ fn line(word: &str, ran: &Ran<'_>, outcome: &Outcome) -> String {
         Some(run) => format!(
             "{} after {}, {}",
             run.view.status,
-            format_duration(outcome.duration()),
+            report::duration(outcome.duration()),
             count(run.view.invocations.len(), "invocation")
         ),
         None => "given up".to_owned(),
@@ -180,7 +179,7 @@ pub(super) fn junit(ran: &[Ran<'_>]) -> anyhow::Result<String> {
         let mut properties = vec![("function", one.function.clone())];
         if let Some((outcome, run)) = outcome.and_then(|outcome| Some((outcome, outcome.run.as_ref()?))) {
             properties.push(("status", run.view.status.to_string()));
-            properties.push(("duration", format_duration(outcome.duration())));
+            properties.push(("duration", report::duration(outcome.duration())));
             properties.push(("invocations", run.view.invocations.len().to_string()));
         }
         let end = match outcome {

@@ -16,7 +16,7 @@ mod starting;
 mod tests;
 mod watch;
 
-pub use client::{DurableServiceClient, ServiceCall, ServiceError};
+pub use client::{Changed, DurableServiceClient, ServiceCall, ServiceError};
 pub use closing::ChildResult;
 pub use engine::{CheckpointMode, Engine, Interest, Key, ScopeKey};
 pub use error::{Divergence, ReplayError};

@@ -13,9 +13,9 @@ use super::{
     operations::{Operations, error_differences},
 };
 use crate::{
-    format_duration,
     orchestrator::Run,
     protocol::ExecutionStatus,
+    report,
     sandbox::LogLine,
     server::{ExecutionView, Outside},
 };
@@ -64,7 +64,7 @@ pub(super) fn compare(expect: &Expectation, run: &Run, log: &[LogLine]) -> Vec<M
         && expected != duration(view)
     {
         let message =
-            format!("expected {}, found {}", format_duration(expected), format_duration(duration(view)));
+            format!("expected {}, found {}", report::duration(expected), report::duration(duration(view)));
         found.push(Mismatch::new("duration", message));
     }
     let operations = Operations::of(view);

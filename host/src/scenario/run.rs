@@ -16,12 +16,12 @@ use super::{
     hint,
 };
 use crate::{
-    format_duration,
     orchestrator::{
         Environment, EnvironmentError, EnvironmentOptions, Function, Invocable, Invocation, Invoked, Run,
         RunError, ScriptedFunction, UnknownFunction,
     },
     protocol::ErrorObject,
+    report,
     sandbox::{Handler, LogBuffer},
     server::{Answer, ExecutionView, ScriptedAnswer, StartExecution, callback_names, unused_answers},
 };
@@ -138,7 +138,7 @@ pub async fn run(
     start.invocation_retry = scenario.invocation_retry;
     let Ok(run) = tokio::time::timeout(patience, environment.run(start)).await else {
         let message =
-            format!("it took longer than {} of real time, and was given up", format_duration(patience));
+            format!("it took longer than {} of real time, and was given up", report::duration(patience));
         let mismatches = vec![Mismatch::new("timeout", message)];
         return Ok(Outcome { run: None, mismatches, notes: Vec::new() });
     };

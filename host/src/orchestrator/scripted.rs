@@ -43,3 +43,32 @@ impl Invocable for ScriptedFunction {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        orchestrator::{Environment, EnvironmentOptions},
+        protocol::ExecutionStatus,
+        sandbox::LogBuffer,
+        server::StartExecution,
+    };
+
+    #[tokio::test]
+    async fn it_ends_as_told_after_as_long_as_told() {
+        let failure = ErrorObject::new("Sold", "all is sold out");
+        let cases = [
+            (Duration::from_secs(90), Ok(Some("7".to_owned())), ExecutionStatus::Succeeded),
+            (Duration::ZERO, Err(failure), ExecutionStatus::Failed),
+        ];
+        for (after, outcome, status) in cases {
+            let log = Arc::new(LogBuffer::default());
+            let mut environment = Environment::new(EnvironmentOptions::default(), &[], log).await.unwrap();
+            environment.register(ScriptedFunction { after, outcome: outcome.clone() }.named("price"));
+            let view = environment.run(StartExecution::new("price", None)).await.unwrap().view;
+            assert_eq!((view.status, view.end.unwrap().since(view.start)), (status, after));
+            assert_eq!(view.result.as_deref(), outcome.as_ref().ok().and_then(|result| result.as_deref()));
+            assert_eq!(view.error, outcome.err());
+        }
+    }
+}

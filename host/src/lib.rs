@@ -12,6 +12,7 @@
 //! | [`orchestrator`] | one execution's life: invoke, suspend, invoke again |
 //! | [`report`] | what people are shown of executions |
 //! | [`build`] | from a handler crate to a component; what a component imports |
+//! | [`scenario`] | tests as data: reading them, running them, comparing |
 //! | [`cli`] | the command line |
 
 pub mod ambient;
@@ -22,6 +23,7 @@ pub mod protocol;
 pub mod replay;
 pub mod report;
 pub mod sandbox;
+pub mod scenario;
 pub mod server;
 
 /// Reads a duration as people write it: `90s`, `2h 30m`, `3days`; a number alone is seconds.

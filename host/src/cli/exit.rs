@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 pub(super) const HELP: &str = "Exit codes:
-  0  done; of `run`: the execution SUCCEEDED
-  1  the execution ended otherwise: FAILED, TIMED_OUT or STOPPED
+  0  done; of `run`: the execution SUCCEEDED; of `test`: all scenarios passed
+  1  the execution ended otherwise: FAILED, TIMED_OUT or STOPPED; of `test`: a scenario failed
   2  the command line or one of its inputs is wrong
   3  the handler crate does not build
   4  the file is not a component with durable handlers

@@ -20,12 +20,7 @@ impl LogSink for Printer {
             LogSource::Stdout => "out",
             LogSource::Stderr => "err",
         };
-        let mut text = format!("  {} {source:<5} {}", line.time, printable(&line.message));
-        for (name, value) in &line.fields {
-            let value = printable(value);
-            let value = if value.contains([' ', '"']) { format!("{value:?}") } else { value };
-            text += &format!(" {}={value}", printable(name));
-        }
+        let text = format!("  {} {source:<5} {}", line.time, printable(&line.text()));
         // A closed standard error is no reason to stop an execution.
         let _ = writeln!(std::io::stderr().lock(), "{text}");
     }

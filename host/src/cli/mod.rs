@@ -13,6 +13,8 @@ mod report;
 mod run;
 mod table;
 mod target;
+mod test;
+mod test_report;
 
 use std::{
     fmt::Display,
@@ -39,6 +41,8 @@ enum Command {
     Build(build::Args),
     /// Run a handler to its end
     Run(run::Args),
+    /// Run scenarios: tests of handlers, written as TOML or YAML
+    Test(test::Args),
     /// Show what a component imports and exports, and what it is granted
     Inspect(inspect::Args),
 }
@@ -56,6 +60,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Build(args) => build::build(&args),
         Command::Run(args) => run::run(&args),
+        Command::Test(args) => test::test(&args),
         Command::Inspect(args) => inspect::inspect(&args),
     };
     match done {

@@ -12,6 +12,7 @@ mod run;
 mod scheduler;
 mod scheduling;
 mod scratch;
+mod scripted;
 mod targets;
 
 pub use attendant::Attendant;
@@ -21,3 +22,4 @@ pub use grants::{FunctionGrants, Granter, SCRATCH};
 pub use run::{Orchestrator, Run, RunError, Stall};
 pub use scheduler::{OnError, QueueScheduler, Scheduler, StartInvocation, TimerScheduler, UpdateCheckpoint};
 pub use scheduling::SharedScheduler;
+pub use scripted::ScriptedFunction;

@@ -68,6 +68,18 @@ pub struct LogLine {
     pub invocation_id: Arc<str>,
 }
 
+impl LogLine {
+    /// The text, and the fields after it: `name=value`, in quotes where a value has spaces or quotes.
+    pub fn text(&self) -> String {
+        let mut text = self.message.clone();
+        for (name, value) in &self.fields {
+            let quoted = value.contains([' ', '"']);
+            text += &if quoted { format!(" {name}={value:?}") } else { format!(" {name}={value}") };
+        }
+        text
+    }
+}
+
 /// Takes a guest's lines. Called from within invocations: it must be quick.
 pub trait LogSink: Send + Sync {
     /// Takes one line.

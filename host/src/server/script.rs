@@ -3,12 +3,13 @@
 //! Always true: an entry is given once, and entries are given in the script's order to callbacks in the order of
 //! their START.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use super::{
-    api::{Answer, AnswerOrder, ScriptedAnswer},
+    api::{Answer, AnswerOrder, ExecutionView, ScriptedAnswer},
     operations::Index,
 };
+use crate::protocol::OperationType;
 
 /// The entries that are not used yet.
 #[derive(Debug)]
@@ -74,6 +75,27 @@ impl ScriptedAnswer {
     pub fn is_for(&self, name: &str) -> bool {
         matches(&self.callback, name)
     }
+}
+
+/// The answers of a script that no callback of the execution has taken, in the script's order. Of a script whose answers go to
+/// callbacks by their names ([`AnswerOrder::ByCallback`]).
+pub fn unused_answers(answers: &[ScriptedAnswer], view: &ExecutionView) -> Vec<ScriptedAnswer> {
+    let mut script = AnswerScript::new(answers.to_vec(), AnswerOrder::ByCallback);
+    for name in callback_names(view) {
+        script.take(name);
+    }
+    script.entries.into()
+}
+
+/// The names of an execution's callbacks, in the order of their START: the name that a callback has, or else that of the context
+/// it is in, or else nothing.
+pub fn callback_names(view: &ExecutionView) -> impl Iterator<Item = &str> {
+    let contexts: HashMap<_, _> = view.operations.iter().map(|o| (&o.id, o.name.as_deref())).collect();
+    let callbacks = view.operations.iter().filter(|o| o.kind == OperationType::Callback);
+    callbacks.map(move |callback| {
+        let context = || callback.parent_id.as_ref().and_then(|id| contexts.get(id).copied().flatten());
+        callback.name.as_deref().or_else(context).unwrap_or_default()
+    })
 }
 
 fn matches(pattern: &str, name: &str) -> bool {

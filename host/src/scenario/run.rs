@@ -1,0 +1,188 @@
+//! One scenario, run.
+//!
+//! Always true: it has a clock, a server and stand-ins of its own, and is gone afterwards.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use super::{
+    compare::{self, Mismatch},
+    file::Scenario,
+    hint,
+};
+use crate::{
+    orchestrator::{
+        Environment, EnvironmentError, EnvironmentOptions, Function, Invocable, Invocation, Invoked, Run,
+        RunError, ScriptedFunction, UnknownFunction,
+    },
+    protocol::ErrorObject,
+    report,
+    sandbox::{Handler, LogBuffer},
+    server::{Answer, ExecutionView, ScriptedAnswer, StartExecution, callback_names, unused_answers},
+};
+
+/// Why a scenario has nothing to test.
+#[derive(Debug, thiserror::Error)]
+pub enum SubjectError {
+    /// The component trapped, or took too long, when it was asked for its functions.
+    #[error("the component does not say which functions it has: {0}")]
+    Component(ErrorObject),
+    /// It has no such function.
+    #[error(transparent)]
+    Unknown(#[from] UnknownFunction),
+    /// It has several, and none is chosen.
+    #[error("the component has several functions; choose one with `function`: {0}")]
+    Choose(String),
+    /// A stand-in takes the place of what is to be tested.
+    #[error("{0:?} is the function that is tested: `functions` must not stand in for it")]
+    StandIn(String),
+    /// No environment could be set up.
+    #[error(transparent)]
+    Environment(EnvironmentError),
+}
+
+/// The name of the component's function that a scenario tests.
+///
+/// # Errors
+/// When there is none, or it is not clear which.
+pub async fn function_of(handler: &Handler, scenario: &Scenario) -> Result<String, SubjectError> {
+    let log = Arc::new(LogBuffer::default());
+    let handlers = std::slice::from_ref(handler);
+    let environment = Environment::new(EnvironmentOptions::default(), handlers, log).await;
+    let environment = environment.map_err(|error| match error {
+        EnvironmentError::Functions(error) => SubjectError::Component(error),
+        other @ EnvironmentError::Server(_) => SubjectError::Environment(other),
+    })?;
+    let functions = environment.functions();
+    let function = match &scenario.function {
+        Some(name) => functions.find(name)?,
+        None => functions.only().ok_or_else(|| SubjectError::Choose(functions.names()))?,
+    };
+    let function = function.name.to_string();
+    if scenario.functions.iter().any(|stand_in| stand_in.name == function) {
+        return Err(SubjectError::StandIn(function));
+    }
+    Ok(function)
+}
+
+/// Why a scenario could not be run to an end. What goes wrong in the execution is in its outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum RunFailure {
+    /// No environment could be set up.
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
+    /// The execution could not be started, or the server was lost.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+/// What came of a scenario.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The execution; none if it took too long in real time.
+    pub run: Option<Run>,
+    /// What is not as expected. Nothing: the scenario has passed.
+    pub mismatches: Vec<Mismatch>,
+    /// What is strange, although perhaps meant so: answers that nobody took, stand-ins that nobody called.
+    pub notes: Vec<String>,
+}
+
+impl Outcome {
+    /// Whether all was as expected.
+    pub fn passed(&self) -> bool {
+        self.mismatches.is_empty()
+    }
+
+    /// How long the execution took, or has taken, in its own time.
+    pub fn duration(&self) -> Duration {
+        self.run.as_ref().map(|run| compare::duration(&run.view)).unwrap_or_default()
+    }
+}
+
+/// Runs a scenario of this function of the component. It may take as long as `patience`, in real time.
+///
+/// # Errors
+/// When it says nothing about the handler, because something else went wrong.
+pub async fn run(
+    handler: &Handler,
+    function: &str,
+    scenario: &Scenario,
+    patience: Duration,
+) -> Result<Outcome, RunFailure> {
+    let log = Arc::new(LogBuffer::default());
+    let options = EnvironmentOptions {
+        time: scenario.time,
+        seed: scenario.seed,
+        limits: scenario.service.clone(),
+        ..EnvironmentOptions::default()
+    };
+    let mut environment = Environment::new(options, std::slice::from_ref(handler), log.clone()).await?;
+    let mut stand_ins = Vec::new();
+    for stand_in in &scenario.functions {
+        let called = Arc::new(AtomicBool::new(false));
+        let handler = Watched { function: stand_in.function.clone(), called: called.clone() };
+        let name = stand_in.name.as_str().into();
+        environment.register(Function { name, durable: false, handler: Arc::new(handler) });
+        if stand_in.own {
+            stand_ins.push((&stand_in.name, called));
+        }
+    }
+    let mut start = StartExecution::new(function, Some(scenario.event.clone()));
+    start.timeout_seconds = scenario.execution_timeout;
+    start.answers.clone_from(&scenario.answers);
+    start.invocation_retry = scenario.invocation_retry;
+    let Ok(run) = tokio::time::timeout(patience, environment.run(start)).await else {
+        let message =
+            format!("it took longer than {} of real time, and was given up", report::duration(patience));
+        let mismatches = vec![Mismatch::new("timeout", message)];
+        return Ok(Outcome { run: None, mismatches, notes: Vec::new() });
+    };
+    let run = run?;
+    let mismatches = compare::compare(&scenario.expect, &run, &log.take());
+    let mut notes = unused(&scenario.answers, &run.view);
+    for (name, _) in stand_ins.iter().filter(|(_, called)| !called.load(Ordering::Relaxed)) {
+        notes.push(format!("nobody called the function {name:?} that stands in"));
+    }
+    Ok(Outcome { run: Some(run), mismatches, notes })
+}
+
+/// A stand-in that remembers whether it was called.
+struct Watched {
+    function: ScriptedFunction,
+    called: Arc<AtomicBool>,
+}
+
+impl Invocable for Watched {
+    fn invoke<'a>(&'a self, invocation: Invocation<'a>) -> Invoked<'a> {
+        self.called.store(true, Ordering::Relaxed);
+        self.function.invoke(invocation)
+    }
+}
+
+/// The answers that nobody took, a line each.
+fn unused(answers: &[ScriptedAnswer], view: &ExecutionView) -> Vec<String> {
+    let unused = unused_answers(answers, view);
+    let names: Vec<&str> = callback_names(view).collect();
+    let lines = unused.iter().map(|answer| {
+        let kind = match answer.answer {
+            Answer::Success(_) => "success",
+            Answer::Failure(_) => "failure",
+            Answer::Heartbeat => "heartbeat",
+        };
+        let why = if names.iter().any(|name| answer.is_for(name)) {
+            "there were fewer callbacks of that name than answers".to_owned()
+        } else {
+            format!(
+                "no callback has that name{}",
+                hint::did_you_mean(&answer.callback, names.iter().copied())
+            )
+        };
+        format!("nobody took the {kind} for {:?}: {why}", answer.callback)
+    });
+    lines.collect()
+}

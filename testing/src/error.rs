@@ -70,6 +70,11 @@ pub enum TestError {
     /// Time does not skip in this test.
     #[error("time is real in this test: it cannot be advanced. Set `skip_time` for that")]
     TimeIsReal,
+    /// Tokio's time is to be taken along, and is not paused.
+    #[error(
+        "tokio's time is not paused: use `#[tokio::test(start_paused = true)]`, or leave `tokio_time` out"
+    )]
+    TokioTimeRuns,
     /// The execution did not succeed.
     #[error("the execution did not succeed: {0}")]
     ExecutionFailed(TestResultError),

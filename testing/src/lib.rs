@@ -26,6 +26,7 @@ mod print;
 mod result;
 mod runner;
 mod storage;
+mod tokio_time;
 mod watch;
 
 pub use durawasm_host::{

@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::{
     OperationStorage, TestError, TestResult, checkpoint_server::CheckpointWorkerManager, runner::Attend,
-    watch::Hub,
+    tokio_time::Standstill, watch::Hub,
 };
 
 /// Whether time skips. It must agree with the checkpoint server's.
@@ -133,6 +133,8 @@ impl<O: DeserializeOwned> TestExecutionOrchestrator<O> {
         payload: String,
     ) -> Result<TestExecutionResult<O>, TestError> {
         let following = self.hub.follow()?;
+        let tokio_time = self.checkpoint_api.params().tokio_time;
+        let _standstill = if tokio_time { Some(Standstill::new().await?) } else { None };
         let log = Arc::new(LogBuffer::default());
         let ground = self.checkpoint_api.ground()?;
         let clock = ground.clock.clone();
@@ -152,7 +154,7 @@ impl<O: DeserializeOwned> TestExecutionOrchestrator<O> {
         let run = tokio::select! {
             biased;
             run = environment.run_attended(start, &attendant) => run?,
-            held = self.hub.neglected(self.answer_timeout), if self.skip_time.enabled => {
+            held = self.hub.neglected(self.answer_timeout), if self.skip_time.enabled && !tokio_time => {
                 return Err(TestError::WaitTimeout(format!(
                     "a handle of {held} is there, so time stands still before its deadline, and for {} s of real time nobody \
                      answered it: answer it, advance the time, wait for its end, or drop the handle",

@@ -96,3 +96,24 @@ async fn a_queue_runs_whole_workflows_and_lets_timeouts_come_last() {
     let error: &ErrorObject = crashes.get_error().unwrap();
     assert_eq!(error.error_type.as_deref(), Some("Runtime.ExitError"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn tokio_s_time_goes_along() {
+    let started = tokio::time::Instant::now();
+    let beside = async {
+        tokio::time::sleep(std::time::Duration::from_hours(1)).await;
+        tokio::time::Instant::now()
+    };
+    let runner = handler("sequence").tokio_time();
+    let event = json!([{"wait": ["w", 7200]}, {"step": ["s", 1]}, {"wait": ["x", 60]}]);
+    let (result, woken) = tokio::join!(runner.run(&event), beside);
+    assert_eq!(value(&result.unwrap()), json!([7200, 1, 60]));
+    assert!(woken.duration_since(started).as_secs() >= 3600);
+    assert_eq!(started.elapsed().as_secs(), 7260);
+}
+
+#[tokio::test]
+async fn tokio_s_time_has_to_be_paused_for_that() {
+    let refused = handler("sequence").tokio_time().run(json!([])).await.unwrap_err();
+    assert!(refused.to_string().contains("start_paused"), "{refused}");
+}

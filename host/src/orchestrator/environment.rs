@@ -105,6 +105,17 @@ impl Ground {
             TimeMode::Real => Arc::new(SystemClock::new()),
             TimeMode::Skip { start } => Arc::new(VirtualClock::new(start)),
         };
+        Self::with_clock(options, clock)
+    }
+
+    /// The same, with this clock for the options' time.
+    ///
+    /// # Errors
+    /// As for [`Ground::new`].
+    pub fn with_clock(
+        options: &EnvironmentOptions,
+        clock: Arc<dyn Clock>,
+    ) -> std::io::Result<(CheckpointServer, Self)> {
         // Two streams: how much a guest draws must not change the ids.
         let (ids, entropy): (Arc<dyn Entropy>, Arc<dyn Entropy>) = match options.seed {
             Some(seed) => (Arc::new(SeededEntropy::new(seed)), Arc::new(SeededEntropy::new(!seed))),

@@ -18,7 +18,7 @@ use durawasm_host::{
 };
 
 use super::ApiRequest;
-use crate::TestError;
+use crate::{TestError, tokio_time::TokioClock};
 
 /// How a checkpoint server is set up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,11 +31,13 @@ pub struct CheckpointWorkerParams {
     pub seed: Option<u64>,
     /// Whether a scheduler decides when waits end, and not the clock.
     pub scheduled: bool,
+    /// Whether skipped time takes tokio's along.
+    pub tokio_time: bool,
 }
 
 impl Default for CheckpointWorkerParams {
     fn default() -> Self {
-        Self { checkpoint_delay: None, skip_time: true, seed: Some(0), scheduled: false }
+        Self { checkpoint_delay: None, skip_time: true, seed: Some(0), scheduled: false, tokio_time: false }
     }
 }
 
@@ -142,8 +144,15 @@ impl CheckpointWorkerManager {
     pub(crate) fn start(&self) -> Result<(), TestError> {
         let mut worker = self.worker();
         if !matches!(*worker, Worker::Running { .. }) {
-            let (server, ground) = Ground::new(&self.params.options())
-                .map_err(|error| TestError::CheckpointServerError(format!("no thread for it: {error}")))?;
+            let options = self.params.options();
+            let made = match options.time {
+                TimeMode::Skip { start } if self.params.tokio_time => {
+                    Ground::with_clock(&options, Arc::new(TokioClock::new(start)))
+                }
+                _ => Ground::new(&options),
+            };
+            let (server, ground) =
+                made.map_err(|error| TestError::CheckpointServerError(format!("no thread for it: {error}")))?;
             *worker = Worker::Running { _server: server, ground };
         }
         Ok(())

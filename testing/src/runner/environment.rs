@@ -26,9 +26,9 @@ impl Default for TestEnvironmentConfig {
 }
 
 impl TestEnvironmentConfig {
-    pub(super) fn worker(self, seed: Option<u64>, scheduled: bool) -> CheckpointWorkerParams {
+    pub(super) fn worker(self, seed: Option<u64>) -> CheckpointWorkerParams {
         let Self { skip_time, checkpoint_delay } = self;
-        CheckpointWorkerParams { checkpoint_delay, skip_time, seed, scheduled }
+        CheckpointWorkerParams { checkpoint_delay, skip_time, seed, ..CheckpointWorkerParams::default() }
     }
 }
 
@@ -55,7 +55,7 @@ pub(super) fn current() -> Option<Arc<TestEnvironment>> {
 /// # Errors
 /// [`TestError::CheckpointServerError`] when the server cannot start.
 pub async fn setup_test_environment(config: TestEnvironmentConfig) -> Result<(), TestError> {
-    let worker = Arc::new(CheckpointWorkerManager::new(Some(config.worker(Some(0), false))));
+    let worker = Arc::new(CheckpointWorkerManager::new(Some(config.worker(Some(0)))));
     worker.setup().await?;
     let before = CURRENT.replace(Some(Arc::new(TestEnvironment { config, worker })));
     if let Some(before) = before {

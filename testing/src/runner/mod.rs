@@ -27,8 +27,11 @@ use self::environment::TestEnvironment;
 pub use self::environment::{TestEnvironmentConfig, setup_test_environment, teardown_test_environment};
 use crate::{
     DurableOperation, ErrorObject, FunctionStorage, OperationHandle, SkipTimeConfig, TestError,
-    TestExecutionOrchestrator, TestResult, checkpoint_server::CheckpointWorkerManager, components,
-    storage::Selector, watch::Hub,
+    TestExecutionOrchestrator, TestResult,
+    checkpoint_server::{CheckpointWorkerManager, CheckpointWorkerParams},
+    components,
+    storage::Selector,
+    watch::Hub,
 };
 
 /// How long a run waits, in real time, for a test that keeps time from going on by holding a handle.
@@ -88,6 +91,7 @@ struct Settings {
     timeout: Option<Duration>,
     target_timeouts: HashMap<String, u64>,
     scheduler: Option<MakeScheduler>,
+    tokio_time: bool,
     answer_timeout: Duration,
 }
 
@@ -174,6 +178,7 @@ impl<I, O> LocalDurableTestRunner<I, O> {
                 timeout: None,
                 target_timeouts: HashMap::new(),
                 scheduler: None,
+                tokio_time: false,
                 answer_timeout: DEFAULT_ANSWER_TIMEOUT,
             },
             environment,
@@ -234,6 +239,15 @@ impl<I, O> LocalDurableTestRunner<I, O> {
     #[must_use]
     pub fn scheduler<S: Scheduler + 'static>(mut self, make: impl Fn() -> S + Send + Sync + 'static) -> Self {
         self.settings.scheduler = Some(Arc::new(move || Box::new(make())));
+        self.environment = None;
+        self
+    }
+
+    /// Has tokio's time go along with skipped time, for a `#[tokio::test(start_paused = true)]`: what goes by tokio's clock then
+    /// sees the waits pass as well. Each run then has a checkpoint server of its own.
+    #[must_use]
+    pub fn tokio_time(mut self) -> Self {
+        self.settings.tokio_time = true;
         self.environment = None;
         self
     }
@@ -439,8 +453,13 @@ impl<I, O: DeserializeOwned> LocalDurableTestRunner<I, O> {
             let worker = environment.worker.clone();
             return if worker.is_set_up() { Ok(worker) } else { Err(TestError::EnvironmentNotSetUp) };
         }
-        let Settings { config, seed, scheduler, .. } = &self.settings;
-        let worker = Arc::new(CheckpointWorkerManager::new(Some(config.worker(*seed, scheduler.is_some()))));
+        let Settings { config, seed, scheduler, tokio_time, .. } = &self.settings;
+        let params = CheckpointWorkerParams {
+            scheduled: scheduler.is_some(),
+            tokio_time: *tokio_time,
+            ..config.worker(*seed)
+        };
+        let worker = Arc::new(CheckpointWorkerManager::new(Some(params)));
         worker.start()?;
         let last = self.worker.lock().unwrap_or_else(PoisonError::into_inner).replace(worker.clone());
         drop(last);

@@ -1,0 +1,83 @@
+//! Skipped time that takes tokio's along, for tests and native handlers that go by tokio's clock.
+//!
+//! Always true: tokio's paused time moves by what virtual time skips, and by nothing else while a run lasts.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    time::Duration,
+};
+
+use durawasm_host::{
+    ambient::{Actor, Clock, Hold, Sleep, VirtualClock},
+    protocol::Timestamp,
+};
+use futures_util::FutureExt as _;
+
+use crate::TestError;
+
+/// Virtual time, with tokio's beside it.
+pub(crate) struct TokioClock {
+    virtual_time: VirtualClock,
+    /// How far tokio's has come.
+    advanced: Arc<Mutex<Timestamp>>,
+}
+
+impl TokioClock {
+    pub(crate) fn new(start: Timestamp) -> Self {
+        Self { virtual_time: VirtualClock::new(start), advanced: Arc::new(Mutex::new(start)) }
+    }
+}
+
+impl Clock for TokioClock {
+    fn now(&self) -> Timestamp {
+        self.virtual_time.now()
+    }
+
+    fn actor(&self) -> Actor {
+        self.virtual_time.actor()
+    }
+
+    fn sleep(&self, deadline: Option<Timestamp>) -> Sleep {
+        let (sleep, clock, advanced) =
+            (self.virtual_time.sleep(deadline), self.virtual_time.clone(), self.advanced.clone());
+        Box::pin(async move {
+            sleep.await;
+            let now = clock.now();
+            let before =
+                std::mem::replace(&mut *advanced.lock().unwrap_or_else(PoisonError::into_inner), now);
+            let skipped = now.since(before);
+            if !skipped.is_zero() {
+                tokio::time::advance(skipped).await;
+            }
+        })
+    }
+
+    fn skips(&self) -> bool {
+        true
+    }
+
+    fn hold(&self, at: Timestamp) -> Hold {
+        self.virtual_time.hold(at)
+    }
+
+    fn permit(&self, until: Timestamp) {
+        self.virtual_time.permit(until);
+    }
+}
+
+/// Keeps tokio's time from moving by itself while a run waits for threads that tokio does not know of.
+pub(crate) struct Standstill(#[expect(dead_code, reason = "dropping it is what it is for")] mpsc::Sender<()>);
+
+impl Standstill {
+    /// # Errors
+    /// [`TestError::TokioTimeRuns`] when tokio's time is not paused.
+    pub(crate) async fn new() -> Result<Self, TestError> {
+        let paused = AssertUnwindSafe(tokio::time::advance(Duration::ZERO)).catch_unwind().await;
+        paused.map_err(|_| TestError::TokioTimeRuns)?;
+        let (held, released) = mpsc::channel();
+        // Paused time does not move on while a blocking task is under way.
+        tokio::task::spawn_blocking(move || released.recv());
+        Ok(Self(held))
+    }
+}

@@ -15,7 +15,7 @@ use std::{
 };
 
 use durawasm_host::{
-    orchestrator::{FunctionGrants, Scheduler},
+    orchestrator::{FunctionGrants, Scheduler, ScriptedFunction},
     sandbox::{Disturbance, SandboxLimits},
     server::{Answer, InvocationRetry, ScriptedAnswer, StartExecution},
 };
@@ -309,6 +309,40 @@ impl<I, O> LocalDurableTestRunner<I, O> {
     fn respond(mut self, callback: &str, after: &str, answer: Answer) -> Result<Self, TestError> {
         let after = duration(after)?;
         self.settings.answers.push(ScriptedAnswer { callback: callback.to_owned(), after, answer });
+        Ok(self)
+    }
+
+    /// Has a function of this name return this when the handler invokes it, so long after it was invoked.
+    ///
+    /// # Errors
+    /// When `after` is no duration, or the result cannot be serialized.
+    pub fn answer_invoke(self, function: &str, after: &str, result: impl Serialize) -> Result<Self, TestError> {
+        let text = serde_json::to_string(&result)
+            .map_err(|source| TestError::SerializationError { what: "the function's result", source })?;
+        self.stand_in(function, after, Ok(Some(text)))
+    }
+
+    /// Has a function of this name fail when the handler invokes it, so long after it was invoked.
+    ///
+    /// # Errors
+    /// When `after` is no duration.
+    pub fn answer_invoke_failure(
+        self,
+        function: &str,
+        after: &str,
+        error: ErrorObject,
+    ) -> Result<Self, TestError> {
+        self.stand_in(function, after, Err(error))
+    }
+
+    fn stand_in(
+        mut self,
+        function: &str,
+        after: &str,
+        outcome: Result<Option<String>, ErrorObject>,
+    ) -> Result<Self, TestError> {
+        let after = duration(after)?;
+        self.functions.add_function(ScriptedFunction { after, outcome }.named(function));
         Ok(self)
     }
 

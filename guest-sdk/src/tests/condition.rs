@@ -208,8 +208,11 @@ fn delays_are_whole_seconds_and_never_early() {
             .jitter(jitter)
             .build()
     };
-    let seconds = |strategy: &WaitStrategy<bool>, attempt| match strategy.decide(&false, attempt, crate::retry::Moment::any)
-    {
+    let seconds = |strategy: &WaitStrategy<bool>, attempt| match strategy.decide(
+        &false,
+        attempt,
+        crate::retry::Moment::any,
+    ) {
         WaitDecision::Continue { delay } => delay.as_secs(),
         other => panic!("{other:?}"),
     };
@@ -227,5 +230,8 @@ fn delays_are_whole_seconds_and_never_early() {
         WaitDecision::Complete,
         "met at the last check is met"
     );
-    assert!(matches!(exact.decide(&false, u32::MAX, crate::retry::Moment::any), WaitDecision::Exhausted { .. }));
+    assert!(matches!(
+        exact.decide(&false, u32::MAX, crate::retry::Moment::any),
+        WaitDecision::Exhausted { .. }
+    ));
 }

@@ -2,7 +2,9 @@
 
 use std::{future::Future, pin::Pin};
 
-use crate::protocol::{CheckpointResponse, CheckpointToken, ExecutionArn, OperationUpdate, StatePage};
+use crate::protocol::{
+    CheckpointResponse, CheckpointToken, ErrorObject, ExecutionArn, OperationUpdate, StatePage,
+};
 
 /// A future of a service call.
 pub type ServiceCall<'a, T> = Pin<Box<dyn Future<Output = Result<T, ServiceError>> + Send + 'a>>;
@@ -22,6 +24,13 @@ pub enum ServiceError {
     /// The service cannot be reached any more.
     #[error("the checkpoint server is gone: {0}")]
     Unavailable(String),
+}
+
+impl ServiceError {
+    /// As the error of an invocation that came to nothing because of it.
+    pub fn to_error(&self) -> ErrorObject {
+        ErrorObject::new("Service.CheckpointFailed", self.to_string())
+    }
 }
 
 /// A durable execution service, seen from one invocation: the embedded server, a remote one or a mock.

@@ -115,4 +115,5 @@ pub mod __private {
     pub use crate::entry::{Function, Kind, check_names, run};
     #[cfg(target_family = "wasm")]
     pub use crate::export::{Exported, Functions};
+    pub use crate::options::IntoOptions;
 }

@@ -17,6 +17,7 @@
 mod components;
 pub mod conformance;
 mod error;
+pub mod native;
 mod result;
 mod runner;
 

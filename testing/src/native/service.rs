@@ -1,0 +1,99 @@
+//! Between an invocation's thread and the future that stands for the invocation: the thread asks, the future calls the service.
+//!
+//! Always true: the thread needs no asynchronous runtime of its own; once the future is dropped, whatever the thread asks for
+//! fails at once.
+
+use std::sync::{Arc, mpsc::SyncSender};
+
+use durawasm_host::{
+    protocol::{CheckpointResponse, CheckpointToken, ExecutionArn, OperationUpdate},
+    replay::{DurableServiceClient, Ended, ServiceError},
+    sandbox::{Fate, Faults, InvocationEnd, InvocationReport},
+};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// What a thread asks of its invocation.
+enum Message {
+    /// Sends updates.
+    Checkpoint { token: CheckpointToken, updates: Vec<OperationUpdate>, answer: SyncSender<Answer> },
+    /// The invocation is over.
+    Over(InvocationEnd),
+}
+
+/// What becomes of a checkpoint.
+pub(super) type Answer = Result<CheckpointResponse, Ended>;
+
+/// The thread's side.
+#[derive(Clone)]
+pub(super) struct Service(UnboundedSender<Message>);
+
+/// The side of the invocation's future.
+pub(super) struct Requests {
+    messages: UnboundedReceiver<Message>,
+    client: Arc<dyn DurableServiceClient>,
+    faults: Faults,
+    arn: ExecutionArn,
+    checkpoints: u32,
+}
+
+impl Service {
+    /// Sends updates, and waits for the answer.
+    pub(super) fn checkpoint(&self, token: CheckpointToken, updates: Vec<OperationUpdate>) -> Answer {
+        let (answer, answered) = std::sync::mpsc::sync_channel(1);
+        self.0.send(Message::Checkpoint { token, updates, answer }).map_err(|_| given_up())?;
+        answered.recv().map_err(|_| given_up())?
+    }
+
+    /// Whether nobody waits for the invocation any more.
+    pub(super) fn is_gone(&self) -> bool {
+        self.0.is_closed()
+    }
+
+    /// Says that the invocation is over.
+    pub(super) fn over(&self, end: InvocationEnd) {
+        // Nobody listens where the invocation was given up.
+        let _ = self.0.send(Message::Over(end));
+    }
+}
+
+/// What is left to a thread whose invocation was given up.
+pub(super) fn given_up() -> Ended {
+    Ended::Service(ServiceError::Unavailable("the invocation was given up".to_owned()))
+}
+
+impl Requests {
+    /// Both sides.
+    pub(super) fn new(
+        client: Arc<dyn DurableServiceClient>,
+        faults: Faults,
+        arn: ExecutionArn,
+    ) -> (Service, Self) {
+        let (sender, messages) = unbounded_channel();
+        (Service(sender), Self { messages, client, faults, arn, checkpoints: 0 })
+    }
+
+    /// Does what the thread asks for, until the invocation is over; none if the thread is gone without a word.
+    pub(super) async fn serve(mut self) -> Option<InvocationReport> {
+        loop {
+            match self.messages.recv().await? {
+                Message::Checkpoint { token, updates, answer } => {
+                    let answered = self.checkpoint(&token, updates).await;
+                    // Nobody listens where the thread is gone.
+                    let _ = answer.send(answered);
+                }
+                Message::Over(end) => return Some(InvocationReport { end, checkpoints: self.checkpoints }),
+            }
+        }
+    }
+
+    /// Sends updates, unless the invocation is to die of it.
+    async fn checkpoint(&mut self, token: &CheckpointToken, updates: Vec<OperationUpdate>) -> Answer {
+        let fate = self.faults.checkpoint();
+        if fate == Fate::DiesBefore {
+            return Err(Ended::Killed);
+        }
+        self.checkpoints += 1;
+        let answer = self.client.checkpoint(&self.arn, token, updates).await.map_err(Ended::Service)?;
+        if fate == Fate::DiesAfter { Err(Ended::Killed) } else { Ok(answer) }
+    }
+}

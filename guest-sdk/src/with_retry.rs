@@ -66,6 +66,6 @@ fn decide(
     error: &StepError,
     attempt: u32,
 ) -> RetryDecision {
-    let id = || block.scope_id().unwrap_or_default();
-    strategy.decide(error, attempt, || Moment::of(block.engine(), &id()))
+    let id = block.scope_id().unwrap_or_default();
+    strategy.decide(error, attempt, || Moment::of(block.engine(), id))
 }

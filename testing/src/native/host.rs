@@ -9,7 +9,7 @@ use std::{
 use durawasm_guest::runtime::{CheckpointMode, ExecutionInfo, Observing, Pollable, Runtime, Scope};
 use durawasm_host::replay::{Ended, Interest, Key};
 
-use super::{convert, observing::Watcher, scope::Context, seam::Seam};
+use super::{convert, durable::Durable, observing::Watcher, scope::Context, seam::Seam};
 
 /// The host of one run.
 pub(super) struct Host(pub(super) Arc<Seam>);
@@ -77,7 +77,7 @@ impl Runtime for Host {
     }
 
     fn next_or_idle(&self) -> Option<Vec<u64>> {
-        self.0.call(|| None, |durable| durable.watched())
+        self.0.call(|| None, Durable::watched)
     }
 
     fn set_checkpoint_mode(&self, mode: CheckpointMode) {
@@ -95,7 +95,7 @@ impl Runtime for Host {
     }
 
     fn flush(&self) {
-        self.0.call(|| (), |durable| durable.flush());
+        self.0.call(|| (), Durable::flush);
     }
 
     fn pending_updates(&self) -> u32 {

@@ -14,7 +14,7 @@ use durawasm_host::{
     replay::{self, Directive, Engine, Key, ReplayError},
 };
 
-use super::{convert, host::Watched, scope::Context, seam::Seam};
+use super::{convert, durable::Durable, host::Watched, scope::Context, seam::Seam};
 
 /// An operation of one run.
 pub(super) struct Handle {
@@ -47,7 +47,7 @@ impl Handle {
     }
 
     fn leave(&self) {
-        self.seam.call(|| (), |durable| durable.leave());
+        self.seam.call(|| (), Durable::leave);
     }
 
     fn close(&self, close: impl FnOnce(&mut Engine) -> Result<(), ReplayError>) {

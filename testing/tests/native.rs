@@ -258,6 +258,46 @@ async fn destructors_run_at_a_suspension_and_may_use_the_context() {
 }
 
 #[tokio::test]
+async fn a_replay_at_every_checkpoint_repeats_no_body() {
+    let bodies: Arc<AtomicUsize> = Arc::default();
+    let runs: Arc<AtomicUsize> = Arc::default();
+    let (counting, beginning) = (Arc::clone(&bodies), Arc::clone(&runs));
+    let handler = move |count: u64, ctx: DurableContext| {
+        let bodies = Arc::clone(&counting);
+        beginning.fetch_add(1, Ordering::SeqCst);
+        async move {
+            let children: Vec<_> = (0..count)
+                .map(|n| {
+                    let bodies = Arc::clone(&bodies);
+                    ctx.run_in_child_context(move |ctx| async move {
+                        let body = move |_| async move { Ok(bodies.fetch_add(1, Ordering::SeqCst)) };
+                        ctx.step(body).await?;
+                        ctx.wait(Duration::from_secs(n + 1)).await?;
+                        Ok(n)
+                    })
+                    .spawn()
+                })
+                .collect();
+            let mut sum = 0;
+            for child in children {
+                sum += child.await?;
+            }
+            Ok::<_, BoxError>(sum)
+        }
+    };
+    let handler = NativeHandler::durable("children", handler);
+    let mut told = Vec::new();
+    for disturbance in [None, Some(Disturbance::ReplayAtEveryCheckpoint)] {
+        let options = EnvironmentOptions { disturbance, ..EnvironmentOptions::default() };
+        let run = run_with(options, vec![handler.clone()], json!(4)).await;
+        assert_eq!((value(&run), bodies.swap(0, Ordering::SeqCst)), (json!(6), 4));
+        told.push((run.view.events, runs.swap(0, Ordering::SeqCst)));
+    }
+    assert_eq!(told[0].0, told[1].0);
+    assert!(told[1].1 > told[0].1, "there were more runs: {} and {}", told[1].1, told[0].1);
+}
+
+#[tokio::test]
 async fn a_panic_with_any_value_is_an_error_of_the_invocation() {
     let handler = |with_text: bool, ctx: DurableContext| async move {
         ctx.step(|_| async { Ok(()) }).await?;

@@ -97,3 +97,69 @@ impl Requests {
         if fate == Fate::DiesAfter { Err(Ended::Killed) } else { Ok(answer) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use durawasm_host::{
+        protocol::{InvocationOutput, StatePage},
+        replay::ServiceCall,
+        sandbox::Disturbance,
+    };
+
+    use super::*;
+
+    /// Answers every checkpoint.
+    struct Agrees;
+
+    impl DurableServiceClient for Agrees {
+        fn checkpoint<'a>(
+            &'a self,
+            _: &'a ExecutionArn,
+            token: &'a CheckpointToken,
+            _: Vec<OperationUpdate>,
+        ) -> ServiceCall<'a, CheckpointResponse> {
+            let answer = CheckpointResponse { checkpoint_token: token.clone(), operations: Vec::new() };
+            Box::pin(std::future::ready(Ok(answer)))
+        }
+
+        fn get_state<'a>(
+            &'a self,
+            _: &'a ExecutionArn,
+            _: &'a CheckpointToken,
+            _: &'a str,
+        ) -> ServiceCall<'a, StatePage> {
+            Box::pin(std::future::ready(Ok(StatePage { operations: Vec::new(), next_marker: None })))
+        }
+    }
+
+    fn sides(disturbance: Option<Disturbance>) -> (Service, Requests) {
+        Requests::new(Arc::new(Agrees), Faults::new(disturbance), "arn:test".into())
+    }
+
+    #[tokio::test]
+    async fn a_thread_is_served_until_it_is_over() {
+        let (service, requests) = sides(Some(Disturbance::DieAfterCheckpoint(2)));
+        let thread = std::thread::spawn(move || {
+            let answers = [0, 1].map(|_| service.checkpoint("t".into(), Vec::new()).err());
+            service.over(InvocationEnd::Output(InvocationOutput::pending()));
+            answers
+        });
+        let report = requests.serve().await.unwrap();
+        assert_eq!(report.checkpoints, 2, "the one that it died of was sent");
+        assert_eq!(report.end, InvocationEnd::Output(InvocationOutput::pending()));
+        assert_eq!(thread.join().unwrap(), [None, Some(Ended::Killed)]);
+    }
+
+    #[tokio::test]
+    async fn each_side_notices_that_the_other_is_gone() {
+        let (service, requests) = sides(None);
+        assert!(!service.is_gone());
+        drop(requests);
+        assert!(service.is_gone());
+        assert_eq!(service.checkpoint("t".into(), Vec::new()), Err(given_up()));
+        service.over(InvocationEnd::Output(InvocationOutput::pending()));
+        let (service, requests) = sides(None);
+        drop(service);
+        assert_eq!(requests.serve().await, None);
+    }
+}

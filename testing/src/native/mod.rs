@@ -43,7 +43,7 @@
 //!   `thread::sleep` in a step's body takes real time.
 //! - **Suspension** is an unwinding of the invocation's thread that prints nothing: destructors run, which a component's do
 //!   not. What the handler does about it, with `catch_unwind`, changes nothing: the invocation is over, and each later call of
-//!   its context unwinds again. It needs a profile with `panic = "unwind"`, as tests have.
+//!   its context unwinds again; one that catches it in a loop for ever computes for ever. It needs a profile with `panic = "unwind"`, as tests have.
 //! - **A panic** ends the invocation with `Runtime.ExitError`, and another is tried, as for a component. The message has no
 //!   place in the source: the panic's own line on standard error does. A panic that the handler catches is its own affair; in a
 //!   component nothing can be caught. A hook of a plugin that panics is warned of, and the others go on.

@@ -10,6 +10,7 @@
 //! | [`sandbox`] | wasmtime: instances, limits, virtual clocks and random |
 //! | [`server`] | the checkpoint server: executions, checkpoints, callbacks, history |
 //! | [`orchestrator`] | one execution's life: invoke, suspend, invoke again |
+//! | [`report`] | what people are shown of executions |
 //! | [`build`] | from a handler crate to a component; what a component imports |
 //! | [`cli`] | the command line |
 
@@ -19,6 +20,7 @@ pub mod cli;
 pub mod orchestrator;
 pub mod protocol;
 pub mod replay;
+pub mod report;
 pub mod sandbox;
 pub mod server;
 

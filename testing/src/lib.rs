@@ -1,4 +1,4 @@
-//! Runs durawasm handlers inside `cargo test`: real components, in the real host, in virtual time.
+//! Runs durable handlers inside `cargo test`: real components in the real host, in virtual time.
 //!
 //! ```no_run
 //! use durawasm_testing::{ExecutionStatus, LocalDurableTestRunner};
@@ -12,22 +12,45 @@
 //! ```
 //!
 //! Always true: runners share nothing but compiled components, so tests run side by side; under time skipping a run depends
-//! on the component, the event, the answers and the seed alone.
+//! on the handler, the event, what the test does and the seed alone.
 
+pub mod checkpoint_server;
 mod components;
 pub mod conformance;
 mod error;
+mod history;
+mod mock;
 pub mod native;
+mod operation;
+mod orchestrator;
+mod print;
 mod result;
 mod runner;
+mod storage;
+mod watch;
 
 pub use durawasm_host::{
+    orchestrator::{QueueScheduler, Scheduler, TimerScheduler},
     protocol::{
-        ErrorObject, Event, EventType, ExecutionStatus, Operation, OperationStatus, OperationType, Timestamp,
+        ErrorObject, ErrorObject as TestResultError, Event, EventType, ExecutionStatus, Operation,
+        OperationStatus, OperationType, Timestamp,
     },
     sandbox::{Disturbance, LogLevel, LogLine, LogSource, SandboxLimits},
-    server::{Answer, InvocationRetry, InvocationView},
+    server::{Answer, InvocationRetry},
 };
 pub use error::TestError;
-pub use result::TestResult;
-pub use runner::{LocalDurableTestRunner, TestEnvironmentConfig};
+pub use mock::{CheckpointCall, GetStateCall, MockDurableServiceClient};
+pub use operation::{
+    CallbackDetails, ContextDetails, DurableOperation, InvokeDetails, OperationHandle, StepDetails,
+    WaitDetails, WaitingOperationStatus,
+};
+pub use orchestrator::{FunctionStorage, SkipTimeConfig, TestExecutionOrchestrator, TestExecutionResult};
+pub use print::PrintConfig;
+pub use result::{Invocation, TestResult};
+pub(crate) use runner::DEFAULT_ANSWER_TIMEOUT;
+pub use runner::{
+    AnyPayload, LocalDurableTestRunner, Payload, TestEnvironmentConfig, setup_test_environment,
+    teardown_test_environment,
+};
+pub use storage::OperationStorage;
+pub use watch::DurableApiClient;

@@ -1,79 +1,165 @@
 //! `TestResult`: what an execution came to.
 
-use std::sync::Arc;
+use std::{fmt::Display, sync::Arc};
 
+use chrono::{DateTime, Utc};
 use durawasm_host::{
-    orchestrator::Run,
-    protocol::{ErrorObject, Event, ExecutionStatus, Operation, OperationStatus, OperationType},
+    protocol::{Event, ExecutionStatus, Operation, OperationStatus, OperationType, Timestamp},
     sandbox::LogLine,
-    server::InvocationView,
+    server::{ExecutionView, InvocationView},
 };
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use crate::TestError;
+use crate::{PrintConfig, TestError, TestResultError, history, print};
 
-/// What an execution came to: its outcome, its operations, its history.
-#[derive(Debug, Clone)]
-pub struct TestResult {
-    run: Run,
-    log: Vec<LogLine>,
+/// One invocation of the handler.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invocation {
+    /// When it began.
+    pub start_timestamp: Option<DateTime<Utc>>,
+    /// When it ended; none while it runs.
+    pub end_timestamp: Option<DateTime<Utc>>,
+    /// Its id.
+    pub request_id: Option<String>,
+    /// Why it ended, when it neither returned nor was suspended.
+    pub error: Option<TestResultError>,
 }
 
-impl TestResult {
-    pub(crate) fn new(run: Run, log: Vec<LogLine>) -> Self {
-        Self { run, log }
+impl From<&InvocationView> for Invocation {
+    fn from(view: &InvocationView) -> Self {
+        Self {
+            start_timestamp: Some(view.start.to_utc()),
+            end_timestamp: view.end.map(Timestamp::to_utc),
+            request_id: Some(view.request_id.to_string()),
+            error: view.error.clone(),
+        }
     }
+}
 
+/// What an execution came to: its outcome, its operations, its history. `T` is what its result is read as.
+#[derive(Debug, Clone)]
+pub struct TestResult<T = Value> {
+    view: ExecutionView,
+    outcome: Result<T, TestResultError>,
+    operations: Vec<Operation>,
+    invocations: Vec<Invocation>,
+    log: Vec<LogLine>,
+    updates: u64,
+}
+
+impl<T: DeserializeOwned> TestResult<T> {
+    /// Of an execution that has gone as far as this, the lines that it wrote, and how many checkpoints with updates it sent.
+    pub fn new(view: ExecutionView, log: Vec<LogLine>, updates: u64) -> Self {
+        let outcome = match view.status {
+            ExecutionStatus::Succeeded => read(view.result.as_deref()).map_err(|error| {
+                TestResultError::new("ResultTypeMismatch", format!("the result is of another type: {error}"))
+            }),
+            status => Err(view
+                .error
+                .clone()
+                .unwrap_or_else(|| TestResultError::new("NoResult", format!("the execution is {status}")))),
+        };
+        let is_operation = |operation: &&Arc<Operation>| operation.kind != OperationType::Execution;
+        Self {
+            operations: view.operations.iter().filter(is_operation).map(|o| Operation::clone(o)).collect(),
+            invocations: view.invocations.iter().map(Invocation::from).collect(),
+            view,
+            outcome,
+            log,
+            updates,
+        }
+    }
+}
+
+/// A result; one that is not there is `null`.
+fn read<T: DeserializeOwned>(text: Option<&str>) -> serde_json::Result<T> {
+    serde_json::from_str(text.unwrap_or("null"))
+}
+
+impl<T> TestResult<T> {
     /// Where the execution stands.
     pub fn get_status(&self) -> ExecutionStatus {
-        self.run.view.status
+        self.view.status
     }
 
     /// The result.
     ///
     /// # Errors
-    /// When the execution did not succeed, or its result is of another type.
-    pub fn get_result<T: DeserializeOwned>(&self) -> Result<T, TestError> {
-        if self.get_status() != ExecutionStatus::Succeeded {
-            return Err(TestError::NoResult {
-                status: self.get_status().as_str(),
-                error: self.run.view.error.as_ref().map(ToString::to_string).unwrap_or_default(),
-            });
-        }
-        let text = self.run.view.result.as_deref().unwrap_or("null");
-        serde_json::from_str(text)
-            .map_err(|source| TestError::SerializationError { what: "the result", source })
+    /// The execution's error when it did not succeed; an error of type `ResultTypeMismatch` when the result is of another type.
+    pub fn get_result(&self) -> Result<&T, TestResultError> {
+        self.outcome.as_ref().map_err(Clone::clone)
     }
 
-    /// The error of an execution that is over and did not succeed.
-    pub fn get_error(&self) -> Option<&ErrorObject> {
-        self.run.view.error.as_ref()
+    /// The result, read as another type.
+    ///
+    /// # Errors
+    /// [`TestError::ExecutionFailed`] when the execution did not succeed; [`TestError::SerializationError`].
+    pub fn get_result_as<O: DeserializeOwned>(&self) -> Result<O, TestError> {
+        if let (ExecutionStatus::Succeeded, _) | (_, Ok(_)) = (self.view.status, &self.outcome) {
+            return read(self.view.result.as_deref())
+                .map_err(|source| TestError::SerializationError { what: "the result", source });
+        }
+        Err(self.outcome.as_ref().err().cloned().unwrap_or_default().into())
+    }
+
+    /// The error.
+    ///
+    /// # Errors
+    /// When the execution succeeded, or is not over.
+    pub fn get_error(&self) -> Result<&TestResultError, &'static str> {
+        self.view.error.as_ref().ok_or(match self.view.status {
+            ExecutionStatus::Succeeded => "the execution succeeded: it has no error",
+            _ => "the execution is not over: it has no error",
+        })
     }
 
     /// All operations, in the order in which they were started, without the execution itself.
-    pub fn get_operations(&self) -> Vec<&Operation> {
-        let all = self.run.view.operations.iter().map(AsRef::as_ref);
-        all.filter(|o: &&Operation| o.kind != OperationType::Execution).collect()
+    pub fn get_operations(&self) -> &[Operation] {
+        &self.operations
     }
 
     /// The operations that stand so.
     pub fn get_operations_by_status(&self, status: OperationStatus) -> Vec<&Operation> {
-        self.get_operations().into_iter().filter(|o| o.status == status).collect()
+        self.operations.iter().filter(|operation| operation.status == status).collect()
     }
 
     /// The first operation of this name.
     pub fn get_operation(&self, name: &str) -> Option<&Operation> {
-        self.get_operations().into_iter().find(|o| o.name.as_deref() == Some(name))
+        self.operations.iter().find(|operation| operation.name.as_deref() == Some(name))
     }
 
     /// The invocations, in order.
-    pub fn get_invocations(&self) -> &[InvocationView] {
-        &self.run.view.invocations
+    pub fn get_invocations(&self) -> &[Invocation] {
+        &self.invocations
     }
 
-    /// The history, in order.
+    /// The history, in order. It serializes to the service's JSON.
     pub fn get_history_events(&self) -> &[Arc<Event>] {
-        &self.run.view.events
+        &self.view.events
+    }
+
+    /// The history in short: one line an event, such as `+6s StepSucceeded charge (attempt 3)`. Times count from the start.
+    pub fn get_history_lines(&self) -> Vec<String> {
+        history::lines(&self.view.events)
+    }
+
+    /// The history in the service's JSON shape, made for snapshots: ids are numbered (`op-1`, `callback-1`, `request-1`), also
+    /// where payloads tell them, times count from the start, and stack traces are left out. So it is the same in every run of
+    /// the same handler, whatever the seed and however time passes.
+    pub fn get_normalized_history(&self) -> Value {
+        history::normalized(&self.view.events)
+    }
+
+    /// Asserts that the history is this: lines as [`get_history_lines`](Self::get_history_lines) gives them. Blank lines, and
+    /// blanks around lines, do not count.
+    ///
+    /// # Panics
+    /// If it is another. The message shows where.
+    #[track_caller]
+    pub fn assert_history(&self, expected: impl Display) {
+        let difference = history::difference(&expected.to_string(), &self.get_history_lines());
+        assert!(difference.is_none(), "{}", difference.unwrap_or_default());
     }
 
     /// What the handler wrote, without what it only wrote again while it was replayed.
@@ -83,6 +169,32 @@ impl TestResult {
 
     /// How many checkpoints with updates the handler sent.
     pub fn get_checkpoints(&self) -> u64 {
-        self.run.checkpoints
+        self.updates
+    }
+
+    /// The execution's ARN.
+    pub fn get_execution_arn(&self) -> &str {
+        self.view.arn.as_str()
+    }
+
+    /// How long the execution took, in its own time; of one that is not over, until its last event.
+    pub fn get_duration(&self) -> std::time::Duration {
+        let last = self.view.events.last().map(|event| event.event_timestamp);
+        self.view.end.or(last).map_or(std::time::Duration::ZERO, |end| end.since(self.view.start))
+    }
+
+    /// The table of operations that [`print`](Self::print) prints.
+    pub fn get_table(&self, config: PrintConfig) -> String {
+        print::table(&self.view.operations, self.view.start, config)
+    }
+
+    /// Prints the operations to standard output, as a table: name, type, status, start, end and duration.
+    pub fn print(&self) {
+        self.print_with_config(PrintConfig::default());
+    }
+
+    /// Prints the operations to standard output, as a table with these columns.
+    pub fn print_with_config(&self, config: PrintConfig) {
+        println!("{}", self.get_table(config));
     }
 }

@@ -4,15 +4,12 @@
 mod common;
 
 use common::{handler, history, value};
-use durawasm_testing::{
-    Disturbance, ExecutionStatus, LocalDurableTestRunner, OperationStatus, TestEnvironmentConfig, TestResult,
-};
+use durawasm_testing::{Disturbance, ExecutionStatus, LocalDurableTestRunner, OperationStatus, TestResult};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn disturbed(function: &str, disturbance: Disturbance) -> LocalDurableTestRunner {
-    let disturbance = Some(disturbance);
-    handler(function).config(TestEnvironmentConfig { disturbance, ..TestEnvironmentConfig::default() })
+    handler(function).disturb(disturbance)
 }
 
 /// Runs a handler straight through, and with a fresh instance at every checkpoint: nothing may differ.
@@ -35,7 +32,7 @@ fn lines(result: &TestResult) -> Vec<String> {
 
 /// Sub-types, names and statuses of the operations.
 fn operations(result: &TestResult) -> Vec<String> {
-    let line = |o: &&durawasm_testing::Operation| {
+    let line = |o: &durawasm_testing::Operation| {
         format!(
             "{} {} {:?}",
             o.sub_type.as_deref().unwrap_or_default(),

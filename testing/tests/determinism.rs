@@ -8,7 +8,7 @@ use durawasm_testing::{LocalDurableTestRunner, LogSource, TestEnvironmentConfig,
 use serde_json::{Value, json};
 
 fn seeded(runner: LocalDurableTestRunner, seed: u64) -> LocalDurableTestRunner {
-    runner.config(TestEnvironmentConfig { seed: Some(seed), ..TestEnvironmentConfig::default() })
+    runner.seed(Some(seed))
 }
 
 /// Everything that a run recorded, as on the wire.

@@ -4,12 +4,11 @@
 mod common;
 
 use common::{handler, history, value};
-use durawasm_testing::{Disturbance, LocalDurableTestRunner, TestEnvironmentConfig, TestResult};
+use durawasm_testing::{Disturbance, LocalDurableTestRunner, TestResult};
 use serde_json::{Value, json};
 
 fn disturbed(runner: LocalDurableTestRunner, disturbance: Disturbance) -> LocalDurableTestRunner {
-    runner
-        .config(TestEnvironmentConfig { disturbance: Some(disturbance), ..TestEnvironmentConfig::default() })
+    runner.disturb(disturbance)
 }
 
 fn lines(result: &TestResult) -> Vec<String> {

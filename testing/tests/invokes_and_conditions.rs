@@ -11,18 +11,14 @@ use durawasm_host::{
     sandbox::{Handler, LogBuffer, Sandbox, SandboxOptions},
     server::StartExecution,
 };
-use durawasm_testing::{
-    Disturbance, ExecutionStatus, LocalDurableTestRunner, OperationStatus, TestEnvironmentConfig, TestResult,
-};
+use durawasm_testing::{Disturbance, ExecutionStatus, LocalDurableTestRunner, OperationStatus, TestResult};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// Runs a handler as it is, and replayed at every checkpoint: it must not make a difference.
 async fn run(function: &str, event: &Value) -> TestResult {
     let plain = handler(function).run(event).await.unwrap();
-    let disturbance = Some(Disturbance::ReplayAtEveryCheckpoint);
-    let config = TestEnvironmentConfig { disturbance, ..TestEnvironmentConfig::default() };
-    let replayed = handler(function).config(config).run(event).await.unwrap();
+    let replayed = handler(function).disturb(Disturbance::ReplayAtEveryCheckpoint).run(event).await.unwrap();
     let why = replayed.get_error();
     assert_eq!(replayed.get_status(), plain.get_status(), "{function} {event} {why:?}");
     assert_eq!(history(&replayed), history(&plain), "{function} {event}");
@@ -344,8 +340,12 @@ fn component() -> Handler {
 async fn values_are_kept_in_files_and_found_again_by_later_instances() {
     let run = async |bytes: usize, disturbance: Option<Disturbance>| {
         let grants = FunctionGrants { scratch: true, ..FunctionGrants::default() };
-        let options =
-            EnvironmentOptions { grants, disturbance, seed: Some(0), ..EnvironmentOptions::default() };
+        let options = EnvironmentOptions {
+            grants,
+            disturbances: disturbance.into_iter().collect(),
+            seed: Some(0),
+            ..EnvironmentOptions::default()
+        };
         let environment =
             Environment::new(options, &[component()], Arc::new(LogBuffer::default())).await.unwrap();
         let start = StartExecution::new("keeps_files", Some(bytes.to_string()));

@@ -22,18 +22,15 @@ use durawasm_guest::{
 use durawasm_host::{
     orchestrator::{EnvironmentOptions, Run, TimeMode},
     protocol::Limits,
-    sandbox::{Sandbox, SandboxOptions},
     server::StartExecution,
 };
-use durawasm_testing::{
-    Disturbance, ErrorObject, ExecutionStatus, LocalDurableTestRunner, native::NativeHandler,
-};
+use durawasm_testing::{Disturbance, ErrorObject, ExecutionStatus, native::NativeHandler};
 use serde_json::{Value, json};
 
 /// Runs the first of these on an event.
 async fn run_with(options: EnvironmentOptions, functions: Vec<NativeHandler>, event: Value) -> Run {
     let name = functions[0].name().to_owned();
-    let environment = native::environment(options, functions).await;
+    let environment = native::environment(options, &[], functions).await;
     environment.run(StartExecution::new(name, Some(event.to_string()))).await.unwrap()
 }
 
@@ -131,14 +128,9 @@ async fn a_component_and_a_native_function_invoke_each_other() {
     async fn calls_back(name: String, ctx: DurableContext) -> Result<Value, BoxError> {
         Ok(ctx.invoke("child", name.len()).await?)
     }
-    let guests = concat!(env!("CARGO_MANIFEST_DIR"), "/guests");
-    let wasm = std::fs::read(LocalDurableTestRunner::build(guests).unwrap()).unwrap();
-    let component = Sandbox::new(SandboxOptions::default()).unwrap().load(&wasm).unwrap();
-    let log = Arc::new(durawasm_host::sandbox::LogBuffer::default());
-    let options = EnvironmentOptions::default();
-    let mut environment =
-        durawasm_host::orchestrator::Environment::new(options, &[component], log).await.unwrap();
-    environment.register(NativeHandler::durable("greet", calls_back).into_function());
+    let greet = NativeHandler::durable("greet", calls_back);
+    let environment =
+        native::environment(EnvironmentOptions::default(), &[native::component()], [greet]).await;
     let event = json!({"function": "greet", "payload": "Ada"}).to_string();
     let run = environment.run(StartExecution::new("invokes_or_fails", Some(event))).await.unwrap();
     assert_eq!(value(&run), json!(6));
@@ -209,7 +201,7 @@ async fn what_ended_a_run_counts_whatever_the_handler_makes_of_it() {
     };
     for disturbance in [Disturbance::DieBeforeCheckpoint(1), Disturbance::DieAfterCheckpoint(2)] {
         caught.store(0, Ordering::SeqCst);
-        let options = EnvironmentOptions { disturbance: Some(disturbance), ..EnvironmentOptions::default() };
+        let options = EnvironmentOptions { disturbances: vec![disturbance], ..EnvironmentOptions::default() };
         let handler = NativeHandler::durable("swallows", handler.clone());
         let run = run_with(options, vec![handler], json!(null)).await;
         assert_eq!((value(&run), caught.load(Ordering::SeqCst)), (json!(1), 1), "{disturbance:?}");
@@ -287,8 +279,8 @@ async fn a_replay_at_every_checkpoint_repeats_no_body() {
     };
     let handler = NativeHandler::durable("children", handler);
     let mut told = Vec::new();
-    for disturbance in [None, Some(Disturbance::ReplayAtEveryCheckpoint)] {
-        let options = EnvironmentOptions { disturbance, ..EnvironmentOptions::default() };
+    for disturbances in [Vec::new(), vec![Disturbance::ReplayAtEveryCheckpoint]] {
+        let options = EnvironmentOptions { disturbances, ..EnvironmentOptions::default() };
         let run = run_with(options, vec![handler.clone()], json!(4)).await;
         assert_eq!((value(&run), bodies.swap(0, Ordering::SeqCst)), (json!(6), 4));
         told.push((run.view.events, runs.swap(0, Ordering::SeqCst)));
@@ -400,7 +392,7 @@ async fn an_invocation_that_is_given_up_ends_at_its_next_call() {
     eventually(|| count.alive() == 0 && !runs("given-up"));
     // The execution times out.
     let options = EnvironmentOptions { time: TimeMode::Real, ..EnvironmentOptions::default() };
-    let environment = native::environment(options, [handler]).await;
+    let environment = native::environment(options, &[], [handler]).await;
     let mut start = StartExecution::new("given-up", None);
     start.timeout_seconds = Some(1);
     let run = environment.run(start).await.unwrap();
@@ -420,7 +412,8 @@ async fn nobody_waits_for_code_that_calls_nothing() {
         Ok::<_, BoxError>(())
     };
     let environment =
-        native::environment(EnvironmentOptions::default(), [NativeHandler::durable("deaf", handler)]).await;
+        native::environment(EnvironmentOptions::default(), &[], [NativeHandler::durable("deaf", handler)])
+            .await;
     let start = Instant::now();
     let given_up = {
         let mut run = pin!(environment.run(StartExecution::new("deaf", None)));

@@ -1,23 +1,18 @@
 //! The test guests run natively and as a component: the histories are the same, event for event.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
-mod common;
 #[path = "common/workflow.rs"]
 mod generator;
 #[path = "common/native.rs"]
 mod native;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use common::handler;
 use durawasm_host::{
-    orchestrator::Run,
-    server::{Answer, ScriptedAnswer, StartExecution},
+    orchestrator::{EnvironmentOptions, Run},
+    server::{Answer, InvocationView, ScriptedAnswer, StartExecution},
 };
-use durawasm_testing::{
-    Disturbance, ErrorObject, Event, InvocationView, LocalDurableTestRunner, OperationType,
-    TestEnvironmentConfig, TestResult,
-};
+use durawasm_testing::{Disturbance, ErrorObject, Event, EventType, OperationType, Timestamp};
 use generator::{ANSWERS, Kind, workflow};
 use proptest::{prelude::*, test_runner::Config};
 use serde::Serialize;
@@ -29,56 +24,56 @@ struct Case<'a> {
     event: String,
     /// To which callback, after how long, and with what.
     answers: Vec<(&'a str, &'a str, Value)>,
-    disturbance: Option<Disturbance>,
+    disturbances: Vec<Disturbance>,
 }
 
 impl<'a> Case<'a> {
     fn new(function: &'a str, event: &impl Serialize) -> Self {
         let event = serde_json::to_string(event).unwrap();
-        Self { function, event, answers: Vec::new(), disturbance: None }
+        Self { function, event, answers: Vec::new(), disturbances: Vec::new() }
     }
 
-    async fn in_component(&self) -> TestResult {
-        let config =
-            TestEnvironmentConfig { disturbance: self.disturbance, ..TestEnvironmentConfig::default() };
-        let mut runner: LocalDurableTestRunner = handler(self.function).config(config);
-        for (callback, after, value) in &self.answers {
-            runner = runner.answer(callback, after, value).unwrap();
-        }
-        runner.run_text(self.event.clone()).await.unwrap()
+    fn parts(&self) -> (EnvironmentOptions, StartExecution) {
+        let mut start = StartExecution::new(self.function, Some(self.event.clone()));
+        let answer = |(callback, after, value): &(&str, &str, Value)| ScriptedAnswer {
+            callback: (*callback).to_owned(),
+            after: durawasm_host::parse_duration(after).unwrap(),
+            answer: Answer::Success(Some(value.to_string())),
+        };
+        start.answers = self.answers.iter().map(answer).collect();
+        let disturbances = self.disturbances.clone();
+        (EnvironmentOptions { disturbances, ..EnvironmentOptions::default() }, start)
+    }
+
+    async fn in_component(&self) -> Run {
+        let (options, start) = self.parts();
+        native::in_component(options, start).await
     }
 
     async fn natively(&self) -> Run {
-        let mut start = StartExecution::new(self.function, Some(self.event.clone()));
-        start.answers = self
-            .answers
-            .iter()
-            .map(|(callback, after, value)| ScriptedAnswer {
-                callback: (*callback).to_owned(),
-                after: durawasm_host::parse_duration(after).unwrap(),
-                answer: Answer::Success(Some(value.to_string())),
-            })
-            .collect();
-        native::run(start, self.disturbance).await
+        let (options, start) = self.parts();
+        native::natively(options, start).await
     }
 
     /// Runs it both ways, and compares all that is on record.
     async fn is_the_same(&self) {
         let (component, native) = (self.in_component().await, self.natively().await);
         let what = || format!("{} {}\n{}", self.function, self.event, side_by_side(&component, &native));
-        assert_eq!(record(&component), natively(&native), "{}", what());
-        assert_eq!(component.get_checkpoints(), native.checkpoints, "{}", what());
+        assert_eq!(record(&component), record(&native), "{}", what());
+        assert_eq!(component.checkpoints, native.checkpoints, "{}", what());
     }
 }
 
 /// Everything on record, as on the wire.
-fn record(result: &TestResult) -> Value {
-    without_stacks(json!([
-        format!("{:?}", result.get_status()),
-        result.get_history_events(),
-        result.get_operations(),
-        result.get_invocations().iter().map(invocation).collect::<Vec<_>>(),
-    ]))
+fn record(run: &Run) -> Value {
+    let view = &run.view;
+    let operations: Vec<_> = view.operations.iter().filter(|o| o.kind != OperationType::Execution).collect();
+    let invocations: Vec<_> = view.invocations.iter().map(invocation).collect();
+    without_stacks(json!([format!("{:?}", view.status), view.events, operations, invocations]))
+}
+
+fn invocation(view: &InvocationView) -> Value {
+    json!([view.request_id, view.start, view.end, view.error.as_ref().map(ToString::to_string)])
 }
 
 /// Only a component has a stack of the handler's functions where the host ends its run.
@@ -97,27 +92,12 @@ fn without_stacks(mut value: Value) -> Value {
     value
 }
 
-fn natively(run: &Run) -> Value {
-    let view = &run.view;
-    let operations: Vec<_> = view.operations.iter().filter(|o| o.kind != OperationType::Execution).collect();
-    without_stacks(json!([
-        format!("{:?}", view.status),
-        view.events,
-        operations,
-        view.invocations.iter().map(invocation).collect::<Vec<_>>(),
-    ]))
-}
-
-fn invocation(view: &InvocationView) -> Value {
-    json!([view.request_id, view.start, view.end, view.error.as_ref().map(ToString::to_string)])
-}
-
 /// For whoever has to find the difference.
-fn side_by_side(component: &TestResult, native: &Run) -> String {
+fn side_by_side(component: &Run, native: &Run) -> String {
     let line = |event: Option<&Arc<Event>>| {
         event.map(|event| serde_json::to_string(event).unwrap()).unwrap_or_default()
     };
-    let (one, other) = (component.get_history_events(), &native.view.events);
+    let (one, other) = (&component.view.events, &native.view.events);
     (0..one.len().max(other.len()))
         .map(|n| (line(one.get(n)), line(other.get(n))))
         .map(|(one, other)| if one == other { format!("= {one}\n") } else { format!("c {one}\nn {other}\n") })
@@ -180,6 +160,12 @@ fn cases() -> Vec<(&'static str, Value)> {
         ("filtered_retries", json!({"fails_with": "Throttled", "retryable": ["Throttled"]})),
         ("saga", json!({"steps": [["a", "ok"], ["b", "fails"], ["c", "waits"]]})),
         ("saga", json!({"steps": [["a", "waits"], ["b", "ok"]], "mode": "optimistic"})),
+        ("returns", json!({"Err": "no"})),
+        (
+            "sequence",
+            json!([{"step": ["a", 1]}, {"fails": "b"}, {"callback": ["c", 5]}, {"child": ["d", [{"wait": ["e", 3]}]]}]),
+        ),
+        ("races", json!(null)),
         ("saga_in_child", json!(null)),
         ("saga_of_many", json!(null)),
         ("checkpoint_costs", json!({"mode": "batched", "steps": 20, "wait": 3})),
@@ -234,46 +220,63 @@ fn without_place(error: &ErrorObject) -> (String, String) {
 
 #[tokio::test]
 async fn a_panic_is_tried_again_and_fails_the_execution_the_same() {
+    let kinds = |run: &Run| -> Vec<(EventType, Timestamp)> {
+        run.view.events.iter().map(|event| (event.event_type, event.event_timestamp)).collect()
+    };
     for function in ["panics", "panics_in_step"] {
         let case = Case::new(function, &json!(null));
         let (component, native) = (case.in_component().await, case.natively().await);
-        assert_eq!(
-            without_place(native.view.error.as_ref().unwrap()),
-            without_place(component.get_error().unwrap())
-        );
-        let kinds = |events: &[Arc<Event>]| {
-            events.iter().map(|e| (e.event_type, e.event_timestamp)).collect::<Vec<_>>()
-        };
-        assert_eq!(kinds(&native.view.events), kinds(component.get_history_events()));
-        assert_eq!(native.view.invocations.len(), 3);
-        assert_eq!(native.checkpoints, component.get_checkpoints());
+        let [one, other] = [&component, &native].map(|run| without_place(run.view.error.as_ref().unwrap()));
+        assert_eq!(one, other);
+        assert_eq!(kinds(&component), kinds(&native));
+        assert_eq!((native.view.invocations.len(), native.checkpoints), (3, component.checkpoints));
     }
     let case = Case::new("at_most_once_panics", &json!(null));
     assert_eq!(case.natively().await.view.error.unwrap().error_type.unwrap(), "StepInterrupted");
 }
 
+/// All that can be done on purpose at the n-th of something.
+fn disturbance(at: u64) -> impl Strategy<Value = Disturbance> {
+    prop_oneof![
+        Just(Disturbance::DieBeforeCheckpoint(at)),
+        Just(Disturbance::DieAfterCheckpoint(at)),
+        Just(Disturbance::DieAtOperation(at)),
+        Just(Disturbance::FailCheckpoint(at)),
+        Just(Disturbance::LoseCheckpoint(at)),
+        Just(Disturbance::SlowCheckpoint(at, Duration::from_secs(4))),
+        Just(Disturbance::ReplayAtEveryCheckpoint),
+    ]
+}
+
 #[tokio::test]
-async fn deaths_and_replays_leave_the_same_marks() {
-    let disturbances = (1..=4)
-        .flat_map(|at| [Disturbance::DieBeforeCheckpoint(at), Disturbance::DieAfterCheckpoint(at)])
-        .chain([Disturbance::ReplayAtEveryCheckpoint]);
-    for disturbance in disturbances {
-        for (function, event) in [
-            ("two_steps_and_wait", json!(60)),
-            ("concurrent_children", json!(3)),
-            ("watched", json!({"hook": "", "how": ""})),
-            ("saga", json!({"steps": [["a", "ok"], ["b", "fails"]]})),
+async fn what_is_done_on_purpose_leaves_the_same_marks() {
+    for at in 1..=4 {
+        for disturbance in [
+            Disturbance::DieBeforeCheckpoint(at),
+            Disturbance::DieAfterCheckpoint(at),
+            Disturbance::DieAtOperation(at),
+            Disturbance::FailCheckpoint(at),
+            Disturbance::LoseCheckpoint(at),
+            Disturbance::SlowCheckpoint(at, Duration::from_secs(4)),
+            Disturbance::ReplayAtEveryCheckpoint,
         ] {
-            let case = Case { disturbance: Some(disturbance), ..Case::new(function, &event) };
-            case.is_the_same().await;
+            for (function, event) in [
+                ("two_steps_and_wait", json!(60)),
+                ("watched_by_both", json!({"hook": "", "how": ""})),
+                ("saga", json!({"steps": [["a", "ok"], ["b", "fails"]]})),
+                ("checkpoint_costs", json!({"mode": "optimistic", "steps": 20, "flush_every": 3})),
+            ] {
+                let case = Case { disturbances: vec![disturbance], ..Case::new(function, &event) };
+                case.is_the_same().await;
+            }
         }
     }
 }
 
 /// A case of a random workflow, with answers for its callbacks.
-fn of(workflow: &[Value], disturbance: Option<Disturbance>) -> Case<'static> {
+fn of(workflow: &[Value], disturbances: Vec<Disturbance>) -> Case<'static> {
     let answers = ANSWERS.map(|after| ("outside", after, json!(after)));
-    Case { answers: answers.to_vec(), disturbance, ..Case::new("workflow", &workflow) }
+    Case { answers: answers.to_vec(), disturbances, ..Case::new("workflow", &workflow) }
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -286,21 +289,23 @@ proptest! {
     /// Whatever operations there are, and whatever is in what.
     #[test]
     fn any_workflow_has_the_same_history(workflow in workflow(Kind::Anywhere)) {
-        block_on(of(&workflow, None).is_the_same());
+        block_on(of(&workflow, Vec::new()).is_the_same());
     }
 
-    /// Also where runs are cut short, at the same place.
+    /// Also where runs are cut short or slowed down, at the same places.
     #[test]
-    fn any_workflow_dies_the_same(workflow in workflow(Kind::Anywhere), at in 1..20_u64, before in any::<bool>()) {
-        let death = if before { Disturbance::DieBeforeCheckpoint } else { Disturbance::DieAfterCheckpoint };
-        block_on(of(&workflow, Some(death(at))).is_the_same());
+    fn any_workflow_suffers_the_same(
+        workflow in workflow(Kind::Anywhere),
+        disturbances in (1..20_u64, 1..20_u64).prop_flat_map(|(one, other)| [disturbance(one), disturbance(other)]),
+    ) {
+        block_on(of(&workflow, disturbances.to_vec()).is_the_same());
     }
 
     /// A fresh run takes over at every point, and changes nothing.
     #[test]
     fn a_native_replay_at_every_point_changes_nothing(workflow in workflow(Kind::Anywhere)) {
-        let straight = block_on(of(&workflow, None).natively());
-        let replayed = block_on(of(&workflow, Some(Disturbance::ReplayAtEveryCheckpoint)).natively());
-        prop_assert_eq!(natively(&straight), natively(&replayed));
+        let straight = block_on(of(&workflow, Vec::new()).natively());
+        let replayed = block_on(of(&workflow, vec![Disturbance::ReplayAtEveryCheckpoint]).natively());
+        prop_assert_eq!(record(&straight), record(&replayed));
     }
 }

@@ -117,7 +117,7 @@ async fn hooks_see_the_live_clock_and_who_they_watch() {
     assert_eq!((told.len(), invocations.len()), (3, 3));
     for ((told, seconds), invocation) in told.iter().zip([0, 1, 2]).zip(invocations) {
         assert_eq!(told[1], seconds);
-        assert_eq!(told[2], *invocation.request_id);
+        assert_eq!(told[2], *invocation.request_id.as_deref().unwrap());
         assert!(told[3].as_str().unwrap().starts_with("arn:aws:lambda:"));
     }
 }

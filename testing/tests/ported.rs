@@ -4,7 +4,7 @@
 mod common;
 
 use common::{history, value};
-use durawasm_testing::{Disturbance, LocalDurableTestRunner, TestEnvironmentConfig, TestResult};
+use durawasm_testing::{Disturbance, LocalDurableTestRunner, TestResult};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -17,10 +17,9 @@ fn ported(function: &str) -> LocalDurableTestRunner {
 /// Runs a handler as it is, and replayed at every checkpoint: that must make no difference. Its result, and its history without
 /// the ends of invocations.
 async fn run(runner: LocalDurableTestRunner, event: impl Serialize) -> (Value, Vec<String>) {
-    let config = TestEnvironmentConfig { scratch: true, ..TestEnvironmentConfig::default() };
-    let result = runner.clone().config(config.clone()).run(&event).await.unwrap();
-    let disturbance = Some(Disturbance::ReplayAtEveryCheckpoint);
-    let replayed = runner.config(TestEnvironmentConfig { disturbance, ..config }).run(&event).await.unwrap();
+    let runner = runner.scratch();
+    let result = runner.run(&event).await.unwrap();
+    let replayed = runner.disturb(Disturbance::ReplayAtEveryCheckpoint).run(&event).await.unwrap();
     assert_eq!((value(&replayed), events(&replayed)), (value(&result), events(&result)));
     (value(&result), events(&result))
 }
@@ -195,10 +194,9 @@ async fn other_formats() {
 
 #[tokio::test]
 async fn values_in_files() {
-    let config = || TestEnvironmentConfig { scratch: true, ..TestEnvironmentConfig::default() };
     for (length, kind) in [(10, "inline"), (300_000, "file")] {
         assert_eq!(run(ported("file-system-serdes"), ("/scratch", length)).await.0, json!(length));
-        let result = ported("file-system-serdes").config(config()).run(("/scratch", length)).await.unwrap();
+        let result = ported("file-system-serdes").scratch().run(("/scratch", length)).await.unwrap();
         let recorded = result.get_operation("large").unwrap().step_details.clone().unwrap().result.unwrap();
         assert!(recorded.len() < 1000 && recorded.contains(kind), "{recorded}");
     }

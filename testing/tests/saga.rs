@@ -8,13 +8,12 @@ use std::collections::BTreeSet;
 use common::{error, handler, history, value};
 use durawasm_testing::{
     Disturbance, ErrorObject, EventType, ExecutionStatus, LocalDurableTestRunner, LogLevel, LogSource,
-    OperationStatus, OperationType, TestEnvironmentConfig, TestResult,
+    OperationStatus, OperationType, TestResult,
 };
 use serde_json::{Value, json};
 
 fn disturbed(function: &str, disturbance: Disturbance) -> LocalDurableTestRunner {
-    let config = TestEnvironmentConfig { disturbance: Some(disturbance), ..TestEnvironmentConfig::default() };
-    handler(function).config(config)
+    handler(function).disturb(disturbance)
 }
 
 /// What the handler printed, in order.
@@ -254,8 +253,7 @@ async fn drawn_values_are_the_same_on_every_replay_and_whatever_ends_first() {
     let start = times[0];
     let seconds: Vec<_> = times.iter().map(|millis| (millis - start) / 1000).collect();
     assert_eq!(seconds, [0, 0, 9, 0, 1, 9, 10], "the time is that of the latest outcome");
-    let other =
-        handler("draws").config(TestEnvironmentConfig { seed: Some(1), ..TestEnvironmentConfig::default() });
+    let other = handler("draws").seed(Some(1));
     assert_ne!(ids(&other.run((9, 1)).await.unwrap()), ids(&slow), "another execution, other values");
 }
 
@@ -268,7 +266,7 @@ async fn a_context_tells_where_it_is() {
     assert_eq!(told["function"], json!(["tells", "$LATEST", function]));
     assert!(function.ends_with(":function:tells:$LATEST"), "{function}");
     let last = result.get_invocations().last().unwrap();
-    assert_eq!(told["request_id"], json!(last.request_id.to_string()));
+    assert_eq!(told["request_id"], json!(last.request_id.as_deref().unwrap()));
     assert!(told["deadline"].as_u64() > told["now"].as_u64());
     let child = result.get_operation("child").unwrap();
     assert_eq!(told["ids"], json!([null, child.id.to_string()]));

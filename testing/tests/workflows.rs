@@ -8,15 +8,17 @@ mod generator;
 use std::collections::BTreeMap;
 
 use common::{handler, history};
-use durawasm_testing::{Disturbance, LocalDurableTestRunner, TestEnvironmentConfig, TestResult};
+use durawasm_testing::{Disturbance, LocalDurableTestRunner, TestResult};
 use generator::{ANSWERS, Kind, workflow};
 use proptest::{prelude::*, test_runner::Config};
 use serde_json::Value;
 
 fn run(workflow: &[Value], disturbance: Option<Disturbance>) -> TestResult {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let config = TestEnvironmentConfig { disturbance, ..TestEnvironmentConfig::default() };
-    let mut runner: LocalDurableTestRunner = handler("workflow").config(config);
+    let mut runner: LocalDurableTestRunner = handler("workflow");
+    if let Some(disturbance) = disturbance {
+        runner = runner.disturb(disturbance);
+    }
     for after in ANSWERS {
         runner = runner.answer("outside", after, after).unwrap();
     }
@@ -25,8 +27,8 @@ fn run(workflow: &[Value], disturbance: Option<Disturbance>) -> TestResult {
 
 /// What an execution came to.
 fn outcome(result: &TestResult) -> (String, Option<Value>, Option<String>) {
-    let error = result.get_error().map(ToString::to_string);
-    (format!("{:?}", result.get_status()), result.get_result().ok(), error)
+    let error = result.get_error().ok().map(ToString::to_string);
+    (format!("{:?}", result.get_status()), result.get_result_as().ok(), error)
 }
 
 fn lines(result: &TestResult) -> Vec<(String, Option<String>)> {

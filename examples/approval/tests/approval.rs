@@ -13,7 +13,7 @@ async fn somebody_approves() -> Result<(), TestError> {
         .answer("decision", "5h", json!({ "approved": true, "by": "kim" }))?
         .run_text(EXPENSE.into())
         .await?;
-    assert_eq!(result.get_result::<Value>()?, json!({ "outcome": "approved", "by": "kim" }));
+    assert_eq!(result.get_result_as::<Value>()?, json!({ "outcome": "approved", "by": "kim" }));
     // One invocation asks, the second gets the answer. It was asked for once.
     assert_eq!(result.get_invocations().len(), 2);
     assert_eq!(requests(&result), 1);
@@ -26,7 +26,7 @@ async fn somebody_rejects() -> Result<(), TestError> {
         .answer("decision", "5h", json!({ "approved": false, "by": "kim" }))?
         .run_text(EXPENSE.into())
         .await?;
-    assert_eq!(result.get_result::<Value>()?, json!({ "outcome": "rejected", "by": "kim" }));
+    assert_eq!(result.get_result_as::<Value>()?, json!({ "outcome": "rejected", "by": "kim" }));
     Ok(())
 }
 
@@ -39,16 +39,16 @@ async fn nobody_answers() -> Result<(), TestError> {
         .answer_heartbeat("decision", "60h")?
         .run_text(EXPENSE.into())
         .await?;
-    assert_eq!(result.get_result::<Value>()?, json!({ "outcome": "nobody_answered" }));
-    assert_eq!(took(&result), Duration::from_hours(72));
+    assert_eq!(result.get_result_as::<Value>()?, json!({ "outcome": "nobody_answered" }));
+    assert_eq!(result.get_duration(), Duration::from_hours(72));
     Ok(())
 }
 
 #[tokio::test]
 async fn without_signs_of_life_it_is_given_up_sooner() -> Result<(), TestError> {
     let result = runner()?.answer_heartbeat("decision", "20h")?.run_text(EXPENSE.into()).await?;
-    assert_eq!(result.get_result::<Value>()?, json!({ "outcome": "system_silent" }));
-    assert_eq!(took(&result), Duration::from_hours(20 + 24));
+    assert_eq!(result.get_result_as::<Value>()?, json!({ "outcome": "system_silent" }));
+    assert_eq!(result.get_duration(), Duration::from_hours(20 + 24));
     Ok(())
 }
 
@@ -57,7 +57,7 @@ async fn the_other_side_fails() -> Result<(), TestError> {
     let broken = ErrorObject::new("NoApprover", "everybody is on holiday");
     let result = runner()?.answer_failure("decision", "1h", broken)?.run_text(EXPENSE.into()).await?;
     assert_eq!(
-        result.get_result::<Value>()?,
+        result.get_result_as::<Value>()?,
         json!({ "outcome": "failed", "why": "everybody is on holiday" })
     );
     Ok(())
@@ -69,7 +69,7 @@ async fn asking_is_tried_again() -> Result<(), TestError> {
         .answer("decision", "5h", json!({ "approved": true, "by": "kim" }))?
         .run(json!({ "id": "e-busy", "cents": 100 }))
         .await?;
-    assert_eq!(result.get_result::<Value>()?, json!({ "outcome": "approved", "by": "kim" }));
+    assert_eq!(result.get_result_as::<Value>()?, json!({ "outcome": "approved", "by": "kim" }));
     assert_eq!(requests(&result), 1);
     assert_eq!(result.get_invocations().len(), 3); // the first failed to ask, the second asked
     Ok(())
@@ -81,10 +81,4 @@ fn runner() -> Result<LocalDurableTestRunner, TestError> {
 
 fn requests(result: &TestResult) -> usize {
     result.get_log().iter().filter(|line| line.message == "decision requested").count()
-}
-
-fn took(result: &TestResult) -> Duration {
-    let invocations = result.get_invocations();
-    let (first, last) = (invocations.first(), invocations.last());
-    first.zip(last).map_or(Duration::ZERO, |(first, last)| last.start.since(first.start))
 }

@@ -8,7 +8,7 @@ const CUSTOMERS: &str = include_str!("../events/customers.json");
 #[tokio::test]
 async fn five_thousand_rows_are_fifty_operations() -> Result<(), TestError> {
     let result = runner()?.run_text(CUSTOMERS.into()).await?;
-    let summary: Value = result.get_result()?;
+    let summary: Value = result.get_result_as()?;
     assert_eq!(summary["imported"], json!(4800));
     let refused: Vec<_> =
         summary["refused"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -40,7 +40,7 @@ async fn what_is_too_large_for_the_record_is_put_together_again() -> Result<(), 
 async fn a_file_that_is_mostly_wrong_is_not_tried_to_its_end() -> Result<(), TestError> {
     let corrupt: Vec<u32> = (0..50).map(|batch| batch * 100 + 1).collect();
     let result = runner()?.run(json!({ "name": "noise.csv", "rows": 5000, "corrupt": corrupt })).await?;
-    let summary: Value = result.get_result()?;
+    let summary: Value = result.get_result_as()?;
     assert_eq!((&summary["imported"], &summary["reason"]), (&json!(0), &json!("FAILURE_TOLERANCE_EXCEEDED")));
     // A tenth of fifty batches are five: the sixth failure is one too many.
     assert_eq!(summary["refused"].as_array().map(Vec::len), Some(6));
@@ -50,7 +50,7 @@ async fn a_file_that_is_mostly_wrong_is_not_tried_to_its_end() -> Result<(), Tes
 #[tokio::test]
 async fn an_empty_file_is_no_trouble() -> Result<(), TestError> {
     let result = runner()?.run(json!({ "name": "empty.csv", "rows": 0 })).await?;
-    assert_eq!(result.get_result::<Value>()?["imported"], json!(0));
+    assert_eq!(result.get_result_as::<Value>()?["imported"], json!(0));
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use durawasm_testing::{LocalDurableTestRunner, OperationStatus, TestError, TestResult};
+use durawasm_testing::{LocalDurableTestRunner, OperationStatus, TestError};
 use serde_json::{Value, json};
 
 const REGIONS: &str = include_str!("../events/regions.json");
@@ -12,7 +12,7 @@ const ONE_BROKEN: &str = include_str!("../events/one-broken.json");
 async fn two_at_a_time() -> Result<(), TestError> {
     let result = runner("release")?.run_text(REGIONS.into()).await?;
     assert_eq!(
-        result.get_result::<Value>()?,
+        result.get_result_as::<Value>()?,
         json!({
             "released": ["paris", "oslo", "rome", "lima", "cairo"],
             "failed": [],
@@ -21,14 +21,14 @@ async fn two_at_a_time() -> Result<(), TestError> {
         })
     );
     // Five regions, two at a time, ten minutes each.
-    assert_eq!(took(&result), Duration::from_mins(30));
+    assert_eq!(result.get_duration(), Duration::from_mins(30));
     Ok(())
 }
 
 #[tokio::test]
 async fn one_failure_is_tolerated() -> Result<(), TestError> {
     let result = runner("release")?.run_text(ONE_BROKEN.into()).await?;
-    let report: Value = result.get_result()?;
+    let report: Value = result.get_result_as()?;
     assert_eq!(report["released"], json!(["paris", "rome", "lima"]));
     assert_eq!(report["reason"], json!("ALL_COMPLETED"));
     let failed = report["failed"][0].as_str().unwrap_or_default();
@@ -46,7 +46,7 @@ async fn one_failure_is_tolerated() -> Result<(), TestError> {
 async fn a_second_failure_ends_it() -> Result<(), TestError> {
     let regions = ["paris", "broken-oslo", "broken-rome", "lima"];
     let result = runner("release")?.run(regions).await?;
-    let report: Value = result.get_result()?;
+    let report: Value = result.get_result_as()?;
     assert_eq!(report["reason"], json!("FAILURE_TOLERANCE_EXCEEDED"));
     assert_eq!(report["failed"].as_array().map(Vec::len), Some(2));
     // Paris was under way, and was dropped; lima was never begun.
@@ -58,8 +58,8 @@ async fn a_second_failure_ends_it() -> Result<(), TestError> {
 #[tokio::test]
 async fn the_first_two_offers_are_enough() -> Result<(), TestError> {
     let result = runner("quote")?.run("lamp").await?;
-    assert_eq!(result.get_result::<Value>()?, json!({ "supplier": "south", "cents": 1100 }));
-    assert_eq!(took(&result), Duration::from_hours(3)); // and not two days
+    assert_eq!(result.get_result_as::<Value>()?, json!({ "supplier": "south", "cents": 1100 }));
+    assert_eq!(result.get_duration(), Duration::from_hours(3)); // and not two days
     let asked = result.get_log().iter().filter(|line| line.message == "asked").count();
     assert_eq!(asked, 3); // all of them, once
     Ok(())
@@ -67,10 +67,4 @@ async fn the_first_two_offers_are_enough() -> Result<(), TestError> {
 
 fn runner(function: &str) -> Result<LocalDurableTestRunner, TestError> {
     Ok(LocalDurableTestRunner::from_crate(env!("CARGO_MANIFEST_DIR"))?.function(function))
-}
-
-fn took(result: &TestResult) -> Duration {
-    let invocations = result.get_invocations();
-    let (first, last) = (invocations.first(), invocations.last());
-    first.zip(last).map_or(Duration::ZERO, |(first, last)| last.start.since(first.start))
 }

@@ -6,7 +6,7 @@ use durawasm_testing::{LocalDurableTestRunner, TestError};
 async fn greets_after_a_minute() -> Result<(), TestError> {
     let runner = LocalDurableTestRunner::from_crate(env!("CARGO_MANIFEST_DIR"))?;
     let result = runner.run("World").await?;
-    assert_eq!(result.get_result::<String>()?, "Hello, World!");
+    assert_eq!(result.get_result_as::<String>()?, "Hello, World!");
     assert_eq!(result.get_invocations().len(), 2); // until the wait, and after it
     Ok(())
 }

@@ -1,8 +1,6 @@
 //! The saga in the real host, in virtual time.
 
-use durawasm_testing::{
-    Disturbance, LocalDurableTestRunner, OperationStatus, TestEnvironmentConfig, TestError, TestResult,
-};
+use durawasm_testing::{Disturbance, LocalDurableTestRunner, OperationStatus, TestError, TestResult};
 use serde_json::{Value, json};
 
 const GOOD: &str = include_str!("../events/good.json");
@@ -13,7 +11,7 @@ const NO_REFUND: &str = include_str!("../events/no-refund.json");
 async fn a_trip_is_booked() -> Result<(), TestError> {
     let result = runner()?.run_text(GOOD.into()).await?;
     assert_eq!(
-        result.get_result::<Value>()?,
+        result.get_result_as::<Value>()?,
         json!({ "status": "booked", "bookings": ["seaview#1", "LX202-busy#1", "cabrio#1"] })
     );
     // Nothing is undone that nobody asks to undo.
@@ -25,7 +23,7 @@ async fn a_trip_is_booked() -> Result<(), TestError> {
 async fn without_a_car_the_flight_goes_first_and_then_the_hotel() -> Result<(), TestError> {
     let result = runner()?.run_text(NO_CAR.into()).await?;
     assert_eq!(
-        result.get_result::<Value>()?,
+        result.get_result_as::<Value>()?,
         json!({
             "status": "rolled_back",
             "reason": "SoldOut: no cabrio-sold-out left",
@@ -45,7 +43,7 @@ async fn without_a_car_the_flight_goes_first_and_then_the_hotel() -> Result<(), 
 #[tokio::test]
 async fn a_flight_that_cannot_be_cancelled_does_not_keep_the_hotel() -> Result<(), TestError> {
     let result = runner()?.run_text(NO_REFUND.into()).await?;
-    let told: Value = result.get_result()?;
+    let told: Value = result.get_result_as()?;
     assert_eq!(told["undone"], json!(["book-hotel"]));
     assert_eq!(told["stuck"], json!(["book-flight: NoRefund: LX202-no-refund#1 cannot be cancelled"]));
     let failed: Vec<_> = result.get_operations_by_status(OperationStatus::Failed);
@@ -58,10 +56,9 @@ async fn a_rollback_survives_a_crash_at_any_point() -> Result<(), TestError> {
     let undisturbed = runner()?.run_text(NO_REFUND.into()).await?;
     for at in 1..=undisturbed.get_checkpoints() {
         // The instance dies as soon as this checkpoint is on record. The next one goes on from there.
-        let disturbance = Some(Disturbance::DieAfterCheckpoint(at));
-        let config = TestEnvironmentConfig { disturbance, ..TestEnvironmentConfig::default() };
-        let result = runner()?.config(config).run_text(NO_REFUND.into()).await?;
-        assert_eq!(result.get_result::<Value>()?, undisturbed.get_result::<Value>()?);
+        let disturbance = Disturbance::DieAfterCheckpoint(at);
+        let result = runner()?.disturb(disturbance).run_text(NO_REFUND.into()).await?;
+        assert_eq!(result.get_result_as::<Value>()?, undisturbed.get_result_as::<Value>()?);
         assert_eq!(operations(&result), operations(&undisturbed));
     }
     Ok(())

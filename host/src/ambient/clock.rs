@@ -31,6 +31,31 @@ impl Drop for Actor {
     }
 }
 
+/// Keeps a clock from skipping to a point in time, or past it, while it is held. Real time cannot be kept; there it does
+/// nothing.
+#[must_use = "time may skip as soon as this is dropped"]
+pub struct Hold(Option<Box<dyn FnOnce() + Send>>);
+
+impl Hold {
+    /// A hold whose end calls `release`.
+    pub(super) fn new(release: impl FnOnce() + Send + 'static) -> Self {
+        Self(Some(Box::new(release)))
+    }
+
+    /// A hold on a clock that cannot skip.
+    pub(super) fn unbound() -> Self {
+        Self(None)
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if let Some(release) = self.0.take() {
+            release();
+        }
+    }
+}
+
 /// A clock that can be read and waited on. It never goes backwards.
 pub trait Clock: Send + Sync {
     /// Now, to the millisecond: what is recorded.
@@ -51,4 +76,12 @@ pub trait Clock: Send + Sync {
 
     /// Whether sleeping takes no real time.
     fn skips(&self) -> bool;
+
+    /// Keeps time from reaching this instant by skipping.
+    fn hold(&self, _at: Timestamp) -> Hold {
+        Hold::unbound()
+    }
+
+    /// Lets time skip up to this instant, it included, whatever holds it.
+    fn permit(&self, _until: Timestamp) {}
 }

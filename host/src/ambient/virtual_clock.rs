@@ -2,18 +2,19 @@
 //!
 //! Always true:
 //! - time moves only while every actor sleeps, and then to the earliest deadline, never past it;
+//! - it does not move to an instant that is held, nor past it, unless that was permitted;
 //! - one sleeper wakes at a time; among equal deadlines, the one that was scheduled first;
 //! - time never goes backwards.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     future::Future,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
 
-use super::clock::{Actor, Clock, Sleep};
+use super::clock::{Actor, Clock, Hold, Sleep};
 use crate::protocol::Timestamp;
 
 /// A clock that skips to whatever comes next. Clones share the time.
@@ -27,12 +28,22 @@ struct State {
     next_ticket: u64,
     /// By deadline, then by order of scheduling.
     sleepers: BTreeMap<(Timestamp, u64), Option<Waker>>,
+    holds: BTreeSet<(Timestamp, u64)>,
+    /// Holds up to here do not count.
+    permitted: Timestamp,
 }
 
 impl VirtualClock {
     /// A clock that shows `start` until everyone sleeps.
     pub fn new(start: Timestamp) -> Self {
-        Self(Arc::new(Mutex::new(State { now: start, active: 0, next_ticket: 0, sleepers: BTreeMap::new() })))
+        Self(Arc::new(Mutex::new(State {
+            now: start,
+            active: 0,
+            next_ticket: 0,
+            sleepers: BTreeMap::new(),
+            holds: BTreeSet::new(),
+            permitted: start,
+        })))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -41,17 +52,28 @@ impl VirtualClock {
 }
 
 impl State {
-    /// Wakes the next sleeper, if nobody is active.
+    /// Wakes the next sleeper, if nobody is active and nothing holds the time.
     fn turn(&mut self) {
-        if self.active == 0
-            && let Some(((deadline, _), waker)) = self.sleepers.pop_first()
-        {
-            self.now = self.now.max(deadline);
-            self.active = 1;
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+        if self.active > 0 {
+            return;
         }
+        let Some(next) = self.sleepers.first_entry() else { return };
+        let deadline = next.key().0;
+        let held = self.holds.first().is_some_and(|(at, _)| *at <= deadline);
+        if held && deadline > self.now.max(self.permitted) {
+            return;
+        }
+        let waker = next.remove();
+        self.now = self.now.max(deadline);
+        self.active = 1;
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn ticket(&mut self) -> u64 {
+        self.next_ticket += 1;
+        self.next_ticket
     }
 }
 
@@ -76,6 +98,24 @@ impl Clock for VirtualClock {
 
     fn skips(&self) -> bool {
         true
+    }
+
+    fn hold(&self, at: Timestamp) -> Hold {
+        let mut state = self.state();
+        let key = (at, state.ticket());
+        state.holds.insert(key);
+        let clock = self.clone();
+        Hold::new(move || {
+            let mut state = clock.state();
+            state.holds.remove(&key);
+            state.turn();
+        })
+    }
+
+    fn permit(&self, until: Timestamp) {
+        let mut state = self.state();
+        state.permitted = state.permitted.max(until);
+        state.turn();
     }
 }
 
@@ -105,8 +145,7 @@ impl Future for Sleeper {
             self.phase = match self.deadline {
                 None => Phase::Forever,
                 Some(deadline) => {
-                    let key = (deadline, state.next_ticket);
-                    state.next_ticket += 1;
+                    let key = (deadline, state.ticket());
                     state.sleepers.insert(key, None);
                     Phase::Scheduled(key)
                 }
@@ -179,6 +218,30 @@ mod tests {
         sleep.await;
         assert_eq!(clock.now().as_millis(), 7);
         drop(sleeper);
+    }
+
+    #[tokio::test]
+    async fn time_does_not_reach_what_is_held_until_it_is_let_go_or_permitted() {
+        let clock = VirtualClock::new(Timestamp::from_millis(0));
+        let at = |millis| Some(Timestamp::from_millis(millis));
+        let pending = async |sleep: &mut Sleep| {
+            std::future::poll_fn(|cx| Poll::Ready(sleep.as_mut().poll(cx).is_pending())).await
+        };
+        let _actor = clock.actor();
+        let (hold, later) = (clock.hold(Timestamp::from_millis(10)), clock.hold(Timestamp::from_millis(15)));
+        clock.sleep(at(9)).await;
+        let mut sleep = clock.sleep(at(10));
+        assert!(pending(&mut sleep).await);
+        drop(hold);
+        sleep.await;
+        let mut sleep = clock.sleep(at(20));
+        assert!(pending(&mut sleep).await);
+        clock.permit(Timestamp::from_millis(19));
+        assert!(pending(&mut sleep).await);
+        clock.permit(Timestamp::from_millis(20));
+        sleep.await;
+        assert_eq!(clock.now().as_millis(), 20);
+        drop(later);
     }
 
     #[tokio::test]

@@ -2,7 +2,10 @@
 
 use std::io::Write;
 
-use crate::sandbox::{LogLine, LogSink, LogSource};
+use crate::{
+    report::printable,
+    sandbox::{LogLine, LogSink, LogSource},
+};
 
 /// Prints lines, without those that were printed by an earlier invocation already.
 pub(super) struct Printer;
@@ -33,9 +36,4 @@ pub(super) struct Quiet;
 
 impl LogSink for Quiet {
     fn write(&self, _: LogLine) {}
-}
-
-/// A handler's text without what could command a terminal.
-pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
 }

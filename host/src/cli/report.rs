@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 
 use super::say;
-use super::{log::printable, table};
+use super::table;
 use crate::{
     orchestrator::{Run, TimeMode},
     protocol::{ErrorObject, ExecutionStatus, Operation, OperationType},
+    report::printable,
     server::ScriptedAnswer,
 };
 

@@ -2,14 +2,20 @@
 //!
 //! Always true: two environments share nothing but the sandbox they run in, so any number live side by side.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use super::{Function, FunctionGrants, Functions, Granter, Orchestrator, Run, RunError};
+use super::{
+    Attendant, Function, FunctionGrants, Functions, Granter, Orchestrator, Run, RunError, Scheduler,
+};
 use crate::{
     ambient::{Clock, Entropy, OsEntropy, SeededEntropy, SystemClock, VirtualClock},
     protocol::{ErrorObject, Limits, Timestamp},
     sandbox::{Disturbance, Faults, Handler, LogSink},
-    server::{CheckpointServer, ExecutionView, ServerConfig, StartExecution},
+    server::{CheckpointServer, ExecutionView, ServerConfig, ServerHandle, StartExecution, TimerMode},
 };
 
 /// How time passes in an environment.
@@ -44,7 +50,11 @@ pub struct EnvironmentOptions {
     /// What functions may reach. By default nothing.
     pub grants: FunctionGrants,
     /// What is done to invocations on purpose. By default nothing.
-    pub disturbance: Option<Disturbance>,
+    pub disturbances: Vec<Disturbance>,
+    /// How long each checkpoint takes, in the environment's time. By default none.
+    pub checkpoint_delay: Option<Duration>,
+    /// Whether a scheduler decides when waits end, and not the clock; see [`Environment::with_scheduler`].
+    pub scheduled: bool,
 }
 
 impl Default for EnvironmentOptions {
@@ -56,7 +66,9 @@ impl Default for EnvironmentOptions {
             limits: Limits::default(),
             execution_timeouts: HashMap::new(),
             grants: FunctionGrants::default(),
-            disturbance: None,
+            disturbances: Vec::new(),
+            checkpoint_delay: None,
+            scheduled: false,
         }
     }
 }
@@ -72,19 +84,23 @@ pub enum EnvironmentError {
     Functions(ErrorObject),
 }
 
-/// A place for executions to run in.
-pub struct Environment {
-    orchestrator: Orchestrator,
-    _server: CheckpointServer,
+/// What an environment stands on: a server, its time, and where chance comes from. Several may stand on the same.
+#[derive(Clone)]
+pub struct Ground {
+    /// The server.
+    pub server: ServerHandle,
+    /// Its time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness inside steps.
+    pub entropy: Arc<dyn Entropy>,
 }
 
-impl Environment {
-    /// An environment in which the functions of these components can be run and invoked.
-    pub async fn new(
-        options: EnvironmentOptions,
-        components: &[Handler],
-        log: Arc<dyn LogSink>,
-    ) -> Result<Self, EnvironmentError> {
+impl Ground {
+    /// New ground, for an environment with these options. The server's thread ends when the server is dropped.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub fn new(options: &EnvironmentOptions) -> std::io::Result<(CheckpointServer, Self)> {
         let clock: Arc<dyn Clock> = match options.time {
             TimeMode::Real => Arc::new(SystemClock::new()),
             TimeMode::Skip { start } => Arc::new(VirtualClock::new(start)),
@@ -94,10 +110,45 @@ impl Environment {
             Some(seed) => (Arc::new(SeededEntropy::new(seed)), Arc::new(SeededEntropy::new(!seed))),
             None => (Arc::new(OsEntropy), Arc::new(OsEntropy)),
         };
-        let config = ServerConfig { clock: clock.clone(), entropy: ids, limits: options.limits.clone() };
-        let server = CheckpointServer::spawn(config)?;
+        let server = CheckpointServer::spawn(ServerConfig {
+            clock: clock.clone(),
+            entropy: ids,
+            limits: options.limits.clone(),
+            timers: if options.scheduled { TimerMode::Scheduler } else { TimerMode::Clock },
+        })?;
+        let ground = Self { server: server.handle(), clock, entropy };
+        Ok((server, ground))
+    }
+}
+
+/// A place for executions to run in.
+pub struct Environment {
+    orchestrator: Orchestrator,
+    _server: Option<CheckpointServer>,
+}
+
+impl Environment {
+    /// An environment in which the functions of these components can be run and invoked, with a server of its own.
+    pub async fn new(
+        options: EnvironmentOptions,
+        components: &[Handler],
+        log: Arc<dyn LogSink>,
+    ) -> Result<Self, EnvironmentError> {
+        let (server, ground) = Ground::new(&options)?;
+        let environment = Self::on(ground, options, components, log).await?;
+        Ok(Self { _server: Some(server), ..environment })
+    }
+
+    /// The same, on ground that is there. It must have been made with the same time, seed and limits.
+    pub async fn on(
+        ground: Ground,
+        options: EnvironmentOptions,
+        components: &[Handler],
+        log: Arc<dyn LogSink>,
+    ) -> Result<Self, EnvironmentError> {
+        let Ground { server, clock, entropy } = ground;
         let mut orchestrator = Orchestrator {
-            server: server.handle(),
+            server,
             functions: Functions::default(),
             clock,
             entropy,
@@ -105,14 +156,22 @@ impl Environment {
             limits: options.limits,
             execution_timeouts: Arc::new(options.execution_timeouts),
             grants: Arc::new(Granter::new(options.grants)),
-            faults: Faults::new(options.disturbance),
+            faults: Faults::new(options.disturbances, options.checkpoint_delay),
+            scheduler: None,
         };
         for component in components {
             // Whoever asks for a list needs no grants.
             let around = orchestrator.around(Arc::default(), "functions");
             orchestrator.functions.add(component, around).await.map_err(EnvironmentError::Functions)?;
         }
-        Ok(Self { orchestrator, _server: server })
+        Ok(Self { orchestrator, _server: None })
+    }
+
+    /// Has this scheduler decide when waits end. To be used with [`EnvironmentOptions::scheduled`].
+    #[must_use]
+    pub fn with_scheduler(mut self, scheduler: Box<dyn Scheduler>) -> Self {
+        self.orchestrator.scheduler = Some(Arc::new(Mutex::new(scheduler)));
+        self
     }
 
     /// Adds a function to those that can be run and invoked; it replaces one of the same name.
@@ -128,6 +187,25 @@ impl Environment {
     /// Starts an execution and runs it to its end. See [`Orchestrator::run`].
     pub async fn run(&self, start: StartExecution) -> Result<Run, RunError> {
         self.orchestrator.run(start).await
+    }
+
+    /// Starts an execution and runs it to its end, attended by someone. See [`Orchestrator::run_attended`].
+    pub async fn run_attended(
+        &self,
+        start: StartExecution,
+        attendant: &Arc<dyn Attendant>,
+    ) -> Result<Run, RunError> {
+        self.orchestrator.run_attended(start, attendant).await
+    }
+
+    /// The server.
+    pub fn server(&self) -> &ServerHandle {
+        &self.orchestrator.server
+    }
+
+    /// Its time.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.orchestrator.clock
     }
 
     /// Starts an execution and runs it until it has gone far enough. See [`Orchestrator::run_until`].

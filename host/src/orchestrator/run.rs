@@ -11,8 +11,10 @@ use std::{
 };
 
 use super::{
-    Functions, Granter, Invocation, UnknownFunction,
+    Attendant, Functions, Granter, Invocation, SharedScheduler, UnknownFunction,
+    attendant::{Attended, reconsidered},
     plain::run_plain,
+    scheduling::{self, Rounds},
     targets::{Beside, Done, Spawner, Targets},
 };
 use crate::{
@@ -83,6 +85,8 @@ pub struct Orchestrator {
     pub grants: Arc<Granter>,
     /// What is done to invocations on purpose.
     pub faults: Faults,
+    /// Who decides when waits end; without one, the clock.
+    pub scheduler: Option<SharedScheduler>,
 }
 
 /// Says of an execution that is not over whether it has gone far enough.
@@ -101,7 +105,19 @@ impl Orchestrator {
     /// # Errors
     /// When the execution could not be started, or the server was lost on the way.
     pub async fn run(&self, start: StartExecution) -> Result<Run, RunError> {
-        self.start(start, None).await
+        self.start(start, None, None).await
+    }
+
+    /// Starts an execution and runs it to its end, attended by someone.
+    ///
+    /// # Errors
+    /// As for [`Orchestrator::run`].
+    pub async fn run_attended(
+        &self,
+        start: StartExecution,
+        attendant: &Arc<dyn Attendant>,
+    ) -> Result<Run, RunError> {
+        self.start(start, None, Some(attendant)).await
     }
 
     /// Starts an execution and runs it until `enough` finds that it has gone far enough, or to its end. It is asked between
@@ -110,19 +126,29 @@ impl Orchestrator {
     /// # Errors
     /// As for [`Orchestrator::run`].
     pub async fn run_until(&self, start: StartExecution, enough: Enough<'_>) -> Result<Run, RunError> {
-        self.start(start, Some(enough)).await
+        self.start(start, Some(enough), None).await
     }
 
-    async fn start(&self, start: StartExecution, enough: Option<Enough<'_>>) -> Result<Run, RunError> {
+    async fn start(
+        &self,
+        start: StartExecution,
+        enough: Option<Enough<'_>>,
+        attendant: Attended<'_>,
+    ) -> Result<Run, RunError> {
         // While this execution acts, time does not skip.
         let _actor = self.clock.actor();
         self.functions.find(&start.function_name)?;
         let timeout = start.timeout_seconds;
         let arn = self.server.start_execution(start).await?;
+        if let Some(attendant) = attendant {
+            attendant.started(&arn, &self.server);
+            self.server.observe(&arn, attendant.clone()).await?;
+        }
         let deadline = timeout.map(|seconds| self.clock.now().plus_seconds(seconds));
         let mut checkpoints = 0;
         let (beside, spawner) = Beside::new();
-        let halt = beside.run(self.drive(&arn, deadline, enough, &mut checkpoints, spawner)).await?;
+        let driven = self.drive(&arn, deadline, enough, attendant, &mut checkpoints, spawner);
+        let halt = beside.run(driven).await?;
         let view = self.server.view(&arn).await?;
         let stall = match halt {
             Halt::Stalled(stall) => Some(stall),
@@ -137,9 +163,11 @@ impl Orchestrator {
         arn: &ExecutionArn,
         deadline: Option<Timestamp>,
         enough: Option<Enough<'_>>,
+        attendant: Attended<'_>,
         checkpoints: &mut u64,
         spawner: Spawner,
     ) -> Result<Halt, RunError> {
+        let mut rounds = self.scheduler.clone().map(|scheduler| Rounds::new(scheduler, spawner.is_root()));
         let mut targets = Targets::new(spawner);
         loop {
             for invoke in self.server.take_invokes(arn).await? {
@@ -150,6 +178,8 @@ impl Orchestrator {
             {
                 return Ok(Halt::Enough);
             }
+            // Asked for first: what changes from here on is not missed.
+            let reconsidered = reconsidered(attendant);
             let next = match self.server.poll(arn).await? {
                 Next::Closed => {
                     self.grants.over(arn);
@@ -170,17 +200,33 @@ impl Orchestrator {
                 Next::WaitUntil(next) => Some(next),
                 // Somebody else's invocation runs: its end is news.
                 Next::Running { deadline: next } => next,
-                Next::WaitForOutside { what } if targets.is_empty() => {
+                Next::WaitForOutside { what }
+                    if targets.is_empty()
+                        && !attendant.is_some_and(|attendant| attendant.may_answer(&what)) =>
+                {
                     return Ok(Halt::Stalled(Stall { what }));
                 }
                 Next::WaitForOutside { .. } => None,
             };
-            tokio::select! {
-                biased;
-                Some((_actor, done)) = targets.next() => done?,
-                () = self.server.changed(arn) => {}
-                () = self.clock.sleep(next) => {}
+            let mut sleep_until = next;
+            if let Some(rounds) = &mut rounds {
+                rounds.wait(&self.server, &self.clock, arn).await?;
+                sleep_until = None;
             }
+            let _news = tokio::select! {
+                biased;
+                Some((_actor, done)) = targets.next() => {
+                    done?;
+                    None
+                }
+                news = self.server.changed(arn) => news,
+                () = reconsidered => None,
+                next = scheduling::next(&mut rounds) => {
+                    next?;
+                    None
+                }
+                () = self.clock.sleep(sleep_until) => None,
+            };
         }
     }
 
@@ -308,7 +354,7 @@ impl Orchestrator {
         target.durable_execution_arn = Some(arn.clone());
         self.server.annotate_invoke(caller, &invoke.operation_id, target).await?;
         let mut checkpoints = 0;
-        match self.drive(&arn, deadline, None, &mut checkpoints, spawner).await {
+        match self.drive(&arn, deadline, None, None, &mut checkpoints, spawner).await {
             Ok(Halt::Over | Halt::Enough) => {}
             Ok(Halt::Stalled(_)) => {
                 // Nobody will ever answer what the target waits for, and with it the caller.

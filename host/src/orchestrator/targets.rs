@@ -69,6 +69,11 @@ impl Beside {
 }
 
 impl Spawner {
+    /// Whether the caller is the execution that a run is about.
+    pub(super) fn is_root(&self) -> bool {
+        self.depth == 0
+    }
+
     /// For a target's own targets; or why it must not run.
     pub(super) fn deeper(&self) -> Result<Self, ErrorObject> {
         if self.depth >= MAX_DEPTH {

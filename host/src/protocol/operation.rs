@@ -20,6 +20,8 @@ pub mod sub_type {
     pub const RUN_IN_CHILD_CONTEXT: &str = "RunInChildContext";
     /// A condition that is polled.
     pub const WAIT_FOR_CONDITION: &str = "WaitForCondition";
+    /// A context with a callback and the step that hands out its id.
+    pub const WAIT_FOR_CALLBACK: &str = "WaitForCallback";
 }
 
 /// What an operation is (service model: `OperationType`).

@@ -2,12 +2,16 @@
 
 use std::{future::Future, pin::Pin};
 
-use crate::protocol::{
-    CheckpointResponse, CheckpointToken, ErrorObject, ExecutionArn, OperationUpdate, StatePage,
+use crate::{
+    ambient::Actor,
+    protocol::{CheckpointResponse, CheckpointToken, ErrorObject, ExecutionArn, OperationUpdate, StatePage},
 };
 
 /// A future of a service call.
 pub type ServiceCall<'a, T> = Pin<Box<dyn Future<Output = Result<T, ServiceError>> + Send + 'a>>;
+
+/// A future of news.
+pub type Changed<'a> = Pin<Box<dyn Future<Output = Option<Actor>> + Send + 'a>>;
 
 /// Why a service refused, or could not be asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,7 +26,7 @@ pub enum ServiceError {
     #[error("CallbackTimeoutException: {0}")]
     CallbackOver(String),
     /// The service cannot be reached any more.
-    #[error("the checkpoint server is gone: {0}")]
+    #[error("the checkpoint server cannot be reached: {0}")]
     Unavailable(String),
 }
 
@@ -52,8 +56,8 @@ pub trait DurableServiceClient: Send + Sync {
     ) -> ServiceCall<'a, StatePage>;
 
     /// Ends when a poll may bring news that no deadline announces, such as an answered callback. May end early; a
-    /// service that cannot tell never ends it.
-    fn changed<'a>(&'a self, _arn: &'a ExecutionArn) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+    /// service that cannot tell never ends it. What it gives keeps skipped time from moving on before somebody has looked.
+    fn changed<'a>(&'a self, _arn: &'a ExecutionArn) -> Changed<'a> {
         Box::pin(std::future::pending())
     }
 }

@@ -195,6 +195,11 @@ impl Engine {
         self.revealed
     }
 
+    /// Whether nothing of an operation is on record.
+    pub fn is_new(&self, key: Key) -> bool {
+        self.slot(key).is_ok_and(|slot| slot.record.is_none())
+    }
+
     /// Which attempt of a step is under way, or closed it; from 1.
     pub fn attempt(&self, key: Key) -> Result<u32, ReplayError> {
         let slot = self.slot(key)?;

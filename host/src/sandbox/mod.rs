@@ -26,7 +26,7 @@ mod waiting;
 pub use cache::default_cache_directory;
 pub use component::{Handler, Sandbox, SandboxOptions};
 pub use error::SandboxError;
-pub use faults::{Disturbance, Fate, Faults};
+pub use faults::{Blow, Disturbance, Fate, Faults};
 pub use grants::{Access, GrantError, Grants};
 pub use invoke::{FunctionInfo, InvocationEnd, InvocationReport};
 pub use limits::SandboxLimits;

@@ -40,6 +40,9 @@ impl Durable {
     /// Of a start: a bad argument is the guest's to handle.
     fn started<T: 'static>(&mut self, result: Result<Key, ReplayError>) -> Started<T> {
         match convert::refusal(result) {
+            Ok(key) if self.engine.is_new(key) && self.around.faults.operation() => {
+                Err(self.end(Ended::Killed))
+            }
             Ok(key) => Ok(Ok(own(key))),
             Err(Refusal::Told(argument)) => Ok(Err(argument)),
             Err(Refusal::Fatal(error)) => Err(self.broken(error)),

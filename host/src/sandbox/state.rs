@@ -13,7 +13,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::{
     engine::TICK,
-    faults::{Fate, Faults},
+    faults::{Blow, Fate, Faults},
     grants::Grants,
     limits::Limiter,
     log::{LogLevel, LogLine, LogSink, LogSource},
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     ambient::{Clock, Entropy},
-    protocol::{CheckpointToken, ExecutionArn, OperationId, Timestamp},
+    protocol::{CheckpointToken, ExecutionArn, OperationId, OperationUpdate, Timestamp},
     replay::{CheckpointMode, DurableServiceClient, Engine, Key, ReplayError},
 };
 
@@ -256,14 +256,15 @@ impl Durable {
                 return Ok(());
             }
             let fate = self.around.faults.checkpoint();
-            if fate == Fate::DiesBefore {
-                return Err(self.end(Ended::Killed));
-            }
-            self.checkpoint(batch).await?;
-            if fate == Fate::DiesAfter {
-                return Err(self.end(Ended::Killed));
-            }
+            self.strike(fate.before)?;
+            self.checkpoint(batch, fate).await?;
+            self.strike(fate.after)?;
         }
+    }
+
+    fn strike(&mut self, blow: Option<Blow>) -> wasmtime::Result<()> {
+        let Some(blow) = blow else { return Ok(()) };
+        Err(self.end(blow.refusal().map_or(Ended::Killed, Ended::Service)))
     }
 
     /// Sends what is queued before the guest waits on.
@@ -277,13 +278,14 @@ impl Durable {
 
     /// Asks for news.
     pub(super) async fn refresh(&mut self) -> wasmtime::Result<()> {
-        self.checkpoint(Vec::new()).await
+        self.checkpoint(Vec::new(), Fate::default()).await
     }
 
-    async fn checkpoint(&mut self, batch: Vec<crate::protocol::OperationUpdate>) -> wasmtime::Result<()> {
+    async fn checkpoint(&mut self, batch: Vec<OperationUpdate>, fate: Fate) -> wasmtime::Result<()> {
         if !batch.is_empty() {
             self.checkpoints += 1;
         }
+        self.around.faults.delay(&*self.around.clock, fate).await;
         let answer = self.around.client.checkpoint(&self.arn, &self.token, batch).await;
         let answer = answer.map_err(|e| self.end(Ended::Service(e)))?;
         self.token = answer.checkpoint_token;

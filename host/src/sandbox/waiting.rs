@@ -185,7 +185,7 @@ impl Waiting<'_> {
             if list.durable.is_empty() {
                 std::future::pending::<()>().await;
             }
-            durable.around.client.changed(&durable.arn).await;
+            durable.around.client.changed(&durable.arn).await
         };
         let live = async {
             if list.live.is_empty() {
@@ -193,12 +193,12 @@ impl Waiting<'_> {
             }
             poll_live(table, list).await.map(|_| ())
         };
-        tokio::select! {
+        let _news = tokio::select! {
             biased;
             done = live => return done,
-            () = news => {}
-            () = sleep => {}
-        }
+            news = news => news,
+            () = sleep => None,
+        };
         durable.check_body_deadline()?;
         if list.durable.is_empty() { Ok(()) } else { durable.refresh().await }
     }

@@ -18,10 +18,15 @@ use crate::protocol::{CallbackId, CallbackOptions, Timestamp};
 
 /// The open callbacks.
 #[derive(Debug, Default)]
-pub(super) struct CallbackManager(BTreeMap<Index, OpenCallback>);
+pub struct CallbackManager {
+    open: BTreeMap<Index, Open>,
+    /// Whether one was opened, ended or given more time since this was last asked.
+    changed: bool,
+}
 
 #[derive(Debug)]
-struct OpenCallback {
+struct Open {
+    timeout: Option<Timestamp>,
     heartbeat_seconds: Option<u64>,
     heartbeat: Option<TimerKey>,
     /// The timeout's timer, and those of scripted answers.
@@ -44,12 +49,12 @@ impl CallbackManager {
     ) {
         let heartbeat_seconds = limit(options.heartbeat_timeout_seconds);
         let mut others = Vec::with_capacity(answers.len() + 1);
-        if let Some(seconds) = limit(options.timeout_seconds) {
-            others.push(timers.schedule(at.plus_seconds(seconds), Timer::CallbackTimeout(callback)));
-        }
+        let timeout = limit(options.timeout_seconds).map(|seconds| at.plus_seconds(seconds));
+        others.extend(timeout.map(|timeout| timers.schedule(timeout, Timer::CallbackTimeout(callback))));
         let heartbeat = heartbeat_seconds
             .map(|seconds| timers.schedule(at.plus_seconds(seconds), Timer::HeartbeatTimeout(callback)));
-        self.0.insert(callback, OpenCallback { heartbeat_seconds, heartbeat, others });
+        self.open.insert(callback, Open { timeout, heartbeat_seconds, heartbeat, others });
+        self.changed = true;
         for scripted in answers {
             self.schedule(timers, at, callback, scripted);
         }
@@ -63,7 +68,7 @@ impl CallbackManager {
         callback: Index,
         scripted: ScriptedAnswer,
     ) {
-        let Some(open) = self.0.get_mut(&callback) else { return };
+        let Some(open) = self.open.get_mut(&callback) else { return };
         // An answer takes some time, however little: in virtual time it then finds the handler suspended.
         let after = u64::try_from(scripted.after.as_millis()).unwrap_or(u64::MAX).max(1);
         open.others.push(timers.schedule(at.plus_millis(after), Timer::Answer(callback, scripted.answer)));
@@ -71,12 +76,12 @@ impl CallbackManager {
 
     /// Whether the callback is open.
     pub(super) fn is_open(&self, callback: Index) -> bool {
-        self.0.contains_key(&callback)
+        self.open.contains_key(&callback)
     }
 
     /// Starts the heartbeat's time anew. Whether the callback is open.
     pub(super) fn beat(&mut self, timers: &mut Timers, at: Timestamp, callback: Index) -> bool {
-        let Some(open) = self.0.get_mut(&callback) else { return false };
+        let Some(open) = self.open.get_mut(&callback) else { return false };
         if let Some(seconds) = open.heartbeat_seconds {
             if let Some(old) = open.heartbeat.take() {
                 timers.cancel(old);
@@ -84,12 +89,14 @@ impl CallbackManager {
             open.heartbeat =
                 Some(timers.schedule(at.plus_seconds(seconds), Timer::HeartbeatTimeout(callback)));
         }
+        self.changed = true;
         true
     }
 
     /// Ends the callback. Whether it was open: whoever gets `true` decides how it ended.
     pub(super) fn close(&mut self, timers: &mut Timers, callback: Index) -> bool {
-        let Some(open) = self.0.remove(&callback) else { return false };
+        let Some(open) = self.open.remove(&callback) else { return false };
+        self.changed = true;
         for key in open.others.into_iter().chain(open.heartbeat) {
             timers.cancel(key);
         }
@@ -98,12 +105,24 @@ impl CallbackManager {
 
     /// Ends all, when the execution does. The timers go with the execution's others.
     pub(super) fn close_all(&mut self) {
-        self.0.clear();
+        self.changed |= !self.open.is_empty();
+        self.open.clear();
+    }
+
+    /// Whether one was opened, ended or given more time since this was last asked.
+    pub(super) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// When an open callback times out, if nothing happens before.
+    pub(super) fn deadline(&self, callback: Index) -> Option<Timestamp> {
+        let open = self.open.get(&callback)?;
+        open.timeout.into_iter().chain(open.heartbeat.map(TimerKey::at)).min()
     }
 
     /// The open callbacks, oldest first.
     pub(super) fn open_callbacks(&self) -> impl Iterator<Item = Index> {
-        self.0.keys().copied()
+        self.open.keys().copied()
     }
 }
 

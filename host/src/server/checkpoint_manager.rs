@@ -19,9 +19,10 @@ use super::{
     ids::IdSource,
     invocations::{Phase, Verdict},
     invoke_table::InvokeTable,
+    observer::Observer,
     operations::{Index, OperationTable},
     script::AnswerScript,
-    timers::{Timer, Timers},
+    timers::{Timer, TimerKey, TimerMode, Timers},
     token::{Markers, check_token, new_token},
     transitions::{self, invalid},
 };
@@ -34,8 +35,9 @@ use crate::{
     replay::ServiceError,
 };
 
-/// The state of one execution, and what may be done to it.
-pub(super) struct CheckpointManager {
+/// The state of one execution. What may be done to it is asked of the [`ExecutionManager`](super::ExecutionManager); who
+/// has one of these can look at it.
+pub struct CheckpointManager {
     pub(super) arn: ExecutionArn,
     pub(super) id: [u8; 16],
     pub(super) limits: Arc<Limits>,
@@ -57,6 +59,7 @@ pub(super) struct CheckpointManager {
     written: usize,
     /// Whether something happened that was not the handler's doing, since the last [`Self::take_news`].
     pub(super) news: bool,
+    pub(super) observer: Option<Arc<dyn Observer>>,
 }
 
 /// The parts of a new execution that its manager of executions decides.
@@ -67,6 +70,7 @@ pub(super) struct Identity {
     pub(super) name: Arc<str>,
     pub(super) limits: Arc<Limits>,
     pub(super) markers: Markers,
+    pub(super) timers: TimerMode,
 }
 
 /// The index of EXECUTION.
@@ -75,7 +79,7 @@ pub(super) const EXECUTION: Index = 0;
 impl CheckpointManager {
     /// Starts an execution. The request has been checked.
     pub(super) fn new(now: Timestamp, identity: Identity, request: StartExecution) -> Self {
-        let Identity { arn, id, operation_id, name, limits, markers } = identity;
+        let Identity { arn, id, operation_id, name, limits, markers, timers } = identity;
         let input: Option<Arc<str>> = request.input.map(Into::into);
         let mut manager = Self {
             arn,
@@ -88,7 +92,7 @@ impl CheckpointManager {
             phase: Phase::Suspended { wake: true },
             operations: OperationTable::default(),
             events: EventProcessor::default(),
-            timers: Timers::default(),
+            timers: Timers::new(timers),
             callbacks: CallbackManager::default(),
             invokes: InvokeTable::default(),
             script: AnswerScript::new(request.answers, request.answer_order),
@@ -97,6 +101,7 @@ impl CheckpointManager {
             checkpoints: 0,
             written: input.as_ref().map_or(0, |input| input.len()),
             news: false,
+            observer: None,
         };
         let operation = Operation {
             execution_details: Some(ExecutionDetails { input_payload: input.clone() }),
@@ -117,21 +122,32 @@ impl CheckpointManager {
     /// Lets everything happen that is due, in order, each at its own time.
     pub(super) fn advance(&mut self, now: Timestamp) {
         while let Some((at, timer)) = self.timers.pop_due(now) {
-            match timer {
-                Timer::WaitEnds(index) => self.end_wait(at, index),
-                Timer::StepReady(index) => self.ready_step(index),
-                Timer::CallbackTimeout(index) => self.time_out_callback(at, index, "Callback.Timeout"),
-                Timer::HeartbeatTimeout(index) => self.time_out_callback(at, index, "Callback.Heartbeat"),
-                // The timers of a callback that is over are gone, so this one is open.
-                Timer::Answer(index, answer) => {
-                    self.script.given(index);
-                    drop(self.answer_callback(at, index, answer));
-                }
-                Timer::ExecutionTimeout => self.time_out(at),
-                Timer::Reinvoke => self.end_back_off(),
-            }
-            self.send_next_answer(at);
+            self.fire(at, timer);
         }
+    }
+
+    /// Has a timer fire now that a scheduler decides about. Nothing, if it was cancelled.
+    pub(super) fn elapse(&mut self, now: Timestamp, key: TimerKey) {
+        if let Some(timer) = self.timers.pop(key) {
+            self.fire(now, timer);
+        }
+    }
+
+    fn fire(&mut self, at: Timestamp, timer: Timer) {
+        match timer {
+            Timer::WaitEnds(index) => self.end_wait(at, index),
+            Timer::StepReady(index) => self.ready_step(index),
+            Timer::CallbackTimeout(index) => self.time_out_callback(at, index, "Callback.Timeout"),
+            Timer::HeartbeatTimeout(index) => self.time_out_callback(at, index, "Callback.Heartbeat"),
+            // The timers of a callback that is over are gone, so this one is open.
+            Timer::Answer(index, answer) => {
+                self.script.given(index);
+                drop(self.answer_callback(at, index, answer));
+            }
+            Timer::ExecutionTimeout => self.time_out(at),
+            Timer::Reinvoke => self.end_back_off(),
+        }
+        self.send_next_answer(at);
     }
 
     /// A checkpoint: all updates count, or none.
@@ -148,7 +164,7 @@ impl CheckpointManager {
             if self.phase.decided().is_some() {
                 return invalid("the execution's outcome is on record already: no update may follow");
             }
-            if self.events.all().len() >= self.limits.events {
+            if self.events.get_events().len() >= self.limits.events {
                 return invalid(format!(
                     "the execution's history has {} events: more are not allowed",
                     self.limits.events
@@ -163,15 +179,16 @@ impl CheckpointManager {
             self.written = self.written.saturating_add(written);
         }
         self.checkpoints += 1;
-        let next = new_token(ids);
+        let mut next = token.clone();
         if let Phase::Running(running) = &mut self.phase {
+            next = new_token(ids, &self.execution_id, &running.request_id);
             running.token = next.clone();
         }
         Ok(CheckpointResponse { checkpoint_token: next, operations: self.operations.take_changed() })
     }
 
     /// A page of the state that the handler replays.
-    pub(super) fn get_state(
+    pub(super) fn read_page(
         &mut self,
         now: Timestamp,
         token: &CheckpointToken,
@@ -286,7 +303,7 @@ impl CheckpointManager {
             input: execution
                 .and_then(|operation| operation.execution_details.as_ref()?.input_payload.clone()),
             operations: self.operations.all().cloned().collect(),
-            events: self.events.all().to_vec(),
+            events: self.events.get_events().to_vec(),
             invocations: self.invocations.clone(),
             start: execution.map_or(Timestamp::MAX, |operation| operation.start_timestamp),
             end: execution.and_then(|operation| operation.end_timestamp),

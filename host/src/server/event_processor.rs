@@ -14,7 +14,7 @@ use crate::protocol::{
 
 /// Records what happens.
 #[derive(Debug, Default)]
-pub(super) struct EventProcessor(Vec<Arc<Event>>);
+pub struct EventProcessor(Vec<Arc<Event>>);
 
 /// Names a recorded event.
 #[derive(Debug, Clone, Copy)]
@@ -71,8 +71,8 @@ impl EventProcessor {
         }
     }
 
-    /// The history so far.
-    pub(super) fn all(&self) -> &[Arc<Event>] {
+    /// The history so far, in order.
+    pub fn get_events(&self) -> &[Arc<Event>] {
         &self.0
     }
 }

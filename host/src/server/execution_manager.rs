@@ -16,8 +16,10 @@ use super::{
     },
     callback_manager::read_callback_id,
     checkpoint_manager::{CheckpointManager, Identity},
-    ids::IdSource,
-    token::Markers,
+    ids::{IdSource, read_uuid},
+    observer::Observer,
+    timers::{ScheduledTimer, TimerKey, TimerMode},
+    token::{Markers, decode_checkpoint_token},
     transitions::invalid,
 };
 use crate::{
@@ -38,6 +40,7 @@ pub struct ExecutionManager {
     ids: IdSource,
     markers: Markers,
     limits: Arc<Limits>,
+    timers: TimerMode,
     /// Executions with news since [`Self::take_news`].
     news: BTreeSet<ExecutionArn>,
 }
@@ -54,8 +57,15 @@ impl ExecutionManager {
             ids,
             markers,
             limits: Arc::new(limits),
+            timers: TimerMode::default(),
             news: BTreeSet::new(),
         }
+    }
+
+    /// The same, with timers that fire as this says.
+    #[must_use]
+    pub fn with_timers(self, timers: TimerMode) -> Self {
+        Self { timers, ..self }
     }
 
     /// Starts an execution. Nothing runs until [`Self::start_invocation`].
@@ -87,6 +97,7 @@ impl ExecutionManager {
             name: name.into(),
             limits: self.limits.clone(),
             markers: self.markers.clone(),
+            timers: self.timers,
         };
         self.by_id.insert(id, arn.clone());
         let ids = IdSource::new(self.entropy.fork(arn.as_str()));
@@ -104,10 +115,28 @@ impl ExecutionManager {
             return Err(ServiceError::NotFound(format!("there is no execution {arn}")));
         };
         let done = act(execution, ids);
+        execution.tell_observer();
         if execution.take_news() {
             self.news.insert(arn.clone());
         }
         done
+    }
+
+    /// Has the execution observed; at once of all there is. Another observer takes the place of the one before.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`].
+    pub fn observe(
+        &mut self,
+        now: Timestamp,
+        arn: &ExecutionArn,
+        observer: Arc<dyn Observer>,
+    ) -> Result<(), ServiceError> {
+        self.with(arn, |execution, _| {
+            execution.advance(now);
+            execution.observed_by(observer);
+            Ok(())
+        })
     }
 
     /// Starts an invocation, when the execution needs one: when [`Self::poll`] says [`Next::Invoke`].
@@ -150,7 +179,7 @@ impl ExecutionManager {
         token: &CheckpointToken,
         marker: &str,
     ) -> Result<StatePage, ServiceError> {
-        self.with(arn, |execution, _| execution.get_state(now, token, marker))
+        self.with(arn, |execution, _| execution.read_page(now, token, marker))
     }
 
     /// Ends an invocation. An output that the service refuses counts as a crash (`Runtime.InvalidOutput`). When the
@@ -254,6 +283,34 @@ impl ExecutionManager {
         })
     }
 
+    /// The timers that a scheduler is to have fire and has not taken before, in the order in which they were scheduled. None
+    /// where the clock decides.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`].
+    pub fn take_timers(&mut self, arn: &ExecutionArn) -> Result<Vec<ScheduledTimer>, ServiceError> {
+        self.with(arn, |execution, _| Ok(execution.timers.take_scheduled()))
+    }
+
+    /// Whether such a timer is still to fire: it has not, and was not cancelled.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`].
+    pub fn has_timer(&mut self, arn: &ExecutionArn, key: TimerKey) -> Result<bool, ServiceError> {
+        self.with(arn, |execution, _| Ok(execution.timers.contains(key)))
+    }
+
+    /// Has such a timer fire, whatever its deadline. Nothing, if it was cancelled.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`].
+    pub fn elapse(&mut self, now: Timestamp, arn: &ExecutionArn, key: TimerKey) -> Result<(), ServiceError> {
+        self.with(arn, |execution, _| {
+            execution.elapse(now, key);
+            Ok(())
+        })
+    }
+
     /// The execution as it stands, with everything that is due.
     ///
     /// # Errors
@@ -276,9 +333,15 @@ impl ExecutionManager {
         })
     }
 
-    #[cfg(test)]
-    pub(super) fn execution(&self, arn: &ExecutionArn) -> Option<&CheckpointManager> {
+    /// The state of an execution.
+    pub fn get_checkpoints_by_execution(&self, arn: &ExecutionArn) -> Option<&CheckpointManager> {
         self.executions.get(arn).map(|(execution, _)| execution)
+    }
+
+    /// The state of the execution that a checkpoint token was made for, be it the current one or not.
+    pub fn get_checkpoints_by_token(&self, token: &CheckpointToken) -> Option<&CheckpointManager> {
+        let id = decode_checkpoint_token(token.as_str()).ok()?.execution_id;
+        self.get_checkpoints_by_execution(self.by_id.get(&read_uuid(&id)?)?)
     }
 
     /// The executions in which something happened that was not their handlers' doing, since this was last asked.

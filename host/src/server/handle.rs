@@ -3,7 +3,7 @@
 //! Always true: a call ends, with the thread's answer or with the reason why there is none. Dropping a call does not
 //! take it back: once sent, it is processed.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 use tokio::sync::oneshot::{self, error::TryRecvError};
@@ -13,15 +13,18 @@ use super::{
         Answer, ExecutionView, InvocationResult, InvokeOutcome, InvokeTarget, Next, StartExecution,
         StartedInvocation, StartedInvoke,
     },
+    observer::Observer,
     patience::Patience,
+    timers::{ScheduledTimer, TimerKey},
     worker::{Epitaph, Message, Server, request},
 };
 use crate::{
+    ambient::Actor,
     protocol::{
         CallbackId, CheckpointResponse, CheckpointToken, ErrorObject, ExecutionArn, OperationId,
         OperationUpdate, StatePage, Timestamp,
     },
-    replay::{DurableServiceClient, ServiceCall, ServiceError},
+    replay::{Changed, DurableServiceClient, ServiceCall, ServiceError},
 };
 
 /// A handle to a [`CheckpointServer`](super::CheckpointServer): cheap to clone, usable from any thread.
@@ -71,6 +74,15 @@ impl ServerHandle {
     /// As there, or [`ServiceError::Unavailable`].
     pub async fn start_execution(&self, start: StartExecution) -> Result<ExecutionArn, ServiceError> {
         self.call(move |server, now| server.manager.start_execution(now, start)).await
+    }
+
+    /// See [`ExecutionManager::observe`](super::ExecutionManager::observe).
+    ///
+    /// # Errors
+    /// As there, or [`ServiceError::Unavailable`].
+    pub async fn observe(&self, arn: &ExecutionArn, observer: Arc<dyn Observer>) -> Result<(), ServiceError> {
+        let arn = arn.clone();
+        self.call(move |server, now| server.manager.observe(now, &arn, observer)).await
     }
 
     /// See [`ExecutionManager::start_invocation`](super::ExecutionManager::start_invocation).
@@ -193,6 +205,33 @@ impl ServerHandle {
         self.call(move |server, now| server.manager.poll(now, &arn)).await
     }
 
+    /// See [`ExecutionManager::take_timers`](super::ExecutionManager::take_timers).
+    ///
+    /// # Errors
+    /// As there, or [`ServiceError::Unavailable`].
+    pub async fn take_timers(&self, arn: &ExecutionArn) -> Result<Vec<ScheduledTimer>, ServiceError> {
+        let arn = arn.clone();
+        self.call(move |server, _| server.manager.take_timers(&arn)).await
+    }
+
+    /// See [`ExecutionManager::has_timer`](super::ExecutionManager::has_timer).
+    ///
+    /// # Errors
+    /// As there, or [`ServiceError::Unavailable`].
+    pub async fn has_timer(&self, arn: &ExecutionArn, key: TimerKey) -> Result<bool, ServiceError> {
+        let arn = arn.clone();
+        self.call(move |server, _| server.manager.has_timer(&arn, key)).await
+    }
+
+    /// See [`ExecutionManager::elapse`](super::ExecutionManager::elapse).
+    ///
+    /// # Errors
+    /// As there, or [`ServiceError::Unavailable`].
+    pub async fn elapse(&self, arn: &ExecutionArn, key: TimerKey) -> Result<(), ServiceError> {
+        let arn = arn.clone();
+        self.call(move |server, now| server.manager.elapse(now, &arn, key)).await
+    }
+
     /// See [`ExecutionManager::view`](super::ExecutionManager::view).
     ///
     /// # Errors
@@ -202,20 +241,25 @@ impl ServerHandle {
         self.call(move |server, now| server.manager.view(now, &arn)).await
     }
 
+    /// Has the server's thread end as if by a fault of its own, to see what becomes of those who wait for it.
+    pub fn crash(&self, why: impl Into<String>) {
+        let why = why.into();
+        self.send(Message::Request(Box::new(move |_| Err(why))));
+    }
+
     /// Ends when there is news of the execution that nobody has got yet: a handler that runs would learn something from
     /// a poll; an execution without one needs an invocation; or the execution is over. Ends, too, when there is no such
-    /// execution or no server: the next call tells.
-    pub async fn changed(&self, arn: &ExecutionArn) {
+    /// execution or no server: the next call tells. While what it returns is held, skipped time stands still.
+    pub async fn changed(&self, arn: &ExecutionArn) -> Option<Actor> {
         let (watcher, news) = oneshot::channel();
         let arn = arn.clone();
         let watching = self.call(move |server, now| {
             server.watch(now, arn, watcher);
             Ok(())
         });
-        if watching.await.is_ok() {
-            // An error is the server's end: as good a reason to look.
-            drop(news.await);
-        }
+        watching.await.ok()?;
+        // An error is the server's end: as good a reason to look.
+        news.await.ok()?
     }
 }
 
@@ -238,7 +282,7 @@ impl DurableServiceClient for ServerHandle {
         Box::pin(self.get_state(arn, token, marker))
     }
 
-    fn changed<'a>(&'a self, arn: &'a ExecutionArn) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+    fn changed<'a>(&'a self, arn: &'a ExecutionArn) -> Changed<'a> {
         Box::pin(self.changed(arn))
     }
 }

@@ -74,6 +74,15 @@ impl IdSource {
     }
 }
 
+/// The bytes of a UUID.
+pub(super) fn read_uuid(text: &str) -> Option<[u8; 16]> {
+    let digits = text.replace('-', "");
+    if digits.len() != 32 || !digits.is_ascii() {
+        return None;
+    }
+    u128::from_str_radix(&digits, 16).ok().map(u128::to_be_bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +94,8 @@ mod tests {
         let (mut a, mut b) = (make(), make());
         let ids: Vec<_> = (0..200).map(|_| a.uuid().1).collect();
         assert_eq!(ids, (0..200).map(|_| b.uuid().1).collect::<Vec<_>>());
+        let (bytes, text) = b.uuid();
+        assert_eq!((read_uuid(&text), read_uuid("xyz")), (Some(bytes), None));
         assert_eq!(ids.iter().collect::<std::collections::HashSet<_>>().len(), 200);
         assert!(ids.iter().all(|id| id.len() == 36 && id.as_bytes()[14] == b'4'), "{ids:?}");
     }

@@ -154,7 +154,7 @@ impl CheckpointManager {
             Phase::Closed { .. } => return invalid("the execution is over: it needs no invocation"),
         }
         let request_id: Arc<str> = ids.uuid().1.into();
-        let token = new_token(ids);
+        let token = new_token(ids, &self.execution_id, &request_id);
         self.phase =
             Phase::Running(Running { request_id: request_id.clone(), token: token.clone(), decided: None });
         self.invocations.push(InvocationView {

@@ -14,8 +14,10 @@ mod event_processor;
 mod execution_manager;
 mod handle;
 mod ids;
+mod inspect;
 mod invocations;
 mod invoke_table;
+mod observer;
 mod operations;
 mod outside;
 mod patience;
@@ -32,6 +34,13 @@ pub use api::{
     Answer, AnswerOrder, ExecutionView, InvocationResult, InvocationRetry, InvocationView, InvokeOutcome,
     InvokeTarget, Next, Outside, ScriptedAnswer, StartExecution, StartedInvocation, StartedInvoke,
 };
+pub use callback_manager::CallbackManager;
+pub use checkpoint_manager::CheckpointManager;
+pub use event_processor::EventProcessor;
 pub use execution_manager::ExecutionManager;
 pub use handle::ServerHandle;
+pub use inspect::CompleteCallbackStatus;
+pub use observer::{Change, Observer, OpenCallback};
+pub use timers::{ScheduledTimer, TimerKey, TimerMode};
+pub use token::{CheckpointTokenData, decode_checkpoint_token, encode_checkpoint_token};
 pub use worker::{CheckpointServer, ServerConfig};

@@ -26,6 +26,8 @@ pub(super) struct OperationTable {
     by_id: HashMap<OperationId, Index>,
     listed: BTreeSet<Index>,
     changed: Vec<Index>,
+    /// What changed since an observer was last told; none while nobody observes.
+    untold: Option<Vec<Index>>,
     /// How many changes there were.
     sequence: u64,
     outstanding: usize,
@@ -41,6 +43,7 @@ struct Entry {
     /// Listed operations whose parent this is.
     children: Vec<Index>,
     changed: bool,
+    untold: bool,
     /// What ends a WAIT.
     timer: Option<TimerKey>,
 }
@@ -85,8 +88,9 @@ impl OperationTable {
         }
         self.by_id.insert(operation.id.clone(), index);
         self.changed.push(index);
+        let untold = self.untold.as_mut().map(|untold| untold.push(index)).is_some();
         let operation = Arc::new(operation);
-        self.entries.push(Entry { operation, children: Vec::new(), changed: true, timer: None });
+        self.entries.push(Entry { operation, children: Vec::new(), changed: true, untold, timer: None });
         index
     }
 
@@ -113,6 +117,10 @@ impl OperationTable {
         if !entry.changed {
             entry.changed = true;
             self.changed.push(index);
+        }
+        if let Some(untold) = self.untold.as_mut().filter(|_| !entry.untold) {
+            entry.untold = true;
+            untold.push(index);
         }
         let operation = entry.operation.clone();
         if operation.hides_children() {
@@ -183,6 +191,25 @@ impl OperationTable {
             .filter_map(|index| {
                 let entry = entries.get_mut(index)?;
                 entry.changed = false;
+                Some(entry.operation.clone())
+            })
+            .collect()
+    }
+
+    /// From now on, what changes is kept for an observer, who has heard of nothing yet.
+    pub(super) fn observe(&mut self) {
+        self.entries.iter_mut().for_each(|entry| entry.untold = true);
+        self.untold = Some((0..self.entries.len()).collect());
+    }
+
+    /// The operations that changed since the observer was last told, in that order.
+    pub(super) fn take_untold(&mut self) -> Vec<Arc<Operation>> {
+        let entries = &mut self.entries;
+        let untold = self.untold.iter_mut().flat_map(|untold| untold.drain(..));
+        untold
+            .filter_map(|index| {
+                let entry = entries.get_mut(index)?;
+                entry.untold = false;
                 Some(entry.operation.clone())
             })
             .collect()

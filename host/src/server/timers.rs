@@ -2,18 +2,47 @@
 //!
 //! Always true:
 //! - timers fire in the order of their deadlines; among equal deadlines, the one that was scheduled first;
-//! - a timer fires once or is cancelled; neither leaves anything behind.
+//! - a timer fires once or is cancelled; neither leaves anything behind;
+//! - where a scheduler decides when timers fire, none fires by itself.
 
 use std::collections::BTreeMap;
 
 use super::{api::Answer, operations::Index};
 use crate::protocol::Timestamp;
 
-/// Names one scheduled timer.
+/// Who decides when timers fire.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TimerMode {
+    /// The clock: each fires at its deadline.
+    #[default]
+    Clock,
+    /// A scheduler, which takes them and has each fire when it sees fit.
+    Scheduler,
+}
+
+/// A timer that a scheduler is to have fire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScheduledTimer {
+    /// Names it.
+    pub key: TimerKey,
+    /// Its deadline.
+    pub at: Timestamp,
+    /// Whether it is there in case that something does not happen: a timeout.
+    pub timeout: bool,
+}
+
+/// Names one scheduled timer of an execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct TimerKey {
+pub struct TimerKey {
     at: Timestamp,
     place: u64,
+}
+
+impl TimerKey {
+    /// The deadline.
+    pub(super) fn at(self) -> Timestamp {
+        self.at
+    }
 }
 
 /// What a timer does.
@@ -33,13 +62,22 @@ pub(super) enum Timer {
 pub(super) struct Timers {
     queue: BTreeMap<TimerKey, Timer>,
     scheduled: u64,
+    /// Those that no scheduler has taken yet; none where the clock decides.
+    untaken: Option<Vec<TimerKey>>,
 }
 
 impl Timers {
+    pub(super) fn new(mode: TimerMode) -> Self {
+        Self { untaken: (mode == TimerMode::Scheduler).then(Vec::new), ..Self::default() }
+    }
+
     pub(super) fn schedule(&mut self, at: Timestamp, timer: Timer) -> TimerKey {
         let key = TimerKey { at, place: self.scheduled };
         self.scheduled += 1;
         self.queue.insert(key, timer);
+        if let Some(untaken) = &mut self.untaken {
+            untaken.push(key);
+        }
         key
     }
 
@@ -54,9 +92,35 @@ impl Timers {
 
     /// Takes the next timer that is due, with its deadline.
     pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, Timer)> {
+        if self.untaken.is_some() {
+            return None;
+        }
         let next = self.queue.first_entry().filter(|next| next.key().at <= now)?;
         let (key, timer) = next.remove_entry();
         Some((key.at, timer))
+    }
+
+    /// The timers that a scheduler has not taken yet, in the order in which they were scheduled.
+    pub(super) fn take_scheduled(&mut self) -> Vec<ScheduledTimer> {
+        let keys = self.untaken.as_mut().map(std::mem::take).unwrap_or_default();
+        let timers = keys.into_iter().filter_map(|key| {
+            let timeout = matches!(
+                self.queue.get(&key)?,
+                Timer::CallbackTimeout(_) | Timer::HeartbeatTimeout(_) | Timer::ExecutionTimeout
+            );
+            Some(ScheduledTimer { key, at: key.at, timeout })
+        });
+        timers.collect()
+    }
+
+    /// Whether the timer is still to fire.
+    pub(super) fn contains(&self, key: TimerKey) -> bool {
+        self.queue.contains_key(&key)
+    }
+
+    /// Takes a timer that fires now.
+    pub(super) fn pop(&mut self, key: TimerKey) -> Option<Timer> {
+        self.queue.remove(&key)
     }
 
     /// The earliest deadline.

@@ -17,9 +17,11 @@ use std::{
 use crossbeam_channel::{Receiver, TryRecvError, unbounded};
 use tokio::sync::oneshot;
 
-use super::{execution_manager::ExecutionManager, handle::ServerHandle, patience::Patience};
+use super::{
+    execution_manager::ExecutionManager, handle::ServerHandle, patience::Patience, timers::TimerMode,
+};
 use crate::{
-    ambient::{Clock, Entropy},
+    ambient::{Actor, Clock, Entropy},
     protocol::{ExecutionArn, Limits, Timestamp},
     replay::ServiceError,
 };
@@ -32,6 +34,8 @@ pub struct ServerConfig {
     pub entropy: Arc<dyn Entropy>,
     /// What requests may ask for.
     pub limits: Limits,
+    /// Who decides when waits end, retries begin and timeouts pass.
+    pub timers: TimerMode,
 }
 
 /// A checkpoint server and its thread. Dropping it stops the thread.
@@ -44,8 +48,13 @@ pub struct CheckpointServer {
 pub(super) struct Server {
     pub(super) manager: ExecutionManager,
     /// Who wants to know of news.
-    watchers: HashMap<ExecutionArn, Vec<oneshot::Sender<()>>>,
+    watchers: HashMap<ExecutionArn, Vec<Watcher>>,
+    /// Makes whoever is told of news an actor, before time can move on.
+    clock: Arc<dyn Clock>,
 }
+
+/// Where news goes.
+type Watcher = oneshot::Sender<Option<Actor>>;
 
 /// What is sent to the thread.
 pub(super) enum Message {
@@ -54,7 +63,7 @@ pub(super) enum Message {
 }
 
 /// A request that carries its own reply. It fails only when it panicked, with the reason.
-pub(super) type Request = Box<dyn FnOnce(&mut Server, &dyn Clock) -> Result<(), String> + Send>;
+pub(super) type Request = Box<dyn FnOnce(&mut Server) -> Result<(), String> + Send>;
 
 /// Why the thread is gone. Set before any reply is given up.
 pub(super) type Epitaph = Arc<OnceLock<String>>;
@@ -65,15 +74,15 @@ impl CheckpointServer {
     /// # Errors
     /// When the system refuses a thread.
     pub fn spawn(config: ServerConfig) -> io::Result<Self> {
-        let ServerConfig { clock, entropy, limits } = config;
+        let ServerConfig { clock, entropy, limits, timers } = config;
         let (sender, receiver) = unbounded();
         let epitaph = Epitaph::default();
         let handle = ServerHandle::new(sender, epitaph.clone());
-        let manager = ExecutionManager::new(entropy, limits);
-        let server = Server { manager, watchers: HashMap::new() };
+        let manager = ExecutionManager::new(entropy, limits).with_timers(timers);
+        let server = Server { manager, watchers: HashMap::new(), clock };
         let thread = thread::Builder::new()
             .name("checkpoint-server".to_owned())
-            .spawn(move || run(server, &*clock, receiver, &epitaph))?;
+            .spawn(move || run(server, receiver, &epitaph))?;
         Ok(Self { handle, thread: Some(thread) })
     }
 
@@ -99,12 +108,12 @@ impl Drop for CheckpointServer {
     }
 }
 
-fn run(mut server: Server, clock: &dyn Clock, requests: Receiver<Message>, epitaph: &Epitaph) {
+fn run(mut server: Server, requests: Receiver<Message>, epitaph: &Epitaph) {
     let patience = Patience::default();
     let why = loop {
         match receive(&requests, &patience) {
             Some(Message::Request(request)) => {
-                if let Err(panic) = request(&mut server, clock) {
+                if let Err(panic) = request(&mut server) {
                     break panic;
                 }
             }
@@ -133,9 +142,12 @@ pub(super) fn request<T: Send + 'static>(
     work: impl FnOnce(&mut Server, Timestamp) -> Result<T, ServiceError> + Send + 'static,
     reply: oneshot::Sender<Result<T, ServiceError>>,
 ) -> Request {
-    Box::new(move |server, clock| {
+    Box::new(move |server| {
         let worked = catch_unwind(AssertUnwindSafe(|| {
-            let outcome = work(server, clock.now());
+            // Time stands still until all who are told of what happens here can act.
+            let _acts = server.clock.actor();
+            let now = server.clock.now();
+            let outcome = work(server, now);
             server.spread_news();
             outcome
         }));
@@ -159,9 +171,9 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 
 impl Server {
     /// Tells the watcher when there is news; at once, if there is some already or there never will be.
-    pub(super) fn watch(&mut self, now: Timestamp, arn: ExecutionArn, watcher: oneshot::Sender<()>) {
+    pub(super) fn watch(&mut self, now: Timestamp, arn: ExecutionArn, watcher: Watcher) {
         if self.manager.has_news(now, &arn).unwrap_or(true) {
-            let _ = watcher.send(());
+            let _ = watcher.send(Some(self.clock.actor()));
             return;
         }
         let watchers = self.watchers.entry(arn).or_default();
@@ -172,7 +184,7 @@ impl Server {
     fn spread_news(&mut self) {
         for arn in self.manager.take_news() {
             for watcher in self.watchers.remove(&arn).unwrap_or_default() {
-                let _ = watcher.send(());
+                let _ = watcher.send(Some(self.clock.actor()));
             }
         }
     }

@@ -14,6 +14,7 @@ mod plugins;
 mod probes;
 mod retries;
 mod saga;
+mod sequence;
 mod timeouts;
 mod workflow;
 
@@ -35,6 +36,7 @@ use plugins::{Slow, Teller, Troubled, clocked, watched};
 use probes::{nondeterminism_probe, plain, plain_async, prints, sleeps_in_step};
 use retries::{block_with_retry, filtered_retries, keeps_files, polls, polls_much};
 use saga::{checkpoint_costs, draws, hides_divergence, logs, saga, saga_in_child, saga_of_many, tells};
+use sequence::{races, returns, sequence};
 use timeouts::slow_body;
 use workflow::workflow;
 
@@ -91,12 +93,15 @@ durable_handlers! {
     polls,
     polls_much,
     prints,
+    races,
     races_a_retry,
     reaches,
     retries_beside_a_sleep,
+    returns,
     saga,
     saga_in_child,
     saga_of_many,
+    sequence,
     sleeps_in_step,
     slow_body,
     spins,

@@ -192,6 +192,18 @@ impl Durable {
         }
     }
 
+    /// Starts an operation: a bad argument is the handler's to deal with.
+    pub(super) fn start(
+        &mut self,
+        start: impl FnOnce(&mut Engine) -> Result<Key, ReplayError>,
+    ) -> Result<Result<Key, InvalidArgument>, Ended> {
+        let started = refusal(start(&mut self.engine))?;
+        match &started {
+            Ok(key) if self.engine.is_new(*key) && self.facts.faults.operation() => Err(Ended::Killed),
+            _ => Ok(started),
+        }
+    }
+
     /// A report without arguments that could be bad.
     pub(super) fn close(
         &mut self,
@@ -234,7 +246,7 @@ impl Durable {
 }
 
 /// Tells a bad argument, which the handler is told of, from what ends its run.
-pub(super) fn refusal<T>(result: Result<T, ReplayError>) -> Result<Result<T, InvalidArgument>, Ended> {
+fn refusal<T>(result: Result<T, ReplayError>) -> Result<Result<T, InvalidArgument>, Ended> {
     match result {
         Ok(done) => Ok(Ok(done)),
         Err(ReplayError::InvalidArgument { argument, reason }) => {

@@ -48,12 +48,12 @@ async fn start(function: Arc<Function>, invocation: Invocation<'_>) -> Result<Re
         invocation_id: id,
         started: engine.time(),
         deadline: around.clock.precise_now().saturating_add(bounds.wall),
-        clock: around.clock,
+        clock: around.clock.clone(),
         log: around.log,
         faults: around.faults.clone(),
     });
     let observation = Observation::new(engine.is_blank(), input.updated_operation_ids);
-    let (service, requests) = Requests::new(around.client, around.faults, arn);
+    let (service, requests) = Requests::new(around.client, around.faults, around.clock, arn);
     let durable = Durable::new(engine, facts, service.clone(), input.checkpoint_token, observation);
     let durable =
         durable.map_err(|error| ErrorObject::new("Durable.ContractViolation", error.to_string()))?;

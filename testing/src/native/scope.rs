@@ -19,7 +19,7 @@ use durawasm_host::{
     replay::{self, Engine, Key, ReplayError, ScopeKey, Semantics, StepPlan},
 };
 
-use super::{convert, durable::refusal, operation::Handle, seam::Seam};
+use super::{convert, operation::Handle, seam::Seam};
 
 /// A scope of one run.
 pub(super) struct Context {
@@ -45,7 +45,7 @@ impl Context {
         };
         let (position, identity) = convert::identity(identity);
         let started =
-            self.seam.call(late, |durable| refusal(start(&mut durable.engine, position, identity)))?;
+            self.seam.call(late, |durable| durable.start(|engine| start(engine, position, identity)))?;
         Ok(Arc::new(Handle::new(&self.seam, started)))
     }
 }

@@ -6,9 +6,10 @@
 use std::sync::{Arc, mpsc::SyncSender};
 
 use durawasm_host::{
+    ambient::Clock,
     protocol::{CheckpointResponse, CheckpointToken, ExecutionArn, OperationUpdate},
     replay::{DurableServiceClient, Ended, ServiceError},
-    sandbox::{Fate, Faults, InvocationEnd, InvocationReport},
+    sandbox::{Blow, Faults, InvocationEnd, InvocationReport},
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -32,6 +33,7 @@ pub(super) struct Requests {
     messages: UnboundedReceiver<Message>,
     client: Arc<dyn DurableServiceClient>,
     faults: Faults,
+    clock: Arc<dyn Clock>,
     arn: ExecutionArn,
     checkpoints: u32,
 }
@@ -66,10 +68,11 @@ impl Requests {
     pub(super) fn new(
         client: Arc<dyn DurableServiceClient>,
         faults: Faults,
+        clock: Arc<dyn Clock>,
         arn: ExecutionArn,
     ) -> (Service, Self) {
         let (sender, messages) = unbounded_channel();
-        (Service(sender), Self { messages, client, faults, arn, checkpoints: 0 })
+        (Service(sender), Self { messages, client, faults, clock, arn, checkpoints: 0 })
     }
 
     /// Does what the thread asks for, until the invocation is over; none if the thread is gone without a word.
@@ -86,21 +89,26 @@ impl Requests {
         }
     }
 
-    /// Sends updates, unless the invocation is to die of it.
+    /// Sends updates, unless the invocation is to suffer on purpose.
     async fn checkpoint(&mut self, token: &CheckpointToken, updates: Vec<OperationUpdate>) -> Answer {
         let fate = self.faults.checkpoint();
-        if fate == Fate::DiesBefore {
-            return Err(Ended::Killed);
-        }
+        strike(fate.before)?;
         self.checkpoints += 1;
+        self.faults.delay(&*self.clock, fate).await;
         let answer = self.client.checkpoint(&self.arn, token, updates).await.map_err(Ended::Service)?;
-        if fate == Fate::DiesAfter { Err(Ended::Killed) } else { Ok(answer) }
+        strike(fate.after)?;
+        Ok(answer)
     }
+}
+
+fn strike(blow: Option<Blow>) -> Result<(), Ended> {
+    blow.map_or(Ok(()), |blow| Err(blow.refusal().map_or(Ended::Killed, Ended::Service)))
 }
 
 #[cfg(test)]
 mod tests {
     use durawasm_host::{
+        ambient::SystemClock,
         protocol::{InvocationOutput, StatePage},
         replay::ServiceCall,
         sandbox::Disturbance,
@@ -133,7 +141,8 @@ mod tests {
     }
 
     fn sides(disturbance: Option<Disturbance>) -> (Service, Requests) {
-        Requests::new(Arc::new(Agrees), Faults::new(disturbance), "arn:test".into())
+        let faults = Faults::new(disturbance.into_iter().collect(), None);
+        Requests::new(Arc::new(Agrees), faults, Arc::new(SystemClock::new()), "arn:test".into())
     }
 
     #[tokio::test]

@@ -19,13 +19,13 @@ pub fn bounded(function: &str, limits: &SandboxLimits) -> LocalDurableTestRunner
 
 /// The result of an execution that must succeed.
 pub fn value(result: &TestResult) -> Value {
-    result.get_result().unwrap_or_else(|e| panic!("{e}\n{}", history(result).join("\n")))
+    result.get_result_as().unwrap_or_else(|e| panic!("{e}\n{}", history(result).join("\n")))
 }
 
 /// The type and message of the error of an execution that must fail.
 pub fn error(result: &TestResult) -> (String, String) {
     let error =
-        result.get_error().unwrap_or_else(|| panic!("it did not fail:\n{}", history(result).join("\n")));
+        result.get_error().unwrap_or_else(|_| panic!("it did not fail:\n{}", history(result).join("\n")));
     (error.error_type.clone().unwrap_or_default(), error.error_message.clone().unwrap_or_default())
 }
 

@@ -225,7 +225,7 @@ fn check_operations(view: &ExecutionView) {
 
 /// Every timer belongs to something open, and everything that time ends has its one timer.
 fn check_timers(world: &World, view: &ExecutionView) {
-    let execution = world.manager.execution(&world.arn).unwrap();
+    let execution = world.manager.get_checkpoints_by_execution(&world.arn).unwrap();
     let count = |timer: &Timer| execution.timers.all().filter(|scheduled| *scheduled == timer).count();
     if view.status != ExecutionStatus::Running {
         assert_eq!(execution.timers.all().count(), 0);
@@ -276,7 +276,7 @@ fn check_listing(world: &mut World, view: &ExecutionView) {
         false
     };
     let expected: Vec<_> = view.operations.iter().filter(|operation| !hidden(operation)).cloned().collect();
-    let execution = world.manager.execution(&world.arn).unwrap();
+    let execution = world.manager.get_checkpoints_by_execution(&world.arn).unwrap();
     let mut page = execution.page(0);
     let mut listed = page.operations.clone();
     while let Some(marker) = page.next_marker {
@@ -315,7 +315,7 @@ proptest! {
         }
         let mut invocations = 1;
         loop {
-            let outstanding = world.manager.execution(&world.arn).unwrap().operations.outstanding();
+            let outstanding = world.manager.get_checkpoints_by_execution(&world.arn).unwrap().operations.outstanding();
             if outstanding == 0 {
                 world.succeed("1");
                 break;

@@ -17,7 +17,12 @@ use crate::{
 };
 
 fn config(clock: Arc<dyn Clock>) -> ServerConfig {
-    ServerConfig { clock, entropy: Arc::new(SeededEntropy::new(1)), limits: Limits::default() }
+    ServerConfig {
+        clock,
+        entropy: Arc::new(SeededEntropy::new(1)),
+        limits: Limits::default(),
+        timers: crate::server::TimerMode::Clock,
+    }
 }
 
 fn server() -> CheckpointServer {

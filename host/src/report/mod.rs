@@ -1,0 +1,48 @@
+//! What people are shown of executions: words for operations and durations, and the order to show them in. Prints nothing.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use crate::protocol::{Operation, OperationId, OperationType};
+
+/// All operations but the execution, each with its depth and followed by those in it, siblings in the order in which they were
+/// started.
+pub fn tree(operations: &[Arc<Operation>]) -> Vec<(usize, &Arc<Operation>)> {
+    let mut children: HashMap<Option<&OperationId>, Vec<&Arc<Operation>>> = HashMap::new();
+    for operation in operations.iter().rev().filter(|o| o.kind != OperationType::Execution) {
+        children.entry(operation.parent_id.as_ref()).or_default().push(operation);
+    }
+    let roots = children.remove(&None).unwrap_or_default();
+    let mut open: Vec<(usize, &Arc<Operation>)> = roots.into_iter().map(|operation| (0, operation)).collect();
+    let mut rows = Vec::with_capacity(operations.len());
+    while let Some((depth, operation)) = open.pop() {
+        rows.push((depth, operation));
+        let inside = children.remove(&Some(&operation.id)).unwrap_or_default();
+        open.extend(inside.into_iter().map(|child| (depth + 1, child)));
+    }
+    rows
+}
+
+/// An operation's kind, as finely as it is worth saying.
+pub fn kind(operation: &Operation) -> String {
+    match (operation.kind, operation.sub_type.as_deref()) {
+        (OperationType::Context, Some(sub_type)) => sub_type.to_owned(),
+        (OperationType::Step, Some(sub_type)) if sub_type != "Step" => sub_type.to_owned(),
+        (kind, _) => kind.to_string(),
+    }
+}
+
+/// How many attempts of it have ended; `-` for what has none.
+pub fn attempts(operation: &Operation) -> String {
+    operation.step_details.as_ref().map_or("-".to_owned(), |d| d.attempt.to_string())
+}
+
+/// A duration for people, to the millisecond: `3days 2h`, `1s 500ms`, `0s`.
+pub fn duration(duration: Duration) -> String {
+    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    humantime::format_duration(Duration::from_millis(millis)).to_string()
+}
+
+/// A handler's text without what could command a terminal.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+}

@@ -1,0 +1,255 @@
+//! `CheckpointWorkerManager`: the life of one checkpoint server's thread.
+//!
+//! Always true: any number live side by side and share nothing; after `teardown`, and when one is dropped, its thread is gone;
+//! a call to one whose thread is gone ends with the reason.
+
+use std::{
+    cell::RefCell,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use durawasm_host::{
+    orchestrator::{EnvironmentOptions, Ground, TimeMode},
+    protocol::{CheckpointResponse, CheckpointToken, ExecutionArn, OperationUpdate, StatePage},
+    replay::{Changed, DurableServiceClient, ServiceCall, ServiceError},
+    server::CheckpointServer,
+};
+
+use super::ApiRequest;
+use crate::TestError;
+
+/// How a checkpoint server is set up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CheckpointWorkerParams {
+    /// How long each checkpoint takes, in milliseconds of the server's time; none by default.
+    pub checkpoint_delay: Option<u64>,
+    /// Whether the server's time skips; it does by default.
+    pub skip_time: bool,
+    /// Makes ids the same in every run; `None` draws them from the machine. 0 by default.
+    pub seed: Option<u64>,
+    /// Whether a scheduler decides when waits end, and not the clock.
+    pub scheduled: bool,
+}
+
+impl Default for CheckpointWorkerParams {
+    fn default() -> Self {
+        Self { checkpoint_delay: None, skip_time: true, seed: Some(0), scheduled: false }
+    }
+}
+
+impl CheckpointWorkerParams {
+    /// The same for an environment.
+    pub(crate) fn options(self) -> EnvironmentOptions {
+        EnvironmentOptions {
+            time: if self.skip_time { TimeMode::SKIP } else { TimeMode::Real },
+            seed: self.seed,
+            checkpoint_delay: self.checkpoint_delay.map(Duration::from_millis),
+            scheduled: self.scheduled,
+            ..EnvironmentOptions::default()
+        }
+    }
+}
+
+/// One checkpoint server: a thread that owns all state, and channels to it.
+///
+/// # Examples
+///
+/// ```
+/// use durawasm_host::server::StartExecution;
+/// use durawasm_testing::checkpoint_server::{CheckpointWorkerManager, GetExecution, StartDurableExecution};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), durawasm_testing::TestError> {
+/// let manager = CheckpointWorkerManager::new(None);
+/// manager.setup().await?;
+/// let start = StartDurableExecution(StartExecution::new("order", Some("{}".to_owned())));
+/// let arn = manager.send_api_request(start).await?;
+/// assert_eq!(manager.send_api_request(GetExecution(arn)).await?.events.len(), 1);
+/// manager.teardown().await?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct CheckpointWorkerManager {
+    params: CheckpointWorkerParams,
+    worker: Mutex<Worker>,
+}
+
+enum Worker {
+    New,
+    Running {
+        /// Dropping it stops the thread.
+        _server: CheckpointServer,
+        ground: Ground,
+    },
+    /// Torn down. The way to the server stays: it tells that the server is gone.
+    Gone(Option<Ground>),
+}
+
+thread_local! {
+    /// The instance of a test's thread. Tests run on threads of their own, so they do not share it.
+    static INSTANCE: RefCell<Option<Arc<CheckpointWorkerManager>>> = const { RefCell::new(None) };
+}
+
+impl CheckpointWorkerManager {
+    /// A manager; its thread does not run yet.
+    pub fn new(params: Option<CheckpointWorkerParams>) -> Self {
+        Self { params: params.unwrap_or_default(), worker: Mutex::new(Worker::New) }
+    }
+
+    /// This thread's instance, made when first asked for. Tests have a thread each, so none sees another's.
+    ///
+    /// # Errors
+    /// When there is an instance already, and with other parameters.
+    pub fn get_instance(params: Option<CheckpointWorkerParams>) -> Result<Arc<Self>, TestError> {
+        INSTANCE.with_borrow_mut(|instance| {
+            if let Some(instance) = instance {
+                return match params {
+                    Some(params) if params != instance.params => Err(TestError::CheckpointServerError(
+                        "this thread's instance has other parameters: reset it first".to_owned(),
+                    )),
+                    _ => Ok(instance.clone()),
+                };
+            }
+            Ok(instance.insert(Arc::new(Self::new(params))).clone())
+        })
+    }
+
+    /// Forgets this thread's instance: the next call of [`get_instance`](Self::get_instance) makes another.
+    pub fn reset_instance_for_testing() {
+        let instance = INSTANCE.take();
+        drop(instance);
+    }
+
+    /// How it is set up.
+    pub fn params(&self) -> CheckpointWorkerParams {
+        self.params
+    }
+
+    fn worker(&self) -> MutexGuard<'_, Worker> {
+        self.worker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts the thread. Nothing, if it runs. After a teardown it starts another, without executions.
+    ///
+    /// # Errors
+    /// [`TestError::CheckpointServerError`] when the system refuses a thread.
+    pub async fn setup(&self) -> Result<(), TestError> {
+        self.start()
+    }
+
+    pub(crate) fn start(&self) -> Result<(), TestError> {
+        let mut worker = self.worker();
+        if !matches!(*worker, Worker::Running { .. }) {
+            let (server, ground) = Ground::new(&self.params.options())
+                .map_err(|error| TestError::CheckpointServerError(format!("no thread for it: {error}")))?;
+            *worker = Worker::Running { _server: server, ground };
+        }
+        Ok(())
+    }
+
+    /// Whether the thread was set up, and not torn down.
+    pub fn is_set_up(&self) -> bool {
+        matches!(*self.worker(), Worker::Running { .. })
+    }
+
+    /// The server, its time and its chance.
+    ///
+    /// # Errors
+    /// [`TestError::CheckpointCommunicationError`] when it was not set up or was torn down.
+    pub fn ground(&self) -> Result<Ground, TestError> {
+        match &*self.worker() {
+            Worker::Running { ground, .. } => Ok(ground.clone()),
+            Worker::New | Worker::Gone(None) => {
+                Err(TestError::CheckpointCommunicationError("it was not set up".to_owned()))
+            }
+            Worker::Gone(Some(_)) => {
+                Err(TestError::CheckpointCommunicationError("it was shut down".to_owned()))
+            }
+        }
+    }
+
+    /// Sends a request, and waits for the answer.
+    ///
+    /// # Errors
+    /// What the server refuses; [`TestError::CheckpointCommunicationError`] when its thread is gone, also when it ends meanwhile.
+    pub async fn send_api_request<R: ApiRequest>(&self, request: R) -> Result<R::Response, TestError> {
+        let Ground { server, .. } = self.ground()?;
+        Ok(request.send(&server).await?)
+    }
+
+    /// Stops the thread when it has processed what was sent before, and waits until it is gone. Nothing, if it does not run.
+    ///
+    /// # Errors
+    /// None.
+    pub async fn teardown(&self) -> Result<(), TestError> {
+        self.stop();
+        Ok(())
+    }
+
+    pub(crate) fn stop(&self) {
+        let gone = {
+            let mut worker = self.worker();
+            let gone = std::mem::replace(&mut *worker, Worker::Gone(None));
+            if let Worker::Running { ground, .. } | Worker::Gone(Some(ground)) = &gone {
+                *worker = Worker::Gone(Some(ground.clone()));
+            }
+            gone
+        };
+        // Dropping the server waits for its thread: not while others wait for the lock.
+        drop(gone);
+    }
+
+    /// Has the thread end as if by a fault of its own, to see what becomes of those who wait for it.
+    ///
+    /// # Errors
+    /// As for [`ground`](Self::ground).
+    pub fn crash(&self, why: &str) -> Result<(), TestError> {
+        self.ground()?.server.crash(why);
+        Ok(())
+    }
+
+    /// As [`ground`](Self::ground), for a service client: a server that is gone says so itself.
+    fn client(&self) -> Result<Ground, ServiceError> {
+        match &*self.worker() {
+            Worker::Running { ground, .. } | Worker::Gone(Some(ground)) => Ok(ground.clone()),
+            Worker::New | Worker::Gone(None) => {
+                Err(ServiceError::Unavailable("it was not set up".to_owned()))
+            }
+        }
+    }
+}
+
+impl DurableServiceClient for CheckpointWorkerManager {
+    fn checkpoint<'a>(
+        &'a self,
+        arn: &'a ExecutionArn,
+        token: &'a CheckpointToken,
+        updates: Vec<OperationUpdate>,
+    ) -> ServiceCall<'a, CheckpointResponse> {
+        Box::pin(async move {
+            let Ground { server, clock, .. } = self.client()?;
+            if let Some(millis) = self.params.checkpoint_delay {
+                clock.sleep(Some(clock.now().plus_millis(millis))).await;
+            }
+            server.checkpoint(arn, token, updates).await
+        })
+    }
+
+    fn get_state<'a>(
+        &'a self,
+        arn: &'a ExecutionArn,
+        token: &'a CheckpointToken,
+        marker: &'a str,
+    ) -> ServiceCall<'a, StatePage> {
+        Box::pin(async move { self.client()?.server.get_state(arn, token, marker).await })
+    }
+
+    fn changed<'a>(&'a self, arn: &'a ExecutionArn) -> Changed<'a> {
+        match self.client() {
+            Ok(Ground { server, .. }) => Box::pin(async move { server.changed(arn).await }),
+            Err(_) => Pin::from(Box::new(std::future::ready(None))),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Histories that can be compared: with those of other runs, and with what a test expects.
+//!
+//! Always true: what a normalized history says depends on what the handler did, and on nothing that another run of the same
+//! would have otherwise: ids are numbered in the order in which they appear, times are counted from the start.
+
+use std::{collections::HashMap, sync::Arc};
+
+use durawasm_host::{
+    protocol::{Event, EventDetails, Timestamp},
+    report::duration,
+};
+use serde_json::Value;
+use similar::{ChangeTag, TextDiff};
+
+/// The history in the service's JSON shape, with ids, ARNs and times that are the same in every run.
+pub(crate) fn normalized(events: &[Arc<Event>]) -> Value {
+    let Some(start) = events.first().map(|event| event.event_timestamp) else {
+        return Value::Array(Vec::new());
+    };
+    let names = Names::new(events);
+    let events = events.iter().map(|event| {
+        let mut value = serde_json::to_value(&**event).unwrap_or_default();
+        names.normalize(&mut value, start);
+        value
+    });
+    events.collect()
+}
+
+/// What random texts are called instead. The longest come first: one may be a part of another.
+struct Names(Vec<(String, String)>);
+
+impl Names {
+    fn new(events: &[Arc<Event>]) -> Self {
+        let mut names = Vec::new();
+        let mut counts: HashMap<&'static str, usize> = HashMap::new();
+        let mut name = |kind: &'static str, text: &str| {
+            if text.is_empty() || names.iter().any(|(known, _)| known == text) {
+                return;
+            }
+            let count = counts.entry(kind).or_default();
+            *count += 1;
+            names.push((text.to_owned(), format!("{kind}-{count}")));
+        };
+        for event in events {
+            if let (EventDetails::ExecutionStarted(_), Some(execution)) = (&event.details, &event.name) {
+                name("execution", execution);
+            }
+            if let Some(id) = &event.id {
+                name("op", id.as_str());
+            }
+            match &event.details {
+                EventDetails::CallbackStarted(details) => name("callback", details.callback_id.as_str()),
+                EventDetails::InvocationCompleted(details) => name("request", &details.request_id),
+                EventDetails::ChainedInvokeStarted(details) => {
+                    if let Some(arn) = &details.durable_execution_arn {
+                        name("arn", arn.as_str());
+                    }
+                }
+                _ => {}
+            }
+        }
+        names.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
+        Self(names)
+    }
+
+    fn normalize(&self, value: &mut Value, start: Timestamp) {
+        match value {
+            Value::String(text) => {
+                for (random, name) in &self.0 {
+                    if text.contains(random.as_str()) {
+                        *text = text.replace(random.as_str(), name);
+                    }
+                }
+            }
+            Value::Array(values) => values.iter_mut().for_each(|value| self.normalize(value, start)),
+            Value::Object(members) => {
+                // Names of compiled functions differ from build to build.
+                members.remove("StackTrace");
+                for (key, value) in members {
+                    match value.as_f64().filter(|_| key.ends_with("Timestamp")) {
+                        Some(_) => *value = Value::String(relative(value, start)),
+                        None => self.normalize(value, start),
+                    }
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+}
+
+/// A time counted from the start, to the second: real time is not exact.
+fn relative(value: &Value, start: Timestamp) -> String {
+    match serde_json::from_value::<Timestamp>(value.clone()) {
+        Ok(at) => since(at, start),
+        Err(_) => value.to_string(),
+    }
+}
+
+fn since(at: Timestamp, start: Timestamp) -> String {
+    format!("+{}", duration(std::time::Duration::from_secs(at.since(start).as_secs())))
+}
+
+/// The history in short, one line an event: when, what, which operation, and what is worth saying of it.
+pub(crate) fn lines(events: &[Arc<Event>]) -> Vec<String> {
+    let Some(start) = events.first().map(|event| event.event_timestamp) else { return Vec::new() };
+    events.iter().map(|event| format!("{} {}", since(event.event_timestamp, start), what(event))).collect()
+}
+
+fn what(event: &Event) -> String {
+    let mut text = format!("{:?}", event.event_type);
+    // The name of the execution is no operation's.
+    if let Some(name) = event.name.as_deref().filter(|_| !text.starts_with("Execution")) {
+        text += &format!(" {name}");
+    }
+    let attempt = |number: u32, next: Option<u64>| match next {
+        Some(seconds) => format!(
+            " (attempt {number}, the next after {})",
+            duration(std::time::Duration::from_secs(seconds))
+        ),
+        None => format!(" (attempt {number})"),
+    };
+    let details = match &event.details {
+        EventDetails::StepSucceeded(closed) => {
+            let retry = closed.retry_details;
+            attempt(retry.current_attempt, retry.next_attempt_delay_seconds)
+        }
+        EventDetails::StepFailed(closed) => {
+            let retry = closed.retry_details;
+            attempt(retry.current_attempt, retry.next_attempt_delay_seconds)
+        }
+        EventDetails::WaitStarted(details) => {
+            format!(" ({})", duration(std::time::Duration::from_secs(details.duration)))
+        }
+        EventDetails::ChainedInvokeStarted(details) => format!(" ({})", details.function_name),
+        _ => String::new(),
+    };
+    text + &details
+}
+
+/// How a history differs from what was expected, for people; none if it does not. Spaces at the ends of lines and empty lines
+/// do not count.
+pub(crate) fn difference(expected: &str, actual: &[String]) -> Option<String> {
+    let clean = |lines: &mut dyn Iterator<Item = &str>| {
+        let lines: Vec<&str> = lines.map(str::trim).filter(|line| !line.is_empty()).collect();
+        lines.join("\n") + "\n"
+    };
+    let expected = clean(&mut expected.lines());
+    let actual = clean(&mut actual.iter().map(String::as_str));
+    if expected == actual {
+        return None;
+    }
+    let diff = TextDiff::from_lines(&expected, &actual);
+    let mut text = String::from("the history is not the expected one (-: expected, +: there instead)\n");
+    for change in diff.iter_all_changes() {
+        let sign = match change.tag() {
+            ChangeTag::Delete => '-',
+            ChangeTag::Insert => '+',
+            ChangeTag::Equal => ' ',
+        };
+        text += &format!("{sign} {}", change.value());
+    }
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_shows_both_sides_and_blanks_do_not_count() {
+        let actual = ["+0s ExecutionStarted", "+0s StepStarted a"].map(String::from);
+        assert_eq!(difference("  +0s ExecutionStarted\n\n   +0s StepStarted a  \n", &actual), None);
+        let text = difference("+0s ExecutionStarted\n+0s StepStarted b", &actual).unwrap();
+        assert!(
+            text.contains("  +0s ExecutionStarted\n- +0s StepStarted b\n+ +0s StepStarted a\n"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,341 @@
+//! One operation of an execution: what is known of it, and what a test does with it.
+
+use std::{fmt, sync::Arc};
+
+use chrono::{DateTime, Utc};
+use durawasm_host::{
+    protocol::{Operation, OperationId, OperationStatus, OperationType, Timestamp},
+    server::Answer,
+};
+use serde::de::DeserializeOwned;
+
+use crate::{TestError, TestResultError, storage::Selector, watch::Hub};
+
+/// How far an operation is to be when a wait for it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitingOperationStatus {
+    /// It has started.
+    Started,
+    /// A callback can be answered: its id is there, and where a submitter hands it out, it has done so.
+    Submitted,
+    /// It is over.
+    Completed,
+}
+
+/// Of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepDetails<T = serde_json::Value> {
+    /// How many attempts have ended; none before the first.
+    pub attempt: Option<u32>,
+    /// When the next attempt may begin, between two attempts.
+    pub next_attempt_timestamp: Option<DateTime<Utc>>,
+    /// The result; of a condition between two checks: its state.
+    pub result: Option<T>,
+    /// The last attempt's error.
+    pub error: Option<TestResultError>,
+}
+
+/// Of a wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WaitDetails {
+    /// How long it is to take, in seconds.
+    pub wait_seconds: Option<u64>,
+    /// When it is to end, or was.
+    pub scheduled_end_timestamp: Option<DateTime<Utc>>,
+}
+
+/// Of a callback.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallbackDetails<T = serde_json::Value> {
+    /// What an external system answers with.
+    pub callback_id: String,
+    /// The answer.
+    pub result: Option<T>,
+    /// The answer, when it is an error, and the timeout, when there was none in time.
+    pub error: Option<TestResultError>,
+}
+
+/// Of an invocation of another function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvokeDetails<T = serde_json::Value> {
+    /// The function's result.
+    pub result: Option<T>,
+    /// The function's error.
+    pub error: Option<TestResultError>,
+}
+
+/// Of a context: a child context, a map, a parallel, one of their items, a wait-for-callback, a compensation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContextDetails<T = serde_json::Value> {
+    /// The result, or what was recorded in its place.
+    pub result: Option<T>,
+    /// The error.
+    pub error: Option<TestResultError>,
+}
+
+/// A test's hold on an operation that may not have started yet: made before the run or while it runs, usable from any task.
+///
+/// **Time.** While a handle of an open callback is there, skipped time does not reach the callback's timeout nor its
+/// heartbeat's, and an execution that waits for nothing else goes on waiting: the test is to answer. That ends when the
+/// handle and all [`DurableOperation`]s it gave are dropped, and is suspended while the test waits for
+/// [`Completed`](WaitingOperationStatus::Completed).
+pub struct OperationHandle {
+    hub: Hub,
+    selector: Selector,
+    number: u64,
+}
+
+impl OperationHandle {
+    pub(crate) fn new(hub: &Hub, selector: Selector) -> Self {
+        let number = hub.add_handle(selector.clone());
+        Self { hub: hub.clone(), selector, number }
+    }
+
+    /// Waits until the operation is as far as that, and gives it as it is then. Ends at once if it is.
+    ///
+    /// # Errors
+    /// [`TestError::ExecutionCompletedEarly`] when the execution is over before; [`TestError::NotCallbackOperation`] when an
+    /// operation is to be submitted that is no callback.
+    pub async fn wait_for_data(&self, status: WaitingOperationStatus) -> Result<DurableOperation, TestError> {
+        let operation = self.hub.wait(self.number, &self.selector, status).await?;
+        Ok(DurableOperation::new(&self.hub, operation))
+    }
+
+    /// The operation as it is now; none if it has not started.
+    pub fn get(&self) -> Option<DurableOperation> {
+        self.hub.find(&self.selector).map(|operation| DurableOperation::new(&self.hub, operation))
+    }
+
+    fn found(&self) -> Result<Arc<Operation>, TestError> {
+        let found = self.hub.find(&self.selector);
+        found.ok_or_else(|| TestError::OperationNotFound(self.selector.to_string()))
+    }
+
+    /// Answers the callback with this text, as an external system does: JSON, unless the handler's serdes expects
+    /// something else.
+    ///
+    /// # Errors
+    /// [`TestError::OperationNotFound`] when it has not started, and as for [`DurableOperation::send_callback_success`].
+    pub async fn send_callback_success(&self, result: &str) -> Result<(), TestError> {
+        self.hub.answer(&*self.found()?, Answer::Success(Some(result.to_owned()))).await
+    }
+
+    /// Fails the callback.
+    ///
+    /// # Errors
+    /// As for [`OperationHandle::send_callback_success`].
+    pub async fn send_callback_failure(&self, error: &TestResultError) -> Result<(), TestError> {
+        self.hub.answer(&*self.found()?, Answer::Failure(error.clone())).await
+    }
+
+    /// Sends a sign of life: the heartbeat's time begins anew.
+    ///
+    /// # Errors
+    /// As for [`OperationHandle::send_callback_success`].
+    pub async fn send_callback_heartbeat(&self) -> Result<(), TestError> {
+        self.hub.answer(&*self.found()?, Answer::Heartbeat).await
+    }
+}
+
+impl Drop for OperationHandle {
+    fn drop(&mut self) {
+        self.hub.drop_handle(self.number);
+    }
+}
+
+impl fmt::Debug for OperationHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OperationHandle").field("selector", &self.selector).finish_non_exhaustive()
+    }
+}
+
+/// An operation as it was at one time, and a handle of it.
+#[derive(Debug)]
+pub struct DurableOperation {
+    operation: Arc<Operation>,
+    handle: OperationHandle,
+}
+
+impl DurableOperation {
+    pub(crate) fn new(hub: &Hub, operation: Arc<Operation>) -> Self {
+        let handle = OperationHandle::new(hub, Selector::Id(operation.id.clone()));
+        Self { operation, handle }
+    }
+
+    /// Waits until it is as far as that, and gives it as it is then.
+    ///
+    /// # Errors
+    /// As for [`OperationHandle::wait_for_data`].
+    pub async fn wait_for_data(&self, status: WaitingOperationStatus) -> Result<Self, TestError> {
+        self.handle.wait_for_data(status).await
+    }
+
+    /// What is special about a step.
+    ///
+    /// # Errors
+    /// When it is no step, or its result is of another type.
+    pub fn get_step_details<T: DeserializeOwned>(&self) -> Result<StepDetails<T>, TestError> {
+        self.is_a(OperationType::Step)?;
+        let details = self.operation.step_details.clone().unwrap_or_default();
+        Ok(StepDetails {
+            attempt: (details.attempt > 0).then_some(details.attempt),
+            next_attempt_timestamp: details.next_attempt_timestamp.map(Timestamp::to_utc),
+            result: read(details.result.as_deref(), "the step's result")?,
+            error: details.error,
+        })
+    }
+
+    /// What is special about a wait.
+    ///
+    /// # Errors
+    /// When it is no wait.
+    pub fn get_wait_details(&self) -> Result<WaitDetails, TestError> {
+        self.is_a(OperationType::Wait)?;
+        let end = self.operation.wait_details.as_ref().and_then(|details| details.scheduled_end_timestamp);
+        Ok(WaitDetails {
+            wait_seconds: end.map(|end| end.since(self.operation.start_timestamp).as_secs()),
+            scheduled_end_timestamp: end.map(Timestamp::to_utc),
+        })
+    }
+
+    /// What is special about a callback; of a wait-for-callback: about the callback in it. An answer that is not JSON is given as
+    /// a text.
+    ///
+    /// # Errors
+    /// When it is no callback, or its answer is of another type.
+    pub fn get_callback_details<T: DeserializeOwned>(&self) -> Result<CallbackDetails<T>, TestError> {
+        let callback =
+            match self.operation.kind {
+                OperationType::Callback => self.operation.clone(),
+                found => self.handle.hub.callback(&self.operation).map_err(|_| {
+                    TestError::OperationTypeMismatch { expected: OperationType::Callback, found }
+                })?,
+            };
+        let details = callback.callback_details.clone().unwrap_or_default();
+        let answer = details.result.map(|text| match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
+            Ok(_) => text.to_string(),
+            Err(_) => serde_json::Value::from(&*text).to_string(),
+        });
+        Ok(CallbackDetails {
+            callback_id: details.callback_id.map(|id| id.to_string()).unwrap_or_default(),
+            result: read(answer.as_deref(), "the callback's answer")?,
+            error: details.error,
+        })
+    }
+
+    /// What is special about an invocation of another function.
+    ///
+    /// # Errors
+    /// When it is none, or its result is of another type.
+    pub fn get_invoke_details<T: DeserializeOwned>(&self) -> Result<InvokeDetails<T>, TestError> {
+        self.is_a(OperationType::ChainedInvoke)?;
+        let details = self.operation.chained_invoke_details.clone().unwrap_or_default();
+        let result = read(details.result.as_deref(), "the function's result")?;
+        Ok(InvokeDetails { result, error: details.error })
+    }
+
+    /// What is special about a context.
+    ///
+    /// # Errors
+    /// When it is none, or its result is of another type.
+    pub fn get_context_details<T: DeserializeOwned>(&self) -> Result<ContextDetails<T>, TestError> {
+        self.is_a(OperationType::Context)?;
+        let details = self.operation.context_details.clone().unwrap_or_default();
+        // A result that was too large is not there; its summary is, or nothing.
+        let result = details.result.filter(|result| !result.is_empty());
+        let result = read(result.as_deref(), "the context's result")?;
+        Ok(ContextDetails { result, error: details.error })
+    }
+
+    fn is_a(&self, expected: OperationType) -> Result<(), TestError> {
+        let found = self.operation.kind;
+        if found == expected { Ok(()) } else { Err(TestError::OperationTypeMismatch { expected, found }) }
+    }
+
+    /// The operations in it, in the order of their start, as they are now.
+    pub fn get_child_operations(&self) -> Vec<Self> {
+        let hub = &self.handle.hub;
+        hub.children(&self.operation).into_iter().map(|child| Self::new(hub, child)).collect()
+    }
+
+    /// All that is on record of it.
+    pub fn get_operation_data(&self) -> &Operation {
+        &self.operation
+    }
+
+    /// Its id.
+    pub fn get_id(&self) -> &str {
+        self.operation.id.as_str()
+    }
+
+    /// The id of the context that it is in; none at the top.
+    pub fn get_parent_id(&self) -> Option<&str> {
+        self.operation.parent_id.as_ref().map(OperationId::as_str)
+    }
+
+    /// Its name.
+    pub fn get_name(&self) -> Option<&str> {
+        self.operation.name.as_deref()
+    }
+
+    /// What it is.
+    pub fn get_type(&self) -> OperationType {
+        self.operation.kind
+    }
+
+    /// What it is, more finely.
+    pub fn get_sub_type(&self) -> Option<&str> {
+        self.operation.sub_type.as_deref()
+    }
+
+    /// Where it stood.
+    pub fn get_status(&self) -> OperationStatus {
+        self.operation.status
+    }
+
+    /// When it began.
+    pub fn get_start_timestamp(&self) -> Option<DateTime<Utc>> {
+        Some(self.operation.start_timestamp.to_utc())
+    }
+
+    /// When it was over.
+    pub fn get_end_timestamp(&self) -> Option<DateTime<Utc>> {
+        self.operation.end_timestamp.map(Timestamp::to_utc)
+    }
+
+    /// Whether it can be answered: a callback, or a wait-for-callback.
+    pub fn is_callback(&self) -> bool {
+        self.handle.hub.callback(&self.operation).is_ok()
+    }
+
+    /// Answers the callback with this text, as an external system does: JSON, unless the handler's serdes expects something
+    /// else.
+    ///
+    /// # Errors
+    /// [`TestError::NotCallbackOperation`]; [`TestError::CallbackAlreadyCompleted`] when it was answered before, has timed
+    /// out, or its execution is over.
+    pub async fn send_callback_success(&self, result: &str) -> Result<(), TestError> {
+        self.handle.hub.answer(&self.operation, Answer::Success(Some(result.to_owned()))).await
+    }
+
+    /// Fails the callback.
+    ///
+    /// # Errors
+    /// As for [`DurableOperation::send_callback_success`].
+    pub async fn send_callback_failure(&self, error: &TestResultError) -> Result<(), TestError> {
+        self.handle.hub.answer(&self.operation, Answer::Failure(error.clone())).await
+    }
+
+    /// Sends a sign of life: the heartbeat's time begins anew.
+    ///
+    /// # Errors
+    /// As for [`DurableOperation::send_callback_success`].
+    pub async fn send_callback_heartbeat(&self) -> Result<(), TestError> {
+        self.handle.hub.answer(&self.operation, Answer::Heartbeat).await
+    }
+}
+
+fn read<T: DeserializeOwned>(text: Option<&str>, what: &'static str) -> Result<Option<T>, TestError> {
+    let read = text.map(serde_json::from_str).transpose();
+    read.map_err(|source| TestError::SerializationError { what, source })
+}

@@ -1,0 +1,117 @@
+//! The operations of one execution, as a test looks them up.
+//!
+//! Always true: operations are in the order of their start, without the execution itself; each is there once, as it was last
+//! heard of.
+
+use std::{collections::HashMap, sync::Arc};
+
+use durawasm_host::protocol::{Operation, OperationId, OperationType};
+
+/// Which operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Selector {
+    Name(String),
+    Index(usize),
+    NameAndIndex(String, usize),
+    Id(OperationId),
+}
+
+impl std::fmt::Display for Selector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Name(name) => write!(f, "{name:?}"),
+            Self::Index(index) => write!(f, "number {index} (from 0)"),
+            Self::NameAndIndex(name, index) => write!(f, "{name:?}, number {index} of that name (from 0)"),
+            Self::Id(id) => write!(f, "with the id {id}"),
+        }
+    }
+}
+
+/// Operations, by id, by name and by their order.
+#[derive(Debug, Clone, Default)]
+pub struct OperationStorage {
+    operations: Vec<Arc<Operation>>,
+    by_id: HashMap<OperationId, usize>,
+    by_name: HashMap<Arc<str>, Vec<usize>>,
+    children: HashMap<OperationId, Vec<usize>>,
+}
+
+impl OperationStorage {
+    /// Without operations.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an operation, or takes it in the place of what was known of it. The execution itself is left out.
+    pub fn add_operation(&mut self, operation: Arc<Operation>) {
+        if operation.kind == OperationType::Execution {
+            return;
+        }
+        if let Some(known) = self.by_id.get(&operation.id).and_then(|index| self.operations.get_mut(*index)) {
+            *known = operation;
+            return;
+        }
+        let index = self.operations.len();
+        self.by_id.insert(operation.id.clone(), index);
+        if let Some(name) = &operation.name {
+            self.by_name.entry(name.clone()).or_default().push(index);
+        }
+        if let Some(parent) = &operation.parent_id {
+            self.children.entry(parent.clone()).or_default().push(index);
+        }
+        self.operations.push(operation);
+    }
+
+    /// By its id.
+    pub fn get_by_id(&self, id: &str) -> Option<&Arc<Operation>> {
+        self.operations.get(*self.by_id.get(&OperationId::from(id))?)
+    }
+
+    /// The first of this name.
+    pub fn get_by_name(&self, name: &str) -> Option<&Arc<Operation>> {
+        self.get_by_name_and_index(name, 0)
+    }
+
+    /// The n-th of this name, from 0.
+    pub fn get_by_name_and_index(&self, name: &str, index: usize) -> Option<&Arc<Operation>> {
+        self.operations.get(*self.by_name.get(name)?.get(index)?)
+    }
+
+    /// The n-th of all, from 0.
+    pub fn get_by_index(&self, index: usize) -> Option<&Arc<Operation>> {
+        self.operations.get(index)
+    }
+
+    /// All of them.
+    pub fn get_all(&self) -> &[Arc<Operation>] {
+        &self.operations
+    }
+
+    /// Those in this context.
+    pub fn get_children(&self, parent: &OperationId) -> impl Iterator<Item = &Arc<Operation>> {
+        let indices = self.children.get(parent).into_iter().flatten();
+        indices.filter_map(|index| self.operations.get(*index))
+    }
+
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(crate) fn find(&self, selector: &Selector) -> Option<&Arc<Operation>> {
+        match selector {
+            Selector::Name(name) => self.get_by_name(name),
+            Selector::Index(index) => self.get_by_index(*index),
+            Selector::NameAndIndex(name, index) => self.get_by_name_and_index(name, *index),
+            Selector::Id(id) => self.get_by_id(id.as_str()),
+        }
+    }
+}
+
+impl FromIterator<Arc<Operation>> for OperationStorage {
+    fn from_iter<T: IntoIterator<Item = Arc<Operation>>>(operations: T) -> Self {
+        let mut storage = Self::default();
+        operations.into_iter().for_each(|operation| storage.add_operation(operation));
+        storage
+    }
+}

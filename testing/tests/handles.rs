@@ -1,0 +1,241 @@
+//! A test that acts while the handler runs: it waits for operations, answers callbacks, and commands the time.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{handler, history, value};
+use durawasm_testing::{
+    CallbackDetails, ErrorObject, ExecutionStatus, LocalDurableTestRunner, OperationStatus, OperationType,
+    TestError, TestResult, WaitingOperationStatus::*,
+};
+use serde_json::{Value, json};
+
+/// A callback that times out after a day, then a step.
+fn approval() -> Value {
+    json!([{"callback": ["approval", 86_400]}, {"step": ["after", 1]}])
+}
+
+fn sequence() -> LocalDurableTestRunner {
+    handler("sequence")
+}
+
+fn seconds(result: &TestResult) -> u64 {
+    result.get_duration().as_secs()
+}
+
+#[tokio::test]
+async fn a_callback_is_answered_while_the_handler_runs_and_no_time_passes() {
+    let runner = sequence();
+    let approval_handle = runner.operation("approval");
+    let answer = async {
+        let callback = approval_handle.wait_for_data(Submitted).await?;
+        assert_eq!(callback.get_status(), OperationStatus::Started);
+        let details: CallbackDetails = callback.get_callback_details()?;
+        assert!(!details.callback_id.is_empty() && details.result.is_none());
+        callback.send_callback_success(r#"{"by":"kim"}"#).await?;
+        let over = callback.wait_for_data(Completed).await?;
+        assert_eq!(over.get_callback_details::<Value>()?.result, Some(json!({"by": "kim"})));
+        Ok::<_, TestError>(())
+    };
+    let (result, answered) = tokio::join!(runner.run(approval()), answer);
+    answered.unwrap();
+    let result = result.unwrap();
+    assert_eq!(value(&result), json!([{"by": "kim"}, 1]));
+    assert_eq!((seconds(&result), result.get_invocations().len()), (0, 2));
+}
+
+#[tokio::test]
+async fn a_wait_for_callback_is_submitted_when_its_submitter_has_run() {
+    let runner = sequence();
+    let handle = runner.operation("approval");
+    let answer = async {
+        let context = handle.wait_for_data(Submitted).await.unwrap();
+        assert_eq!(context.get_type(), OperationType::Context);
+        assert!(context.is_callback());
+        let children = context.get_child_operations();
+        let kinds: Vec<_> = children.iter().map(|child| (child.get_type(), child.get_status())).collect();
+        let expected = [
+            (OperationType::Callback, OperationStatus::Started),
+            (OperationType::Step, OperationStatus::Succeeded),
+        ];
+        assert_eq!(kinds, expected);
+        let error = ErrorObject::new("Rejected", "too expensive");
+        context.send_callback_failure(&error).await.unwrap();
+    };
+    let event = json!([{"wait_for_callback": "approval"}]);
+    let (result, ()) = tokio::join!(runner.run(event), answer);
+    let result = result.unwrap();
+    assert!(value(&result)[0]["failed"].is_string(), "{}", value(&result));
+    let details: CallbackDetails = runner.get_operation("approval").unwrap().get_callback_details().unwrap();
+    assert_eq!(details.error.unwrap().error_type.as_deref(), Some("Rejected"));
+}
+
+#[tokio::test]
+async fn the_test_advances_time_to_the_timeout_or_waits_for_it() {
+    let runner = sequence();
+    let handle = runner.operation("approval");
+    let act = async {
+        handle.wait_for_data(Submitted).await.unwrap();
+        runner.advance_time(Duration::from_hours(23)).await.unwrap();
+        assert_eq!(handle.get().unwrap().get_status(), OperationStatus::Started);
+        runner.advance_time(Duration::from_hours(1)).await.unwrap();
+        assert_eq!(handle.wait_for_data(Completed).await.unwrap().get_status(), OperationStatus::TimedOut);
+    };
+    let (result, ()) = tokio::join!(runner.run(approval()), act);
+    assert_eq!(seconds(&result.unwrap()), 86_400);
+
+    // Waiting for the end says that the test is not going to answer.
+    let handle = runner.operation("approval");
+    let act = async { handle.wait_for_data(Completed).await.unwrap().get_status() };
+    let (result, status) = tokio::join!(runner.run(approval()), act);
+    assert_eq!((seconds(&result.unwrap()), status), (86_400, OperationStatus::TimedOut));
+
+    // Without a handle nobody answers, and time goes on by itself.
+    drop(handle);
+    assert_eq!(seconds(&runner.run(approval()).await.unwrap()), 86_400);
+}
+
+#[tokio::test]
+async fn heartbeats_move_what_is_held() {
+    // The guest's callback: a heartbeat every minute at least.
+    let runner = handler("callback");
+    let handle = runner.operation_by_index(0);
+    let act = async {
+        let callback = handle.wait_for_data(Submitted).await.unwrap();
+        for _ in 0..3 {
+            runner.advance_time(Duration::from_secs(40)).await.unwrap();
+            callback.send_callback_heartbeat().await.unwrap();
+        }
+        callback.send_callback_success("\"late\"").await.unwrap();
+    };
+    let event = json!({"name": "beats", "timeout": 1000, "heartbeat": 60});
+    let (result, ()) = tokio::join!(runner.run(event), act);
+    let result = result.unwrap();
+    assert_eq!(result.get_status(), ExecutionStatus::Succeeded, "{:?}", history(&result));
+    assert_eq!(seconds(&result), 120);
+}
+
+#[tokio::test]
+async fn an_execution_without_a_deadline_waits_for_the_test_as_long_as_it_holds_a_handle() {
+    let event = json!([{"callback": ["approval", 0]}]);
+    let runner = sequence();
+    let handle = runner.operation("approval");
+    let act = async {
+        handle.wait_for_data(Submitted).await.unwrap();
+        // Dropped: nobody will answer.
+        drop(handle);
+    };
+    let (result, ()) = tokio::join!(runner.run(&event), act);
+    let error = result.unwrap_err();
+    assert!(matches!(&error, TestError::Stalled(what) if what.contains("approval")), "{error}");
+
+    let handle = runner.operation("approval");
+    let neglectful = runner.clone().answer_timeout(Duration::from_millis(50));
+    let held = neglectful.operation("approval");
+    let error = neglectful.run(&event).await.unwrap_err().to_string();
+    assert!(error.contains("callback \"approval\"") && error.contains("drop the handle"), "{error}");
+    drop((handle, held));
+}
+
+#[tokio::test]
+async fn what_was_answered_or_is_over_takes_no_answer() {
+    let runner = sequence();
+    let handle = runner.operation("approval");
+    let early = handle.send_callback_success("1").await.unwrap_err();
+    assert!(matches!(early, TestError::OperationNotFound(_)), "{early}");
+    let act = async {
+        let callback = handle.wait_for_data(Submitted).await.unwrap();
+        callback.send_callback_success("1").await.unwrap();
+        for again in [callback.send_callback_success("2").await, callback.send_callback_heartbeat().await] {
+            assert!(matches!(again, Err(TestError::CallbackAlreadyCompleted(_))), "{again:?}");
+        }
+    };
+    let (result, ()) = tokio::join!(runner.run(approval()), act);
+    assert_eq!(value(&result.unwrap())[0], 1);
+    let late = handle.send_callback_success("3").await.unwrap_err();
+    assert!(matches!(late, TestError::CallbackAlreadyCompleted(_)), "{late}");
+    let step = runner.get_operation("after").unwrap().send_callback_success("1").await.unwrap_err();
+    assert!(matches!(step, TestError::NotCallbackOperation), "{step}");
+}
+
+#[tokio::test]
+async fn who_waits_in_vain_is_told_when_the_execution_is_over() {
+    let runner = sequence();
+    let handle = runner.operation("never");
+    let event = json!([{"step": ["a", 1]}, {"wait": ["w", 3600]}]);
+    let (result, waited) = tokio::join!(runner.run(&event), handle.wait_for_data(Started));
+    result.unwrap();
+    let error = waited.unwrap_err();
+    assert!(matches!(&error, TestError::ExecutionCompletedEarly(name, Started) if name.contains("never")));
+    let submitted = runner.operation("a").wait_for_data(Submitted).await.unwrap_err();
+    assert!(matches!(submitted, TestError::NotCallbackOperation));
+    // What is over can be waited for as well.
+    assert_eq!(runner.operation("w").wait_for_data(Completed).await.unwrap().get_name(), Some("w"));
+}
+
+#[tokio::test]
+async fn a_test_stops_an_execution() {
+    let runner = sequence();
+    let handle = runner.operation("approval");
+    let act = async {
+        handle.wait_for_data(Submitted).await.unwrap();
+        runner.stop(Some(ErrorObject::new("Enough", "it was stopped"))).await.unwrap();
+    };
+    let (result, ()) = tokio::join!(runner.run(approval()), act);
+    let result = result.unwrap();
+    assert_eq!(result.get_status(), ExecutionStatus::Stopped);
+    assert_eq!(result.get_error().unwrap().error_type.as_deref(), Some("Enough"));
+    assert!(matches!(runner.stop(None).await, Err(TestError::ExecutionNotFound(_))));
+}
+
+#[tokio::test]
+async fn time_can_be_advanced_only_where_it_skips_and_while_something_runs() {
+    let runner = sequence();
+    let early = runner.advance_time(Duration::from_secs(1)).await.unwrap_err();
+    assert!(matches!(early, TestError::ExecutionNotFound(_)), "{early}");
+    let real =
+        sequence().config(durawasm_testing::TestEnvironmentConfig { skip_time: false, ..Default::default() });
+    let handle = real.operation("approval");
+    let act = async {
+        let callback = handle.wait_for_data(Submitted).await.unwrap();
+        let error = real.advance_time(Duration::from_secs(1)).await.unwrap_err();
+        assert!(matches!(error, TestError::TimeIsReal), "{error}");
+        callback.send_callback_success("1").await.unwrap();
+    };
+    let (result, ()) = tokio::join!(real.run(approval()), act);
+    assert_eq!(value(&result.unwrap()), json!([1, 1]));
+}
+
+#[tokio::test]
+async fn one_runner_follows_one_execution() {
+    let runner = sequence();
+    let event = json!([{"wait": ["w", 5]}]);
+    let (one, other) = tokio::join!(runner.run(&event), runner.run(&event));
+    assert!(one.is_ok());
+    assert!(matches!(other, Err(TestError::AlreadyRunning)));
+    let clone = runner.clone();
+    let (one, other) = tokio::join!(runner.run(&event), clone.run(&event));
+    assert!(one.is_ok() && other.is_ok());
+}
+
+#[tokio::test]
+async fn answers_while_other_things_happen_leave_their_times_as_they_are() {
+    // A callback that a test holds does not keep waits from ending before its deadline.
+    let runner = handler("workflow").seed(Some(3));
+    let event = json!([{"spawned": [{"wait": 3600}, "callback"]}]);
+    let handle = runner.operation("outside");
+    let act = async {
+        handle.wait_for_data(Submitted).await.unwrap();
+        // The callback times out after a minute; the wait takes an hour. Time stands still before the minute is over.
+        runner.advance_time(Duration::from_secs(59)).await.unwrap();
+        handle.send_callback_success("\"yes\"").await.unwrap();
+    };
+    let (result, ()) = tokio::join!(runner.run(&event), act);
+    let result = result.unwrap();
+    let callback = result.get_operation("outside").unwrap();
+    assert_eq!(callback.status, OperationStatus::Succeeded);
+    assert_eq!(callback.end_timestamp.unwrap().since(callback.start_timestamp).as_secs(), 59);
+    assert_eq!(seconds(&result), 3600);
+}

@@ -1,0 +1,44 @@
+//! No thread outlives what it was for. A process of its own, with one test: it counts the threads of all of it.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use common::handler;
+use durawasm_testing::{LocalDurableTestRunner, TestEnvironmentConfig};
+use serde_json::json;
+
+/// The threads of this process that are checkpoint servers or run native handlers.
+fn threads() -> Vec<String> {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let name = |task: std::io::Result<std::fs::DirEntry>| {
+        // A thread may end meanwhile.
+        std::fs::read_to_string(task.ok()?.path().join("comm")).ok()
+    };
+    let names = tasks.filter_map(name).map(|name| name.trim().to_owned());
+    names.filter(|name| name.starts_with("checkpoint-serv")).collect()
+}
+
+#[tokio::test]
+async fn teardown_and_drop_leave_no_thread() {
+    assert_eq!(threads(), [""; 0]);
+    for _ in 0..5 {
+        LocalDurableTestRunner::setup_test_environment(TestEnvironmentConfig::default()).await.unwrap();
+        let runner = handler("sequence");
+        runner.run(json!([{"wait": ["w", 5]}])).await.unwrap();
+        assert_eq!(threads().len(), 1, "the environment's");
+        LocalDurableTestRunner::teardown_test_environment().await.unwrap();
+        assert_eq!(threads(), [""; 0]);
+    }
+    let runners: Vec<_> = (0..10).map(|_| handler("sequence")).collect();
+    for runner in &runners {
+        runner.run(json!([{"step": ["s", 5]}])).await.unwrap();
+    }
+    assert_eq!(threads().len(), 10, "each keeps the server of its last run");
+    // A run that is given up leaves nothing running.
+    let held = runners[0].operation("never");
+    let run = runners[0].run(json!([{"callback": ["never", 0]}]));
+    assert!(tokio::time::timeout(std::time::Duration::from_millis(100), run).await.is_err());
+    drop((held, runners));
+    assert_eq!(threads(), [""; 0]);
+}

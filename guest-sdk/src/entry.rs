@@ -4,6 +4,7 @@
 //! traps but
 //! the functions' own code.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -30,12 +31,12 @@ pub enum Kind {
 }
 
 type Run = Pin<Box<dyn Future<Output = Outcome> + Send>>;
-type Start = Box<dyn Fn(&Arc<Engine>, &str) -> Result<Run, WireError>>;
-type Watch = Box<dyn Fn(Arc<dyn Runtime>, &str) -> Result<Stage, WireError>>;
+type Start = Box<dyn Fn(&Arc<Engine>, &str) -> Result<Run, WireError> + Send + Sync>;
+type Watch = Box<dyn Fn(Arc<dyn Runtime>, &str) -> Result<Stage, WireError> + Send + Sync>;
 
 /// A function under its name.
 pub struct Function {
-    name: &'static str,
+    name: Cow<'static, str>,
     kind: Kind,
     start: Start,
     /// Applies the options, and puts plugins in between.
@@ -50,7 +51,7 @@ impl fmt::Debug for Function {
 
 impl Function {
     /// A durable handler.
-    pub fn durable<E, O, Err, F, Fut>(name: &'static str, handler: F) -> Self
+    pub fn durable<E, O, Err, F, Fut>(name: impl Into<Cow<'static, str>>, handler: F) -> Self
     where
         F: Fn(E, DurableContext) -> Fut + Send + Sync + 'static,
         E: DeserializeOwned + Send + 'static,
@@ -64,26 +65,30 @@ impl Function {
             let run = handler(event, ctx);
             Ok(Box::pin(async move { finish(run.await) }))
         };
-        Self { name, kind: Kind::Durable, start: Box::new(start), watch: None }
+        Self { name: name.into(), kind: Kind::Durable, start: Box::new(start), watch: None }
     }
 
     /// With options, which are evaluated at the beginning of each invocation.
     #[must_use]
-    pub fn with_options<O: IntoOptions + 'static>(self, options: impl Fn() -> O + 'static) -> Self {
+    pub fn with_options<O, F>(self, options: F) -> Self
+    where
+        O: IntoOptions + 'static,
+        F: Fn() -> O + Send + Sync + 'static,
+    {
         let watch = move |host: Arc<dyn Runtime>, event: &str| plugin::watch(host, &options, event);
         Self { watch: Some(Box::new(watch)), ..self }
     }
 
     /// A plain function, `async` or not.
-    pub fn plain<M, F: PlainFunction<M>>(name: &'static str, function: F) -> Self {
+    pub fn plain<M, F: PlainFunction<M>>(name: impl Into<Cow<'static, str>>, function: F) -> Self {
         let start = move |_: &Arc<Engine>, event: &str| function.start(event);
-        Self { name, kind: Kind::Plain, start: Box::new(start), watch: None }
+        Self { name: name.into(), kind: Kind::Plain, start: Box::new(start), watch: None }
     }
 
     /// The name under which it is run.
     #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.name
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Its kind.

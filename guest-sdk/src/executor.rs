@@ -90,25 +90,23 @@ impl Executor {
         let main_waker = self.waker(MAIN);
         main_waker.wake_by_ref();
         let waker = Waker::from(Arc::clone(&main_waker));
-        let output = loop {
+        let _left = Left(self);
+        loop {
             let Some(id) = self.next() else {
                 match reactor.turn() {
                     Turn::Fired => continue,
-                    Turn::Stalled => break Err(Stalled),
+                    Turn::Stalled => return Err(Stalled),
                 }
             };
             if id == MAIN {
                 main_waker.queued.store(false, Ordering::Release);
                 if let Poll::Ready(output) = main.as_mut().poll(&mut Context::from_waker(&waker)) {
-                    break Ok(output);
+                    return Ok(output);
                 }
             } else {
                 self.poll_task(id);
             }
-        };
-        let left = std::mem::take(&mut lock(&self.tasks).live);
-        drop(left);
-        output
+        }
     }
 
     /// Adds a task with an output. Dropping the handle aborts it.
@@ -185,6 +183,16 @@ impl Executor {
     fn abort(&self, id: TaskId) {
         let task = lock(&self.tasks).live.remove(&id);
         drop(task);
+    }
+}
+
+/// Drops the tasks that are left: tasks hold what holds the executor. Also where a run is unwound, natively.
+struct Left<'a>(&'a Executor);
+
+impl Drop for Left<'_> {
+    fn drop(&mut self) {
+        let left = std::mem::take(&mut lock(&self.0.tasks).live);
+        drop(left);
     }
 }
 

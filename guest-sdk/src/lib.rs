@@ -16,7 +16,8 @@
 //! ```
 //!
 //! Make a crate of type `cdylib`, and build it for `wasm32-wasip2` or with `cargo component build`. It then exports the
-//! function under its name; [`durable_handlers!`] exports several. Natively the function is what it looks like.
+//! function under its name; [`durable_handlers!`] exports several. Natively the function is what it looks like, and
+//! the crate `durawasm-testing` can run it so, for debuggers and quick tests.
 //!
 //! **Same surface as AWS's SDK.** Modules, types, methods and bounds are those of the crate `aws-durable-execution-sdk`: a
 //! handler moves between the two by changing a `use`. What differs: the error of a failed operation is always made
@@ -115,4 +116,5 @@ pub mod __private {
     pub use crate::entry::{Function, Kind, check_names, run};
     #[cfg(target_family = "wasm")]
     pub use crate::export::{Exported, Functions};
+    pub use crate::options::IntoOptions;
 }

@@ -17,7 +17,8 @@
 /// 64 characters of `A-Z a-z 0-9 - _`, each used once. To be called once in
 /// a crate of type `cdylib`, and not beside [`durable_execution`](crate::durable_execution).
 ///
-/// Natively it only checks the signatures.
+/// Natively it checks the signatures, and no more. Where a runner is to run the functions natively, they are listed under a
+/// name: `pub fn functions;` as the first entry makes a function that returns all of them. The crate is an `rlib` as well then.
 ///
 /// # Examples
 ///
@@ -32,12 +33,22 @@
 ///     if currency == "EUR" { Ok(1.0) } else { Err("unknown currency".into()) }
 /// }
 ///
-/// durable_handlers! { order, plain "exchange-rate" => rate }
+/// durable_handlers! {
+///     /// All functions of this crate.
+///     pub fn functions;
+///     order,
+///     plain "exchange-rate" => rate,
+/// }
+///
+/// assert_eq!(functions().len(), 2);
 /// ```
 #[macro_export]
 macro_rules! durable_handlers {
+    ($(#[$meta:meta])* $visibility:vis fn $list:ident; $($functions:tt)*) => {
+        $crate::__durable_handlers! { {$(#[$meta])* $visibility fn $list} [] $($functions)* }
+    };
     ($($functions:tt)*) => {
-        $crate::__durable_handlers! { [] $($functions)* }
+        $crate::__durable_handlers! { {} [] $($functions)* }
     };
 }
 
@@ -46,24 +57,24 @@ macro_rules! durable_handlers {
 #[macro_export]
 macro_rules! __durable_handlers {
     // Eight at a time, so that hundreds of handlers stay below the compiler's recursion limit.
-    ([$($done:tt)*]
+    ({$($list:tt)*} [$($done:tt)*]
         $n1:literal => $f1:path, $n2:literal => $f2:path, $n3:literal => $f3:path, $n4:literal => $f4:path,
         $n5:literal => $f5:path, $n6:literal => $f6:path, $n7:literal => $f7:path, $n8:literal => $f8:path,
         $($rest:tt)+
     ) => {
         $crate::__durable_handlers! {
-            [$($done)*
+            {$($list)*} [$($done)*
              (durable, $n1, $f1) (durable, $n2, $f2) (durable, $n3, $f3) (durable, $n4, $f4)
              (durable, $n5, $f5) (durable, $n6, $f6) (durable, $n7, $f7) (durable, $n8, $f8)]
             $($rest)+
         }
     };
-    ([$($done:tt)*]
+    ({$($list:tt)*} [$($done:tt)*]
         $f1:ident, $f2:ident, $f3:ident, $f4:ident, $f5:ident, $f6:ident, $f7:ident, $f8:ident,
         $($rest:tt)+
     ) => {
         $crate::__durable_handlers! {
-            [$($done)*
+            {$($list)*} [$($done)*
              (durable, stringify!($f1), $f1) (durable, stringify!($f2), $f2)
              (durable, stringify!($f3), $f3) (durable, stringify!($f4), $f4)
              (durable, stringify!($f5), $f5) (durable, stringify!($f6), $f6)
@@ -71,52 +82,61 @@ macro_rules! __durable_handlers {
             $($rest)+
         }
     };
-    ([$($done:tt)*] $name:literal => ($function:path, $options:expr $(,)?) $(, $($rest:tt)*)?) => {
-        $crate::__durable_handlers! { [$($done)* (durable, $name, $function, $options)] $($($rest)*)? }
+    ({$($list:tt)*} [$($done:tt)*] $name:literal => ($function:path, $options:expr $(,)?) $(, $($rest:tt)*)?) => {
+        $crate::__durable_handlers! { {$($list)*} [$($done)* (durable, $name, $function, $options)] $($($rest)*)? }
     };
-    ([$($done:tt)*] ($function:ident, $options:expr $(,)?) $(, $($rest:tt)*)?) => {
+    ({$($list:tt)*} [$($done:tt)*] ($function:ident, $options:expr $(,)?) $(, $($rest:tt)*)?) => {
         $crate::__durable_handlers! {
-            [$($done)* (durable, stringify!($function), $function, $options)] $($($rest)*)?
+            {$($list)*} [$($done)* (durable, stringify!($function), $function, $options)] $($($rest)*)?
         }
     };
-    ([$($done:tt)*] plain $name:literal => $function:path $(, $($rest:tt)*)?) => {
-        $crate::__durable_handlers! { [$($done)* (plain, $name, $function)] $($($rest)*)? }
+    ({$($list:tt)*} [$($done:tt)*] plain $name:literal => $function:path $(, $($rest:tt)*)?) => {
+        $crate::__durable_handlers! { {$($list)*} [$($done)* (plain, $name, $function)] $($($rest)*)? }
     };
-    ([$($done:tt)*] plain $function:ident $(, $($rest:tt)*)?) => {
-        $crate::__durable_handlers! { [$($done)* (plain, stringify!($function), $function)] $($($rest)*)? }
+    ({$($list:tt)*} [$($done:tt)*] plain $function:ident $(, $($rest:tt)*)?) => {
+        $crate::__durable_handlers! { {$($list)*} [$($done)* (plain, stringify!($function), $function)] $($($rest)*)? }
     };
-    ([$($done:tt)*] $name:literal => $function:path $(, $($rest:tt)*)?) => {
-        $crate::__durable_handlers! { [$($done)* (durable, $name, $function)] $($($rest)*)? }
+    ({$($list:tt)*} [$($done:tt)*] $name:literal => $function:path $(, $($rest:tt)*)?) => {
+        $crate::__durable_handlers! { {$($list)*} [$($done)* (durable, $name, $function)] $($($rest)*)? }
     };
-    ([$($done:tt)*] $function:ident $(, $($rest:tt)*)?) => {
-        $crate::__durable_handlers! { [$($done)* (durable, stringify!($function), $function)] $($($rest)*)? }
+    ({$($list:tt)*} [$($done:tt)*] $function:ident $(, $($rest:tt)*)?) => {
+        $crate::__durable_handlers! { {$($list)*} [$($done)* (durable, stringify!($function), $function)] $($($rest)*)? }
     };
-    ([$(($kind:ident, $name:expr, $function:expr $(, $options:expr)?))*]) => {
+    ({} [$($entries:tt)*]) => {
         const _: () = {
-            const _: () = $crate::__private::check_names(&[$($name),*]);
-
-            fn functions() -> ::std::vec::Vec<$crate::__private::Function> {
-                ::std::vec![$(
-                    $crate::__private::Function::$kind($name, $function)$(.with_options(|| $options))?
-                ),*]
-            }
-
+            $crate::__durable_handlers! { @list {fn functions} [$($entries)*] }
             const _: fn() -> ::std::vec::Vec<$crate::__private::Function> = functions;
-
-            #[cfg(target_family = "wasm")]
-            const _: () = {
-                struct Component;
-                impl $crate::__private::Functions for Component {
-                    fn functions() -> ::std::vec::Vec<$crate::__private::Function> {
-                        functions()
-                    }
-                }
-                type Exported = $crate::__private::Exported<Component>;
-                $crate::__private::bindings::export!(Exported with_types_in $crate::__private::bindings);
-            };
         };
     };
-    ([$($done:tt)*] $($rest:tt)+) => {
+    ({$($list:tt)+} [$($entries:tt)*]) => {
+        $crate::__durable_handlers! { @list {$($list)+} [$($entries)*] }
+    };
+    (@list
+        {$(#[$meta:meta])* $visibility:vis fn $list:ident}
+        [$(($kind:ident, $name:expr, $function:expr $(, $options:expr)?))*]
+    ) => {
+        $(#[$meta])*
+        $visibility fn $list() -> ::std::vec::Vec<$crate::__private::Function> {
+            ::std::vec![$(
+                $crate::__private::Function::$kind($name, $function)$(.with_options(|| $options))?
+            ),*]
+        }
+
+        const _: () = $crate::__private::check_names(&[$($name),*]);
+
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            struct Component;
+            impl $crate::__private::Functions for Component {
+                fn functions() -> ::std::vec::Vec<$crate::__private::Function> {
+                    $list()
+                }
+            }
+            type Exported = $crate::__private::Exported<Component>;
+            $crate::__private::bindings::export!(Exported with_types_in $crate::__private::bindings);
+        };
+    };
+    ({$($list:tt)*} [$($done:tt)*] $($rest:tt)+) => {
         ::core::compile_error!(::core::concat!(
             "expected `function`, `\"name\" => path::to::function`, one of them with options as in `\"name\" => (function, options)`, \
              or one of them after `plain`, separated by commas; found `",

@@ -7,9 +7,10 @@ use std::error::Error;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::builders::{JitterStrategy, RetryStrategyConfig};
+use crate::engine::Engine;
 use crate::error::{StepError, WireError};
 
 /// What a retry strategy decides after a failed attempt.
@@ -55,16 +56,16 @@ impl RetryStrategy {
         Self::Custom(Box::new(decide))
     }
 
-    /// Decides after the failure of an attempt, counted from 1. `identity` tells apart what fails in the same moment.
+    /// Decides after the failure of an attempt, counted from 1. `moment` tells it apart from other failures.
     pub(crate) fn decide(
         &self,
         error: &StepError,
         attempt: u32,
-        identity: impl FnOnce() -> String,
+        moment: impl FnOnce() -> Moment,
     ) -> RetryDecision {
         match self {
             Self::Custom(decide) => decide(error, attempt),
-            Self::Schedule(config) => config.decide(error, attempt, || fraction(&identity(), attempt)),
+            Self::Schedule(config) => config.decide(error, attempt, || moment().fraction(attempt)),
         }
     }
 }
@@ -178,16 +179,40 @@ pub(crate) fn seconds(duration: Duration) -> u64 {
     duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
 }
 
-/// A number from 0 to below 1 that differs between executions, operations, attempts and moments.
-///
-/// It is a hash of all four, so two failures never share their delays because they share an attempt number. It is no
-/// random source: reading one here would happen on the first run only, and shift what the handler reads next.
-pub(crate) fn fraction(identity: &str, attempt: u32) -> f64 {
-    let mut hasher = DefaultHasher::new();
-    (identity, attempt, SystemTime::now()).hash(&mut hasher);
-    #[allow(clippy::cast_precision_loss)] // 53 bits fit
-    let bits = (hasher.finish() >> 11) as f64;
-    bits / 9_007_199_254_740_992.0
+/// Where something failed, and when.
+#[derive(Debug)]
+pub(crate) struct Moment {
+    place: String,
+    now: SystemTime,
+}
+
+#[cfg(test)]
+impl Moment {
+    /// Of tests that look at no place and no time.
+    pub(crate) fn any() -> Self {
+        Self { place: String::new(), now: UNIX_EPOCH }
+    }
+}
+
+impl Moment {
+    /// Now, as the code that runs sees it, at an operation of this id.
+    pub(crate) fn of(engine: &Engine, operation: &str) -> Self {
+        Self { place: format!("{}/{operation}", engine.execution_arn()), now: engine.runtime().now() }
+    }
+
+    /// A number from 0 to below 1 that differs between executions, operations, attempts and moments.
+    ///
+    /// It is a hash of all four, so two failures never share their delays because they share an attempt number. It is no
+    /// random source: reading one here would happen on the first run only, and shift what the handler reads next. It is
+    /// the same wherever the handler runs.
+    pub(crate) fn fraction(&self, attempt: u32) -> f64 {
+        let since = self.now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let mut hasher = DefaultHasher::new();
+        (&self.place, attempt, since.as_secs(), since.subsec_nanos()).hash(&mut hasher);
+        #[allow(clippy::cast_precision_loss)] // 53 bits fit
+        let bits = (hasher.finish() >> 11) as f64;
+        bits / 9_007_199_254_740_992.0
+    }
 }
 
 #[cfg(test)]
@@ -240,7 +265,8 @@ mod tests {
 
     #[test]
     fn operations_that_fail_together_spread() {
-        let fractions: Vec<f64> = (0..1000).map(|n| fraction(&format!("arn/{n}"), 1)).collect();
+        let moment = |n| Moment { place: format!("arn/{n}"), now: UNIX_EPOCH };
+        let fractions: Vec<f64> = (0..1000).map(|n| moment(n).fraction(1)).collect();
         let low = fractions.iter().filter(|f| **f < 0.5).count();
         assert!((400..600).contains(&low), "{low}");
         assert!(fractions.iter().all(|f| (0.0..1.0).contains(f)));

@@ -18,7 +18,7 @@ use crate::error::{
     OperationError, OperationErrorKind, ReplayedFailure, RetriesExhausted, SERIALIZATION_ERROR, StepError,
     StepErrorKind, WireError,
 };
-use crate::retry::{RetryDecision, RetryStrategy, seconds};
+use crate::retry::{Moment, RetryDecision, RetryStrategy, seconds};
 use crate::runtime::{Identity, Position, Step, StepOptions, StepState};
 use crate::saga::{Compensation, Undo};
 use crate::scope::LogScope;
@@ -171,8 +171,7 @@ impl Live<'_> {
     async fn close_failed(&self, attempt: u32, error: BoxError) {
         let wire = WireError::of(&*error, "Error");
         let error = StepError::new(StepErrorKind::ExecutionFailed, Some(error));
-        let identity = || format!("{}/{}", self.ctx.execution_arn(), self.step.id());
-        match self.strategy.decide(&error, attempt, identity) {
+        match self.strategy.decide(&error, attempt, || Moment::of(self.ctx.engine(), &self.step.id())) {
             RetryDecision::Retry { delay } => {
                 if let Err(invalid) = self.step.retry(&wire, seconds(delay).max(1)) {
                     let invalid = OperationError::from(invalid);

@@ -18,7 +18,7 @@ use crate::error::{
     Framed, MaxChecksExceeded, OperationError, OperationErrorKind, ReplayedFailure, SERIALIZATION_ERROR,
     WaitForConditionError, WaitForConditionErrorKind, WireError,
 };
-use crate::retry::seconds;
+use crate::retry::{Moment, seconds};
 use crate::runtime::{Condition, ConditionState, Identity, Position};
 use crate::scope::LogScope;
 use crate::serdes::Serdes;
@@ -90,10 +90,10 @@ pub(crate) enum Polling<T> {
 }
 
 impl<T> Polling<T> {
-    fn decide(&self, state: T, attempt: u32, identity: impl FnOnce() -> String) -> WaitDecision {
+    fn decide(&self, state: T, attempt: u32, moment: impl FnOnce() -> Moment) -> WaitDecision {
         match self {
             Self::Once => WaitDecision::Complete,
-            Self::Schedule(strategy) => strategy.decide(&state, attempt, identity),
+            Self::Schedule(strategy) => strategy.decide(&state, attempt, moment),
             Self::Custom(decide) => decide(state, attempt),
         }
     }
@@ -161,7 +161,7 @@ impl<T, F, S> ConditionRun<T, F, S> {
                     };
                     match live.run_check(work, &scope).await {
                         Ok((text, state)) => {
-                            let decision = polling.decide(state, attempt, || live.identity());
+                            let decision = polling.decide(state, attempt, || live.moment());
                             live.close(&text, decision).await;
                         }
                         Err(Failure::Body(error)) => {
@@ -189,8 +189,8 @@ impl Live<'_> {
         self.ctx.engine().changed(self.condition.clone()).await;
     }
 
-    fn identity(&self) -> String {
-        format!("{}/{}", self.ctx.engine().execution_arn(), self.condition.id())
+    fn moment(&self) -> Moment {
+        Moment::of(self.ctx.engine(), &self.condition.id())
     }
 
     /// Runs a check. Returns inside of it: the caller closes the attempt at once, which leaves it.

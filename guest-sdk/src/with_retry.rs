@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::BoxError;
 use crate::context::DurableContext;
 use crate::error::{Framed, StepError, StepErrorKind};
-use crate::retry::{RetryDecision, RetryStrategy};
+use crate::retry::{Moment, RetryDecision, RetryStrategy};
 use crate::serdes::Serdes;
 
 /// Runs attempts in the context of the block, until one succeeds or the strategy stops.
@@ -66,6 +66,6 @@ fn decide(
     error: &StepError,
     attempt: u32,
 ) -> RetryDecision {
-    let id = || format!("{}/{}", block.engine().execution_arn(), block.scope_id().unwrap_or_default());
-    strategy.decide(error, attempt, id)
+    let id = block.scope_id().unwrap_or_default();
+    strategy.decide(error, attempt, || Moment::of(block.engine(), id))
 }

@@ -20,6 +20,7 @@ pub mod conformance;
 mod error;
 mod history;
 mod mock;
+pub mod native;
 mod operation;
 mod orchestrator;
 mod print;
@@ -40,6 +41,7 @@ pub use durawasm_host::{
 };
 pub use error::TestError;
 pub use mock::{CheckpointCall, GetStateCall, MockDurableServiceClient};
+pub use native::{DurableHandler, NativeHandler};
 pub use operation::{
     CallbackDetails, ContextDetails, DurableOperation, InvokeDetails, OperationHandle, StepDetails,
     WaitDetails, WaitingOperationStatus,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::JitterStrategy;
 use crate::context::{DurableContext, StepContext};
 use crate::future::DurableFuture;
-use crate::retry::{Schedule, fraction};
+use crate::retry::{Moment, Schedule};
 use crate::runtime::Position;
 use crate::serdes::{JsonSerdes, Serdes};
 use crate::wait_for_condition::{ConditionRun, Polling};
@@ -245,8 +245,8 @@ impl<S> WaitStrategy<S> {
         self.schedule.jitter
     }
 
-    /// Decides after a check, counted from 1. `identity` tells apart what is checked in the same moment.
-    pub(crate) fn decide(&self, state: &S, attempt: u32, identity: impl FnOnce() -> String) -> WaitDecision {
+    /// Decides after a check, counted from 1. `moment` tells it apart from other checks.
+    pub(crate) fn decide(&self, state: &S, attempt: u32, moment: impl FnOnce() -> Moment) -> WaitDecision {
         if (self.met)(state) {
             return WaitDecision::Complete;
         }
@@ -256,7 +256,7 @@ impl<S> WaitStrategy<S> {
                 "the condition was not met in {attempt} of {max} checks"
             ));
         }
-        let delay = self.schedule.delay(attempt, || fraction(&identity(), attempt)).ceil();
+        let delay = self.schedule.delay(attempt, || moment().fraction(attempt)).ceil();
         WaitDecision::Continue { delay: crate::retry::whole_seconds(delay) }
     }
 }

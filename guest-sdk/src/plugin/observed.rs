@@ -272,8 +272,11 @@ impl<T: Operation + ?Sized> Observed<T> {
 }
 
 impl<T: Operation + ?Sized> Drop for Observed<T> {
-    /// What is dropped before it was closed is not needed any more.
+    /// What is dropped before it was closed is not needed any more; unless the whole run is dropped, which happens natively.
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
         self.function_ended(UserFunctionOutcome::Incomplete, None);
     }
 }

@@ -208,8 +208,11 @@ fn delays_are_whole_seconds_and_never_early() {
             .jitter(jitter)
             .build()
     };
-    let seconds = |strategy: &WaitStrategy<bool>, attempt| match strategy.decide(&false, attempt, String::new)
-    {
+    let seconds = |strategy: &WaitStrategy<bool>, attempt| match strategy.decide(
+        &false,
+        attempt,
+        crate::retry::Moment::any,
+    ) {
         WaitDecision::Continue { delay } => delay.as_secs(),
         other => panic!("{other:?}"),
     };
@@ -223,9 +226,12 @@ fn delays_are_whole_seconds_and_never_early() {
         assert!((1..=most).contains(&seconds(&full, attempt)));
     }
     assert_eq!(
-        exact.decide(&true, u32::MAX, String::new),
+        exact.decide(&true, u32::MAX, crate::retry::Moment::any),
         WaitDecision::Complete,
         "met at the last check is met"
     );
-    assert!(matches!(exact.decide(&false, u32::MAX, String::new), WaitDecision::Exhausted { .. }));
+    assert!(matches!(
+        exact.decide(&false, u32::MAX, crate::retry::Moment::any),
+        WaitDecision::Exhausted { .. }
+    ));
 }

@@ -101,7 +101,7 @@ impl Plugin for Scribe {
 /// Runs a handler with these options.
 fn with_options<F, Fut>(
     world: &Shared,
-    options: impl Fn() -> OptionsBuilder + Clone + 'static,
+    options: impl Fn() -> OptionsBuilder + Clone + Send + Sync + 'static,
     handler: F,
 ) -> Result<String, String>
 where

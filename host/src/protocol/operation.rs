@@ -231,6 +231,15 @@ impl Operation {
             && !self.context_details.as_ref().is_some_and(|details| details.replay_children)
     }
 
+    /// Of a STEP: the attempt that is under way, or that ended last.
+    pub fn attempt(&self) -> Option<u32> {
+        let ended = self.step_details.as_ref().map_or(0, |details| details.attempt);
+        (self.kind == OperationType::Step).then(|| match self.status {
+            OperationStatus::Started => ended.saturating_add(1),
+            _ => ended.max(1),
+        })
+    }
+
     /// The result of any kind of operation.
     pub fn result(&self) -> Option<&Arc<str>> {
         match self.kind {

@@ -4,7 +4,7 @@ use std::{future::Future, pin::Pin};
 
 use crate::{
     ambient::Actor,
-    protocol::{CheckpointResponse, CheckpointToken, ExecutionArn, OperationUpdate, StatePage},
+    protocol::{CheckpointResponse, CheckpointToken, ErrorObject, ExecutionArn, OperationUpdate, StatePage},
 };
 
 /// A future of a service call.
@@ -28,6 +28,13 @@ pub enum ServiceError {
     /// The service cannot be reached any more.
     #[error("the checkpoint server cannot be reached: {0}")]
     Unavailable(String),
+}
+
+impl ServiceError {
+    /// As the error of an invocation that came to nothing because of it.
+    pub fn to_error(&self) -> ErrorObject {
+        ErrorObject::new("Service.CheckpointFailed", self.to_string())
+    }
 }
 
 /// A durable execution service, seen from one invocation: the embedded server, a remote one or a mock.

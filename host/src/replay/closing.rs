@@ -24,6 +24,18 @@ pub enum ChildResult {
 }
 
 impl Engine {
+    /// What an invocation comes to whose handler returned: this, unless something on record was not asked for, or the service
+    /// would not take it.
+    pub fn conclude(&self, returned: Result<Option<String>, ErrorObject>) -> InvocationOutput {
+        if let Err(ReplayError::NonDeterministic(divergence)) = self.check_return() {
+            return InvocationOutput::failed(divergence.to_error());
+        }
+        match returned {
+            Ok(result) => self.fit_result(result),
+            Err(error) => InvocationOutput::failed(self.fit_error(error)),
+        }
+    }
+
     /// A handler's result as an invocation's output: one that the service would not take is an error.
     pub fn fit_result(&self, result: Option<String>) -> InvocationOutput {
         match check_payload("result", result.as_ref(), self.limits.payload_bytes) {

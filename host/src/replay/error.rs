@@ -41,9 +41,12 @@ pub struct Divergence {
 }
 
 impl Divergence {
+    /// The type of the error.
+    pub const TYPE: &str = "NonDeterministicExecutionError";
+
     /// As the execution's error.
     pub fn to_error(&self) -> ErrorObject {
-        ErrorObject::new("NonDeterministicExecutionError", self.to_string())
+        ErrorObject::new(Self::TYPE, self.to_string())
     }
 }
 

@@ -5,9 +5,11 @@
 mod checks;
 mod client;
 mod closing;
+mod ended;
 mod engine;
 mod error;
 mod ids;
+mod loading;
 mod observing;
 mod outbox;
 mod slot;
@@ -18,9 +20,11 @@ mod watch;
 
 pub use client::{Changed, DurableServiceClient, ServiceCall, ServiceError};
 pub use closing::ChildResult;
+pub use ended::Ended;
 pub use engine::{CheckpointMode, Engine, Interest, Key, ScopeKey};
 pub use error::{Divergence, ReplayError};
 pub use ids::Position;
+pub use loading::load_state;
 pub use slot::{Directive, Identity, Outcome, Semantics};
 pub use starting::StepPlan;
 pub use watch::SetKey;

@@ -20,8 +20,8 @@ use super::{
     state::{Durable, Ended, State, Surroundings},
 };
 use crate::{
-    protocol::{ErrorObject, InvocationInput, InvocationOutput, Limits, OperationType},
-    replay::{Engine as Replay, Key, ReplayError, ServiceError},
+    protocol::{ErrorObject, InvocationInput, InvocationOutput, Limits},
+    replay::{Divergence, Engine as Replay, Key, load_state},
 };
 
 /// How an invocation ended.
@@ -62,13 +62,10 @@ impl Handler {
         around: Surroundings,
     ) -> InvocationReport {
         let arn = input.durable_execution_arn.clone();
-        let (operations, event) = match load_state(&input, &around).await {
+        let (operations, event) = match load_state(&input, &*around.client).await {
             Ok(loaded) => loaded,
             Err(error) => {
-                return InvocationReport {
-                    end: InvocationEnd::Crashed(service_error(&error)),
-                    checkpoints: 0,
-                };
+                return InvocationReport { end: InvocationEnd::Crashed(error.to_error()), checkpoints: 0 };
             }
         };
         let bounds = self.sandbox.limits();
@@ -255,28 +252,6 @@ impl State {
     }
 }
 
-/// The whole record, and the event in it.
-async fn load_state(
-    input: &InvocationInput,
-    around: &Surroundings,
-) -> Result<(Vec<Arc<crate::protocol::Operation>>, Arc<str>), ServiceError> {
-    let mut operations = input.initial_execution_state.operations.clone();
-    let mut marker = input.initial_execution_state.next_marker.clone();
-    while let Some(at) = marker.filter(|m| !m.is_empty()) {
-        let page =
-            around.client.get_state(&input.durable_execution_arn, &input.checkpoint_token, &at).await?;
-        operations.extend(page.operations);
-        marker = page.next_marker;
-    }
-    let execution = operations.first().filter(|o| o.kind == OperationType::Execution).ok_or_else(|| {
-        ServiceError::InvalidParameterValue(
-            "the state does not begin with the EXECUTION operation".to_owned(),
-        )
-    })?;
-    let event = execution.execution_details.as_ref().and_then(|d| d.input_payload.clone());
-    Ok((operations, event.unwrap_or_else(|| "null".into())))
-}
-
 /// Sends what is left to send, and decides what the invocation comes to.
 async fn finish(
     state: &mut State,
@@ -287,7 +262,7 @@ async fn finish(
     let drained = state.durable.drain_output();
     let returned = returned.and_then(|value| drained.map(|()| value));
     let suspended = matches!(state.durable.ended, Some(Ended::Suspended));
-    let unreachable = matches!(state.durable.ended, Some(Ended::Service(_) | Ended::Killed));
+    let unreachable = state.durable.ended.as_ref().is_some_and(Ended::is_unreachable);
     let crash = match &returned {
         Err(error) if !suspended => Some(crash(state, error)),
         _ => None,
@@ -299,39 +274,19 @@ async fn finish(
         }
     }
     match (crash, returned) {
-        (Some(error), _) if error.error_type.as_deref() == Some(NON_DETERMINISTIC) => {
+        (Some(error), _) if error.error_type.as_deref() == Some(Divergence::TYPE) => {
             InvocationEnd::Output(InvocationOutput::failed(error))
         }
         (Some(error), _) => InvocationEnd::Crashed(error),
         (None, Err(_)) => InvocationEnd::Output(InvocationOutput::pending()),
-        (None, Ok(returned)) => {
-            if let Err(ReplayError::NonDeterministic(divergence)) = state.durable.engine.check_return() {
-                return InvocationEnd::Output(InvocationOutput::failed(divergence.to_error()));
-            }
-            InvocationEnd::Output(match returned {
-                Ok(result) => state.durable.engine.fit_result(result),
-                Err(error) => InvocationOutput::failed(state.durable.engine.fit_error(error)),
-            })
-        }
+        (None, Ok(returned)) => InvocationEnd::Output(state.durable.engine.conclude(returned)),
     }
-}
-
-const NON_DETERMINISTIC: &str = "NonDeterministicExecutionError";
-
-fn service_error(error: &ServiceError) -> ErrorObject {
-    ErrorObject::new("Service.CheckpointFailed", error.to_string())
 }
 
 /// What a guest that did not return came to.
 fn crash(state: &mut State, error: &wasmtime::Error) -> ErrorObject {
-    let mut object = match state.durable.ended.take() {
-        Some(Ended::Replay(ReplayError::NonDeterministic(divergence))) => divergence.to_error(),
-        Some(Ended::Replay(error)) => ErrorObject::new("Durable.ContractViolation", error.to_string()),
-        Some(Ended::Service(error)) => service_error(&error),
-        Some(Ended::Limit(name, reason)) => ErrorObject::new(name, reason),
-        Some(Ended::Killed) => ErrorObject::new("Runtime.Killed", "the instance was killed on purpose"),
-        Some(Ended::Suspended | Ended::StepTimedOut(_) | Ended::Replayed) | None => unplanned(state, error),
-    };
+    let ended = state.durable.ended.take().and_then(Ended::into_error);
+    let mut object = ended.unwrap_or_else(|| unplanned(state, error));
     if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
         object.stack_trace = frames(backtrace);
     }

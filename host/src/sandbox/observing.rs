@@ -129,22 +129,13 @@ fn observed(operation: &Operation) -> Option<wit::Operation> {
         },
         start_time_ms: millis(operation.start_timestamp),
         end_time_ms: operation.end_timestamp.map(millis),
-        attempt: attempt(operation),
+        attempt: operation.attempt(),
         error: operation.error().cloned().map(convert::error_out),
     })
 }
 
 fn millis(timestamp: crate::protocol::Timestamp) -> u64 {
     u64::try_from(timestamp.as_millis()).unwrap_or(0)
-}
-
-/// The attempt that is under way, or that ended last.
-fn attempt(operation: &Operation) -> Option<u32> {
-    let ended = operation.step_details.as_ref().map_or(0, |details| details.attempt);
-    (operation.kind == OperationType::Step).then(|| match operation.status {
-        OperationStatus::Started => ended.saturating_add(1),
-        _ => ended.max(1),
-    })
 }
 
 #[cfg(test)]

@@ -29,12 +29,7 @@ impl Durable {
     }
 
     fn broken(&mut self, error: ReplayError) -> wasmtime::Error {
-        match error {
-            ReplayError::TooManyOperations(_) => {
-                self.end(Ended::Limit("Sandbox.OperationLimitExceeded", error.to_string()))
-            }
-            error => self.end(Ended::Replay(error)),
-        }
+        self.end(error.into())
     }
 
     /// Before a guest starts something: what it wrote until now it wrote as a replay, if it is one until now.

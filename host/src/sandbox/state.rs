@@ -23,33 +23,16 @@ use super::{
 use crate::{
     ambient::{Clock, Entropy},
     protocol::{CheckpointToken, ExecutionArn, OperationId, OperationUpdate, Timestamp},
-    replay::{CheckpointMode, DurableServiceClient, Engine, Key, ReplayError, ServiceError},
+    replay::{CheckpointMode, DurableServiceClient, Engine, Key, ReplayError},
 };
+
+pub(super) use crate::replay::Ended;
 
 /// The most handles of contexts and pollables that a guest may hold at once.
 const MAX_HANDLES: u32 = 2_000_000;
 
 /// The most points in time that a guest may wait for at once.
 const MAX_TIMERS: u32 = 100_000;
-
-/// Why the host ended a guest's run from within one of its calls.
-#[derive(Debug)]
-pub(super) enum Ended {
-    /// The guest can go on only after something durable has happened.
-    Suspended,
-    /// The guest broke the contract, or does not repeat itself.
-    Replay(ReplayError),
-    /// The service refused or is gone.
-    Service(ServiceError),
-    /// The guest asked for more than it may have.
-    Limit(&'static str, String),
-    /// The body of this step took longer than it may.
-    StepTimedOut(Key),
-    /// A fresh instance is to replay, on purpose.
-    Replayed,
-    /// The instance was killed on purpose.
-    Killed,
-}
 
 /// The world around one invocation.
 #[derive(Clone)]

@@ -41,6 +41,8 @@ use timeouts::slow_body;
 use workflow::workflow;
 
 durable_handlers! {
+    /// All of them.
+    pub fn functions;
     abandons_a_builder,
     allocates,
     at_most_once_panics,

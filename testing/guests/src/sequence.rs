@@ -82,7 +82,7 @@ pub async fn returns(what: Result<Value, String>, _ctx: DurableContext) -> Resul
 }
 
 /// Starts a wait of ten seconds, then one of a second, and takes the first that ends. Result: its seconds.
-pub async fn races(_: (), ctx: DurableContext) -> Result<u64, BoxError> {
+pub async fn races((): (), ctx: DurableContext) -> Result<u64, BoxError> {
     let wait = |seconds: u64| {
         ctx.run_in_child_context(move |child| async move {
             child.wait(Duration::from_secs(seconds)).name(format!("{seconds}s")).await?;

@@ -52,6 +52,8 @@ pub enum Node {
     Caught(Box<Self>),
     /// What replayed code must find the same: time, random numbers, ids.
     Probe,
+    /// What replayed code finds the same wherever it runs: the context's time, random numbers, ids.
+    Draw,
     /// Changes the checkpoint mode: 0 batched, 1 eager, 2 optimistic.
     Mode(u32),
 }
@@ -164,6 +166,7 @@ fn run(node: Node, ctx: DurableContext) -> Run {
                 ctx.uuid().to_string(),
                 ctx.random_u64(),
             ])),
+            Node::Draw => Ok(json!([ctx.now_millis(), ctx.uuid().to_string(), ctx.random_u64()])),
             Node::Mode(mode) => {
                 ctx.set_checkpoint_mode(match mode {
                     0 => CheckpointMode::Batched,

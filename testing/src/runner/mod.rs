@@ -30,6 +30,7 @@ use crate::{
     TestExecutionOrchestrator, TestResult,
     checkpoint_server::{CheckpointWorkerManager, CheckpointWorkerParams},
     components,
+    native::{DurableHandler, NativeHandler},
     storage::Selector,
     watch::Hub,
 };
@@ -162,6 +163,36 @@ impl LocalDurableTestRunner {
 }
 
 impl<I, O> LocalDurableTestRunner<I, O> {
+    /// A runner for an async function, compiled natively and run in this process: `async fn(event: I, ctx: DurableContext) ->
+    /// Result<O, Err>`. For debuggers, coverage and quick tests; see [`native`](crate::native) for what differs from the component.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use durawasm_guest::{BoxError, DurableContext};
+    /// use durawasm_testing::{LocalDurableTestRunner, TestError};
+    /// use std::time::Duration;
+    ///
+    /// async fn greet(name: String, ctx: DurableContext) -> Result<String, BoxError> {
+    ///     ctx.wait(Duration::from_secs(3600)).name("an-hour").await?;
+    ///     Ok(format!("Hello, {name}"))
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), TestError> {
+    /// let runner = LocalDurableTestRunner::new(greet);
+    /// let result = runner.run("Ada".to_owned()).await?;
+    /// assert_eq!(result.get_result()?, "Hello, Ada");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn new(handler: impl DurableHandler<I, O>) -> Self {
+        let name = function_name(std::any::type_name_of_val(&handler));
+        let mut functions = FunctionStorage::new();
+        functions.add_function(NativeHandler::durable(name, handler).into_function());
+        Self::with_functions(functions, Some(name.to_owned()))
+    }
+
     fn with_functions(functions: FunctionStorage, function: Option<String>) -> Self {
         let environment = environment::current();
         let config = environment.as_ref().map(|environment| environment.config).unwrap_or_default();
@@ -316,7 +347,12 @@ impl<I, O> LocalDurableTestRunner<I, O> {
     ///
     /// # Errors
     /// When `after` is no duration, or the result cannot be serialized.
-    pub fn answer_invoke(self, function: &str, after: &str, result: impl Serialize) -> Result<Self, TestError> {
+    pub fn answer_invoke(
+        self,
+        function: &str,
+        after: &str,
+        result: impl Serialize,
+    ) -> Result<Self, TestError> {
         let text = serde_json::to_string(&result)
             .map_err(|source| TestError::SerializationError { what: "the function's result", source })?;
         self.stand_in(function, after, Ok(Some(text)))
@@ -344,6 +380,46 @@ impl<I, O> LocalDurableTestRunner<I, O> {
         let after = duration(after)?;
         self.functions.add_function(ScriptedFunction { after, outcome }.named(function));
         Ok(self)
+    }
+
+    /// Adds a durable function to those that the handler can invoke: an async function that runs in this process.
+    pub fn register_durable_function<FI, FO>(
+        &mut self,
+        name: &str,
+        handler: impl DurableHandler<FI, FO>,
+    ) -> &mut Self {
+        self.functions.add_function(NativeHandler::durable(name, handler).into_function());
+        self
+    }
+
+    /// Adds a plain function to those that the handler can invoke: it runs once, in this process, and what it returns is the
+    /// result.
+    pub fn register_function<FI, FO>(
+        &mut self,
+        name: &str,
+        function: impl Fn(FI) -> FO + Send + Sync + 'static,
+    ) -> &mut Self
+    where
+        FI: DeserializeOwned + Send + 'static,
+        FO: Serialize + Send + 'static,
+    {
+        self.functions.add_function(NativeHandler::plain(name, function).into_function());
+        self
+    }
+
+    /// The same for a function that can fail.
+    pub fn register_fallible_function<FI, FO, Err>(
+        &mut self,
+        name: &str,
+        function: impl Fn(FI) -> Result<FO, Err> + Send + Sync + 'static,
+    ) -> &mut Self
+    where
+        FI: DeserializeOwned + Send + 'static,
+        FO: Serialize + Send + 'static,
+        Err: Into<durawasm_guest::BoxError> + 'static,
+    {
+        self.functions.add_function(NativeHandler::plain_fallible(name, function).into_function());
+        self
     }
 
     /// Adds the functions of another component to those that the handler can invoke.
@@ -499,6 +575,13 @@ impl<I, O: DeserializeOwned> LocalDurableTestRunner<I, O> {
         drop(last);
         Ok(worker)
     }
+}
+
+/// What to call a function: the last part of its path; `handler` for what has none, such as a closure.
+fn function_name(path: &str) -> &str {
+    let name = path.rsplit("::").next().unwrap_or_default();
+    let fits = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+    if (1..=64).contains(&name.len()) && fits(name) { name } else { "handler" }
 }
 
 fn duration(text: &str) -> Result<Duration, TestError> {

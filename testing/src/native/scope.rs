@@ -1,0 +1,132 @@
+//! The seam's `Scope`: where operations are started.
+//!
+//! Always true: places are counted here, one after another; the engine hears of a place when it is used.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use durawasm_guest::runtime::{
+    Callback, CallbackOptions, Child, Completed, Condition, Identity, InvalidArgument, Invoke, InvokeOptions,
+    Position, Scope, Step, StepOptions, StepSemantics,
+};
+use durawasm_host::{
+    protocol,
+    replay::{self, Engine, Key, ReplayError, ScopeKey, Semantics, StepPlan},
+};
+
+use super::{convert, operation::Handle, seam::Seam};
+
+/// A scope of one run.
+pub(super) struct Context {
+    seam: Arc<Seam>,
+    scope: ScopeKey,
+    claimed: AtomicU32,
+}
+
+impl Context {
+    pub(super) fn new(seam: &Arc<Seam>, scope: ScopeKey) -> Arc<Self> {
+        Arc::new(Self { seam: Arc::clone(seam), scope, claimed: AtomicU32::new(0) })
+    }
+
+    /// Starts an operation: a bad argument is the handler's to deal with.
+    fn start(
+        &self,
+        identity: Identity,
+        start: impl FnOnce(&mut Engine, Option<Position>, replay::Identity) -> Result<Key, ReplayError>,
+    ) -> Result<Arc<Handle>, InvalidArgument> {
+        let late = || {
+            let reason = "the invocation is over, and nothing can be started any more".to_owned();
+            Err(InvalidArgument { argument: "context".to_owned(), reason })
+        };
+        let (position, identity) = convert::identity(identity);
+        let started =
+            self.seam.call(late, |durable| durable.start(|engine| start(engine, position, identity)))?;
+        Ok(Arc::new(Handle::new(&self.seam, started)))
+    }
+}
+
+impl Scope for Context {
+    fn id(&self) -> Option<String> {
+        let id = |engine: &Engine| engine.scope_parent(self.scope).map(|id| id.map(ToString::to_string));
+        self.seam.call(|| None, |durable| Ok(id(&durable.engine)?))
+    }
+
+    fn claim(&self) -> Position {
+        self.claimed.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    fn skip(&self, position: Position) {
+        self.seam.call(|| (), |durable| Ok(durable.engine.skip(self.scope, position)?));
+    }
+
+    fn step(&self, identity: Identity, options: StepOptions) -> Result<Arc<dyn Step>, InvalidArgument> {
+        let semantics = match options.semantics {
+            StepSemantics::AtMostOncePerRetry => Semantics::AtMostOncePerRetry,
+            _ => Semantics::AtLeastOncePerRetry,
+        };
+        let plan = StepPlan { semantics, timeout: options.timeout_ms.map(Duration::from_millis) };
+        let step =
+            self.start(identity, |engine, at, identity| engine.step(self.scope, at, identity, plan))?;
+        Ok(step)
+    }
+
+    fn wait(&self, identity: Identity, seconds: u64) -> Result<Arc<dyn Completed>, InvalidArgument> {
+        let wait =
+            self.start(identity, |engine, at, identity| engine.wait(self.scope, at, identity, seconds))?;
+        Ok(wait)
+    }
+
+    fn create_callback(
+        &self,
+        identity: Identity,
+        options: CallbackOptions,
+    ) -> Result<Arc<dyn Callback>, InvalidArgument> {
+        let options = protocol::CallbackOptions {
+            timeout_seconds: options.timeout.filter(|s| *s > 0),
+            heartbeat_timeout_seconds: options.heartbeat_timeout.filter(|s| *s > 0),
+        };
+        let callback =
+            self.start(identity, |engine, at, identity| engine.callback(self.scope, at, identity, options))?;
+        Ok(callback)
+    }
+
+    fn invoke(
+        &self,
+        identity: Identity,
+        options: InvokeOptions,
+        payload: Option<&str>,
+    ) -> Result<Arc<dyn Invoke>, InvalidArgument> {
+        let options = protocol::ChainedInvokeOptions {
+            function_name: options.function_name.into(),
+            tenant_id: options.tenant_id.map(Into::into),
+        };
+        let payload = payload.map(str::to_owned);
+        let invoke = self.start(identity, |engine, at, identity| {
+            engine.invoke(self.scope, at, identity, options, payload)
+        })?;
+        Ok(invoke)
+    }
+
+    fn child(&self, identity: Identity) -> Result<Arc<dyn Child>, InvalidArgument> {
+        let child = self.start(identity, |engine, at, identity| engine.child(self.scope, at, identity))?;
+        Ok(child)
+    }
+
+    fn flat(&self, position: Position) -> Arc<dyn Scope> {
+        let flat =
+            self.seam.call(|| self.seam.root, |durable| Ok(durable.engine.flat(self.scope, Some(position))?));
+        Self::new(&self.seam, flat)
+    }
+
+    fn condition(&self, identity: Identity, initial: &str) -> Result<Arc<dyn Condition>, InvalidArgument> {
+        let initial = initial.to_owned();
+        let condition =
+            self.start(identity, |engine, at, identity| engine.condition(self.scope, at, identity, initial))?;
+        Ok(condition)
+    }
+}

@@ -13,6 +13,7 @@ use std::{
 };
 
 use common::handler;
+use durawasm_guest::{BoxError, DurableContext};
 use durawasm_host::{
     protocol::{
         CallbackOptions, EventDetails, Operation, OperationAction, OperationId, OperationUpdate, Timestamp,
@@ -296,6 +297,30 @@ proptest! {
             });
             prop_assert!(refused.iter().all(|r| matches!(r, Err(TestError::NotCallbackOperation))));
         }
+    }
+
+    /// Property 10: Function Registration Retrieval.
+    #[test]
+    fn p10_what_is_registered_runs_where_it_is_invoked(names in vec("[a-z][a-z0-9_-]{0,20}", 1..5), durable in any::<bool>()) {
+        let mut runner = handler("sequence");
+        for (n, name) in names.iter().enumerate() {
+            if durable {
+                runner.register_durable_function(name, move |event: u64, ctx: DurableContext| async move {
+                    ctx.wait(Duration::from_secs(60)).await?;
+                    Ok::<_, BoxError>((n as u64, event))
+                });
+            } else {
+                runner.register_function(name, move |event: u64| (n as u64, event));
+            }
+        }
+        let acts: Vec<Value> = names.iter().map(|name| json!({ "invoke": ["i", name, 7] })).collect();
+        let result = block_on(runner.run(&acts)).unwrap();
+        // Of functions of one name the last counts.
+        let last = |name: &String| names.iter().rposition(|other| other == name).unwrap() as u64;
+        let expected: Vec<Value> = names.iter().map(|name| json!([last(name), 7])).collect();
+        prop_assert_eq!(result.get_result().unwrap(), &Value::from(expected));
+        let per_call = if durable { 60 } else { 0 };
+        prop_assert_eq!(result.get_duration().as_secs(), per_call * names.len() as u64);
     }
 
     /// Property 11: Checkpoint Server Thread Lifecycle.

@@ -21,6 +21,7 @@ use durawasm_host::{
     sandbox::{Faults, Handler, InvocationEnd, LogBuffer, Sandbox, SandboxOptions, Surroundings},
     server::StartExecution,
 };
+use durawasm_testing::LocalDurableTestRunner;
 use wasmtime::{
     Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store,
     component::{Component, Linker, ResourceTable},
@@ -98,7 +99,19 @@ fn main() -> Outcome<()> {
         let each = took.saturating_sub(instances).as_secs_f64() * 1e9 / replayed;
         println!("{waits:<26} {:>10.2} {:>14.2} {:>24.0}", ms(took), us(took / waits), each);
     }
-    println!("(bound: 1,000 under 2,000 ms, a replayed operation under 1,000 ns and a host call)");
+    println!("(bound: 1,000 under 2,000 ms, a replayed operation under 1,000 ns and a host call)\n");
+
+    println!("{:<40} {:>10}", "the same through a test's runner", "ms");
+    for (what, function, times) in
+        [("1,000 sequential steps", "many_steps", 11), ("1,000 sequential waits", "many_waits", 3)]
+    {
+        let runner = LocalDurableTestRunner::from_component(&built.path)?.function(function);
+        let took = median(times, || runtime.block_on(tested(&runner)))?;
+        println!("{what:<40} {:>10.2}", ms(took));
+    }
+    println!(
+        "(bounds: 20 ms and 2,000 ms. Server, clock and history of the run are made and looked at in it)"
+    );
     std::fs::remove_dir_all(cache)?;
     Ok(())
 }
@@ -173,6 +186,16 @@ async fn fresh(handler: &Handler, function: &str, event: u32) -> Outcome<Duratio
     let environment = environment(handler).await?;
     let started = Instant::now();
     run(&environment, function, event.to_string()).await?;
+    Ok(started.elapsed())
+}
+
+/// How long a run of a test's runner takes, with all that belongs to it.
+async fn tested(runner: &LocalDurableTestRunner) -> Outcome<Duration> {
+    let started = Instant::now();
+    let result = runner.run(1_000).await?;
+    if result.get_status() != ExecutionStatus::Succeeded || result.get_operations().len() != 1_000 {
+        return Err(format!("{:?}", result.get_error()).into());
+    }
     Ok(started.elapsed())
 }
 

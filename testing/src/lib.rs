@@ -31,7 +31,7 @@ mod tokio_time;
 mod watch;
 
 pub use durawasm_host::{
-    orchestrator::{QueueScheduler, Scheduler, TimerScheduler},
+    orchestrator::{OnError, QueueScheduler, Scheduler, StartInvocation, TimerScheduler, UpdateCheckpoint},
     protocol::{
         ErrorObject, ErrorObject as TestResultError, Event, EventType, ExecutionStatus, Operation,
         OperationStatus, OperationType, Timestamp,

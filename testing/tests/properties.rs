@@ -130,7 +130,7 @@ fn json_value() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: CASES, max_shrink_iters: 64, ..Config::default() })]
+    #![proptest_config(Config { cases: CASES, max_shrink_iters: 64, failure_persistence: None, ..Config::default() })]
 
     /// Property 1: Execution Status Consistency.
     #[test]

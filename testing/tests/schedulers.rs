@@ -3,9 +3,13 @@
 
 mod common;
 
+use std::sync::{Arc, Mutex};
+
 use common::{handler, value};
+use durawasm_host::orchestrator::{OnError, StartInvocation, UpdateCheckpoint};
 use durawasm_testing::{
-    ErrorObject, LocalDurableTestRunner, QueueScheduler, TestEnvironmentConfig, TestResult, TimerScheduler,
+    ErrorObject, LocalDurableTestRunner, QueueScheduler, Scheduler, TestEnvironmentConfig, TestResult,
+    TimerScheduler, Timestamp,
 };
 use serde_json::json;
 
@@ -116,4 +120,42 @@ async fn tokio_s_time_goes_along() {
 async fn tokio_s_time_has_to_be_paused_for_that() {
     let refused = handler("sequence").tokio_time().run(json!([])).await.unwrap_err();
     assert!(refused.to_string().contains("start_paused"), "{refused}");
+}
+
+/// A queue that can be looked into.
+#[derive(Clone, Default)]
+struct Watched(Arc<Mutex<(QueueScheduler, Vec<bool>)>>);
+
+impl Scheduler for Watched {
+    fn schedule_function(
+        &mut self,
+        start_invocation: StartInvocation,
+        on_error: OnError,
+        timestamp: Option<Timestamp>,
+        update_checkpoint: Option<UpdateCheckpoint>,
+    ) {
+        let queue = &mut self.0.lock().unwrap().0;
+        queue.schedule_function(start_invocation, on_error, timestamp, update_checkpoint);
+    }
+
+    fn has_scheduled_function(&self) -> bool {
+        self.0.lock().unwrap().0.has_scheduled_function()
+    }
+
+    fn flush_timers(&mut self) {
+        let (queue, left) = &mut *self.0.lock().unwrap();
+        left.push(queue.has_scheduled_function());
+        queue.flush_timers();
+        assert!(!queue.has_scheduled_function());
+    }
+}
+
+#[tokio::test]
+async fn what_is_left_when_an_execution_ends_is_flushed() {
+    let watched = Watched::default();
+    let scheduler = watched.clone();
+    // The wait of ten seconds wins; that of a second is still in the queue.
+    let result = handler("races").scheduler(move || scheduler.clone()).run(()).await.unwrap();
+    assert_eq!(value(&result), json!(10));
+    assert_eq!(watched.0.lock().unwrap().1, [true], "flushed once, with something in it");
 }

@@ -1,0 +1,34 @@
+//! The tests that `docs/testing.md` names are there.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
+
+use std::path::{Path, PathBuf};
+
+/// Where the tests of a name such as `handles`, `cloud/runs` or `server/lifecycle` are.
+fn file(name: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    match name.strip_prefix("server/") {
+        Some(name) => root.join("host/src/server/tests").join(name).with_extension("rs"),
+        None => root.join("testing/tests").join(name).with_extension("rs"),
+    }
+}
+
+#[test]
+fn tests_that_the_page_names_exist() {
+    let page = std::fs::read_to_string(file("").parent().unwrap().join("../docs/testing.md")).unwrap();
+    let quoted = page.split('`').skip(1).step_by(2);
+    let named: Vec<(&str, &str)> = quoted
+        .filter_map(|text| text.split_once("::"))
+        .filter(|(at, test)| {
+            let word = |text: &str| {
+                text.bytes().all(|b| b.is_ascii_lowercase() || matches!(b, b'_' | b'/' | b'0'..=b'9'))
+            };
+            word(at) && word(test) && !test.is_empty()
+        })
+        .collect();
+    assert!(named.len() > 100, "{}", named.len());
+    for (at, test) in named {
+        let source =
+            std::fs::read_to_string(file(at)).unwrap_or_else(|_| panic!("there is no file of {at}::{test}"));
+        assert!(source.contains(&format!("fn {test}(")), "there is no test {at}::{test}");
+    }
+}

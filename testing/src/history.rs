@@ -137,11 +137,12 @@ fn what(event: &Event) -> String {
     text + &details
 }
 
-/// How a history differs from what was expected, for people; none if it does not. Spaces at the ends of lines and empty lines
-/// do not count.
+/// How a history differs from what was expected, for people; none if it does not. Blank lines do not count, nor how many blanks
+/// there are between words.
 pub(crate) fn difference(expected: &str, actual: &[String]) -> Option<String> {
     let clean = |lines: &mut dyn Iterator<Item = &str>| {
-        let lines: Vec<&str> = lines.map(str::trim).filter(|line| !line.is_empty()).collect();
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let lines: Vec<String> = lines.map(words).filter(|line| !line.is_empty()).collect();
         lines.join("\n") + "\n"
     };
     let expected = clean(&mut expected.lines());
@@ -169,7 +170,7 @@ mod tests {
     #[test]
     fn a_difference_shows_both_sides_and_blanks_do_not_count() {
         let actual = ["+0s ExecutionStarted", "+0s StepStarted a"].map(String::from);
-        assert_eq!(difference("  +0s ExecutionStarted\n\n   +0s StepStarted a  \n", &actual), None);
+        assert_eq!(difference("  +0s   ExecutionStarted\n\n   +0s StepStarted a  \n", &actual), None);
         let text = difference("+0s ExecutionStarted\n+0s StepStarted b", &actual).unwrap();
         assert!(
             text.contains("  +0s ExecutionStarted\n- +0s StepStarted b\n+ +0s StepStarted a\n"),

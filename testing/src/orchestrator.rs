@@ -165,22 +165,13 @@ impl<O: DeserializeOwned> TestExecutionOrchestrator<O> {
         drop(following);
         *self.storage.lock().unwrap_or_else(PoisonError::into_inner) =
             run.view.operations.iter().cloned().collect();
-        self.judge(run, log.take(), &environment)
-    }
-
-    fn judge(
-        &self,
-        run: Run,
-        log: Vec<durawasm_host::sandbox::LogLine>,
-        environment: &Environment,
-    ) -> Result<TestResult<O>, TestError> {
         if let Some(stall) = &run.stall {
             return Err(TestError::Stalled(stall.to_string()));
         }
-        if let Some(name) = missing_function(&run, environment) {
+        if let Some(name) = missing_function(&run, &environment) {
             return Err(TestError::FunctionNotRegistered(name));
         }
-        Ok(TestResult::new(run.view, log, run.checkpoints))
+        Ok(TestResult::new(run.view, log.take(), run.checkpoints))
     }
 }
 

@@ -151,8 +151,8 @@ impl<T> TestResult<T> {
         history::normalized(&self.view.events)
     }
 
-    /// Asserts that the history is this: lines as [`get_history_lines`](Self::get_history_lines) gives them. Blank lines, and
-    /// blanks around lines, do not count.
+    /// Asserts that the history is this: lines as [`get_history_lines`](Self::get_history_lines) gives them. Blank
+    /// lines do not count, nor how many blanks there are between words.
     ///
     /// # Panics
     /// If it is another. The message shows where.

@@ -203,11 +203,8 @@ impl Hub {
         let callback = self.callback(operation)?;
         let id = callback.callback_details.as_ref().and_then(|details| details.callback_id.clone());
         let id = id.ok_or(TestError::NotCallbackOperation)?;
-        let world = match self.world() {
-            Ok(world) => world,
-            Err(_) => {
-                return Err(TestError::CallbackAlreadyCompleted("its execution is over".to_owned()));
-            }
+        let Ok(world) = self.world() else {
+            return Err(TestError::CallbackAlreadyCompleted("its execution is over".to_owned()));
         };
         world.api.complete_callback(&id, answer).await
     }
@@ -388,8 +385,8 @@ impl State {
         if until == self.hold.as_ref().map(|(at, _)| *at) {
             return (changed, None);
         }
-        let hold = until.and_then(|at| clock.as_ref().map(|clock| (at, clock.hold(at))));
-        (changed, std::mem::replace(&mut self.hold, hold))
+        let next = until.and_then(|at| clock.as_ref().map(|clock| (at, clock.hold(at))));
+        (changed, std::mem::replace(&mut self.hold, next))
     }
 }
 

@@ -293,7 +293,7 @@ async fn a_block_is_repeated_in_contexts_of_its_own() {
     }
     let clocks: std::collections::BTreeSet<_> = result
         .get_operations()
-        .into_iter()
+        .iter()
         .filter(|operation| operation.name.as_deref() == Some("clock"))
         .map(|operation| (operation.id.clone(), operation.parent_id.clone()))
         .collect();

@@ -276,9 +276,10 @@ proptest! {
             for handle in handles {
                 let callback = handle.wait_for_data(Submitted).await?;
                 callback.send_callback_heartbeat().await?;
-                match fail {
-                    true => callback.send_callback_failure(&ErrorObject::new("No", "no")).await?,
-                    false => callback.send_callback_success("1").await?,
+                if fail {
+                    callback.send_callback_failure(&ErrorObject::new("No", "no")).await?;
+                } else {
+                    callback.send_callback_success("1").await?;
                 }
                 answered += 1;
             }
@@ -306,7 +307,7 @@ proptest! {
         for (n, name) in names.iter().enumerate() {
             if durable {
                 runner.register_durable_function(name, move |event: u64, ctx: DurableContext| async move {
-                    ctx.wait(Duration::from_secs(60)).await?;
+                    ctx.wait(Duration::from_mins(1)).await?;
                     Ok::<_, BoxError>((n as u64, event))
                 });
             } else {

@@ -62,7 +62,7 @@ async fn a_rollback_is_last_in_first_out_each_a_context_of_its_own() {
         ]
     );
     let contexts: Vec<_> =
-        result.get_operations().into_iter().filter(|o| o.kind == OperationType::Context).collect();
+        result.get_operations().iter().filter(|o| o.kind == OperationType::Context).collect();
     assert_eq!(contexts.len(), 3);
     for context in contexts {
         assert_eq!(context.sub_type.as_ref().unwrap().to_string(), "Compensation");
@@ -116,7 +116,7 @@ async fn a_rollback_that_is_suspended_goes_on_where_it_stopped() {
             ],
             "{mode}"
         );
-        let settle = result.get_operations().into_iter().filter(|o| o.name.as_deref() == Some("settle"));
+        let settle = result.get_operations().iter().filter(|o| o.name.as_deref() == Some("settle"));
         let parents: BTreeSet<_> = settle.map(|o| o.parent_id.clone().unwrap()).collect();
         assert_eq!(parents.len(), 2, "each under its compensation");
     }
@@ -170,7 +170,7 @@ async fn a_child_inherits_no_compensation_and_leaves_none() {
     let child = result.get_operation("child").unwrap();
     let compensations: Vec<_> = result
         .get_operations()
-        .into_iter()
+        .iter()
         .filter(|o| o.sub_type.as_ref().is_some_and(|s| s.to_string() == "Compensation"))
         .map(|o| (o.name.as_deref().unwrap().to_owned(), o.parent_id.clone()))
         .collect();

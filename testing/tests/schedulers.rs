@@ -57,8 +57,8 @@ async fn the_history_is_the_same_however_time_passes() {
     );
     for other in [in_real_time, with_timers] {
         let diff = similar::TextDiff::from_lines(
-            &skipped.get_history_lines().join("\n"),
-            &other.get_history_lines().join("\n"),
+            skipped.get_history_lines().join("\n"),
+            other.get_history_lines().join("\n"),
         )
         .unified_diff()
         .to_string();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use durawasm_testing::{ErrorObject, LocalDurableTestRunner, TestError, TestResult};
+use durawasm_testing::{ErrorObject, LocalDurableTestRunner, TestError, TestResult, WaitingOperationStatus};
 use serde_json::{Value, json};
 
 const EXPENSE: &str = include_str!("../events/expense.json");
@@ -17,6 +17,40 @@ async fn somebody_approves() -> Result<(), TestError> {
     // One invocation asks, the second gets the answer. It was asked for once.
     assert_eq!(result.get_invocations().len(), 2);
     assert_eq!(requests(&result), 1);
+    Ok(())
+}
+
+/// The test is the approval system: it gets the callback's id while the handler runs, and answers. Until it does, no time passes.
+#[tokio::test]
+async fn the_test_answers_while_the_handler_runs() -> Result<(), TestError> {
+    let runner = runner()?;
+    let decision = runner.operation("decision");
+    let approve = async {
+        let decision = decision.wait_for_data(WaitingOperationStatus::Submitted).await?;
+        runner.advance_time(Duration::from_hours(23)).await?;
+        decision.send_callback_heartbeat().await?;
+        runner.advance_time(Duration::from_hours(23)).await?;
+        decision.send_callback_success(r#"{ "approved": true, "by": "kim" }"#).await
+    };
+    let (result, approved) = tokio::join!(runner.run_text(EXPENSE.into()), approve);
+    approved?;
+    let result = result?;
+    assert_eq!(result.get_result()?, &json!({ "outcome": "approved", "by": "kim" }));
+    assert_eq!(result.get_duration(), Duration::from_hours(46));
+    result.assert_history(
+        "
+        +0s        ExecutionStarted
+        +0s        ContextStarted decision
+        +0s        CallbackStarted
+        +0s        StepStarted
+        +0s        StepSucceeded (attempt 1)
+        +0s        InvocationCompleted
+        +1day 22h  CallbackSucceeded
+        +1day 22h  ContextSucceeded decision
+        +1day 22h  InvocationCompleted
+        +1day 22h  ExecutionSucceeded
+        ",
+    );
     Ok(())
 }
 

@@ -60,5 +60,5 @@ fn runner() -> Result<LocalDurableTestRunner, TestError> {
 
 fn named(result: &TestResult, name: &str) -> usize {
     let named = |operation: &&Operation| operation.name.as_deref() == Some(name);
-    result.get_operations().into_iter().filter(named).count()
+    result.get_operations().iter().filter(named).count()
 }

@@ -127,7 +127,7 @@ async fn child_context() -> Result<(), TestError> {
 async fn with_retry() -> Result<(), TestError> {
     let result = runner("with-retry")?.run(()).await?;
     assert_eq!(result.get_result_as::<u32>()?, 100);
-    let offers = result.get_operations().into_iter().filter(|o| o.name.as_deref() == Some("offer")).count();
+    let offers = result.get_operations().iter().filter(|o| o.name.as_deref() == Some("offer")).count();
     assert_eq!((offers, result.get_duration()), (3, Duration::from_secs(40))); // a new offer each time
     Ok(())
 }
@@ -145,7 +145,7 @@ async fn compensations() -> Result<(), TestError> {
 async fn map() -> Result<(), TestError> {
     let result = runner("map")?.run(["a", "bb", "ccc"]).await?;
     assert_eq!(result.get_result_as::<Vec<usize>>()?, [1, 2, 3]);
-    let contexts = result.get_operations().into_iter().filter(|o| o.kind == OperationType::Context).count();
+    let contexts = result.get_operations().iter().filter(|o| o.kind == OperationType::Context).count();
     assert_eq!(contexts, 1 + 3);
     Ok(())
 }
@@ -251,7 +251,7 @@ fn record(result: &TestResult) -> Vec<String> {
         let name = operation.name.as_deref().unwrap_or("-");
         format!("{} {name} {}", operation.kind.as_str(), operation.status.as_str())
     };
-    result.get_operations().into_iter().map(line).collect()
+    result.get_operations().iter().map(line).collect()
 }
 
 fn lines(result: &TestResult) -> Vec<&str> {

@@ -119,7 +119,7 @@ fn runner() -> Result<LocalDurableTestRunner, TestError> {
 }
 
 fn operations(result: &TestResult) -> Vec<&str> {
-    result.get_operations().into_iter().map(|operation| operation.name.as_deref().unwrap_or("-")).collect()
+    result.get_operations().iter().map(|operation| operation.name.as_deref().unwrap_or("-")).collect()
 }
 
 fn attempts(result: &TestResult, step: &str) -> Option<u32> {

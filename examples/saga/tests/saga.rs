@@ -72,7 +72,7 @@ fn operations(result: &TestResult) -> Vec<String> {
     let line = |operation: &durawasm_testing::Operation| {
         format!("{} {}", operation.kind.as_str(), operation.name.as_deref().unwrap_or("-"))
     };
-    result.get_operations().into_iter().map(line).collect()
+    result.get_operations().iter().map(line).collect()
 }
 
 fn printed(result: &TestResult) -> Vec<&str> {

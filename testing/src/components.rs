@@ -8,7 +8,7 @@ use std::{
 
 use durawasm_host::{
     build::{self, BuildError, BuildOptions},
-    sandbox::{Handler, Sandbox, SandboxError, SandboxLimits, SandboxOptions, default_cache_directory},
+    sandbox::{Handler, Sandbox, SandboxLimits},
 };
 
 use crate::TestError;
@@ -44,12 +44,7 @@ pub(crate) fn load(path: &Path, limits: &SandboxLimits) -> Result<Handler, TestE
         return Ok(handler.clone());
     }
     let wasm = std::fs::read(path).map_err(|source| TestError::Read { path: path.to_owned(), source })?;
-    let sandbox = |cache| Sandbox::new(SandboxOptions { cache, limits: limits.clone() });
-    let sandbox = match sandbox(default_cache_directory()) {
-        // A cache that cannot be used costs time, and no test.
-        Err(SandboxError::Cache { .. }) => sandbox(None)?,
-        made => made?,
-    };
+    let (sandbox, _) = Sandbox::with_default_cache(limits)?;
     let handler = sandbox.load(&wasm).map_err(|source| TestError::Load { path: path.to_owned(), source })?;
     compiled.insert(key, handler.clone());
     Ok(handler)

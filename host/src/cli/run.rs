@@ -17,7 +17,7 @@ use crate::{
     orchestrator::{Environment, EnvironmentError, EnvironmentOptions, Run, RunError, TimeMode},
     parse_duration,
     protocol::{ExecutionStatus, Limits, check_execution_name},
-    sandbox::{LogSink, Sandbox, SandboxError, SandboxLimits, SandboxOptions, default_cache_directory},
+    sandbox::{LogSink, Sandbox, SandboxLimits},
     server::{InvocationRetry, ScriptedAnswer, StartExecution},
 };
 
@@ -123,7 +123,10 @@ async fn execute(args: &Args, event: String, path: &std::path::Path, wasm: &[u8]
         wall: args.invocation_timeout,
         ..SandboxLimits::default()
     };
-    let sandbox = sandbox(limits).or_exit(Exit::Host)?;
+    let (sandbox, without_cache) = Sandbox::with_default_cache(&limits).or_exit(Exit::Host)?;
+    if let Some(why) = without_cache {
+        note(format_args!("warning: {why}"));
+    }
     let handler =
         sandbox.load(wasm).map_err(|e| anyhow!("{}: {e}", path.display())).or_exit(Exit::Component)?;
     let time = match (args.skip_time, args.start_time) {
@@ -183,17 +186,6 @@ async fn execute(args: &Args, event: String, path: &std::path::Path, wasm: &[u8]
         note(format_args!("warning: no callback is named {:?}: that answer was not used", answer.callback));
     }
     verdict(&run)
-}
-
-/// A sandbox with a compile cache, or without one where its folder cannot be used.
-fn sandbox(limits: SandboxLimits) -> Result<Sandbox, SandboxError> {
-    match Sandbox::new(SandboxOptions { cache: default_cache_directory(), limits: limits.clone() }) {
-        Err(error @ SandboxError::Cache { .. }) => {
-            note(format_args!("warning: {error}"));
-            Sandbox::new(SandboxOptions { cache: None, limits })
-        }
-        made => made,
-    }
 }
 
 fn verdict(run: &Run) -> Result<Exit, Failure> {

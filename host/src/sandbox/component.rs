@@ -14,6 +14,7 @@ use wasmtime::{
 use super::{
     SandboxError,
     bindings::HandlerPre,
+    cache::default_cache_directory,
     engine::{EngineOptions, EpochTicker, INSTANCES, engine},
     limits::SandboxLimits,
     linker::linker,
@@ -50,6 +51,16 @@ impl Sandbox {
         let ticker = EpochTicker::spawn(engine.weak())?;
         let places = Semaphore::new(INSTANCES as usize);
         Ok(Self(Arc::new(Inner { engine, linker, limits, places, _ticker: ticker })))
+    }
+
+    /// Sets a sandbox up with the default compile cache; without one, where that cannot be used. Says why, then: a cache that cannot be
+    /// used costs time, and nothing else.
+    pub fn with_default_cache(limits: &SandboxLimits) -> Result<(Self, Option<SandboxError>), SandboxError> {
+        let with = |cache| Self::new(SandboxOptions { cache, limits: limits.clone() });
+        match with(default_cache_directory()) {
+            Err(error @ SandboxError::Cache { .. }) => Ok((with(None)?, Some(error))),
+            made => Ok((made?, None)),
+        }
     }
 
     /// The bounds on each invocation.

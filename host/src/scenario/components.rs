@@ -9,9 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::sandbox::{
-    Handler, Sandbox, SandboxError, SandboxLimits, SandboxOptions, default_cache_directory,
-};
+use crate::sandbox::{Handler, Sandbox, SandboxError, SandboxLimits};
 
 /// How many sets of limits have an engine at a time.
 const ENGINES: usize = 4;
@@ -53,12 +51,7 @@ struct Engine {
 
 impl Engine {
     fn new(limits: &SandboxLimits) -> Result<Self, SandboxError> {
-        let with = |cache| Sandbox::new(SandboxOptions { cache, limits: limits.clone() });
-        let sandbox = match with(default_cache_directory()) {
-            // A cache that cannot be used costs time, and no test.
-            Err(SandboxError::Cache { .. }) => with(None)?,
-            made => made?,
-        };
+        let (sandbox, _) = Sandbox::with_default_cache(limits)?;
         Ok(Self { limits: limits.clone(), sandbox, compiled: HashMap::new() })
     }
 

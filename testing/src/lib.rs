@@ -15,6 +15,8 @@
 //! on the handler, the event, what the test does and the seed alone.
 
 pub mod checkpoint_server;
+#[cfg(feature = "cloud")]
+pub mod cloud;
 mod components;
 pub mod conformance;
 mod error;
@@ -28,6 +30,8 @@ mod runner;
 mod storage;
 mod watch;
 
+#[cfg(feature = "cloud")]
+pub use cloud::{CloudDurableTestRunner, CloudTestRunnerConfig};
 pub use durawasm_host::{
     orchestrator::{QueueScheduler, Scheduler, TimerScheduler},
     protocol::{

@@ -1,0 +1,77 @@
+//! Random events for the test handler `workflow`: trees of all operations.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use proptest::{collection::vec, prelude::*};
+use serde_json::{Value, json};
+
+/// Which workflows are made.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Kind {
+    /// Of everything.
+    Any,
+    /// Without what depends on how long things take, so that a death, which costs time, changes no result.
+    Calm,
+}
+
+fn leaf(kind: Kind) -> BoxedStrategy<Value> {
+    let step =
+        (0..=3_u32, any::<bool>()).prop_map(|(fails, once)| json!({"step": {"fails": fails, "once": once}}));
+    let common = prop_oneof![
+        4 => step,
+        2 => (1..10_u64).prop_map(|n| json!({ "wait": n })),
+        1 => any::<bool>().prop_map(|plain| json!({"invoke": {"plain": plain}})),
+        1 => (1..4_u32).prop_map(|n| json!({ "condition": n })),
+        1 => Just(json!({"caught": "fails"})),
+    ];
+    if kind == Kind::Calm {
+        return common.boxed();
+    }
+    prop_oneof![
+        6 => common,
+        1 => Just(json!("callback")),
+        1 => Just(json!("wait_for_callback")),
+        1 => Just(json!("probe")),
+    ]
+    .boxed()
+}
+
+fn node(kind: Kind) -> impl Strategy<Value = Value> {
+    leaf(kind).prop_recursive(3, 20, 4, move |inner| {
+        let nodes = || vec(inner.clone(), 1..4);
+        let enough = if kind == Kind::Any { proptest::option::of(1..3_usize).boxed() } else { Just(None).boxed() };
+        let batch = (nodes(), any::<[bool; 2]>(), proptest::option::of(1..3_usize), enough).prop_map(
+            |(items, [parallel, flat], concurrency, enough)| {
+                json!({"batch": {
+                    "items": items, "parallel": parallel, "flat": flat, "concurrency": concurrency, "enough": enough,
+                }})
+            },
+        );
+        let common = prop_oneof![
+            2 => nodes().prop_map(|nodes| json!({ "child": nodes })),
+            1 => (0..6_u32, nodes()).prop_map(|(fails, body)| json!({"retry": {"fails": fails, "body": body}})),
+            2 => batch,
+            1 => nodes().prop_map(|nodes| json!({ "try_join": nodes })),
+            1 => nodes().prop_map(|nodes| json!({ "join": nodes })),
+            1 => nodes().prop_map(|nodes| json!({ "spawned": nodes })),
+            1 => inner.clone().prop_map(|node| json!({ "caught": node })),
+        ];
+        if kind == Kind::Calm {
+            return common.boxed();
+        }
+        prop_oneof![
+            8 => common,
+            1 => nodes().prop_map(|nodes| json!({ "select_ok": nodes })),
+            2 => nodes().prop_map(|nodes| json!({ "race": nodes })),
+            1 => (1..4_u32).prop_map(|steps| json!({ "saga": steps })),
+        ]
+        .boxed()
+    })
+}
+
+/// A whole workflow: its checkpoint mode comes first, where every replay finds it.
+pub fn workflow(kind: Kind) -> impl Strategy<Value = Vec<Value>> {
+    (0..3_u32, vec(node(kind), 1..4)).prop_map(|(mode, mut nodes)| {
+        nodes.insert(0, json!({ "mode": mode }));
+        nodes
+    })
+}

@@ -273,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_callback_keeps_its_id() {
-        let event = |event_type: &str, details: Value| json!({"EventType": event_type, "Id": "c", format!("{event_type}Details"): details});
+        let event = |event_type: &str, details: &Value| json!({"EventType": event_type, "Id": "c", format!("{event_type}Details"): details});
         let operations = told(&json!([
             event("CallbackStarted", &json!({"CallbackId": "abc", "Timeout": 5})),
             event("CallbackFailed", &json!({"Error": {"Payload": {"ErrorType": "No"}}})),

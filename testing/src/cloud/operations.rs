@@ -284,6 +284,48 @@ mod tests {
         assert_eq!(operations[0].status, OperationStatus::Failed);
     }
 
+    #[test]
+    fn a_wait_ends_or_is_called_off() {
+        let event = |id: &str, event_type: &str, details: &Value| json!({"EventType": event_type, "Id": id, format!("{event_type}Details"): details});
+        let started = json!({"Duration": 60, "ScheduledEndTimestamp": 1060});
+        let operations = told(&json!([
+            event("a", "WaitStarted", &started),
+            event("b", "WaitStarted", &started),
+            event("c", "WaitStarted", &started),
+            event("b", "WaitSucceeded", &json!({"Duration": 60})),
+            event("a", "WaitCancelled", &json!({})),
+        ]));
+        let stand = |operation: &Arc<Operation>| {
+            let scheduled = operation.wait_details.as_ref().and_then(|d| d.scheduled_end_timestamp);
+            assert_eq!(scheduled, Some(at(1060)));
+            (operation.id.to_string(), operation.status, operation.end_timestamp)
+        };
+        assert_eq!(
+            operations.iter().map(stand).collect::<Vec<_>>(),
+            [
+                ("a".to_owned(), OperationStatus::Cancelled, Some(at(1004))),
+                ("b".to_owned(), OperationStatus::Succeeded, Some(at(1003))),
+                ("c".to_owned(), OperationStatus::Started, None),
+            ]
+        );
+    }
+
+    #[test]
+    fn an_invoke_ends_in_each_way() {
+        for (event_type, status) in [
+            ("ChainedInvokeFailed", OperationStatus::Failed),
+            ("ChainedInvokeTimedOut", OperationStatus::TimedOut),
+            ("ChainedInvokeStopped", OperationStatus::Stopped),
+        ] {
+            let operations = told(&json!([
+                {"EventType": "ChainedInvokeStarted", "Id": "i", "ChainedInvokeStartedDetails": {"FunctionName": "f", "Input": {}}},
+                {"EventType": event_type, "Id": "i", format!("{event_type}Details"): {"Error": {"Payload": {"ErrorType": "No"}}}},
+            ]));
+            assert_eq!((operations.len(), operations[0].status), (1, status));
+            assert_eq!(operations[0].error().unwrap().error_type.as_deref(), Some("No"));
+        }
+    }
+
     /// A service that records a start and an end together may tell of the end alone.
     #[test]
     fn an_operation_whose_start_is_not_told() {

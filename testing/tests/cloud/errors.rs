@@ -114,8 +114,10 @@ async fn no_credentials() {
 
 #[tokio::test]
 async fn an_endpoint_that_refuses_connections() {
-    // A port that was free a moment ago, and that nobody listens at.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // It has a port, and does not listen at it.
+    let deaf = tokio::net::TcpSocket::new_v4().unwrap();
+    deaf.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = deaf.local_addr().unwrap().port();
     let url = format!("http://127.0.0.1:{port}");
     let what = failure(CloudDurableTestRunner::with_endpoint("greet", &url)).await;
     says(&what, &[&format!("Invoke of greet at {url} failed"), "refused", "does something listen there?"]);

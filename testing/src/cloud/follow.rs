@@ -187,6 +187,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_waited_for_is_named() {
+        let at = Timestamp::from_millis(1_735_689_600_000);
+        let operation = |kind, status| Operation {
+            name: Some("n".into()),
+            status,
+            ..Operation::new("i".into(), kind, at)
+        };
+        let started = |kind| operation(kind, OperationStatus::Started);
+        let mut wait = started(OperationType::Wait);
+        wait.wait_details.get_or_insert_default().scheduled_end_timestamp = Some(at);
+        let mut step = operation(OperationType::Step, OperationStatus::Pending);
+        step.step_details.get_or_insert_default().next_attempt_timestamp = Some(at);
+        for (operation, expected) in [
+            (started(OperationType::Callback), Some("an answer to callback \"n\"")),
+            (started(OperationType::ChainedInvoke), Some("the end of invoke \"n\"")),
+            (started(OperationType::Step), Some("the end of step \"n\"")),
+            (wait, Some("wait \"n\" until 2025-01-01T00:00:00.000Z")),
+            (step, Some("the next attempt of step \"n\" at 2025-01-01T00:00:00.000Z")),
+            (started(OperationType::Context), None),
+            (operation(OperationType::Callback, OperationStatus::Failed), None),
+        ] {
+            assert_eq!(waits(&operation).as_deref(), expected);
+        }
+    }
+
+    #[test]
     fn a_growing_history_is_read_from_its_last_page() {
         let mut history = History::default();
         assert_eq!(history.marker(), None);

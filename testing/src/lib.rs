@@ -15,6 +15,8 @@
 //! on the handler, the event, what the test does and the seed alone.
 
 pub mod checkpoint_server;
+#[cfg(feature = "cloud")]
+pub mod cloud;
 mod components;
 pub mod conformance;
 mod error;
@@ -30,6 +32,8 @@ mod storage;
 mod tokio_time;
 mod watch;
 
+#[cfg(feature = "cloud")]
+pub use cloud::{CloudDurableTestRunner, CloudTestRunnerConfig};
 pub use durawasm_host::{
     orchestrator::{OnError, QueueScheduler, Scheduler, StartInvocation, TimerScheduler, UpdateCheckpoint},
     protocol::{

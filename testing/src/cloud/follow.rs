@@ -1,0 +1,233 @@
+//! Following one execution: what is known of it after each look.
+//!
+//! Always true:
+//! - the events are the history's, from its beginning, each once;
+//! - between looks only the last page is read again; when the execution is over, everything is, from the beginning: what was
+//!   filled in later is there as well;
+//! - an execution is over when the service says so and its history has its end.
+
+use std::sync::Arc;
+
+use durawasm_host::{
+    protocol::{
+        Event, EventDetails, EventType, ExecutionArn, ExecutionStatus, Operation, OperationStatus,
+        OperationType,
+    },
+    server::{ExecutionView, InvocationView},
+};
+
+use super::{CloudApi, convert::Standing, operations::operations_of};
+use crate::TestError;
+
+/// An execution that is followed.
+pub(super) struct Followed {
+    arn: ExecutionArn,
+    standing: Option<Standing>,
+    history: History,
+}
+
+impl Followed {
+    pub(super) fn new(arn: ExecutionArn) -> Self {
+        Self { arn, standing: None, history: History::default() }
+    }
+
+    /// Looks at the execution. Whether it is over.
+    pub(super) async fn look(&mut self, api: &CloudApi) -> Result<bool, TestError> {
+        let standing = api.execution(&self.arn).await?;
+        let over = standing.status != ExecutionStatus::Running;
+        self.standing = Some(standing);
+        if over {
+            self.history.reread();
+        }
+        loop {
+            let (events, next) = api.history(&self.arn, self.history.marker()).await?;
+            if !self.history.take(events, next) {
+                return Ok(over && self.history.has_end());
+            }
+        }
+    }
+
+    /// What is known. None before the first look.
+    pub(super) fn view(&self) -> Option<ExecutionView> {
+        let Standing { status, input, result, error, start, end } = self.standing.clone()?;
+        let events = self.history.events.clone();
+        Some(ExecutionView {
+            arn: self.arn.clone(),
+            status,
+            result,
+            error,
+            input,
+            operations: operations_of(events.iter().map(AsRef::as_ref)),
+            invocations: events.iter().filter_map(|event| invocation(event)).collect(),
+            events,
+            start,
+            end,
+            // Nobody tells.
+            checkpoints: 0,
+        })
+    }
+
+    /// What the execution waits for, for people.
+    pub(super) fn waits_for(&self) -> String {
+        let arn = &self.arn;
+        let Some(view) = self.view() else { return format!("execution {arn} has not been seen yet") };
+        if view.status != ExecutionStatus::Running {
+            let status = view.status;
+            return format!("execution {arn} is {status}, but its history has no end yet");
+        }
+        let mut what: Vec<String> = view.operations.iter().filter_map(|operation| waits(operation)).collect();
+        let more = what.len().saturating_sub(MENTIONED);
+        what.truncate(MENTIONED);
+        if more > 0 {
+            what.push(format!("{more} more"));
+        }
+        if what.is_empty() {
+            return format!("execution {arn} is RUNNING, and waits for its handler");
+        }
+        format!("execution {arn} is RUNNING, and waits for {}", what.join(", "))
+    }
+}
+
+/// How many things that are waited for are named.
+const MENTIONED: usize = 10;
+
+/// What an operation waits for, if it does.
+fn waits(operation: &Operation) -> Option<String> {
+    let name = operation.name.as_deref().unwrap_or(operation.id.as_str());
+    Some(match (operation.kind, operation.status) {
+        (OperationType::Callback, OperationStatus::Started) => format!("an answer to callback {name:?}"),
+        (OperationType::ChainedInvoke, OperationStatus::Started) => format!("the end of invoke {name:?}"),
+        (OperationType::Wait, OperationStatus::Started) => {
+            let end = operation.wait_details.as_ref().and_then(|details| details.scheduled_end_timestamp);
+            format!("wait {name:?}{}", end.map(|end| format!(" until {end}")).unwrap_or_default())
+        }
+        (OperationType::Step, OperationStatus::Pending) => {
+            let next = operation.step_details.as_ref().and_then(|details| details.next_attempt_timestamp);
+            let next = next.map(|next| format!(" at {next}")).unwrap_or_default();
+            format!("the next attempt of step {name:?}{next}")
+        }
+        (OperationType::Step, OperationStatus::Started) => format!("the end of step {name:?}"),
+        _ => return None,
+    })
+}
+
+fn invocation(event: &Event) -> Option<InvocationView> {
+    let EventDetails::InvocationCompleted(details) = &event.details else { return None };
+    Some(InvocationView {
+        request_id: details.request_id.clone(),
+        start: details.start_timestamp,
+        end: Some(details.end_timestamp),
+        error: details.error.as_ref().map(|error| error.payload.clone().unwrap_or_default()),
+    })
+}
+
+/// A history that is read in pages while it grows.
+#[derive(Default)]
+struct History {
+    events: Vec<Arc<Event>>,
+    /// How many events come before the last page that was read.
+    before: usize,
+    /// What that page is asked for with; none for the first.
+    marker: Option<String>,
+}
+
+impl History {
+    /// What to ask the next page with.
+    fn marker(&self) -> Option<&str> {
+        self.marker.as_deref()
+    }
+
+    /// Takes the page that was asked for. Whether there is another.
+    fn take(&mut self, page: Vec<Event>, next: Option<String>) -> bool {
+        self.events.truncate(self.before);
+        self.events.extend(page.into_iter().map(Arc::new));
+        if next.is_none() {
+            return false;
+        }
+        self.before = self.events.len();
+        self.marker = next;
+        true
+    }
+
+    /// Has the next page be the first.
+    fn reread(&mut self) {
+        self.before = 0;
+        self.marker = None;
+    }
+
+    fn has_end(&self) -> bool {
+        use EventType::{ExecutionFailed, ExecutionStopped, ExecutionSucceeded, ExecutionTimedOut};
+        let ends = [ExecutionSucceeded, ExecutionFailed, ExecutionTimedOut, ExecutionStopped];
+        self.events.iter().rev().any(|event| ends.contains(&event.event_type))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use durawasm_host::protocol::Timestamp;
+
+    use super::*;
+
+    fn events(ids: std::ops::RangeInclusive<u64>) -> Vec<Event> {
+        let event = |event_id| Event {
+            event_type: EventType::StepStarted,
+            sub_type: None,
+            event_id,
+            id: Some("s".into()),
+            name: None,
+            event_timestamp: Timestamp::from_millis(0),
+            parent_id: None,
+            details: EventDetails::StepStarted {},
+        };
+        ids.map(event).collect()
+    }
+
+    fn ids(history: &History) -> Vec<u64> {
+        history.events.iter().map(|event| event.event_id).collect()
+    }
+
+    #[test]
+    fn what_is_waited_for_is_named() {
+        let at = Timestamp::from_millis(1_735_689_600_000);
+        let operation = |kind, status| Operation {
+            name: Some("n".into()),
+            status,
+            ..Operation::new("i".into(), kind, at)
+        };
+        let started = |kind| operation(kind, OperationStatus::Started);
+        let mut wait = started(OperationType::Wait);
+        wait.wait_details.get_or_insert_default().scheduled_end_timestamp = Some(at);
+        let mut step = operation(OperationType::Step, OperationStatus::Pending);
+        step.step_details.get_or_insert_default().next_attempt_timestamp = Some(at);
+        for (operation, expected) in [
+            (started(OperationType::Callback), Some("an answer to callback \"n\"")),
+            (started(OperationType::ChainedInvoke), Some("the end of invoke \"n\"")),
+            (started(OperationType::Step), Some("the end of step \"n\"")),
+            (wait, Some("wait \"n\" until 2025-01-01T00:00:00.000Z")),
+            (step, Some("the next attempt of step \"n\" at 2025-01-01T00:00:00.000Z")),
+            (started(OperationType::Context), None),
+            (operation(OperationType::Callback, OperationStatus::Failed), None),
+        ] {
+            assert_eq!(waits(&operation).as_deref(), expected);
+        }
+    }
+
+    #[test]
+    fn a_growing_history_is_read_from_its_last_page() {
+        let mut history = History::default();
+        assert_eq!(history.marker(), None);
+        assert!(!history.take(events(1..=2), None));
+        assert_eq!(history.marker(), None);
+        assert!(history.take(events(1..=3), Some("a".into())));
+        assert_eq!(history.marker(), Some("a"));
+        assert!(!history.take(events(4..=4), None));
+        assert_eq!(history.marker(), Some("a"));
+        assert!(history.take(events(4..=6), Some("b".into())));
+        assert!(!history.take(Vec::new(), None));
+        assert_eq!((history.marker(), ids(&history)), (Some("b"), vec![1, 2, 3, 4, 5, 6]));
+        history.reread();
+        assert_eq!(history.marker(), None);
+        assert!(!history.take(events(1..=7), None));
+        assert_eq!(ids(&history), [1, 2, 3, 4, 5, 6, 7]);
+    }
+}

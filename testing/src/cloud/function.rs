@@ -1,0 +1,61 @@
+//! The name of the function to run.
+
+/// A function as the caller wrote it: a name, a partial ARN or an ARN, with or without a version or alias.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FunctionName(String);
+
+/// What an execution of a durable function without a version or alias runs: every one names what it runs, and so replays
+/// with it.
+const LATEST: &str = "$LATEST";
+
+impl FunctionName {
+    pub(super) fn new(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+
+    /// The text.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The version to ask for besides the name; none when the name has one.
+    pub(super) fn qualifier(&self) -> Option<&'static str> {
+        let bare = match self.0.rsplit_once("function:") {
+            Some((_, bare)) => bare,
+            // An account's number may come first.
+            None => match self.0.split_once(':') {
+                Some((first, rest)) if is_account(first) => rest,
+                _ => &self.0,
+            },
+        };
+        (!bare.contains(':')).then_some(LATEST)
+    }
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_without_a_version_is_of_the_latest() {
+        for (name, qualified) in [
+            ("order", false),
+            ("order:prod", true),
+            ("order:$LATEST", true),
+            ("order:$LATEST.PUBLISHED", true),
+            ("order:7", true),
+            ("123456789012:order", false),
+            ("123456789012:function:order", false),
+            ("123456789012:function:order:7", true),
+            ("arn:aws:lambda:us-east-1:123456789012:function:order", false),
+            ("arn:aws:lambda:us-east-1:123456789012:function:order:prod", true),
+        ] {
+            let expected = if qualified { None } else { Some("$LATEST") };
+            assert_eq!(FunctionName::new(name).qualifier(), expected, "{name}");
+        }
+    }
+}

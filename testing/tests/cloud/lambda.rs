@@ -1,0 +1,267 @@
+//! A stand-in for AWS Lambda with durable functions: the API's paths and shapes, and the real host with the test handlers.
+
+use std::{
+    future::{Future, pending},
+    pin::Pin,
+    sync::{Arc, Mutex, OnceLock},
+    time::Duration,
+};
+
+use durawasm_host::{
+    orchestrator::{Attendant, Environment, EnvironmentOptions},
+    protocol::{CallbackId, ExecutionArn},
+    replay::ServiceError,
+    sandbox::{Handler, LogBuffer, Sandbox, SandboxOptions, default_cache_directory},
+    server::{Answer, Change, ExecutionView, Observer, Outside, ServerHandle, StartExecution},
+};
+use durawasm_testing::{CloudDurableTestRunner, CloudTestRunnerConfig, LocalDurableTestRunner};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use crate::http::{Answering, Received, Reply, Server};
+
+/// Answers a request in the host's place; asked first, with how many requests of this operation came before.
+pub type Instead = Box<dyn Fn(&Asked, usize) -> Option<Answering> + Send + Sync>;
+
+/// A request that has a meaning.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub operation: &'static str,
+    /// What it is of: a function, an execution, a callback.
+    pub of: String,
+    pub request: Received,
+}
+
+/// The stand-in. It ends when it is dropped.
+pub struct Lambda {
+    server: Server,
+    environment: Arc<Environment>,
+}
+
+/// How a stand-in differs from others.
+#[derive(Default)]
+pub struct LambdaOptions {
+    /// Events in a page of a history at most; 0 is no limit.
+    pub page: usize,
+    pub instead: Option<Instead>,
+}
+
+/// The test handlers, compiled once: nothing in it can change.
+pub fn guests() -> Handler {
+    static GUESTS: OnceLock<Handler> = OnceLock::new();
+    let compile = || {
+        let component =
+            LocalDurableTestRunner::build(concat!(env!("CARGO_MANIFEST_DIR"), "/guests")).unwrap();
+        let options = SandboxOptions { cache: default_cache_directory(), ..SandboxOptions::default() };
+        Sandbox::new(options).unwrap().load(&std::fs::read(component).unwrap()).unwrap()
+    };
+    GUESTS.get_or_init(compile).clone()
+}
+
+/// An environment like that of a local runner.
+pub async fn environment() -> Environment {
+    let log = Arc::new(LogBuffer::default());
+    Environment::new(EnvironmentOptions::default(), &[guests()], log).await.unwrap()
+}
+
+impl Lambda {
+    pub async fn start() -> Self {
+        Self::with(LambdaOptions::default()).await
+    }
+
+    pub async fn with(options: LambdaOptions) -> Self {
+        let environment = Arc::new(environment().await);
+        let (behind, counts) = (environment.clone(), Mutex::new(Vec::<&'static str>::new()));
+        let LambdaOptions { page, instead } = options;
+        let answers = move |request: Received| -> Answering {
+            let Some(asked) = meaning(request) else {
+                return Box::pin(async {
+                    Reply::error(404, "UnknownOperationException", "no such operation")
+                });
+            };
+            let before = {
+                let mut counts = counts.lock().unwrap();
+                counts.push(asked.operation);
+                counts.iter().filter(|operation| **operation == asked.operation).count() - 1
+            };
+            let instead = instead.as_ref().and_then(|instead| instead(&asked, before));
+            instead.unwrap_or_else(|| Box::pin(answer(behind.clone(), asked, page)))
+        };
+        Self { server: Server::start(Arc::new(answers)).await, environment }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.server.address)
+    }
+
+    /// A runner for one of the test handlers, that does not wait long.
+    pub fn runner<O>(&self, function: &str) -> CloudDurableTestRunner<O> {
+        CloudDurableTestRunner::with_endpoint(function, self.url()).with_config(quick())
+    }
+
+    /// The requests of this operation so far.
+    pub fn asked(&self, operation: &str) -> Vec<Asked> {
+        let all = self.server.received().into_iter().filter_map(meaning);
+        all.filter(|asked| asked.operation == operation).collect()
+    }
+
+    /// An execution, as the host knows it.
+    pub async fn view(&self, arn: &ExecutionArn) -> ExecutionView {
+        self.environment.server().view(arn).await.unwrap()
+    }
+}
+
+pub fn quick() -> CloudTestRunnerConfig {
+    CloudTestRunnerConfig { poll_interval: 2, timeout: Duration::from_mins(1) }
+}
+
+fn meaning(request: Received) -> Option<Asked> {
+    let path: Vec<&str> = request.path.iter().map(String::as_str).collect();
+    let (operation, of) = match (request.method.as_str(), path.as_slice()) {
+        ("POST", ["2015-03-31", "functions", of, "invocations"]) => ("Invoke", of),
+        ("GET", ["2025-12-01", "durable-executions", of]) => ("GetDurableExecution", of),
+        ("GET", ["2025-12-01", "durable-executions", of, "history"]) => ("GetDurableExecutionHistory", of),
+        ("POST", ["2025-12-01", "durable-executions", of, "stop"]) => ("StopDurableExecution", of),
+        ("POST", ["2025-12-01", "durable-execution-callbacks", of, "succeed"]) => {
+            ("SendDurableExecutionCallbackSuccess", of)
+        }
+        ("POST", ["2025-12-01", "durable-execution-callbacks", of, "fail"]) => {
+            ("SendDurableExecutionCallbackFailure", of)
+        }
+        ("POST", ["2025-12-01", "durable-execution-callbacks", of, "heartbeat"]) => {
+            ("SendDurableExecutionCallbackHeartbeat", of)
+        }
+        _ => return None,
+    };
+    let of = (*of).to_owned();
+    Some(Asked { operation, of, request })
+}
+
+async fn answer(environment: Arc<Environment>, asked: Asked, page: usize) -> Reply {
+    let server = environment.server().clone();
+    let request = &asked.request;
+    match asked.operation {
+        "Invoke" => invoke(environment, &asked).await,
+        "GetDurableExecution" => match server.view(&asked.of.as_str().into()).await {
+            Ok(view) => Reply::json(200, &execution(&view)),
+            Err(error) => refusal(&error),
+        },
+        "GetDurableExecutionHistory" => match server.view(&asked.of.as_str().into()).await {
+            Ok(view) => Reply::json(200, &history(&view, request, page)),
+            Err(error) => refusal(&error),
+        },
+        "StopDurableExecution" => {
+            let error = serde_json::from_str(&request.body).ok();
+            match server.stop_execution(&asked.of.as_str().into(), error).await {
+                Ok(()) => Reply::json(200, &json!({ "StopTimestamp": 1 })),
+                Err(error) => refusal(&error),
+            }
+        }
+        "SendDurableExecutionCallbackSuccess" => {
+            let result = Some(request.body.clone()).filter(|body| !body.is_empty());
+            complete(&server, &asked, Answer::Success(result)).await
+        }
+        "SendDurableExecutionCallbackFailure" => {
+            complete(&server, &asked, Answer::Failure(serde_json::from_str(&request.body).unwrap())).await
+        }
+        _ => complete(&server, &asked, Answer::Heartbeat).await,
+    }
+}
+
+async fn complete(server: &ServerHandle, asked: &Asked, answer: Answer) -> Reply {
+    match server.complete_callback(&CallbackId::from(asked.of.as_str()), answer).await {
+        Ok(()) => Reply::json(200, &json!({})),
+        Err(error) => refusal(&error),
+    }
+}
+
+fn refusal(error: &ServiceError) -> Reply {
+    match error {
+        ServiceError::NotFound(why) => Reply::error(404, "ResourceNotFoundException", why),
+        ServiceError::CallbackOver(why) => Reply::error(400, "CallbackTimeoutException", why),
+        ServiceError::InvalidParameterValue(why) => Reply::error(400, "InvalidParameterValueException", why),
+        ServiceError::Unavailable(why) => Reply::error(500, "ServiceException", why),
+    }
+}
+
+async fn invoke(environment: Arc<Environment>, asked: &Asked) -> Reply {
+    let Ok(function) = environment.functions().find(&asked.of) else {
+        return Reply::error(404, "ResourceNotFoundException", &format!("Function not found: {}", asked.of));
+    };
+    let request = &asked.request;
+    assert_eq!(request.headers["x-amz-invocation-type"], "Event");
+    assert!(request.headers["authorization"].starts_with("AWS4-HMAC-SHA256"));
+    let answer = Reply::json(202, &json!({}));
+    if !function.durable {
+        return answer;
+    }
+    let mut start = StartExecution::new(&*function.name, Some(request.body.clone()));
+    start.execution_name = request.headers.get("x-amz-durable-execution-name").cloned();
+    let (started, arn) = oneshot::channel();
+    let attendant: Arc<dyn Attendant> = Arc::new(Announces(Mutex::new(Some(started))));
+    // Ends with the execution, or with the test's runtime.
+    tokio::spawn(async move { environment.run_attended(start, &attendant).await.map(drop) });
+    answer.with("x-amz-durable-execution-arn", arn.await.unwrap().to_string())
+}
+
+/// Tells which execution was started, and lets it wait for answers for ever.
+struct Announces(Mutex<Option<oneshot::Sender<ExecutionArn>>>);
+
+impl Observer for Announces {
+    fn observe(&self, _: Change) {}
+}
+
+impl Attendant for Announces {
+    fn started(&self, arn: &ExecutionArn, _: &ServerHandle) {
+        let started = self.0.lock().unwrap().take().unwrap();
+        started.send(arn.clone()).unwrap();
+    }
+
+    fn may_answer(&self, _: &[Outside]) -> bool {
+        true
+    }
+
+    fn reconsidered(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(pending())
+    }
+}
+
+/// The answer to `GetDurableExecution`.
+pub fn execution(view: &ExecutionView) -> Value {
+    let (function, version, name) = view.arn.parts().unwrap();
+    let mut answer = json!({
+        "DurableExecutionArn": view.arn,
+        "DurableExecutionName": name,
+        "FunctionArn": format!("arn:aws:lambda:us-east-1:000000000000:function:{function}:{version}"),
+        "Version": version,
+        "Status": view.status,
+        "StartTimestamp": view.start,
+        "ExecutionDataIncluded": true,
+    });
+    let optional = [
+        ("InputPayload", json!(view.input)),
+        ("Result", json!(view.result)),
+        ("Error", json!(view.error)),
+        ("EndTimestamp", json!(view.end)),
+    ];
+    for (member, value) in optional {
+        if !value.is_null() {
+            answer[member] = value;
+        }
+    }
+    answer
+}
+
+fn history(view: &ExecutionView, request: &Received, page: usize) -> Value {
+    assert_eq!(request.query["IncludeExecutionData"], "true");
+    let asked: usize = request.query["MaxItems"].parse().unwrap();
+    let size = if page == 0 { asked } else { asked.min(page) };
+    let from: usize =
+        request.query.get("Marker").map_or(0, |m| m.strip_prefix("from=").unwrap().parse().unwrap());
+    let events: Vec<_> = view.events.iter().skip(from).take(size).collect();
+    let mut answer = json!({ "Events": events });
+    if from + events.len() < view.events.len() {
+        answer["NextMarker"] = json!(format!("from={}", from + events.len()));
+    }
+    answer
+}

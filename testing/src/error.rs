@@ -70,6 +70,11 @@ pub enum TestError {
     /// Time does not skip in this test.
     #[error("time is real in this test: it cannot be advanced. Set `skip_time` for that")]
     TimeIsReal,
+    /// A scheduler goes by real timestamps, and time skips.
+    #[error(
+        "the scheduler runs functions at their real times, and time skips in this test: set `skip_time: false`"
+    )]
+    TimeIsSkipped,
     /// Tokio's time is to be taken along, and is not paused.
     #[error(
         "tokio's time is not paused: use `#[tokio::test(start_paused = true)]`, or leave `tokio_time` out"
@@ -161,6 +166,9 @@ impl From<ServiceError> for TestError {
         match error {
             ServiceError::InvalidParameterValue(why) if why.starts_with("Invalid checkpoint token") => {
                 Self::InvalidCheckpointToken(why)
+            }
+            ServiceError::InvalidParameterValue(why) if why.ends_with("is not running") => {
+                Self::InvocationNotFound(why)
             }
             ServiceError::InvalidParameterValue(why) => Self::CheckpointServerError(why),
             ServiceError::NotFound(why) if why.contains("no callback") => Self::CallbackNotFound(why),

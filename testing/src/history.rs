@@ -1,10 +1,11 @@
 //! Histories that can be compared: with those of other runs, and with what a test expects.
 //!
 //! Always true: what a normalized history says depends on what the handler did, and on nothing that another run of the same
-//! would have otherwise: ids are numbered in the order in which they appear, times are counted from the start.
+//! would have otherwise: ids are numbered in the order in which they appear, times are counted from the start, in whole seconds.
 
 use std::{collections::HashMap, sync::Arc};
 
+use aho_corasick::{AhoCorasick, MatchKind};
 use durawasm_host::{
     protocol::{Event, EventDetails, Timestamp},
     report::duration,
@@ -26,20 +27,23 @@ pub(crate) fn normalized(events: &[Arc<Event>]) -> Value {
     events.collect()
 }
 
-/// What random texts are called instead. The longest come first: one may be a part of another.
-struct Names(Vec<(String, String)>);
+/// What random texts are called instead.
+struct Names {
+    texts: HashMap<String, String>,
+    /// Finds them within other texts; the longest first: one may be a part of another.
+    within: Option<(AhoCorasick, Vec<String>)>,
+}
 
 impl Names {
     fn new(events: &[Arc<Event>]) -> Self {
-        let mut names = Vec::new();
+        let mut texts = HashMap::new();
         let mut counts: HashMap<&'static str, usize> = HashMap::new();
         let mut name = |kind: &'static str, text: &str| {
-            if text.is_empty() || names.iter().any(|(known, _)| known == text) {
-                return;
+            if !text.is_empty() && !texts.contains_key(text) {
+                let count = counts.entry(kind).or_default();
+                *count += 1;
+                texts.insert(text.to_owned(), format!("{kind}-{count}"));
             }
-            let count = counts.entry(kind).or_default();
-            *count += 1;
-            names.push((text.to_owned(), format!("{kind}-{count}")));
         };
         for event in events {
             if let (EventDetails::ExecutionStarted(_), Some(execution)) = (&event.details, &event.name) {
@@ -59,17 +63,21 @@ impl Names {
                 _ => {}
             }
         }
-        names.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
-        Self(names)
+        let finder = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(texts.keys());
+        // It is refused only where there is more than 2 GB to look for; whole texts are then still found.
+        let within = finder.ok().map(|finder| (finder, texts.values().cloned().collect()));
+        Self { texts, within }
     }
 
     fn normalize(&self, value: &mut Value, start: Timestamp) {
         match value {
             Value::String(text) => {
-                for (random, name) in &self.0 {
-                    if text.contains(random.as_str()) {
-                        *text = text.replace(random.as_str(), name);
-                    }
+                if let Some(name) = self.texts.get(text) {
+                    text.clone_from(name);
+                } else if let Some((finder, names)) = &self.within
+                    && finder.is_match(text.as_str())
+                {
+                    *text = finder.replace_all(text, names);
                 }
             }
             Value::Array(values) => values.iter_mut().for_each(|value| self.normalize(value, start)),

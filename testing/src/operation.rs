@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use durawasm_host::{
-    protocol::{Operation, OperationId, OperationStatus, OperationType, Timestamp},
+    protocol::{Operation, OperationId, OperationStatus, OperationType, Timestamp, sub_type},
     server::Answer,
 };
 use serde::de::DeserializeOwned;
@@ -87,7 +87,17 @@ pub struct OperationHandle {
 
 impl OperationHandle {
     pub(crate) fn new(hub: &Hub, selector: Selector) -> Self {
-        let number = hub.add_handle(selector.clone());
+        let number = hub.add_handle(selector.clone(), false);
+        Self { hub: hub.clone(), selector, number }
+    }
+
+    /// Of an operation of the execution that runs or ran last. One that cannot be answered holds nothing, and is not registered.
+    fn of(hub: &Hub, operation: &Operation) -> Self {
+        let selector = Selector::Id(operation.id.clone());
+        let waits = operation.kind == OperationType::Callback
+            || operation.sub_type.as_deref() == Some(sub_type::WAIT_FOR_CALLBACK);
+        let number =
+            if waits && !operation.status.is_terminal() { hub.add_handle(selector.clone(), true) } else { 0 };
         Self { hub: hub.clone(), selector, number }
     }
 
@@ -97,8 +107,8 @@ impl OperationHandle {
     /// [`TestError::ExecutionCompletedEarly`] when the execution is over before; [`TestError::NotCallbackOperation`] when an
     /// operation is to be submitted that is no callback.
     pub async fn wait_for_data(&self, status: WaitingOperationStatus) -> Result<DurableOperation, TestError> {
-        let operation = self.hub.wait(self.number, &self.selector, status).await?;
-        Ok(DurableOperation::new(&self.hub, operation))
+        let make = |operation| DurableOperation::new(&self.hub, operation);
+        self.hub.wait(self.number, &self.selector, status, make).await
     }
 
     /// The operation as it is now; none if it has not started.
@@ -117,7 +127,7 @@ impl OperationHandle {
     /// # Errors
     /// [`TestError::OperationNotFound`] when it has not started, and as for [`DurableOperation::send_callback_success`].
     pub async fn send_callback_success(&self, result: &str) -> Result<(), TestError> {
-        self.hub.answer(&*self.found()?, Answer::Success(Some(result.to_owned()))).await
+        self.hub.answer(&self.found()?, Answer::Success(Some(result.to_owned()))).await
     }
 
     /// Fails the callback.
@@ -125,7 +135,7 @@ impl OperationHandle {
     /// # Errors
     /// As for [`OperationHandle::send_callback_success`].
     pub async fn send_callback_failure(&self, error: &TestResultError) -> Result<(), TestError> {
-        self.hub.answer(&*self.found()?, Answer::Failure(error.clone())).await
+        self.hub.answer(&self.found()?, Answer::Failure(error.clone())).await
     }
 
     /// Sends a sign of life: the heartbeat's time begins anew.
@@ -133,13 +143,15 @@ impl OperationHandle {
     /// # Errors
     /// As for [`OperationHandle::send_callback_success`].
     pub async fn send_callback_heartbeat(&self) -> Result<(), TestError> {
-        self.hub.answer(&*self.found()?, Answer::Heartbeat).await
+        self.hub.answer(&self.found()?, Answer::Heartbeat).await
     }
 }
 
 impl Drop for OperationHandle {
     fn drop(&mut self) {
-        self.hub.drop_handle(self.number);
+        if self.number > 0 {
+            self.hub.drop_handle(self.number);
+        }
     }
 }
 
@@ -158,7 +170,7 @@ pub struct DurableOperation {
 
 impl DurableOperation {
     pub(crate) fn new(hub: &Hub, operation: Arc<Operation>) -> Self {
-        let handle = OperationHandle::new(hub, Selector::Id(operation.id.clone()));
+        let handle = OperationHandle::of(hub, &operation);
         Self { operation, handle }
     }
 

@@ -10,7 +10,8 @@ use std::{
 };
 
 use durawasm_host::{
-    orchestrator::{Attendant, Environment, EnvironmentOptions, Function, Run, Scheduler},
+    orchestrator::{Attendant, Environment, EnvironmentOptions, Function, Run, Scheduler, SharedScheduler},
+    protocol::EventDetails,
     sandbox::{Handler, LogBuffer},
     server::StartExecution,
 };
@@ -18,8 +19,12 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
-    OperationStorage, TestError, TestResult, checkpoint_server::CheckpointWorkerManager, runner::Attend,
-    tokio_time::Standstill, watch::Hub,
+    OperationHandle, OperationStorage, TestError, TestResult,
+    checkpoint_server::CheckpointWorkerManager,
+    runner::Attend,
+    storage::Selector,
+    tokio_time::{self, Standstill},
+    watch::{Following, Hub},
 };
 
 /// Whether time skips. It must agree with the checkpoint server's.
@@ -63,7 +68,7 @@ pub struct TestExecutionOrchestrator<O = Value> {
     checkpoint_api: Arc<CheckpointWorkerManager>,
     skip_time: SkipTimeConfig,
     pub(crate) options: EnvironmentOptions,
-    pub(crate) scheduler: Option<Box<dyn Scheduler>>,
+    scheduler: Option<SharedScheduler>,
     pub(crate) template: StartExecution,
     pub(crate) answer_timeout: Duration,
     hub: Hub,
@@ -103,11 +108,22 @@ impl<O: DeserializeOwned> TestExecutionOrchestrator<O> {
         })
     }
 
-    /// Has a scheduler decide when waits end. To be used with a checkpoint server whose parameters say `scheduled`.
-    #[must_use]
-    pub fn with_scheduler(mut self, scheduler: Box<dyn Scheduler>) -> Self {
+    /// Has a scheduler decide when waits end.
+    ///
+    /// # Errors
+    /// [`TestError::TimeIsSkipped`] when it goes by timestamps, and time skips.
+    pub fn with_scheduler(mut self, scheduler: Box<dyn Scheduler>) -> Result<Self, TestError> {
+        let scheduler = SharedScheduler::new(scheduler);
+        if scheduler.goes_by_timestamps() && self.skip_time.enabled {
+            return Err(TestError::TimeIsSkipped);
+        }
         self.scheduler = Some(scheduler);
-        self
+        Ok(self)
+    }
+
+    /// A handle of the first operation of this name in the execution that is run next, or runs.
+    pub fn operation(&self, name: &str) -> OperationHandle {
+        OperationHandle::new(&self.hub, Selector::Name(name.to_owned()))
     }
 
     pub(crate) fn followed_by(mut self, hub: Hub) -> Self {
@@ -125,16 +141,22 @@ impl<O: DeserializeOwned> TestExecutionOrchestrator<O> {
     ) -> Result<TestExecutionResult<O>, TestError> {
         let payload = serde_json::to_string(&payload)
             .map_err(|source| TestError::SerializationError { what: "the payload", source })?;
-        self.execute_text(payload).await
+        let following = self.hub.follow()?;
+        let executed = self.execute_text(payload, &following).await;
+        *self.storage.lock().unwrap_or_else(PoisonError::into_inner) = self.hub.all().into_iter().collect();
+        executed
     }
 
     pub(crate) async fn execute_text(
-        &mut self,
+        &self,
         payload: String,
+        following: &Following,
     ) -> Result<TestExecutionResult<O>, TestError> {
-        let following = self.hub.follow()?;
         let tokio_time = self.checkpoint_api.params().tokio_time;
-        let _standstill = if tokio_time { Some(Standstill::new().await?) } else { None };
+        if tokio_time {
+            tokio_time::is_paused().await?;
+        }
+        let _standstill = self.skip_time.enabled.then(Standstill::new);
         let log = Arc::new(LogBuffer::default());
         let ground = self.checkpoint_api.ground()?;
         let clock = ground.clock.clone();
@@ -143,14 +165,15 @@ impl<O: DeserializeOwned> TestExecutionOrchestrator<O> {
         for function in functions {
             environment.register(function.clone());
         }
-        if let Some(scheduler) = self.scheduler.take() {
-            environment = environment.with_scheduler(scheduler);
+        if let Some(scheduler) = &self.scheduler {
+            environment = environment.with_scheduler(scheduler.clone());
         }
         let only = || environment.functions().only().map(|function| function.name.to_string());
         let function = self.handler.clone().or_else(only);
         let function = function.ok_or_else(|| TestError::ChooseFunction(environment.functions().names()))?;
         let start = StartExecution { function_name: function, input: Some(payload), ..self.template.clone() };
-        let attendant: Arc<dyn Attendant> = Arc::new(Attend { hub: self.hub.clone(), clock });
+        let attendant: Arc<dyn Attendant> =
+            Arc::new(Attend { hub: self.hub.clone(), run: following.run(), clock });
         let run = tokio::select! {
             biased;
             run = environment.run_attended(start, &attendant) => run?,
@@ -162,9 +185,6 @@ impl<O: DeserializeOwned> TestExecutionOrchestrator<O> {
                 )));
             }
         };
-        drop(following);
-        *self.storage.lock().unwrap_or_else(PoisonError::into_inner) =
-            run.view.operations.iter().cloned().collect();
         if let Some(stall) = &run.stall {
             return Err(TestError::Stalled(stall.to_string()));
         }
@@ -175,18 +195,14 @@ impl<O: DeserializeOwned> TestExecutionOrchestrator<O> {
     }
 }
 
-/// The function that a handler invoked and that is not there, if the execution did not succeed.
+/// The function that is not there, if the execution failed for want of one.
 fn missing_function(run: &Run, environment: &Environment) -> Option<String> {
-    use durawasm_host::protocol::{EventDetails, ExecutionStatus};
-
-    if run.view.status == ExecutionStatus::Succeeded {
-        return None;
-    }
+    let why = run.view.error.as_ref()?.error_message.as_ref()?;
     run.view.events.iter().find_map(|event| match &event.details {
-        EventDetails::ChainedInvokeStarted(details)
-            if environment.functions().find(&details.function_name).is_err() =>
-        {
-            Some(details.function_name.to_string())
+        EventDetails::ChainedInvokeStarted(details) => {
+            // The same words that the invoke has failed with.
+            let missing = environment.functions().find(&details.function_name).err()?;
+            why.contains(&missing.to_string()).then_some(missing.name)
         }
         _ => None,
     })

@@ -9,7 +9,7 @@ use std::{
 };
 
 use durawasm_host::{
-    ambient::{Actor, Clock, Hold, Sleep, VirtualClock},
+    ambient::{Actor, Clock, Hold, Permit, Sleep, VirtualClock},
     protocol::Timestamp,
 };
 use futures_util::FutureExt as _;
@@ -61,23 +61,28 @@ impl Clock for TokioClock {
         self.virtual_time.hold(at)
     }
 
-    fn permit(&self, until: Timestamp) {
-        self.virtual_time.permit(until);
+    fn permit(&self, until: Timestamp) -> Permit {
+        self.virtual_time.permit(until)
     }
 }
 
-/// Keeps tokio's time from moving by itself while a run waits for threads that tokio does not know of.
+/// Sees to it that tokio's time is paused.
+///
+/// # Errors
+/// [`TestError::TokioTimeRuns`] when it is not.
+pub(crate) async fn is_paused() -> Result<(), TestError> {
+    let paused = AssertUnwindSafe(tokio::time::advance(Duration::ZERO)).catch_unwind().await;
+    paused.map_err(|_| TestError::TokioTimeRuns)
+}
+
+/// Keeps tokio's time, if it is paused, from moving by itself while a run waits for threads that tokio does not know of.
 pub(crate) struct Standstill(#[expect(dead_code, reason = "dropping it is what it is for")] mpsc::Sender<()>);
 
 impl Standstill {
-    /// # Errors
-    /// [`TestError::TokioTimeRuns`] when tokio's time is not paused.
-    pub(crate) async fn new() -> Result<Self, TestError> {
-        let paused = AssertUnwindSafe(tokio::time::advance(Duration::ZERO)).catch_unwind().await;
-        paused.map_err(|_| TestError::TokioTimeRuns)?;
+    pub(crate) fn new() -> Self {
         let (held, released) = mpsc::channel();
         // Paused time does not move on while a blocking task is under way.
         tokio::task::spawn_blocking(move || released.recv());
-        Ok(Self(held))
+        Self(held)
     }
 }

@@ -7,7 +7,7 @@
 //! - when the execution is over, nobody waits any more.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     future::Future,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -17,9 +17,10 @@ use std::{
 use durawasm_host::{
     ambient::{Clock, Hold},
     protocol::{
-        CallbackId, ErrorObject, ExecutionArn, Operation, OperationStatus, OperationType, Timestamp, sub_type,
+        CallbackId, ErrorObject, ExecutionArn, Operation, OperationId, OperationStatus, OperationType,
+        Timestamp, sub_type,
     },
-    server::{Answer, OpenCallback},
+    server::{Answer, CallbackChange},
 };
 use tokio::sync::watch;
 
@@ -54,9 +55,11 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
+    /// Which execution is followed, counted from 1. What another says of itself does not count.
+    run: u64,
     phase: Phase,
     operations: OperationStorage,
-    open: Vec<OpenCallback>,
+    open: HashMap<OperationId, CallbackChange>,
     handles: BTreeMap<u64, HandleState>,
     last_handle: u64,
     /// The open callbacks that a handle is of.
@@ -87,8 +90,19 @@ pub(crate) struct World {
 
 struct HandleState {
     selector: Selector,
-    /// How often it is waited for the operation's end: who does that is not about to answer.
+    /// The execution that it is of; none if it is of any.
+    run: Option<u64>,
+    /// How often it is waited for the operation's end: who does that alone is not about to answer.
     ends_awaited: usize,
+    /// How often it is waited for something before that.
+    starts_awaited: usize,
+}
+
+impl HandleState {
+    /// Whether somebody with this handle may answer.
+    fn may_answer(&self, run: u64) -> bool {
+        self.run.is_none_or(|of| of == run) && (self.ends_awaited == 0 || self.starts_awaited > 0)
+    }
 }
 
 impl Default for Hub {
@@ -102,7 +116,14 @@ impl Default for Hub {
 }
 
 /// Marks the time during which an execution runs; dropped when it is over, however that came.
-pub(crate) struct Following(Hub);
+pub(crate) struct Following(Hub, u64);
+
+impl Following {
+    /// Which execution it is.
+    pub(crate) fn run(&self) -> u64 {
+        self.1
+    }
+}
 
 impl Drop for Following {
     fn drop(&mut self) {
@@ -135,28 +156,41 @@ impl Hub {
         }
         state.phase = Phase::Starting;
         state.operations.clear();
-        Ok(Following(self.clone()))
+        state.run += 1;
+        Ok(Following(self.clone(), state.run))
     }
 
     /// The execution has started.
-    pub(crate) fn started(&self, world: World) {
-        self.state().phase = Phase::Running(world);
-        self.happened();
+    pub(crate) fn started(&self, run: u64, world: World) {
+        let mut state = self.state();
+        if state.run == run && matches!(state.phase, Phase::Starting) {
+            state.phase = Phase::Running(world);
+            drop(state);
+            self.happened();
+        }
     }
 
     /// Something has happened to the execution.
     pub(crate) fn changed(
         &self,
+        run: u64,
         operations: impl IntoIterator<Item = Arc<Operation>>,
-        callbacks: Option<Vec<OpenCallback>>,
+        callbacks: impl IntoIterator<Item = CallbackChange>,
     ) {
         let released = {
             let mut state = self.state();
+            if state.run != run || matches!(state.phase, Phase::Over) {
+                return;
+            }
             for operation in operations {
                 state.operations.add_operation(operation);
             }
-            if let Some(open) = callbacks {
-                state.open = open;
+            for callback in callbacks {
+                if callback.open {
+                    state.open.insert(callback.operation.id.clone(), callback);
+                } else {
+                    state.open.remove(&callback.operation.id);
+                }
             }
             state.hold_time().1
         };
@@ -186,7 +220,10 @@ impl Hub {
     }
 
     /// The callback that an operation is or has, with its answer's id.
-    pub(crate) fn callback(&self, of: &Operation) -> Result<Arc<Operation>, TestError> {
+    pub(crate) fn callback(&self, of: &Arc<Operation>) -> Result<Arc<Operation>, TestError> {
+        if of.kind == OperationType::Callback {
+            return Ok(of.clone());
+        }
         self.state().operations.callback(of).ok_or(TestError::NotCallbackOperation)
     }
 
@@ -199,10 +236,9 @@ impl Hub {
     }
 
     /// Answers a callback.
-    pub(crate) async fn answer(&self, operation: &Operation, answer: Answer) -> Result<(), TestError> {
+    pub(crate) async fn answer(&self, operation: &Arc<Operation>, answer: Answer) -> Result<(), TestError> {
         let callback = self.callback(operation)?;
-        let id = callback.callback_details.as_ref().and_then(|details| details.callback_id.clone());
-        let id = id.ok_or(TestError::NotCallbackOperation)?;
+        let id = callback_id(&callback).ok_or(TestError::NotCallbackOperation)?;
         let Ok(world) = self.world() else {
             return Err(TestError::CallbackAlreadyCompleted("its execution is over".to_owned()));
         };
@@ -229,24 +265,25 @@ impl Hub {
         let clock = world.clock.filter(|clock| clock.skips()).ok_or(TestError::TimeIsReal)?;
         let _actor = clock.actor();
         let until = clock.now().plus_millis(u64::try_from(by.as_millis()).unwrap_or(u64::MAX));
-        clock.permit(until);
+        let _permit = clock.permit(until);
         clock.sleep(Some(until)).await;
         Ok(())
     }
 
-    /// Waits until an operation is as far as this.
-    pub(crate) async fn wait(
+    /// Waits until an operation is as far as this, and makes something of it while whoever waits still counts as waiting.
+    pub(crate) async fn wait<T>(
         &self,
         handle: u64,
         selector: &Selector,
         status: WaitingOperationStatus,
-    ) -> Result<Arc<Operation>, TestError> {
-        let _end = (status == WaitingOperationStatus::Completed).then(|| EndAwaited::new(self, handle));
+        make: impl FnOnce(Arc<Operation>) -> T,
+    ) -> Result<T, TestError> {
+        let _awaited = Awaited::new(self, handle, status == WaitingOperationStatus::Completed);
         let mut version = self.0.version.subscribe();
         loop {
             version.borrow_and_update();
             if let Some(operation) = self.look(selector, status)? {
-                return Ok(operation);
+                return Ok(make(operation));
             }
             // The sender lives as long as `self`.
             let _ = version.changed().await;
@@ -276,11 +313,13 @@ impl Hub {
         }
     }
 
-    /// Registers a handle.
-    pub(crate) fn add_handle(&self, selector: Selector) -> u64 {
+    /// Registers a handle: of an operation of any execution, or of one of that which was followed last.
+    pub(crate) fn add_handle(&self, selector: Selector, of_last: bool) -> u64 {
         self.reconsider(|state| {
             state.last_handle += 1;
-            state.handles.insert(state.last_handle, HandleState { selector, ends_awaited: 0 });
+            let run = of_last.then_some(state.run);
+            let handle = HandleState { selector, run, ends_awaited: 0, starts_awaited: 0 };
+            state.handles.insert(state.last_handle, handle);
             state.last_handle
         })
     }
@@ -329,9 +368,9 @@ impl Hub {
                 continue;
             }
             let state = self.state();
-            let held = state.open.iter().find(|open| {
-                let id = open.operation.callback_details.as_ref().and_then(|d| d.callback_id.as_ref());
-                id.is_some_and(|id| state.held.contains(id))
+            let held = state.held.iter().find_map(|id| {
+                let is_it = |open: &&CallbackChange| callback_id(&open.operation).as_ref() == Some(id);
+                state.open.values().find(is_it)
             });
             if let Some(open) = held {
                 return state.operations.label(&open.operation);
@@ -340,28 +379,38 @@ impl Hub {
     }
 }
 
-/// A wait for an operation's end.
-struct EndAwaited<'a>(&'a Hub, u64);
+/// Somebody who waits for an operation, with a handle.
+struct Awaited<'a> {
+    hub: &'a Hub,
+    handle: u64,
+    end: bool,
+}
 
-impl<'a> EndAwaited<'a> {
-    fn new(hub: &'a Hub, handle: u64) -> Self {
-        hub.reconsider(|state| {
-            if let Some(handle) = state.handles.get_mut(&handle) {
-                handle.ends_awaited += 1;
+impl<'a> Awaited<'a> {
+    fn new(hub: &'a Hub, handle: u64, end: bool) -> Self {
+        let awaited = Self { hub, handle, end };
+        awaited.count(|count| count + 1);
+        awaited
+    }
+
+    fn count(&self, change: impl FnOnce(usize) -> usize) {
+        self.hub.reconsider(|state| {
+            if let Some(handle) = state.handles.get_mut(&self.handle) {
+                let count = if self.end { &mut handle.ends_awaited } else { &mut handle.starts_awaited };
+                *count = change(*count);
             }
         });
-        Self(hub, handle)
     }
 }
 
-impl Drop for EndAwaited<'_> {
+impl Drop for Awaited<'_> {
     fn drop(&mut self) {
-        self.0.reconsider(|state| {
-            if let Some(handle) = state.handles.get_mut(&self.1) {
-                handle.ends_awaited = handle.ends_awaited.saturating_sub(1);
-            }
-        });
+        self.count(|count| count.saturating_sub(1));
     }
+}
+
+fn callback_id(operation: &Operation) -> Option<CallbackId> {
+    operation.callback_details.as_ref()?.callback_id.clone()
 }
 
 impl State {
@@ -369,17 +418,17 @@ impl State {
     /// hold that is to be released, not while this is locked.
     fn hold_time(&mut self) -> (bool, Option<(Timestamp, Hold)>) {
         let Phase::Running(World { clock, .. }) = &self.phase else { return (false, None) };
-        let operations = &self.operations;
-        let attended: BTreeSet<_> = self
-            .handles
-            .values()
-            .filter(|handle| handle.ends_awaited == 0)
-            .filter_map(|handle| Some(operations.callback(operations.find(&handle.selector)?)?.id.clone()))
-            .collect();
-        let held = || self.open.iter().filter(|open| attended.contains(&open.operation.id));
-        let id = |open: &OpenCallback| open.operation.callback_details.as_ref()?.callback_id.clone();
-        let callbacks: BTreeSet<CallbackId> = held().filter_map(id).collect();
-        let until = held().filter_map(|open| open.deadline).min();
+        if self.handles.is_empty() && self.held.is_empty() && self.hold.is_none() {
+            return (false, None);
+        }
+        let open = |handle: &HandleState| {
+            let operation = self.operations.find(&handle.selector)?;
+            self.open.get(&self.operations.callback(operation)?.id)
+        };
+        let attended = || self.handles.values().filter(|handle| handle.may_answer(self.run)).filter_map(open);
+        let callbacks: BTreeSet<CallbackId> =
+            attended().filter_map(|open| callback_id(&open.operation)).collect();
+        let until = attended().filter_map(|open| open.deadline).min();
         let changed = callbacks != self.held;
         self.held = callbacks;
         if until == self.hold.as_ref().map(|(at, _)| *at) {

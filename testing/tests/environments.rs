@@ -186,6 +186,43 @@ async fn a_server_that_breaks_under_a_run_ends_it_with_the_reason() {
 }
 
 #[tokio::test]
+async fn who_polls_by_hand_is_told_when_a_wait_is_over() {
+    use durawasm_host::{protocol::*, replay::DurableServiceClient, server::InvocationResult};
+
+    let params = CheckpointWorkerParams { checkpoint_delay: Some(2000), ..CheckpointWorkerParams::default() };
+    let manager = CheckpointWorkerManager::new(Some(params));
+    manager.setup().await.unwrap();
+    let start = StartDurableExecution(StartExecution::new("f", None));
+    let arn = manager.send_api_request(start).await.unwrap();
+    let ground = manager.ground().unwrap();
+    let began = ground.clock.now();
+    let started = ground.server.start_invocation(&arn).await.unwrap();
+    let mut wait = OperationUpdate::new("w".into(), OperationType::Wait, OperationAction::Start);
+    wait.wait_options = Some(WaitOptions { wait_seconds: Some(60) });
+    let token = started.input.checkpoint_token;
+    DurableServiceClient::checkpoint(&manager, &arn, &token, vec![wait]).await.unwrap();
+    assert_eq!(ground.clock.now().since(began), Duration::from_secs(2), "the delay");
+    let pending = InvocationResult::Output(InvocationOutput::pending());
+    ground.server.complete_invocation(&arn, &started.request_id, pending).await.unwrap();
+    let next = manager.send_api_request(PollCheckpointData(arn)).await.unwrap();
+    assert_eq!(next, durawasm_host::server::Next::Invoke);
+    assert_eq!(ground.clock.now().since(began), Duration::from_secs(62));
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokio_s_paused_time_does_not_run_away_under_a_run() {
+    let runner = handler("sequence");
+    let handle = runner.operation("approval");
+    let answer = async {
+        let callback = handle.wait_for_data(WaitingOperationStatus::Submitted).await.unwrap();
+        callback.send_callback_success("1").await.unwrap();
+    };
+    let event = json!([{"wait": ["w", 3600]}, {"callback": ["approval", 0]}]);
+    let (result, ()) = tokio::join!(runner.run(event), answer);
+    assert_eq!(value(&result.unwrap()), json!([3600, 1]));
+}
+
+#[tokio::test]
 async fn instances_of_the_manager_belong_to_a_thread() {
     let one = CheckpointWorkerManager::get_instance(None).unwrap();
     let same = CheckpointWorkerManager::get_instance(None).unwrap();

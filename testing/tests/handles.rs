@@ -240,3 +240,84 @@ async fn answers_while_other_things_happen_leave_their_times_as_they_are() {
     assert_eq!(callback.end_timestamp.unwrap().since(callback.start_timestamp).as_secs(), 59);
     assert_eq!(seconds(&result), 3600);
 }
+
+#[tokio::test]
+async fn an_execution_s_timeout_is_held_as_well() {
+    let runner = sequence().execution_timeout(Duration::from_secs(60));
+    let handle = runner.operation("approval");
+    let act = async {
+        let callback = handle.wait_for_data(Submitted).await.unwrap();
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        callback.send_callback_success("1").await.unwrap();
+    };
+    let (result, ()) = tokio::join!(runner.run(approval()), act);
+    let result = result.unwrap();
+    assert_eq!((result.get_status(), seconds(&result)), (ExecutionStatus::Succeeded, 0));
+}
+
+#[tokio::test]
+async fn an_advance_that_is_given_up_permits_nothing() {
+    let runner = sequence();
+    let handle = runner.operation("approval");
+    let act = async {
+        let callback = handle.wait_for_data(Submitted).await.unwrap();
+        // Polled once, and dropped.
+        let advance = runner.advance_time(Duration::from_hours(48));
+        assert!(futures_util::future::FutureExt::now_or_never(advance).is_none());
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        runner.operation("after").get().is_none().then_some(callback)
+    };
+    let (result, callback) = tokio::join!(runner.run(approval()), async {
+        let callback = act.await;
+        // Time may have gone on while it was permitted; where it has not, the callback can still be answered.
+        match callback {
+            Some(callback) => callback.send_callback_success("1").await.is_ok(),
+            None => false,
+        }
+    });
+    let end = result.unwrap().get_duration();
+    assert!(
+        if callback { end < Duration::from_hours(24) } else { end == Duration::from_hours(24) },
+        "{end:?}"
+    );
+}
+
+#[tokio::test]
+async fn who_waits_for_two_things_may_answer() {
+    let runner = sequence();
+    let handle = runner.operation("approval");
+    let answer = async {
+        let callback = handle.wait_for_data(Submitted).await.unwrap();
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        callback.send_callback_success("1").await.unwrap();
+    };
+    let (result, over, ()) = tokio::join!(runner.run(approval()), handle.wait_for_data(Completed), answer);
+    assert_eq!(over.unwrap().get_status(), OperationStatus::Succeeded);
+    assert_eq!(seconds(&result.unwrap()), 0);
+}
+
+#[tokio::test]
+async fn an_operation_of_a_run_that_is_over_holds_nothing_of_the_next() {
+    let runner = sequence();
+    let event = json!([{"callback": ["approval", 60]}]);
+    let handle = runner.operation("approval");
+    let act = async { handle.wait_for_data(Submitted).await.unwrap() };
+    let (stopped, of_first) = tokio::join!(runner.run(&event), async {
+        let operation = act.await;
+        runner.stop(None).await.unwrap();
+        operation
+    });
+    stopped.unwrap();
+    drop(handle);
+    // The same id, in another execution.
+    let result = runner.run(&event).await.unwrap();
+    assert_eq!(seconds(&result), 60);
+    assert_eq!(of_first.get_id(), result.get_operations()[0].id.as_str());
+    assert!(of_first.is_callback());
+}

@@ -162,9 +162,10 @@ proptest! {
     /// Property 4: Time Skipping Acceleration.
     #[test]
     fn p04_a_wait_takes_less_than_it_says(seconds in 5..=31_622_400_u64) {
+        let runner = runner();
         let started = Instant::now();
-        let result = run(&[json!({ "wait": ["w", seconds] })]);
-        prop_assert!(started.elapsed() < Duration::from_secs(seconds));
+        let result = block_on(runner.run([json!({ "wait": ["w", seconds] })])).unwrap();
+        prop_assert!(started.elapsed() < Duration::from_secs(5), "the shortest of these waits");
         prop_assert_eq!(result.get_duration(), Duration::from_secs(seconds));
     }
 

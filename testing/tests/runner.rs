@@ -127,6 +127,24 @@ async fn a_function_that_is_missing_is_named() {
     assert!(result.get_operation("i").unwrap().error().unwrap().to_string().contains("\"nobody\""));
 }
 
+/// Can do without the function that it invokes, and fails for a reason of its own.
+async fn has_a_fallback(_: (), ctx: DurableContext) -> Result<(), BoxError> {
+    let rate = ctx.invoke::<u64, _>("rate", 1).name("rate").await.unwrap_or(10);
+    Err(TypedError::with_type("TooExpensive", format!("{rate} is too much")).into())
+}
+
+#[tokio::test]
+async fn a_failure_for_another_reason_is_a_result() {
+    let result = LocalDurableTestRunner::new(has_a_fallback).run(()).await.unwrap();
+    assert_eq!(result.get_error().unwrap().error_type.as_deref(), Some("TooExpensive"));
+    // Names with a qualifier, and ARNs, stand for the same function.
+    for name in ["rate:prod", "arn:aws:lambda:eu-west-1:123456789012:function:rate:7"] {
+        let runner = LocalDurableTestRunner::new(has_a_fallback).answer_invoke(name, "0s", 4).unwrap();
+        let result = runner.run(()).await.unwrap();
+        assert!(result.get_error().unwrap().to_string().contains("4 is too much"));
+    }
+}
+
 async fn fails(why: String, ctx: DurableContext) -> Result<(), BoxError> {
     ctx.step(|_| async { Ok(1) }).name("before").await?;
     Err(TypedError::with_type("Declined", why).into())

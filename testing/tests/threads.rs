@@ -8,7 +8,7 @@ use common::handler;
 use durawasm_testing::{LocalDurableTestRunner, TestEnvironmentConfig};
 use serde_json::json;
 
-/// The threads of this process that are checkpoint servers or run native handlers.
+/// The threads of this process that are checkpoint servers.
 fn threads() -> Vec<String> {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
     let name = |task: std::io::Result<std::fs::DirEntry>| {
@@ -19,6 +19,11 @@ fn threads() -> Vec<String> {
     names.filter(|name| name.starts_with("checkpoint-serv")).collect()
 }
 
+/// Whether no such thread is left. One that has ended may be listed for a moment longer.
+fn none_is_left() -> bool {
+    (0..1_000_000).any(|_| threads().is_empty())
+}
+
 #[tokio::test]
 async fn teardown_and_drop_leave_no_thread() {
     assert_eq!(threads(), [""; 0]);
@@ -26,9 +31,9 @@ async fn teardown_and_drop_leave_no_thread() {
         LocalDurableTestRunner::setup_test_environment(TestEnvironmentConfig::default()).await.unwrap();
         let runner = handler("sequence");
         runner.run(json!([{"wait": ["w", 5]}])).await.unwrap();
-        assert_eq!(threads().len(), 1, "the environment's");
+        assert_eq!(threads(), ["checkpoint-serv"], "the environment's");
         LocalDurableTestRunner::teardown_test_environment().await.unwrap();
-        assert_eq!(threads(), [""; 0]);
+        assert!(none_is_left(), "{:?}", threads());
     }
     let runners: Vec<_> = (0..10).map(|_| handler("sequence")).collect();
     for runner in &runners {
@@ -40,5 +45,5 @@ async fn teardown_and_drop_leave_no_thread() {
     let run = runners[0].run(json!([{"callback": ["never", 0]}]));
     assert!(tokio::time::timeout(std::time::Duration::from_millis(100), run).await.is_err());
     drop((held, runners));
-    assert_eq!(threads(), [""; 0]);
+    assert!(none_is_left(), "{:?}", threads());
 }

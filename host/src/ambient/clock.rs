@@ -56,6 +56,9 @@ impl Drop for Hold {
     }
 }
 
+/// Lets a clock skip past what is held, while it is held itself.
+pub type Permit = Hold;
+
 /// A clock that can be read and waited on. It never goes backwards.
 pub trait Clock: Send + Sync {
     /// Now, to the millisecond: what is recorded.
@@ -82,6 +85,8 @@ pub trait Clock: Send + Sync {
         Hold::unbound()
     }
 
-    /// Lets time skip up to this instant, it included, whatever holds it.
-    fn permit(&self, _until: Timestamp) {}
+    /// Lets time skip up to this instant, it included, whatever holds it, for as long as the permit is held.
+    fn permit(&self, _until: Timestamp) -> Permit {
+        Hold::unbound()
+    }
 }

@@ -8,7 +8,7 @@ mod entropy;
 mod system;
 mod virtual_clock;
 
-pub use clock::{Actor, Clock, Hold, Sleep};
+pub use clock::{Actor, Clock, Hold, Permit, Sleep};
 pub use entropy::{Entropy, SeededEntropy};
 pub use system::{OsEntropy, SystemClock};
 pub use virtual_clock::VirtualClock;

@@ -14,7 +14,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::clock::{Actor, Clock, Hold, Sleep};
+use super::clock::{Actor, Clock, Hold, Permit, Sleep};
 use crate::protocol::Timestamp;
 
 /// A clock that skips to whatever comes next. Clones share the time.
@@ -29,8 +29,8 @@ struct State {
     /// By deadline, then by order of scheduling.
     sleepers: BTreeMap<(Timestamp, u64), Option<Waker>>,
     holds: BTreeSet<(Timestamp, u64)>,
-    /// Holds up to here do not count.
-    permitted: Timestamp,
+    /// Holds up to the last of these do not count.
+    permits: BTreeSet<(Timestamp, u64)>,
 }
 
 impl VirtualClock {
@@ -42,7 +42,7 @@ impl VirtualClock {
             next_ticket: 0,
             sleepers: BTreeMap::new(),
             holds: BTreeSet::new(),
-            permitted: start,
+            permits: BTreeSet::new(),
         })))
     }
 
@@ -60,7 +60,8 @@ impl State {
         let Some(next) = self.sleepers.first_entry() else { return };
         let deadline = next.key().0;
         let held = self.holds.first().is_some_and(|(at, _)| *at <= deadline);
-        if held && deadline > self.now.max(self.permitted) {
+        let permitted = self.permits.last().map_or(self.now, |(until, _)| self.now.max(*until));
+        if held && deadline > permitted {
             return;
         }
         let waker = next.remove();
@@ -112,10 +113,15 @@ impl Clock for VirtualClock {
         })
     }
 
-    fn permit(&self, until: Timestamp) {
+    fn permit(&self, until: Timestamp) -> Permit {
         let mut state = self.state();
-        state.permitted = state.permitted.max(until);
+        let key = (until, state.ticket());
+        state.permits.insert(key);
         state.turn();
+        let clock = self.clone();
+        Hold::new(move || {
+            clock.state().permits.remove(&key);
+        })
     }
 }
 
@@ -234,11 +240,13 @@ mod tests {
         assert!(pending(&mut sleep).await);
         drop(hold);
         sleep.await;
+        // A permit that is gone counts no more.
+        drop(clock.permit(Timestamp::from_millis(20)));
         let mut sleep = clock.sleep(at(20));
         assert!(pending(&mut sleep).await);
-        clock.permit(Timestamp::from_millis(19));
+        let _not_enough = clock.permit(Timestamp::from_millis(19));
         assert!(pending(&mut sleep).await);
-        clock.permit(Timestamp::from_millis(20));
+        let _enough = clock.permit(Timestamp::from_millis(20));
         sleep.await;
         assert_eq!(clock.now().as_millis(), 20);
         drop(later);

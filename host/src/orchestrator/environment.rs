@@ -2,20 +2,16 @@
 //!
 //! Always true: two environments share nothing but the sandbox they run in, so any number live side by side.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
-    Attendant, Function, FunctionGrants, Functions, Granter, Orchestrator, Run, RunError, Scheduler,
+    Attendant, Function, FunctionGrants, Functions, Granter, Orchestrator, Run, RunError, SharedScheduler,
 };
 use crate::{
     ambient::{Clock, Entropy, OsEntropy, SeededEntropy, SystemClock, VirtualClock},
     protocol::{ErrorObject, Limits, Timestamp},
     sandbox::{Disturbance, Faults, Handler, LogSink},
-    server::{CheckpointServer, ExecutionView, ServerConfig, ServerHandle, StartExecution, TimerMode},
+    server::{CheckpointServer, ExecutionView, ServerConfig, ServerHandle, StartExecution},
 };
 
 /// How time passes in an environment.
@@ -53,8 +49,6 @@ pub struct EnvironmentOptions {
     pub disturbances: Vec<Disturbance>,
     /// How long each checkpoint takes, in the environment's time. By default none.
     pub checkpoint_delay: Option<Duration>,
-    /// Whether a scheduler decides when waits end, and not the clock; see [`Environment::with_scheduler`].
-    pub scheduled: bool,
 }
 
 impl Default for EnvironmentOptions {
@@ -68,7 +62,6 @@ impl Default for EnvironmentOptions {
             grants: FunctionGrants::default(),
             disturbances: Vec::new(),
             checkpoint_delay: None,
-            scheduled: false,
         }
     }
 }
@@ -125,7 +118,6 @@ impl Ground {
             clock: clock.clone(),
             entropy: ids,
             limits: options.limits.clone(),
-            timers: if options.scheduled { TimerMode::Scheduler } else { TimerMode::Clock },
         })?;
         let ground = Self { server: server.handle(), clock, entropy };
         Ok((server, ground))
@@ -178,10 +170,10 @@ impl Environment {
         Ok(Self { orchestrator, _server: None })
     }
 
-    /// Has this scheduler decide when waits end. To be used with [`EnvironmentOptions::scheduled`].
+    /// Has this scheduler decide when the waits end of executions that are run from now on.
     #[must_use]
-    pub fn with_scheduler(mut self, scheduler: Box<dyn Scheduler>) -> Self {
-        self.orchestrator.scheduler = Some(Arc::new(Mutex::new(scheduler)));
+    pub fn with_scheduler(mut self, scheduler: SharedScheduler) -> Self {
+        self.orchestrator.scheduler = Some(scheduler);
         self
     }
 

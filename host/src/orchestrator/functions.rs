@@ -60,6 +60,12 @@ pub struct UnknownFunction {
     pub known: String,
 }
 
+/// A function's name without what may be around it: a qualifier, or the rest of an ARN.
+fn bare_name(name: &str) -> &str {
+    let bare = name.rsplit_once(":function:").map_or(name, |(_, rest)| rest);
+    bare.split(':').next().unwrap_or(bare)
+}
+
 /// Functions, by name.
 #[derive(Clone, Default)]
 pub struct Functions(BTreeMap<Arc<str>, Function>);
@@ -80,14 +86,14 @@ impl Functions {
 
     /// Adds a function; it replaces one of the same name.
     pub fn insert(&mut self, function: Function) {
-        self.0.insert(function.name.clone(), function);
+        self.0.insert(bare_name(&function.name).into(), function);
     }
 
     /// The function that a name, a name with a qualifier, or an ARN stands for.
     pub fn find(&self, name: &str) -> Result<&Function, UnknownFunction> {
-        let bare = name.rsplit_once(":function:").map_or(name, |(_, rest)| rest);
-        let bare = bare.split(':').next().unwrap_or(bare);
-        self.0.get(bare).ok_or_else(|| UnknownFunction { name: name.to_owned(), known: self.names() })
+        self.0
+            .get(bare_name(name))
+            .ok_or_else(|| UnknownFunction { name: name.to_owned(), known: self.names() })
     }
 
     /// The function to run when none is named: the only one, or the only durable one.

@@ -24,7 +24,7 @@ use crate::{
     sandbox::{Faults, Grants, InvocationEnd, LogSink, Surroundings},
     server::{
         ExecutionView, InvocationResult, InvokeOutcome, InvokeTarget, Next, Outside, ServerHandle,
-        StartExecution, StartedInvoke,
+        StartExecution, StartedInvoke, TimerMode,
     },
 };
 
@@ -131,7 +131,7 @@ impl Orchestrator {
 
     async fn start(
         &self,
-        start: StartExecution,
+        mut start: StartExecution,
         enough: Option<Enough<'_>>,
         attendant: Attended<'_>,
     ) -> Result<Run, RunError> {
@@ -139,6 +139,7 @@ impl Orchestrator {
         let _actor = self.clock.actor();
         self.functions.find(&start.function_name)?;
         let timeout = start.timeout_seconds;
+        start.timers = self.timers();
         let arn = self.server.start_execution(start).await?;
         if let Some(attendant) = attendant {
             attendant.started(&arn, &self.server);
@@ -234,6 +235,10 @@ impl Orchestrator {
         }
     }
 
+    fn timers(&self) -> TimerMode {
+        if self.scheduler.is_some() { TimerMode::Scheduler } else { TimerMode::Clock }
+    }
+
     /// What surrounds an invocation; `label` sets its randomness apart from that of others.
     pub(super) fn around(&self, grants: Arc<Grants>, label: &str) -> Surroundings {
         Surroundings {
@@ -282,14 +287,12 @@ impl Orchestrator {
     }
 
     /// Ends when the execution is over although an invocation of it runs: its time is up.
-    async fn timed_out(&self, arn: &ExecutionArn, mut deadline: Option<Timestamp>) {
+    async fn timed_out(&self, arn: &ExecutionArn, deadline: Option<Timestamp>) {
         let _watch = self.clock.actor();
-        loop {
-            self.clock.sleep(deadline).await;
-            match self.server.poll(arn).await {
-                Ok(Next::Running { deadline: next }) => deadline = next,
-                Ok(_) | Err(_) => return,
-            }
+        self.clock.sleep(deadline).await;
+        if let Ok(Next::Running { .. }) = self.server.poll(arn).await {
+            // Its outcome is on record: the handler only has to return.
+            self.clock.sleep(None).await;
         }
     }
 
@@ -353,6 +356,7 @@ impl Orchestrator {
             StartExecution::new(&*function.name, invoke.payload.as_ref().map(ToString::to_string));
         start.invoked_by = Some((caller.clone(), invoke.operation_id.clone()));
         start.timeout_seconds = self.execution_timeouts.get(&*function.name).copied();
+        start.timers = self.timers();
         let deadline = start.timeout_seconds.map(|seconds| self.clock.now().plus_seconds(seconds));
         let arn = self.server.start_execution(start).await?;
         target.durable_execution_arn = Some(arn.clone());

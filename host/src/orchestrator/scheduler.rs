@@ -8,6 +8,7 @@
 use std::{
     collections::VecDeque,
     future::Future,
+    panic::AssertUnwindSafe,
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -16,6 +17,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
@@ -48,7 +50,13 @@ pub trait Scheduler: Send + Sync {
     /// Whether functions wait to be run. One that runs does not count.
     fn has_scheduled_function(&self) -> bool;
 
-    /// Forgets the functions that wait to be run.
+    /// Whether functions run at their timestamps. Where they do not, timeouts are scheduled when nothing else is left to wait
+    /// for.
+    fn goes_by_timestamps(&self) -> bool {
+        false
+    }
+
+    /// Forgets the functions that wait to be run. Those that run may be given up as well.
     fn flush_timers(&mut self);
 }
 
@@ -134,7 +142,8 @@ impl Scheduler for QueueScheduler {
                     next
                 };
                 match next {
-                    Some(function) => function.run().await,
+                    // A function that panics ends itself, and not the queue.
+                    Some(function) => drop(AssertUnwindSafe(function.run()).catch_unwind().await),
                     None => return,
                 }
             }
@@ -210,7 +219,13 @@ impl Scheduler for TimerScheduler {
         self.waiting.load(Ordering::Acquire) > 0
     }
 
+    fn goes_by_timestamps(&self) -> bool {
+        true
+    }
+
     fn flush_timers(&mut self) {
+        // What is aborted ends some time later, and does not count until then.
+        self.waiting = Arc::default();
         for task in self.tasks.drain(..) {
             task.abort();
         }

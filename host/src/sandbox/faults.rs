@@ -48,7 +48,7 @@ struct Inner {
 }
 
 impl Faults {
-    /// These, and a delay of every request to the service.
+    /// These, and a delay of every checkpoint.
     pub fn new(disturbances: Vec<Disturbance>, delay: Option<Duration>) -> Self {
         if disturbances.is_empty() && delay.is_none() {
             return Self::default();

@@ -167,7 +167,9 @@ impl Waiting<'_> {
         let State { durable, table, .. } = &mut *self.0;
         let timer =
             list.timers.iter().filter_map(|(index, _)| durable.timers.get(*index)).min().map(round_up);
-        let service = durable.engine.next_deadline(&list.durable);
+        // What was due before is not the service's clock's to do.
+        let now = durable.around.clock.now();
+        let service = durable.engine.next_deadline(&list.durable).filter(|deadline| *deadline > now);
         let body = durable.body_deadline().map(round_up);
         let deadline = [timer, service, body].into_iter().flatten().min();
         let clock = durable.around.clock.clone();

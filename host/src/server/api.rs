@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use super::timers::TimerMode;
 use crate::protocol::{
     CallbackId, ErrorObject, Event, ExecutionArn, ExecutionStatus, InvocationInput, InvocationOutput,
     Operation, OperationId, Timestamp,
@@ -28,6 +29,8 @@ pub struct StartExecution {
     pub invocation_retry: InvocationRetry,
     /// The chained invoke that starts it, if one does.
     pub invoked_by: Option<(ExecutionArn, OperationId)>,
+    /// Who decides when its waits end, its retries begin and its timeouts pass.
+    pub timers: TimerMode,
 }
 
 impl StartExecution {
@@ -43,6 +46,7 @@ impl StartExecution {
             answer_order: AnswerOrder::ByCallback,
             invocation_retry: InvocationRetry::default(),
             invoked_by: None,
+            timers: TimerMode::Clock,
         }
     }
 }

@@ -20,8 +20,8 @@ use crate::protocol::{CallbackId, CallbackOptions, Timestamp};
 #[derive(Debug, Default)]
 pub struct CallbackManager {
     open: BTreeMap<Index, Open>,
-    /// Whether one was opened, ended or given more time since this was last asked.
-    changed: bool,
+    /// Those that were opened, ended or given more time since this was last asked; kept for an observer.
+    changed: Vec<Index>,
 }
 
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl CallbackManager {
         let heartbeat = heartbeat_seconds
             .map(|seconds| timers.schedule(at.plus_seconds(seconds), Timer::HeartbeatTimeout(callback)));
         self.open.insert(callback, Open { timeout, heartbeat_seconds, heartbeat, others });
-        self.changed = true;
+        self.changed.push(callback);
         for scripted in answers {
             self.schedule(timers, at, callback, scripted);
         }
@@ -89,14 +89,14 @@ impl CallbackManager {
             open.heartbeat =
                 Some(timers.schedule(at.plus_seconds(seconds), Timer::HeartbeatTimeout(callback)));
         }
-        self.changed = true;
+        self.changed.push(callback);
         true
     }
 
     /// Ends the callback. Whether it was open: whoever gets `true` decides how it ended.
     pub(super) fn close(&mut self, timers: &mut Timers, callback: Index) -> bool {
         let Some(open) = self.open.remove(&callback) else { return false };
-        self.changed = true;
+        self.changed.push(callback);
         for key in open.others.into_iter().chain(open.heartbeat) {
             timers.cancel(key);
         }
@@ -105,12 +105,16 @@ impl CallbackManager {
 
     /// Ends all, when the execution does. The timers go with the execution's others.
     pub(super) fn close_all(&mut self) {
-        self.changed |= !self.open.is_empty();
-        self.open.clear();
+        self.changed.extend(std::mem::take(&mut self.open).into_keys());
     }
 
-    /// Whether one was opened, ended or given more time since this was last asked.
-    pub(super) fn take_changed(&mut self) -> bool {
+    /// For an observer who has heard of nothing yet.
+    pub(super) fn observe(&mut self) {
+        self.changed = self.open.keys().copied().collect();
+    }
+
+    /// Those that were opened, ended or given more time since this was last asked.
+    pub(super) fn take_changed(&mut self) -> Vec<Index> {
         std::mem::take(&mut self.changed)
     }
 

@@ -22,7 +22,7 @@ use super::{
     observer::Observer,
     operations::{Index, OperationTable},
     script::AnswerScript,
-    timers::{Timer, TimerKey, TimerMode, Timers},
+    timers::{Timer, TimerKey, Timers},
     token::{Markers, check_token, new_token},
     transitions::{self, invalid},
 };
@@ -70,7 +70,6 @@ pub(super) struct Identity {
     pub(super) name: Arc<str>,
     pub(super) limits: Arc<Limits>,
     pub(super) markers: Markers,
-    pub(super) timers: TimerMode,
 }
 
 /// The index of EXECUTION.
@@ -79,7 +78,7 @@ pub(super) const EXECUTION: Index = 0;
 impl CheckpointManager {
     /// Starts an execution. The request has been checked.
     pub(super) fn new(now: Timestamp, identity: Identity, request: StartExecution) -> Self {
-        let Identity { arn, id, operation_id, name, limits, markers, timers } = identity;
+        let Identity { arn, id, operation_id, name, limits, markers } = identity;
         let input: Option<Arc<str>> = request.input.map(Into::into);
         let mut manager = Self {
             arn,
@@ -92,7 +91,7 @@ impl CheckpointManager {
             phase: Phase::Suspended { wake: true },
             operations: OperationTable::default(),
             events: EventProcessor::default(),
-            timers: Timers::new(timers),
+            timers: Timers::new(request.timers),
             callbacks: CallbackManager::default(),
             invokes: InvokeTable::default(),
             script: AnswerScript::new(request.answers, request.answer_order),

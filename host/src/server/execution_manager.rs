@@ -18,7 +18,7 @@ use super::{
     checkpoint_manager::{CheckpointManager, Identity},
     ids::{IdSource, read_uuid},
     observer::Observer,
-    timers::{ScheduledTimer, TimerKey, TimerMode},
+    timers::{ScheduledTimer, TimerKey},
     token::{Markers, decode_checkpoint_token},
     transitions::invalid,
 };
@@ -40,7 +40,6 @@ pub struct ExecutionManager {
     ids: IdSource,
     markers: Markers,
     limits: Arc<Limits>,
-    timers: TimerMode,
     /// Executions with news since [`Self::take_news`].
     news: BTreeSet<ExecutionArn>,
 }
@@ -57,15 +56,8 @@ impl ExecutionManager {
             ids,
             markers,
             limits: Arc::new(limits),
-            timers: TimerMode::default(),
             news: BTreeSet::new(),
         }
-    }
-
-    /// The same, with timers that fire as this says.
-    #[must_use]
-    pub fn with_timers(self, timers: TimerMode) -> Self {
-        Self { timers, ..self }
     }
 
     /// Starts an execution. Nothing runs until [`Self::start_invocation`].
@@ -97,7 +89,6 @@ impl ExecutionManager {
             name: name.into(),
             limits: self.limits.clone(),
             markers: self.markers.clone(),
-            timers: self.timers,
         };
         self.by_id.insert(id, arn.clone());
         let ids = IdSource::new(self.entropy.fork(arn.as_str()));

@@ -241,6 +241,11 @@ impl ServerHandle {
         self.call(move |server, now| server.manager.view(now, &arn)).await
     }
 
+    /// Whether the server's thread is gone.
+    pub fn is_gone(&self) -> bool {
+        self.epitaph.get().is_some()
+    }
+
     /// Has the server's thread end as if by a fault of its own, to see what becomes of those who wait for it.
     pub fn crash(&self, why: impl Into<String>) {
         let why = why.into();

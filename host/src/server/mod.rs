@@ -40,7 +40,7 @@ pub use event_processor::EventProcessor;
 pub use execution_manager::ExecutionManager;
 pub use handle::ServerHandle;
 pub use inspect::CompleteCallbackStatus;
-pub use observer::{Change, Observer, OpenCallback};
+pub use observer::{CallbackChange, Change, Observer};
 pub use script::{callback_names, unused_answers};
 pub use timers::{ScheduledTimer, TimerKey, TimerMode};
 pub use token::{CheckpointTokenData, decode_checkpoint_token, encode_checkpoint_token};

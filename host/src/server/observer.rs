@@ -21,16 +21,19 @@ pub struct Change {
     pub status: ExecutionStatus,
     /// The operations that changed, as they are now.
     pub operations: Vec<Arc<Operation>>,
-    /// All callbacks that wait for an answer, oldest first; none if nothing changed about that.
-    pub callbacks: Option<Vec<OpenCallback>>,
+    /// The callbacks that were opened, that ended, or whose deadline changed.
+    pub callbacks: Vec<CallbackChange>,
 }
 
-/// A callback that waits for an answer.
+/// A callback about which something has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpenCallback {
+pub struct CallbackChange {
     /// It.
     pub operation: Arc<Operation>,
-    /// When it times out, or has missed a heartbeat, if nothing happens before.
+    /// Whether it waits for an answer.
+    pub open: bool,
+    /// When no answer can come any more, if nothing happens before: it times out, it has missed a heartbeat, or its execution
+    /// times out.
     pub deadline: Option<Timestamp>,
 }
 
@@ -38,23 +41,31 @@ impl CheckpointManager {
     /// Tells this observer from now on, and at once of all there is.
     pub(super) fn observed_by(&mut self, observer: Arc<dyn Observer>) {
         self.operations.observe();
+        self.callbacks.observe();
         self.observer = Some(observer);
         self.tell_observer();
     }
 
     /// Tells the observer, if there is one, of what changed.
     pub(super) fn tell_observer(&mut self) {
+        let changed = self.callbacks.take_changed();
         let Some(observer) = &self.observer else { return };
-        let callbacks = self.callbacks.take_changed();
         let operations = self.operations.take_untold();
-        if operations.is_empty() && !callbacks {
+        if operations.is_empty() && changed.is_empty() {
             return;
         }
-        let open = |index| {
+        let callback = |index| {
             let operation = self.operations.get(index)?.clone();
-            Some(OpenCallback { operation, deadline: self.callbacks.deadline(index) })
+            let deadlines = [self.callbacks.deadline(index), self.timers.execution_timeout()];
+            let deadline = deadlines.into_iter().flatten().min();
+            Some(CallbackChange { operation, open: self.callbacks.is_open(index), deadline })
         };
-        let callbacks = callbacks.then(|| self.callbacks.open_callbacks().filter_map(open).collect());
-        observer.observe(Change { status: self.phase.status(), operations, callbacks });
+        let callbacks = changed.into_iter().filter_map(callback).collect();
+        let status = self.phase.status();
+        observer.observe(Change { status, operations, callbacks });
+        if status != ExecutionStatus::Running {
+            // Nothing changes any more.
+            self.observer = None;
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! Always true:
 //! - timers fire in the order of their deadlines; among equal deadlines, the one that was scheduled first;
 //! - a timer fires once or is cancelled; neither leaves anything behind;
-//! - where a scheduler decides when timers fire, none fires by itself.
+//! - where a scheduler decides when timers fire, none fires by itself but the execution's timeout: when that has passed, it has.
 
 use std::collections::BTreeMap;
 
@@ -64,6 +64,7 @@ pub(super) struct Timers {
     scheduled: u64,
     /// Those that no scheduler has taken yet; none where the clock decides.
     untaken: Option<Vec<TimerKey>>,
+    execution_timeout: Option<TimerKey>,
 }
 
 impl Timers {
@@ -74,6 +75,9 @@ impl Timers {
     pub(super) fn schedule(&mut self, at: Timestamp, timer: Timer) -> TimerKey {
         let key = TimerKey { at, place: self.scheduled };
         self.scheduled += 1;
+        if timer == Timer::ExecutionTimeout {
+            self.execution_timeout = Some(key);
+        }
         self.queue.insert(key, timer);
         if let Some(untaken) = &mut self.untaken {
             untaken.push(key);
@@ -93,7 +97,8 @@ impl Timers {
     /// Takes the next timer that is due, with its deadline.
     pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, Timer)> {
         if self.untaken.is_some() {
-            return None;
+            let key = self.execution_timeout.filter(|key| key.at <= now)?;
+            return Some((key.at, self.queue.remove(&key)?));
         }
         let next = self.queue.first_entry().filter(|next| next.key().at <= now)?;
         let (key, timer) = next.remove_entry();
@@ -121,6 +126,11 @@ impl Timers {
     /// Takes a timer that fires now.
     pub(super) fn pop(&mut self, key: TimerKey) -> Option<Timer> {
         self.queue.remove(&key)
+    }
+
+    /// When the execution times out, if it does.
+    pub(super) fn execution_timeout(&self) -> Option<Timestamp> {
+        self.execution_timeout.filter(|key| self.queue.contains_key(key)).map(|key| key.at)
     }
 
     /// The earliest deadline.

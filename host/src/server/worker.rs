@@ -17,9 +17,7 @@ use std::{
 use crossbeam_channel::{Receiver, TryRecvError, unbounded};
 use tokio::sync::oneshot;
 
-use super::{
-    execution_manager::ExecutionManager, handle::ServerHandle, patience::Patience, timers::TimerMode,
-};
+use super::{execution_manager::ExecutionManager, handle::ServerHandle, patience::Patience};
 use crate::{
     ambient::{Actor, Clock, Entropy},
     protocol::{ExecutionArn, Limits, Timestamp},
@@ -34,8 +32,6 @@ pub struct ServerConfig {
     pub entropy: Arc<dyn Entropy>,
     /// What requests may ask for.
     pub limits: Limits,
-    /// Who decides when waits end, retries begin and timeouts pass.
-    pub timers: TimerMode,
 }
 
 /// A checkpoint server and its thread. Dropping it stops the thread.
@@ -74,11 +70,11 @@ impl CheckpointServer {
     /// # Errors
     /// When the system refuses a thread.
     pub fn spawn(config: ServerConfig) -> io::Result<Self> {
-        let ServerConfig { clock, entropy, limits, timers } = config;
+        let ServerConfig { clock, entropy, limits } = config;
         let (sender, receiver) = unbounded();
         let epitaph = Epitaph::default();
         let handle = ServerHandle::new(sender, epitaph.clone());
-        let manager = ExecutionManager::new(entropy, limits).with_timers(timers);
+        let manager = ExecutionManager::new(entropy, limits);
         let server = Server { manager, watchers: HashMap::new(), clock };
         let thread = thread::Builder::new()
             .name("checkpoint-server".to_owned())

@@ -3,14 +3,13 @@
 use std::{future::Future, pin::Pin};
 
 use durawasm_host::{
+    orchestrator::Ground,
     protocol::{
         CallbackId, CheckpointResponse, CheckpointToken, ErrorObject, ExecutionArn, OperationUpdate,
         StatePage,
     },
     replay::ServiceError,
-    server::{
-        Answer, ExecutionView, InvocationResult, Next, ServerHandle, StartExecution, StartedInvocation,
-    },
+    server::{Answer, ExecutionView, InvocationResult, Next, StartExecution, StartedInvocation},
 };
 
 /// A future of an answer.
@@ -22,7 +21,7 @@ pub trait ApiRequest: Send {
     type Response: Send;
 
     /// Sends it.
-    fn send(self, server: &ServerHandle) -> Answered<'_, Self::Response>;
+    fn send(self, ground: &Ground) -> Answered<'_, Self::Response>;
 }
 
 /// Starts an execution. Nothing runs until [`StartInvocation`].
@@ -66,7 +65,8 @@ pub struct CompleteInvocation {
     pub result: InvocationResult,
 }
 
-/// Waits for news of an execution, and says what it needs next.
+/// Waits until there is something to do for an execution: an invocation is needed, the one that runs would learn something,
+/// or it is over. Says what it needs next.
 #[derive(Debug, Clone)]
 pub struct PollCheckpointData(pub ExecutionArn);
 
@@ -95,7 +95,8 @@ pub struct StopExecution {
 impl ApiRequest for StartDurableExecution {
     type Response = ExecutionArn;
 
-    fn send(self, server: &ServerHandle) -> Answered<'_, ExecutionArn> {
+    fn send(self, ground: &Ground) -> Answered<'_, ExecutionArn> {
+        let server = &ground.server;
         Box::pin(server.start_execution(self.0))
     }
 }
@@ -103,7 +104,8 @@ impl ApiRequest for StartDurableExecution {
 impl ApiRequest for StartInvocation {
     type Response = StartedInvocation;
 
-    fn send(self, server: &ServerHandle) -> Answered<'_, StartedInvocation> {
+    fn send(self, ground: &Ground) -> Answered<'_, StartedInvocation> {
+        let server = &ground.server;
         Box::pin(async move { server.start_invocation(&self.0).await })
     }
 }
@@ -111,7 +113,8 @@ impl ApiRequest for StartInvocation {
 impl ApiRequest for Checkpoint {
     type Response = CheckpointResponse;
 
-    fn send(self, server: &ServerHandle) -> Answered<'_, CheckpointResponse> {
+    fn send(self, ground: &Ground) -> Answered<'_, CheckpointResponse> {
+        let server = &ground.server;
         let Self { durable_execution_arn: arn, checkpoint_token: token, updates } = self;
         Box::pin(async move { server.checkpoint(&arn, &token, updates).await })
     }
@@ -120,7 +123,8 @@ impl ApiRequest for Checkpoint {
 impl ApiRequest for GetState {
     type Response = StatePage;
 
-    fn send(self, server: &ServerHandle) -> Answered<'_, StatePage> {
+    fn send(self, ground: &Ground) -> Answered<'_, StatePage> {
+        let server = &ground.server;
         let Self { durable_execution_arn: arn, checkpoint_token: token, marker } = self;
         Box::pin(async move { server.get_state(&arn, &token, &marker).await })
     }
@@ -129,7 +133,8 @@ impl ApiRequest for GetState {
 impl ApiRequest for CompleteInvocation {
     type Response = Next;
 
-    fn send(self, server: &ServerHandle) -> Answered<'_, Next> {
+    fn send(self, ground: &Ground) -> Answered<'_, Next> {
+        let server = &ground.server;
         let Self { durable_execution_arn: arn, request_id, result } = self;
         Box::pin(async move { server.complete_invocation(&arn, &request_id, result).await })
     }
@@ -138,10 +143,24 @@ impl ApiRequest for CompleteInvocation {
 impl ApiRequest for PollCheckpointData {
     type Response = Next;
 
-    fn send(self, server: &ServerHandle) -> Answered<'_, Next> {
+    fn send(self, ground: &Ground) -> Answered<'_, Next> {
+        let server = &ground.server;
         Box::pin(async move {
-            let _news = server.changed(&self.0).await;
-            server.poll(&self.0).await
+            loop {
+                let due = match server.poll(&self.0).await? {
+                    Next::WaitUntil(due) => Some(due),
+                    Next::Running { deadline } => deadline,
+                    Next::WaitForOutside { .. } => None,
+                    next @ (Next::Invoke | Next::Closed) => return Ok(next),
+                };
+                // Whoever polls acts in the server's time.
+                let _actor = ground.clock.actor();
+                tokio::select! {
+                    biased;
+                    _news = server.changed(&self.0) => return server.poll(&self.0).await,
+                    () = ground.clock.sleep(due) => {}
+                }
+            }
         })
     }
 }
@@ -149,7 +168,8 @@ impl ApiRequest for PollCheckpointData {
 impl ApiRequest for GetExecution {
     type Response = ExecutionView;
 
-    fn send(self, server: &ServerHandle) -> Answered<'_, ExecutionView> {
+    fn send(self, ground: &Ground) -> Answered<'_, ExecutionView> {
+        let server = &ground.server;
         Box::pin(async move { server.view(&self.0).await })
     }
 }
@@ -157,7 +177,8 @@ impl ApiRequest for GetExecution {
 impl ApiRequest for SendCallback {
     type Response = ();
 
-    fn send(self, server: &ServerHandle) -> Answered<'_, ()> {
+    fn send(self, ground: &Ground) -> Answered<'_, ()> {
+        let server = &ground.server;
         Box::pin(async move { server.complete_callback(&self.callback_id, self.answer).await })
     }
 }
@@ -165,7 +186,8 @@ impl ApiRequest for SendCallback {
 impl ApiRequest for StopExecution {
     type Response = ();
 
-    fn send(self, server: &ServerHandle) -> Answered<'_, ()> {
+    fn send(self, ground: &Ground) -> Answered<'_, ()> {
+        let server = &ground.server;
         Box::pin(async move { server.stop_execution(&self.durable_execution_arn, self.error).await })
     }
 }

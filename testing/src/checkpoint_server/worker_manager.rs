@@ -29,15 +29,13 @@ pub struct CheckpointWorkerParams {
     pub skip_time: bool,
     /// Makes ids the same in every run; `None` draws them from the machine. 0 by default.
     pub seed: Option<u64>,
-    /// Whether a scheduler decides when waits end, and not the clock.
-    pub scheduled: bool,
     /// Whether skipped time takes tokio's along.
     pub tokio_time: bool,
 }
 
 impl Default for CheckpointWorkerParams {
     fn default() -> Self {
-        Self { checkpoint_delay: None, skip_time: true, seed: Some(0), scheduled: false, tokio_time: false }
+        Self { checkpoint_delay: None, skip_time: true, seed: Some(0), tokio_time: false }
     }
 }
 
@@ -48,7 +46,6 @@ impl CheckpointWorkerParams {
             time: if self.skip_time { TimeMode::SKIP } else { TimeMode::Real },
             seed: self.seed,
             checkpoint_delay: self.checkpoint_delay.map(Duration::from_millis),
-            scheduled: self.scheduled,
             ..EnvironmentOptions::default()
         }
     }
@@ -87,6 +84,12 @@ enum Worker {
     },
     /// Torn down. The way to the server stays: it tells that the server is gone.
     Gone(Option<Ground>),
+}
+
+impl Worker {
+    fn runs(&self) -> bool {
+        matches!(self, Self::Running { ground, .. } if !ground.server.is_gone())
+    }
 }
 
 thread_local! {
@@ -133,7 +136,7 @@ impl CheckpointWorkerManager {
         self.worker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts the thread. Nothing, if it runs. After a teardown it starts another, without executions.
+    /// Starts the thread. Nothing, if it runs. After a teardown, or a fault, it starts another, without executions.
     ///
     /// # Errors
     /// [`TestError::CheckpointServerError`] when the system refuses a thread.
@@ -144,7 +147,7 @@ impl CheckpointWorkerManager {
 
     pub(crate) fn start(&self) -> Result<(), TestError> {
         let mut worker = self.worker();
-        if !matches!(*worker, Worker::Running { .. }) {
+        if !worker.runs() {
             let options = self.params.options();
             let made = match options.time {
                 TimeMode::Skip { start } if self.params.tokio_time => {
@@ -159,9 +162,9 @@ impl CheckpointWorkerManager {
         Ok(())
     }
 
-    /// Whether the thread was set up, and not torn down.
+    /// Whether the thread runs: it was set up, and neither torn down nor ended by a fault of its own.
     pub fn is_set_up(&self) -> bool {
-        matches!(*self.worker(), Worker::Running { .. })
+        self.worker().runs()
     }
 
     /// The server, its time and its chance.
@@ -185,8 +188,8 @@ impl CheckpointWorkerManager {
     /// # Errors
     /// What the server refuses; [`TestError::CheckpointCommunicationError`] when its thread is gone, also when it ends meanwhile.
     pub async fn send_api_request<R: ApiRequest>(&self, request: R) -> Result<R::Response, TestError> {
-        let Ground { server, .. } = self.ground()?;
-        Ok(request.send(&server).await?)
+        let ground = self.ground()?;
+        Ok(request.send(&ground).await?)
     }
 
     /// Stops the thread when it has processed what was sent before, and waits until it is gone. Nothing, if it does not run.
@@ -242,6 +245,7 @@ impl DurableServiceClient for CheckpointWorkerManager {
         Box::pin(async move {
             let Ground { server, clock, .. } = self.client()?;
             if let Some(millis) = self.params.checkpoint_delay {
+                let _actor = clock.actor();
                 clock.sleep(Some(clock.now().plus_millis(millis))).await;
             }
             server.checkpoint(arn, token, updates).await

@@ -123,7 +123,7 @@ impl<O> CloudDurableTestRunner<O> {
         on_change: impl FnMut(&ExecutionView),
     ) -> Result<ExecutionView, TestError> {
         // What is followed is over when this is dropped, however it came to that.
-        let _following = self.hub.follow()?;
+        let following = self.hub.follow()?;
         let deadline = Instant::now() + self.config.timeout;
         let name = execution_name();
         let started = timeout_at(deadline, self.api.start(&self.function, &name, payload)).await;
@@ -132,9 +132,12 @@ impl<O> CloudDurableTestRunner<O> {
             return Err(self.late(&format!("the invocation of {function} as {name} has not been answered")));
         };
         let arn = started?;
-        self.hub.started(World { arn: arn.clone(), api: Arc::new(self.api.clone()), clock: None });
+        self.hub.started(
+            following.run(),
+            World { arn: arn.clone(), api: Arc::new(self.api.clone()), clock: None },
+        );
         let mut followed = Followed::new(arn);
-        match timeout_at(deadline, self.look_to_the_end(&mut followed, on_change)).await {
+        match timeout_at(deadline, self.look_to_the_end(following.run(), &mut followed, on_change)).await {
             Ok(view) => view,
             Err(_) => Err(self.late(&followed.waits_for())),
         }
@@ -142,13 +145,14 @@ impl<O> CloudDurableTestRunner<O> {
 
     async fn look_to_the_end(
         &self,
+        run: u64,
         followed: &mut Followed,
         mut on_change: impl FnMut(&ExecutionView),
     ) -> Result<ExecutionView, TestError> {
         loop {
             let over = followed.look(&self.api).await?;
             if let Some(view) = followed.view() {
-                self.hub.changed(view.operations.iter().cloned(), None);
+                self.hub.changed(run, view.operations.iter().cloned(), []);
                 on_change(&view);
                 if over {
                     return Ok(view);

@@ -17,19 +17,21 @@ use crate::{
 /// Follows an execution for a test.
 pub(crate) struct Attend {
     pub(crate) hub: Hub,
+    /// Which of the hub's executions.
+    pub(crate) run: u64,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl Observer for Attend {
     fn observe(&self, change: Change) {
-        self.hub.changed(change.operations, change.callbacks);
+        self.hub.changed(self.run, change.operations, change.callbacks);
     }
 }
 
 impl Attendant for Attend {
     fn started(&self, arn: &ExecutionArn, server: &ServerHandle) {
         let api = Arc::new(LocalApi(server.clone()));
-        self.hub.started(World { arn: arn.clone(), api, clock: Some(self.clock.clone()) });
+        self.hub.started(self.run, World { arn: arn.clone(), api, clock: Some(self.clock.clone()) });
     }
 
     fn may_answer(&self, what: &[Outside]) -> bool {

@@ -275,7 +275,8 @@ impl<I, O> LocalDurableTestRunner<I, O> {
     }
 
     /// Has tokio's time go along with skipped time, for a `#[tokio::test(start_paused = true)]`: what goes by tokio's clock then
-    /// sees the waits pass as well. Each run then has a checkpoint server of its own.
+    /// sees the waits pass as well. An invocation's bound of real time, 15 minutes, then counts what is skipped within it, and
+    /// [`answer_timeout`](Self::answer_timeout) does not count. Each run then has a checkpoint server of its own.
     #[must_use]
     pub fn tokio_time(mut self) -> Self {
         self.settings.tokio_time = true;
@@ -535,6 +536,7 @@ impl<I, O: DeserializeOwned> LocalDurableTestRunner<I, O> {
     /// # Errors
     /// As for [`LocalDurableTestRunner::run`].
     pub async fn run_text(&self, payload: String) -> Result<TestResult<O>, TestError> {
+        let following = self.hub.follow()?;
         let settings = &self.settings;
         let worker = self.worker()?;
         let skip = SkipTimeConfig { enabled: worker.params().skip_time };
@@ -542,7 +544,9 @@ impl<I, O: DeserializeOwned> LocalDurableTestRunner<I, O> {
         let mut orchestrator =
             TestExecutionOrchestrator::new(function, Arc::default(), worker, functions, skip)?
                 .followed_by(self.hub.clone());
-        orchestrator.scheduler = settings.scheduler.as_ref().map(|make| make());
+        if let Some(make) = &settings.scheduler {
+            orchestrator = orchestrator.with_scheduler(make())?;
+        }
         orchestrator.answer_timeout = settings.answer_timeout;
         let options = &mut orchestrator.options;
         options.disturbances.clone_from(&settings.disturbances);
@@ -554,7 +558,7 @@ impl<I, O: DeserializeOwned> LocalDurableTestRunner<I, O> {
             timeout_seconds: settings.timeout.map(|timeout| timeout.as_secs()),
             ..orchestrator.template
         };
-        orchestrator.execute_text(payload).await
+        orchestrator.execute_text(payload, &following).await
     }
 
     /// The checkpoint server for a run: that of the environment, or a new one.
@@ -563,12 +567,8 @@ impl<I, O: DeserializeOwned> LocalDurableTestRunner<I, O> {
             let worker = environment.worker.clone();
             return if worker.is_set_up() { Ok(worker) } else { Err(TestError::EnvironmentNotSetUp) };
         }
-        let Settings { config, seed, scheduler, tokio_time, .. } = &self.settings;
-        let params = CheckpointWorkerParams {
-            scheduled: scheduler.is_some(),
-            tokio_time: *tokio_time,
-            ..config.worker(*seed)
-        };
+        let Settings { config, seed, tokio_time, .. } = &self.settings;
+        let params = CheckpointWorkerParams { tokio_time: *tokio_time, ..config.worker(*seed) };
         let worker = Arc::new(CheckpointWorkerManager::new(Some(params)));
         worker.start()?;
         let last = self.worker.lock().unwrap_or_else(PoisonError::into_inner).replace(worker.clone());

@@ -17,12 +17,7 @@ use crate::{
 };
 
 fn config(clock: Arc<dyn Clock>) -> ServerConfig {
-    ServerConfig {
-        clock,
-        entropy: Arc::new(SeededEntropy::new(1)),
-        limits: Limits::default(),
-        timers: crate::server::TimerMode::Clock,
-    }
+    ServerConfig { clock, entropy: Arc::new(SeededEntropy::new(1)), limits: Limits::default() }
 }
 
 fn server() -> CheckpointServer {

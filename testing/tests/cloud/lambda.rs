@@ -11,7 +11,7 @@ use durawasm_host::{
     orchestrator::{Attendant, Environment, EnvironmentOptions},
     protocol::{CallbackId, ExecutionArn},
     replay::ServiceError,
-    sandbox::{Handler, LogBuffer, Sandbox, SandboxOptions, default_cache_directory},
+    sandbox::{Handler, LogBuffer, Sandbox, SandboxLimits},
     server::{Answer, Change, ExecutionView, Observer, Outside, ServerHandle, StartExecution},
 };
 use durawasm_testing::{CloudDurableTestRunner, CloudTestRunnerConfig, LocalDurableTestRunner};
@@ -52,8 +52,8 @@ pub fn guests() -> Handler {
     let compile = || {
         let component =
             LocalDurableTestRunner::build(concat!(env!("CARGO_MANIFEST_DIR"), "/guests")).unwrap();
-        let options = SandboxOptions { cache: default_cache_directory(), ..SandboxOptions::default() };
-        Sandbox::new(options).unwrap().load(&std::fs::read(component).unwrap()).unwrap()
+        let (sandbox, _) = Sandbox::with_default_cache(&SandboxLimits::default()).unwrap();
+        sandbox.load(&std::fs::read(component).unwrap()).unwrap()
     };
     GUESTS.get_or_init(compile).clone()
 }

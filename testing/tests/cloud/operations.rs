@@ -8,10 +8,10 @@ use durawasm_host::{
 };
 use durawasm_testing::cloud::operations_of;
 use proptest::{prelude::*, test_runner::Config};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
-    generator::{Kind, workflow},
+    generator::{ANSWERS, Kind, workflow},
     lambda::environment,
 };
 
@@ -52,11 +52,11 @@ pub fn compared(view: &ExecutionView) -> (Vec<Operation>, Vec<Operation>) {
 fn views(event: &[Value]) -> Vec<ExecutionView> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let mut start = StartExecution::new("workflow", Some(serde_json::to_string(event).unwrap()));
-    start.answers = [0, 5, 1, 7, 70, 2]
-        .map(|seconds| ScriptedAnswer {
+    start.answers = ANSWERS
+        .map(|after| ScriptedAnswer {
             callback: "outside".to_owned(),
-            after: std::time::Duration::from_secs(seconds),
-            answer: Answer::Success(Some(seconds.to_string())),
+            after: durawasm_host::parse_duration(after).unwrap(),
+            answer: Answer::Success(Some(json!(after).to_string())),
         })
         .into();
     let views = Mutex::new(Vec::new());

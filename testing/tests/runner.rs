@@ -128,7 +128,7 @@ async fn a_function_that_is_missing_is_named() {
 }
 
 /// Can do without the function that it invokes, and fails for a reason of its own.
-async fn has_a_fallback(_: (), ctx: DurableContext) -> Result<(), BoxError> {
+async fn has_a_fallback((): (), ctx: DurableContext) -> Result<(), BoxError> {
     let rate = ctx.invoke::<u64, _>("rate", 1).name("rate").await.unwrap_or(10);
     Err(TypedError::with_type("TooExpensive", format!("{rate} is too much")).into())
 }

@@ -87,7 +87,7 @@ fn told(result: &TestResult) -> Vec<(String, u128)> {
 }
 
 /// Waits for a callback that nobody answers, and for a function that does the same, beside a longer wait.
-async fn waits_beside(_: (), ctx: DurableContext) -> Result<(bool, bool), BoxError> {
+async fn waits_beside((): (), ctx: DurableContext) -> Result<(bool, bool), BoxError> {
     let wait = ctx.wait(Duration::from_secs(4)).name("longer").future();
     let own = ctx.create_callback::<bool>().timeout(Duration::from_secs(1)).name("own").await?;
     let asks = ctx.invoke::<bool, _>("asks", 2_u64).name("asks").future();

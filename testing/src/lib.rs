@@ -21,6 +21,7 @@ mod components;
 pub mod conformance;
 mod error;
 mod history;
+mod lookup;
 mod mock;
 pub mod native;
 mod operation;

@@ -19,10 +19,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
-    OperationHandle, OperationStorage, TestError, TestResult,
+    OperationStorage, TestError, TestResult,
     checkpoint_server::CheckpointWorkerManager,
+    lookup::lookups,
     runner::Attend,
-    storage::Selector,
     tokio_time::{self, Standstill},
     watch::{Following, Hub},
 };
@@ -121,10 +121,7 @@ impl<O: DeserializeOwned> TestExecutionOrchestrator<O> {
         Ok(self)
     }
 
-    /// A handle of the first operation of this name in the execution that is run next, or runs.
-    pub fn operation(&self, name: &str) -> OperationHandle {
-        OperationHandle::new(&self.hub, Selector::Name(name.to_owned()))
-    }
+    lookups!();
 
     pub(crate) fn followed_by(mut self, hub: Hub) -> Self {
         self.hub = hub;

@@ -5,7 +5,9 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use durawasm_host::protocol::{Operation, OperationId, OperationType};
+use durawasm_host::protocol::{Operation, OperationId, OperationStatus, OperationType, sub_type};
+
+use crate::TestError;
 
 /// Which operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,5 +115,49 @@ impl FromIterator<Arc<Operation>> for OperationStorage {
         let mut storage = Self::default();
         operations.into_iter().for_each(|operation| storage.add_operation(operation));
         storage
+    }
+}
+
+impl OperationStorage {
+    /// The callback that an operation is, or that it holds if it is a wait-for-callback.
+    pub(crate) fn callback(&self, of: &Operation) -> Option<Arc<Operation>> {
+        match of.kind {
+            OperationType::Callback => self.get_by_id(of.id.as_str()).cloned(),
+            OperationType::Context if of.sub_type.as_deref() == Some(sub_type::WAIT_FOR_CALLBACK) => {
+                self.get_children(&of.id).find(|child| child.kind == OperationType::Callback).cloned()
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a callback can be answered by whoever is to answer it: its id was handed out, where that is for the operation
+    /// to do.
+    pub(crate) fn is_submitted(&self, operation: &Operation) -> Result<bool, TestError> {
+        let waits = |context: &Operation| context.sub_type.as_deref() == Some(sub_type::WAIT_FOR_CALLBACK);
+        if operation.kind == OperationType::Context && waits(operation) && operation.status.is_terminal() {
+            return Ok(true);
+        }
+        let Some(callback) = self.callback(operation) else {
+            // A wait-for-callback that has only begun has none yet.
+            let will = operation.kind == OperationType::Context && waits(operation);
+            return if will { Ok(false) } else { Err(TestError::NotCallbackOperation) };
+        };
+        if callback.status.is_terminal() {
+            return Ok(true);
+        }
+        let parent = callback.parent_id.as_ref().and_then(|id| self.get_by_id(id.as_str()));
+        Ok(match parent.filter(|parent| waits(parent)) {
+            Some(context) => self
+                .get_children(&context.id)
+                .any(|child| child.kind == OperationType::Step && child.status == OperationStatus::Succeeded),
+            None => true,
+        })
+    }
+
+    /// What to call a callback: its name, or its context's.
+    pub(crate) fn label(&self, callback: &Operation) -> String {
+        let parent = || callback.parent_id.as_ref().and_then(|id| self.get_by_id(id.as_str()));
+        let name = callback.name.clone().or_else(|| parent()?.name.clone());
+        name.map_or("a callback without a name".to_owned(), |name| format!("callback {name:?}"))
     }
 }

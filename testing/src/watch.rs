@@ -16,10 +16,7 @@ use std::{
 
 use durawasm_host::{
     ambient::{Clock, Hold},
-    protocol::{
-        CallbackId, ErrorObject, ExecutionArn, Operation, OperationId, OperationStatus, OperationType,
-        Timestamp, sub_type,
-    },
+    protocol::{CallbackId, ErrorObject, ExecutionArn, Operation, OperationId, OperationType, Timestamp},
     server::{Answer, CallbackChange},
 };
 use tokio::sync::watch;
@@ -436,49 +433,5 @@ impl State {
         }
         let next = until.and_then(|at| clock.as_ref().map(|clock| (at, clock.hold(at))));
         (changed, std::mem::replace(&mut self.hold, next))
-    }
-}
-
-impl OperationStorage {
-    /// The callback that an operation is, or that it holds if it is a wait-for-callback.
-    pub(crate) fn callback(&self, of: &Operation) -> Option<Arc<Operation>> {
-        match of.kind {
-            OperationType::Callback => self.get_by_id(of.id.as_str()).cloned(),
-            OperationType::Context if of.sub_type.as_deref() == Some(sub_type::WAIT_FOR_CALLBACK) => {
-                self.get_children(&of.id).find(|child| child.kind == OperationType::Callback).cloned()
-            }
-            _ => None,
-        }
-    }
-
-    /// Whether a callback can be answered by whoever is to answer it: its id was handed out, where that is for the operation
-    /// to do.
-    fn is_submitted(&self, operation: &Operation) -> Result<bool, TestError> {
-        let waits = |context: &Operation| context.sub_type.as_deref() == Some(sub_type::WAIT_FOR_CALLBACK);
-        if operation.kind == OperationType::Context && waits(operation) && operation.status.is_terminal() {
-            return Ok(true);
-        }
-        let Some(callback) = self.callback(operation) else {
-            // A wait-for-callback that has only begun has none yet.
-            let will = operation.kind == OperationType::Context && waits(operation);
-            return if will { Ok(false) } else { Err(TestError::NotCallbackOperation) };
-        };
-        if callback.status.is_terminal() {
-            return Ok(true);
-        }
-        let parent = callback.parent_id.as_ref().and_then(|id| self.get_by_id(id.as_str()));
-        Ok(match parent.filter(|parent| waits(parent)) {
-            Some(context) => self
-                .get_children(&context.id)
-                .any(|child| child.kind == OperationType::Step && child.status == OperationStatus::Succeeded),
-            None => true,
-        })
-    }
-
-    /// What to call a callback: its name, or its context's.
-    fn label(&self, callback: &Operation) -> String {
-        let parent = || callback.parent_id.as_ref().and_then(|id| self.get_by_id(id.as_str()));
-        let name = callback.name.clone().or_else(|| parent()?.name.clone());
-        name.map_or("a callback without a name".to_owned(), |name| format!("callback {name:?}"))
     }
 }

@@ -275,7 +275,12 @@ impl Hub {
         status: WaitingOperationStatus,
         make: impl FnOnce(Arc<Operation>) -> T,
     ) -> Result<T, TestError> {
-        let _awaited = Awaited::new(self, handle, status == WaitingOperationStatus::Completed);
+        let end = status == WaitingOperationStatus::Completed;
+        if end {
+            // Who waits for the end does not answer; but something beside it may be about to say that it does.
+            tokio::task::yield_now().await;
+        }
+        let _awaited = Awaited::new(self, handle, end);
         let mut version = self.0.version.subscribe();
         loop {
             version.borrow_and_update();

@@ -198,22 +198,28 @@ impl Orchestrator {
                     });
                     continue;
                 }
+                waiting => waiting,
+            };
+            let may_answer = match &next {
+                Next::WaitForOutside { what } => {
+                    attendant.is_some_and(|attendant| attendant.may_answer(what))
+                }
+                _ => false,
+            };
+            // Nobody sleeps before the server knows whom to tell of news; and what came before that is asked for once more.
+            let watching = self.server.watch(arn).await;
+            if self.server.poll(arn).await? != next {
+                continue;
+            }
+            let mut sleep_until = match next {
+                Next::WaitForOutside { what } if targets.is_empty() && !may_answer => {
+                    return Ok(Halt::Stalled(Stall { what }));
+                }
                 Next::WaitUntil(next) => Some(next),
                 // Somebody else's invocation runs: its end is news.
-                Next::Running { deadline: next } => next,
-                Next::WaitForOutside { what }
-                    if targets.is_empty()
-                        && !attendant.is_some_and(|attendant| attendant.may_answer(&what)) =>
-                {
-                    // Asked again: the answer may have come, and whoever gave it gone, since the server was asked.
-                    if self.server.poll(arn).await? == (Next::WaitForOutside { what: what.clone() }) {
-                        return Ok(Halt::Stalled(Stall { what }));
-                    }
-                    continue;
-                }
-                Next::WaitForOutside { .. } => None,
+                Next::Running { deadline } => deadline,
+                _ => None,
             };
-            let mut sleep_until = next;
             if let Some(rounds) = &mut rounds {
                 rounds.wait(&self.server, &self.clock, arn).await?;
                 sleep_until = None;
@@ -224,7 +230,7 @@ impl Orchestrator {
                     done?;
                     None
                 }
-                news = self.server.changed(arn) => news,
+                news = watching.news() => news,
                 () = reconsidered => None,
                 next = scheduling::next(&mut rounds) => {
                     next?;

@@ -2,6 +2,8 @@
 
 use std::{future::Future, pin::Pin};
 
+use tokio::sync::oneshot;
+
 use crate::{
     ambient::Actor,
     protocol::{CheckpointResponse, CheckpointToken, ErrorObject, ExecutionArn, OperationUpdate, StatePage},
@@ -10,8 +12,31 @@ use crate::{
 /// A future of a service call.
 pub type ServiceCall<'a, T> = Pin<Box<dyn Future<Output = Result<T, ServiceError>> + Send + 'a>>;
 
-/// A future of news.
-pub type Changed<'a> = Pin<Box<dyn Future<Output = Option<Actor>> + Send + 'a>>;
+/// A future of a watch.
+pub type Watch<'a> = Pin<Box<dyn Future<Output = Watching> + Send + 'a>>;
+
+/// A watch that the service knows of: from here on no news is missed.
+pub struct Watching(Option<oneshot::Receiver<Option<Actor>>>);
+
+impl Watching {
+    /// For a service that cannot tell.
+    pub fn never() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn new(news: oneshot::Receiver<Option<Actor>>) -> Self {
+        Self(Some(news))
+    }
+
+    /// Ends when there is news. While what it gives is held, skipped time stands still.
+    pub async fn news(self) -> Option<Actor> {
+        match self.0 {
+            // An error is the service's end: as good a reason to look.
+            Some(news) => news.await.ok()?,
+            None => std::future::pending().await,
+        }
+    }
+}
 
 /// Why a service refused, or could not be asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,9 +80,10 @@ pub trait DurableServiceClient: Send + Sync {
         marker: &'a str,
     ) -> ServiceCall<'a, StatePage>;
 
-    /// Ends when a poll may bring news that no deadline announces, such as an answered callback. May end early; a
-    /// service that cannot tell never ends it. What it gives keeps skipped time from moving on before somebody has looked.
-    fn changed<'a>(&'a self, _arn: &'a ExecutionArn) -> Changed<'a> {
-        Box::pin(std::future::pending())
+    /// Watches: its news comes when a poll may bring something that no deadline announces, such as an answered callback. May end early; a
+    /// service that cannot tell never ends it. Whoever is to sleep in skipped time waits for the watch first, and then for its
+    /// news beside the sleep.
+    fn watch<'a>(&'a self, _arn: &'a ExecutionArn) -> Watch<'a> {
+        Box::pin(std::future::ready(Watching::never()))
     }
 }

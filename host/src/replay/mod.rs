@@ -18,7 +18,7 @@ mod starting;
 mod tests;
 mod watch;
 
-pub use client::{Changed, DurableServiceClient, ServiceCall, ServiceError};
+pub use client::{DurableServiceClient, ServiceCall, ServiceError, Watch, Watching};
 pub use closing::ChildResult;
 pub use ended::Ended;
 pub use engine::{CheckpointMode, Engine, Interest, Key, ScopeKey};

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     protocol::Timestamp,
-    replay::{CheckpointMode, Interest, Key, SetKey},
+    replay::{CheckpointMode, Interest, Key, SetKey, Watching},
 };
 
 /// Selects all of a store's data.
@@ -183,11 +183,11 @@ impl Waiting<'_> {
             }
             clock.sleep(deadline).await;
         };
-        let news = async {
-            if list.durable.is_empty() {
-                std::future::pending::<()>().await;
-            }
-            durable.around.client.changed(&durable.arn).await
+        // Before anybody sleeps: what happens from here on is told.
+        let watching = if list.durable.is_empty() {
+            Watching::never()
+        } else {
+            durable.around.client.watch(&durable.arn).await
         };
         let live = async {
             if list.live.is_empty() {
@@ -198,7 +198,7 @@ impl Waiting<'_> {
         let _news = tokio::select! {
             biased;
             done = live => return done,
-            news = news => news,
+            news = watching.news() => news,
             () = sleep => None,
         };
         durable.check_body_deadline()?;

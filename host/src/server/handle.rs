@@ -24,7 +24,7 @@ use crate::{
         CallbackId, CheckpointResponse, CheckpointToken, ErrorObject, ExecutionArn, OperationId,
         OperationUpdate, StatePage, Timestamp,
     },
-    replay::{Changed, DurableServiceClient, ServiceCall, ServiceError},
+    replay::{DurableServiceClient, ServiceCall, ServiceError, Watch, Watching},
 };
 
 /// A handle to a [`CheckpointServer`](super::CheckpointServer): cheap to clone, usable from any thread.
@@ -252,19 +252,24 @@ impl ServerHandle {
         self.send(Message::Request(Box::new(move |_| Err(why))));
     }
 
-    /// Ends when there is news of the execution that nobody has got yet: a handler that runs would learn something from
-    /// a poll; an execution without one needs an invocation; or the execution is over. Ends, too, when there is no such
-    /// execution or no server: the next call tells. While what it returns is held, skipped time stands still.
-    pub async fn changed(&self, arn: &ExecutionArn) -> Option<Actor> {
+    /// Watches an execution, from when this ends. Its news comes when there is some that nobody has got yet: a handler that runs
+    /// would learn something from a poll; an execution without one needs an invocation; what it waits for has another deadline; or
+    /// it is over. At once, if there is some already, or if there is no such execution or no server: the next call tells.
+    pub async fn watch(&self, arn: &ExecutionArn) -> Watching {
         let (watcher, news) = oneshot::channel();
         let arn = arn.clone();
         let watching = self.call(move |server, now| {
             server.watch(now, arn, watcher);
             Ok(())
         });
-        watching.await.ok()?;
-        // An error is the server's end: as good a reason to look.
-        news.await.ok()?
+        // Where it fails, the watcher is gone, and that is news.
+        drop(watching.await);
+        Watching::new(news)
+    }
+
+    /// Ends when there is news, as [`watch`](Self::watch) tells of it.
+    pub async fn changed(&self, arn: &ExecutionArn) -> Option<Actor> {
+        self.watch(arn).await.news().await
     }
 }
 
@@ -287,7 +292,7 @@ impl DurableServiceClient for ServerHandle {
         Box::pin(self.get_state(arn, token, marker))
     }
 
-    fn changed<'a>(&'a self, arn: &'a ExecutionArn) -> Changed<'a> {
-        Box::pin(self.changed(arn))
+    fn watch<'a>(&'a self, arn: &'a ExecutionArn) -> Watch<'a> {
+        Box::pin(self.watch(arn))
     }
 }

@@ -147,6 +147,8 @@ impl ApiRequest for PollCheckpointData {
         let server = &ground.server;
         Box::pin(async move {
             loop {
+                // First, so that nobody sleeps while there is news.
+                let watching = server.watch(&self.0).await;
                 let due = match server.poll(&self.0).await? {
                     Next::WaitUntil(due) => Some(due),
                     Next::Running { deadline } => deadline,
@@ -157,7 +159,7 @@ impl ApiRequest for PollCheckpointData {
                 let _actor = ground.clock.actor();
                 tokio::select! {
                     biased;
-                    _news = server.changed(&self.0) => return server.poll(&self.0).await,
+                    _news = watching.news() => return server.poll(&self.0).await,
                     () = ground.clock.sleep(due) => {}
                 }
             }

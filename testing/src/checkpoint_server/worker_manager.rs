@@ -5,7 +5,6 @@
 
 use std::{
     cell::RefCell,
-    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -13,7 +12,7 @@ use std::{
 use durawasm_host::{
     orchestrator::{EnvironmentOptions, Ground, TimeMode},
     protocol::{CheckpointResponse, CheckpointToken, ExecutionArn, OperationUpdate, StatePage},
-    replay::{Changed, DurableServiceClient, ServiceCall, ServiceError},
+    replay::{DurableServiceClient, ServiceCall, ServiceError, Watch, Watching},
     server::CheckpointServer,
 };
 
@@ -261,10 +260,10 @@ impl DurableServiceClient for CheckpointWorkerManager {
         Box::pin(async move { self.client()?.server.get_state(arn, token, marker).await })
     }
 
-    fn changed<'a>(&'a self, arn: &'a ExecutionArn) -> Changed<'a> {
+    fn watch<'a>(&'a self, arn: &'a ExecutionArn) -> Watch<'a> {
         match self.client() {
-            Ok(Ground { server, .. }) => Box::pin(async move { server.changed(arn).await }),
-            Err(_) => Pin::from(Box::new(std::future::ready(None))),
+            Ok(Ground { server, .. }) => Box::pin(async move { server.watch(arn).await }),
+            Err(_) => Box::pin(std::future::ready(Watching::never())),
         }
     }
 }

@@ -73,6 +73,22 @@ async fn a_wait_for_callback_is_submitted_when_its_submitter_has_run() {
 }
 
 #[tokio::test]
+async fn a_submitter_that_is_tried_again_has_not_submitted() {
+    let runner = handler("await_approval");
+    let handle = runner.operation("approval");
+    let answer = async {
+        let approval = handle.wait_for_data(Submitted).await.unwrap();
+        let submitter = &approval.get_child_operations()[1];
+        assert_eq!(submitter.get_step_details::<Value>().unwrap().attempt, Some(3));
+        approval.send_callback_success("7").await.unwrap();
+    };
+    let event = json!({"name": "approval", "submitter_failures": 2});
+    let (result, ()) = tokio::join!(runner.run(event), answer);
+    let result = result.unwrap();
+    assert_eq!((value(&result), seconds(&result)), (json!(7), 2));
+}
+
+#[tokio::test]
 async fn the_test_advances_time_to_the_timeout_or_waits_for_it() {
     let runner = sequence();
     let handle = runner.operation("approval");
@@ -253,7 +269,7 @@ async fn an_execution_s_timeout_is_held_as_well() {
     let handle = runner.operation("approval");
     let act = async {
         let callback = handle.wait_for_data(Submitted).await.unwrap();
-        for _ in 0..100 {
+        for _ in 0..5000 {
             tokio::task::yield_now().await;
         }
         callback.send_callback_success("1").await.unwrap();
@@ -269,7 +285,7 @@ async fn who_waits_for_two_things_may_answer() {
     let handle = runner.operation("approval");
     let answer = async {
         let callback = handle.wait_for_data(Submitted).await.unwrap();
-        for _ in 0..100 {
+        for _ in 0..5000 {
             tokio::task::yield_now().await;
         }
         callback.send_callback_success("1").await.unwrap();

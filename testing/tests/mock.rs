@@ -1,0 +1,72 @@
+//! A mock in the place of the service: what an invocation reports, and what it comes to when the service does not answer.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
+
+use std::sync::Arc;
+
+use durawasm_guest::{BoxError, DurableContext};
+use durawasm_host::{
+    ambient::{SeededEntropy, VirtualClock},
+    orchestrator::{Invocable, Invocation},
+    protocol::{
+        ExecutionDetails, InvocationInput, InvocationOutput, Limits, Operation, OperationAction,
+        OperationType, StatePage, Timestamp,
+    },
+    replay::ServiceError,
+    sandbox::{Faults, InvocationEnd, LogBuffer, Surroundings},
+};
+use durawasm_testing::{MockDurableServiceClient, NativeHandler};
+
+async fn adds(n: u64, ctx: DurableContext) -> Result<u64, BoxError> {
+    Ok(ctx.step(move |_| async move { Ok(n + 1) }).name("add").await?)
+}
+
+/// One invocation of a new execution of `adds`, with this service.
+async fn invoke(mock: &Arc<MockDurableServiceClient>) -> InvocationEnd {
+    let start = Timestamp::Y2025;
+    let execution = Operation {
+        execution_details: Some(ExecutionDetails { input_payload: Some("1".into()) }),
+        ..Operation::new("e".into(), OperationType::Execution, start)
+    };
+    let state = StatePage { operations: vec![Arc::new(execution)], next_marker: None };
+    let input = InvocationInput {
+        durable_execution_arn: "arn:1".into(),
+        checkpoint_token: "token-0".into(),
+        initial_execution_state: state,
+        updated_operation_ids: Vec::new(),
+    };
+    let around = Surroundings {
+        client: mock.clone(),
+        clock: Arc::new(VirtualClock::new(start)),
+        entropy: Arc::new(SeededEntropy::new(1)),
+        log: Arc::new(LogBuffer::default()),
+        grants: Arc::default(),
+        faults: Faults::default(),
+    };
+    let limits = Limits::default();
+    let invocation = Invocation { function: "adds", id: "i".into(), input, limits: &limits, around };
+    NativeHandler::durable("adds", adds).invoke(invocation).await.end
+}
+
+#[tokio::test]
+async fn what_is_reported_is_on_record_and_what_is_not_answered_stays_pending() {
+    let mock = Arc::new(MockDurableServiceClient::new().with_checkpoint_responses(1));
+    // The service took the step, and said nothing of it: its outcome is not to be seen.
+    assert_eq!(invoke(&mock).await, InvocationEnd::Output(InvocationOutput::pending()));
+    let calls = mock.get_checkpoint_calls();
+    assert_eq!(calls.len(), 1);
+    assert_eq!((&*calls[0].durable_execution_arn, &*calls[0].checkpoint_token), ("arn:1", "token-0"));
+    let reported: Vec<_> = calls[0].operations.iter().map(|u| (u.action, u.name.as_deref())).collect();
+    assert_eq!(reported, [(OperationAction::Start, Some("add")), (OperationAction::Succeed, Some("add"))]);
+    assert_eq!(calls[0].operations[1].payload.as_deref(), Some("2"));
+}
+
+#[tokio::test]
+async fn a_service_that_refuses_ends_the_invocation_with_its_words() {
+    let refusal = ServiceError::InvalidParameterValue("Invalid checkpoint token".to_owned());
+    let mock = Arc::new(MockDurableServiceClient::new().with_checkpoint_response(Err(refusal)));
+    let InvocationEnd::Crashed(error) = invoke(&mock).await else { panic!("it must not end otherwise") };
+    assert_eq!(error.error_type.as_deref(), Some("Service.CheckpointFailed"));
+    assert!(error.error_message.unwrap().contains("Invalid checkpoint token"));
+    let InvocationEnd::Crashed(error) = invoke(&mock).await else { panic!("nothing is scripted") };
+    assert!(error.error_message.unwrap().contains("no answer is scripted for call 2"));
+}

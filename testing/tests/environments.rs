@@ -153,6 +153,9 @@ async fn a_server_that_breaks_fails_all_who_wait_for_it() {
     assert!(
         manager.send_api_request(start.clone()).await.unwrap_err().to_string().contains("a test broke it")
     );
+    assert!(!manager.is_set_up());
+    manager.setup().await.unwrap();
+    assert!(manager.send_api_request(start.clone()).await.is_ok(), "another thread takes its place");
     manager.teardown().await.unwrap();
     let gone = manager.send_api_request(start.clone()).await.unwrap_err();
     assert!(

@@ -123,6 +123,30 @@ async fn timeouts_come_where_they_belong_under_each_scheduler() {
     assert_eq!(order(&queued), ["WaitSucceeded", "CallbackTimedOut", "ChainedInvokeSucceeded"]);
 }
 
+/// A callback that nobody answers, beside two waits one after the other.
+async fn waits_twice((): (), ctx: DurableContext) -> Result<(), BoxError> {
+    let callback = ctx.create_callback::<bool>().timeout(Duration::from_secs(1)).await?;
+    let waits = async {
+        ctx.wait(Duration::from_secs(5)).await?;
+        ctx.wait(Duration::from_secs(5)).await
+    };
+    let (waited, _) = tokio::join!(waits, callback.result());
+    Ok(waited?)
+}
+
+#[tokio::test]
+async fn in_a_queue_a_timeout_waits_for_what_is_scheduled_later_as_well() {
+    let runner: LocalDurableTestRunner = LocalDurableTestRunner::new(waits_twice).typed();
+    let runner = runner.scheduler(QueueScheduler::new);
+    let result = runner.run(()).await.unwrap();
+    let ends: Vec<_> = told(&result)
+        .into_iter()
+        .map(|(what, _)| what)
+        .filter(|what| what.starts_with("WaitSucceeded") || what.starts_with("CallbackTimedOut"))
+        .collect();
+    assert_eq!(ends, ["WaitSucceeded", "WaitSucceeded", "CallbackTimedOut"]);
+}
+
 #[tokio::test]
 async fn an_execution_s_time_is_up_under_a_scheduler_as_well() {
     let event = json!([{"wait": ["w", 1]}, {"callback": ["never", 0]}]);

@@ -1,13 +1,16 @@
 //! The `durawasm` command as a user meets it: arguments in, text and an exit code out.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
+mod common;
+
 use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
 
-use serde_json::{Value, json};
+use common::{err, json_of, out};
+use serde_json::json;
 
 /// Where the repository is.
 fn root() -> PathBuf {
@@ -24,18 +27,6 @@ fn durawasm_with(arguments: &[&str], setup: impl FnOnce(&mut Command)) -> Output
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     setup(&mut command);
     command.spawn().unwrap().wait_with_output().unwrap()
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-fn json_of(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}\n{}", out(output), err(output)))
 }
 
 const ORDER: [&str; 7] = [

@@ -1,6 +1,8 @@
 //! `durawasm test` as a user meets it: scenario files in, text, reports and an exit code out.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
+mod common;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -9,7 +11,8 @@ use std::{
     time::Instant,
 };
 
-use serde_json::{Value, json};
+use common::{err, json_of, out};
+use serde_json::json;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -19,18 +22,6 @@ fn durawasm(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_durawasm"));
     command.args(arguments).current_dir(root()).stdin(Stdio::null());
     command.output().unwrap()
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-fn json_of(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}\n{}", out(output), err(output)))
 }
 
 /// The order example's component, built by the first test that asks.

@@ -3,11 +3,11 @@
 //! Always true: what a normalized history says depends on what the handler did, and on nothing that another run of the same
 //! would have otherwise: ids are numbered in the order in which they appear, times are counted from the start, in whole seconds.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use durawasm_host::{
-    protocol::{Event, EventDetails, Timestamp},
+    protocol::{Event, EventDetails, RetryDetails, Timestamp},
     report::duration,
 };
 use serde_json::Value;
@@ -105,7 +105,11 @@ fn relative(value: &Value, start: Timestamp) -> String {
 }
 
 fn since(at: Timestamp, start: Timestamp) -> String {
-    format!("+{}", duration(std::time::Duration::from_secs(at.since(start).as_secs())))
+    format!("+{}", seconds(at.since(start).as_secs()))
+}
+
+fn seconds(seconds: u64) -> String {
+    duration(Duration::from_secs(seconds))
 }
 
 /// The history in short, one line an event: when, what, which operation, and what is worth saying of it.
@@ -120,25 +124,14 @@ fn what(event: &Event) -> String {
     if let Some(name) = event.name.as_deref().filter(|_| !text.starts_with("Execution")) {
         text += &format!(" {name}");
     }
-    let attempt = |number: u32, next: Option<u64>| match next {
-        Some(seconds) => format!(
-            " (attempt {number}, the next after {})",
-            duration(std::time::Duration::from_secs(seconds))
-        ),
-        None => format!(" (attempt {number})"),
+    let attempt = |retry: RetryDetails| match retry.next_attempt_delay_seconds {
+        Some(next) => format!(" (attempt {}, the next after {})", retry.current_attempt, seconds(next)),
+        None => format!(" (attempt {})", retry.current_attempt),
     };
     let details = match &event.details {
-        EventDetails::StepSucceeded(closed) => {
-            let retry = closed.retry_details;
-            attempt(retry.current_attempt, retry.next_attempt_delay_seconds)
-        }
-        EventDetails::StepFailed(closed) => {
-            let retry = closed.retry_details;
-            attempt(retry.current_attempt, retry.next_attempt_delay_seconds)
-        }
-        EventDetails::WaitStarted(details) => {
-            format!(" ({})", duration(std::time::Duration::from_secs(details.duration)))
-        }
+        EventDetails::StepSucceeded(closed) => attempt(closed.retry_details),
+        EventDetails::StepFailed(closed) => attempt(closed.retry_details),
+        EventDetails::WaitStarted(details) => format!(" ({})", seconds(details.duration)),
         EventDetails::ChainedInvokeStarted(details) => format!(" ({})", details.function_name),
         _ => String::new(),
     };

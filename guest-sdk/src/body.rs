@@ -15,6 +15,7 @@ use crate::BoxError;
 use crate::engine::Engine;
 use crate::reactor::ParkedBody;
 use crate::scope::LogScope;
+use crate::section::Section;
 
 /// Why a body came to no record of its result.
 pub(crate) enum Failure {
@@ -54,6 +55,7 @@ pub(crate) async fn run<T>(
     engine: &Arc<Engine>,
     go: &(dyn Fn(Side) + Sync),
     scope: &Arc<LogScope>,
+    section: &Arc<Section>,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     let mut work = pin!(work);
@@ -66,7 +68,7 @@ pub(crate) async fn run<T>(
                 crate::TypedError::with_type("StepStalled", Stalled).into(),
             )));
         }
-        let poll = scope.within(|| work.as_mut().poll(cx));
+        let poll = section.within(|| scope.within(|| work.as_mut().poll(cx)));
         if poll.is_pending() {
             go(Side::Outside);
             parked = Some(engine.park_body(cx.waker().clone()));

@@ -46,7 +46,7 @@ impl<S> CallbackRun<S> {
     {
         let Self { ctx, position, name, options, serdes } = self;
         let identity = Identity { position, name, sub_type: None };
-        let callback = ctx.scope().create_callback(identity, options)?;
+        let callback = ctx.starting()?.create_callback(identity, options)?;
         ctx.engine().callback_id_known(callback.clone()).await;
         let id = callback.callback_id().ok_or_else(nameless)?;
         Ok(Callback::new(id, Box::new(Pending { ctx, callback, serdes })))

@@ -4,6 +4,7 @@
 //! it is on record, and the same as on a replay.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use crate::BoxError;
 use crate::context::DurableContext;
@@ -43,7 +44,7 @@ impl<B, S, E> ChildRun<B, S, E> {
         E: Send,
     {
         let Self { ctx, position, name, sub_type, serdes, record, failed, body } = self;
-        let child = ctx.scope().child(Identity { position, name: name.clone(), sub_type })?;
+        let child = ctx.starting()?.child(Identity { position, name: name.clone(), sub_type })?;
         let mut body = Some(body);
         loop {
             let state = child.state();
@@ -60,16 +61,21 @@ impl<B, S, E> ChildRun<B, S, E> {
                     let Some(body) = body.take() else {
                         return Err(internal("a child context was closed, and is open again".into()));
                     };
-                    let inner = ctx.nested(position, child.context());
+                    let inner = ctx.nested(position, child.context(), name.clone());
+                    let section = Arc::clone(inner.section());
                     let scope = LogScope::new(child.clone(), name.clone(), None);
-                    let result = scope.instrument(async { body(inner).await }).await;
                     let context = ctx.serdes_context(child.clone());
-                    let result = match result {
-                        Ok(value) => {
-                            serdes.serialize(value, context.clone()).await.map_err(serialization_record)
+                    // Serialization is the child's code too: a replay that finds the child over does without it.
+                    let code = async {
+                        match body(inner).await {
+                            Ok(value) => {
+                                serdes.serialize(value, context.clone()).await.map_err(serialization_record)
+                            }
+                            Err(error) => Err(record(&error)),
                         }
-                        Err(error) => Err(record(&error)),
                     };
+                    let result = Arc::clone(&section).run(scope.instrument(code)).await;
+                    section.end();
                     match &result {
                         Ok(json) if rebuild || json.len() > INLINE_LIMIT => {
                             child.succeed(ChildResult::ReplayChildren(None));

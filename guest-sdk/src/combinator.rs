@@ -29,6 +29,7 @@ use crate::error::{
 use crate::future::{DurableFuture, Place, Settled};
 use crate::group::Group;
 use crate::runtime::{Child, ChildResult, ChildState, Identity, Operation, Position};
+use crate::section::Section;
 
 /// The error types on record, which tell the kinds.
 const COMBINATOR: &str = "CombinatorError";
@@ -64,8 +65,8 @@ impl<O: Serialize + DeserializeOwned + Send + 'static> CombinatorRun<O> {
         Self { ctx, position, name: None, inputs: inputs.into_iter().collect() }
     }
 
-    pub(crate) fn engine(&self) -> &Arc<Engine> {
-        self.ctx.engine()
+    pub(crate) fn ctx(&self) -> &DurableContext {
+        &self.ctx
     }
 
     pub(crate) fn try_join_all(self) -> DurableFuture<Vec<O>> {
@@ -105,10 +106,12 @@ impl<O: Serialize + DeserializeOwned + Send + 'static> CombinatorRun<O> {
     ) -> Result<T, OperationError> {
         let Self { ctx, position, name, inputs } = self;
         let count = inputs.len();
-        let child = ctx.scope().child(Identity { position, name, sub_type: None })?;
+        let child = ctx.starting()?.child(Identity { position, name, sub_type: None })?;
         let inputs = Inputs {
             engine: Arc::clone(ctx.engine()),
             places,
+            section: Arc::clone(ctx.section()),
+            position,
             all: inputs.into_iter().enumerate().collect(),
         };
         let mut inputs = Some(inputs);
@@ -206,6 +209,9 @@ impl Winner {
 struct Inputs<O> {
     engine: Arc<Engine>,
     places: Vec<Place>,
+    /// The context's; each input's is beside it.
+    section: Arc<Section>,
+    position: Position,
     all: Vec<(usize, DurableFuture<O>)>,
 }
 
@@ -228,10 +234,13 @@ impl<O: Serialize + Send + 'static> Inputs<O> {
 
     /// Runs them side by side until it is decided; then drops those that are left.
     async fn decide(self, rule: Rule, count: usize) -> Verdict {
-        let Self { engine, places, all } = self;
+        let Self { engine, places, section, position, all } = self;
         let mut group = Group::new(&engine);
         for (index, input) in all {
-            group.spawn(index, async move { input.await.map(|value| serde_json::to_string(&value)) });
+            // A replay of a combinator that is over leaves them out.
+            let section = section.input(position, index);
+            let input = async move { input.await.map(|value| serde_json::to_string(&value)) };
+            group.spawn(index, section.run(input));
         }
         let mut tally = Tally::new(rule, count);
         let verdict = loop {
@@ -247,7 +256,7 @@ impl<O: Serialize + Send + 'static> Inputs<O> {
 
     /// Drops them without running them.
     fn give_up(self) {
-        let Self { engine, places, all } = self;
+        let Self { engine, places, all, .. } = self;
         drop(all);
         give_up(&engine, &places);
     }

@@ -22,8 +22,9 @@ use crate::deterministic::Values;
 use crate::engine::Engine;
 use crate::future::{Branch, DurableFuture, Place};
 use crate::retry::seconds;
-use crate::runtime::{Operation, Position, Scope};
+use crate::runtime::{InvalidArgument, Operation, Position, Scope};
 use crate::saga::Compensations;
+use crate::section::Section;
 use crate::serdes::SerdesContext;
 
 /// The durable operations: what a handler is given beside its event.
@@ -56,6 +57,7 @@ use crate::serdes::SerdesContext;
 pub struct DurableContext {
     engine: Arc<Engine>,
     scope: Arc<dyn Scope>,
+    section: Arc<Section>,
     own: Arc<Own>,
 }
 
@@ -70,14 +72,16 @@ pub(crate) struct Own {
 impl DurableContext {
     /// The execution's own context.
     pub(crate) fn new(engine: Arc<Engine>, scope: Arc<dyn Scope>) -> Self {
-        Self { engine, scope, own: Arc::default() }
+        let section = Section::root(Arc::clone(&scope));
+        Self { engine, scope, section, own: Arc::default() }
     }
 
-    /// The context of what stands at a place of this one: a child, or a scope without an operation.
-    pub(crate) fn nested(&self, position: Position, scope: Arc<dyn Scope>) -> Self {
+    /// The context of what stands at a place of this one, under this name: a child, or a scope without an operation.
+    pub(crate) fn nested(&self, position: Position, scope: Arc<dyn Scope>, name: Option<String>) -> Self {
+        let section = self.section.context(position, Arc::clone(&scope), name);
         let values = self.own.values.nested(position);
         let own = Own { values, ..Own::default() };
-        Self { engine: Arc::clone(&self.engine), scope, own: Arc::new(own) }
+        Self { engine: Arc::clone(&self.engine), scope, section, own: Arc::new(own) }
     }
 
     pub(crate) fn own(&self) -> &Own {
@@ -95,6 +99,20 @@ impl DurableContext {
 
     pub(crate) fn scope(&self) -> &dyn Scope {
         &*self.scope
+    }
+
+    /// The scope, to start an operation in.
+    ///
+    /// # Errors
+    /// When code of another context is about to start it, or this one's has ended.
+    pub(crate) fn starting(&self) -> Result<&dyn Scope, InvalidArgument> {
+        self.section.check_start()?;
+        Ok(&*self.scope)
+    }
+
+    /// What the context's code runs in.
+    pub(crate) fn section(&self) -> &Arc<Section> {
+        &self.section
     }
 
     /// What stands, or would stand, at a place of this context.

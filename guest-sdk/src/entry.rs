@@ -62,8 +62,9 @@ impl Function {
         let start = move |engine: &Arc<Engine>, event: &str| -> Result<Run, WireError> {
             let event = parse(event)?;
             let ctx = DurableContext::new(Arc::clone(engine), engine.runtime().root());
-            let run = handler(event, ctx);
-            Ok(Box::pin(async move { finish(run.await) }))
+            let section = Arc::clone(ctx.section());
+            let run = section.within(|| handler(event, ctx));
+            Ok(Box::pin(section.run(async move { finish(run.await) })))
         };
         Self { name: name.into(), kind: Kind::Durable, start: Box::new(start), watch: None }
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::bindings::exports::durawasm::durable::functions::{
     ErrorObject, FunctionInfo, Guest, Kind as WitKind,
 };
+use crate::bindings::durawasm::durable::execution;
 use crate::entry::{self, Function, Kind};
 use crate::runtime::wasm::Host;
 
@@ -33,9 +34,10 @@ impl<F: Functions> Guest for Exported<F> {
     }
 
     fn handle(function: String, event: String) -> Result<Option<String>, ErrorObject> {
-        // The standard library draws the keys of hash maps once, when the first map is made. If that were in the body of a
-        // step, they would be live random numbers, and maps of the handler would be ordered otherwise on a replay.
+        // The standard library draws the keys of hash maps once, when the first map is made. From here on each piece of code
+        // has keys of its own.
         drop(RandomState::new());
+        crate::section::install(execution::hash_keys());
         crate::log::install();
         entry::run(&F::functions(), Arc::new(Host::new()), &function, &event).map_err(|error| (&error).into())
     }

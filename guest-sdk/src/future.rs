@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::context::DurableContext;
-use crate::engine::Engine;
 use crate::executor::Spawned;
 use crate::runtime::{Position, Scope};
 use crate::{BoxError, OperationError};
@@ -86,9 +85,13 @@ impl<O: Send + 'static> DurableFuture<O> {
         Self { inner: Inner::Lazy(Box::pin(future)), places: Places::None, lasting: false }
     }
 
-    pub(crate) fn spawned(self, engine: &Engine) -> Self {
+    /// The same, running by itself, as code of the context.
+    pub(crate) fn spawned(self, ctx: &DurableContext) -> Self {
         match self.inner {
-            Inner::Lazy(future) => Self { inner: Inner::Spawned(engine.spawn(future)), ..self },
+            Inner::Lazy(future) => {
+                let future = Arc::clone(ctx.section()).run(future);
+                Self { inner: Inner::Spawned(ctx.engine().spawn(future)), ..self }
+            }
             Inner::Spawned(_) => self,
         }
     }

@@ -44,7 +44,7 @@ impl<I, P, R> InvokeRun<I, P, R> {
             .map_err(|error| serialization_failed("payload serdes", error))?;
         let function = options.function_name.clone();
         let invoke =
-            ctx.scope().invoke(Identity { position, name, sub_type: None }, options, Some(&payload))?;
+            ctx.starting()?.invoke(Identity { position, name, sub_type: None }, options, Some(&payload))?;
         drop(payload);
         let outcome = loop {
             ctx.engine().changed(invoke.clone()).await;

@@ -68,6 +68,7 @@ mod retry;
 pub mod runtime;
 mod saga;
 mod scope;
+mod section;
 pub mod serdes;
 mod step;
 mod wait;

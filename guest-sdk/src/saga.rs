@@ -26,6 +26,9 @@ use crate::serdes::{JsonSerdes, Serdes, SerdesContext};
 /// The sub-type of the context around a compensation.
 const COMPENSATION: &str = "Compensation";
 
+/// What the code of a rollback is called in errors.
+const ROLLBACK: &str = "run_compensations";
+
 type Undoing = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
 
 /// What undoes a step, given the context to do it in and the step's result.
@@ -88,8 +91,9 @@ pub(crate) async fn roll_back(
     let mut places = None;
     while let Some(Compensation { name, run }) = ctx.own().compensations.pop() {
         // Their places are below the rollback's own, so what the context does next is where it is however many there are.
-        let places = places.get_or_insert_with(|| ctx.nested(position, ctx.scope().flat(position)));
-        let item = CompensationItem::new(name.clone(), compensate(places, name, run).await);
+        let places = places.get_or_insert_with(|| ctx.nested(position, ctx.scope().flat(position), Some(ROLLBACK.to_owned())));
+        let section = Arc::clone(places.section());
+        let item = CompensationItem::new(name.clone(), section.run(compensate(places, name, run)).await);
         items.push(item);
     }
     let all_succeeded = items.iter().all(|item| item.status == CompensationStatus::Succeeded);

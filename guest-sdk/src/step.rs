@@ -22,6 +22,7 @@ use crate::retry::{Moment, RetryDecision, RetryStrategy, seconds};
 use crate::runtime::{Identity, Position, Step, StepOptions, StepState};
 use crate::saga::{Compensation, Undo};
 use crate::scope::LogScope;
+use crate::section::Section;
 use crate::serdes::{Serdes, SerdesContext};
 
 /// What an interruption in the middle of a step's body leads to.
@@ -89,7 +90,7 @@ impl<F, S> StepRun<F, S> {
     {
         let Self { ctx, position, name, strategy, options, serdes, body } = self;
         let identity = Identity { position, name: name.clone(), sub_type: None };
-        let step = ctx.scope().step(identity, options)?;
+        let step = ctx.starting()?.step(identity, options)?;
         let live = Live { ctx: &ctx, step: &step, strategy };
         let mut body = Some(body);
         loop {
@@ -110,10 +111,12 @@ impl<F, S> StepRun<F, S> {
                     return Ok(value);
                 }
                 StepState::Interrupted(attempt) => {
-                    live.close_failed(attempt, Fault::Interrupted.named()).await;
+                    let section = ctx.section().input(position, attempt as usize);
+                    live.close_failed(attempt, Fault::Interrupted.named(), &section).await;
                 }
                 StepState::TimedOut(attempt) => {
-                    live.close_failed(attempt, Fault::TimedOut.named()).await;
+                    let section = ctx.section().input(position, attempt as usize);
+                    live.close_failed(attempt, Fault::TimedOut.named(), &section).await;
                 }
                 StepState::Run(attempt) => {
                     let body = body.take().unwrap_or_else(|| needs_fresh_instance());
@@ -123,12 +126,13 @@ impl<F, S> StepRun<F, S> {
                         let value = body(StepContext::new(attempt)).await.map_err(Failure::Body)?;
                         serdes.serialize(value, context).await.map_err(Failure::Serialization)
                     };
-                    match live.run_body(work, &scope).await {
+                    let section = ctx.section().body(position, attempt, name.clone());
+                    match live.run_body(work, &scope, &section).await {
                         Ok(json) => {
                             step.succeed(&json);
                             live.settled().await;
                         }
-                        Err(Failure::Body(error)) => live.close_failed(attempt, error).await,
+                        Err(Failure::Body(error)) => live.close_failed(attempt, error, &section).await,
                         Err(Failure::Serialization(error)) => {
                             let error = serialization_failed(error);
                             step.fail(&WireError::typed(&error, SERIALIZATION_ERROR));
@@ -159,19 +163,22 @@ impl Live<'_> {
         &self,
         work: impl Future<Output = Result<T, Failure>>,
         scope: &Arc<LogScope>,
+        section: &Arc<Section>,
     ) -> Result<T, Failure> {
         let go = |side| match side {
             Side::Inside => self.step.enter(),
             Side::Outside => self.step.leave(),
         };
-        body::run(self.ctx.engine(), &go, scope, work).await
+        body::run(self.ctx.engine(), &go, scope, section, work).await
     }
 
-    /// Closes an attempt that failed, as the strategy decides, and waits for what follows.
-    async fn close_failed(&self, attempt: u32, error: BoxError) {
+    /// Closes an attempt that failed, as the strategy decides, and waits for what follows. The strategy is asked once, and not
+    /// on replays: it runs in a section of its own.
+    async fn close_failed(&self, attempt: u32, error: BoxError, section: &Arc<Section>) {
         let wire = WireError::of(&*error, "Error");
         let error = StepError::new(StepErrorKind::ExecutionFailed, Some(error));
-        match self.strategy.decide(&error, attempt, || Moment::of(self.ctx.engine(), &self.step.id())) {
+        let moment = || Moment::of(self.ctx.engine(), &self.step.id());
+        match section.within(|| self.strategy.decide(&error, attempt, moment)) {
             RetryDecision::Retry { delay } => {
                 if let Err(invalid) = self.step.retry(&wire, seconds(delay).max(1)) {
                     let invalid = OperationError::from(invalid);

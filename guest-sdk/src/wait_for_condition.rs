@@ -21,6 +21,7 @@ use crate::error::{
 use crate::retry::{Moment, seconds};
 use crate::runtime::{Condition, ConditionState, Identity, Position};
 use crate::scope::LogScope;
+use crate::section::Section;
 use crate::serdes::Serdes;
 
 /// The type on record for a condition that was given up. Replays know the kind of error by it.
@@ -121,7 +122,7 @@ impl<T, F, S> ConditionRun<T, F, S> {
         let Self { ctx, position, name, initial, polling, serdes, check } = self;
         let identity = Identity { position, name: name.clone(), sub_type: None };
         // The initial state is at hand on every replay, so it needs no serdes. The host has nothing to keep of it.
-        let condition = ctx.scope().condition(identity, "null")?;
+        let condition = ctx.starting()?.condition(identity, "null")?;
         let live = Live { ctx: &ctx, condition: &condition };
         loop {
             match condition.state() {
@@ -138,7 +139,11 @@ impl<T, F, S> ConditionRun<T, F, S> {
                     let context = || ctx.serdes_context(condition.clone());
                     let state = match attempt {
                         1 => Ok(initial.clone()),
-                        _ => serdes.deserialize(state, context()).await.map_err(unreadable),
+                        // Read for this check only: a replay of a later one does without it.
+                        _ => {
+                            let read = ctx.section().input(position, attempt as usize);
+                            read.run(serdes.deserialize(state, context())).await.map_err(unreadable)
+                        }
                     };
                     let state = match state {
                         Ok(state) => state,
@@ -159,9 +164,11 @@ impl<T, F, S> ConditionRun<T, F, S> {
                             .map_err(|error| Failure::Serialization(Framed::boxed(UNREADABLE, error)))?;
                         Ok((text, state))
                     };
-                    match live.run_check(work, &scope).await {
+                    let section = ctx.section().body(position, attempt, name.clone());
+                    match live.run_check(work, &scope, &section).await {
                         Ok((text, state)) => {
-                            let decision = polling.decide(state, attempt, || live.moment());
+                            let decide = || polling.decide(state, attempt, || live.moment());
+                            let decision = section.within(decide);
                             live.close(&text, decision).await;
                         }
                         Err(Failure::Body(error)) => {
@@ -198,12 +205,13 @@ impl Live<'_> {
         &self,
         work: impl Future<Output = Result<T, Failure>>,
         scope: &Arc<LogScope>,
+        section: &Arc<Section>,
     ) -> Result<T, Failure> {
         let go = |side| match side {
             Side::Inside => self.condition.enter(),
             Side::Outside => self.condition.leave(),
         };
-        body::run(self.ctx.engine(), &go, scope, work).await
+        body::run(self.ctx.engine(), &go, scope, section, work).await
     }
 
     /// Closes an attempt whose check returned a state, and waits for what follows.

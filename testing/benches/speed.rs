@@ -18,7 +18,7 @@ use durawasm_host::{
         InvocationStatus, Limits, OperationUpdate, StatePage,
     },
     replay::{DurableServiceClient, ServiceCall, ServiceError},
-    sandbox::{Faults, Handler, InvocationEnd, LogBuffer, Sandbox, SandboxOptions, Surroundings},
+    sandbox::{Faults, Handler, InvocationEnd, Isolation, LogBuffer, Sandbox, SandboxOptions, Surroundings},
     server::StartExecution,
 };
 use durawasm_testing::LocalDurableTestRunner;
@@ -134,6 +134,7 @@ async fn invoke_empty(handler: &Handler) -> Outcome<Duration> {
         log: Arc::new(LogBuffer::default()),
         grants: Arc::default(),
         faults: Faults::default(),
+        isolation: Isolation::default(),
     };
     let started = Instant::now();
     let report = handler.invoke("empty", "request".into(), input, &Limits::default(), around).await;

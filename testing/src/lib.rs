@@ -41,7 +41,7 @@ pub use durawasm_host::{
         ErrorObject, ErrorObject as TestResultError, Event, EventType, ExecutionStatus, Operation,
         OperationStatus, OperationType, Timestamp,
     },
-    sandbox::{Disturbance, LogLevel, LogLine, LogSource, SandboxLimits},
+    sandbox::{Disturbance, Isolation, LogLevel, LogLine, LogSource, SandboxLimits},
     server::{Answer, InvocationRetry},
 };
 pub use error::TestError;

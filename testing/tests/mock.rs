@@ -12,7 +12,7 @@ use durawasm_host::{
         OperationType, StatePage, Timestamp,
     },
     replay::ServiceError,
-    sandbox::{Faults, InvocationEnd, LogBuffer, Surroundings},
+    sandbox::{Faults, InvocationEnd, Isolation, LogBuffer, Surroundings},
 };
 use durawasm_testing::{MockDurableServiceClient, NativeHandler};
 
@@ -41,6 +41,7 @@ async fn invoke(mock: &Arc<MockDurableServiceClient>) -> InvocationEnd {
         log: Arc::new(LogBuffer::default()),
         grants: Arc::default(),
         faults: Faults::default(),
+        isolation: Isolation::default(),
     };
     let limits = Limits::default();
     let invocation = Invocation { function: "adds", id: "i".into(), input, limits: &limits, around };

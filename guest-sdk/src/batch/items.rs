@@ -82,14 +82,17 @@ impl<IS> Items<IS> {
                 let index = items.len();
                 let name = self.namer.as_ref().map(|namer| namer(index)).unwrap_or_default();
                 let position = self.ctx.scope().claim();
+                // Which items a replay runs depends on which are over, so none draws from what the others do.
+                let section = self.ctx.section().input(position, index);
                 match self.nesting {
                     // What ran into the batch's end has nothing to rebuild. All that is recorded of it is below its context.
                     NestingMode::Normal if over.had_not_ended(index) => {}
                     NestingMode::Normal => {
-                        group.spawn(index, self.nested(index, position, name.clone(), body));
+                        let item = self.nested(index, position, name.clone(), body);
+                        group.spawn(index, section.run(item));
                     }
                     // It has no context, so it runs as far as it did then, and asks for what is recorded of it.
-                    NestingMode::Flat => group.spawn(index, self.flat(index, position, body)),
+                    NestingMode::Flat => group.spawn(index, self.flat(index, position, &name, body)),
                 }
                 items.push(Started { name, ended: None });
             }
@@ -164,6 +167,7 @@ impl<IS> Items<IS> {
         &self,
         index: usize,
         position: Position,
+        name: &str,
         body: Body<O>,
     ) -> impl Future<Output = Result<Ended, OperationError>> + Send + 'static
     where
@@ -171,7 +175,9 @@ impl<IS> Items<IS> {
         IS: Serdes<O>,
     {
         let (serdes, context) = (Arc::clone(&self.serdes), self.context(index));
-        let ctx = self.ctx.nested(position, self.ctx.scope().flat(position));
+        let name = Some(name).filter(|name| !name.is_empty()).map(str::to_owned);
+        let ctx = self.ctx.nested(position, self.ctx.scope().flat(position), name);
+        let section = Arc::clone(ctx.section());
         let work = async move {
             match body(ctx).await {
                 Ok(value) => serdes.serialize(value, context).await.map_err(serialization_failed),
@@ -179,7 +185,7 @@ impl<IS> Items<IS> {
             }
         };
         let work = Arc::clone(&self.log).instrument(work);
-        async move { Ok(work.await) }
+        section.run(async move { Ok(work.await) })
     }
 
     /// For what is recorded of an item with the batch.

@@ -169,8 +169,8 @@ impl<IS, RS> BatchRun<IS, RS> {
         options.check()?;
         let Options { ctx, position, kind, name, max_concurrency, completion, nesting, namer, .. } = options;
         let identity = Identity { position, name: name.clone(), sub_type: Some(kind.batch) };
-        let child = ctx.scope().child(identity)?;
-        let log = LogScope::new(child.clone(), name, None);
+        let child = ctx.starting()?.child(identity)?;
+        let log = LogScope::new(child.clone(), name.clone(), None);
         let batch = Batch { ctx, child, serdes: Arc::new(serdes), result_serdes, _output: PhantomData };
         let mut bodies = Some(bodies);
         loop {
@@ -190,8 +190,10 @@ impl<IS, RS> BatchRun<IS, RS> {
             };
             let rebuild = decision.is_some();
             let decision = Decision::read(decision.flatten().as_deref(), bodies.total).map_err(internal)?;
+            let inner = batch.ctx.nested(position, batch.child.context(), name.clone());
+            let section = Arc::clone(inner.section());
             let items = Items {
-                ctx: batch.ctx.nested(position, batch.child.context()),
+                ctx: inner,
                 batch: batch.child.clone(),
                 log: Arc::clone(&log),
                 serdes: Arc::clone(&batch.serdes),
@@ -202,10 +204,15 @@ impl<IS, RS> BatchRun<IS, RS> {
                 namer: namer.clone(),
             };
             let work = Arc::clone(&log).instrument(items.run(bodies, decision));
-            let closing = match work.await {
-                Ok((summary, decision)) => batch.write(summary, &decision).await,
-                Err(error) => Err(WireError::of(&error, "BatchError")),
+            let work = async {
+                match work.await {
+                    Ok((summary, decision)) => batch.write(summary, &decision).await,
+                    Err(error) => Err(WireError::of(&error, "BatchError")),
+                }
             };
+            // What a replay that finds the batch over does without, names and serialization among it.
+            let closing = Arc::clone(&section).run(work).await;
+            section.end();
             match &closing {
                 Ok(Closing { summary, too_large: None }) if !rebuild => {
                     batch.child.succeed(ChildResult::Inline(summary));

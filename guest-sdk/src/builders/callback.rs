@@ -163,8 +163,8 @@ impl<O: Send + 'static, S> CreateCallbackBuilder<O, S> {
     where
         S: Serdes<O>,
     {
-        let engine = self.run.ctx.engine().clone();
-        self.into_future().spawned(&engine)
+        let ctx = self.run.ctx.clone();
+        self.into_future().spawned(&ctx)
     }
 }
 
@@ -285,8 +285,8 @@ where
 
     /// Starts the operation now, beside the code that follows.
     pub fn spawn(self) -> DurableFuture<O> {
-        let engine = self.run.ctx.engine().clone();
-        self.into_future().spawned(&engine)
+        let ctx = self.run.ctx.clone();
+        self.into_future().spawned(&ctx)
     }
 }
 

@@ -78,8 +78,8 @@ where
     where
         S: Serdes<O>,
     {
-        let engine = self.ctx.engine().clone();
-        self.into_future().spawned(&engine)
+        let ctx = self.ctx.clone();
+        self.into_future().spawned(&ctx)
     }
 }
 

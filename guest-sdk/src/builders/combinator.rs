@@ -55,8 +55,8 @@ macro_rules! combinator {
 
             /// Starts the operation now, beside the code that follows.
             pub fn spawn(self) -> DurableFuture<$output> {
-                let engine = self.run.engine().clone();
-                self.into_future().spawned(&engine)
+                let ctx = self.run.ctx().clone();
+                self.into_future().spawned(&ctx)
             }
         }
 

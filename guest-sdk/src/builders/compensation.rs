@@ -38,8 +38,8 @@ impl RunCompensationsBuilder {
 
     /// Starts the rollback now, beside the code that follows.
     pub fn spawn(self) -> DurableFuture<CompensationResult> {
-        let engine = self.ctx.engine().clone();
-        self.into_future().spawned(&engine)
+        let ctx = self.ctx.clone();
+        self.into_future().spawned(&ctx)
     }
 }
 

@@ -144,8 +144,8 @@ where
 
     /// Starts the invocation now: the function runs beside the code that follows.
     pub fn spawn(self) -> DurableFuture<O> {
-        let engine = self.run.ctx.engine().clone();
-        self.into_future().spawned(&engine)
+        let ctx = self.run.ctx.clone();
+        self.into_future().spawned(&ctx)
     }
 }
 

@@ -184,8 +184,8 @@ where
         IS: Serdes<O>,
         RS: Serdes<BatchSummary>,
     {
-        let engine = self.run.options.ctx.engine().clone();
-        self.into_future().spawned(&engine)
+        let ctx = self.run.options.ctx.clone();
+        self.into_future().spawned(&ctx)
     }
 }
 
@@ -341,8 +341,8 @@ impl<O: Send + 'static, IS, RS> ParallelBuilder<O, IS, RS> {
         IS: Serdes<O>,
         RS: Serdes<BatchSummary>,
     {
-        let engine = self.run.options.ctx.engine().clone();
-        self.into_future().spawned(&engine)
+        let ctx = self.run.options.ctx.clone();
+        self.into_future().spawned(&ctx)
     }
 }
 

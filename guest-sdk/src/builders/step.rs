@@ -157,8 +157,8 @@ where
 
     /// Starts the step now, beside the code that follows.
     pub fn spawn(self) -> DurableFuture<O> {
-        let engine = self.run.ctx.engine().clone();
-        self.into_future().spawned(&engine)
+        let ctx = self.run.ctx.clone();
+        self.into_future().spawned(&ctx)
     }
 }
 

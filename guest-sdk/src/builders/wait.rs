@@ -64,8 +64,8 @@ impl WaitBuilder {
 
     /// Starts the wait now: its time runs beside the code that follows.
     pub fn spawn(self) -> DurableFuture<()> {
-        let engine = self.ctx.engine().clone();
-        self.into_future().spawned(&engine)
+        let ctx = self.ctx.clone();
+        self.into_future().spawned(&ctx)
     }
 }
 

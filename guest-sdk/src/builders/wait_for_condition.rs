@@ -138,8 +138,8 @@ where
     where
         SD: Serdes<S>,
     {
-        let engine = self.run.ctx.engine().clone();
-        self.into_future().spawned(&engine)
+        let ctx = self.run.ctx.clone();
+        self.into_future().spawned(&ctx)
     }
 }
 

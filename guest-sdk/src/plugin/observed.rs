@@ -158,6 +158,10 @@ impl Scope for ObservedScope {
         self.parent_id()
     }
 
+    fn enter(&self, stream: u64) {
+        self.inner.enter(stream);
+    }
+
     fn claim(&self) -> Position {
         self.inner.claim()
     }

@@ -19,6 +19,7 @@ use super::{
 use crate::BoxError;
 use crate::error::{WireError, write_chain};
 use crate::options::IntoOptions;
+use crate::section;
 use crate::runtime::{ObservedOperation, Observing, Outcome, Runtime};
 
 /// The host as the handler gets it.
@@ -38,7 +39,7 @@ pub(crate) fn watch<O: IntoOptions>(
     if let Some(observing) = &observing {
         observing.enter();
     }
-    let options = options().into_options();
+    let options = section::aside(|| options().into_options());
     if let Some(observing) = &observing {
         observing.leave();
     }
@@ -145,7 +146,8 @@ impl Observer {
             Err(TryLockError::WouldBlock) => return,
         };
         self.observing.enter();
-        run(&mut Hooks { plugins: &mut plugins, observing: &*self.observing, host: &*self.host });
+        let mut hooks = Hooks { plugins: &mut plugins, observing: &*self.observing, host: &*self.host };
+        section::aside(|| run(&mut hooks));
         self.observing.leave();
     }
 

@@ -7,7 +7,7 @@ mod observing;
 use std::any::Any;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{
     Callback, CallbackOptions, CheckpointMode, Child, ChildResult, ChildState, Completed, Condition,
@@ -46,7 +46,7 @@ impl Runtime for Host {
     }
 
     fn now(&self) -> SystemTime {
-        SystemTime::now()
+        UNIX_EPOCH + Duration::from_millis(execution::now_ms())
     }
 
     fn is_replaying(&self) -> bool {
@@ -125,6 +125,10 @@ impl Context {
 impl Scope for Context {
     fn id(&self) -> Option<String> {
         self.context.id()
+    }
+
+    fn enter(&self, stream: u64) {
+        self.context.enter(stream);
     }
 
     fn claim(&self) -> Position {

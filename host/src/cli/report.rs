@@ -8,6 +8,7 @@ use crate::{
     orchestrator::{Run, TimeMode},
     protocol::{ErrorObject, ExecutionStatus, Operation, OperationType},
     report::printable,
+    sandbox::Isolation,
     server::ScriptedAnswer,
 };
 
@@ -16,6 +17,7 @@ pub(super) struct Setup {
     pub(super) function: String,
     pub(super) time: TimeMode,
     pub(super) seed: Option<u64>,
+    pub(super) isolation: Isolation,
 }
 
 /// The report for people.
@@ -74,6 +76,7 @@ pub(super) fn json(setup: &Setup, run: &Run) -> Value {
         "stalledOn": run.stall.as_ref().map(|stall| stall.what.iter().map(ToString::to_string).collect::<Vec<_>>()),
         "skipTime": matches!(setup.time, TimeMode::Skip { .. }),
         "seed": setup.seed,
+        "isolation": setup.isolation,
         "startTimestamp": view.start,
         "endTimestamp": view.end,
         "invocations": view.invocations.len(),

@@ -17,7 +17,7 @@ use crate::{
     orchestrator::{Environment, EnvironmentError, EnvironmentOptions, Run, RunError, TimeMode},
     parse_duration,
     protocol::{ExecutionStatus, Limits, check_execution_name},
-    sandbox::{LogSink, Sandbox, SandboxLimits},
+    sandbox::{Isolation, LogSink, Sandbox, SandboxLimits},
     server::{InvocationRetry, ScriptedAnswer, StartExecution},
 };
 
@@ -77,6 +77,9 @@ pub(super) struct Args {
     /// Real time of one invocation
     #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = duration)]
     invocation_timeout: Duration,
+    /// What an instance is shared by: `invocation`, or `step` for a fresh one after every step's body and every context
+    #[arg(long, value_name = "HOW", default_value = "invocation")]
+    isolation: Isolation,
     /// Enforce the service's quotas as well: 3,000 operations and 100 MB written per execution
     #[arg(long)]
     service_quotas: bool,
@@ -136,7 +139,13 @@ async fn execute(args: &Args, event: String, path: &std::path::Path, wasm: &[u8]
     };
     let seed = args.seed.or(args.skip_time.then_some(0));
     let service = if args.service_quotas { Limits::service_quotas() } else { Limits::default() };
-    let options = EnvironmentOptions { time, seed, limits: service, ..EnvironmentOptions::default() };
+    let options = EnvironmentOptions {
+        time,
+        seed,
+        limits: service,
+        isolation: args.isolation,
+        ..EnvironmentOptions::default()
+    };
     let log: Arc<dyn LogSink> = if args.quiet { Arc::new(Quiet) } else { Arc::new(Printer) };
     let environment = Environment::new(options, &[handler], log).await.map_err(|error| Failure {
         exit: if matches!(error, EnvironmentError::Functions(_)) { Exit::Component } else { Exit::Host },
@@ -175,7 +184,7 @@ async fn execute(args: &Args, event: String, path: &std::path::Path, wasm: &[u8]
         },
         error: error.into(),
     })?;
-    let setup = Setup { function, time, seed };
+    let setup = Setup { function, time, seed, isolation: args.isolation };
     if args.json {
         let text = serde_json::to_string_pretty(&report::json(&setup, &run)).or_exit(Exit::Host)?;
         say(text);

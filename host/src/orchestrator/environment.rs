@@ -10,7 +10,7 @@ use super::{
 use crate::{
     ambient::{Clock, Entropy, OsEntropy, SeededEntropy, SystemClock, VirtualClock},
     protocol::{ErrorObject, Limits, Timestamp},
-    sandbox::{Disturbance, Faults, Handler, LogSink},
+    sandbox::{Disturbance, Faults, Handler, Isolation, LogSink},
     server::{CheckpointServer, ExecutionView, ServerConfig, ServerHandle, StartExecution},
 };
 
@@ -49,6 +49,8 @@ pub struct EnvironmentOptions {
     pub disturbances: Vec<Disturbance>,
     /// How long each checkpoint takes, in the environment's time. By default none.
     pub checkpoint_delay: Option<Duration>,
+    /// What an instance is shared by. By default all code of an invocation.
+    pub isolation: Isolation,
 }
 
 impl Default for EnvironmentOptions {
@@ -62,6 +64,7 @@ impl Default for EnvironmentOptions {
             grants: FunctionGrants::default(),
             disturbances: Vec::new(),
             checkpoint_delay: None,
+            isolation: Isolation::default(),
         }
     }
 }
@@ -160,6 +163,7 @@ impl Environment {
             execution_timeouts: Arc::new(options.execution_timeouts),
             grants: Arc::new(Granter::new(options.grants)),
             faults: Faults::new(options.disturbances, options.checkpoint_delay),
+            isolation: options.isolation,
             scheduler: None,
         };
         for component in components {

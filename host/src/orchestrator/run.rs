@@ -21,7 +21,7 @@ use crate::{
     ambient::{Clock, Entropy},
     protocol::{ErrorObject, ExecutionArn, ExecutionStatus, Limits, Timestamp},
     replay::ServiceError,
-    sandbox::{Faults, Grants, InvocationEnd, LogSink, Surroundings},
+    sandbox::{Faults, Grants, InvocationEnd, Isolation, LogSink, Surroundings},
     server::{
         ExecutionView, InvocationResult, InvokeOutcome, InvokeTarget, Next, Outside, ServerHandle,
         StartExecution, StartedInvoke, TimerMode,
@@ -85,6 +85,8 @@ pub struct Orchestrator {
     pub grants: Arc<Granter>,
     /// What is done to invocations on purpose.
     pub faults: Faults,
+    /// What an instance is shared by.
+    pub isolation: Isolation,
     /// Who decides when waits end; without one, the clock.
     pub scheduler: Option<SharedScheduler>,
 }
@@ -254,6 +256,7 @@ impl Orchestrator {
             log: self.log.clone(),
             grants,
             faults: self.faults.clone(),
+            isolation: self.isolation,
         }
     }
 

@@ -222,6 +222,11 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether a body was entered, and its attempt is not closed.
+    pub fn has_open_body(&self) -> bool {
+        self.slots.iter().any(|slot| slot.entered && matches!(slot.phase, Phase::Running { .. }))
+    }
+
     /// Whether a body that may run at most once may run now. The order in which such bodies become ready is not on record: were the
     /// instance dropped before one is entered, a fresh one could run them in another order.
     pub fn is_about_to_run_once(&self) -> bool {
@@ -352,6 +357,11 @@ impl Engine {
     /// The id of the CONTEXT that a scope belongs to.
     pub fn scope_parent(&self, scope: ScopeKey) -> Result<Option<&OperationId>, ReplayError> {
         Ok(self.scope(scope)?.parent.as_ref())
+    }
+
+    /// What the ids of a scope are made from: the id of what it belongs to; empty for the root.
+    pub fn namespace(&self, scope: ScopeKey) -> Result<&str, ReplayError> {
+        Ok(self.scope(scope)?.namespace())
     }
 
     /// Takes the next place in a scope's sequence.

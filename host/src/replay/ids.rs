@@ -43,6 +43,11 @@ impl Scope {
         Self { namespace, parent, next: 1, used_below: 1, used_beyond: BTreeSet::new() }
     }
 
+    /// What its ids are made from.
+    pub(super) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
     /// Takes the next place in the sequence.
     pub(super) fn claim(&mut self) -> Option<Position> {
         let position = self.next;

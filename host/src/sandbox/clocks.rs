@@ -58,14 +58,14 @@ impl Durable {
             return Err(self.end(Ended::Limit("Sandbox.RandomLimitExceeded", reason)));
         };
         let mut bytes = vec![0; count];
-        self.fill_random(&mut bytes);
+        self.fill_random(&mut bytes)?;
         Ok(bytes)
     }
 
-    fn random_u64(&mut self) -> u64 {
+    fn random_u64(&mut self) -> wasmtime::Result<u64> {
         let mut bytes = [0; 8];
-        self.fill_random(&mut bytes);
-        u64::from_le_bytes(bytes)
+        self.fill_random(&mut bytes)?;
+        Ok(u64::from_le_bytes(bytes))
     }
 }
 
@@ -98,7 +98,7 @@ impl random::Host for &mut Durable {
     }
 
     fn get_random_u64(&mut self) -> wasmtime::Result<u64> {
-        Ok(self.random_u64())
+        self.random_u64()
     }
 }
 
@@ -108,12 +108,12 @@ impl insecure::Host for &mut Durable {
     }
 
     fn get_insecure_random_u64(&mut self) -> wasmtime::Result<u64> {
-        Ok(self.random_u64())
+        self.random_u64()
     }
 }
 
 impl insecure_seed::Host for &mut Durable {
     fn insecure_seed(&mut self) -> wasmtime::Result<(u64, u64)> {
-        Ok((self.random_u64(), self.random_u64()))
+        Ok((self.random_u64()?, self.random_u64()?))
     }
 }

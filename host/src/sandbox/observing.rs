@@ -144,7 +144,7 @@ mod tests {
 
     use wit::Host as _;
 
-    use super::super::{Faults, Grants, LogBuffer, LogLevel, LogSource, Surroundings, output::Output};
+    use super::super::{Faults, Grants, Isolation, LogBuffer, LogLevel, LogSource, Surroundings, output::Output};
     use super::*;
     use crate::{
         ambient::{SeededEntropy, VirtualClock},
@@ -198,6 +198,7 @@ mod tests {
             entropy: Arc::new(SeededEntropy::new(1)),
             log: log.clone(),
             faults: Faults::default(),
+            isolation: Isolation::default(),
             grants: Arc::new(Grants::default()),
         };
         let engine = Engine::new(recorded, Limits::default(), 100);
@@ -213,7 +214,7 @@ mod tests {
         let recorded = || vec![execution.clone(), step("a", OperationStatus::Succeeded, 1, None)];
         let draw = |durable: &mut Durable| {
             let mut bytes = [0; 16];
-            durable.fill_random(&mut bytes);
+            durable.fill_random(&mut bytes).unwrap();
             bytes
         };
         let (mut alone, _) = durable(recorded(), Vec::new());

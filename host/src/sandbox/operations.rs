@@ -54,7 +54,7 @@ impl Durable {
         match convert::refusal(result) {
             Ok(()) => {
                 self.live = None;
-                self.reported().await?;
+                self.reported_end(true).await?;
                 Ok(Ok(()))
             }
             Err(Refusal::Told(argument)) => Ok(Err(argument)),
@@ -67,7 +67,7 @@ impl Durable {
         self.drain_output()?;
         self.live = None;
         self.must(result)?;
-        self.reported().await
+        self.reported_end(self.engine.queued() > 0).await
     }
 
     fn id_of(&mut self, key: Key) -> wasmtime::Result<String> {
@@ -129,6 +129,11 @@ impl wit::HostContext for &mut Durable {
 
     fn is_replaying(&mut self, _: Resource<Context>) -> wasmtime::Result<bool> {
         Ok(!self.is_live() && self.engine.is_replaying())
+    }
+
+    fn enter(&mut self, this: Resource<Context>, number: u64) -> wasmtime::Result<()> {
+        self.streams.enter(scope(&this), number);
+        Ok(())
     }
 
     fn claim(&mut self, this: Resource<Context>) -> wasmtime::Result<u32> {

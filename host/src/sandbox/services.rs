@@ -31,6 +31,14 @@ impl execution::Host for &mut Durable {
     fn is_replaying(&mut self) -> wasmtime::Result<bool> {
         Ok(!self.is_live() && self.engine.is_replaying())
     }
+
+    fn now_ms(&mut self) -> wasmtime::Result<u64> {
+        Ok(u64::try_from(self.now().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn hash_keys(&mut self) -> wasmtime::Result<Option<(u64, u64)>> {
+        Ok(Durable::hash_keys(self))
+    }
 }
 
 impl checkpointing::Host for &mut Durable {

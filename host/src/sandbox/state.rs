@@ -6,8 +6,6 @@ use std::{
     time::Duration,
 };
 
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha12Rng;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
@@ -15,10 +13,12 @@ use super::{
     engine::TICK,
     faults::{Blow, Fate, Faults},
     grants::Grants,
+    isolation::Isolation,
     limits::Limiter,
     log::{LogLevel, LogLine, LogSink, LogSource},
     observing::Observation,
     output::Output,
+    randomness::{MAX_STREAMS, Streams, TooManyStreams},
 };
 use crate::{
     ambient::{Clock, Entropy},
@@ -34,6 +34,9 @@ const MAX_HANDLES: u32 = 2_000_000;
 /// The most points in time that a guest may wait for at once.
 const MAX_TIMERS: u32 = 100_000;
 
+/// How many random bytes a standard library draws to key its hash tables.
+const KEY_BYTES: usize = 16;
+
 /// The world around one invocation.
 #[derive(Clone)]
 pub struct Surroundings {
@@ -47,6 +50,8 @@ pub struct Surroundings {
     pub log: Arc<dyn LogSink>,
     /// What is done to it on purpose.
     pub faults: Faults,
+    /// What its instance is shared by.
+    pub isolation: Isolation,
     /// What the guest may reach beside all this.
     pub grants: Arc<Grants>,
 }
@@ -98,8 +103,10 @@ pub(super) struct Durable {
     pub(super) last_words: VecDeque<String>,
     pub(super) log_budget: usize,
     pub(super) checkpoints: u32,
-    /// The stream for replayed code, and the completion after which it began.
-    replayed_random: Option<(u64, ChaCha12Rng)>,
+    /// Randomness for replayed code.
+    pub(super) streams: Streams,
+    /// The first random bytes that the guest drew: what its standard library keys hash tables with.
+    first_drawn: Vec<u8>,
 }
 
 impl Durable {
@@ -116,6 +123,7 @@ impl Durable {
     ) -> Self {
         Self {
             started: engine.time(),
+            streams: Streams::new(engine.root()),
             observation: Observation::new(engine.is_blank()),
             engine,
             around,
@@ -134,7 +142,7 @@ impl Durable {
             last_words: VecDeque::new(),
             log_budget,
             checkpoints: 0,
-            replayed_random: None,
+            first_drawn: Vec::new(),
         }
     }
 
@@ -232,20 +240,27 @@ impl Durable {
     }
 
     /// Randomness as the guest sees it now.
-    ///
-    /// Each completion that the guest is shown begins a new stream. So what replayed code draws does not depend on how much
-    /// was drawn before by code that a replay leaves out, such as that of a child that is over.
-    pub(super) fn fill_random(&mut self, buffer: &mut [u8]) {
+    pub(super) fn fill_random(&mut self, buffer: &mut [u8]) -> wasmtime::Result<()> {
         if self.is_live() {
             self.around.entropy.fill(buffer);
-            return;
+        } else {
+            let filled = self.streams.fill(self.arn.as_str(), &self.engine, buffer);
+            if filled.map_err(|error| self.end(error.into()))? == Err(TooManyStreams) {
+                let reason = format!("the handler drew random numbers in more than {MAX_STREAMS} contexts");
+                return Err(self.end(Ended::Limit("Sandbox.RandomLimitExceeded", reason)));
+            }
         }
-        let shown = self.engine.revealed();
-        let arn = self.arn.as_str();
-        match &mut self.replayed_random {
-            Some((since, stream)) if *since == shown => stream.fill_bytes(buffer),
-            other => other.insert((shown, stream(arn, shown))).1.fill_bytes(buffer),
-        }
+        let missing = KEY_BYTES - self.first_drawn.len();
+        self.first_drawn.extend(buffer.iter().take(missing));
+        Ok(())
+    }
+
+    /// The keys that the guest's standard library drew for its hash tables, if it did.
+    pub(super) fn hash_keys(&self) -> Option<(u64, u64)> {
+        let keys: [u8; KEY_BYTES] = self.first_drawn.as_slice().try_into().ok()?;
+        let keys = u128::from_le_bytes(keys);
+        #[expect(clippy::cast_possible_truncation, reason = "two halves of one number")]
+        Some((keys as u64, (keys >> 64) as u64))
     }
 
     /// Sends all that is queued, and takes in the answers.
@@ -298,6 +313,17 @@ impl Durable {
         if self.engine.mode() == CheckpointMode::Eager { self.flush().await } else { Ok(()) }
     }
 
+    /// After a report that ends a body or the code of a context: hands over to a fresh instance, where that is wanted. `ended` is
+    /// whether the report is on its way, and does not only repeat what is on record. While another body is open it would
+    /// be interrupted: the instance then goes with the last of them.
+    pub(super) async fn reported_end(&mut self, ended: bool) -> wasmtime::Result<()> {
+        if !ended || self.around.isolation != Isolation::Step || self.engine.has_open_body() {
+            return self.reported().await;
+        }
+        self.flush().await?;
+        Err(self.end(Ended::Replayed))
+    }
+
     /// Turns what the guest has written to its standard streams into log lines.
     pub(super) fn drain_output(&mut self) -> wasmtime::Result<()> {
         for (lines, source, level) in [
@@ -347,15 +373,6 @@ impl Durable {
         });
         Ok(())
     }
-}
-
-/// The random numbers of an execution from one of its completions on.
-fn stream(arn: &str, completion: u64) -> ChaCha12Rng {
-    let mut hash = blake2b_simd::Params::new().hash_length(32).to_state();
-    hash.update(arn.as_bytes()).update(&completion.to_be_bytes());
-    let mut key = [0; 32];
-    key.copy_from_slice(hash.finalize().as_bytes());
-    ChaCha12Rng::from_seed(key)
 }
 
 /// Step bodies with a timeout that have begun, each with what it has left.

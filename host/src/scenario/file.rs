@@ -18,7 +18,7 @@ use super::{
 use crate::{
     orchestrator::TimeMode,
     protocol::Limits,
-    sandbox::SandboxLimits,
+    sandbox::{Isolation, SandboxLimits},
     server::{InvocationRetry, ScriptedAnswer},
 };
 
@@ -58,6 +58,8 @@ pub struct Scenario {
     pub limits: SandboxLimits,
     /// The service's limits.
     pub service: Limits,
+    /// What an instance is shared by.
+    pub isolation: Isolation,
     /// What has to come of it.
     pub expect: Expectation,
 }
@@ -74,6 +76,7 @@ pub(super) struct Settings {
     execution_timeout: Option<u64>,
     invocation_retries: Option<u32>,
     real_time: Option<bool>,
+    isolation: Option<Isolation>,
     limits: Option<WrittenLimits>,
 }
 
@@ -115,6 +118,8 @@ macro_rules! with_settings {
             #[serde(default)]
             real_time: Option<bool>,
             #[serde(default)]
+            isolation: Option<Isolation>,
+            #[serde(default)]
             limits: Option<WrittenLimits>,
         }
 
@@ -130,6 +135,7 @@ macro_rules! with_settings {
                     execution_timeout: self.execution_timeout,
                     invocation_retries: self.invocation_retries,
                     real_time: self.real_time,
+                    isolation: self.isolation,
                     limits: self.limits.take(),
                 }
             }
@@ -186,6 +192,7 @@ impl Settings {
             execution_timeout: self.execution_timeout.or(file.execution_timeout),
             invocation_retries: self.invocation_retries.or(file.invocation_retries),
             real_time: self.real_time.or(file.real_time),
+            isolation: self.isolation.or(file.isolation),
             limits,
         })
     }
@@ -227,6 +234,7 @@ impl Settings {
             },
             limits,
             service,
+            isolation: self.isolation.unwrap_or_default(),
             expect,
         })
     }

@@ -119,6 +119,7 @@ pub async fn run(
         time: scenario.time,
         seed: scenario.seed,
         limits: scenario.service.clone(),
+        isolation: scenario.isolation,
         ..EnvironmentOptions::default()
     };
     let mut environment = Environment::new(options, std::slice::from_ref(handler), log.clone()).await?;

@@ -7,6 +7,7 @@ mod batches;
 mod grants;
 mod hostile;
 mod invokes;
+mod leaks;
 mod limits;
 mod operations;
 mod outside;
@@ -26,6 +27,7 @@ use hostile::{
     panics_in_step, spins, spins_in_step,
 };
 use invokes::{counts_down, invokes, invokes_all, invokes_in_own_format, invokes_or_fails};
+use leaks::{counts_words, leaks, leaks_side_by_side};
 use limits::{big_result, many_concurrent_steps, many_steps, many_waits, map_of_steps};
 use operations::{
     abandons_a_builder, awaits_in_reverse, bad_event, child, concurrent_children, empty, flaky, greet,
@@ -58,6 +60,7 @@ durable_handlers! {
     combine,
     concurrent_children,
     counts_down,
+    counts_words,
     divergent,
     draws,
     empty,
@@ -76,6 +79,8 @@ durable_handlers! {
     invokes_in_own_format,
     invokes_or_fails,
     keeps_files,
+    leaks,
+    leaks_side_by_side,
     logs,
     many_concurrent_steps,
     many_items,

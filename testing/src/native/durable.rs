@@ -10,7 +10,7 @@ use durawasm_host::{
     ambient::Clock,
     protocol::{CheckpointToken, ExecutionArn, OperationUpdate, Timestamp},
     replay::{CheckpointMode, Ended, Engine, Interest, Key, ReplayError, SetKey},
-    sandbox::{Faults, LogLevel, LogLine, LogSink, LogSource},
+    sandbox::{Faults, Isolation, LogLevel, LogLine, LogSink, LogSource},
 };
 
 use super::{bodies::Bodies, observing::Observation, service::Service};
@@ -29,6 +29,7 @@ pub(super) struct Facts {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) log: Arc<dyn LogSink>,
     pub(super) faults: Faults,
+    pub(super) isolation: Isolation,
 }
 
 /// The state of one run.
@@ -126,6 +127,16 @@ impl Durable {
         if self.engine.mode() == CheckpointMode::Eager { self.flush() } else { Ok(()) }
     }
 
+    /// After a report that ends a body or the code of a context: a fresh run takes over, where that is wanted and no other body is
+    /// open. `ended` is whether the report is on its way.
+    fn reported_end(&mut self, ended: bool) -> Result<(), Ended> {
+        if !ended || self.facts.isolation != Isolation::Step || self.engine.has_open_body() {
+            return self.reported();
+        }
+        self.flush()?;
+        Err(Ended::Replayed)
+    }
+
     /// Before the handler waits.
     fn begin_wait(&mut self) -> Result<(), Ended> {
         if self.engine.mode() == CheckpointMode::Optimistic && self.engine.queued() >= MOST_QUEUED {
@@ -211,7 +222,7 @@ impl Durable {
     ) -> Result<(), Ended> {
         self.leave()?;
         close(&mut self.engine)?;
-        self.reported()
+        self.reported_end(self.engine.queued() > 0)
     }
 
     /// A report: a bad argument is the handler's to deal with.
@@ -223,7 +234,7 @@ impl Durable {
         let told = refusal(report(&mut self.engine))?;
         if told.is_ok() {
             self.live = None;
-            self.reported()?;
+            self.reported_end(true)?;
         }
         Ok(told)
     }

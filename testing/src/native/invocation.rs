@@ -51,6 +51,7 @@ async fn start(function: Arc<Function>, invocation: Invocation<'_>) -> Result<Re
         clock: around.clock.clone(),
         log: around.log,
         faults: around.faults.clone(),
+        isolation: around.isolation,
     });
     let observation = Observation::new(engine.is_blank(), input.updated_operation_ids);
     let (service, requests) = Requests::new(around.client, around.faults, around.clock, arn);

@@ -263,6 +263,7 @@ impl<I, O: DeserializeOwned> LocalDurableTestRunner<I, O> {
         orchestrator.answer_timeout = settings.answer_timeout;
         let options = &mut orchestrator.options;
         options.disturbances.clone_from(&settings.disturbances);
+        options.isolation = settings.isolation;
         options.grants.clone_from(&settings.grants);
         options.execution_timeouts.clone_from(&settings.target_timeouts);
         orchestrator.template = StartExecution {

@@ -4,7 +4,7 @@ use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 
 use durawasm_host::{
     orchestrator::{FunctionGrants, Scheduler, ScriptedFunction},
-    sandbox::{Disturbance, SandboxLimits},
+    sandbox::{Disturbance, Isolation, SandboxLimits},
     server::{Answer, InvocationRetry, ScriptedAnswer},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -24,6 +24,7 @@ pub(super) struct Settings {
     pub(super) config: TestEnvironmentConfig,
     pub(super) seed: Option<u64>,
     pub(super) disturbances: Vec<Disturbance>,
+    pub(super) isolation: Isolation,
     pub(super) grants: FunctionGrants,
     pub(super) answers: Vec<ScriptedAnswer>,
     pub(super) retry: InvocationRetry,
@@ -40,6 +41,7 @@ impl Settings {
             config,
             seed: Some(0),
             disturbances: Vec::new(),
+            isolation: Isolation::default(),
             grants: FunctionGrants::default(),
             answers: Vec::new(),
             retry: InvocationRetry::default(),
@@ -81,6 +83,14 @@ impl<I, O> LocalDurableTestRunner<I, O> {
     #[must_use]
     pub fn disturb(mut self, disturbance: Disturbance) -> Self {
         self.settings.disturbances.push(disturbance);
+        self
+    }
+
+    /// Has no two bodies of steps, and no two contexts, share an instance: what one leaves behind in its memory is gone before other
+    /// code runs, as it is on a replay. Natively a fresh run of the handler takes over, but statics and what threads keep stay.
+    #[must_use]
+    pub fn isolation(mut self, isolation: Isolation) -> Self {
+        self.settings.isolation = isolation;
         self
     }
 

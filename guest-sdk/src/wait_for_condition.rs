@@ -142,7 +142,8 @@ impl<T, F, S> ConditionRun<T, F, S> {
                         // Read for this check only: a replay of a later one does without it.
                         _ => {
                             let read = ctx.section().input(position, attempt as usize);
-                            read.run(serdes.deserialize(state, context())).await.map_err(unreadable)
+                            let state = async { serdes.deserialize(state, context()).await };
+                            read.run(state).await.map_err(unreadable)
                         }
                     };
                     let state = match state {

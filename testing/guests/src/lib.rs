@@ -9,6 +9,7 @@ mod hostile;
 mod invokes;
 mod leaks;
 mod limits;
+mod misplaced;
 mod operations;
 mod outside;
 mod plugins;
@@ -29,6 +30,7 @@ use hostile::{
 use invokes::{counts_down, invokes, invokes_all, invokes_in_own_format, invokes_or_fails};
 use leaks::{counts_words, leaks, leaks_side_by_side};
 use limits::{big_result, many_concurrent_steps, many_steps, many_waits, map_of_steps};
+use misplaced::misplaces;
 use operations::{
     abandons_a_builder, awaits_in_reverse, bad_event, child, concurrent_children, empty, flaky, greet,
     invalid_argument, nested_children, retries_beside_a_sleep, two_steps_and_wait, two_waits, typed_failure,
@@ -82,6 +84,7 @@ durable_handlers! {
     leaks,
     leaks_side_by_side,
     logs,
+    misplaces,
     many_concurrent_steps,
     many_items,
     many_steps,

@@ -49,7 +49,7 @@ pub enum Draw {
     Both,
 }
 
-async fn draw(what: Draw) -> String {
+pub(crate) async fn draw(what: Draw) -> String {
     match what {
         Draw::Map => map(),
         Draw::Uuid => Uuid::new_v4().to_string(),
@@ -75,7 +75,7 @@ fn map() -> String {
 
 /// A step whose name is what was drawn, so that a replay that draws something else is found. It draws in its body as well, as
 /// often as it is told, and returns a map.
-async fn named(ctx: &DurableContext, what: Draw, times: u32) -> Result<HashMap<u32, String>, BoxError> {
+pub(crate) async fn named(ctx: &DurableContext, what: Draw, times: u32) -> Result<HashMap<u32, String>, BoxError> {
     let name = draw(what).await;
     let map = ctx
         .step(move |_| async move {
@@ -91,7 +91,7 @@ async fn named(ctx: &DurableContext, what: Draw, times: u32) -> Result<HashMap<u
 }
 
 /// A step whose name is the order of a map that was read from the record.
-async fn ordered(ctx: &DurableContext, map: &HashMap<u32, String>) -> Result<(), BoxError> {
+pub(crate) async fn ordered(ctx: &DurableContext, map: &HashMap<u32, String>) -> Result<(), BoxError> {
     let keys: Vec<String> = map.keys().map(u32::to_string).collect();
     ctx.step(|_| async { Ok(()) }).name(format!("order {}", keys.join("-"))).await?;
     Ok(())

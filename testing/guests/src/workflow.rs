@@ -12,6 +12,8 @@ use durawasm_guest::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::leaks::{self, Draw};
+
 /// A workflow, or a part of one.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -50,7 +52,7 @@ pub enum Node {
     Fails,
     /// Makes an error a value.
     Caught(Box<Self>),
-    /// What replayed code must find the same: time, random numbers, ids.
+    /// What replayed code must find the same: time, random numbers, ids, the order of hash maps; also as names of steps.
     Probe,
     /// What replayed code finds the same wherever it runs: the context's time, random numbers, ids.
     Draw,
@@ -83,6 +85,8 @@ fn seconds(n: u64) -> Duration {
 
 fn run(node: Node, ctx: DurableContext) -> Run {
     Box::pin(async move {
+        // What nobody looks at shifts nothing.
+        leaks::draw(Draw::Both).await;
         match node {
             Node::Step { fails, once } => Ok(step(&ctx, fails, once).await?),
             Node::Wait(n) => {
@@ -161,11 +165,16 @@ fn run(node: Node, ctx: DurableContext) -> Run {
                 Ok(value) => Ok(value),
                 Err(error) => Ok(json!({ "caught": error.to_string() })),
             },
-            Node::Probe => Ok(json!([
-                std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs(),
-                ctx.uuid().to_string(),
-                ctx.random_u64(),
-            ])),
+            Node::Probe => {
+                let map = leaks::named(&ctx, Draw::Both, 3).await?;
+                leaks::ordered(&ctx, &map).await?;
+                Ok(json!([
+                    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs(),
+                    ctx.uuid().to_string(),
+                    ctx.random_u64(),
+                    leaks::draw(Draw::Both).await,
+                ]))
+            }
             Node::Draw => Ok(json!([ctx.now_millis(), ctx.uuid().to_string(), ctx.random_u64()])),
             Node::Mode(mode) => {
                 ctx.set_checkpoint_mode(match mode {
@@ -183,6 +192,7 @@ fn step(ctx: &DurableContext, fails: u32, once: bool) -> DurableFuture<Value> {
     let semantics = if once { StepSemantics::AtMostOncePerRetry } else { StepSemantics::AtLeastOncePerRetry };
     ctx.step(move |step| async move {
         println!("{} {}", if once { "once" } else { "again" }, step.attempt());
+        leaks::draw(Draw::Both).await;
         if step.attempt() <= fails { Err("not yet".into()) } else { Ok(json!(step.attempt())) }
     })
     .semantics(semantics)

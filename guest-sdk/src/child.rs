@@ -77,7 +77,8 @@ impl<B, S, E> ChildRun<B, S, E> {
                     let result = Arc::clone(&section).run(scope.instrument(code)).await;
                     section.end();
                     match &result {
-                        Ok(json) if rebuild || json.len() > INLINE_LIMIT => {
+                        // A rebuild that comes to a small result is not what was too large: its host says so.
+                        Ok(json) if json.len() > INLINE_LIMIT => {
                             child.succeed(ChildResult::ReplayChildren(None));
                         }
                         Ok(json) => child.succeed(ChildResult::Inline(json)),

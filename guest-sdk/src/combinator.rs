@@ -147,7 +147,7 @@ impl<O: Serialize + DeserializeOwned + Send + 'static> CombinatorRun<O> {
                 inputs.keep(Winner::read(summary.as_deref()).map_err(internal)?.as_ref());
             }
             let verdict = inputs.decide(rule, count).await;
-            close(&*child, &verdict, recorded.is_some());
+            close(&*child, &verdict);
             settled().await;
             match verdict {
                 Ok(Success { json, .. }) if recorded.is_some() || json.len() > INLINE_LIMIT => {
@@ -164,9 +164,9 @@ impl<O: Serialize + DeserializeOwned + Send + 'static> CombinatorRun<O> {
 type Read<T> = fn(&str) -> Result<T, serde_json::Error>;
 
 /// Closes the context. A result that is too large is made again by replays, from the input that won or from all.
-fn close(child: &dyn Child, verdict: &Verdict, rebuilt: bool) {
+fn close(child: &dyn Child, verdict: &Verdict) {
     match verdict {
-        Ok(Success { json, winner }) if rebuilt || json.len() > INLINE_LIMIT => {
+        Ok(Success { json, winner }) if json.len() > INLINE_LIMIT => {
             let summary = winner.map(|index| Winner { index }.write());
             child.succeed(ChildResult::ReplayChildren(summary.as_deref()));
         }

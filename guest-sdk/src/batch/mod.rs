@@ -214,7 +214,8 @@ impl<IS, RS> BatchRun<IS, RS> {
             let closing = Arc::clone(&section).run(work).await;
             section.end();
             match &closing {
-                Ok(Closing { summary, too_large: None }) if !rebuild => {
+                // Also of a rebuild: its host says that this is not what was too large.
+                Ok(Closing { summary, too_large: None }) => {
                     batch.child.succeed(ChildResult::Inline(summary));
                 }
                 Ok(Closing { too_large, .. }) => {

@@ -4,8 +4,8 @@
 //! sent.
 
 use super::{
-    Key, ReplayError,
-    checks::{check_payload, check_seconds, fit_error},
+    Divergence, Key, ReplayError,
+    checks::{check_payload, check_seconds, describe, fit_error},
     engine::{CheckpointMode, Engine},
     error::misuse,
     slot::Phase,
@@ -91,8 +91,12 @@ impl Engine {
 
     /// Closes a child context with a result.
     pub fn close_child(&mut self, key: Key, result: ChildResult) -> Result<(), ReplayError> {
-        if self.rebuilt(key)? {
-            return Ok(());
+        if self.is_rebuilding(key)? {
+            if let ChildResult::Inline(payload) = &result {
+                let bytes = payload.as_ref().map_or(0, String::len);
+                return Err(self.rebuilt_otherwise(key, &format!("came to one of {bytes} bytes"))?);
+            }
+            return self.rebuilt(key);
         }
         let (payload, replay_children) = match result {
             ChildResult::Inline(payload) => (payload, false),
@@ -113,8 +117,8 @@ impl Engine {
 
     /// Closes a child context with an error.
     pub fn fail_child(&mut self, key: Key, error: ErrorObject) -> Result<(), ReplayError> {
-        if self.rebuilt(key)? {
-            return Ok(());
+        if self.is_rebuilding(key)? {
+            return Err(self.rebuilt_otherwise(key, &format!("failed: {error}"))?);
         }
         let mut update = self.close(key, OperationAction::Fail)?;
         update.error = Some(fit_error(error, self.limits.error_bytes));
@@ -130,14 +134,28 @@ impl Engine {
         }
     }
 
-    /// Whether this closes a child that was run for its result alone: then there is nothing to send.
-    fn rebuilt(&mut self, key: Key) -> Result<bool, ReplayError> {
-        let slot = self.slot_mut(key)?;
-        match slot.phase {
-            Phase::Rebuilding => {
-                slot.phase = Phase::Waiting;
-                Ok(true)
-            }
+    /// Closes a child that was run for its result alone: there is nothing to send.
+    fn rebuilt(&mut self, key: Key) -> Result<(), ReplayError> {
+        self.slot_mut(key)?.phase = Phase::Waiting;
+        Ok(())
+    }
+
+    /// A child that was run again came to something else than it did when its result was too large to record.
+    fn rebuilt_otherwise(&self, key: Key, how: &str) -> Result<ReplayError, ReplayError> {
+        let slot = self.slot(key)?;
+        let record = slot.record.as_ref().ok_or_else(|| misuse("a child is rebuilt from its record"))?;
+        let what = describe(record.kind, record.sub_type.as_deref(), record.name.as_deref());
+        Ok(ReplayError::NonDeterministic(Box::new(Divergence {
+            id: record.id.clone(),
+            expected: format!("{what} that succeeded with a result of more than 256 KiB"),
+            actual: format!("ran its code again for the result, and it {how}"),
+        })))
+    }
+
+    /// Whether a child was run for its result alone. One that is not open is misuse.
+    fn is_rebuilding(&self, key: Key) -> Result<bool, ReplayError> {
+        match self.slot(key)?.phase {
+            Phase::Rebuilding => Ok(true),
             Phase::Running { .. } => Ok(false),
             Phase::Waiting
             | Phase::Closing

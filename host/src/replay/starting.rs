@@ -178,8 +178,6 @@ impl Engine {
         options: impl FnOnce(&mut OperationUpdate),
     ) -> Result<Key, ReplayError> {
         let id = self.take(scope, position)?;
-        check_identity(&identity)?;
-        check?;
         let key = u32::try_from(self.slots.len()).ok().filter(|n| (*n as usize) < self.max_operations);
         let key = Key(key.ok_or(ReplayError::TooManyOperations(self.max_operations))?);
         let parent =
@@ -198,6 +196,9 @@ impl Engine {
                 Slot::recorded(record)
             }
             Entry::Vacant(vacant) => {
+                // What is on record counts, whatever a replay makes of the arguments.
+                check_identity(&identity)?;
+                check?;
                 let mut start = OperationUpdate::new(vacant.key().clone(), kind, OperationAction::Start);
                 start.parent_id.clone_from(parent);
                 start.name = identity.name.map(Into::into);

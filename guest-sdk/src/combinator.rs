@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::BoxError;
+use crate::checkpointing::CheckpointMode;
 use crate::child::INLINE_LIMIT;
 use crate::context::DurableContext;
 use crate::engine::Engine;
@@ -120,7 +121,7 @@ impl<O: Serialize + DeserializeOwned + Send + 'static> CombinatorRun<O> {
             let recorded = match child.state() {
                 ChildState::Pending => {
                     match inputs.take() {
-                        Some(inputs) if lasting => first_of(inputs.decide(rule, count), settled()).await,
+                        Some(inputs) if lasting => first_of(inputs.decide(rule, count, true), settled()).await,
                         Some(inputs) => inputs.give_up(),
                         None => settled().await,
                     }
@@ -146,7 +147,7 @@ impl<O: Serialize + DeserializeOwned + Send + 'static> CombinatorRun<O> {
             {
                 inputs.keep(Winner::read(summary.as_deref()).map_err(internal)?.as_ref());
             }
-            let verdict = inputs.decide(rule, count).await;
+            let verdict = inputs.decide(rule, count, recorded.is_some()).await;
             close(&*child, &verdict);
             settled().await;
             match verdict {
@@ -232,8 +233,9 @@ impl<O: Serialize + Send + 'static> Inputs<O> {
         }
     }
 
-    /// Runs them side by side until it is decided; then drops those that are left.
-    async fn decide(self, rule: Rule, count: usize) -> Verdict {
+    /// Runs them side by side until it is decided; then drops those that are left. `over` is whether that is on record. Where it is
+    /// decided now, the inputs have asked for all that is on record of them: what they leave out is found.
+    async fn decide(self, rule: Rule, count: usize, over: bool) -> Verdict {
         let Self { engine, places, section, position, all } = self;
         let mut group = Group::new(&engine);
         for (index, input) in all {
@@ -250,7 +252,9 @@ impl<O: Serialize + Send + 'static> Inputs<O> {
             }
         };
         drop(group);
-        give_up(&engine, &places);
+        if over || engine.runtime().checkpoint_mode() == CheckpointMode::Optimistic {
+            give_up(&engine, &places);
+        }
         verdict
     }
 

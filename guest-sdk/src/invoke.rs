@@ -38,13 +38,15 @@ impl<I, P, R> InvokeRun<I, P, R> {
         // The operation gets its id when it starts, with the payload. Its place is as good a name.
         let place = format!("{}-{position}", ctx.scope_id().unwrap_or("root"));
         let context = SerdesContext::new(place, ctx.engine().execution_arn());
-        let payload = payload_serdes
-            .serialize(input, context)
-            .await
-            .map_err(|error| serialization_failed("payload serdes", error))?;
+        let payload = match payload_serdes.serialize(input, context).await {
+            Ok(payload) => Some(payload),
+            // The record decides what was sent.
+            Err(_) if ctx.scope().is_recorded(position) => None,
+            Err(error) => return Err(serialization_failed("payload serdes", error)),
+        };
         let function = options.function_name.clone();
-        let invoke =
-            ctx.starting()?.invoke(Identity { position, name, sub_type: None }, options, Some(&payload))?;
+        let identity = Identity { position, name, sub_type: None };
+        let invoke = ctx.starting()?.invoke(identity, options, payload.as_deref())?;
         drop(payload);
         let outcome = loop {
             ctx.engine().changed(invoke.clone()).await;

@@ -10,6 +10,7 @@ use super::record::{BatchSummary, Decision, Ended};
 use super::result::{BatchItemStatus, CompletionReason};
 use super::{Bodies, Namer, NestingMode, internal};
 use crate::builders::map_parallel::CompletionConfig;
+use crate::checkpointing::CheckpointMode;
 use crate::child::{self, ChildRun};
 use crate::context::DurableContext;
 use crate::error::{ChildFnError, OperationError, SERIALIZATION_ERROR, WireError};
@@ -32,6 +33,8 @@ pub(super) struct Items<IS> {
     pub(super) completion: CompletionConfig,
     pub(super) nesting: NestingMode,
     pub(super) namer: Option<Namer>,
+    /// The batch is over on record.
+    pub(super) rebuild: bool,
 }
 
 /// An item that was started.
@@ -57,7 +60,9 @@ impl<IS> Items<IS> {
         let mut over = Over::new(self.completion.clone(), total, decision);
         let mut items = Vec::new();
         let reason = self.until_over(bodies, &mut over, &mut items).await;
-        self.give_up(&items, total);
+        if self.rebuild || self.is_loose() {
+            self.give_up(&items, total);
+        }
         let reason = reason?;
         let decision = Decision::new(items.iter().map(|item| item.ended.is_some()).collect(), reason);
         let items = items.into_iter().enumerate().map(|(index, item)| (index, item.name, item.ended));
@@ -114,7 +119,13 @@ impl<IS> Items<IS> {
         }
     }
 
-    /// Gives up what is on record of items that this instance did not start, or did not run to their end.
+    /// Whether what is on record may have come in another order than it does now.
+    fn is_loose(&self) -> bool {
+        self.ctx.engine().runtime().checkpoint_mode() == CheckpointMode::Optimistic
+    }
+
+    /// Gives up what is on record of items that this instance did not start, or did not run to their end. Where a batch is
+    /// decided now, and not on record, there is nothing to give up: what is on record of its items they have asked for.
     fn give_up(&self, items: &[Started], total: usize) {
         if !self.ctx.engine().runtime().is_replaying() {
             return;

@@ -166,7 +166,11 @@ impl<IS, RS> BatchRun<IS, RS> {
         RS: Serdes<BatchSummary>,
     {
         let Self { options, serdes, result_serdes } = self;
-        options.check()?;
+        if let Err(invalid) = options.check()
+            && !options.ctx.scope().is_recorded(options.position)
+        {
+            return Err(invalid.into());
+        }
         let Options { ctx, position, kind, name, max_concurrency, completion, nesting, namer, .. } = options;
         let identity = Identity { position, name: name.clone(), sub_type: Some(kind.batch) };
         let child = ctx.starting()?.child(identity)?;
@@ -198,10 +202,11 @@ impl<IS, RS> BatchRun<IS, RS> {
                 log: Arc::clone(&log),
                 serdes: Arc::clone(&batch.serdes),
                 item_sub_type: kind.item,
-                limit: max_concurrency.unwrap_or(usize::MAX),
+                limit: max_concurrency.unwrap_or(usize::MAX).max(1),
                 completion: completion.clone(),
                 nesting,
                 namer: namer.clone(),
+                rebuild,
             };
             let work = Arc::clone(&log).instrument(items.run(bodies, decision));
             let work = async {

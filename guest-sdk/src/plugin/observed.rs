@@ -166,6 +166,10 @@ impl Scope for ObservedScope {
         self.inner.claim()
     }
 
+    fn is_recorded(&self, position: Position) -> bool {
+        self.inner.is_recorded(position)
+    }
+
     fn skip(&self, position: Position) {
         self.inner.skip(position);
     }

@@ -249,6 +249,9 @@ pub trait Scope: Send + Sync {
     /// Claims the next place.
     fn claim(&self) -> Position;
 
+    /// Whether the operation at this place is on record already.
+    fn is_recorded(&self, position: Position) -> bool;
+
     /// Says that the operation at this place is not needed any more in this invocation.
     fn skip(&self, position: Position);
 

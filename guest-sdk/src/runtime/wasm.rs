@@ -135,6 +135,10 @@ impl Scope for Context {
         self.claimed.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    fn is_recorded(&self, position: Position) -> bool {
+        self.context.is_recorded(position)
+    }
+
     fn skip(&self, position: Position) {
         self.context.skip(position);
     }

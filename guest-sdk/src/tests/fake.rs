@@ -450,6 +450,11 @@ impl Scope for FakeScope {
         Some(self.parent.clone()).filter(|parent| !parent.is_empty())
     }
 
+    fn is_recorded(&self, position: Position) -> bool {
+        let id = format!("{}/{position}", self.parent);
+        self.host.world.lock().unwrap().records.contains_key(&id)
+    }
+
     fn skip(&self, position: Position) {
         self.host.call("skip");
         let skipped = format!("{}/{position}", self.parent);

@@ -5,7 +5,7 @@
 
 use super::{
     Divergence, Key, ReplayError,
-    checks::{check_payload, check_seconds, describe, fit_error},
+    checks::{check_payload, check_seconds, fit_error},
     engine::{CheckpointMode, Engine},
     error::misuse,
     slot::Phase,
@@ -98,6 +98,7 @@ impl Engine {
             }
             return self.rebuilt(key);
         }
+        self.check_left_out(key)?;
         let (payload, replay_children) = match result {
             ChildResult::Inline(payload) => (payload, false),
             ChildResult::ReplayChildren(summary) => (Some(summary.unwrap_or_default()), true),
@@ -120,6 +121,7 @@ impl Engine {
         if self.is_rebuilding(key)? {
             return Err(self.rebuilt_otherwise(key, &format!("failed: {error}"))?);
         }
+        self.check_left_out(key)?;
         let mut update = self.close(key, OperationAction::Fail)?;
         update.error = Some(fit_error(error, self.limits.error_bytes));
         self.send(key, update)
@@ -143,10 +145,9 @@ impl Engine {
     /// A child that was run again came to something else than it did when its result was too large to record.
     fn rebuilt_otherwise(&self, key: Key, how: &str) -> Result<ReplayError, ReplayError> {
         let slot = self.slot(key)?;
-        let record = slot.record.as_ref().ok_or_else(|| misuse("a child is rebuilt from its record"))?;
-        let what = describe(record.kind, record.sub_type.as_deref(), record.name.as_deref());
+        let what = slot.describe();
         Ok(ReplayError::NonDeterministic(Box::new(Divergence {
-            id: record.id.clone(),
+            id: slot.id.clone(),
             expected: format!("{what} that succeeded with a result of more than 256 KiB"),
             actual: format!("ran its code again for the result, and it {how}"),
         })))

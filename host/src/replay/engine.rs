@@ -12,7 +12,7 @@
 
 use std::{
     cmp::Ordering,
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, hash_map::Entry},
     sync::Arc,
     time::Duration,
 };
@@ -20,6 +20,7 @@ use std::{
 use super::{
     Directive, Divergence, Outcome, Position, ReplayError, Semantics,
     checks::describe,
+    divergence::Starts,
     error::misuse,
     ids::Scope,
     outbox::Outbox,
@@ -91,19 +92,36 @@ pub(super) struct Known {
     pub(super) record: Option<Arc<Operation>>,
     /// Set once the guest has started it.
     pub(super) key: Option<Key>,
+    /// It was on record when the invocation began.
+    from_beginning: bool,
     /// The guest has said that it does not need it.
     skipped: bool,
 }
 
 impl Known {
-    /// What is on record, or was told unasked.
-    pub(super) fn recorded(record: Arc<Operation>) -> Self {
-        Self { record: Some(record), key: None, skipped: false }
+    /// What is on record when the invocation begins.
+    fn recorded(record: Arc<Operation>) -> Self {
+        Self { record: Some(record), key: None, from_beginning: true, skipped: false }
+    }
+
+    /// What the service tells unasked.
+    fn told(record: Arc<Operation>) -> Self {
+        Self { from_beginning: false, ..Self::recorded(record) }
+    }
+
+    /// Whether it was on record when the invocation began.
+    pub(super) fn is_from_beginning(&self) -> bool {
+        self.from_beginning
+    }
+
+    /// The record, if the guest has to ask for it and has not.
+    pub(super) fn left_out(&self) -> Option<&Operation> {
+        self.record.as_deref().filter(|_| self.key.is_none() && self.from_beginning && !self.skipped)
     }
 
     /// What the guest has started as the first.
     pub(super) fn started(key: Key) -> Self {
-        Self { record: None, key: Some(key), skipped: false }
+        Self { record: None, key: Some(key), from_beginning: false, skipped: false }
     }
 
     /// The guest asks for what is on record; true if it was missed until now.
@@ -127,6 +145,8 @@ pub struct Engine {
     pub(super) outbox: Outbox,
     pub(super) mode: CheckpointMode,
     pub(super) sets: Vec<WatchSet>,
+    /// In which order operations were started.
+    pub(super) starts: Starts,
     /// The EXECUTION operation.
     execution: Option<Arc<Operation>>,
     /// Attempts that were stopped because they took too long, in an earlier instance of this invocation.
@@ -134,7 +154,7 @@ pub struct Engine {
     /// Attempts that began in an earlier instance of this invocation, where their bodies were not entered.
     untouched: HashSet<OperationId>,
     /// The recorded operations under each context; made when first needed.
-    children: Option<HashMap<OperationId, Vec<OperationId>>>,
+    pub(super) children: Option<HashMap<OperationId, Vec<OperationId>>>,
     /// The guest has been shown every completion up to this rank.
     revealed: u64,
     /// The last completion that earlier instances may have been shown.
@@ -170,6 +190,7 @@ impl Engine {
             scopes: vec![Scope::root()],
             mode: CheckpointMode::default(),
             sets: Vec::new(),
+            starts: Starts::default(),
             execution,
             timed_out: HashMap::new(),
             untouched: HashSet::new(),
@@ -278,15 +299,7 @@ impl Engine {
         if self.unclaimed == 0 {
             return Ok(());
         }
-        if self.children.is_none() {
-            let mut children: HashMap<_, Vec<_>> = HashMap::new();
-            for (id, known) in &self.known {
-                if let Some(parent) = known.record.as_ref().and_then(|r| r.parent_id.clone()) {
-                    children.entry(parent).or_default().push(id.clone());
-                }
-            }
-            self.children = Some(children);
-        }
+        self.index_children();
         while let Some(id) = below.pop() {
             if let Some(known) = self.known.get_mut(&id)
                 && known.key.is_none()
@@ -337,6 +350,7 @@ impl Engine {
     /// Changes the checkpoint mode from here on.
     pub fn set_mode(&mut self, mode: CheckpointMode) {
         self.mode = mode;
+        self.starts.mode(mode);
     }
 
     /// How many updates wait to be sent.
@@ -489,7 +503,10 @@ impl Engine {
                 continue;
             }
             let Some(key) = self.known.get(&operation.id).and_then(|known| known.key) else {
-                self.known.insert(operation.id.clone(), Known::recorded(operation));
+                match self.known.entry(operation.id.clone()) {
+                    Entry::Occupied(mut known) => known.get_mut().record = Some(operation),
+                    Entry::Vacant(vacant) => drop(vacant.insert(Known::told(operation))),
+                }
                 continue;
             };
             let slot = self.slot_mut(key)?;

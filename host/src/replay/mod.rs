@@ -5,6 +5,7 @@
 mod checks;
 mod client;
 mod closing;
+mod divergence;
 mod ended;
 mod engine;
 mod error;

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use super::checks::describe;
 use crate::protocol::{
     ErrorObject, Operation, OperationAction, OperationId, OperationStatus, OperationType, OperationUpdate,
 };
@@ -139,6 +140,11 @@ impl Slot {
             local: None,
             scope: None,
         }
+    }
+
+    /// The operation in words.
+    pub(super) fn describe(&self) -> String {
+        describe(self.kind, self.sub_type.as_deref(), self.name.as_deref())
     }
 
     /// An update of this operation.

@@ -150,6 +150,12 @@ impl Engine {
         Ok(key)
     }
 
+    /// Whether what stands at a place is on record.
+    pub fn is_recorded(&self, scope: ScopeKey, position: Position) -> Result<bool, ReplayError> {
+        let id = self.scope(scope)?.id_at(position);
+        Ok(self.known.get(&id).is_some_and(|known| known.record.is_some()))
+    }
+
     /// The id for a position that was claimed, or for the next.
     pub(super) fn take(
         &mut self,
@@ -193,12 +199,16 @@ impl Engine {
                     self.unclaimed = self.unclaimed.saturating_sub(1);
                 }
                 check_same(&record, kind, sub_type, identity.name.as_deref(), parent.as_ref())?;
+                if known.is_from_beginning() {
+                    self.starts.recorded_one(&record)?;
+                }
                 Slot::recorded(record)
             }
             Entry::Vacant(vacant) => {
                 // What is on record counts, whatever a replay makes of the arguments.
                 check_identity(&identity)?;
                 check?;
+                self.starts.new_one(vacant.key(), kind, sub_type, identity.name.as_deref());
                 let mut start = OperationUpdate::new(vacant.key().clone(), kind, OperationAction::Start);
                 start.parent_id.clone_from(parent);
                 start.name = identity.name.map(Into::into);

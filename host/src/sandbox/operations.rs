@@ -141,6 +141,11 @@ impl wit::HostContext for &mut Durable {
         self.must(position)
     }
 
+    fn is_recorded(&mut self, this: Resource<Context>, position: u32) -> wasmtime::Result<bool> {
+        let recorded = self.engine.is_recorded(scope(&this), position);
+        self.must(recorded)
+    }
+
     fn skip(&mut self, this: Resource<Context>, position: u32) -> wasmtime::Result<()> {
         self.about_to_start()?;
         let skipped = self.engine.skip(scope(&this), position);

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod batches;
+mod divergence;
 mod grants;
 mod hostile;
 mod invokes;
@@ -21,6 +22,7 @@ mod timeouts;
 mod workflow;
 
 use batches::{batch, combine, ends_together, many_items, nested_maps, races_a_retry};
+use divergence::diverges;
 use durawasm_guest::{Options, durable_handlers};
 use grants::{holds_files, plain_reaches, reaches};
 use hostile::{
@@ -64,6 +66,7 @@ durable_handlers! {
     counts_down,
     counts_words,
     divergent,
+    diverges,
     draws,
     empty,
     ends_together,

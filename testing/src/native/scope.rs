@@ -60,6 +60,10 @@ impl Scope for Context {
         self.claimed.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    fn is_recorded(&self, position: Position) -> bool {
+        self.seam.call(|| false, |durable| Ok(durable.engine.is_recorded(self.scope, position)?))
+    }
+
     fn skip(&self, position: Position) {
         self.seam.call(|| (), |durable| Ok(durable.engine.skip(self.scope, position)?));
     }

@@ -13,6 +13,7 @@ use std::task::Poll;
 
 use crate::BoxError;
 use crate::engine::Engine;
+use crate::output;
 use crate::reactor::ParkedBody;
 use crate::scope::LogScope;
 use crate::section::Section;
@@ -62,6 +63,7 @@ pub(crate) async fn run<T>(
     let mut parked = None;
     poll_fn(|cx| {
         let stalled = parked.take().is_some_and(|body: ParkedBody| body.is_stalled());
+        output::flush();
         go(Side::Inside);
         if stalled {
             return Poll::Ready(Err(Failure::Body(
@@ -69,6 +71,7 @@ pub(crate) async fn run<T>(
             )));
         }
         let poll = section.within(|| scope.within(|| work.as_mut().poll(cx)));
+        output::flush();
         if poll.is_pending() {
             go(Side::Outside);
             parked = Some(engine.park_body(cx.waker().clone()));

@@ -107,6 +107,8 @@ impl DurableContext {
     /// When code of another context is about to start it, or this one's has ended.
     pub(crate) fn starting(&self) -> Result<&dyn Scope, InvalidArgument> {
         self.section.check_start()?;
+        // What was printed until now belongs to what ran until now: that may be a replay, and what comes may be none.
+        crate::output::flush();
         Ok(&*self.scope)
     }
 

@@ -39,6 +39,9 @@ impl<F: Functions> Guest for Exported<F> {
         drop(RandomState::new());
         crate::section::install(execution::hash_keys());
         crate::log::install();
-        entry::run(&F::functions(), Arc::new(Host::new()), &function, &event).map_err(|error| (&error).into())
+        crate::output::flush_on_panic();
+        let outcome = entry::run(&F::functions(), Arc::new(Host::new()), &function, &event);
+        crate::output::flush();
+        outcome.map_err(|error| (&error).into())
     }
 }

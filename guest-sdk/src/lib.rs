@@ -60,6 +60,7 @@ mod log;
 pub mod logging;
 pub mod observability;
 mod options;
+mod output;
 pub mod plugin;
 mod reactor;
 mod registry;

@@ -14,6 +14,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use crate::output;
 use crate::runtime::{Interest, Operation, Runtime};
 
 /// The pollables of one invocation.
@@ -111,6 +112,7 @@ impl Reactor {
 
     /// Blocks on everything that is waited for; false if that is nothing.
     fn block(&self) -> bool {
+        output::flush();
         let mut waits = self.waits();
         let Some((&first, only)) = waits.pending.first_key_value() else { return false };
         if waits.pending.len() == 1 && waits.unwatched.contains(&first) {

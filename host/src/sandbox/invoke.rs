@@ -195,8 +195,7 @@ impl Handler {
     ) -> Result<Store<State>, ErrorObject> {
         let state = store.data_mut();
         state.durable.ended = None;
-        state.durable.stdout.finish();
-        state.durable.stderr.finish();
+        state.durable.end_lines();
         let sent = match state.durable.drain_output() {
             Ok(()) => state.durable.flush().await,
             Err(error) => Err(error),
@@ -238,8 +237,7 @@ fn watching_is_to_blame(store: &Store<State>) -> bool {
 impl State {
     /// Says that code that watches ended the instance. It has used up what it could; the handler has its own.
     fn watching_failed(&mut self, error: &wasmtime::Error, log_budget: usize) {
-        self.durable.stdout.finish();
-        self.durable.stderr.finish();
+        self.durable.end_lines();
         // What was written beyond the bound is lost.
         let _ = self.durable.drain_output();
         let why = crash(self, error);
@@ -257,8 +255,7 @@ async fn finish(
     state: &mut State,
     returned: wasmtime::Result<Result<Option<String>, ErrorObject>>,
 ) -> InvocationEnd {
-    state.durable.stdout.finish();
-    state.durable.stderr.finish();
+    state.durable.end_lines();
     let drained = state.durable.drain_output();
     let returned = returned.and_then(|value| drained.map(|()| value));
     let suspended = matches!(state.durable.ended, Some(Ended::Suspended));

@@ -34,7 +34,7 @@ impl Durable {
 
     /// Before a guest starts something: what it wrote until now it wrote as a replay, if it is one until now.
     fn about_to_start(&mut self) -> wasmtime::Result<()> {
-        if self.engine.is_replaying() { self.drain_output() } else { Ok(()) }
+        if self.engine.is_replaying() { self.drain_replayed() } else { Ok(()) }
     }
 
     /// Of a start: a bad argument is the guest's to handle.
@@ -64,7 +64,7 @@ impl Durable {
 
     /// Of a report without arguments that could be bad.
     async fn closed(&mut self, result: Result<(), ReplayError>) -> wasmtime::Result<()> {
-        self.drain_output()?;
+        self.drain_body()?;
         self.live = None;
         self.must(result)?;
         self.reported_end(self.engine.queued() > 0).await
@@ -81,6 +81,8 @@ impl Durable {
     }
 
     async fn enter(&mut self, key: Key) -> wasmtime::Result<()> {
+        // A body's lines are its own: they carry its operation.
+        self.end_lines();
         self.drain_output()?;
         let timeout = self.engine.body_timeout(key);
         if let Some(timeout) = self.must(timeout)? {
@@ -102,9 +104,25 @@ impl Durable {
     }
 
     fn leave(&mut self) -> wasmtime::Result<()> {
-        self.drain_output()?;
+        self.drain_body()?;
         self.live = None;
         Ok(())
+    }
+
+    /// Before code other than a replay's writes to the same streams: ends the line that the replay has begun.
+    pub(super) fn drain_replayed(&mut self) -> wasmtime::Result<()> {
+        if !self.is_live() && self.engine.is_replaying() {
+            self.end_lines();
+        }
+        self.drain_output()
+    }
+
+    /// Before other code writes to the same streams as the body that runs: ends the line that the body has begun.
+    fn drain_body(&mut self) -> wasmtime::Result<()> {
+        if self.live.is_some() {
+            self.end_lines();
+        }
+        self.drain_output()
     }
 }
 
@@ -293,7 +311,7 @@ impl wit::HostStep for &mut Durable {
     }
 
     async fn retry(&mut self, this: Resource<Step>, error: types::ErrorObject, delay: u64) -> Told {
-        self.drain_output()?;
+        self.drain_body()?;
         let told = self.engine.retry(key(&this), convert::error_in(error), delay);
         self.told(told).await
     }
@@ -501,7 +519,7 @@ impl wit::HostCondition for &mut Durable {
     }
 
     async fn continue_(&mut self, this: Resource<Condition>, next: String, delay: u64) -> Told {
-        self.drain_output()?;
+        self.drain_body()?;
         let told = self.engine.continue_condition(key(&this), next, delay);
         self.told(told).await
     }

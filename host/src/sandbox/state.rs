@@ -324,6 +324,12 @@ impl Durable {
         Err(self.end(Ended::Replayed))
     }
 
+    /// Ends the lines that the guest has begun on its standard streams.
+    pub(super) fn end_lines(&self) {
+        self.stdout.finish();
+        self.stderr.finish();
+    }
+
     /// Turns what the guest has written to its standard streams into log lines.
     pub(super) fn drain_output(&mut self) -> wasmtime::Result<()> {
         for (lines, source, level) in [

@@ -89,7 +89,7 @@ impl poll::Host for Waiting<'_> {
 impl Durable {
     /// Before a guest waits.
     async fn begin_wait(&mut self) -> wasmtime::Result<()> {
-        self.drain_output()?;
+        self.drain_replayed()?;
         if self.engine.mode() == CheckpointMode::Optimistic && self.engine.queued() >= 250 {
             self.flush().await?;
         }

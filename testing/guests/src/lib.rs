@@ -14,6 +14,7 @@ mod misplaced;
 mod operations;
 mod outside;
 mod plugins;
+mod prints;
 mod probes;
 mod retries;
 mod saga;
@@ -39,6 +40,7 @@ use operations::{
 };
 use outside::{await_approval, callback};
 use plugins::{Slow, Teller, Troubled, clocked, watched};
+use prints::{plain_prints, prints_parts};
 use probes::{nondeterminism_probe, plain, plain_async, prints, sleeps_in_step};
 use retries::{block_with_retry, filtered_retries, keeps_files, polls, polls_much};
 use saga::{checkpoint_costs, draws, hides_divergence, logs, saga, saga_in_child, saga_of_many, tells};
@@ -104,6 +106,8 @@ durable_handlers! {
     polls,
     polls_much,
     prints,
+    prints_parts,
+    plain plain_prints,
     races,
     races_a_retry,
     reaches,

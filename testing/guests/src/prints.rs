@@ -1,0 +1,35 @@
+//! Output whose last line does not end.
+
+use std::time::Duration;
+
+use durawasm_guest::{BoxError, DurableContext};
+
+/// Event: how it ends, "returns" or "panics". Prints parts of lines between operations, in bodies, before a suspension and at its
+/// end, to both streams.
+#[allow(clippy::panic, clippy::print_stdout, clippy::print_stderr)]
+pub async fn prints_parts(how: String, ctx: DurableContext) -> Result<(), BoxError> {
+    print!("one");
+    eprint!("first");
+    ctx.step(|_| async {
+        print!("in a body");
+        Ok(())
+    })
+    .await?;
+    print!(", two");
+    ctx.wait(Duration::from_secs(1)).await?;
+    print!("three");
+    ctx.step(|_| async { Ok(()) }).await?;
+    print!(" and four");
+    if how == "panics" {
+        print!(", last words");
+        panic!("at the end");
+    }
+    Ok(())
+}
+
+/// Event: anything. The same in a plain function.
+#[allow(clippy::print_stdout)]
+pub fn plain_prints(_event: serde_json::Value) -> Result<(), BoxError> {
+    print!("no end");
+    Ok(())
+}

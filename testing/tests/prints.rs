@@ -1,0 +1,42 @@
+//! What is printed is shown once, also where its line does not end.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
+
+mod common;
+
+use common::handler;
+use durawasm_testing::{Disturbance, LogSource, TestResult};
+
+fn lines(result: &TestResult, source: LogSource) -> Vec<String> {
+    result.get_log().iter().filter(|line| line.source == source).map(|line| line.message.clone()).collect()
+}
+
+#[tokio::test]
+async fn parts_of_lines_survive_a_suspension_and_the_end() {
+    let result = handler("prints_parts").run("returns").await.unwrap();
+    assert_eq!(result.get_invocations().len(), 2);
+    assert_eq!(lines(&result, LogSource::Stdout), ["one", "in a body", ", two", "three", " and four"]);
+    assert_eq!(lines(&result, LogSource::Stderr), ["first"]);
+}
+
+#[tokio::test]
+async fn a_fresh_instance_shows_nothing_twice_and_loses_nothing() {
+    let result =
+        handler("prints_parts").disturb(Disturbance::ReplayAtEveryCheckpoint).run("returns").await.unwrap();
+    let printed = lines(&result, LogSource::Stdout).concat();
+    assert_eq!(printed, "onein a body, twothree and four");
+    assert_eq!(lines(&result, LogSource::Stderr), ["first"]);
+}
+
+#[tokio::test]
+async fn what_was_printed_before_a_panic_is_shown() {
+    let result = handler("prints_parts").run("panics").await.unwrap();
+    let printed = lines(&result, LogSource::Stdout);
+    assert_eq!(printed[..2], ["one", "in a body"]);
+    assert!(printed.iter().any(|line| line.ends_with(" and four, last words")), "{printed:?}");
+}
+
+#[tokio::test]
+async fn a_plain_function_loses_nothing() {
+    let result = handler("plain_prints").run(1).await.unwrap();
+    assert_eq!(lines(&result, LogSource::Stdout), ["no end"]);
+}

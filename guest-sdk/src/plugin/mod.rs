@@ -49,7 +49,7 @@
 //! | hook | called |
 //! |---|---|
 //! | [`on_invocation_start`](Plugin::on_invocation_start) | before the handler's code |
-//! | [`on_operation_start`](Plugin::on_operation_start) | when the handler starts an operation, in each invocation in which it does |
+//! | [`on_operation_start`](Plugin::on_operation_start) | when the handler starts an operation, in each invocation in which it does and the operation is not over yet |
 //! | [`on_user_function_start`](Plugin::on_user_function_start), [`on_user_function_end`](Plugin::on_user_function_end) | around each attempt of a step, each check of a condition, and the code of a child context, branch or iteration |
 //! | [`on_operation_change`](Plugin::on_operation_change) | when the service has answered a checkpoint |
 //! | [`on_operation_end`](Plugin::on_operation_end) | once for an operation: in the invocation that first finds it over |
@@ -95,7 +95,7 @@ pub trait Plugin: Send + 'static {
     }
 
     /// The handler has started an operation, or, with [`is_replay`](OperationInfo::is_replay), has come again to one that is on
-    /// record.
+    /// record and not over. It is not called for one that was over when the invocation began.
     fn on_operation_start(&mut self, info: &OperationInfo) -> Result<(), BoxError> {
         let _ = info;
         Ok(())

@@ -156,16 +156,23 @@ impl Observer {
         self.aside(|hooks| hooks.call("on_invocation_start", |plugin| plugin.on_invocation_start(&info)));
     }
 
-    /// The handler has started an operation, or has come again to one that is on record.
+    /// The handler has started an operation, or has come again to one that is on record. One that is over by then began in an
+    /// earlier invocation; only its end may still be to be told.
     pub(super) fn operation_started(&self, new: &NewOperation) {
         let (recorded, unreported) = {
             let mut seen = self.seen();
             let recorded = seen.invocation.operations.get(&new.id).cloned();
             (recorded, seen.unreported.remove(&new.id))
         };
+        let over = recorded.as_ref().is_some_and(|recorded| recorded.status.is_terminal());
+        if over && !unreported {
+            return;
+        }
         self.aside(|hooks| {
             let info = recorded.unwrap_or_else(|| new.starting(hooks.now()));
-            hooks.call("on_operation_start", |plugin| plugin.on_operation_start(&info));
+            if !over {
+                hooks.call("on_operation_start", |plugin| plugin.on_operation_start(&info));
+            }
             if unreported {
                 hooks.operation_ended(info);
             }

@@ -121,7 +121,9 @@ impl<O: Serialize + DeserializeOwned + Send + 'static> CombinatorRun<O> {
             let recorded = match child.state() {
                 ChildState::Pending => {
                     match inputs.take() {
-                        Some(inputs) if lasting => first_of(inputs.decide(rule, count, true), settled()).await,
+                        Some(inputs) if lasting => {
+                            first_of(inputs.decide(rule, count, true), settled()).await
+                        }
                         Some(inputs) => inputs.give_up(),
                         None => settled().await,
                     }

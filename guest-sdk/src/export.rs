@@ -4,10 +4,10 @@ use std::hash::RandomState;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use crate::bindings::durawasm::durable::execution;
 use crate::bindings::exports::durawasm::durable::functions::{
     ErrorObject, FunctionInfo, Guest, Kind as WitKind,
 };
-use crate::bindings::durawasm::durable::execution;
 use crate::entry::{self, Function, Kind};
 use crate::runtime::wasm::Host;
 

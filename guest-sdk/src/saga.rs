@@ -91,7 +91,9 @@ pub(crate) async fn roll_back(
     let mut places = None;
     while let Some(Compensation { name, run }) = ctx.own().compensations.pop() {
         // Their places are below the rollback's own, so what the context does next is where it is however many there are.
-        let places = places.get_or_insert_with(|| ctx.nested(position, ctx.scope().flat(position), Some(ROLLBACK.to_owned())));
+        let places = places.get_or_insert_with(|| {
+            ctx.nested(position, ctx.scope().flat(position), Some(ROLLBACK.to_owned()))
+        });
         let section = Arc::clone(places.section());
         let item = CompensationItem::new(name.clone(), section.run(compensate(places, name, run)).await);
         items.push(item);

@@ -149,8 +149,7 @@ impl Section {
     /// Beside this one's code and of the same context: what a combinator at this place runs for one of its inputs.
     pub(crate) fn input(&self, position: Position, index: usize) -> Arc<Self> {
         let stream = u64::from(position) << 32 | (index as u64 + 1);
-        let random =
-            self.random.as_ref().map(|random| Random { scope: Arc::clone(&random.scope), stream });
+        let random = self.random.as_ref().map(|random| Random { scope: Arc::clone(&random.scope), stream });
         Self::new(Arc::clone(&self.owner), random, mix(self.seed, stream))
     }
 
@@ -161,8 +160,7 @@ impl Section {
 
     /// Whether operations of this section's context may be started now.
     pub(crate) fn check_start(&self) -> Result<(), InvalidArgument> {
-        let refused =
-            |reason| Err(InvalidArgument { argument: "context".to_owned(), reason });
+        let refused = |reason| Err(InvalidArgument { argument: "context".to_owned(), reason });
         if self.owner.over.load(Ordering::Relaxed) {
             return refused(format!(
                 "{} is over, so nothing can be started in it any more: a replay does not run its code, and would \

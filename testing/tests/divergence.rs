@@ -15,9 +15,15 @@ fn runner() -> LocalDurableTestRunner {
 const CASES: [(&str, &[&str]); 7] = [
     (
         "starts one more between",
-        &["is recorded as nothing, as a STEP (Step) named \"b\" comes next", "started a STEP (Step) named \"more\""],
+        &[
+            "is recorded as nothing, as a STEP (Step) named \"b\" comes next",
+            "started a STEP (Step) named \"more\"",
+        ],
     ),
-    ("ends a child early", &["a STEP (Step) named \"b\"", "ended a CONTEXT (RunInChildContext) named \"short\""]),
+    (
+        "ends a child early",
+        &["a STEP (Step) named \"b\"", "ended a CONTEXT (RunInChildContext) named \"short\""],
+    ),
     ("fails a child early", &["a WAIT (Wait)", "ended a CONTEXT (RunInChildContext) named \"short\""]),
     ("ends a batch early", &["a WAIT (Wait)", "ended a CONTEXT (MapIteration)"]),
     ("decides a race early", &["a WAIT (Wait)", "ended a CONTEXT (RunInChildContext)"]),

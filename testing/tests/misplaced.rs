@@ -40,6 +40,7 @@ async fn what_is_meant_to_work_is_not_refused() {
     let runner = || handler("misplaces").answer("outside", "3s", 4).unwrap();
     let straight = runner().run("as it is meant").await.unwrap();
     assert_eq!(value(&straight), json!("11"));
-    let replayed = runner().disturb(Disturbance::ReplayAtEveryCheckpoint).run("as it is meant").await.unwrap();
+    let replayed =
+        runner().disturb(Disturbance::ReplayAtEveryCheckpoint).run("as it is meant").await.unwrap();
     assert_eq!(straight.get_history_events(), replayed.get_history_events());
 }

@@ -19,8 +19,8 @@ use super::{
 use crate::BoxError;
 use crate::error::{WireError, write_chain};
 use crate::options::IntoOptions;
-use crate::section;
 use crate::runtime::{ObservedOperation, Observing, Outcome, Runtime};
+use crate::section;
 
 /// The host as the handler gets it.
 pub(crate) struct Stage {

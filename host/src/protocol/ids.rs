@@ -118,6 +118,18 @@ impl ExecutionArn {
     }
 }
 
+/// Whether the text can name a function (service model: `NamespacedFunctionName`).
+pub fn is_function_name(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'$');
+    matches!(text.len(), 1..=256) && text.bytes().all(allowed)
+}
+
+/// Whether the text can name a tenant (service model: `TenantId`).
+pub fn is_tenant_id(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/=+-@ ".contains(&byte);
+    matches!(text.len(), 1..=256) && text.bytes().all(allowed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

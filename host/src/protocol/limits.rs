@@ -6,8 +6,10 @@
 pub struct Limits {
     /// Largest payload of an operation and largest result or input of an execution, in bytes.
     pub payload_bytes: usize,
-    /// Largest error of an update, in bytes.
+    /// Largest error of an update or of a callback's answer, in bytes.
     pub error_bytes: usize,
+    /// Largest result that a callback is answered with, in bytes (service model: `BinaryOperationPayload`).
+    pub callback_bytes: usize,
     /// Most updates in one checkpoint.
     pub batch_updates: usize,
     /// Most bytes of payloads and errors in one checkpoint.
@@ -43,6 +45,7 @@ impl Default for Limits {
         Self {
             payload_bytes: 6 * 1024 * 1024,
             error_bytes: 32 * 1024,
+            callback_bytes: 1024 * 1024,
             batch_updates: 250,
             batch_bytes: 750 * 1024,
             page_operations: 1000,

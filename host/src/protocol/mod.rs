@@ -18,7 +18,10 @@ pub use event::{
     EventResult, EventType, ExecutionStartedDetails, InvocationCompletedDetails, RetryDetails,
     StepClosedDetails, StepError, StepResult, WaitStartedDetails,
 };
-pub use ids::{CallbackId, CheckpointToken, ExecutionArn, InvalidName, OperationId, check_execution_name};
+pub use ids::{
+    CallbackId, CheckpointToken, ExecutionArn, InvalidName, OperationId, check_execution_name,
+    is_function_name, is_tenant_id,
+};
 pub use invocation::{InvocationInput, InvocationOutput, InvocationStatus};
 pub use limits::Limits;
 pub use operation::{

@@ -24,6 +24,19 @@ pub(super) fn check_text(argument: &'static str, text: &str) -> Result<(), Repla
     Ok(())
 }
 
+/// A name that the service takes only with certain characters (service model: `NamespacedFunctionName`, `TenantId`).
+pub(super) fn check_words(
+    argument: &'static str,
+    text: &str,
+    allowed: fn(&str) -> bool,
+) -> Result<(), ReplayError> {
+    if allowed(text) {
+        return Ok(());
+    }
+    let shown: String = text.chars().take(40).collect();
+    Err(invalid(argument, format!("{shown:?} is not 1 to 256 of the characters that it may have")))
+}
+
 pub(super) fn check_seconds(
     argument: &'static str,
     seconds: u64,

@@ -15,10 +15,7 @@
 use std::collections::HashMap;
 
 use super::{
-    CheckpointMode, Divergence, Key, ReplayError,
-    checks::describe,
-    engine::Engine,
-    slot::start_rank,
+    CheckpointMode, Divergence, Key, ReplayError, checks::describe, engine::Engine, slot::start_rank,
 };
 use crate::protocol::{Operation, OperationId, OperationType};
 

@@ -7,7 +7,7 @@ use std::{collections::hash_map::Entry, time::Duration};
 
 use super::{
     Identity, Key, Position, ReplayError, ScopeKey, Semantics,
-    checks::{check_identity, check_payload, check_same, check_seconds, check_text},
+    checks::{check_identity, check_payload, check_same, check_seconds, check_words},
     engine::{Engine, Known},
     error::misuse,
     ids::Scope,
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::protocol::{
     CallbackOptions, ChainedInvokeOptions, Limits, OperationAction, OperationId, OperationType,
-    OperationUpdate, WaitOptions, sub_type,
+    OperationUpdate, WaitOptions, is_function_name, is_tenant_id, sub_type,
 };
 
 /// How a step is run.
@@ -114,9 +114,10 @@ impl Engine {
         options: ChainedInvokeOptions,
         payload: Option<String>,
     ) -> Result<Key, ReplayError> {
-        let check = check_text("function-name", &options.function_name)
+        let check = check_words("function-name", &options.function_name, is_function_name)
             .and_then(|()| {
-                options.tenant_id.as_deref().map_or(Ok(()), |tenant| check_text("tenant-id", tenant))
+                let tenant = options.tenant_id.as_deref();
+                tenant.map_or(Ok(()), |tenant| check_words("tenant-id", tenant, is_tenant_id))
             })
             .and_then(|()| check_payload("payload", payload.as_ref(), self.limits.payload_bytes));
         let kind = OperationType::ChainedInvoke;

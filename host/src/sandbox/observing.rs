@@ -144,7 +144,9 @@ mod tests {
 
     use wit::Host as _;
 
-    use super::super::{Faults, Grants, Isolation, LogBuffer, LogLevel, LogSource, Surroundings, output::Output};
+    use super::super::{
+        Faults, Grants, Isolation, LogBuffer, LogLevel, LogSource, Surroundings, output::Output,
+    };
     use super::*;
     use crate::{
         ambient::{SeededEntropy, VirtualClock},

@@ -2,11 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::timers::TimerMode;
+use super::{timers::TimerMode, transitions::invalid};
 use crate::protocol::{
-    CallbackId, ErrorObject, Event, ExecutionArn, ExecutionStatus, InvocationInput, InvocationOutput,
+    CallbackId, ErrorObject, Event, ExecutionArn, ExecutionStatus, InvocationInput, InvocationOutput, Limits,
     Operation, OperationId, Timestamp,
 };
+use crate::replay::ServiceError;
 
 /// A request for a new execution.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +91,25 @@ pub enum Answer {
     Failure(ErrorObject),
     /// It is alive (service model: `SendDurableExecutionCallbackHeartbeat`).
     Heartbeat,
+}
+
+impl Answer {
+    /// Checks that the service would take it.
+    pub(super) fn check(&self, limits: &Limits) -> Result<(), ServiceError> {
+        let (what, bytes, most) = match self {
+            Self::Success(result) => {
+                ("result", result.as_ref().map_or(0, String::len), limits.callback_bytes)
+            }
+            Self::Failure(error) => ("error", error.size(), limits.error_bytes),
+            Self::Heartbeat => return Ok(()),
+        };
+        if bytes > most {
+            return invalid(format!(
+                "the {what} of a callback has {bytes} bytes; at most {most} are allowed"
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// How a chained invoke ended.

@@ -318,15 +318,7 @@ impl CheckpointManager {
         answer: Answer,
     ) -> Result<(), ServiceError> {
         self.advance(now);
-        let size = match &answer {
-            Answer::Success(payload) => payload.as_ref().map_or(0, String::len),
-            Answer::Failure(error) => error.size(),
-            Answer::Heartbeat => 0,
-        };
-        if size > self.limits.payload_bytes {
-            let most = self.limits.payload_bytes;
-            return invalid(format!("the answer has {size} bytes; at most {most} are allowed"));
-        }
+        answer.check(&self.limits)?;
         let answered = self.answer_callback(now, index, answer);
         self.send_next_answer(now);
         answered

@@ -363,6 +363,9 @@ fn check_start(request: &StartExecution, limits: &Limits) -> Result<(), ServiceE
         let (least, most) = (Limits::EXECUTION_SECONDS.start(), Limits::EXECUTION_SECONDS.end());
         return invalid(format!("the execution's timeout is {seconds} s; {least} to {most} is allowed"));
     }
+    for scripted in &request.answers {
+        scripted.answer.check(limits)?;
+    }
     if let Some(input) = &request.input {
         let (size, most) = (input.len(), limits.payload_bytes);
         if size > most {

@@ -75,7 +75,11 @@ fn map() -> String {
 
 /// A step whose name is what was drawn, so that a replay that draws something else is found. It draws in its body as well, as
 /// often as it is told, and returns a map.
-pub(crate) async fn named(ctx: &DurableContext, what: Draw, times: u32) -> Result<HashMap<u32, String>, BoxError> {
+pub(crate) async fn named(
+    ctx: &DurableContext,
+    what: Draw,
+    times: u32,
+) -> Result<HashMap<u32, String>, BoxError> {
     let name = draw(what).await;
     let map = ctx
         .step(move |_| async move {

@@ -3,6 +3,7 @@
 mod callbacks;
 mod invokes;
 mod lifecycle;
+mod limits;
 mod properties;
 mod refusals;
 mod thread;

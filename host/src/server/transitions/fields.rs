@@ -91,15 +91,3 @@ fn check_outcome(update: &OperationUpdate) -> Result<(), ServiceError> {
         _ => Ok(()),
     }
 }
-
-/// Whether the text can name a function (service model: `NamespacedFunctionName`).
-pub(super) fn is_function_name(text: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'$');
-    matches!(text.len(), 1..=256) && text.bytes().all(allowed)
-}
-
-/// Whether the text can name a tenant (service model: `TenantId`).
-pub(super) fn is_tenant_id(text: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/=+-@ ".contains(&byte);
-    matches!(text.len(), 1..=256) && text.bytes().all(allowed)
-}

@@ -1,9 +1,10 @@
 //! What each kind of operation allows in each of its states.
 
-use super::{Begin, Effect, fields, invalid};
+use super::{Begin, Effect, invalid};
 use crate::{
     protocol::{
         Limits, OperationAction as Action, OperationStatus as Status, OperationType as Type, OperationUpdate,
+        is_function_name, is_tenant_id,
     },
     replay::ServiceError,
 };
@@ -145,14 +146,14 @@ fn invoke(update: OperationUpdate, status: Option<Status>) -> Result<Effect, Ser
     match (update.action, status) {
         (Action::Start, None) => {
             let options = update.chained_invoke_options.clone().unwrap_or_default();
-            if !fields::is_function_name(&options.function_name) {
+            if !is_function_name(&options.function_name) {
                 let what = "is not the name of a function, 1 to 256 of A-Z a-z 0-9 - _ . : $";
                 return invalid(format!(
                     "ChainedInvokeOptions.FunctionName of operation {} {what}",
                     update.id
                 ));
             }
-            if options.tenant_id.as_ref().is_some_and(|tenant| !fields::is_tenant_id(tenant)) {
+            if options.tenant_id.as_ref().is_some_and(|tenant| !is_tenant_id(tenant)) {
                 let what = "is not a tenant id, 1 to 256 of A-Z a-z 0-9 . _ : / = + - @ and space";
                 return invalid(format!("ChainedInvokeOptions.TenantId of operation {} {what}", update.id));
             }

@@ -124,7 +124,7 @@ impl Engine {
     fn check_open(&self, key: Key) -> Result<(), ReplayError> {
         match self.slot(key)?.phase {
             Phase::Running { .. } | Phase::Interrupted { .. } | Phase::TimedOut { .. } => Ok(()),
-            Phase::Waiting | Phase::Closing | Phase::Shown | Phase::Rebuilding => {
+            Phase::Waiting | Phase::Closing | Phase::Shown | Phase::Due(_) | Phase::Rebuilding => {
                 Err(misuse("an attempt was closed that was not to run, or was closed before"))
             }
         }
@@ -142,6 +142,7 @@ impl Engine {
             Phase::Waiting
             | Phase::Closing
             | Phase::Shown
+            | Phase::Due(_)
             | Phase::Interrupted { .. }
             | Phase::TimedOut { .. } => Err(misuse("a child context was closed twice")),
         }

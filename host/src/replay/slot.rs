@@ -58,6 +58,26 @@ pub enum Directive {
     Done(Outcome),
 }
 
+/// When an attempt that is on record, and not over, may go on: among the completions that the guest waits for.
+///
+/// The guest may have been shown some of them, and have dropped the operation then: it is to drop it again before its body
+/// runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Turn {
+    /// After the completions up to this rank.
+    After(u64),
+    /// After all that are on record; among several, in the order of their starts. An attempt that was interrupted: its end would
+    /// have come after them.
+    Last(u64),
+}
+
+impl Turn {
+    /// Whether it is before the completion of this rank.
+    pub(super) fn is_before(self, completion: u64) -> bool {
+        matches!(self, Self::After(rank) if rank < completion)
+    }
+}
+
 /// Where a slot stands. Only the engine moves it on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -68,6 +88,8 @@ pub(super) enum Phase {
     Closing,
     /// Closed, and shown to the guest before the service has it.
     Shown,
+    /// An attempt on record may go on, once the guest was shown all that comes before it.
+    Due(Turn),
     /// The guest is to run this attempt.
     Running { attempt: u32 },
     /// The guest is to close this attempt without running it.
@@ -168,6 +190,17 @@ pub(super) fn end_rank(operation: &Operation) -> u64 {
 pub(super) fn start_rank(operation: &Operation) -> u64 {
     match operation.start_sequence {
         0 => millis(operation.start_timestamp),
+        sequence => sequence,
+    }
+}
+
+/// Where a step that is not over reached its present status, in the same order.
+pub(super) fn status_rank(operation: &Operation) -> u64 {
+    match operation.sequence {
+        0 => {
+            let next = operation.step_details.as_ref().and_then(|details| details.next_attempt_timestamp);
+            millis(next.unwrap_or(operation.start_timestamp))
+        }
         sequence => sequence,
     }
 }

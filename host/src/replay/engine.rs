@@ -400,6 +400,13 @@ impl Engine {
         })
     }
 
+    /// The success of an operation, where it is on record: its place in the order of completions, and its result. Also where the
+    /// guest was not shown it.
+    pub fn recorded_success(&self, key: Key) -> Result<Option<(u64, Option<Arc<str>>)>, ReplayError> {
+        let record = self.slot(key)?.ended().filter(|record| record.status == OperationStatus::Succeeded);
+        Ok(record.map(|record| (end_rank(record), record.result().cloned())))
+    }
+
     /// The outcome of an operation that the service completes.
     pub fn outcome(&self, key: Key) -> Result<Option<Outcome>, ReplayError> {
         Ok(match self.directive(key)? {

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod batches;
+mod dropped;
 mod grants;
 mod hostile;
 mod invokes;
@@ -19,6 +20,7 @@ mod timeouts;
 mod workflow;
 
 use batches::{batch, combine, ends_together, many_items, nested_maps, races_a_retry};
+use dropped::{books_together, drops, drops_rollback};
 use durawasm_guest::{Options, durable_handlers};
 use grants::{holds_files, plain_reaches, reaches};
 use hostile::{
@@ -98,6 +100,9 @@ durable_handlers! {
     reaches,
     retries_beside_a_sleep,
     returns,
+    books_together,
+    drops,
+    drops_rollback,
     saga,
     saga_in_child,
     saga_of_many,

@@ -8,7 +8,7 @@ use super::{
     checks::{check_payload, check_seconds, fit_error},
     engine::{CheckpointMode, Engine},
     error::misuse,
-    slot::Phase,
+    slot::{Phase, Turn},
 };
 use crate::protocol::{
     ContextOptions, ErrorObject, InvocationOutput, Limits, OperationAction, OperationUpdate, StepOptions,
@@ -157,12 +157,14 @@ impl Engine {
     /// Queues what closes an operation or an attempt.
     fn send(&mut self, key: Key, update: OperationUpdate) -> Result<(), ReplayError> {
         if self.mode == CheckpointMode::Optimistic && update.action != OperationAction::Retry {
+            self.unsent += 1;
+            let unsent = self.unsent;
             let slot = self.slot_mut(key)?;
             slot.local = Some(match &update.error {
                 Some(error) => Err(error.clone()),
                 None => Ok(update.payload.clone()),
             });
-            slot.phase = Phase::Shown;
+            slot.phase = Phase::Due(Turn::Unsent(unsent));
         }
         self.outbox.push(update);
         Ok(())

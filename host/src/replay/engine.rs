@@ -137,6 +137,8 @@ pub struct Engine {
     untouched: HashSet<OperationId>,
     /// The recorded operations under each context; made when first needed.
     children: Option<HashMap<OperationId, Vec<OperationId>>>,
+    /// How many outcomes were to show before the service has them.
+    pub(super) unsent: u64,
     /// The guest has been shown every completion up to this rank.
     revealed: u64,
     /// The last completion that earlier instances may have been shown.
@@ -176,6 +178,7 @@ impl Engine {
             timed_out: HashMap::new(),
             untouched: HashSet::new(),
             children: None,
+            unsent: 0,
             revealed: 0,
             seen,
             time,
@@ -262,6 +265,9 @@ impl Engine {
                 }
             }
         }
+        // What showed before it was on record was shown too.
+        let shown = slots.iter().filter(|slot| slot.phase == Phase::Shown).filter_map(Slot::ended);
+        let seen = shown.map(|record| end_rank(record)).max().unwrap_or(0).max(revealed);
         let latest = |known: Known| match known.key {
             Some(key) => slots.get(key.0 as usize).and_then(|slot| slot.record.clone()),
             None => known.record,
@@ -271,7 +277,7 @@ impl Engine {
         let hidden = below_what_ended(&records);
         let shown = records.values().filter(|record| !hidden.contains(&record.id)).cloned();
         let operations = execution.into_iter().chain(shown).collect();
-        Ok(Self { timed_out, untouched, seen: revealed, ..Self::new(operations, limits, max_operations) })
+        Ok(Self { timed_out, untouched, seen, ..Self::new(operations, limits, max_operations) })
     }
 
     /// Takes an operation, and what is on record below it, off what the guest has to ask for.
@@ -517,8 +523,14 @@ impl Engine {
             };
             let slot = self.slot_mut(key)?;
             slot.record = Some(operation);
-            if slot.kind == OperationType::Step && matches!(slot.phase, Phase::Waiting | Phase::Due(_)) {
-                self.settle_step(key)?;
+            match slot.phase {
+                // It has its place in the order now.
+                Phase::Due(_) if slot.ended().is_some() => slot.phase = Phase::Waiting,
+                Phase::Due(Turn::Unsent(_)) => {}
+                Phase::Waiting | Phase::Due(_) if slot.kind == OperationType::Step => {
+                    self.settle_step(key)?;
+                }
+                _ => {}
             }
             self.notify_all(key)?;
         }
@@ -595,9 +607,13 @@ impl Engine {
         Ok(())
     }
 
-    /// Lets an attempt go on whose turn has come.
+    /// Lets go on whose turn has come: an attempt, or an outcome that the service does not have yet.
     pub(super) fn go_on(&mut self, key: Key) -> Result<(), ReplayError> {
-        let slot = self.slot(key)?;
+        let slot = self.slot_mut(key)?;
+        if slot.local.is_some() {
+            slot.phase = Phase::Shown;
+            return self.notify_all(key);
+        }
         let Some(record) = slot.record.clone() else { return Ok(()) };
         let at_most_once = slot.semantics == Semantics::AtMostOncePerRetry;
         let attempt = record.step_details.as_ref().map_or(0, |d| d.attempt).saturating_add(1);

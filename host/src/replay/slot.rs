@@ -58,15 +58,19 @@ pub enum Directive {
     Done(Outcome),
 }
 
-/// When an attempt that is on record, and not over, may go on: among the completions that the guest waits for.
+/// When something that is not on record as over is shown to a guest that waits for it: among the completions that it waits
+/// for.
 ///
-/// The guest may have been shown some of them, and have dropped the operation then: it is to drop it again before its body
-/// runs.
+/// Of an attempt that is on record: the guest may have been shown some of them, and have dropped the operation then. It is to drop
+/// it again before its body runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Turn {
     /// After the completions up to this rank.
     After(u64),
-    /// After all that are on record; among several, in the order of their starts. An attempt that was interrupted: its end would
+    /// After all that are on record: an outcome that the service does not have yet; among several, in the order in which they are
+    /// sent.
+    Unsent(u64),
+    /// After those too; among several, in the order of their starts. An attempt that was interrupted: its end would
     /// have come after them.
     Last(u64),
 }
@@ -88,7 +92,8 @@ pub(super) enum Phase {
     Closing,
     /// Closed, and shown to the guest before the service has it.
     Shown,
-    /// An attempt on record may go on, once the guest was shown all that comes before it.
+    /// An attempt on record may go on, or an outcome show before the service has it, once the guest was shown all that comes
+    /// before.
     Due(Turn),
     /// The guest is to run this attempt.
     Running { attempt: u32 },
@@ -118,7 +123,7 @@ pub(super) struct Slot {
     pub(super) state: Option<Arc<str>>,
     /// The latest that the service has said.
     pub(super) record: Option<Arc<Operation>>,
-    /// The outcome of a slot that is `Shown`.
+    /// The outcome of a slot that shows before the service has it.
     pub(super) local: Option<Outcome>,
     /// A child's scope.
     pub(super) scope: Option<super::ScopeKey>,

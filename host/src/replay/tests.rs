@@ -97,7 +97,24 @@ fn the_optimistic_mode_shows_an_outcome_before_it_is_on_record() {
     engine.set_mode(CheckpointMode::Optimistic);
     let key = step(&mut engine, "a", AGAIN);
     engine.succeed(key, Some("7".to_owned())).unwrap();
+    assert_eq!(engine.directive(key).unwrap(), Directive::Pending, "the guest does not wait yet");
+    assert!(engine.reveal(&change(&[key])).unwrap());
     assert_eq!(engine.directive(key).unwrap(), Directive::Done(Ok(Some("7".into()))));
+    assert_eq!(engine.queued(), 2);
+}
+
+#[test]
+fn what_is_on_record_shows_before_what_is_not_yet() {
+    let ended: Vec<_> = waits(&["a"]).iter().map(|start| record(start, "SUCCEEDED", 3)).collect();
+    let mut engine = engine(ended);
+    engine.set_mode(CheckpointMode::Optimistic);
+    let (a, b) = (wait(&mut engine, "a"), step(&mut engine, "b", AGAIN));
+    engine.succeed(b, None).unwrap();
+    let set = engine.new_set().unwrap();
+    engine.watch(set, b, Interest::Change, 0).unwrap();
+    engine.watch(set, a, Interest::Change, 1).unwrap();
+    assert_eq!(engine.take_watched(set).unwrap(), [1], "on a replay both are on record, in this order");
+    assert_eq!(engine.take_watched(set).unwrap(), [0]);
     assert_eq!(engine.queued(), 2);
 }
 

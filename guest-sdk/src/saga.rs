@@ -171,16 +171,24 @@ impl DurableContext {
         self.step(f).name(name).compensate_with(compensation)
     }
 
-    /// Undoes what the steps of this context have done: runs the compensations that are registered, the last one first, one after
-    /// another, until none is left.
+    /// Undoes what the steps of this context have done: runs the compensations of those that have succeeded, that of the latest
+    /// success first, one after another, until none is left. It does not matter who holds the steps' futures, or dropped them: the
+    /// success on record counts.
     ///
     /// Each is a context operation in the history, of sub-type `Compensation`, under its step's name. One that fails does not
     /// stop the others; the result tells what became of each. A rollback that is interrupted, or suspended by a compensation that
     /// waits, goes on where it stopped: compensations whose end is on record do not run again, and one that had only begun
     /// runs again from its beginning.
     ///
-    /// Compensations of child contexts are not among them: a child rolls back itself. Nothing runs that is not asked for: a
+    /// A rollback that is dropped drops the compensation that it was at. The next one tells of that as failed, and of those that
+    /// had run, and then runs the others.
+    ///
+    /// Compensations of child contexts are not among them: a child rolls back itself, as do items, branches and attempts of
+    /// [`with_retry`](Self::with_retry). What a context has not run when it ends never runs. Nothing runs that is not asked for: a
     /// handler that fails without calling this leaves everything as it is.
+    ///
+    /// A compensation that panics is not one that failed: it ends the instance, is come to again, and fails the execution if it
+    /// always panics, and those that were to follow it do not run. Return an error instead.
     ///
     /// # Examples
     ///
@@ -209,14 +217,15 @@ impl DurableContext {
         RunCompensationsBuilder::new(self.clone(), self.scope().claim())
     }
 
-    /// How many compensations are registered in this context, and have not run.
+    /// How many compensations are registered in this context, and have not run: those of steps that have succeeded, delivered or
+    /// dropped. Where steps were dropped, what is still to be reported is sent, to know.
     #[must_use]
     pub fn compensation_count(&self) -> usize {
         self.registered_compensations().len()
     }
 
     /// The names of the steps whose compensations are registered in this context and have not run, in the order of their
-    /// registration; empty for a step without a name.
+    /// successes; empty for a step without a name.
     #[must_use]
     pub fn registered_compensations(&self) -> Vec<String> {
         self.own().compensations.names(self.engine().runtime())
@@ -229,7 +238,7 @@ impl DurableContext {
 pub struct CompensationResult {
     /// The compensations, in the order in which they ran: that of the last step first.
     pub items: Vec<CompensationItem>,
-    /// Whether none failed. True when there were none.
+    /// Whether none failed, nor was dropped while it ran. True when there were none.
     pub all_succeeded: bool,
 }
 
@@ -254,7 +263,7 @@ pub struct CompensationItem {
 pub enum CompensationStatus {
     /// It returned.
     Succeeded,
-    /// It returned an error, or could not be started.
+    /// It returned an error, could not be started, or its rollback was dropped while it ran.
     Failed,
 }
 

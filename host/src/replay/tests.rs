@@ -195,6 +195,22 @@ fn the_start_of_an_attempt_is_sent_when_its_turn_has_come() {
 }
 
 #[test]
+fn a_success_on_record_is_told_before_it_is_shown() {
+    let mut first = engine(Vec::new());
+    let _ = step(&mut first, "a", AGAIN);
+    let start = first.take_batch().remove(0);
+    for (status, told) in
+        [("SUCCEEDED", Some((4, None))), ("FAILED", None), ("READY", None), ("STARTED", None)]
+    {
+        let mut replay = engine(vec![record(&start, status, 4)]);
+        let key = step(&mut replay, "a", AGAIN);
+        assert_eq!(replay.recorded_success(key).unwrap(), told, "{status}");
+        assert_eq!((replay.directive(key).unwrap(), replay.revealed()), (Directive::Pending, 0));
+    }
+    assert_eq!(first.recorded_success(Key::from_number(0)).unwrap(), None, "it has not run");
+}
+
+#[test]
 fn interrupted_attempts_go_on_in_the_order_of_their_starts() {
     let mut first = engine(Vec::new());
     let names = ["a", "b", "c"];

@@ -41,8 +41,8 @@ const SETTLED_STEPS: &str = "SettledSteps";
 struct Progress<'a> {
     own: &'a Compensations,
     items: Vec<CompensationItem>,
-    /// The name of the compensation that runs now.
-    running: Option<Option<String>>,
+    /// The name of the compensation that runs now; empty if its step has none.
+    running: Option<String>,
 }
 
 impl Drop for Progress<'_> {
@@ -73,7 +73,7 @@ pub(crate) async fn roll_back(
     while let Some(Entry { compensation: Compensation { name, run, .. }, success, .. }) = own.pop(runtime) {
         let places = places.get_or_insert_with(nested);
         let value = success.and_then(|success| success.value).unwrap_or_else(|| "null".to_owned());
-        progress.running = Some(name.clone());
+        progress.running = Some(name.clone().unwrap_or_default());
         let outcome = compensate(places, name.clone(), |ctx| run(ctx, value)).await;
         progress.running = None;
         progress.items.push(CompensationItem::new(name, outcome));
@@ -269,9 +269,9 @@ pub enum CompensationStatus {
 
 impl CompensationItem {
     /// Of one whose rollback was dropped while it ran.
-    fn interrupted(name: Option<String>) -> Self {
+    fn interrupted(name: String) -> Self {
         let error = Some("the rollback was dropped while this compensation ran".to_owned());
-        Self { name: name.unwrap_or_default(), status: CompensationStatus::Failed, error, wire: None }
+        Self { name, status: CompensationStatus::Failed, error, wire: None }
     }
 
     fn new(name: Option<String>, outcome: Result<(), OperationError>) -> Self {

@@ -156,9 +156,9 @@ impl Compensations {
     pub(super) fn pop(&self, runtime: &dyn Runtime) -> Option<Entry> {
         self.look_up(runtime);
         let mut list = self.list();
-        let last = list.entries.iter().filter(|(_, entry)| entry.standing != Standing::Held);
-        let last = last.max_by_key(|(number, entry)| (entry.order(), **number)).map(|(number, _)| *number)?;
-        list.entries.remove(&last)
+        let entries = list.entries.iter().filter(|(_, entry)| entry.standing != Standing::Held);
+        let (&number, _) = entries.max_by_key(|(number, entry)| (entry.order(), **number))?;
+        list.entries.remove(&number)
     }
 
     /// The names of those that are to run, in the order of their steps' successes.

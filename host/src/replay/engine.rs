@@ -86,6 +86,9 @@ pub enum Interest {
     CallbackId,
 }
 
+/// A success on record: its place in the order of completions, and its result.
+pub type Success = (u64, Option<Arc<str>>);
+
 /// What is known of one id.
 #[derive(Debug)]
 pub(super) struct Known {
@@ -408,7 +411,7 @@ impl Engine {
 
     /// The success of an operation, where it is on record: its place in the order of completions, and its result. Also where the
     /// guest was not shown it.
-    pub fn recorded_success(&self, key: Key) -> Result<Option<(u64, Option<Arc<str>>)>, ReplayError> {
+    pub fn recorded_success(&self, key: Key) -> Result<Option<Success>, ReplayError> {
         let record = self.slot(key)?.ended().filter(|record| record.status == OperationStatus::Succeeded);
         Ok(record.map(|record| (end_rank(record), record.result().cloned())))
     }

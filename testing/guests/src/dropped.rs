@@ -136,7 +136,9 @@ pub async fn drops((work, way): (Work, Way), ctx: DurableContext) -> Result<bool
 #[serde(rename_all = "snake_case")]
 pub enum Join {
     TryJoinAll,
-    TokioTryJoin,
+    /// By `tokio::try_join!`.
+    #[serde(rename = "tokio_try_join")]
+    Tokio,
     Spawned,
     Race,
     SelectOk,
@@ -155,13 +157,16 @@ pub async fn books_together(
         let step =
             ctx.step(move |_| async move { if number == fails { Err("no".into()) } else { Ok(number) } });
         let step = step.name(number.to_string()).retry_strategy(|_, _| RetryDecision::Stop);
-        step.compensate_with(|number| async move { Ok(println!("undo {number}")) })
+        step.compensate_with(|number| async move {
+            println!("undo {number}");
+            Ok(())
+        })
     };
     let [zero, one, two] = [0, 1, 2].map(step);
     let mut held = None;
     match join {
         Join::TryJoinAll => drop(ctx.try_join_all([zero.future(), one.future(), two.future()]).await),
-        Join::TokioTryJoin => drop(tokio::try_join!(zero.future(), one.future(), two.future())),
+        Join::Tokio => drop(tokio::try_join!(zero.future(), one.future(), two.future())),
         Join::Spawned => {
             let all = [zero, one, two].map(durawasm_guest::builders::StepBuilder::spawn);
             for step in all {

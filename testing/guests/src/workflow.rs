@@ -181,15 +181,7 @@ fn run(node: Node, ctx: DurableContext) -> Run {
                 });
                 Ok(Value::Null)
             }
-            Node::Dropped { node, after } => {
-                let over = ctx.wait(seconds(after)).future();
-                let Some(work) = futures(vec![*node], &ctx).pop() else { return Ok(Value::Null) };
-                tokio::select! {
-                    biased;
-                    value = work => Ok(value?),
-                    _ = over => Ok(json!("dropped")),
-                }
-            }
+            Node::Dropped { node, after } => dropped(ctx, *node, after).await,
             Node::Undone { fails, join, after } => undone(ctx, fails, join, after).await,
         }
     })
@@ -284,6 +276,16 @@ async fn saga(ctx: DurableContext, steps: u32) -> Result<Value, BoxError> {
     }
     let undone = ctx.run_compensations().await?;
     Ok(json!(format!("{undone:?}")))
+}
+
+async fn dropped(ctx: DurableContext, node: Node, after: u64) -> Result<Value, BoxError> {
+    let over = ctx.wait(seconds(after)).future();
+    let Some(work) = futures(vec![node], &ctx).pop() else { return Ok(Value::Null) };
+    tokio::select! {
+        biased;
+        value = work => Ok(value?),
+        _ = over => Ok(json!("dropped")),
+    }
 }
 
 async fn undone(ctx: DurableContext, fails: Vec<u32>, join: u32, after: u64) -> Result<Value, BoxError> {

@@ -1,16 +1,21 @@
 //! Compensations: what undoes steps that have succeeded.
 //!
 //! Always true here:
-//! - A compensation is registered when its step's success is delivered, on each replay as on the first run, and so in the same
-//!   order. It goes to the list of the context that the step was called on: clones share it, children have their own.
-//! - A rollback takes compensations from the end of the list, one at a time, each into a context operation of its own. Whatever
-//!   becomes of one, the next follows. What is on record as ended does not run again.
-//! - What a rollback tells of a compensation is made from its record.
+//! - A context owns the compensation of a step from when the step starts, whoever holds the step's future: it is one that is
+//!   to run as soon as the step's success is on record, delivered or not. It goes to the list of the context that the step was
+//!   called on: clones share it, children have their own.
+//! - A rollback takes compensations one at a time, that of the latest success on record first, each into a context operation of
+//!   its own. Whatever becomes of one, the next follows. What is on record as ended does not run again.
+//! - What a rollback takes is the same on each replay: of a step whose future was dropped, the record does not change any more.
+//!   Of one whose future is held it may: so what counted is recorded.
+//! - What a rollback tells of a compensation is made from its record. What a rollback that was dropped did not tell, the next one
+//!   does.
+
+mod owned;
 
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,9 +24,12 @@ use crate::builders::{RunCompensationsBuilder, StepBuilder};
 use crate::checkpointing::CheckpointMode;
 use crate::child::{self, ChildRun};
 use crate::context::{DurableContext, StepContext};
-use crate::error::{OperationError, SERIALIZATION_ERROR, TypedError, WireError};
-use crate::runtime::Position;
-use crate::serdes::{JsonSerdes, Serdes, SerdesContext};
+use crate::error::{OperationError, WireError};
+use crate::runtime::{Position, Step};
+use crate::serdes::JsonSerdes;
+
+pub(crate) use owned::{Compensation, Compensations, Registration, Undo};
+use owned::{Entry, Standing, Undoing};
 
 /// The sub-type of the context around a compensation.
 const COMPENSATION: &str = "Compensation";
@@ -29,56 +37,23 @@ const COMPENSATION: &str = "Compensation";
 /// What the code of a rollback is called in errors.
 const ROLLBACK: &str = "run_compensations";
 
-type Undoing = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
+/// The sub-type of the context that says which steps counted, where some are still waited for.
+const SETTLED_STEPS: &str = "SettledSteps";
 
-/// What undoes a step, given the context to do it in and the step's result.
-pub(crate) type Undo<O> = Box<dyn FnOnce(DurableContext, O) -> Undoing + Send>;
-
-/// A step's success and what undoes it.
-pub(crate) struct Compensation {
-    name: Option<String>,
-    run: Box<dyn FnOnce(DurableContext) -> Undoing + Send>,
+/// What a rollback has come to so far. Where it is dropped, the next one tells of it.
+struct Progress<'a> {
+    own: &'a Compensations,
+    items: Vec<CompensationItem>,
+    /// The name of the compensation that runs now; empty if its step has none.
+    running: Option<String>,
 }
 
-impl Compensation {
-    /// For a step whose recorded result is `payload`. It is read when the compensation runs: values need not be cloned.
-    pub(crate) fn new<O, S>(
-        name: Option<String>,
-        payload: String,
-        serdes: S,
-        context: SerdesContext,
-        undo: Undo<O>,
-    ) -> Self
-    where
-        O: Send + 'static,
-        S: Serdes<O>,
-    {
-        let run = Box::new(move |ctx| -> Undoing {
-            Box::pin(async move {
-                let value = serdes.deserialize(payload, context).await;
-                let value = value.map_err(|error| TypedError::with_type(SERIALIZATION_ERROR, error))?;
-                undo(ctx, value).await
-            })
-        });
-        Self { name, run }
-    }
-}
-
-/// The compensations of one context, in the order in which they were registered.
-#[derive(Default)]
-pub(crate) struct Compensations(Mutex<Vec<Compensation>>);
-
-impl Compensations {
-    fn list(&self) -> MutexGuard<'_, Vec<Compensation>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn register(&self, compensation: Compensation) {
-        self.list().push(compensation);
-    }
-
-    fn pop(&self) -> Option<Compensation> {
-        self.list().pop()
+impl Drop for Progress<'_> {
+    fn drop(&mut self) {
+        self.items.extend(self.running.take().map(CompensationItem::interrupted));
+        if !self.items.is_empty() {
+            self.own.list().untold.append(&mut self.items);
+        }
     }
 }
 
@@ -87,19 +62,54 @@ pub(crate) async fn roll_back(
     ctx: DurableContext,
     position: Position,
 ) -> Result<CompensationResult, OperationError> {
-    let mut items = Vec::new();
+    let own = &ctx.own().compensations;
+    let runtime = ctx.engine().runtime();
+    let items = std::mem::take(&mut own.list().untold);
+    let mut progress = Progress { own, items, running: None };
     let mut places = None;
-    while let Some(Compensation { name, run }) = ctx.own().compensations.pop() {
-        // Their places are below the rollback's own, so what the context does next is where it is however many there are.
-        let places = places.get_or_insert_with(|| {
-            ctx.nested(position, ctx.scope().flat(position), Some(ROLLBACK.to_owned()))
-        });
+    // Their places are below the rollback's own, so what the context does next is where it is however many there are.
+    let nested = || ctx.nested(position, ctx.scope().flat(position), Some(ROLLBACK.to_owned()));
+    let held = own.steps(|entry| entry.standing == Standing::Held);
+    if !held.is_empty() {
+        let places = places.get_or_insert_with(nested);
         let section = Arc::clone(places.section());
-        let item = CompensationItem::new(name.clone(), section.run(compensate(places, name, run)).await);
-        items.push(item);
+        own.settle(&section.run(which_succeeded(places, held)).await?);
     }
+    while let Some(Entry { compensation: Compensation { name, run, .. }, success, .. }) = own.pop(runtime) {
+        let places = places.get_or_insert_with(nested);
+        let value = success.and_then(|success| success.value).unwrap_or_else(|| "null".to_owned());
+        progress.running = Some(name.clone().unwrap_or_default());
+        let section = Arc::clone(places.section());
+        let outcome = section.run(compensate(places, name.clone(), |ctx| run(ctx, value))).await;
+        progress.running = None;
+        progress.items.push(CompensationItem::new(name, outcome));
+    }
+    let items = std::mem::take(&mut progress.items);
     let all_succeeded = items.iter().all(|item| item.status == CompensationStatus::Succeeded);
     Ok(CompensationResult { items, all_succeeded })
+}
+
+/// Which of these steps have succeeded. It is recorded: others of them may succeed while the rollback runs, and a replay is to
+/// take the same.
+async fn which_succeeded(
+    places: &DurableContext,
+    steps: Vec<(u64, Arc<dyn Step>)>,
+) -> Result<Vec<u64>, OperationError> {
+    let look = ChildRun {
+        ctx: places.clone(),
+        position: places.scope().claim(),
+        name: None,
+        sub_type: Some(SETTLED_STEPS),
+        serdes: JsonSerdes,
+        record,
+        failed: child::failed,
+        body: |ctx: DurableContext| async move {
+            ctx.engine().runtime().flush();
+            let succeeded = steps.into_iter().filter(|(_, step)| step.recorded_success().is_some());
+            Ok(succeeded.map(|(number, _)| number).collect())
+        },
+    };
+    look.execute().await
 }
 
 /// Runs one compensation.
@@ -167,16 +177,24 @@ impl DurableContext {
         self.step(f).name(name).compensate_with(compensation)
     }
 
-    /// Undoes what the steps of this context have done: runs the compensations that are registered, the last one first, one after
-    /// another, until none is left.
+    /// Undoes what the steps of this context have done: runs the compensations of those that have succeeded, that of the latest
+    /// success first, one after another, until none is left. It does not matter who holds the steps' futures, or dropped them: the
+    /// success on record counts.
     ///
     /// Each is a context operation in the history, of sub-type `Compensation`, under its step's name. One that fails does not
     /// stop the others; the result tells what became of each. A rollback that is interrupted, or suspended by a compensation that
     /// waits, goes on where it stopped: compensations whose end is on record do not run again, and one that had only begun
     /// runs again from its beginning.
     ///
-    /// Compensations of child contexts are not among them: a child rolls back itself. Nothing runs that is not asked for: a
+    /// A rollback that is dropped drops the compensation that it was at. The next one tells of that as failed, and of those that
+    /// had run, and then runs the others.
+    ///
+    /// Compensations of child contexts are not among them: a child rolls back itself, as do items, branches and attempts of
+    /// [`with_retry`](Self::with_retry). What a context has not run when it ends never runs. Nothing runs that is not asked for: a
     /// handler that fails without calling this leaves everything as it is.
+    ///
+    /// A compensation that panics is not one that failed: it ends the instance, is come to again, and fails the execution if it
+    /// always panics, and those that were to follow it do not run. Return an error instead.
     ///
     /// # Examples
     ///
@@ -205,18 +223,18 @@ impl DurableContext {
         RunCompensationsBuilder::new(self.clone(), self.scope().claim())
     }
 
-    /// How many compensations are registered in this context, and have not run.
+    /// How many compensations are registered in this context, and have not run: those of steps that have succeeded, delivered or
+    /// dropped. Where steps were dropped, what is still to be reported is sent, to know.
     #[must_use]
     pub fn compensation_count(&self) -> usize {
-        self.own().compensations.list().len()
+        self.registered_compensations().len()
     }
 
     /// The names of the steps whose compensations are registered in this context and have not run, in the order of their
-    /// registration; empty for a step without a name.
+    /// successes; empty for a step without a name.
     #[must_use]
     pub fn registered_compensations(&self) -> Vec<String> {
-        let list = self.own().compensations.list();
-        list.iter().map(|compensation| compensation.name.clone().unwrap_or_default()).collect()
+        self.own().compensations.names(self.engine().runtime())
     }
 }
 
@@ -226,7 +244,7 @@ impl DurableContext {
 pub struct CompensationResult {
     /// The compensations, in the order in which they ran: that of the last step first.
     pub items: Vec<CompensationItem>,
-    /// Whether none failed. True when there were none.
+    /// Whether none failed, nor was dropped while it ran. True when there were none.
     pub all_succeeded: bool,
 }
 
@@ -251,11 +269,17 @@ pub struct CompensationItem {
 pub enum CompensationStatus {
     /// It returned.
     Succeeded,
-    /// It returned an error, or could not be started.
+    /// It returned an error, could not be started, or its rollback was dropped while it ran.
     Failed,
 }
 
 impl CompensationItem {
+    /// Of one whose rollback was dropped while it ran.
+    fn interrupted(name: String) -> Self {
+        let error = Some("the rollback was dropped while this compensation ran".to_owned());
+        Self { name, status: CompensationStatus::Failed, error, wire: None }
+    }
+
     fn new(name: Option<String>, outcome: Result<(), OperationError>) -> Self {
         let name = name.unwrap_or_default();
         match outcome {

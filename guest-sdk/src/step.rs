@@ -20,7 +20,7 @@ use crate::error::{
 };
 use crate::retry::{Moment, RetryDecision, RetryStrategy, seconds};
 use crate::runtime::{Identity, Position, Step, StepOptions, StepState};
-use crate::saga::{Compensation, Undo};
+use crate::saga::{Compensation, Registration, Undo};
 use crate::scope::LogScope;
 use crate::section::Section;
 use crate::serdes::{Serdes, SerdesContext};
@@ -80,7 +80,7 @@ pub(crate) struct StepRun<F, S> {
 }
 
 impl<F, S> StepRun<F, S> {
-    /// Runs it. With a compensation, that is registered on success.
+    /// Runs it. With a compensation, the context owns that from the start on.
     pub(crate) async fn execute<O, Fut>(self, undo: Option<Undo<O>>) -> Result<O, OperationError>
     where
         F: FnOnce(StepContext) -> Fut + Send + 'static,
@@ -91,6 +91,12 @@ impl<F, S> StepRun<F, S> {
         let Self { ctx, position, name, strategy, options, serdes, body } = self;
         let identity = Identity { position, name: name.clone(), sub_type: None };
         let step = ctx.starting()?.step(identity, options)?;
+        let serdes = Arc::new(serdes);
+        let registration = undo.map(|undo| {
+            let context = ctx.serdes_context(step.clone());
+            let compensation = Compensation::new(name.clone(), step.clone(), serdes.clone(), context, undo);
+            Registration::new(&ctx, compensation)
+        });
         let live = Live { ctx: &ctx, step: &step, strategy };
         let mut body = Some(body);
         loop {
@@ -99,16 +105,16 @@ impl<F, S> StepRun<F, S> {
                 // What is delivered is what is on record, also when this instance has just sent it: a host may have
                 // recorded something else, such as an error for a result that is too large.
                 StepState::Done { outcome, attempt } => {
-                    let payload = match outcome {
-                        Ok(payload) => payload.unwrap_or_else(|| "null".to_owned()),
-                        Err(wire) => return Err(failed(&*step, wire, attempt)),
+                    if let Some(registration) = registration {
+                        registration.ended(outcome.is_ok());
+                    }
+                    return match outcome {
+                        Ok(payload) => {
+                            let payload = payload.unwrap_or_else(|| "null".to_owned());
+                            live.deliver(&*serdes, payload).await
+                        }
+                        Err(wire) => Err(failed(&*step, wire, attempt)),
                     };
-                    let Some(undo) = undo else { return live.deliver(&serdes, payload).await };
-                    let value = live.deliver(&serdes, payload.clone()).await?;
-                    let context = ctx.serdes_context(step.clone());
-                    let compensation = Compensation::new(name, payload, serdes, context, undo);
-                    ctx.own().compensations.register(compensation);
-                    return Ok(value);
                 }
                 StepState::Interrupted(attempt) => {
                     let section = ctx.section().input(position, attempt as usize);

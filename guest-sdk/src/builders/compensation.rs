@@ -61,8 +61,8 @@ where
 {
     /// Says what undoes the step, given its result: [`DurableContext::run_compensations`] runs it.
     ///
-    /// It is registered when the step has succeeded, and only then, on each replay as on the first run. The result comes through
-    /// the step's serdes. A second call replaces the first.
+    /// It is registered when the step has succeeded, and only then, on each replay as on the first run, also if nobody holds the
+    /// step's future any more. The result comes through the step's serdes. A second call replaces the first.
     ///
     /// It runs once, and again from its beginning if it is interrupted before its end is on record: it should be idempotent.
     /// It starts no operations, not even those of the contexts around it. One that needs some takes a context:

@@ -13,7 +13,7 @@ use crate::error::WireError;
 use crate::runtime::{
     Callback, CallbackOptions, Child, ChildResult, ChildState, Completed, Condition, ConditionState,
     EndStatus, ExecutionInfo, Identity, Interest, InvalidArgument, Invoke, InvokeOptions, Observing,
-    Operation, Outcome, Pollable, Position, Runtime, Scope, Step, StepOptions, StepState,
+    Operation, Outcome, Pollable, Position, Runtime, Scope, Step, StepOptions, StepState, Success,
 };
 
 /// Contexts whose code is this crate's own: what runs in them of the handler's are their children.
@@ -313,6 +313,10 @@ impl Step for Observed<dyn Step> {
             self.to_run(Run::Attempt(attempt));
         }
         state
+    }
+
+    fn recorded_success(&self) -> Option<Success> {
+        self.inner.recorded_success()
     }
 
     fn enter(&self) {

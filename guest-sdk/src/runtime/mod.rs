@@ -298,10 +298,22 @@ pub trait Operation: Send + Sync {
     fn block(&self, interest: Interest);
 }
 
+/// A success on record (WIT: `success`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Success {
+    /// Where it stands in the order of all that is on record.
+    pub order: u64,
+    /// The recorded result.
+    pub value: Option<String>,
+}
+
 /// A step.
 pub trait Step: Operation {
     /// What to do now.
     fn state(&self) -> StepState;
+
+    /// The step's success, as soon as it is on record, shown or not (WIT: `step.recorded-success`).
+    fn recorded_success(&self) -> Option<Success>;
 
     /// The body, or a part of it, is about to run.
     fn enter(&self);

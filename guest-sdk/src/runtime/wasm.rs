@@ -13,7 +13,7 @@ use super::{
     Callback, CallbackOptions, CheckpointMode, Child, ChildResult, ChildState, Completed, Condition,
     ConditionState, EndStatus, ExecutionInfo, Identity, Interest, InvalidArgument, Invoke, InvokeOptions,
     Observing, Operation, Outcome, Pollable, Position, Runtime, Scope, Step, StepOptions, StepSemantics,
-    StepState,
+    StepState, Success,
 };
 use crate::bindings::durawasm::durable::{checkpointing, execution, log, operations as wit, types};
 use crate::bindings::wasi::io::poll;
@@ -301,6 +301,10 @@ impl Step for Handle<wit::Step> {
                 StepState::Done { outcome: outcome(done), attempt }
             }
         }
+    }
+
+    fn recorded_success(&self) -> Option<Success> {
+        self.resource.recorded_success().map(|wit::Success { order, value }| Success { order, value })
     }
 
     fn enter(&self) {

@@ -16,7 +16,7 @@ use crate::entry::{self, Function};
 use crate::runtime::{
     Callback, CallbackOptions, CheckpointMode, Child, ChildResult, ChildState, Completed, Condition,
     ConditionState, EndStatus, ExecutionInfo, Identity, Interest, InvalidArgument, Invoke, InvokeOptions,
-    Operation, Outcome, Pollable, Position, Runtime, Scope, Step, StepOptions, StepState,
+    Operation, Outcome, Pollable, Position, Runtime, Scope, Step, StepOptions, StepState, Success,
 };
 
 /// What is on record of an execution, and what its invocations did.
@@ -76,6 +76,8 @@ pub(crate) struct Record {
     /// How many seconds are left from its last change, and when that was.
     due: Option<u64>,
     since: u64,
+    /// How much had ended when its next attempt came up.
+    ready: Option<u64>,
     /// What is recorded instead of a result that is to be rebuilt.
     pub(crate) summary: Option<String>,
     state: Option<String>,
@@ -165,6 +167,7 @@ impl World {
         self.observed.updated.push(id.clone());
         let record = self.records.get_mut(&id).unwrap();
         record.due = None;
+        record.ready = Some(self.ended.len().try_into().unwrap());
         if matches!(record.kind, "wait" | "callback" | "invoke") {
             let answer = (record.kind != "wait").then(|| "\"answer\"".to_owned());
             let scripted = record.name.as_ref().and_then(|name| self.answers.get(name)).cloned();
@@ -181,6 +184,8 @@ struct Instance {
     used: BTreeSet<(String, Position)>,
     closed: Vec<(String, Option<Outcome>)>,
     running: BTreeMap<String, bool>,
+    /// Attempts on record that go on when they are waited for, after so much of what ended; none for after all.
+    turns: BTreeMap<String, Option<u64>>,
     in_body: bool,
     watched: BTreeMap<u64, String>,
     tokens: BTreeMap<String, u64>,
@@ -265,10 +270,14 @@ impl Host {
         any
     }
 
-    /// Shows an outcome, if there is one.
+    /// Shows an outcome, if there is one, or lets an attempt go on.
     fn reveal(&self, id: &str) -> bool {
         let rank = self.world().records[id].rank;
         let mut instance = self.instance.lock().unwrap();
+        if instance.turns.remove(id).is_some() {
+            instance.running.insert(id.to_owned(), true);
+            return true;
+        }
         let shows = rank > instance.revealed;
         if shows {
             instance.revealed = rank;
@@ -276,14 +285,26 @@ impl Host {
         shows
     }
 
-    /// Shows the next outcome that is watched.
+    /// Shows the next outcome that is watched, or lets the attempt go on that comes before it.
     fn reveal_next(&self) -> Option<u64> {
         let world = self.world();
         let mut instance = self.instance.lock().unwrap();
         let shown = usize::try_from(instance.revealed).unwrap();
         let mut later = world.ended.iter().enumerate().skip(shown);
-        let (rank, token) = later.find_map(|(at, id)| Some((at + 1, *instance.tokens.get(id)?)))?;
-        instance.revealed = rank.try_into().unwrap();
+        let next = later.find_map(|(at, id)| Some((at as u64 + 1, *instance.tokens.get(id)?)));
+        let turns = instance.turns.iter().filter(|(id, _)| instance.tokens.contains_key(*id));
+        let turn =
+            turns.min_by_key(|(_, after)| after.unwrap_or(u64::MAX)).map(|(id, after)| (id.clone(), *after));
+        if let Some((id, after)) = turn
+            && next.is_none_or(|(rank, _)| after.is_some_and(|after| after < rank))
+        {
+            instance.turns.remove(&id);
+            let token = instance.tokens[&id];
+            instance.running.insert(id, true);
+            return Some(token);
+        }
+        let (rank, token) = next?;
+        instance.revealed = rank;
         Some(token)
     }
 
@@ -422,6 +443,7 @@ impl FakeScope {
         if !world.records.contains_key(&id) {
             world.observed.started.push(id.clone());
         }
+        let known = world.records.contains_key(&id);
         let record = world.records.entry(id.clone()).or_insert(new);
         assert_eq!(
             (record.kind, &record.name, record.sub_type),
@@ -431,7 +453,11 @@ impl FakeScope {
         let runs = record.outcome.is_none()
             && record.due.is_none()
             && matches!(kind, "step" | "child" | "condition");
-        instance.running.insert(id.clone(), runs);
+        let later = runs && known && kind != "child";
+        if later {
+            instance.turns.insert(id.clone(), record.ready);
+        }
+        instance.running.insert(id.clone(), runs && !later);
         Arc::new(FakeOperation { host: Arc::clone(&self.host), id })
     }
 }
@@ -609,6 +635,13 @@ impl Step for FakeOperation {
             }
             None => StepState::Pending,
         }
+    }
+
+    fn recorded_success(&self) -> Option<Success> {
+        let world = self.host.world();
+        let record = &world.records[&self.id];
+        let value = record.outcome.clone()?.ok()?;
+        Some(Success { order: record.rank, value })
     }
 
     fn enter(&self) {

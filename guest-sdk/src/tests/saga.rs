@@ -259,8 +259,8 @@ fn steps_in_combinators_are_undone_on_a_replay_too() {
         ctx.wait(second()).await?;
         Ok(json!(registered))
     });
-    assert_eq!(outcome.unwrap(), r#"["step1","step2","step3","step5","step6"]"#);
-    assert_eq!(journal, ["undo 6", "undo 5", "undo 3", "undo 2", "undo 1"]);
+    assert_eq!(outcome.unwrap(), r#"["step1","step2","step3","step4","step5","step6"]"#);
+    assert_eq!(journal, ["undo 6", "undo 5", "undo 4", "undo 3", "undo 2", "undo 1"]);
     assert_eq!(world.lock().unwrap().invocations, 3);
 }
 
@@ -351,4 +351,81 @@ fn an_abandoned_rollback_loses_nothing() {
         Ok(ctx.run_compensations().future().await?.items.len().into())
     });
     assert_eq!((outcome.unwrap(), journal), ("1".to_owned(), vec!["undo 1".to_owned()]));
+}
+
+/// Reads nothing any more, once it is told so.
+struct Forgets(Arc<std::sync::atomic::AtomicBool>);
+
+impl Serdes<u32> for Forgets {
+    async fn serialize(&self, value: u32, _: SerdesContext) -> Result<String, BoxError> {
+        Ok(value.to_string())
+    }
+
+    async fn deserialize(&self, payload: String, _: SerdesContext) -> Result<u32, BoxError> {
+        if self.0.load(std::sync::atomic::Ordering::Relaxed) {
+            return Err("forgotten".into());
+        }
+        Ok(payload.parse()?)
+    }
+}
+
+#[test]
+fn a_result_that_cannot_be_read_is_a_compensation_that_failed() {
+    let (_, outcome, _) = journaled(|ctx, _| async move {
+        let forgets = Arc::new(std::sync::atomic::AtomicBool::new(ctx.is_replaying()));
+        let step = ctx.step(|_| async { Ok(1) }).name("step").serdes(Forgets(forgets));
+        let read = step.compensate_with(|_| async { Ok(()) }).await.is_ok();
+        ctx.wait(second()).await?;
+        let undone = ctx.run_compensations().await?;
+        let item = &undone.items[0];
+        assert!(!read && !undone.all_succeeded);
+        let error = item.wire().unwrap().error_type().unwrap();
+        Ok(json!([undone.items.len(), item.name, item.status, error]))
+    });
+    assert_eq!(outcome.unwrap(), r#"[1,"step","FAILED","SerializationError"]"#);
+}
+
+#[test]
+fn what_was_dropped_is_undone_in_the_order_of_the_record() {
+    let (_, outcome, journal) = journaled(|ctx, journal| async move {
+        let [one, two, three] = [1, 2, 3].map(|number| book(&ctx, number, &journal));
+        // The first whose end is delivered is the only one; the others have ended, too.
+        tokio::select! {
+            biased;
+            _ = two => {}
+            _ = three => {}
+            _ = one => {}
+        }
+        assert_eq!(ctx.compensation_count(), 3);
+        let undone = ctx.run_compensations().await?;
+        ctx.wait(second()).await?;
+        Ok(json!(undone.items.iter().map(|item| item.name.clone()).collect::<Vec<_>>()))
+    });
+    assert_eq!(outcome.unwrap(), r#"["step1","step3","step2"]"#);
+    assert_eq!(journal, ["undo 1", "undo 3", "undo 2"]);
+}
+
+#[test]
+fn what_a_dropped_rollback_had_come_to_is_told_by_the_next() {
+    let (_, outcome, _) = journaled(|ctx, journal| async move {
+        book(&ctx, 1, &journal).await?;
+        for number in 2..=3 {
+            let step = ctx.step(move |_| async move { Ok(number) }).name(format!("step{number}"));
+            step.compensate_in_context(move |ctx, number: u32| async move {
+                if number == 2 { Ok(ctx.wait(second() * 10).await?) } else { Err("stuck".into()) }
+            })
+            .await?;
+        }
+        tokio::select! {
+            biased;
+            _ = ctx.run_compensations().future() => return Err("it was not dropped".into()),
+            _ = ctx.wait(second()).future() => {}
+        }
+        let undone = ctx.run_compensations().await?;
+        ctx.wait(second()).await?;
+        let items: Vec<_> = undone.items.iter().map(|i| format!("{} {}", i.name, i.status)).collect();
+        Ok(json!([items, undone.all_succeeded, ctx.run_compensations().await?.items.len()]))
+    });
+    let items = r#"["step3 FAILED","step2 FAILED","step1 SUCCEEDED"]"#;
+    assert_eq!(outcome.unwrap(), format!("[{items},false,0]"));
 }

@@ -8,7 +8,7 @@ use super::{
     checks::{check_payload, check_seconds, fit_error},
     engine::{CheckpointMode, Engine},
     error::misuse,
-    slot::Phase,
+    slot::{Phase, Turn},
 };
 use crate::protocol::{
     ContextOptions, ErrorObject, InvocationOutput, Limits, OperationAction, OperationUpdate, StepOptions,
@@ -130,7 +130,7 @@ impl Engine {
     fn check_open(&self, key: Key) -> Result<(), ReplayError> {
         match self.slot(key)?.phase {
             Phase::Running { .. } | Phase::Interrupted { .. } | Phase::TimedOut { .. } => Ok(()),
-            Phase::Waiting | Phase::Closing | Phase::Shown | Phase::Rebuilding => {
+            Phase::Waiting | Phase::Closing | Phase::Shown | Phase::Due(_) | Phase::Rebuilding => {
                 Err(misuse("an attempt was closed that was not to run, or was closed before"))
             }
         }
@@ -161,6 +161,7 @@ impl Engine {
             Phase::Waiting
             | Phase::Closing
             | Phase::Shown
+            | Phase::Due(_)
             | Phase::Interrupted { .. }
             | Phase::TimedOut { .. } => Err(misuse("a child context was closed twice")),
         }
@@ -175,12 +176,14 @@ impl Engine {
     /// Queues what closes an operation or an attempt.
     fn send(&mut self, key: Key, update: OperationUpdate) -> Result<(), ReplayError> {
         if self.mode == CheckpointMode::Optimistic && update.action != OperationAction::Retry {
+            self.unsent += 1;
+            let unsent = self.unsent;
             let slot = self.slot_mut(key)?;
             slot.local = Some(match &update.error {
                 Some(error) => Err(error.clone()),
                 None => Ok(update.payload.clone()),
             });
-            slot.phase = Phase::Shown;
+            slot.phase = Phase::Due(Turn::Unsent(unsent));
         }
         self.outbox.push(update);
         Ok(())

@@ -7,6 +7,8 @@
 //! - an operation is looked up by an id that depends on its scope and position alone;
 //! - the guest learns of a completion only where it waits ([`Engine::reveal`]), and of completions in the order in which
 //!   the service recorded them: a replay interleaves exactly as the first run did;
+//! - an attempt that is on record and not over goes on only where the guest waits, in the same order: what the guest dropped
+//!   because of a completion it drops again before a body of it runs;
 //! - an outcome is shown only when the service has it on record;
 //! - time, for the guest, is the time of the latest outcome it was shown.
 
@@ -24,7 +26,7 @@ use super::{
     error::misuse,
     ids::Scope,
     outbox::Outbox,
-    slot::{Phase, Slot, end_rank, outcome, start_rank},
+    slot::{Phase, Slot, Turn, end_rank, outcome, start_rank, status_rank},
     watch::WatchSet,
 };
 use crate::protocol::{
@@ -84,6 +86,9 @@ pub enum Interest {
     /// A callback's id.
     CallbackId,
 }
+
+/// A success on record: its place in the order of completions, and its result.
+pub type Success = (u64, Option<Arc<str>>);
 
 /// What is known of one id.
 #[derive(Debug)]
@@ -155,6 +160,8 @@ pub struct Engine {
     untouched: HashSet<OperationId>,
     /// The recorded operations under each context; made when first needed.
     pub(super) children: Option<HashMap<OperationId, Vec<OperationId>>>,
+    /// How many outcomes were to show before the service has them.
+    pub(super) unsent: u64,
     /// The guest has been shown every completion up to this rank.
     revealed: u64,
     /// The last completion that earlier instances may have been shown.
@@ -195,6 +202,7 @@ impl Engine {
             timed_out: HashMap::new(),
             untouched: HashSet::new(),
             children: None,
+            unsent: 0,
             revealed: 0,
             seen,
             time,
@@ -275,12 +283,20 @@ impl Engine {
         } = self;
         timed_out.extend(stopped);
         for slot in &slots {
-            if matches!(slot.phase, Phase::Running { .. }) && !slot.entered {
-                untouched.insert(slot.id.clone());
-            } else {
-                untouched.remove(&slot.id);
+            match slot.phase {
+                Phase::Running { .. } if !slot.entered => {
+                    untouched.insert(slot.id.clone());
+                }
+                // Nothing has become of it in this instance.
+                Phase::Due(_) => {}
+                _ => {
+                    untouched.remove(&slot.id);
+                }
             }
         }
+        // What showed before it was on record was shown too.
+        let shown = slots.iter().filter(|slot| slot.phase == Phase::Shown).filter_map(Slot::ended);
+        let seen = shown.map(|record| end_rank(record)).max().unwrap_or(0).max(revealed);
         let latest = |known: Known| match known.key {
             Some(key) => slots.get(key.0 as usize).and_then(|slot| slot.record.clone()),
             None => known.record,
@@ -290,7 +306,7 @@ impl Engine {
         let hidden = below_what_ended(&records);
         let shown = records.values().filter(|record| !hidden.contains(&record.id)).cloned();
         let operations = execution.into_iter().chain(shown).collect();
-        Ok(Self { timed_out, untouched, seen: revealed, ..Self::new(operations, limits, max_operations) })
+        Ok(Self { timed_out, untouched, seen, ..Self::new(operations, limits, max_operations) })
     }
 
     /// Takes an operation, and what is on record below it, off what the guest has to ask for.
@@ -409,11 +425,19 @@ impl Engine {
                 Some(outcome) => Directive::Done(outcome.clone()),
                 None => Directive::Pending,
             },
+            Phase::Due(_) => Directive::Pending,
             Phase::Waiting | Phase::Closing => match slot.ended() {
                 Some(record) if end_rank(record) <= self.revealed => Directive::Done(outcome(record)),
                 _ => Directive::Pending,
             },
         })
+    }
+
+    /// The success of an operation, where it is on record: its place in the order of completions, and its result. Also where the
+    /// guest was not shown it.
+    pub fn recorded_success(&self, key: Key) -> Result<Option<Success>, ReplayError> {
+        let record = self.slot(key)?.ended().filter(|record| record.status == OperationStatus::Succeeded);
+        Ok(record.map(|record| (end_rank(record), record.result().cloned())))
     }
 
     /// The outcome of an operation that the service completes.
@@ -442,7 +466,7 @@ impl Engine {
         let slot = self.slot(key)?;
         Ok(match interest {
             Interest::Change => {
-                !matches!(slot.phase, Phase::Waiting | Phase::Closing)
+                !matches!(slot.phase, Phase::Waiting | Phase::Closing | Phase::Due(_))
                     || slot.ended().is_some_and(|r| end_rank(r) <= self.revealed)
             }
             Interest::CallbackId => slot.record.as_ref().is_some_and(|r| start_rank(r) <= self.revealed),
@@ -450,19 +474,37 @@ impl Engine {
     }
 
     /// Shows the guest the next completion in the recorded order that is among what it waits for, and all that came
-    /// before. False when there is none.
+    /// before; or lets the attempt go on whose turn comes before that. False when there is neither.
     pub fn reveal(&mut self, waited_for: &[(Key, Interest)]) -> Result<bool, ReplayError> {
         let mut next: Option<(u64, Timestamp)> = None;
+        let mut turn: Option<(Turn, Key)> = None;
         for (key, interest) in waited_for {
+            if let Some(due) = self.turn(*key, *interest)? {
+                turn = Some(turn.map_or((due, *key), |first| first.min((due, *key))));
+            }
             let Some(candidate) = self.shows(*key, *interest)? else { continue };
             if candidate.0 > self.revealed && next.is_none_or(|n| candidate.0 < n.0) {
                 next = Some(candidate);
             }
         }
+        if let Some((turn, key)) = turn
+            && next.is_none_or(|(rank, _)| turn.is_before(rank))
+        {
+            self.go_on(key)?;
+            return Ok(true);
+        }
         let Some((rank, time)) = next else { return Ok(false) };
         self.revealed = rank;
         self.time = self.time.max(time);
         Ok(true)
+    }
+
+    /// The turn of an attempt that is to go on.
+    pub(super) fn turn(&self, key: Key, interest: Interest) -> Result<Option<Turn>, ReplayError> {
+        Ok(match (self.slot(key)?.phase, interest) {
+            (Phase::Due(turn), Interest::Change) => Some(turn),
+            _ => None,
+        })
     }
 
     /// Where in the order of completions, and when, an operation has something to show; none while it has nothing.
@@ -511,8 +553,14 @@ impl Engine {
             };
             let slot = self.slot_mut(key)?;
             slot.record = Some(operation);
-            if slot.kind == OperationType::Step && slot.phase == Phase::Waiting {
-                self.settle_step(key)?;
+            match slot.phase {
+                // It has its place in the order now.
+                Phase::Due(_) if slot.ended().is_some() => slot.phase = Phase::Waiting,
+                Phase::Due(Turn::Unsent(_)) => {}
+                Phase::Waiting | Phase::Due(_) if slot.kind == OperationType::Step => {
+                    self.settle_step(key)?;
+                }
+                _ => {}
             }
             self.notify_all(key)?;
         }
@@ -557,7 +605,7 @@ impl Engine {
         Ok(ScopeKey(key))
     }
 
-    /// Moves a step that waits on, as its record says.
+    /// Moves a step that waits on, as its record says: what is on record goes on when its turn comes.
     pub(super) fn settle_step(&mut self, key: Key) -> Result<(), ReplayError> {
         let slot = self.slot_mut(key)?;
         let at_most_once = slot.semantics == Semantics::AtMostOncePerRetry;
@@ -568,8 +616,7 @@ impl Engine {
             return Ok(());
         };
         let details = record.step_details.as_ref();
-        let attempt = details.map_or(0, |d| d.attempt).saturating_add(1);
-        let too_long = self.timed_out.get(&record.id) == Some(&attempt);
+        let (is_news, untouched) = (self.is_news(&record), self.untouched.contains(&record.id));
         let slot = self.slot_mut(key)?;
         if let Some(state) = details.and_then(|d| d.result.clone())
             && slot.state.is_some()
@@ -577,28 +624,43 @@ impl Engine {
         {
             slot.state = Some(state);
         }
-        match record.status {
-            OperationStatus::Started => {
-                // Known from before this invocation, a start that nothing followed was interrupted. Otherwise it is the
-                // acknowledgement that this invocation waits for.
-                let ours = self.is_news(&record) || self.untouched.contains(&record.id);
-                let slot = self.slot_mut(key)?;
-                slot.phase = match (at_most_once, ours) {
-                    _ if too_long => Phase::TimedOut { attempt },
-                    (true, false) => Phase::Interrupted { attempt },
-                    (true, true) | (false, _) => Phase::Running { attempt },
-                };
+        slot.phase = match record.status {
+            // The acknowledgement that this invocation waits for.
+            OperationStatus::Started if is_news => return self.go_on(key),
+            // What the last instance was about to run, this one does at the same place.
+            OperationStatus::Started if !untouched => Phase::Due(Turn::Last(start_rank(&record))),
+            OperationStatus::Started | OperationStatus::Ready => {
+                Phase::Due(Turn::After(status_rank(&record)))
             }
-            OperationStatus::Ready => {
-                let update = slot.update(OperationAction::Start);
-                self.outbox.push(update);
-                if !at_most_once {
-                    self.slot_mut(key)?.phase = Phase::Running { attempt };
-                }
-            }
-            _ => {}
-        }
+            _ => Phase::Waiting,
+        };
         Ok(())
+    }
+
+    /// Lets go on whose turn has come: an attempt, or an outcome that the service does not have yet.
+    pub(super) fn go_on(&mut self, key: Key) -> Result<(), ReplayError> {
+        let slot = self.slot_mut(key)?;
+        if slot.local.is_some() {
+            slot.phase = Phase::Shown;
+            return self.notify_all(key);
+        }
+        let Some(record) = slot.record.clone() else { return Ok(()) };
+        let at_most_once = slot.semantics == Semantics::AtMostOncePerRetry;
+        let attempt = record.step_details.as_ref().map_or(0, |d| d.attempt).saturating_add(1);
+        let phase = if record.status == OperationStatus::Ready {
+            let update = slot.update(OperationAction::Start);
+            self.outbox.push(update);
+            if at_most_once { Phase::Waiting } else { Phase::Running { attempt } }
+        } else if self.timed_out.get(&record.id) == Some(&attempt) {
+            Phase::TimedOut { attempt }
+        } else if at_most_once && !self.is_news(&record) && !self.untouched.contains(&record.id) {
+            // Known from before this invocation, a start that nothing followed was interrupted.
+            Phase::Interrupted { attempt }
+        } else {
+            Phase::Running { attempt }
+        };
+        self.slot_mut(key)?.phase = phase;
+        self.notify_all(key)
     }
 
     /// Whether a record reached the engine after the invocation had begun.

@@ -22,7 +22,7 @@ mod watch;
 pub use client::{DurableServiceClient, ServiceCall, ServiceError, Watch, Watching};
 pub use closing::ChildResult;
 pub use ended::Ended;
-pub use engine::{CheckpointMode, Engine, Interest, Key, ScopeKey};
+pub use engine::{CheckpointMode, Engine, Interest, Key, ScopeKey, Success};
 pub use error::{Divergence, ReplayError};
 pub use ids::Position;
 pub use loading::load_state;

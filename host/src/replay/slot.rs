@@ -59,6 +59,30 @@ pub enum Directive {
     Done(Outcome),
 }
 
+/// When something that is not on record as over is shown to a guest that waits for it: among the completions that it waits
+/// for.
+///
+/// Of an attempt that is on record: the guest may have been shown some of them, and have dropped the operation then. It is to drop
+/// it again before its body runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Turn {
+    /// After the completions up to this rank.
+    After(u64),
+    /// After all that are on record: an outcome that the service does not have yet; among several, in the order in which they are
+    /// sent.
+    Unsent(u64),
+    /// After those too; among several, in the order of their starts. An attempt that was interrupted: its end would
+    /// have come after them.
+    Last(u64),
+}
+
+impl Turn {
+    /// Whether it is before the completion of this rank.
+    pub(super) fn is_before(self, completion: u64) -> bool {
+        matches!(self, Self::After(rank) if rank < completion)
+    }
+}
+
 /// Where a slot stands. Only the engine moves it on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -69,6 +93,9 @@ pub(super) enum Phase {
     Closing,
     /// Closed, and shown to the guest before the service has it.
     Shown,
+    /// An attempt on record may go on, or an outcome show before the service has it, once the guest was shown all that comes
+    /// before.
+    Due(Turn),
     /// The guest is to run this attempt.
     Running { attempt: u32 },
     /// The guest is to close this attempt without running it.
@@ -97,7 +124,7 @@ pub(super) struct Slot {
     pub(super) state: Option<Arc<str>>,
     /// The latest that the service has said.
     pub(super) record: Option<Arc<Operation>>,
-    /// The outcome of a slot that is `Shown`.
+    /// The outcome of a slot that shows before the service has it.
     pub(super) local: Option<Outcome>,
     /// A child's scope.
     pub(super) scope: Option<super::ScopeKey>,
@@ -174,6 +201,17 @@ pub(super) fn end_rank(operation: &Operation) -> u64 {
 pub(super) fn start_rank(operation: &Operation) -> u64 {
     match operation.start_sequence {
         0 => millis(operation.start_timestamp),
+        sequence => sequence,
+    }
+}
+
+/// Where a step that is not over reached its present status, in the same order.
+pub(super) fn status_rank(operation: &Operation) -> u64 {
+    match operation.sequence {
+        0 => {
+            let next = operation.step_details.as_ref().and_then(|details| details.next_attempt_timestamp);
+            millis(next.unwrap_or(operation.start_timestamp))
+        }
         sequence => sequence,
     }
 }

@@ -97,7 +97,24 @@ fn the_optimistic_mode_shows_an_outcome_before_it_is_on_record() {
     engine.set_mode(CheckpointMode::Optimistic);
     let key = step(&mut engine, "a", AGAIN);
     engine.succeed(key, Some("7".to_owned())).unwrap();
+    assert_eq!(engine.directive(key).unwrap(), Directive::Pending, "the guest does not wait yet");
+    assert!(engine.reveal(&change(&[key])).unwrap());
     assert_eq!(engine.directive(key).unwrap(), Directive::Done(Ok(Some("7".into()))));
+    assert_eq!(engine.queued(), 2);
+}
+
+#[test]
+fn what_is_on_record_shows_before_what_is_not_yet() {
+    let ended: Vec<_> = waits(&["a"]).iter().map(|start| record(start, "SUCCEEDED", 3)).collect();
+    let mut engine = engine(ended);
+    engine.set_mode(CheckpointMode::Optimistic);
+    let (a, b) = (wait(&mut engine, "a"), step(&mut engine, "b", AGAIN));
+    engine.succeed(b, None).unwrap();
+    let set = engine.new_set().unwrap();
+    engine.watch(set, b, Interest::Change, 0).unwrap();
+    engine.watch(set, a, Interest::Change, 1).unwrap();
+    assert_eq!(engine.take_watched(set).unwrap(), [1], "on a replay both are on record, in this order");
+    assert_eq!(engine.take_watched(set).unwrap(), [0]);
     assert_eq!(engine.queued(), 2);
 }
 
@@ -111,13 +128,107 @@ fn what_a_started_step_comes_to_depends_on_its_semantics() {
     {
         let mut replay = engine(vec![record(&start, "STARTED", 1)]);
         let key = step(&mut replay, "a", semantics);
+        assert_eq!(replay.directive(key).unwrap(), Directive::Pending, "the guest does not wait yet");
+        assert!(replay.reveal(&change(&[key])).unwrap());
         assert_eq!(replay.directive(key).unwrap(), directive);
         assert_eq!(replay.queued(), 0, "there is no second START");
     }
     let mut replay = engine(vec![record(&start, "READY", 2)]);
     let key = step(&mut replay, "a", AGAIN);
+    assert!(replay.reveal(&change(&[key])).unwrap());
     assert!(matches!(replay.directive(key).unwrap(), Directive::Run { .. }));
     assert_eq!(actions(&mut replay), [OperationAction::Start]);
+}
+
+/// A step as its record says, and a wait that ended at rank 5: which of them a guest that waits for both is shown, in order.
+fn shown_of_both(semantics: Semantics, status: &str, sequence: u64) -> (Vec<&'static str>, Engine) {
+    let mut first = engine(Vec::new());
+    let _ = step(&mut first, "a", semantics);
+    wait(&mut first, "b");
+    let starts = first.take_batch();
+    let records = vec![record(&starts[0], status, sequence), record(&starts[1], "SUCCEEDED", 5)];
+    let mut replay = engine(records);
+    let mut waited_for = vec![step(&mut replay, "a", semantics), wait(&mut replay, "b")];
+    let (a, set) = (waited_for[0], replay.new_set().unwrap());
+    for (token, key) in (0..).zip(&waited_for) {
+        replay.watch(set, *key, Interest::Change, token).unwrap();
+    }
+    let mut shown = Vec::new();
+    while !waited_for.is_empty() {
+        let Some(token) = replay.take_watched(set).unwrap().pop() else { break };
+        waited_for.pop();
+        shown.push(if token == 0 { "a" } else { "b" });
+    }
+    assert_eq!(replay.revealed(), if shown.contains(&"b") { 5 } else { 0 }, "no completion but b's is shown");
+    assert!(!shown.contains(&"a") || replay.is_ready(a, Interest::Change).unwrap());
+    (shown, replay)
+}
+
+#[test]
+fn an_attempt_goes_on_after_what_the_guest_is_shown_before_it() {
+    assert_eq!(shown_of_both(AGAIN, "READY", 4).0, ["a", "b"]);
+    assert_eq!(shown_of_both(AGAIN, "READY", 6).0, ["b", "a"]);
+    assert_eq!(shown_of_both(AGAIN, "PENDING", 4).0, ["b"]);
+    for semantics in [AGAIN, ONCE] {
+        assert_eq!(shown_of_both(semantics, "STARTED", 2).0, ["b", "a"], "its end would have come last");
+    }
+    let (shown, mut replay) = shown_of_both(ONCE, "READY", 4);
+    assert_eq!(shown, ["b"], "its start is not acknowledged");
+    assert_eq!(actions(&mut replay), [OperationAction::Start]);
+}
+
+#[test]
+fn the_start_of_an_attempt_is_sent_when_its_turn_has_come() {
+    let mut first = engine(Vec::new());
+    let _ = step(&mut first, "a", AGAIN);
+    wait(&mut first, "b");
+    let starts = first.take_batch();
+    let mut replay = engine(vec![record(&starts[0], "READY", 6), record(&starts[1], "SUCCEEDED", 5)]);
+    let keys = [step(&mut replay, "a", AGAIN), wait(&mut replay, "b")];
+    assert_eq!(replay.attempt(keys[0]).unwrap(), 1);
+    assert!(replay.reveal(&change(&keys)).unwrap());
+    assert_eq!((replay.revealed(), replay.queued()), (5, 0));
+    assert!(!replay.is_replaying());
+    assert!(replay.reveal(&change(&keys)).unwrap());
+    assert_eq!((replay.revealed(), actions(&mut replay)), (5, vec![OperationAction::Start]));
+    assert!(!replay.reveal(&change(&keys)).unwrap(), "it goes on once");
+}
+
+#[test]
+fn a_success_on_record_is_told_before_it_is_shown() {
+    let mut first = engine(Vec::new());
+    let _ = step(&mut first, "a", AGAIN);
+    let start = first.take_batch().remove(0);
+    for (status, told) in
+        [("SUCCEEDED", Some((4, None))), ("FAILED", None), ("READY", None), ("STARTED", None)]
+    {
+        let mut replay = engine(vec![record(&start, status, 4)]);
+        let key = step(&mut replay, "a", AGAIN);
+        assert_eq!(replay.recorded_success(key).unwrap(), told, "{status}");
+        assert_eq!((replay.directive(key).unwrap(), replay.revealed()), (Directive::Pending, 0));
+    }
+    assert_eq!(first.recorded_success(Key::from_number(0)).unwrap(), None, "it has not run");
+}
+
+#[test]
+fn interrupted_attempts_go_on_in_the_order_of_their_starts() {
+    let mut first = engine(Vec::new());
+    let names = ["a", "b", "c"];
+    let _ = names.map(|name| step(&mut first, name, AGAIN));
+    let starts = first.take_batch();
+    let records = starts.iter().zip([3, 1, 2]).map(|(start, sequence)| {
+        let mut record = Operation::clone(&record(start, "STARTED", sequence));
+        record.start_sequence = sequence;
+        Arc::new(record)
+    });
+    let mut replay = engine(records.collect());
+    let set = replay.new_set().unwrap();
+    for (token, name) in (0..).zip(names) {
+        let key = step(&mut replay, name, AGAIN);
+        replay.watch(set, key, Interest::Change, token).unwrap();
+    }
+    let order: Vec<_> = (0..3).map(|_| replay.take_watched(set).unwrap()).collect();
+    assert_eq!(order, [[1], [2], [0]]);
 }
 
 #[test]
@@ -237,6 +348,7 @@ fn an_attempt_that_took_too_long_is_found_so_by_the_next_instance() {
         assert_eq!(first.directive(key).unwrap(), Directive::Run { attempt: 1, state: None });
         let mut fresh = first.restarted(Some(key)).unwrap();
         let key = fresh.step(fresh.root(), None, named("a"), plan).unwrap();
+        assert!(fresh.reveal(&change(&[key])).unwrap());
         assert_eq!(fresh.directive(key).unwrap(), Directive::TimedOut { attempt: 1 });
         assert_eq!(fresh.time().as_millis(), 100_000);
         fresh.retry(key, ErrorObject::new("StepTimeout", "too long"), 1).unwrap();

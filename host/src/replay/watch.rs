@@ -1,11 +1,11 @@
 //! What a guest waits for, where that is much.
 //!
-//! Always true: an operation that is watched and has something to show is in `ready`, or in `due` at its place in the order of
-//! the record; so a turn costs as much as what it returns, however much is watched.
+//! Always true: an operation that is watched and has something to show is in `ready`, or in `due` or `turns` at its place in the
+//! order of the record; so a turn costs as much as what it returns, however much is watched.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{Engine, Interest, Key, ReplayError, error::misuse};
+use super::{Engine, Interest, Key, ReplayError, error::misuse, slot::Turn};
 
 /// The most sets of one invocation. A guest needs one.
 const MAX_SETS: usize = 16;
@@ -28,12 +28,23 @@ impl SetKey {
 
 type Watched = (Key, Interest);
 
-/// What is watched, under which token, and where it stands in `due`.
+/// What is watched, under which token, and where it stands in `due` and `turns`.
 #[derive(Debug)]
 struct Entry {
     watched: Watched,
     token: u64,
     due: Option<u64>,
+    turn: Option<Turn>,
+}
+
+/// When something watched has something to show.
+#[derive(Debug, Clone, Copy)]
+struct Shows {
+    now: bool,
+    /// With the completion of this rank.
+    rank: Option<u64>,
+    /// When an attempt may go on.
+    turn: Option<Turn>,
 }
 
 /// One set.
@@ -48,16 +59,21 @@ pub(super) struct WatchSet {
     ready: BTreeSet<u64>,
     /// Shows something when the guest is shown the completions up to this rank.
     due: BTreeSet<(u64, u64)>,
+    /// Goes on when its turn comes.
+    turns: BTreeSet<(Turn, Key, u64)>,
 }
 
 impl WatchSet {
     fn remove(&mut self, order: u64) -> Option<u64> {
-        let Entry { watched, token, due } = self.entries.remove(&order)?;
+        let Entry { watched, token, due, turn } = self.entries.remove(&order)?;
         self.by_operation.remove(&watched);
         self.by_token.remove(&token);
         self.ready.remove(&order);
         if let Some(rank) = due {
             self.due.remove(&(rank, order));
+        }
+        if let Some(turn) = turn {
+            self.turns.remove(&(turn, watched.0, order));
         }
         Some(token)
     }
@@ -81,18 +97,33 @@ impl WatchSet {
         }
     }
 
-    /// An entry shows something now, or with the completion of this rank.
-    fn place(&mut self, order: u64, ready: bool, rank: Option<u64>) {
+    /// An entry shows something now, or later.
+    fn place(&mut self, order: u64, shows: Shows) {
         let Some(entry) = self.entries.get_mut(&order) else { return };
         if let Some(before) = entry.due.take() {
             self.due.remove(&(before, order));
         }
-        if ready {
+        if let Some(before) = entry.turn.take() {
+            self.turns.remove(&(before, entry.watched.0, order));
+        }
+        if shows.now {
             self.ready.insert(order);
-        } else if let Some(rank) = rank {
+        } else if let Some(turn) = shows.turn {
+            entry.turn = Some(turn);
+            self.turns.insert((turn, entry.watched.0, order));
+        } else if let Some(rank) = shows.rank {
             entry.due = Some(rank);
             self.due.insert((rank, order));
         }
+    }
+
+    /// What is shown next, in the order of the record: a completion, or an attempt that goes on.
+    fn next(&self) -> Option<Watched> {
+        let completion = self.due.first();
+        let turn =
+            self.turns.first().filter(|(turn, ..)| completion.is_none_or(|(rank, _)| turn.is_before(*rank)));
+        let order = turn.map(|(.., order)| order).or(completion.map(|(_, order)| order))?;
+        self.entries.get(order).map(|entry| entry.watched)
     }
 }
 
@@ -113,8 +144,7 @@ impl Engine {
         interest: Interest,
         token: u64,
     ) -> Result<(), ReplayError> {
-        let ready = self.is_ready(key, interest)?;
-        let rank = self.shown_at(key, interest)?;
+        let shows = self.shows_when(key, interest)?;
         let set = self.set_mut(set)?;
         set.added += 1;
         let order = set.added;
@@ -124,8 +154,8 @@ impl Engine {
         if set.by_operation.insert((key, interest), order).is_some() {
             return Err(misuse("an operation is in the wait set already"));
         }
-        set.entries.insert(order, Entry { watched: (key, interest), token, due: None });
-        set.place(order, ready, rank);
+        set.entries.insert(order, Entry { watched: (key, interest), token, due: None, turn: None });
+        set.place(order, shows);
         Ok(())
     }
 
@@ -141,21 +171,20 @@ impl Engine {
     /// Takes what has something to show: what is ready, else what comes next in the order of the record, which is shown with
     /// it. Empty when the service has to say something first.
     pub fn take_watched(&mut self, set: SetKey) -> Result<Vec<u64>, ReplayError> {
-        let revealed = self.revealed();
-        let watched = self.set_mut(set)?;
-        if watched.entries.is_empty() {
-            return Err(misuse("an empty wait set was waited for"));
-        }
-        watched.show(revealed);
-        if watched.ready.is_empty() {
-            let next = watched.due.first().and_then(|(_, order)| watched.entries.get(order));
-            let Some(next) = next.map(|entry| entry.watched) else { return Ok(Vec::new()) };
+        loop {
+            let revealed = self.revealed();
+            let watched = self.set_mut(set)?;
+            if watched.entries.is_empty() {
+                return Err(misuse("an empty wait set was waited for"));
+            }
+            watched.show(revealed);
+            if !watched.ready.is_empty() {
+                return Ok(watched.take_ready());
+            }
+            // An attempt that goes on may have to be acknowledged first: then it is the turn of what follows.
+            let Some(next) = watched.next() else { return Ok(Vec::new()) };
             self.reveal(&[next])?;
         }
-        let revealed = self.revealed();
-        let watched = self.set_mut(set)?;
-        watched.show(revealed);
-        Ok(watched.take_ready())
     }
 
     /// Looks again at a watched operation whose record or phase has changed.
@@ -165,14 +194,21 @@ impl Engine {
                 let order =
                     self.sets.get(index).and_then(|set| set.by_operation.get(&(key, interest))).copied();
                 let Some(order) = order else { continue };
-                let ready = self.is_ready(key, interest)?;
-                let rank = self.shown_at(key, interest)?;
+                let shows = self.shows_when(key, interest)?;
                 if let Some(set) = self.sets.get_mut(index) {
-                    set.place(order, ready, rank);
+                    set.place(order, shows);
                 }
             }
         }
         Ok(())
+    }
+
+    fn shows_when(&self, key: Key, interest: Interest) -> Result<Shows, ReplayError> {
+        Ok(Shows {
+            now: self.is_ready(key, interest)?,
+            rank: self.shown_at(key, interest)?,
+            turn: self.turn(key, interest)?,
+        })
     }
 
     fn set_mut(&mut self, key: SetKey) -> Result<&mut WatchSet, ReplayError> {

@@ -283,6 +283,12 @@ impl wit::HostStep for &mut Durable {
         self.must(attempt)
     }
 
+    fn recorded_success(&mut self, this: Resource<Step>) -> wasmtime::Result<Option<wit::Success>> {
+        let success = self.engine.recorded_success(key(&this));
+        let success = self.must(success)?;
+        Ok(success.map(|(order, value)| wit::Success { order, value: value.map(|value| value.to_string()) }))
+    }
+
     fn subscribe(&mut self, this: Resource<Step>) -> wasmtime::Result<Resource<DynPollable>> {
         pollable(self, key(&this), Interest::Change)
     }

@@ -5,6 +5,7 @@
 
 mod batches;
 mod divergence;
+mod dropped;
 mod grants;
 mod hostile;
 mod invokes;
@@ -24,6 +25,7 @@ mod workflow;
 
 use batches::{batch, combine, ends_together, many_items, nested_maps, races_a_retry};
 use divergence::diverges;
+use dropped::{books_together, drops, drops_rollback};
 use durawasm_guest::{Options, durable_handlers};
 use grants::{holds_files, plain_reaches, reaches};
 use hostile::{
@@ -113,6 +115,9 @@ durable_handlers! {
     reaches,
     retries_beside_a_sleep,
     returns,
+    books_together,
+    drops,
+    drops_rollback,
     saga,
     saga_in_child,
     saga_of_many,

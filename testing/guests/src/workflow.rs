@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use durawasm_guest::builders::StepBuilder;
 use durawasm_guest::builders::map_parallel::{CompletionConfig, NestingMode};
 use durawasm_guest::builders::wait_for_condition::WaitDecision;
 use durawasm_guest::{
@@ -58,6 +59,11 @@ pub enum Node {
     Draw,
     /// Changes the checkpoint mode: 0 batched, 1 eager, 2 optimistic.
     Mode(u32),
+    /// This, dropped after so many seconds unless it has ended.
+    Dropped { node: Box<Self>, after: u64 },
+    /// Steps with compensations side by side, each with how often it fails first, under a join of this number; then the rollback,
+    /// dropped after so many seconds unless it has ended, and another.
+    Undone { fails: Vec<u32>, join: u32, after: u64 },
 }
 
 type Run = Pin<Box<dyn Future<Output = Result<Value, BoxError>> + Send>>;
@@ -184,6 +190,8 @@ fn run(node: Node, ctx: DurableContext) -> Run {
                 });
                 Ok(Value::Null)
             }
+            Node::Dropped { node, after } => dropped(ctx, *node, after).await,
+            Node::Undone { fails, join, after } => undone(ctx, fails, join, after).await,
         }
     })
 }
@@ -278,6 +286,72 @@ async fn saga(ctx: DurableContext, steps: u32) -> Result<Value, BoxError> {
     }
     let undone = ctx.run_compensations().await?;
     Ok(json!(format!("{undone:?}")))
+}
+
+async fn dropped(ctx: DurableContext, node: Node, after: u64) -> Result<Value, BoxError> {
+    let over = ctx.wait(seconds(after)).future();
+    let Some(work) = futures(vec![node], &ctx).pop() else { return Ok(Value::Null) };
+    tokio::select! {
+        biased;
+        value = work => Ok(value?),
+        _ = over => Ok(json!("dropped")),
+    }
+}
+
+async fn undone(ctx: DurableContext, fails: Vec<u32>, join: u32, after: u64) -> Result<Value, BoxError> {
+    let steps = fails.into_iter().enumerate().map(|(n, fails)| {
+        ctx.step(move |step| async move {
+            println!("again {}", step.attempt());
+            if step.attempt() <= fails { Err("not yet".into()) } else { Ok(n) }
+        })
+        .name(format!("u{n}"))
+        .retry_strategy(|_, attempt| match attempt {
+            2.. => RetryDecision::Stop,
+            _ => RetryDecision::Retry { delay: seconds(2) },
+        })
+        .compensate_in_context(move |ctx, _| async move {
+            println!("again undoes {n}");
+            if n % 2 == 0 {
+                ctx.wait(seconds(2)).await?;
+                step(&ctx, 1, n % 3 == 0).await?;
+            }
+            Ok(())
+        })
+    });
+    let joined = match join {
+        0 => ctx.try_join_all(steps.map(StepBuilder::future)).await.is_ok(),
+        1 => ctx.race(steps.map(StepBuilder::future)).await.is_ok(),
+        2 => ctx.select_ok(steps.map(StepBuilder::future)).await.is_ok(),
+        3 => {
+            let spawned: Vec<_> = steps.map(StepBuilder::spawn).collect();
+            let mut all = true;
+            for step in spawned {
+                all = all && step.await.is_ok();
+            }
+            all
+        }
+        _ => {
+            // Those that are left are held while the rollback runs, and go on after it.
+            let mut spawned: Vec<_> = steps.map(StepBuilder::spawn).collect();
+            let first = spawned.remove(0).await.is_ok();
+            let undone = ctx.run_compensations().await?;
+            let mut rest = 0;
+            for step in spawned {
+                rest += u32::from(step.await.is_ok());
+            }
+            return Ok(json!([first, format!("{undone:?}"), rest, ctx.registered_compensations()]));
+        }
+    };
+    let registered = ctx.registered_compensations();
+    let over = ctx.wait(seconds(after)).future();
+    let first = ctx.run_compensations().future();
+    let first = tokio::select! {
+        biased;
+        undone = first => Some(undone?),
+        _ = over => None,
+    };
+    let second = ctx.run_compensations().await?;
+    Ok(json!([joined, registered, format!("{first:?} {second:?}")]))
 }
 
 fn futures(nodes: Vec<Node>, ctx: &DurableContext) -> Vec<DurableFuture<Value>> {

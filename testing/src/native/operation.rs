@@ -6,7 +6,7 @@ use durawasm_guest::{
     WireError,
     runtime::{
         Callback, Child, ChildResult, ChildState, Completed, Condition, ConditionState, EndStatus, Interest,
-        InvalidArgument, Invoke, Operation, Outcome, Pollable, Scope, Step, StepState,
+        InvalidArgument, Invoke, Operation, Outcome, Pollable, Scope, Step, StepState, Success,
     },
 };
 use durawasm_host::{
@@ -95,6 +95,11 @@ impl Step for Handle {
                 StepState::Done { outcome: convert::outcome(outcome), attempt }
             }
         }
+    }
+
+    fn recorded_success(&self) -> Option<Success> {
+        let success = self.seam.call(|| None, |durable| Ok(durable.engine.recorded_success(self.key)?));
+        success.map(|(order, value)| Success { order, value: value.map(|value| value.to_string()) })
     }
 
     fn enter(&self) {

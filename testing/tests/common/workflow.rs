@@ -68,6 +68,10 @@ fn node(kind: Kind) -> impl Strategy<Value = Value> {
             1 => nodes().prop_map(|nodes| json!({ "select_ok": nodes })),
             2 => nodes().prop_map(|nodes| json!({ "race": nodes })),
             1 => (1..4_u32).prop_map(|steps| json!({ "saga": steps })),
+            2 => (inner.clone(), 1..5_u64).prop_map(|(node, after)| json!({"dropped": {"node": node, "after": after}})),
+            2 => (vec(0..3_u32, 1..4), 0..5_u32, 1..9_u64).prop_map(|(fails, join, after)| {
+                json!({"undone": {"fails": fails, "join": join, "after": after}})
+            }),
         ]
         .boxed()
     })

@@ -117,7 +117,8 @@ pub async fn drops((kind, way): (Work, Way), ctx: DurableContext) -> Result<bool
             _ = over(true) => false,
         },
         Way::Spawned => {
-            let work = ctx.run_in_child_context(move |ctx| async move { Ok(start(kind, &ctx).await?) }).spawn();
+            let work =
+                ctx.run_in_child_context(move |ctx| async move { Ok(start(kind, &ctx).await?) }).spawn();
             over(true).await?;
             drop(work);
             false

@@ -22,7 +22,7 @@ use crate::retry::{Moment, RetryDecision, RetryStrategy, seconds};
 use crate::runtime::{Identity, Position, Step, StepOptions, StepState};
 use crate::saga::{Compensation, Undo};
 use crate::scope::LogScope;
-use crate::serdes::{Serdes, SerdesContext};
+use crate::serdes::{self, Serdes, SerdesContext};
 
 /// What an interruption in the middle of a step's body leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -121,7 +121,7 @@ impl<F, S> StepRun<F, S> {
                     let scope = LogScope::new(step.clone(), name.clone(), Some(attempt));
                     let work = async {
                         let value = body(StepContext::new(attempt)).await.map_err(Failure::Body)?;
-                        serdes.serialize(value, context).await.map_err(Failure::Serialization)
+                        serdes::written(&serdes, value, context).await.map_err(Failure::Serialization)
                     };
                     match live.run_body(work, &scope).await {
                         Ok(json) => {

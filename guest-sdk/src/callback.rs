@@ -14,7 +14,7 @@ use crate::child::{self, ChildRun};
 use crate::context::{DurableContext, StepContext};
 use crate::error::{
     CallbackError, CallbackErrorKind, ChildContextError, ChildContextErrorKind, OperationError,
-    OperationErrorKind, ReplayedFailure, SERIALIZATION_ERROR, WireError,
+    OperationErrorKind, ReplayedFailure, SERIALIZATION_ERROR, WireError, named,
 };
 use crate::future::DurableFuture;
 use crate::retry::RetryStrategy;
@@ -28,6 +28,9 @@ const WAIT_FOR_CALLBACK: &str = "WaitForCallback";
 const TIMEOUT: &str = "Callback.Timeout";
 const HEARTBEAT: &str = "Callback.Heartbeat";
 const DESERIALIZATION: &str = "DeserializationError";
+
+/// The frame on record that tells which callback a context waited for, by its id.
+const CALLBACK: &str = "callback ";
 
 /// A callback with all its options.
 pub(crate) struct CallbackRun<S> {
@@ -45,28 +48,38 @@ impl<S> CallbackRun<S> {
         S: Serdes<O>,
     {
         let Self { ctx, position, name, options, serdes } = self;
-        let identity = Identity { position, name, sub_type: None };
+        let identity = Identity { position, name: name.clone(), sub_type: None };
         let callback = ctx.starting()?.create_callback(identity, options)?;
         ctx.engine().callback_id_known(callback.clone()).await;
         let id = callback.callback_id().ok_or_else(nameless)?;
-        Ok(Callback::new(id, Box::new(Pending { ctx, callback, serdes })))
+        Ok(Callback::new(id, Box::new(Pending { ctx, callback, name, serdes: Arc::new(serdes) })))
     }
 }
 
 /// A callback's answer to come, whatever its serdes. `Sync`, so that handlers may borrow from a [`Callback`] while they wait.
 pub(crate) trait Answer<O>: Send + Sync {
-    fn wait(self: Box<Self>) -> DurableFuture<O>;
+    fn wait(&self) -> DurableFuture<O>;
+
+    /// The callback's operation in the history.
+    fn operation_id(&self) -> String;
 }
 
 struct Pending<S> {
     ctx: DurableContext,
     callback: Arc<dyn runtime::Callback>,
-    serdes: S,
+    name: Option<String>,
+    serdes: Arc<S>,
 }
 
 impl<O: Send + 'static, S: Serdes<O>> Answer<O> for Pending<S> {
-    fn wait(self: Box<Self>) -> DurableFuture<O> {
-        DurableFuture::started(answer(self.ctx, self.callback, self.serdes))
+    fn wait(&self) -> DurableFuture<O> {
+        let Self { ctx, callback, name, serdes } = self;
+        let answer = answer(ctx.clone(), Arc::clone(callback), Arc::clone(serdes));
+        DurableFuture::started(named(name.clone(), answer))
+    }
+
+    fn operation_id(&self) -> String {
+        self.callback.id()
     }
 }
 
@@ -188,31 +201,44 @@ where
     callback.result().await
 }
 
-/// The record of what failed in the context: a callback's own failure as it is, anything else as the error it is.
+/// The record of what failed in the context: a callback's own failure as it is, with its id; anything else as the error it is.
 fn record(error: &OperationError) -> WireError {
-    match error.kind() {
-        OperationErrorKind::Callback(callback) => match callback.kind() {
-            CallbackErrorKind::DeserializationFailed => WireError::typed(error, DESERIALIZATION),
-            CallbackErrorKind::TimedOut => WireError::new(TIMEOUT, "callback timed out"),
-            CallbackErrorKind::HeartbeatTimedOut => WireError::new(HEARTBEAT, "heartbeat timed out"),
-            _ => error.wire().cloned().unwrap_or_else(|| WireError::of(error, "CallbackError")),
-        },
-        _ => WireError::of(error, "Error"),
+    let OperationErrorKind::Callback(callback) = error.kind() else {
+        // A submitter's failure is no external one, whatever its type.
+        let error_type = error.wire().and_then(WireError::error_type).unwrap_or(error.kind().wire_type());
+        return WireError::typed(error, error_type);
+    };
+    let wire = match callback.kind() {
+        CallbackErrorKind::DeserializationFailed => WireError::typed(error, DESERIALIZATION),
+        CallbackErrorKind::TimedOut => WireError::new(TIMEOUT, "callback timed out"),
+        CallbackErrorKind::HeartbeatTimedOut => WireError::new(HEARTBEAT, "heartbeat timed out"),
+        _ => error.wire().cloned().unwrap_or_else(|| WireError::of(error, "CallbackError")),
+    };
+    match callback.callback_id() {
+        Some(id) => wire.with_frame(format!("{CALLBACK}{id}")),
+        None => wire,
     }
 }
 
 /// The error of a context that is on record as failed.
-fn context_failed(operation: &dyn runtime::Operation, wire: WireError) -> OperationError {
+fn context_failed(operation: &dyn runtime::Operation, mut wire: WireError) -> OperationError {
+    let id = wire.take_frame(CALLBACK);
     match wire.error_type() {
+        // With an id, it is the callback that failed, whatever the type that the external system gave.
+        Some(DESERIALIZATION) if id.is_some() => undeserialized(operation, wire, id),
+        _ if id.is_some() => failed(operation, wire, id),
         Some("ChildContextError" | "InvalidArgumentError" | SERIALIZATION_ERROR) => {
             child::failed(operation, wire)
         }
-        Some(DESERIALIZATION) => {
-            let source = Some(ReplayedFailure::boxed(wire.clone()));
-            callback_error(CallbackError::new(CallbackErrorKind::DeserializationFailed, source))
-                .on_record(operation, "FAILED", wire)
-        }
+        Some(DESERIALIZATION) => undeserialized(operation, wire, None),
         // All other types are the external system's own.
         _ => failed(operation, wire, None),
     }
+}
+
+/// The error of an answer that the callback's serdes does not accept.
+fn undeserialized(operation: &dyn runtime::Operation, wire: WireError, id: Option<String>) -> OperationError {
+    let source = Some(ReplayedFailure::boxed(wire.clone()));
+    let error = CallbackError::new(CallbackErrorKind::DeserializationFailed, source).with_callback_id(id);
+    callback_error(error).on_record(operation, "FAILED", wire)
 }

@@ -14,7 +14,7 @@ use crate::error::{
 };
 use crate::runtime::{ChildResult, ChildState, Identity, Operation, Position};
 use crate::scope::LogScope;
-use crate::serdes::Serdes;
+use crate::serdes::{self, Serdes};
 
 /// The largest result that is recorded itself, in bytes. Replays rebuild a larger one from the child's operations.
 pub(crate) const INLINE_LIMIT: usize = 256 * 1024;
@@ -69,7 +69,7 @@ impl<B, S, E> ChildRun<B, S, E> {
                     let code = async {
                         match body(inner).await {
                             Ok(value) => {
-                                serdes.serialize(value, context.clone()).await.map_err(serialization_record)
+                                serdes::written(&serdes, value, context.clone()).await.map_err(serialization_record)
                             }
                             Err(error) => Err(record(&error)),
                         }

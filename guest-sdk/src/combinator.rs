@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::BoxError;
 use crate::checkpointing::CheckpointMode;
@@ -25,12 +25,13 @@ use crate::context::DurableContext;
 use crate::engine::Engine;
 use crate::error::{
     ChildContextError, ChildContextErrorKind, CombinatorError, CombinatorErrorKind, JoinFailed,
-    OperationError, OperationErrorKind, ReplayedFailure, WireError,
+    OperationError, OperationErrorKind, ReplayedFailure, SERIALIZATION_ERROR, WireError, named,
 };
 use crate::future::{DurableFuture, Place, Settled};
 use crate::group::Group;
 use crate::runtime::{Child, ChildResult, ChildState, Identity, Operation, Position};
 use crate::section::Section;
+use crate::serdes::json;
 
 /// The error types on record, which tell the kinds.
 const COMBINATOR: &str = "CombinatorError";
@@ -39,6 +40,10 @@ const EMPTY_INPUT: &str = "CombinatorError.EmptyInput";
 const ALL_FAILED: &str = "CombinatorError.AllFailed";
 /// Followed by the index of the input.
 const JOIN_FAILED: &str = "CombinatorError.JoinFailed.";
+
+/// The frames on record that tell which input decided, by its index. A failure that has a type keeps it.
+const JOIN: &str = "try_join_all, input ";
+const RACE: &str = "race, input ";
 
 /// A combinator with its inputs.
 pub(crate) struct CombinatorRun<O> {
@@ -77,7 +82,7 @@ impl<O: Serialize + DeserializeOwned + Send + 'static> CombinatorRun<O> {
     pub(crate) fn join_all(self) -> DurableFuture<Vec<Settled<O>>> {
         self.over(Rule::JoinAll, |json| {
             let written: Vec<Written<O>> = serde_json::from_str(json)?;
-            Ok(written.into_iter().map(Written::settled).collect())
+            written.into_iter().map(Written::settled).collect()
         })
     }
 
@@ -95,7 +100,7 @@ impl<O: Serialize + DeserializeOwned + Send + 'static> CombinatorRun<O> {
         let places: Vec<Place> = self.inputs.iter_mut().flat_map(DurableFuture::take_places).collect();
         let own = self.ctx.place(self.position);
         let all = std::iter::once(own).chain(places.iter().cloned()).collect();
-        DurableFuture::of_several(all, lasting, self.execute(rule, read, places, lasting))
+        DurableFuture::of_several(all, lasting, named(self.name.clone(), self.execute(rule, read, places, lasting)))
     }
 
     async fn execute<T>(
@@ -227,7 +232,7 @@ struct Success {
     winner: Option<usize>,
 }
 
-impl<O: Serialize + Send + 'static> Inputs<O> {
+impl<O: Serialize + DeserializeOwned + Send + 'static> Inputs<O> {
     /// Keeps only what the result comes from.
     fn keep(&mut self, winner: Option<&Winner>) {
         if let Some(Winner { index: winner }) = winner {
@@ -243,7 +248,7 @@ impl<O: Serialize + Send + 'static> Inputs<O> {
         for (index, input) in all {
             // A replay of a combinator that is over leaves them out.
             let section = section.input(position, index);
-            let input = async move { input.await.map(|value| serde_json::to_string(&value)) };
+            let input = async move { input.await.map(|value| json::readable(&value)) };
             group.spawn(index, section.run(input));
         }
         let mut tally = Tally::new(rule, count);
@@ -295,17 +300,18 @@ impl Tally {
     fn ended(
         &mut self,
         index: usize,
-        outcome: Result<serde_json::Result<String>, OperationError>,
+        outcome: Result<Result<String, BoxError>, OperationError>,
     ) -> Option<Verdict> {
         let outcome = match outcome {
             Ok(Ok(json)) => Ok(json),
-            Ok(Err(error)) => return Some(Err(WireError::typed(&internal(error), COMBINATOR))),
+            Ok(Err(error)) => return Some(Err(WireError::typed(&internal(error), SERIALIZATION_ERROR))),
             Err(error) => Err(error),
         };
         match (self.rule, outcome) {
             (Rule::TryJoinAll, Ok(json)) => self.note(index, json),
             (Rule::TryJoinAll, Err(error)) => {
-                return Some(Err(WireError::typed(&error, &format!("{JOIN_FAILED}{index}"))));
+                let wire = WireError::passed_on(&error, &format!("{JOIN_FAILED}{index}"));
+                return Some(Err(wire.with_frame(format!("{JOIN}{index}"))));
             }
             (Rule::JoinAll, Ok(json)) => self.note(index, fulfilled(&json)),
             (Rule::JoinAll, Err(error)) => match rejected(&error) {
@@ -320,7 +326,10 @@ impl Tally {
                     *place = Some(recorded(&error));
                 }
             }
-            (Rule::Race, Err(error)) => return Some(Err(WireError::typed(&error, FIRST_SETTLED_FAILED))),
+            (Rule::Race, Err(error)) => {
+                let wire = WireError::passed_on(&error, FIRST_SETTLED_FAILED);
+                return Some(Err(wire.with_frame(format!("{RACE}{index}"))));
+            }
         }
         None
     }
@@ -391,24 +400,52 @@ impl Failure {
 }
 
 /// How an input of a `join_all` ended, as it is recorded.
-#[derive(Serialize, Deserialize)]
-#[serde(tag = "status", rename_all = "lowercase")]
-enum Written<O> {
-    Fulfilled { value: O },
-    Rejected(Failure),
+///
+/// Its fields are those of both cases. Were it an enum with a tag, serde would read values in two steps, and lose what such
+/// values cannot hold: wide integers, and keys of maps that are numbers.
+#[derive(Deserialize)]
+#[serde(bound = "O: Deserialize<'de>")]
+struct Written<O> {
+    status: Status,
+    #[serde(default = "none", deserialize_with = "some")]
+    value: Option<O>,
+    message: Option<String>,
+    error_type: Option<String>,
+    error_data: Option<String>,
+    #[serde(default)]
+    stack_trace: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Status {
+    Fulfilled,
+    Rejected,
+}
+
+fn none<O>() -> Option<O> {
+    None
+}
+
+/// A value that is there, also one that is `null`.
+fn some<'de, D: Deserializer<'de>, O: Deserialize<'de>>(deserializer: D) -> Result<Option<O>, D::Error> {
+    O::deserialize(deserializer).map(Some)
 }
 
 impl<O> Written<O> {
-    fn settled(self) -> Settled<O> {
-        match self {
-            Self::Fulfilled { value } => Settled::Fulfilled(value),
-            Self::Rejected(failure) => {
-                let wire = failure.into_wire();
+    fn settled(self) -> serde_json::Result<Settled<O>> {
+        let Self { status, value, message, error_type, error_data, stack_trace } = self;
+        match status {
+            Status::Fulfilled => match value {
+                Some(value) => Ok(Settled::Fulfilled(value)),
+                None => Err(serde::de::Error::missing_field("value")),
+            },
+            Status::Rejected => {
+                let wire = WireError::from_parts(error_type, message, error_data, stack_trace);
                 let source = Some(ReplayedFailure::boxed(wire.clone()));
                 let error = ChildContextError::new(ChildContextErrorKind::ChildFailed, source);
-                Settled::Rejected(
-                    OperationError::new(OperationErrorKind::ChildContext(error)).with_wire(wire),
-                )
+                let error = OperationError::new(OperationErrorKind::ChildContext(error)).with_wire(wire);
+                Ok(Settled::Rejected(error))
             }
         }
     }
@@ -419,18 +456,25 @@ fn fulfilled(json: &str) -> String {
 }
 
 fn rejected(error: &OperationError) -> serde_json::Result<String> {
-    serde_json::to_string(&Written::<()>::Rejected(Failure::of(&recorded(error))))
+    let failure = serde_json::to_string(&Failure::of(&recorded(error)))?;
+    // An object, with the tag in front of its fields.
+    let fields = failure.strip_prefix('{').unwrap_or(&failure);
+    let separator = if fields == "}" { "" } else { "," };
+    Ok(format!("{{\"status\":\"rejected\"{separator}{fields}"))
 }
 
 /// The error of a combinator that is on record as failed. `count` is how many inputs it had.
-fn failed(operation: &dyn Operation, wire: WireError, count: usize) -> OperationError {
+fn failed(operation: &dyn Operation, mut wire: WireError, count: usize) -> OperationError {
+    let joined = wire.take_frame(JOIN);
+    let raced = wire.take_frame(RACE).is_some();
     let one = || vec![ReplayedFailure::boxed(wire.clone())];
     let error_type = wire.error_type().unwrap_or_default();
     let (kind, failures) = match error_type {
-        EMPTY_INPUT => (CombinatorErrorKind::EmptyInput, Vec::new()),
         FIRST_SETTLED_FAILED => (CombinatorErrorKind::FirstSettledFailed, one()),
+        _ if raced => (CombinatorErrorKind::FirstSettledFailed, one()),
+        EMPTY_INPUT => (CombinatorErrorKind::EmptyInput, Vec::new()),
         ALL_FAILED => (CombinatorErrorKind::AllFailed, failures(&wire, count)),
-        _ => match error_type.strip_prefix(JOIN_FAILED).and_then(|index| index.parse().ok()) {
+        _ => match joined.as_deref().or(error_type.strip_prefix(JOIN_FAILED)).and_then(|index| index.parse().ok()) {
             Some(index) => (CombinatorErrorKind::JoinFailed(JoinFailed::new(index)), one()),
             None => (CombinatorErrorKind::Internal, one()),
         },

@@ -20,6 +20,7 @@ use crate::error::{CallbackErrorKind, OperationError, OperationErrorKind, SERIAL
 use crate::options::IntoOptions;
 use crate::plugin::{self, Stage};
 use crate::runtime::{Outcome, Runtime};
+use crate::serdes::json;
 
 /// What a function expects of its host (WIT: `kind`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,9 +181,9 @@ fn parse<E: DeserializeOwned>(event: &str) -> Result<E, WireError> {
 /// What is recorded for what a function returned.
 fn finish<O: Serialize, Err: Into<BoxError>>(result: Result<O, Err>) -> Outcome {
     match result {
-        Ok(output) => match serde_json::to_string(&output) {
+        Ok(output) => match json::text(&output) {
             Ok(json) => Ok(Some(json)),
-            Err(error) => Err(WireError::typed(&error, SERIALIZATION_ERROR)),
+            Err(error) => Err(WireError::typed(&*error, SERIALIZATION_ERROR)),
         },
         Err(error) => Err(failure(&*error.into())),
     }

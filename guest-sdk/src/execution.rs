@@ -6,7 +6,6 @@ use crate::{DurableContext, LambdaContext};
 
 /// Whether the code that runs now ran before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum ExecutionMode {
     /// What operations return comes from the record.
     Replaying,
@@ -84,7 +83,7 @@ impl DurableContext {
     /// # fn note(ctx: &DurableContext) {
     /// match ctx.execution_mode() {
     ///     ExecutionMode::Replaying => println!("seen before"),
-    ///     _ => println!("news"),
+    ///     ExecutionMode::Executing => println!("news"),
     /// }
     /// # }
     /// ```

@@ -84,8 +84,15 @@ mod tests;
 #[doc = include_str!("../../docs/operations.md")]
 mod operations_doc {}
 
+/// So are those of the page for code that comes from other crates.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/porting.md")]
+mod porting_doc {}
+
 pub use durawasm_guest_macros::durable_execution;
 
+pub use self::builders::StepOptions;
+pub use self::builders::callback::{Callback, CallbackId};
 pub use self::checkpointing::CheckpointMode;
 pub use self::context::{DurableContext, StepContext};
 pub use self::deterministic::{ParseUuidError, Uuid};
@@ -106,6 +113,9 @@ pub use self::retry::RetryDecision;
 pub use self::saga::{CompensationItem, CompensationResult, CompensationStatus};
 pub use self::serdes::{JsonSerdes, Serdes};
 pub use self::step::StepSemantics;
+
+/// [`OperationError`], under the name that it has in `durable-lambda-core` and `durable-execution-sdk`.
+pub type DurableError = OperationError;
 
 /// The error of handlers and step bodies: anything, boxed.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::BoxError;
-use crate::builders::{RunCompensationsBuilder, StepBuilder};
+use crate::builders::{RunCompensationsBuilder, StepBuilder, StepOptions};
 use crate::checkpointing::CheckpointMode;
 use crate::child::{self, ChildRun};
 use crate::context::{DurableContext, StepContext};
@@ -177,6 +177,50 @@ impl DurableContext {
         self.step(f).name(name).compensate_with(compensation)
     }
 
+    /// The same with options of the step.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use durawasm_guest::{BoxError, DurableContext};
+    /// use durawasm_guest::StepOptions;
+    ///
+    /// # async fn handler(ctx: DurableContext) -> Result<(), BoxError> {
+    /// let booking: String = ctx
+    ///     .step_with_compensation_opts(
+    ///         "book-hotel",
+    ///         StepOptions::new().retries(3),
+    ///         |_| async { Ok("B-123".to_owned()) },
+    ///         |booking| async move { Ok(println!("cancel {booking}")) },
+    ///     )
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn step_with_compensation_opts<O, F, Fut, G, GFut>(
+        &self,
+        name: impl Into<String>,
+        options: StepOptions,
+        f: F,
+        compensation: G,
+    ) -> StepBuilder<O, F, Fut>
+    where
+        F: FnOnce(StepContext) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<O, BoxError>> + Send + 'static,
+        O: Send + 'static,
+        G: FnOnce(O) -> GFut + Send + 'static,
+        GFut: Future<Output = Result<(), BoxError>> + Send + 'static,
+    {
+        let mut step = self.step_with_compensation(name, f, compensation);
+        if let Some(schedule) = options.schedule() {
+            step = step.retry_strategy_config(schedule);
+        }
+        match options.attempt_timeout() {
+            Some(timeout) => step.timeout(timeout),
+            None => step,
+        }
+    }
+
     /// Undoes what the steps of this context have done: runs the compensations of those that have succeeded, that of the latest
     /// success first, one after another, until none is left. It does not matter who holds the steps' futures, or dropped them: the
     /// success on record counts.
@@ -265,7 +309,6 @@ pub struct CompensationItem {
 /// How a compensation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[non_exhaustive]
 pub enum CompensationStatus {
     /// It returned.
     Succeeded,

@@ -11,9 +11,11 @@ use serde::de::DeserializeOwned;
 
 use crate::BoxError;
 use crate::engine::Engine;
+use crate::error::Framed;
 use crate::runtime::Operation;
 
 mod file_system;
+pub(crate) mod json;
 
 pub use self::file_system::{
     FileSystemPathEncoding, FileSystemSerdes, FileSystemSerdesConfig, FileSystemSerdesConfigBuilder,
@@ -49,7 +51,8 @@ pub use self::file_system::{
 pub trait Serdes<T>: Send + Sync + 'static {
     /// The text to record for a value.
     ///
-    /// An error fails the operation for good, and is recorded.
+    /// An error fails the operation for good, and is recorded. What is written is read back before it is recorded, as a part of
+    /// the body too: a text that [`deserialize`](Self::deserialize) does not accept fails the operation in the same way.
     fn serialize(
         &self,
         value: T,
@@ -85,6 +88,8 @@ impl<T, S: Serdes<T> + ?Sized> Serdes<T> for Arc<S> {
 }
 
 /// The default: compact JSON, for everything that serde can write and read.
+///
+/// NaN and infinities are refused, wherever in a value they are: JSON has only `null` for them, which is read as another value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct JsonSerdes;
 
@@ -94,7 +99,7 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Serdes<T> for JsonSerdes 
         value: T,
         _context: SerdesContext,
     ) -> impl Future<Output = Result<String, BoxError>> + Send {
-        ready(serde_json::to_string(&value).map_err(Into::into))
+        ready(json::text(&value))
     }
 
     fn deserialize(
@@ -104,6 +109,24 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Serdes<T> for JsonSerdes 
     ) -> impl Future<Output = Result<T, BoxError>> + Send {
         ready(serde_json::from_str(&wire).map_err(Into::into))
     }
+}
+
+/// The text to record for a value: one that can be read again.
+///
+/// The value that was read back is dropped. What is delivered is read outside of the body, as on a replay.
+pub(crate) async fn written<T: Send, S: Serdes<T>>(
+    serdes: &S,
+    value: T,
+    context: SerdesContext,
+) -> Result<String, BoxError> {
+    let text = serdes.serialize(value, context.clone()).await?;
+    drop(serdes.deserialize(text.clone(), context).await.map_err(unreadable)?);
+    Ok(text)
+}
+
+/// The error of a text that its own serdes does not accept.
+fn unreadable(error: impl Into<BoxError>) -> BoxError {
+    Framed::boxed("what was written cannot be read back", error)
 }
 
 /// Where a text comes from.

@@ -23,7 +23,7 @@ use crate::runtime::{Identity, Position, Step, StepOptions, StepState};
 use crate::saga::{Compensation, Registration, Undo};
 use crate::scope::LogScope;
 use crate::section::Section;
-use crate::serdes::{Serdes, SerdesContext};
+use crate::serdes::{self, Serdes, SerdesContext};
 
 /// What an interruption in the middle of a step's body leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -130,7 +130,7 @@ impl<F, S> StepRun<F, S> {
                     let scope = LogScope::new(step.clone(), name.clone(), Some(attempt));
                     let work = async {
                         let value = body(StepContext::new(attempt)).await.map_err(Failure::Body)?;
-                        serdes.serialize(value, context).await.map_err(Failure::Serialization)
+                        serdes::written(&serdes, value, context).await.map_err(Failure::Serialization)
                     };
                     let section = ctx.section().body(position, attempt, name.clone());
                     match live.run_body(work, &scope, &section).await {

@@ -18,7 +18,7 @@ use crate::future::Body;
 use crate::group::Group;
 use crate::runtime::{Child, Position};
 use crate::scope::LogScope;
-use crate::serdes::{Serdes, SerdesContext};
+use crate::serdes::{self, Serdes, SerdesContext};
 
 /// What the items of a batch have in common.
 pub(super) struct Items<IS> {
@@ -164,7 +164,7 @@ impl<IS> Items<IS> {
         async move {
             match run.execute().await {
                 // In the batch's record the item has another owner, so it is written for that.
-                Ok(value) => Ok(Ok(serdes.serialize(value, context).await.map_err(internal)?)),
+                Ok(value) => Ok(Ok(serdes::written(&*serdes, value, context).await.map_err(internal)?)),
                 Err(error) => match error.wire().cloned() {
                     Some(wire) => Ok(Err(wire)),
                     None => Err(error),
@@ -191,7 +191,7 @@ impl<IS> Items<IS> {
         let section = Arc::clone(ctx.section());
         let work = async move {
             match body(ctx).await {
-                Ok(value) => serdes.serialize(value, context).await.map_err(serialization_failed),
+                Ok(value) => serdes::written(&*serdes, value, context).await.map_err(serialization_failed),
                 Err(error) => Err(child::record(&ChildFnError(error))),
             }
         };

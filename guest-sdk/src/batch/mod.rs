@@ -32,7 +32,7 @@ use crate::error::{
 use crate::future::{Body, Place};
 use crate::runtime::{Child, ChildResult, ChildState, Identity, InvalidArgument, Operation, Position};
 use crate::scope::LogScope;
-use crate::serdes::{JsonSerdes, Serdes, SerdesContext};
+use crate::serdes::{self, JsonSerdes, Serdes, SerdesContext};
 
 pub use self::record::BatchSummary;
 pub use self::result::{
@@ -273,7 +273,7 @@ where
 
     /// What is to be recorded.
     async fn write(&self, summary: BatchSummary, decision: &Decision) -> Result<Closing, WireError> {
-        let written = self.result_serdes.serialize(summary, self.context()).await;
+        let written = serdes::written(&self.result_serdes, summary, self.context()).await;
         let summary = written.map_err(|error| WireError::typed(&internal(error), SERIALIZATION_ERROR))?;
         let too_large = if summary.len() > INLINE_LIMIT { Some(decision.write()?) } else { None };
         Ok(Closing { summary, too_large })

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::RetryStrategyConfig;
 use crate::callback::{Answer, CallbackRun, WaitForCallbackRun};
 use crate::context::{DurableContext, StepContext};
+use crate::error::named;
 use crate::future::DurableFuture;
 use crate::retry::{RetryStrategy, seconds};
 use crate::runtime::{CallbackOptions, Position};
@@ -44,6 +45,18 @@ impl AsRef<str> for CallbackId {
     }
 }
 
+impl From<String> for CallbackId {
+    fn from(id: String) -> Self {
+        Self(id)
+    }
+}
+
+impl From<&str> for CallbackId {
+    fn from(id: &str) -> Self {
+        Self(id.to_owned())
+    }
+}
+
 impl From<CallbackId> for String {
     fn from(id: CallbackId) -> Self {
         id.0
@@ -55,13 +68,17 @@ impl From<CallbackId> for String {
 /// It exists even if the callback has failed or timed out already: [`result`](Self::result) tells.
 #[non_exhaustive]
 pub struct Callback<O> {
-    id: String,
+    /// The id that the external system answers with, as [`id`](Self::id) tells it.
+    pub callback_id: String,
     answer: Box<dyn Answer<O>>,
 }
 
 impl<O> fmt::Debug for Callback<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Callback").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Callback")
+            .field("callback_id", &self.callback_id)
+            .field("operation_id", &self.answer.operation_id())
+            .finish_non_exhaustive()
     }
 }
 
@@ -69,25 +86,27 @@ impl<O> Callback<O> {
     /// [`id`](Self::id), as a type of its own.
     #[must_use]
     pub fn id_typed(&self) -> CallbackId {
-        CallbackId(self.id.clone())
+        CallbackId(self.callback_id.clone())
     }
 }
 
 impl<O: Send + 'static> Callback<O> {
     pub(crate) fn new(id: String, answer: Box<dyn Answer<O>>) -> Self {
-        Self { id, answer }
+        Self { callback_id: id, answer }
     }
 
     /// The id that the external system answers with: base64, at most 1024 characters.
     #[must_use]
     pub fn id(&self) -> &str {
-        &self.id
+        &self.callback_id
     }
 
     /// The answer; an empty one is `null`. Fails with an error of kind [`Callback`](crate::OperationErrorKind::Callback) if
     /// the external
     /// system reported a failure, if a timeout passed, or if the serdes does not accept the answer.
-    pub fn result(self) -> DurableFuture<O> {
+    ///
+    /// The future does not borrow the handle. Each call makes one, and all of them get the same answer.
+    pub fn result(&self) -> DurableFuture<O> {
         self.answer.wait()
     }
 }
@@ -178,7 +197,7 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         let place = self.run.ctx.place(self.run.position);
-        DurableFuture::lazy(place, self.run.execute())
+        DurableFuture::lazy(place, named(self.run.name.clone(), self.run.execute()))
     }
 }
 
@@ -189,8 +208,8 @@ where
 ///
 /// # Errors
 ///
-/// What fails the callback is an error of kind [`Callback`](crate::OperationErrorKind::Callback), as in [`Callback::result`], but
-/// without the callback's id. A submitter that failed for good is one of kind
+/// What fails the callback is an error of kind [`Callback`](crate::OperationErrorKind::Callback), as in [`Callback::result`], also
+/// with the callback's id. A submitter that failed for good is one of kind
 /// [`ChildContext`](crate::OperationErrorKind::ChildContext).
 #[must_use = "builders do nothing unless awaited or spawned"]
 #[non_exhaustive]
@@ -302,6 +321,6 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         let place = self.run.ctx.place(self.run.position);
-        DurableFuture::lazy(place, self.run.execute())
+        DurableFuture::lazy(place, named(self.run.name.clone(), self.run.execute()))
     }
 }

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 
 use crate::OperationError;
 use crate::context::DurableContext;
+use crate::error::named;
 use crate::future::DurableFuture;
 use crate::invoke::InvokeRun;
 use crate::runtime::{InvokeOptions, Position};
@@ -161,6 +162,6 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         let place = self.run.ctx.place(self.run.position);
-        DurableFuture::lazy(place, self.run.execute())
+        DurableFuture::lazy(place, named(self.run.name.clone(), self.run.execute()))
     }
 }

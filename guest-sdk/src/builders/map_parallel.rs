@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::batch::{BatchRun, Bodies, Kind};
 use crate::context::DurableContext;
+use crate::error::named;
 use crate::future::{Body, Branch, DurableFuture};
 use crate::runtime::{InvalidArgument, Position};
 use crate::serdes::{JsonSerdes, Serdes};
@@ -166,7 +167,7 @@ where
         RS: Serdes<BatchSummary>,
     {
         let (run, bodies) = self.into_parts();
-        run.result(bodies).await
+        named(run.options.name.clone(), run.result(bodies)).await
     }
 
     /// The map as a future that runs it while it is polled.
@@ -206,7 +207,7 @@ where
     fn into_future(self) -> Self::IntoFuture {
         let place = self.run.options.place();
         let (run, bodies) = self.into_parts();
-        DurableFuture::lazy(place, run.values(bodies))
+        DurableFuture::lazy(place, named(run.options.name.clone(), run.values(bodies)))
     }
 }
 
@@ -323,7 +324,7 @@ impl<O: Send + 'static, IS, RS> ParallelBuilder<O, IS, RS> {
         RS: Serdes<BatchSummary>,
     {
         let (run, bodies) = self.into_parts();
-        run.result(bodies).await
+        named(run.options.name.clone(), run.result(bodies)).await
     }
 
     /// The parallel as a future that runs it while it is polled.
@@ -360,6 +361,6 @@ where
     fn into_future(self) -> Self::IntoFuture {
         let place = self.run.options.place();
         let (run, bodies) = self.into_parts();
-        DurableFuture::lazy(place, run.values(bodies))
+        DurableFuture::lazy(place, named(run.options.name.clone(), run.values(bodies)))
     }
 }

@@ -5,6 +5,7 @@ use std::future::IntoFuture;
 
 use crate::OperationError;
 use crate::context::DurableContext;
+use crate::error::named;
 use crate::future::DurableFuture;
 use crate::runtime::Position;
 
@@ -75,6 +76,7 @@ impl IntoFuture for WaitBuilder {
 
     fn into_future(self) -> Self::IntoFuture {
         let place = self.ctx.place(self.position);
-        DurableFuture::lazy(place, crate::wait::execute(self.ctx, self.position, self.name, self.seconds))
+        let wait = crate::wait::execute(self.ctx, self.position, self.name.clone(), self.seconds);
+        DurableFuture::lazy(place, named(self.name, wait))
     }
 }

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use super::write_chain;
+use super::line::{write_chain, write_line};
 use crate::BoxError;
 
 /// A combinator failed: `try_join_all`, `select_ok` or `race`.
@@ -50,7 +50,11 @@ impl CombinatorError {
 
 impl fmt::Display for CombinatorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if f.alternate() { write_chain(f, &self.kind, self.source()) } else { self.kind.fmt(f) }
+        if f.alternate() {
+            write_chain(f, &self.kind, self.source())
+        } else {
+            write_line(f, format_args!("combinator failed"), self)
+        }
     }
 }
 

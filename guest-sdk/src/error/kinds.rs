@@ -5,13 +5,13 @@
 use std::error::Error;
 use std::fmt;
 
-use super::write_chain;
+use super::line::{write_chain, write_line};
 use crate::BoxError;
 use crate::runtime::InvalidArgument;
 
 /// An error of one operation: its kind, and the cause as its source.
 macro_rules! operation_error {
-    ($(#[$doc:meta])* $name:ident, $kind:ident $(, $detail:ident: $type:ty)*) => {
+    ($(#[$doc:meta])* $name:ident, $kind:ident, $what:literal $(, $detail:ident: $type:ty)*) => {
         $(#[$doc])*
         #[derive(Debug)]
         #[non_exhaustive]
@@ -35,7 +35,11 @@ macro_rules! operation_error {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                if f.alternate() { write_chain(f, &self.kind, self.source()) } else { self.kind.fmt(f) }
+                if f.alternate() {
+                    write_chain(f, &self.kind, self.source())
+                } else {
+                    write_line(f, format_args!(concat!($what, " failed")), self)
+                }
             }
         }
 
@@ -49,12 +53,12 @@ macro_rules! operation_error {
 
 operation_error! {
     /// A step failed. A retry strategy gets one too, with the error that the body returned as its source.
-    StepError, StepErrorKind
+    StepError, StepErrorKind, "step"
 }
 
 operation_error! {
     /// A wait did not end by its time being over.
-    WaitError, WaitErrorKind
+    WaitError, WaitErrorKind, "wait"
 }
 
 operation_error! {
@@ -70,7 +74,7 @@ operation_error! {
     ///         if matches!(invoke.kind(), InvokeErrorKind::FunctionNotFound(_)))
     /// }
     /// ```
-    InvokeError, InvokeErrorKind
+    InvokeError, InvokeErrorKind, "invoke"
 }
 
 operation_error! {
@@ -88,17 +92,16 @@ operation_error! {
     ///     }
     /// }
     /// ```
-    WaitForConditionError, WaitForConditionErrorKind
+    WaitForConditionError, WaitForConditionErrorKind, "wait for a condition"
 }
 
 operation_error! {
     /// A callback was answered with a failure, timed out, or was answered with what its serdes does not accept.
-    CallbackError, CallbackErrorKind, callback_id: Option<String>
+    CallbackError, CallbackErrorKind, "callback", callback_id: Option<String>
 }
 
 impl CallbackError {
-    /// The callback's id, which the external system was given; none if there was none, and for the error of a
-    /// [`wait_for_callback`](crate::DurableContext::wait_for_callback), whose context has it on record.
+    /// The callback's id, which the external system was given; none if there was none.
     #[must_use]
     pub fn callback_id(&self) -> Option<&str> {
         self.callback_id.as_deref()
@@ -112,7 +115,7 @@ impl CallbackError {
 
 operation_error! {
     /// A child context failed.
-    ChildContextError, ChildContextErrorKind
+    ChildContextError, ChildContextErrorKind, "child context"
 }
 
 impl StepError {

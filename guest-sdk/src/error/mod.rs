@@ -3,18 +3,20 @@
 //! Always true here:
 //! - The error of a failed operation is made from its record, on the first run as on each replay: a handler cannot tell
 //!   the two apart, and takes the same branch in both.
-//! - `Display` writes one frame, the layer's own; `{:#}` writes the frames of the whole chain, joined with `": "`. The
-//!   message on record is the latter.
+//! - `{}` is one line for people: what failed, which operation, and why, to the last cause. `{:#}` writes the frames of the whole
+//!   chain, joined with `": "`. The message on record is the latter.
 //! - Kinds classify and carry numbers; the cause is the error's `source()`.
 
 mod combinator;
 mod kinds;
+mod line;
 mod non_determinism;
 mod wire;
 
 use std::error::Error;
 use std::fmt;
 
+use self::line::{Chain, Frame};
 use crate::runtime::{InvalidArgument, Operation};
 
 pub use self::combinator::{CombinatorError, CombinatorErrorKind, JoinFailed};
@@ -28,7 +30,8 @@ pub use self::kinds::{
 pub use self::non_determinism::{
     NonDeterministicExecutionError, NonDeterministicExecutionErrorKind, OperationMismatch, UnrecognizedStatus,
 };
-pub(crate) use self::wire::{ChildFnError, SERIALIZATION_ERROR, write_chain};
+pub(crate) use self::line::write_chain;
+pub(crate) use self::wire::{ChildFnError, SERIALIZATION_ERROR};
 pub use self::wire::{ReplayedFailure, TypedError, WireError};
 
 /// What the futures of durable operations fail with.
@@ -57,6 +60,7 @@ pub struct OperationError {
     kind: OperationErrorKind,
     /// Boxed: results stay small where nothing fails.
     record: Option<Box<Record>>,
+    name: Option<Box<str>>,
 }
 
 #[derive(Debug)]
@@ -79,6 +83,12 @@ impl OperationError {
         self.operation().map(|(id, _)| &**id)
     }
 
+    /// The name of the operation that failed; none if it has none.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
     /// The operation's status in the history, such as `FAILED` or `TIMED_OUT`; none if it did not fail on record.
     #[must_use]
     pub fn status(&self) -> Option<&str> {
@@ -92,7 +102,13 @@ impl OperationError {
     }
 
     pub(crate) fn new(kind: OperationErrorKind) -> Self {
-        Self { kind, record: None }
+        Self { kind, record: None, name: None }
+    }
+
+    /// Adds the operation's name.
+    pub(crate) fn named(mut self, name: Option<&str>) -> Self {
+        self.name = name.map(Into::into);
+        self
     }
 
     /// Adds what the history has on the failure.
@@ -117,6 +133,14 @@ impl OperationError {
     }
 }
 
+/// The outcome of an operation of this name.
+pub(crate) async fn named<T>(
+    name: Option<String>,
+    operation: impl Future<Output = Result<T, OperationError>>,
+) -> Result<T, OperationError> {
+    operation.await.map_err(|error| error.named(name.as_deref()))
+}
+
 impl From<InvalidArgument> for OperationError {
     fn from(invalid: InvalidArgument) -> Self {
         Self::new(OperationErrorKind::InvalidArgument(InvalidArgumentError::new(invalid)))
@@ -125,8 +149,7 @@ impl From<InvalidArgument> for OperationError {
 
 impl fmt::Display for OperationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let frame = format_args!("operation error: {}", self.kind.family());
-        if f.alternate() { write_chain(f, &frame, self.source()) } else { f.write_fmt(frame) }
+        if f.alternate() { Chain(self).fmt(f) } else { line::write_operation(f, self) }
     }
 }
 
@@ -208,7 +231,7 @@ impl OperationErrorKind {
 
 impl fmt::Display for OperationErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.family(), self.error())
+        write!(f, "{}: {}", self.family(), Frame(self.error()))
     }
 }
 

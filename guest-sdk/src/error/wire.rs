@@ -1,15 +1,16 @@
 //! Errors as they are on record: `ErrorObject` in the service model, `error-object` in the WIT package.
 //!
 //! Always true here:
-//! - An error's type is never guessed from its text. It is the name the author gave ([`TypedError`]), else the type that
-//!   is already on record for the same failure, else a generic one.
+//! - An error's type is never guessed from its text. It is the first in the chain of sources that says something: a name that the
+//!   author gave ([`TypedError`]), or the type on record of an operation that failed. Else it is a generic one.
+//! - So a failure's type, data and frames stay the same through all layers that pass it on.
 //! - A record fits in [`LIMIT`], whatever the author put into the error.
 
-use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
 use super::OperationError;
+use super::line::{Chain, write_chain, write_line};
 use crate::BoxError;
 
 /// What a record may hold, in bytes, with room for the rest of the update that carries it.
@@ -76,13 +77,16 @@ impl WireError {
 
     /// The record of an error. `fallback` is the type for one that has no name.
     pub(crate) fn of(error: &(dyn Error + 'static), fallback: &str) -> Self {
-        let recorded = recorded(error).and_then(WireError::error_type).map(Cow::Borrowed);
-        let error_type = recorded.or_else(|| typed_name(error)).unwrap_or_else(|| {
-            Cow::Borrowed(
-                error.downcast_ref::<OperationError>().map_or(fallback, |error| error.kind().wire_type()),
-            )
-        });
-        Self::typed(error, &error_type)
+        let operation = error.downcast_ref::<OperationError>();
+        let fallback = recorded(error)
+            .and_then(WireError::error_type)
+            .unwrap_or_else(|| operation.map_or(fallback, |error| error.kind().wire_type()));
+        Self::passed_on(error, fallback)
+    }
+
+    /// The record of a layer that failed because of an error: under the type that the error has a name for, if it has one.
+    pub(crate) fn passed_on(error: &(dyn Error + 'static), fallback: &str) -> Self {
+        Self::typed(error, named(error).unwrap_or(fallback))
     }
 
     /// The record of an error under a given type.
@@ -105,13 +109,32 @@ impl WireError {
         self.bounded()
     }
 
+    /// Adds an outermost frame, for which there is always room.
+    pub(crate) fn with_frame(mut self, frame: String) -> Self {
+        let room = LIMIT.saturating_sub(frame.len() + 16);
+        self = self.bounded_to(room);
+        self.stack_trace.push(frame);
+        self
+    }
+
+    /// Takes the outermost frame off, if it begins so. The rest of it.
+    pub(crate) fn take_frame(&mut self, prefix: &str) -> Option<String> {
+        let rest = self.stack_trace.last()?.strip_prefix(prefix)?.to_owned();
+        self.stack_trace.pop();
+        Some(rest)
+    }
+
+    fn bounded(self) -> Self {
+        self.bounded_to(LIMIT)
+    }
+
     /// Keeps the record under the limit: what is least useful goes first.
-    fn bounded(mut self) -> Self {
+    fn bounded_to(mut self, limit: usize) -> Self {
         let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         if let Some(error_type) = &mut self.error_type {
             shorten(error_type, 1024);
         }
-        let mut left = LIMIT - length(&self.error_type);
+        let mut left = limit.saturating_sub(length(&self.error_type));
         if length(&self.error_data) > left {
             self.error_data = None;
         }
@@ -205,7 +228,7 @@ impl Error for ReplayedFailure {}
 /// let parsed = "seven".parse::<u32>().map_err(TypedError::new);
 /// assert_eq!(parsed.as_ref().map_err(TypedError::error_type), Err("ParseIntError"));
 /// let error: BoxError = TypedError::with_type("NoStock", "three are left").into(); // what a step's body returns
-/// assert_eq!(error.to_string(), "NoStock");
+/// assert_eq!(error.to_string(), "NoStock: three are left");
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]
@@ -245,7 +268,7 @@ impl fmt::Display for TypedError {
         if f.alternate() {
             write_chain(f, &self.error_type, self.source())
         } else {
-            f.write_str(&self.error_type)
+            write_line(f, format_args!("{}", self.error_type), &*self.inner)
         }
     }
 }
@@ -272,29 +295,6 @@ impl Error for ChildFnError {
     }
 }
 
-/// Writes a frame and all frames below it.
-pub(crate) fn write_chain(
-    f: &mut fmt::Formatter<'_>,
-    frame: &dyn fmt::Display,
-    mut source: Option<&(dyn Error + 'static)>,
-) -> fmt::Result {
-    write!(f, "{frame}")?;
-    while let Some(error) = source {
-        write!(f, ": {error}")?;
-        source = error.source();
-    }
-    Ok(())
-}
-
-/// Displays an error with all below it.
-struct Chain<'a>(&'a (dyn Error + 'static));
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_chain(f, &self.0, self.0.source())
-    }
-}
-
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error| (*error).source()).take(CHAIN)
 }
@@ -307,10 +307,33 @@ fn recorded<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a WireError> {
         .or_else(|| error.downcast_ref::<ReplayedFailure>().map(ReplayedFailure::wire))
 }
 
-fn typed_name<'a>(error: &'a (dyn Error + 'static)) -> Option<Cow<'a, str>> {
-    chain(error)
-        .find_map(|error| error.downcast_ref::<TypedError>())
-        .map(|typed| Cow::Borrowed(typed.error_type()))
+/// The first name in a chain that programs can match on.
+fn named<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a str> {
+    chain(error).find_map(|error| match error.downcast_ref::<TypedError>() {
+        Some(typed) => Some(typed.error_type()),
+        None => recorded(error).and_then(WireError::error_type).filter(|name| !is_generic(name)),
+    })
+}
+
+/// Whether a recorded type says only which layer failed. How a layer failed is not passed on: the record of the next would be
+/// read as its own.
+fn is_generic(name: &str) -> bool {
+    const LAYERS: [&str; 13] = [
+        "Error",
+        "StepError",
+        "WaitError",
+        "InvokeError",
+        "CallbackError",
+        "WaitForConditionError",
+        "ChildContextError",
+        "ChildFnError",
+        "BatchError",
+        "CompensationError",
+        "HandlerError",
+        "PromiseCombinatorError",
+        SERIALIZATION_ERROR,
+    ];
+    LAYERS.contains(&name) || name.starts_with("CombinatorError")
 }
 
 /// A type's name without module paths, also inside of brackets: `a::B<c::D>` is `B<D>`.
@@ -372,10 +395,21 @@ mod tests {
         );
         let child = ChildFnError(ReplayedFailure::boxed(outside));
         let wire = WireError::of(&child, "ChildFnError");
-        assert_eq!(wire.error_type(), Some("ChildFnError"));
+        assert_eq!(wire.error_type(), Some("Declined"));
         assert_eq!(wire.error_message(), Some("child function error: no funds"));
         assert_eq!(wire.error_data(), Some("{\"code\":51}"));
         assert_eq!(wire.stack_trace(), ["pay.c:1"]);
+    }
+
+    #[test]
+    fn a_frame_is_put_on_and_taken_off() {
+        let big = "x".repeat(2 * LIMIT);
+        let mut wire = WireError::new("Declined", big).with_frame("callback: 7".to_owned());
+        let length = 8 + wire.error_message().unwrap().len() + wire.stack_trace()[0].len();
+        assert!(length <= LIMIT, "{length}");
+        assert_eq!(wire.take_frame("race: "), None);
+        assert_eq!(wire.take_frame("callback: ").as_deref(), Some("7"));
+        assert!(wire.stack_trace().is_empty());
     }
 
     proptest! {

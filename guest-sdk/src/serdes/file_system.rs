@@ -189,7 +189,7 @@ impl FileSystemSerdes {
         value: &T,
         context: &SerdesContext,
     ) -> Result<String, FileSystemSerdesError> {
-        let json = serde_json::to_string(value).map_err(because("the value has no JSON"))?;
+        let json = super::json::text(value).map_err(because("the value has no JSON"))?;
         if self.config.storage_mode == FileSystemSerdesMode::Overflow {
             let inline = envelope("inline", "value", &json);
             if inline.len() <= self.config.overflow_threshold_bytes {

@@ -19,6 +19,7 @@ mod prints;
 mod probes;
 mod retries;
 mod saga;
+mod seeds;
 mod sequence;
 mod timeouts;
 mod workflow;
@@ -46,6 +47,7 @@ use prints::{plain_prints, prints_parts};
 use probes::{nondeterminism_probe, plain, plain_async, prints, sleeps_in_step};
 use retries::{block_with_retry, filtered_retries, keeps_files, polls, polls_much};
 use saga::{checkpoint_costs, draws, hides_divergence, logs, saga, saga_in_child, saga_of_many, tells};
+use seeds::{seed_batch_mode, seed_callback, seed_saga, seed_wait_for_callback};
 use sequence::{races, returns, sequence};
 use timeouts::slow_body;
 use workflow::workflow;
@@ -121,6 +123,10 @@ durable_handlers! {
     saga,
     saga_in_child,
     saga_of_many,
+    seed_batch_mode,
+    seed_callback,
+    seed_saga,
+    seed_wait_for_callback,
     sequence,
     sleeps_in_step,
     slow_body,

@@ -32,6 +32,9 @@ const DESERIALIZATION: &str = "DeserializationError";
 /// The frame on record that tells which callback a context waited for, by its id.
 const CALLBACK: &str = "callback ";
 
+/// The same of a callback whose answer could not be read: an external failure may have any type, also the one for this.
+const UNREADABLE: &str = "unreadable answer to callback ";
+
 /// A callback with all its options.
 pub(crate) struct CallbackRun<S> {
     pub(crate) ctx: DurableContext,
@@ -214,18 +217,24 @@ fn record(error: &OperationError) -> WireError {
         CallbackErrorKind::HeartbeatTimedOut => WireError::new(HEARTBEAT, "heartbeat timed out"),
         _ => error.wire().cloned().unwrap_or_else(|| WireError::of(error, "CallbackError")),
     };
+    let frame = match callback.kind() {
+        CallbackErrorKind::DeserializationFailed => UNREADABLE,
+        _ => CALLBACK,
+    };
     match callback.callback_id() {
-        Some(id) => wire.with_frame(format!("{CALLBACK}{id}")),
+        Some(id) => wire.with_frame(format!("{frame}{id}")),
         None => wire,
     }
 }
 
 /// The error of a context that is on record as failed.
 fn context_failed(operation: &dyn runtime::Operation, mut wire: WireError) -> OperationError {
+    if let Some(id) = wire.take_frame(UNREADABLE) {
+        return undeserialized(operation, wire, Some(id));
+    }
     let id = wire.take_frame(CALLBACK);
     match wire.error_type() {
         // With an id, it is the callback that failed, whatever the type that the external system gave.
-        Some(DESERIALIZATION) if id.is_some() => undeserialized(operation, wire, id),
         _ if id.is_some() => failed(operation, wire, id),
         Some("ChildContextError" | "InvalidArgumentError" | SERIALIZATION_ERROR) => {
             child::failed(operation, wire)

@@ -60,3 +60,12 @@ async fn a_wait_for_a_callback_tells_which_and_why() {
     let told = run(unreadable, json!(null)).await.0;
     assert_eq!(told, json!(["deserialization failed", "DeserializationError", true]));
 }
+
+/// An external system's own types are its business, also those that the SDK uses for its own failures.
+#[tokio::test]
+async fn the_type_of_an_external_failure_does_not_make_it_another_kind() {
+    for error_type in ["DeserializationError", "ChildContextError", "SerializationError"] {
+        let told = run(refused("seed_wait_for_callback", error_type), json!(null)).await.0;
+        assert_eq!(told, json!(["external failure", error_type, true]));
+    }
+}

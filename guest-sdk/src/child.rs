@@ -68,9 +68,9 @@ impl<B, S, E> ChildRun<B, S, E> {
                     // Serialization is the child's code too: a replay that finds the child over does without it.
                     let code = async {
                         match body(inner).await {
-                            Ok(value) => {
-                                serdes::written(&serdes, value, context.clone()).await.map_err(serialization_record)
-                            }
+                            Ok(value) => serdes::written(&serdes, value, context.clone())
+                                .await
+                                .map_err(serialization_record),
                             Err(error) => Err(record(&error)),
                         }
                     };

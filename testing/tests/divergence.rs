@@ -12,7 +12,8 @@ fn runner() -> LocalDurableTestRunner {
 }
 
 /// What the handler does on replays, and what the error says of it.
-const CASES: [(&str, &[&str]); 7] = [
+const CASES: [(&str, &[&str]); 8] = [
+    ("waits once more between", &["a STEP (Step) named \"b\"", "waits for something else without"]),
     (
         "starts one more between",
         &[

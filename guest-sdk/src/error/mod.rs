@@ -27,10 +27,10 @@ pub use self::kinds::{
     StepErrorKind, UnexpectedStatus, WaitError, WaitErrorKind, WaitForConditionError,
     WaitForConditionErrorKind,
 };
+pub(crate) use self::line::{Chain, write_chain};
 pub use self::non_determinism::{
     NonDeterministicExecutionError, NonDeterministicExecutionErrorKind, OperationMismatch, UnrecognizedStatus,
 };
-pub(crate) use self::line::{Chain, write_chain};
 pub(crate) use self::wire::{ChildFnError, SERIALIZATION_ERROR};
 pub use self::wire::{ReplayedFailure, TypedError, WireError};
 

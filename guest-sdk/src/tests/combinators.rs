@@ -147,7 +147,8 @@ fn a_join_has_all_values_or_the_first_failure() {
         ctx.wait(second()).await?;
         Ok(json!([all, failed, error.to_string()]))
     });
-    let text = "join failed at index 2: operation error: step: retries exhausted after 1 attempts: Declined: no";
+    let text =
+        "join failed at index 2: operation error: step: retries exhausted after 1 attempts: Declined: no";
     let outcome = outcome.unwrap();
     assert_eq!((&outcome[0], &outcome[1]), (&json!([2, 7, 1]), &json!(2)));
     assert!(outcome[2].as_str().unwrap().ends_with(&format!(" failed: {text}")), "{outcome}");

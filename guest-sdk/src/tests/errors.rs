@@ -68,10 +68,9 @@ async fn origin(ctx: &DurableContext, name: &'static str) -> Result<DurableFutur
             .retry_strategy(|_, _| RetryDecision::Stop)
             .name(name)
             .future(),
-        "condition" => ctx
-            .wait_for_condition(|_, _: u32| async { Err(refusal("Unreachable")) }, 0)
-            .name(name)
-            .future(),
+        "condition" => {
+            ctx.wait_for_condition(|_, _: u32| async { Err(refusal("Unreachable")) }, 0).name(name).future()
+        }
         "external" | "late" | "dead" => ctx.create_callback::<u32>().name(name).await?.result(),
         // The callback of a wait for one has no name.
         "waited" => ctx.wait_for_callback(|_, _| async { Ok(()) }).future(),
@@ -98,7 +97,8 @@ async fn through(ctx: &DurableContext, path: &'static str, name: &'static str) -
         }
         "parallel" => ctx.parallel([Branch::new("only", fails)]).await.unwrap_err(),
         "try_join_all" => {
-            let inputs = [ctx.run_in_child_context(|_| async { Ok(7) }).future(), origin(ctx, name).await.unwrap()];
+            let inputs =
+                [ctx.run_in_child_context(|_| async { Ok(7) }).future(), origin(ctx, name).await.unwrap()];
             let error = ctx.try_join_all(inputs).await.unwrap_err();
             let OperationErrorKind::Combinator(join) = error.kind() else { panic!("{error}") };
             let CombinatorErrorKind::JoinFailed(details) = join.kind() else { panic!("{join}") };
@@ -228,7 +228,8 @@ fn a_wait_for_a_callback_tells_which_it_was() {
 
 #[test]
 fn an_external_type_is_never_taken_for_the_contexts_own() {
-    for error_type in ["ChildContextError", "SerializationError", "InvalidArgumentError", "Callback.Timeout"] {
+    for error_type in ["ChildContextError", "SerializationError", "InvalidArgumentError", "Callback.Timeout"]
+    {
         let world = Arc::new(Mutex::new(World::default()));
         world.lock().unwrap().answers.insert(String::new(), Err(failure(error_type, None)));
         let function = || {
@@ -251,12 +252,17 @@ fn an_error_says_in_one_line_what_failed_and_why() {
         ("late", "callback \"late\" failed: callback timed out: why Callback.Timeout"),
         ("dead", "callback \"dead\" failed: callback heartbeat timed out: why Callback.Heartbeat"),
         ("failing", "invoke \"failing\" failed: function failed: why OutOfStock"),
-        ("condition", "wait for a condition \"condition\" failed: check failed: Unreachable: why Unreachable"),
+        (
+            "condition",
+            "wait for a condition \"condition\" failed: check failed: Unreachable: why Unreachable",
+        ),
     ];
     for (name, line) in expected {
-        for text in seen_in_all(move |ctx| async move {
-            origin(&ctx, name).await.unwrap().await.unwrap_err().to_string()
-        }) {
+        for text in
+            seen_in_all(
+                move |ctx| async move { origin(&ctx, name).await.unwrap().await.unwrap_err().to_string() },
+            )
+        {
             // Ids are the host's: here, places.
             assert_eq!(text.replace(" /1 ", " /7 "), line);
         }

@@ -172,7 +172,8 @@ impl World {
             let answer = (record.kind != "wait").then(|| "\"answer\"".to_owned());
             // The callback of a wait for one has no name.
             let nameless = (record.kind == "callback").then_some("");
-            let scripted = record.name.as_deref().or(nameless).and_then(|name| self.answers.get(name)).cloned();
+            let scripted =
+                record.name.as_deref().or(nameless).and_then(|name| self.answers.get(name)).cloned();
             self.end(&id, scripted.unwrap_or(Ok(answer)));
         }
         self.changed();

@@ -50,7 +50,17 @@ where
         all.push(("map", one(map.await)));
     }
     let made = value.clone();
-    all.push(("condition", ctx.wait_for_condition(move |_, _| { let made = made.clone(); async move { Ok(made) } }, value).await));
+    all.push((
+        "condition",
+        ctx.wait_for_condition(
+            move |_, _| {
+                let made = made.clone();
+                async move { Ok(made) }
+            },
+            value,
+        )
+        .await,
+    ));
     all
 }
 
@@ -140,7 +150,9 @@ fn a_join_reads_wide_integers_and_keys_that_are_numbers() {
         let wide = combined(&ctx, (u128::MAX, i128::MIN)).await;
         assert!(wide.into_iter().all(|(_, outcome)| outcome.unwrap() == (u128::MAX, i128::MIN)));
         let keyed = HashMap::from([(7_u32, true)]);
-        assert!(combined(&ctx, keyed.clone()).await.into_iter().all(|(_, outcome)| outcome.unwrap() == keyed));
+        assert!(
+            combined(&ctx, keyed.clone()).await.into_iter().all(|(_, outcome)| outcome.unwrap() == keyed)
+        );
         assert!(combined(&ctx, ()).await.into_iter().all(|(_, outcome)| outcome.is_ok()));
         ctx.wait(second()).await?;
         Ok(Value::Null)

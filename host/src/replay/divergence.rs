@@ -7,15 +7,19 @@
 //!   here: it starts where it is awaited, on each run.
 //! - What is below a context was started before the context was closed. So a run that closes one, and has not asked for all that
 //!   is on record below it, has left out what ran before.
+//! - A run that is suspended has come to where runs before it were: it has asked for all that is on record.
 //!
-//! Neither holds where outcomes are shown before they are on record ([`CheckpointMode::Optimistic`]): on the first run they come in
+//! None of this holds where outcomes are shown before they are on record ([`CheckpointMode::Optimistic`]): on the first run they come in
 //! another order than on a replay. There nothing is concluded. That completions on record were never shown proves nothing:
 //! the outside completes what nobody waits for any more.
 
 use std::collections::HashMap;
 
 use super::{
-    CheckpointMode, Divergence, Key, ReplayError, checks::describe, engine::Engine, slot::start_rank,
+    CheckpointMode, Divergence, Key, ReplayError,
+    checks::describe,
+    engine::{Engine, Known},
+    slot::start_rank,
 };
 use crate::protocol::{Operation, OperationId, OperationType};
 
@@ -94,6 +98,35 @@ impl Engine {
             id: first.id.clone(),
             expected: describe(first.kind, first.sub_type.as_deref(), first.name.as_deref()),
             actual: format!("ended {what} around it without starting it"),
+        })))
+    }
+
+    /// What is wrong with a handler that returns now: recorded operations that it did not ask for.
+    pub fn check_return(&self) -> Result<(), ReplayError> {
+        self.check_asked("ended without starting it")
+    }
+
+    /// What is wrong with a handler that can do nothing before something happens, and is to be suspended: the same. What is on
+    /// record was started by runs that did not wait here.
+    pub fn check_suspension(&self) -> Result<(), ReplayError> {
+        if self.starts.is_loose() {
+            return Ok(());
+        }
+        self.check_asked("waits for something else without having started it")
+    }
+
+    fn check_asked(&self, instead: &str) -> Result<(), ReplayError> {
+        if self.unclaimed == 0 {
+            return Ok(());
+        }
+        let left_out = self.known.values().filter_map(Known::left_out);
+        let Some(first) = left_out.min_by_key(|record| (start_rank(record), record.id.clone())) else {
+            return Ok(());
+        };
+        Err(ReplayError::NonDeterministic(Box::new(Divergence {
+            id: first.id.clone(),
+            expected: describe(first.kind, first.sub_type.as_deref(), first.name.as_deref()),
+            actual: instead.to_owned(),
         })))
     }
 

@@ -20,8 +20,7 @@ use std::{
 };
 
 use super::{
-    Directive, Divergence, Outcome, Position, ReplayError, Semantics,
-    checks::describe,
+    Directive, Outcome, Position, ReplayError, Semantics,
     divergence::Starts,
     error::misuse,
     ids::Scope,
@@ -565,21 +564,6 @@ impl Engine {
             self.notify_all(key)?;
         }
         Ok(())
-    }
-
-    /// What is wrong with a handler that returns now: recorded operations that it did not ask for.
-    pub fn check_return(&self) -> Result<(), ReplayError> {
-        if self.unclaimed == 0 {
-            return Ok(());
-        }
-        let missing =
-            self.known.values().filter(|k| k.key.is_none() && !k.skipped).filter_map(|k| k.record.as_ref());
-        let Some(first) = missing.min_by_key(|r| (start_rank(r), r.id.clone())) else { return Ok(()) };
-        Err(ReplayError::NonDeterministic(Box::new(Divergence {
-            id: first.id.clone(),
-            expected: describe(first.kind, first.sub_type.as_deref(), first.name.as_deref()),
-            actual: "ended without starting it".to_owned(),
-        })))
     }
 
     pub(super) fn slot(&self, key: Key) -> Result<&Slot, ReplayError> {

@@ -568,7 +568,7 @@ impl wit::HostWaitSet for &mut Durable {
     async fn next(&mut self, this: Resource<WaitSet>) -> wasmtime::Result<Vec<u64>> {
         match self.watched(set(&this)).await? {
             Some(tokens) => Ok(tokens),
-            None => Err(self.end(Ended::Suspended)),
+            None => Err(self.suspend()),
         }
     }
 

@@ -152,6 +152,14 @@ impl Durable {
         wasmtime::Error::msg("the host ended the invocation")
     }
 
+    /// Ends the guest's run because it can go on only after something durable has happened.
+    pub(super) fn suspend(&mut self) -> wasmtime::Error {
+        match self.engine.check_suspension() {
+            Ok(()) => self.end(Ended::Suspended),
+            Err(divergence) => self.end(divergence.into()),
+        }
+    }
+
     /// For a fresh instance in the same invocation: the record as it is by now. `stopped` is a step whose body took too long.
     pub(super) fn restarted(
         self,

@@ -79,7 +79,7 @@ impl poll::Host for Waiting<'_> {
                 continue;
             }
             if list.timers.is_empty() && list.live.is_empty() {
-                return Err(durable.end(Ended::Suspended));
+                return Err(durable.suspend());
             }
             self.something(&list).await?;
         }
@@ -107,7 +107,7 @@ impl Durable {
                 continue;
             }
             if self.engine.queued() == 0 {
-                return Err(self.end(Ended::Suspended));
+                return Err(self.suspend());
             }
             self.flush_and_wait().await?;
         }

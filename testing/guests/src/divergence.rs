@@ -27,6 +27,15 @@ pub async fn diverges(how: String, ctx: DurableContext) -> Result<String, BoxErr
             step(&ctx, "b").await?;
             ctx.wait(second()).await?;
         }
+        "waits once more between" => {
+            let more = ctx.wait(second()).name("more").future();
+            step(&ctx, "a").await?;
+            if replayed {
+                more.await?;
+            }
+            step(&ctx, "b").await?;
+            ctx.wait(second()).await?;
+        }
         "starts one more at the end" => {
             let late = step(&ctx, "late");
             step(&ctx, "a").await?;

@@ -145,6 +145,11 @@ impl Durable {
         Ok(())
     }
 
+    /// Why a run that can go on only after something durable has happened ends.
+    pub(super) fn suspended(&self) -> Ended {
+        self.engine.check_suspension().map_or_else(Ended::from, |()| Ended::Suspended)
+    }
+
     /// Waits for something of one operation.
     pub(super) fn settled(&mut self, key: Key, interest: Interest) -> Result<(), Ended> {
         self.begin_wait()?;
@@ -156,7 +161,7 @@ impl Durable {
                 continue;
             }
             if self.engine.queued() == 0 {
-                return Err(Ended::Suspended);
+                return Err(self.suspended());
             }
             self.flush_and_wait()?;
         }

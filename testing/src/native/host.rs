@@ -7,7 +7,7 @@ use std::{
 };
 
 use durawasm_guest::runtime::{CheckpointMode, ExecutionInfo, Observing, Pollable, Runtime, Scope};
-use durawasm_host::replay::{Ended, Interest, Key};
+use durawasm_host::replay::{Interest, Key};
 
 use super::{convert, durable::Durable, observing::Watcher, scope::Context, seam::Seam};
 
@@ -73,7 +73,7 @@ impl Runtime for Host {
     }
 
     fn next(&self) -> Vec<u64> {
-        self.0.call(Vec::new, |durable| durable.watched()?.ok_or(Ended::Suspended))
+        self.0.call(Vec::new, |durable| durable.watched()?.ok_or_else(|| durable.suspended()))
     }
 
     fn next_or_idle(&self) -> Option<Vec<u64>> {

@@ -1,12 +1,15 @@
 //! What `run` prints: for people, and for machines.
 
-use serde_json::{Value, json};
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::say;
 use super::table;
 use crate::{
-    orchestrator::{Run, TimeMode},
-    protocol::{ErrorObject, ExecutionStatus, Operation, OperationType},
+    orchestrator::{Run, Stall, TimeMode},
+    protocol::{ErrorObject, Event, ExecutionArn, ExecutionStatus, Operation, OperationType, Timestamp},
     report::printable,
     sandbox::Isolation,
     server::ScriptedAnswer,
@@ -64,26 +67,56 @@ fn print_error(error: &ErrorObject) {
 }
 
 /// The report for machines. Under time skipping and with a seed, nothing in it differs between two runs.
-pub(super) fn json(setup: &Setup, run: &Run) -> Value {
-    let view = &run.view;
-    let parsed = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
-    json!({
-        "function": setup.function,
-        "executionArn": view.arn,
-        "status": view.status,
-        "result": view.result.as_deref().map(parsed),
-        "error": view.error,
-        "stalledOn": run.stall.as_ref().map(|stall| stall.what.iter().map(ToString::to_string).collect::<Vec<_>>()),
-        "skipTime": matches!(setup.time, TimeMode::Skip { .. }),
-        "seed": setup.seed,
-        "isolation": setup.isolation,
-        "startTimestamp": view.start,
-        "endTimestamp": view.end,
-        "invocations": view.invocations.len(),
-        "checkpoints": run.checkpoints,
-        "operations": view.operations,
-        "events": view.events,
-    })
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Report<'a> {
+    function: &'a str,
+    execution_arn: &'a ExecutionArn,
+    status: ExecutionStatus,
+    /// As the handler wrote it, to the last digit of each number.
+    result: Option<Box<RawValue>>,
+    error: Option<&'a ErrorObject>,
+    stalled_on: Option<Vec<String>>,
+    skip_time: bool,
+    seed: Option<u64>,
+    isolation: Isolation,
+    start_timestamp: Timestamp,
+    end_timestamp: Option<Timestamp>,
+    invocations: usize,
+    checkpoints: u64,
+    operations: &'a [Arc<Operation>],
+    events: &'a [Arc<Event>],
+}
+
+impl<'a> Report<'a> {
+    /// Of a run.
+    pub(super) fn new(setup: &'a Setup, run: &'a Run) -> Self {
+        let view = &run.view;
+        let stalled = |stall: &Stall| stall.what.iter().map(ToString::to_string).collect();
+        Self {
+            function: &setup.function,
+            execution_arn: &view.arn,
+            status: view.status,
+            result: view.result.as_deref().and_then(raw),
+            error: view.error.as_ref(),
+            stalled_on: run.stall.as_ref().map(stalled),
+            skip_time: matches!(setup.time, TimeMode::Skip { .. }),
+            seed: setup.seed,
+            isolation: setup.isolation,
+            start_timestamp: view.start,
+            end_timestamp: view.end,
+            invocations: view.invocations.len(),
+            checkpoints: run.checkpoints,
+            operations: &view.operations,
+            events: &view.events,
+        }
+    }
+}
+
+/// JSON text as it is; other text as a JSON string.
+fn raw(text: &str) -> Option<Box<RawValue>> {
+    let json = serde_json::from_str(text);
+    json.or_else(|_| serde_json::value::to_raw_value(text)).ok()
 }
 
 /// Whether a callback of the run has the name that an answer is for.

@@ -186,7 +186,7 @@ async fn execute(args: &Args, event: String, path: &std::path::Path, wasm: &[u8]
     })?;
     let setup = Setup { function, time, seed, isolation: args.isolation };
     if args.json {
-        let text = serde_json::to_string_pretty(&report::json(&setup, &run)).or_exit(Exit::Host)?;
+        let text = serde_json::to_string_pretty(&report::Report::new(&setup, &run)).or_exit(Exit::Host)?;
         say(text);
     } else {
         report::print(&setup, &run);

@@ -5,9 +5,8 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::Value;
 
-use super::{data, values};
+use super::{data, exact::Json, values};
 use crate::{
     orchestrator::ScriptedFunction,
     protocol::ErrorObject,
@@ -34,7 +33,7 @@ struct WrittenError {
     #[serde(default)]
     message: Option<String>,
     #[serde(default, deserialize_with = "data::given")]
-    data: Option<Value>,
+    data: Option<Json>,
 }
 
 fn failure() -> String {
@@ -53,7 +52,7 @@ impl From<WrittenError> for ErrorObject {
 }
 
 /// An error's data are any text: a text stands for itself, other values for their JSON.
-pub(super) fn raw(data: &Value) -> String {
+pub(super) fn raw(data: &Json) -> String {
     data.as_str().map_or_else(|| data.to_string(), ToOwned::to_owned)
 }
 
@@ -66,7 +65,7 @@ struct WrittenAnswer {
     #[serde(default, deserialize_with = "values::duration")]
     after: Duration,
     #[serde(default, deserialize_with = "data::given")]
-    success: Option<Value>,
+    success: Option<Json>,
     #[serde(default)]
     failure: Option<WrittenError>,
     #[serde(default)]
@@ -101,7 +100,7 @@ struct WrittenStandIn {
     #[serde(default, deserialize_with = "values::duration")]
     after: Duration,
     #[serde(default, deserialize_with = "data::given")]
-    result: Option<Value>,
+    result: Option<Json>,
     #[serde(default)]
     error: Option<WrittenError>,
 }

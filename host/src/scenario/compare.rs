@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::{
+    exact::Json,
     expect::Expectation,
     hint, json,
     operations::{Operations, error_differences},
@@ -106,13 +106,12 @@ fn status(expect: &Expectation, run: &Run) -> Mismatch {
 }
 
 fn result(expect: &Expectation, view: &ExecutionView) -> Vec<Mismatch> {
-    let found: Value = json::parsed(view.result.as_deref());
+    let found: Json = json::parsed(view.result.as_deref());
     let mut mismatches = Vec::new();
     if let Some(expected) = &expect.result
         && !json::same(expected, &found)
     {
-        let plain = |value: &Value| !value.is_object() && !value.is_array();
-        mismatches.push(if plain(expected) && plain(&found) {
+        mismatches.push(if !expected.is_compound() && !found.is_compound() {
             let message = format!("expected {}, found {}", json::shown(expected), json::shown(&found));
             Mismatch::new("result", message)
         } else {

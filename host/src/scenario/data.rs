@@ -2,10 +2,11 @@
 //!
 //! Always true: what is read is JSON, and not nested deeper than JSON may be. TOML's dates become texts, as they are written.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+
+use super::exact::Json;
 
 /// How deep data may be nested. What reads it later, in the handler, stops at 128.
 const MAX_DEPTH: usize = 100;
@@ -13,8 +14,11 @@ const MAX_DEPTH: usize = 100;
 /// The key under which the TOML reader hides a date.
 pub(super) const TOML_DATE: &str = "$__toml_private_datetime";
 
+/// From here on not every whole number is a floating-point number of its own.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// For fields where a null is a value as well, and says something else than a field that is left out.
-pub(super) fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+pub(super) fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Json>, D::Error> {
     Nested(0).deserialize(deserializer).map(Some)
 }
 
@@ -32,70 +36,85 @@ impl Nested {
 }
 
 impl<'de> DeserializeSeed<'de> for Nested {
-    type Value = Value;
+    type Value = Json;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Nested {
-    type Value = Value;
+    type Value = Json;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("data: a text, a number, true, false, a list or a table")
     }
 
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Json, E> {
+        Ok(Json::Bool(value))
     }
 
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Json, E> {
+        Ok(Json::Number(value.to_string()))
     }
 
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Json, E> {
+        Ok(Json::Number(value.to_string()))
     }
 
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value)
-            .map(Value::Number)
-            .ok_or_else(|| E::custom(format_args!("JSON has no {value}")))
+    fn visit_i128<E: Error>(self, value: i128) -> Result<Json, E> {
+        Ok(Json::Number(value.to_string()))
     }
 
-    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_u128<E: Error>(self, value: u128) -> Result<Json, E> {
+        Ok(Json::Number(value.to_string()))
     }
 
-    fn visit_string<E: Error>(self, value: String) -> Result<Value, E> {
-        Ok(value.into())
+    /// The reader has made a floating-point number of what was written. It is that number if it can have been written so.
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Json, E> {
+        if value.abs() >= EXACT {
+            return Err(E::custom(format_args!(
+                "a number of more than 15 digits cannot be read exactly here: {value:e}; put the JSON into a file \
+                 (`event_file`, `result_file`), where numbers are kept as they are written"
+            )));
+        }
+        let number = serde_json::Number::from_f64(value);
+        let number = number.ok_or_else(|| E::custom(format_args!("JSON has no {value}")))?;
+        Ok(Json::Number(number.to_string()))
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_str<E: Error>(self, value: &str) -> Result<Json, E> {
+        Ok(Json::String(value.to_owned()))
     }
 
-    fn visit_none<E: Error>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_string<E: Error>(self, value: String) -> Result<Json, E> {
+        Ok(Json::String(value))
     }
 
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+    fn visit_unit<E: Error>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_none<E: Error>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json, D::Error> {
         self.deserialize(deserializer)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
         let inside = self.deeper()?;
         let mut list = Vec::new();
         while let Some(item) = items.next_element_seed(inside)? {
             list.push(item);
         }
-        Ok(Value::Array(list))
+        Ok(Json::Array(list))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json, A::Error> {
         let inside = self.deeper()?;
-        let mut map = Map::new();
+        let mut map = BTreeMap::new();
         while let Some(key) = entries.next_key::<String>()? {
             let value = entries.next_value_seed(inside)?;
             if key == TOML_DATE {
@@ -103,6 +122,6 @@ impl<'de> Visitor<'de> for Nested {
             }
             map.insert(key, value);
         }
-        Ok(Value::Object(map))
+        Ok(Json::Object(map))
     }
 }

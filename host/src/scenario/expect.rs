@@ -5,9 +5,8 @@
 use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Deserializer, de::Error};
-use serde_json::Value;
 
-use super::{data, values, wording};
+use super::{data, exact::Json, values, wording};
 use crate::protocol::{ExecutionStatus, OperationStatus, OperationType};
 
 /// What has to come of a scenario. What is left out is not looked at.
@@ -17,9 +16,9 @@ pub struct Expectation {
     /// Where the execution stands at the end.
     pub status: ExecutionStatus,
     /// Its result, all of it.
-    pub result: Option<Value>,
+    pub result: Option<Json>,
     /// What its result has among other things.
-    pub result_includes: Option<Value>,
+    pub result_includes: Option<Json>,
     /// Its error.
     pub error: Option<ExpectedError>,
     /// How often the handler was invoked.
@@ -72,7 +71,7 @@ pub struct ExpectedError {
     pub message: Option<String>,
     /// Its data: as a text stands for itself, other values for their JSON.
     #[serde(default, deserialize_with = "data::given")]
-    pub data: Option<Value>,
+    pub data: Option<Json>,
 }
 
 /// What an operation has to be like.
@@ -92,7 +91,7 @@ pub struct ExpectedOperation {
     pub attempts: Option<u32>,
     /// Its result.
     #[serde(deserialize_with = "data::given")]
-    pub result: Option<Value>,
+    pub result: Option<Json>,
     /// Its error.
     pub error: Option<ExpectedError>,
     /// The name of the context it is in.
@@ -116,10 +115,10 @@ fn operation_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<O
 struct WrittenExpectation {
     status: Option<ExecutionStatus>,
     #[serde(deserialize_with = "data::given")]
-    result: Option<Value>,
+    result: Option<Json>,
     result_file: Option<PathBuf>,
     #[serde(deserialize_with = "data::given")]
-    result_includes: Option<Value>,
+    result_includes: Option<Json>,
     error: Option<ExpectedError>,
     invocations: Option<usize>,
     #[serde(deserialize_with = "values::some_duration")]

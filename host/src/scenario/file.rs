@@ -7,11 +7,11 @@ use std::{path::PathBuf, time::Duration};
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::{
     answers::{GoodAnswer, GoodStandIn, StandIn},
     data,
+    exact::Json,
     expect::Expectation,
     values,
 };
@@ -68,7 +68,7 @@ pub struct Scenario {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Settings {
     pub(super) function: Option<String>,
-    pub(super) event: Option<Value>,
+    pub(super) event: Option<Json>,
     pub(super) event_file: Option<PathBuf>,
     functions: Vec<StandIn>,
     seed: Option<u64>,
@@ -102,7 +102,7 @@ macro_rules! with_settings {
             #[serde(default)]
             function: Option<String>,
             #[serde(default, deserialize_with = "data::given")]
-            event: Option<Value>,
+            event: Option<Json>,
             #[serde(default)]
             event_file: Option<PathBuf>,
             #[serde(default)]

@@ -1,14 +1,16 @@
 //! JSON, expected and found.
 //!
-//! Always true: numbers are compared by their value, as JSON has one kind of them: 1 and 1.0 are the same. The order of keys
+//! Always true: numbers are compared by their value, to the last digit: 1 and 1.0 are the same, 2^64 and 2^64 + 1 are not. The order of keys
 //! does not count, that of lists does.
 
 use std::time::Duration;
 
-use serde_json::{Number, Value};
 use similar::{ChangeTag, TextDiff};
 
-use super::hint::short;
+use super::{
+    exact::{Json, same_number},
+    hint::short,
+};
 
 /// How many lines of a difference are shown.
 const MAX_LINES: usize = 80;
@@ -17,36 +19,28 @@ const MAX_LINES: usize = 80;
 const SEARCH: Duration = Duration::from_millis(500);
 
 /// Text that should be JSON; what is not is a text.
-pub(super) fn parsed(text: Option<&str>) -> Value {
+pub(super) fn parsed(text: Option<&str>) -> Json {
     let text = text.unwrap_or("null");
-    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
+    Json::parse(text).unwrap_or_else(|_| Json::String(text.to_owned()))
 }
 
 /// Whether two values are the same.
-pub(super) fn same(expected: &Value, found: &Value) -> bool {
+pub(super) fn same(expected: &Json, found: &Json) -> bool {
     match (expected, found) {
-        (Value::Number(a), Value::Number(b)) => same_number(a, b),
-        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
-        (Value::Object(a), Value::Object(b)) => {
+        (Json::Number(a), Json::Number(b)) => same_number(a, b),
+        (Json::Array(a), Json::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Json::Object(a), Json::Object(b)) => {
             a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
         }
         _ => expected == found,
     }
 }
 
-fn same_number(a: &Number, b: &Number) -> bool {
-    let whole = |n: &Number| n.as_i64().map(i128::from).or_else(|| n.as_u64().map(i128::from));
-    match (whole(a), whole(b)) {
-        (Some(a), Some(b)) => a == b,
-        _ => a.as_f64() == b.as_f64(),
-    }
-}
-
 /// What of `expected` is not in `found`, a line each, with its path. Of a table, all that is expected has to be there, and more may
 /// be; a list has to have as many items as is expected.
-pub(super) fn lacking(path: &str, expected: &Value, found: &Value) -> Vec<String> {
+pub(super) fn lacking(path: &str, expected: &Json, found: &Json) -> Vec<String> {
     match (expected, found) {
-        (Value::Object(expected), Value::Object(found)) => expected
+        (Json::Object(expected), Json::Object(found)) => expected
             .iter()
             .flat_map(|(key, expected)| {
                 let path = format!("{path}.{key}");
@@ -56,13 +50,13 @@ pub(super) fn lacking(path: &str, expected: &Value, found: &Value) -> Vec<String
                 }
             })
             .collect(),
-        (Value::Array(expected), Value::Array(found)) if expected.len() == found.len() => expected
+        (Json::Array(expected), Json::Array(found)) if expected.len() == found.len() => expected
             .iter()
             .zip(found)
             .enumerate()
             .flat_map(|(index, (expected, found))| lacking(&format!("{path}[{index}]"), expected, found))
             .collect(),
-        (Value::Array(expected), Value::Array(found)) => {
+        (Json::Array(expected), Json::Array(found)) => {
             vec![format!("{path}: expected {} items, found {}", expected.len(), found.len())]
         }
         _ if same(expected, found) => Vec::new(),
@@ -71,26 +65,24 @@ pub(super) fn lacking(path: &str, expected: &Value, found: &Value) -> Vec<String
 }
 
 /// A value in one line, perhaps cut.
-pub(super) fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Json) -> String {
     short(&value.to_string())
 }
 
 /// The lines that differ, with some around them: `-` is expected, `+` was found.
-pub(super) fn difference(expected: &Value, found: &Value) -> Vec<String> {
-    let (mut expected, mut found) = (expected.clone(), found.clone());
-    adopt(&expected, &mut found);
-    expected.sort_all_objects();
-    found.sort_all_objects();
-    let pretty = |value: &Value| serde_json::to_string_pretty(value).unwrap_or_default();
-    text_difference(&pretty(&expected), &pretty(&found))
+pub(super) fn difference(expected: &Json, found: &Json) -> Vec<String> {
+    let mut found = found.clone();
+    adopt(expected, &mut found);
+    let pretty = |value: &Json| serde_json::to_string_pretty(value).unwrap_or_default();
+    text_difference(&pretty(expected), &pretty(&found))
 }
 
 /// Numbers that are the same get to be written the same.
-fn adopt(expected: &Value, found: &mut Value) {
+fn adopt(expected: &Json, found: &mut Json) {
     match (expected, found) {
-        (Value::Number(a), Value::Number(b)) if same_number(a, b) => *b = a.clone(),
-        (Value::Array(a), Value::Array(b)) => a.iter().zip(b).for_each(|(a, b)| adopt(a, b)),
-        (Value::Object(a), Value::Object(b)) => {
+        (Json::Number(a), Json::Number(b)) if same_number(a, b) => *b = a.clone(),
+        (Json::Array(a), Json::Array(b)) => a.iter().zip(b).for_each(|(a, b)| adopt(a, b)),
+        (Json::Object(a), Json::Object(b)) => {
             for (key, a) in a {
                 if let Some(b) = b.get_mut(key) {
                     adopt(a, b);
@@ -139,9 +131,12 @@ fn cut(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
 
     use super::*;
+
+    macro_rules! json {
+        ($($json:tt)*) => { Json::from(serde_json::json!($($json)*)) };
+    }
 
     #[test]
     fn sameness() {

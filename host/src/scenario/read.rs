@@ -9,12 +9,12 @@ use std::{
 };
 
 use serde::Deserialize;
-use serde_json::Value;
 use serde_path_to_error::{Deserializer as Tracked, Track};
 use serde_saphyr::{MessageFormatter, UserMessageFormatter, with_deserializer_from_str_with_options};
 
 use super::{
     error::{FileError, Place, Problem},
+    exact::Json,
     file::{ScenarioFile, Settings, WrittenFile, WrittenScenario},
     hint, wording,
 };
@@ -150,12 +150,12 @@ fn beside(folder: &Path, path: PathBuf) -> PathBuf {
     folder.join(path)
 }
 
-fn json_file(key: &str, path: &Path, limit: usize) -> Result<(String, Value), String> {
+fn json_file(key: &str, path: &Path, limit: usize) -> Result<(String, Json), String> {
     let wrong =
         |what: &str, error: &dyn std::fmt::Display| format!("`{key}`: {} {what}: {error}", path.display());
     let bytes = read_bounded(path, limit).map_err(|error| wrong("cannot be read", &error))?;
     let text = String::from_utf8(bytes).map_err(|error| wrong("is not UTF-8 text", &error))?;
-    let value = serde_json::from_str(&text).map_err(|error| wrong("is not JSON", &error))?;
+    let value = Json::parse(&text).map_err(|error| wrong("is not JSON", &error))?;
     Ok((text, value))
 }
 

@@ -189,9 +189,9 @@ fn the_least_that_a_scenario_says() {
     assert!(scenario.expect.result.is_none());
     // To expect null is not to expect nothing.
     let file = read_text("x.yml", "scenarios: [{ name: a, expect: { result: null } }]").unwrap();
-    assert_eq!(file.scenarios[0].expect.result, Some(json!(null)));
+    assert_eq!(file.scenarios[0].expect.result, Some(json!(null).into()));
     let file = read_text("x.yml", "scenarios: [{ name: a, expect: { result_file: event.json } }]").unwrap();
-    assert_eq!(file.scenarios[0].expect.result, Some(json!({ "from": "file" })));
+    assert_eq!(file.scenarios[0].expect.result, Some(json!({ "from": "file" }).into()));
 }
 
 #[test]

@@ -1,0 +1,197 @@
+//! JSON whose numbers are kept as they are written.
+//!
+//! Always true: a number is its text. Two numbers are the same if their values are, digit for digit, as decimals: 1, 1.0 and 1e0
+//! are one number, and 2^64 + 1 is another than 2^64. Nothing goes through a floating-point number on its way.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{
+    Deserialize, Serialize, Serializer,
+    de::{Deserializer, Error},
+    ser::{SerializeMap, SerializeSeq},
+};
+use serde_json::value::RawValue;
+
+/// A JSON value.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Json {
+    /// `null`.
+    #[default]
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number, as JSON writes it.
+    Number(String),
+    /// A text.
+    String(String),
+    /// A list.
+    Array(Vec<Self>),
+    /// A table.
+    Object(BTreeMap<String, Self>),
+}
+
+impl Json {
+    /// Reads JSON text.
+    pub(super) fn parse(text: &str) -> serde_json::Result<Self> {
+        Self::read(serde_json::from_str(text)?)
+    }
+
+    fn read(raw: &RawValue) -> serde_json::Result<Self> {
+        let text = raw.get();
+        Ok(match text.as_bytes().first() {
+            Some(b'{') => {
+                let entries: BTreeMap<String, &RawValue> = serde_json::from_str(text)?;
+                let entries = entries.into_iter().map(|(key, value)| Ok((key, Self::read(value)?)));
+                Self::Object(entries.collect::<serde_json::Result<_>>()?)
+            }
+            Some(b'[') => {
+                let items: Vec<&RawValue> = serde_json::from_str(text)?;
+                Self::Array(items.into_iter().map(Self::read).collect::<serde_json::Result<_>>()?)
+            }
+            Some(b'"') => Self::String(serde_json::from_str(text)?),
+            Some(b't' | b'f') => Self::Bool(serde_json::from_str(text)?),
+            Some(b'n') => Self::Null,
+            _ => Self::Number(text.to_owned()),
+        })
+    }
+
+    /// The text, of a text.
+    pub(super) fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Whether it has values in it.
+    pub(super) fn is_compound(&self) -> bool {
+        matches!(self, Self::Array(_) | Self::Object(_))
+    }
+}
+
+/// As JSON, in one line.
+impl fmt::Display for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
+    }
+}
+
+/// Only as JSON: numbers of other formats are floating-point numbers.
+impl Serialize for Json {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Bool(value) => serializer.serialize_bool(*value),
+            Self::Number(text) => {
+                let raw = RawValue::from_string(text.clone()).map_err(serde::ser::Error::custom)?;
+                raw.serialize(serializer)
+            }
+            Self::String(text) => serializer.serialize_str(text),
+            Self::Array(items) => {
+                let mut list = serializer.serialize_seq(Some(items.len()))?;
+                for item in items {
+                    list.serialize_element(item)?;
+                }
+                list.end()
+            }
+            Self::Object(entries) => {
+                let mut map = serializer.serialize_map(Some(entries.len()))?;
+                for (key, value) in entries {
+                    map.serialize_entry(key, value)?;
+                }
+                map.end()
+            }
+        }
+    }
+}
+
+/// Only from JSON.
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::read(&Box::<RawValue>::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+/// For tests that write what they expect with `json!`.
+#[cfg(test)]
+impl From<serde_json::Value> for Json {
+    fn from(value: serde_json::Value) -> Self {
+        Self::parse(&value.to_string()).unwrap()
+    }
+}
+
+/// Whether two numbers have the same value.
+pub(super) fn same_number(a: &str, b: &str) -> bool {
+    Decimal::of(a) == Decimal::of(b)
+}
+
+/// A number's value: its sign, its digits without zeros at either end, and the place of the last of them.
+#[derive(Debug, PartialEq, Eq)]
+struct Decimal {
+    negative: bool,
+    digits: String,
+    /// Of the last digit: ten to this power. None for one so large or small that only its text tells.
+    exponent: Option<i64>,
+    text: Option<String>,
+}
+
+impl Decimal {
+    fn of(text: &str) -> Self {
+        let (negative, number) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+        let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let all = format!("{whole}{fraction}");
+        let digits = all.trim_start_matches('0');
+        let kept = digits.trim_end_matches('0');
+        if kept.is_empty() {
+            return Self { negative: false, digits: String::new(), exponent: Some(0), text: None };
+        }
+        let places = |n: usize| i64::try_from(n).ok();
+        let exponent = exponent.trim_start_matches('+').parse::<i64>().ok().and_then(|exponent| {
+            exponent.checked_sub(places(fraction.len())?)?.checked_add(places(digits.len() - kept.len())?)
+        });
+        let text = exponent.is_none().then(|| text.to_owned());
+        Self { negative, digits: kept.to_owned(), exponent, text }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn numbers_are_the_same_by_value_and_to_the_last_digit() {
+        for (a, b, same) in [
+            ("1", "1.0", true),
+            ("1", "1e0", true),
+            ("100", "1E+2", true),
+            ("0.1", "0.10", true),
+            ("0", "-0.0", true),
+            ("0e5", "0", true),
+            ("12.5e-1", "1.25", true),
+            ("340282366920938463463374607431768211455", "340282366920938463463374607431768211455", true),
+            ("340282366920938463463374607431768211455", "340282366920938463463374607431768211454", false),
+            ("18446744073709551616", "18446744073709551617", false),
+            ("9007199254740993", "9007199254740992", false),
+            ("0.1", "0.1000000000000000055", false),
+            ("1e400", "1e401", false),
+            ("1e400", "10e399", true),
+            ("1", "-1", false),
+            ("1e99999999999999999999", "1e99999999999999999999", true),
+            ("1e99999999999999999999", "1e99999999999999999998", false),
+        ] {
+            assert_eq!(same_number(a, b), same, "{a} {b}");
+            assert_eq!(same_number(b, a), same, "{b} {a}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn text_comes_back_as_it_was(numbers in proptest::collection::vec("-?(0|[1-9][0-9]{0,40})(\\.[0-9]{1,30})?(e[+-]?[0-9]{1,3})?", 0..5)) {
+            let text = format!("{{\"a\":[{}],\"b\":\"x\\n\",\"c\":null}}", numbers.join(","));
+            prop_assert_eq!(Json::parse(&text).unwrap().to_string(), text);
+        }
+    }
+}

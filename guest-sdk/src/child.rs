@@ -65,9 +65,9 @@ impl<B, S, E> ChildRun<B, S, E> {
                     let result = scope.instrument(async { body(inner).await }).await;
                     let context = ctx.serdes_context(child.clone());
                     let result = match result {
-                        Ok(value) => {
-                            serdes::written(&serdes, value, context.clone()).await.map_err(serialization_record)
-                        }
+                        Ok(value) => serdes::written(&serdes, value, context.clone())
+                            .await
+                            .map_err(serialization_record),
                         Err(error) => Err(record(&error)),
                     };
                     match &result {

@@ -98,7 +98,11 @@ impl<O: Serialize + DeserializeOwned + Send + 'static> CombinatorRun<O> {
         let places: Vec<Place> = self.inputs.iter_mut().flat_map(DurableFuture::take_places).collect();
         let own = self.ctx.place(self.position);
         let all = std::iter::once(own).chain(places.iter().cloned()).collect();
-        DurableFuture::of_several(all, lasting, named(self.name.clone(), self.execute(rule, read, places, lasting)))
+        DurableFuture::of_several(
+            all,
+            lasting,
+            named(self.name.clone(), self.execute(rule, read, places, lasting)),
+        )
     }
 
     async fn execute<T>(
@@ -459,7 +463,11 @@ fn failed(operation: &dyn Operation, mut wire: WireError, count: usize) -> Opera
         _ if raced => (CombinatorErrorKind::FirstSettledFailed, one()),
         EMPTY_INPUT => (CombinatorErrorKind::EmptyInput, Vec::new()),
         ALL_FAILED => (CombinatorErrorKind::AllFailed, failures(&wire, count)),
-        _ => match joined.as_deref().or(error_type.strip_prefix(JOIN_FAILED)).and_then(|index| index.parse().ok()) {
+        _ => match joined
+            .as_deref()
+            .or(error_type.strip_prefix(JOIN_FAILED))
+            .and_then(|index| index.parse().ok())
+        {
             Some(index) => (CombinatorErrorKind::JoinFailed(JoinFailed::new(index)), one()),
             None => (CombinatorErrorKind::Internal, one()),
         },

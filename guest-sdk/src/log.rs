@@ -4,7 +4,7 @@
 //! such as one that a replay repeats. Spans are not followed: the operation says where a line belongs.
 
 use std::error::Error;
-use std::fmt::{Debug, Write as _};
+use std::fmt::Debug;
 
 use tracing_core::field::{Field, Visit};
 use tracing_core::span::{Attributes, Id, Record};
@@ -12,6 +12,7 @@ use tracing_core::subscriber::{Interest, Subscriber};
 use tracing_core::{Dispatch, Event, Level, Metadata, dispatcher};
 
 use crate::bindings::durawasm::durable::log;
+use crate::error::Chain;
 use crate::scope::LogScope;
 
 /// Makes the host's log the target of `tracing`. A subscriber that the handler installed itself stays.
@@ -102,10 +103,6 @@ impl Visit for Line {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        let mut text = value.to_string();
-        for cause in std::iter::successors(value.source(), |error| (*error).source()) {
-            let _ = write!(text, ": {cause}");
-        }
-        self.add(field, text);
+        self.add(field, Chain(value).to_string());
     }
 }

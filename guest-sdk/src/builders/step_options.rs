@@ -71,9 +71,10 @@ impl StepOptions {
         if self.retries.is_none() && self.backoff.is_none() {
             return None;
         }
-        let attempts = self
-            .retries
-            .map_or_else(|| RetryStrategyConfig::default().max_attempts(), |retries| retries.saturating_add(1));
+        let attempts = self.retries.map_or_else(
+            || RetryStrategyConfig::default().max_attempts(),
+            |retries| retries.saturating_add(1),
+        );
         Some(RetryStrategyConfig::fixed(attempts, self.backoff.unwrap_or(Duration::from_secs(1))))
     }
 

@@ -57,7 +57,7 @@ pub(crate) fn write_chain(
 }
 
 /// Displays an error with all below it.
-pub(super) struct Chain<'a>(pub(super) &'a (dyn Error + 'static));
+pub(crate) struct Chain<'a>(pub(crate) &'a (dyn Error + 'static));
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

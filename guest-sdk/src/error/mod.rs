@@ -16,7 +16,7 @@ mod wire;
 use std::error::Error;
 use std::fmt;
 
-use self::line::{Chain, Frame};
+use self::line::Frame;
 use crate::runtime::{InvalidArgument, Operation};
 
 pub use self::combinator::{CombinatorError, CombinatorErrorKind, JoinFailed};
@@ -27,10 +27,10 @@ pub use self::kinds::{
     StepErrorKind, UnexpectedStatus, WaitError, WaitErrorKind, WaitForConditionError,
     WaitForConditionErrorKind,
 };
+pub(crate) use self::line::{Chain, write_chain};
 pub use self::non_determinism::{
     NonDeterministicExecutionError, NonDeterministicExecutionErrorKind, OperationMismatch, UnrecognizedStatus,
 };
-pub(crate) use self::line::write_chain;
 pub(crate) use self::wire::{ChildFnError, SERIALIZATION_ERROR};
 pub use self::wire::{ReplayedFailure, TypedError, WireError};
 

@@ -6,7 +6,6 @@
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
@@ -17,7 +16,7 @@ use super::{
     UserFunctionInfo, UserFunctionOutcome,
 };
 use crate::BoxError;
-use crate::error::{WireError, write_chain};
+use crate::error::{Chain, WireError};
 use crate::options::IntoOptions;
 use crate::runtime::{ObservedOperation, Observing, Outcome, Runtime};
 
@@ -325,7 +324,7 @@ impl Hooks<'_> {
             // Where there is unwinding. A component traps, and its host goes on without plugins.
             let problem = match catch_unwind(AssertUnwindSafe(|| call(&mut **plugin))) {
                 Ok(Ok(())) => continue,
-                Ok(Err(error)) => ErrorText(&*error).to_string(),
+                Ok(Err(error)) => Chain(&*error).to_string(),
                 Err(panic) => format!("it panicked: {}", panic_text(&*panic)),
             };
             let name = catch_unwind(AssertUnwindSafe(|| plugin.name().to_owned())).unwrap_or_default();
@@ -338,15 +337,6 @@ impl Hooks<'_> {
         let result = succeeded.then(|| self.observing.result(&operation.id)).flatten();
         let info = OperationEndInfo { operation, result };
         self.call("on_operation_end", |plugin| plugin.on_operation_end(&info));
-    }
-}
-
-/// Displays an error with all below it.
-struct ErrorText<'a>(&'a (dyn std::error::Error + 'static));
-
-impl fmt::Display for ErrorText<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_chain(f, &self.0, self.0.source())
     }
 }
 

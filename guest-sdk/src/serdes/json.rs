@@ -22,7 +22,8 @@ use crate::BoxError;
 pub(crate) fn text<T: Serialize + ?Sized>(value: &T) -> Result<String, BoxError> {
     let trail = Trail::default();
     let mut text = Vec::with_capacity(128);
-    let result = value.serialize(Checked { inner: &mut serde_json::Serializer::new(&mut text), trail: &trail });
+    let result =
+        value.serialize(Checked { inner: &mut serde_json::Serializer::new(&mut text), trail: &trail });
     match (result, trail.refused.get()) {
         (Ok(()), _) => Ok(String::from_utf8(text)?),
         (Err(_), Some(number)) => Err(NotFinite { path: trail.path(), number }.into()),

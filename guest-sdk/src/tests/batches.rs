@@ -297,7 +297,7 @@ fn a_failure_that_ends_a_batch_is_its_error_live_and_replayed() {
                    exhausted after 1 attempts: Declined: no";
     let error = outcome.unwrap_err();
     assert_eq!(error.error_message(), Some(message));
-    assert_eq!(error.error_type(), Some("ChildFnError"));
+    assert_eq!(error.error_type(), Some("Declined"));
     let seen = all.lock().unwrap();
     assert!(seen.len() > 2 && seen.iter().step_by(2).all(|text| *text == seen[0]), "{seen:#?}");
     assert!(seen.iter().skip(1).step_by(2).all(|text| *text == seen[1]), "{seen:#?}");
@@ -481,7 +481,7 @@ impl Serdes<u32> for Picky {
 }
 
 #[test]
-fn a_result_that_cannot_be_written_fails_its_item_and_one_that_cannot_be_read_the_batch() {
+fn a_result_that_cannot_be_written_or_not_be_read_back_fails_its_item() {
     for nesting in [NestingMode::Normal, NestingMode::Flat] {
         let (outcome, _) = everywhere(move |ctx| async move {
             let numbers = |numbers: [u32; 2]| {
@@ -489,11 +489,12 @@ fn a_result_that_cannot_be_written_fails_its_item_and_one_that_cannot_be_read_th
             };
             let tolerant = CompletionConfig::with_min_successful(2);
             let written = numbers([1, 10]).completion(tolerant).await_batch().await?;
-            let read = numbers([1, 7]).await_batch().await.unwrap_err();
+            let read = numbers([1, 7]).await.unwrap_err();
             let OperationErrorKind::ChildContext(child) = read.kind() else { panic!("{read}") };
-            assert!(matches!(child.kind(), ChildContextErrorKind::Internal), "{read}");
+            assert!(matches!(child.kind(), ChildContextErrorKind::ChildFailed), "{read}");
+            assert_eq!(read.wire().unwrap().error_type(), Some("SerializationError"));
             ctx.wait(second()).await?;
-            Ok(json!([outline(&written), format!("{read:#}").contains("cannot read 7")]))
+            Ok(json!([outline(&written), format!("{read:#}").contains("cannot be read back: cannot read 7")]))
         });
         let message = "operation error: child_context: internal error: too large";
         let expected = json!([

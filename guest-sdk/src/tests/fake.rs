@@ -167,7 +167,10 @@ impl World {
         record.due = None;
         if matches!(record.kind, "wait" | "callback" | "invoke") {
             let answer = (record.kind != "wait").then(|| "\"answer\"".to_owned());
-            let scripted = record.name.as_ref().and_then(|name| self.answers.get(name)).cloned();
+            // The callback of a wait for one has no name.
+            let nameless = (record.kind == "callback").then_some("");
+            let scripted =
+                record.name.as_deref().or(nameless).and_then(|name| self.answers.get(name)).cloned();
             self.end(&id, scripted.unwrap_or(Ok(answer)));
         }
         self.changed();

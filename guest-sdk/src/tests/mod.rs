@@ -4,10 +4,12 @@ mod batches;
 mod combinators;
 mod condition;
 mod context;
+mod errors;
 mod fake;
 mod invoke;
 mod plugins;
 mod saga;
+mod values;
 mod with_retry;
 
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -11,9 +11,11 @@ mod limits;
 mod operations;
 mod outside;
 mod plugins;
+
 mod probes;
 mod retries;
 mod saga;
+mod seeds;
 mod sequence;
 mod timeouts;
 mod workflow;
@@ -33,9 +35,11 @@ use operations::{
 };
 use outside::{await_approval, callback};
 use plugins::{Slow, Teller, Troubled, clocked, watched};
+
 use probes::{nondeterminism_probe, plain, plain_async, prints, sleeps_in_step};
 use retries::{block_with_retry, filtered_retries, keeps_files, polls, polls_much};
 use saga::{checkpoint_costs, draws, hides_divergence, logs, saga, saga_in_child, saga_of_many, tells};
+use seeds::{ported_callback, ported_saga};
 use sequence::{races, returns, sequence};
 use timeouts::slow_body;
 use workflow::workflow;
@@ -92,6 +96,8 @@ durable_handlers! {
     plain plain_reaches,
     polls,
     polls_much,
+    ported_callback,
+    ported_saga,
     prints,
     races,
     races_a_retry,

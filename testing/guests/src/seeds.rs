@@ -17,7 +17,10 @@ pub(crate) async fn ported_saga(_event: Value, ctx: DurableContext) -> Result<Va
         .step_with_compensation(
             "book_hotel",
             |_| async { Ok("BOOKING-123".to_string()) },
-            |booking_id| async move { Ok(println!("Cancelling booking: {booking_id}")) },
+            |booking_id| async move {
+                println!("Cancelling booking: {booking_id}");
+                Ok(())
+            },
         )
         .await?;
     let attempt: u32 = ctx

@@ -131,7 +131,7 @@ impl<O: Serialize + DeserializeOwned + Send + 'static> CombinatorRun<O> {
                 ChildState::Pending => {
                     match inputs.take() {
                         Some(inputs) if lasting => {
-                            first_of(inputs.decide(rule, count, true), settled()).await
+                            first_of(inputs.decide(rule, count, true), settled()).await;
                         }
                         Some(inputs) => inputs.give_up(),
                         None => settled().await,

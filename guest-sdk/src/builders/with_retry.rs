@@ -100,8 +100,8 @@ where
         self
     }
 
-    /// Decides by a schedule what follows a failed attempt. Its filters see the attempt's error: of type `ChildFnError`, whatever
-    /// failed in it, unless the block returned a [`TypedError`](crate::TypedError).
+    /// Decides by a schedule what follows a failed attempt. Its filters see the attempt's error, under the type
+    /// of what failed in it if that has one, otherwise `ChildFnError`.
     pub fn retry_strategy_config(mut self, config: RetryStrategyConfig) -> Self {
         self.strategy = RetryStrategy::Schedule(config);
         self

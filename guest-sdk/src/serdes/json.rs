@@ -1,6 +1,6 @@
 //! JSON, and what it cannot hold.
 //!
-//! Always true here: a text is written only for a value without NaN and infinities. serde_json writes those as `null`, which is
+//! Always true here: a text is written only for a value without NaN and infinities. `serde_json` writes those as `null`, which is
 //! read as something else (`None`) or not at all.
 
 use std::cell::{Cell, RefCell};

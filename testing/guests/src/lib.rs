@@ -47,7 +47,7 @@ use prints::{plain_prints, prints_parts};
 use probes::{nondeterminism_probe, plain, plain_async, prints, sleeps_in_step};
 use retries::{block_with_retry, filtered_retries, keeps_files, polls, polls_much};
 use saga::{checkpoint_costs, draws, hides_divergence, logs, saga, saga_in_child, saga_of_many, tells};
-use seeds::{seed_batch_mode, seed_callback, seed_saga, seed_wait_for_callback};
+use seeds::{ported_callback, ported_saga};
 use sequence::{races, returns, sequence};
 use timeouts::slow_body;
 use workflow::workflow;
@@ -109,6 +109,8 @@ durable_handlers! {
     plain plain_reaches,
     polls,
     polls_much,
+    ported_callback,
+    ported_saga,
     prints,
     prints_parts,
     plain plain_prints,
@@ -123,10 +125,6 @@ durable_handlers! {
     saga,
     saga_in_child,
     saga_of_many,
-    seed_batch_mode,
-    seed_callback,
-    seed_saga,
-    seed_wait_for_callback,
     sequence,
     sleeps_in_step,
     slow_body,

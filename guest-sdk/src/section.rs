@@ -14,7 +14,6 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -199,9 +198,10 @@ impl Section {
     }
 
     /// Polls a future as a part of the section.
-    pub(crate) async fn run<F: Future>(self: Arc<Self>, future: F) -> F::Output {
-        let mut future = pin!(future);
-        poll_fn(|cx| self.within(|| future.as_mut().poll(cx))).await
+    pub(crate) fn run<F: Future>(self: Arc<Self>, future: F) -> impl Future<Output = F::Output> {
+        // On the heap: sections nest, and each would hold the future of the next twice.
+        let mut future = Box::pin(future);
+        poll_fn(move |cx| self.within(|| future.as_mut().poll(cx)))
     }
 
     /// Tells the host whose random numbers come next, unless it knows.

@@ -137,14 +137,13 @@ impl<T, F, S> ConditionRun<T, F, S> {
                 }
                 ConditionState::Run { attempt, state } => {
                     let context = || ctx.serdes_context(condition.clone());
-                    let state = match attempt {
-                        1 => Ok(initial.clone()),
+                    let state = if attempt == 1 {
+                        Ok(initial.clone())
+                    } else {
                         // Read for this check only: a replay of a later one does without it.
-                        _ => {
-                            let read = ctx.section().input(position, attempt as usize);
-                            let state = async { serdes.deserialize(state, context()).await };
-                            read.run(state).await.map_err(unreadable)
-                        }
+                        let read = ctx.section().input(position, attempt as usize);
+                        let state = async { serdes.deserialize(state, context()).await };
+                        read.run(state).await.map_err(unreadable)
                     };
                     let state = match state {
                         Ok(state) => state,

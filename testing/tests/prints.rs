@@ -37,6 +37,6 @@ async fn what_was_printed_before_a_panic_is_shown() {
 
 #[tokio::test]
 async fn a_plain_function_loses_nothing() {
-    let result = handler("plain_prints").run(1).await.unwrap();
+    let result = handler("plain_prints").run(false).await.unwrap();
     assert_eq!(lines(&result, LogSource::Stdout), ["no end"]);
 }

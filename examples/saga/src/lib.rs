@@ -50,7 +50,9 @@ async fn saga(trip: Trip, ctx: DurableContext) -> Result<Outcome, BoxError> {
     for item in rollback.items {
         match item.status {
             CompensationStatus::Succeeded => undone.push(item.name),
-            _ => stuck.push(format!("{}: {}", item.name, item.error.unwrap_or_default())),
+            CompensationStatus::Failed => {
+                stuck.push(format!("{}: {}", item.name, item.error.unwrap_or_default()));
+            }
         }
     }
     // The message that is on record: it reads the same on a replay.

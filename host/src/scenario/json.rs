@@ -80,7 +80,7 @@ pub(super) fn difference(expected: &Json, found: &Json) -> Vec<String> {
 /// Numbers that are the same get to be written the same.
 fn adopt(expected: &Json, found: &mut Json) {
     match (expected, found) {
-        (Json::Number(a), Json::Number(b)) if same_number(a, b) => *b = a.clone(),
+        (Json::Number(a), Json::Number(b)) if same_number(a, b) => b.clone_from(a),
         (Json::Array(a), Json::Array(b)) => a.iter().zip(b).for_each(|(a, b)| adopt(a, b)),
         (Json::Object(a), Json::Object(b)) => {
             for (key, a) in a {

@@ -14,6 +14,7 @@ fn second() -> Duration {
 }
 
 /// Event: what it does otherwise on a replay than on the first run.
+#[allow(clippy::too_many_lines)] // one case after another
 pub async fn diverges(how: String, ctx: DurableContext) -> Result<String, BoxError> {
     let replayed = ctx.is_replaying();
     match how.as_str() {

@@ -27,9 +27,9 @@ pub async fn prints_parts(how: String, ctx: DurableContext) -> Result<(), BoxErr
     Ok(())
 }
 
-/// Event: anything. The same in a plain function.
+/// Event: whether it fails. The same in a plain function.
 #[allow(clippy::print_stdout)]
-pub fn plain_prints(_event: serde_json::Value) -> Result<(), BoxError> {
+pub fn plain_prints(fails: bool) -> Result<(), BoxError> {
     print!("no end");
-    Ok(())
+    if fails { Err("as it was told".into()) } else { Ok(()) }
 }

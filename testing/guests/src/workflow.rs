@@ -89,6 +89,7 @@ fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
+#[allow(clippy::too_many_lines)] // one kind of node after another
 fn run(node: Node, ctx: DurableContext) -> Run {
     Box::pin(async move {
         // What nobody looks at shifts nothing.

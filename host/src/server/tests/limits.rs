@@ -21,7 +21,7 @@ enum Given {
 
 impl Given {
     /// Whether a new execution takes it.
-    fn is_taken(self, limits: Limits) -> bool {
+    fn give(self, limits: Limits) -> bool {
         let refused = |error: ServiceError| {
             assert!(matches!(error, ServiceError::InvalidParameterValue(_)), "{error:?}");
         };
@@ -101,7 +101,7 @@ const BOUNDS: &[Bound] = &[
     ("ExecutionTimeout", Some(1), Some(31_622_400), |n| start_with(|start| start.timeout_seconds = Some(n))),
     ("InputPayload", Some(2), Some(6_291_456), |n| {
         start_with(|start| {
-            start.input = Some(if n < 2 { String::new() } else { format!("\"{}\"", text(n - 2)) })
+            start.input = Some(if n < 2 { String::new() } else { format!("\"{}\"", text(n - 2)) });
         })
     }),
     ("a scripted BinaryOperationPayload", None, Some(1_048_576), |n| {
@@ -118,7 +118,7 @@ const BOUNDS: &[Bound] = &[
 #[test]
 fn each_holds_at_its_ends_and_not_one_beyond() {
     for (shape, least, most, given) in BOUNDS {
-        let taken = |n: u64| given(n).is_taken(Limits::default());
+        let taken = |n: u64| given(n).give(Limits::default());
         if let Some(least) = *least {
             assert!(taken(least), "{shape}: {least}");
             assert!(!taken(least - 1), "{shape}: {}", least - 1);
@@ -159,9 +159,9 @@ fn texts_are_made_of_the_characters_that_the_model_allows() {
         ("TenantId", tenant, "aZ09._:/=+-@ ", &["a#b", "a\n", "\u{e4}"][..]),
         ("DurableExecutionName", execution, "aZ09-_", &["a b", "a.b", "a:b"][..]),
     ] {
-        assert!(given(good).is_taken(Limits::default()), "{shape}: {good}");
+        assert!(given(good).give(Limits::default()), "{shape}: {good}");
         for bad in bad {
-            assert!(!given(bad).is_taken(Limits::default()), "{shape}: {bad:?}");
+            assert!(!given(bad).give(Limits::default()), "{shape}: {bad:?}");
         }
     }
 }

@@ -102,13 +102,11 @@ mod guest {
             None
         }
 
-        #[expect(clippy::trivially_copy_pass_by_ref, reason = "as the other implementation")]
-        pub(super) fn read(&self) -> u64 {
+        pub(super) fn read(self) -> u64 {
             black_box(peek as fn(usize) -> u64)(self.0)
         }
 
-        #[expect(clippy::trivially_copy_pass_by_ref, reason = "as the other implementation")]
-        pub(super) fn write(&self, value: u64) {
+        pub(super) fn write(self, value: u64) {
             black_box(poke as fn(usize, u64))(self.0, value);
         }
     }
@@ -137,12 +135,12 @@ mod elsewhere {
             None
         }
 
-        pub(super) fn read(&self) -> u64 {
-            match *self {}
+        pub(super) fn read(self) -> u64 {
+            match self {}
         }
 
-        pub(super) fn write(&self, _: u64) {
-            match *self {}
+        pub(super) fn write(self, _: u64) {
+            match self {}
         }
     }
 }

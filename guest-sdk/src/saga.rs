@@ -267,15 +267,14 @@ impl DurableContext {
         RunCompensationsBuilder::new(self.clone(), self.scope().claim())
     }
 
-    /// How many compensations are registered in this context, and have not run: those of steps that have succeeded, delivered or
-    /// dropped. Where steps were dropped, what is still to be reported is sent, to know.
+    /// How many compensations the next [`run_compensations`](Self::run_compensations) has something to tell of: those of steps that
+    /// have succeeded, delivered or dropped, and have not run, and those that ran in a rollback that was dropped. Where steps were dropped, what is still to be reported is sent, to know.
     #[must_use]
     pub fn compensation_count(&self) -> usize {
         self.registered_compensations().len()
     }
 
-    /// The names of the steps whose compensations are registered in this context and have not run, in the order of their
-    /// successes; empty for a step without a name.
+    /// The names of the steps of these compensations, in the order of their successes; empty for a step without a name.
     #[must_use]
     pub fn registered_compensations(&self) -> Vec<String> {
         self.own().compensations.names(self.engine().runtime())

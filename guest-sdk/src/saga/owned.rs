@@ -170,7 +170,10 @@ impl Compensations {
         let entries = list.entries.iter().filter(|(_, entry)| entry.standing != Standing::Held);
         let mut entries: Vec<_> = entries.map(|(number, entry)| (entry.order(), *number, entry)).collect();
         entries.sort_unstable_by_key(|(order, number, _)| (*order, *number));
-        entries.into_iter().map(|(.., entry)| entry.compensation.name.clone().unwrap_or_default()).collect()
+        let names =
+            entries.into_iter().map(|(.., entry)| entry.compensation.name.clone().unwrap_or_default());
+        // What ran last in a dropped rollback succeeded first of these.
+        names.chain(list.untold.iter().rev().map(|item| item.name.clone())).collect()
     }
 }
 

@@ -74,7 +74,7 @@ impl<'de> Visitor<'de> for Nested {
     fn visit_f64<E: Error>(self, value: f64) -> Result<Json, E> {
         if value.abs() >= EXACT {
             return Err(E::custom(format_args!(
-                "a number of more than 15 digits cannot be read exactly here: {value:e}; put the JSON into a file \
+                "a number as large as {value:e} is not read exactly here; put the JSON into a file \
                  (`event_file`, `result_file`), where numbers are kept as they are written"
             )));
         }

@@ -12,6 +12,9 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
+/// How deep values may be nested: as deep as `serde_json` reads them, which raw values do not bound.
+const MAX_DEPTH: usize = 128;
+
 /// A JSON value.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Json {
@@ -32,21 +35,33 @@ pub enum Json {
 
 impl Json {
     /// Reads JSON text.
+    ///
+    /// # Errors
+    /// When it is not JSON, or is nested more than 128 deep.
     pub(super) fn parse(text: &str) -> serde_json::Result<Self> {
-        Self::read(serde_json::from_str(text)?)
+        Self::read(serde_json::from_str(text)?, MAX_DEPTH)
     }
 
-    fn read(raw: &RawValue) -> serde_json::Result<Self> {
+    /// Reads a value that may have so many levels.
+    fn read(raw: &RawValue, levels: usize) -> serde_json::Result<Self> {
         let text = raw.get();
+        let Some(inside) = levels.checked_sub(1) else {
+            return Err(serde_json::Error::custom(format_args!("JSON is nested more than {MAX_DEPTH} deep")));
+        };
         Ok(match text.as_bytes().first() {
             Some(b'{') => {
                 let entries: BTreeMap<String, &RawValue> = serde_json::from_str(text)?;
-                let entries = entries.into_iter().map(|(key, value)| Ok((key, Self::read(value)?)));
+                let entries = entries.into_iter().map(|(key, value)| Ok((key, Self::read(value, inside)?)));
                 Self::Object(entries.collect::<serde_json::Result<_>>()?)
             }
             Some(b'[') => {
                 let items: Vec<&RawValue> = serde_json::from_str(text)?;
-                Self::Array(items.into_iter().map(Self::read).collect::<serde_json::Result<_>>()?)
+                Self::Array(
+                    items
+                        .into_iter()
+                        .map(|item| Self::read(item, inside))
+                        .collect::<serde_json::Result<_>>()?,
+                )
             }
             Some(b'"') => Self::String(serde_json::from_str(text)?),
             Some(b't' | b'f') => Self::Bool(serde_json::from_str(text)?),
@@ -108,7 +123,7 @@ impl Serialize for Json {
 /// Only from JSON.
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::read(&Box::<RawValue>::deserialize(deserializer)?).map_err(D::Error::custom)
+        Self::read(&Box::<RawValue>::deserialize(deserializer)?, MAX_DEPTH).map_err(D::Error::custom)
     }
 }
 
@@ -184,6 +199,15 @@ mod tests {
         ] {
             assert_eq!(same_number(a, b), same, "{a} {b}");
             assert_eq!(same_number(b, a), same, "{b} {a}");
+        }
+    }
+
+    #[test]
+    fn what_is_nested_too_deep_is_refused() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(Json::parse(&nested(128)).is_ok());
+        for depth in [129, 100_000] {
+            assert!(Json::parse(&nested(depth)).unwrap_err().to_string().contains("128 deep"), "{depth}");
         }
     }
 

@@ -95,7 +95,7 @@ pub(super) fn check_same(
     if same {
         return Ok(());
     }
-    let mut expected = describe(record.kind, record.sub_type.as_deref(), record.name.as_deref());
+    let mut expected = describe_record(record);
     let mut actual = describe(kind, Some(sub_type), name);
     if !same_parent {
         let place = |parent: Option<&OperationId>| match parent {
@@ -111,6 +111,11 @@ pub(super) fn check_same(
         expected,
         actual: format!("started {actual}"),
     })))
+}
+
+/// What is on record, in words.
+pub(super) fn describe_record(record: &Operation) -> String {
+    describe(record.kind, record.sub_type.as_deref(), record.name.as_deref())
 }
 
 /// An operation in words.

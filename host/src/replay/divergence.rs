@@ -17,7 +17,7 @@ use std::collections::HashMap;
 
 use super::{
     CheckpointMode, Divergence, Key, ReplayError,
-    checks::describe,
+    checks::{describe, describe_record},
     engine::{Engine, Known},
     slot::start_rank,
 };
@@ -59,7 +59,7 @@ impl Starts {
     /// A start of what was on record when the invocation began.
     pub(super) fn recorded_one(&self, record: &Operation) -> Result<(), ReplayError> {
         let Some((id, new)) = self.first_new.as_ref().filter(|_| !self.loose) else { return Ok(()) };
-        let next = describe(record.kind, record.sub_type.as_deref(), record.name.as_deref());
+        let next = describe_record(record);
         Err(ReplayError::NonDeterministic(Box::new(Divergence {
             id: id.clone(),
             expected: format!("nothing, as {next} comes next on record"),
@@ -74,31 +74,25 @@ impl Engine {
         if self.unclaimed == 0 || self.starts.is_loose() {
             return Ok(());
         }
-        let closed = self.slot(key)?;
-        let what = closed.describe();
-        let mut below = vec![closed.id.clone()];
-        let mut first: Option<&Operation> = None;
         self.index_children();
         let Some(children) = &self.children else { return Ok(()) };
+        let mut below = vec![&self.slot(key)?.id];
+        let mut left_out = Vec::new();
         while let Some(id) = below.pop() {
-            for child in children.get(&id).into_iter().flatten() {
+            for child in children.get(id).into_iter().flatten() {
                 let Some(known) = self.known.get(child) else { continue };
-                if let Some(record) = known.left_out() {
-                    let rank = |record: &Operation| (start_rank(record), record.id.clone());
-                    if first.is_none_or(|first| rank(record) < rank(first)) {
-                        first = Some(record);
-                    }
-                } else if known.key.is_some() {
-                    below.push(child.clone());
+                match known.left_out() {
+                    Some(record) => left_out.push(record),
+                    None if known.key.is_some() => below.push(child),
+                    None => {}
                 }
             }
         }
-        let Some(first) = first else { return Ok(()) };
-        Err(ReplayError::NonDeterministic(Box::new(Divergence {
-            id: first.id.clone(),
-            expected: describe(first.kind, first.sub_type.as_deref(), first.name.as_deref()),
-            actual: format!("ended {what} around it without starting it"),
-        })))
+        if left_out.is_empty() {
+            return Ok(());
+        }
+        let closed = self.slot(key)?.describe();
+        none_left_out(left_out, &format!("ended {closed} around it without starting it"))
     }
 
     /// What is wrong with a handler that returns now: recorded operations that it did not ask for.
@@ -119,15 +113,7 @@ impl Engine {
         if self.unclaimed == 0 {
             return Ok(());
         }
-        let left_out = self.known.values().filter_map(Known::left_out);
-        let Some(first) = left_out.min_by_key(|record| (start_rank(record), record.id.clone())) else {
-            return Ok(());
-        };
-        Err(ReplayError::NonDeterministic(Box::new(Divergence {
-            id: first.id.clone(),
-            expected: describe(first.kind, first.sub_type.as_deref(), first.name.as_deref()),
-            actual: instead.to_owned(),
-        })))
+        none_left_out(self.known.values().filter_map(Known::left_out), instead)
     }
 
     /// Sorts what was on record by the context it belongs to, once.
@@ -142,5 +128,21 @@ impl Engine {
             }
         }
         self.children = Some(children);
+    }
+}
+
+/// Fails with the first that was started of what was left out; `instead` is what the handler did.
+fn none_left_out<'a>(
+    left_out: impl IntoIterator<Item = &'a Operation>,
+    instead: &str,
+) -> Result<(), ReplayError> {
+    let first = left_out.into_iter().min_by_key(|record| (start_rank(record), record.id.clone()));
+    match first {
+        None => Ok(()),
+        Some(first) => Err(ReplayError::NonDeterministic(Box::new(Divergence {
+            id: first.id.clone(),
+            expected: describe_record(first),
+            actual: instead.to_owned(),
+        }))),
     }
 }

@@ -8,10 +8,10 @@ use std::collections::{HashMap, hash_map::Entry};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 
-use crate::replay::{Engine, ReplayError, ScopeKey};
+use crate::replay::{Ended, Engine, ScopeKey};
 
 /// The most streams that one invocation may draw from.
-pub(super) const MAX_STREAMS: usize = 1_000_000;
+const MAX_STREAMS: usize = 1_000_000;
 
 /// Which stream: a context's, by number.
 type Name = (ScopeKey, u64);
@@ -27,10 +27,6 @@ pub(super) struct Streams {
     positions: HashMap<Name, u128>,
 }
 
-/// More streams are drawn from than may be.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct TooManyStreams;
-
 impl Streams {
     /// Those of an instance whose code begins in this context.
     pub(super) fn new(root: ScopeKey) -> Self {
@@ -43,20 +39,19 @@ impl Streams {
     }
 
     /// Draws from the current stream.
-    pub(super) fn fill(
-        &mut self,
-        arn: &str,
-        engine: &Engine,
-        buffer: &mut [u8],
-    ) -> Result<Result<(), TooManyStreams>, ReplayError> {
+    pub(super) fn fill(&mut self, arn: &str, engine: &Engine, buffer: &mut [u8]) -> Result<(), Ended> {
         if let Some((name, stream)) = &mut self.open {
             if *name == self.current {
                 stream.fill_bytes(buffer);
-                return Ok(Ok(()));
+                return Ok(());
             }
             let full = self.positions.len() >= MAX_STREAMS;
             match self.positions.entry(*name) {
-                Entry::Vacant(_) if full => return Ok(Err(TooManyStreams)),
+                Entry::Vacant(_) if full => {
+                    let reason =
+                        format!("the handler drew random numbers in more than {MAX_STREAMS} contexts");
+                    return Err(Ended::Limit("Sandbox.RandomLimitExceeded", reason));
+                }
                 position => drop(position.insert_entry(stream.get_word_pos())),
             }
         }
@@ -67,7 +62,7 @@ impl Streams {
         }
         stream.fill_bytes(buffer);
         self.open = Some((self.current, stream));
-        Ok(Ok(()))
+        Ok(())
     }
 }
 
@@ -109,7 +104,7 @@ mod tests {
             let (engine, scopes) = engine();
             let draw = |streams: &mut Streams, count: usize| {
                 let mut bytes = vec![0; count];
-                streams.fill("arn:test", &engine, &mut bytes).unwrap().unwrap();
+                streams.fill("arn:test", &engine, &mut bytes).unwrap();
                 bytes
             };
             let mut together = Streams::new(engine.root());
@@ -134,7 +129,7 @@ mod tests {
         let (engine, _) = engine();
         let of = |arn: &str| {
             let mut bytes = [0; 32];
-            Streams::new(engine.root()).fill(arn, &engine, &mut bytes).unwrap().unwrap();
+            Streams::new(engine.root()).fill(arn, &engine, &mut bytes).unwrap();
             bytes
         };
         assert_eq!(of("arn:a"), of("arn:a"));

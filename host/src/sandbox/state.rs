@@ -18,7 +18,7 @@ use super::{
     log::{LogLevel, LogLine, LogSink, LogSource},
     observing::Observation,
     output::Output,
-    randomness::{MAX_STREAMS, Streams, TooManyStreams},
+    randomness::Streams,
 };
 use crate::{
     ambient::{Clock, Entropy},
@@ -253,10 +253,7 @@ impl Durable {
             self.around.entropy.fill(buffer);
         } else {
             let filled = self.streams.fill(self.arn.as_str(), &self.engine, buffer);
-            if filled.map_err(|error| self.end(error.into()))? == Err(TooManyStreams) {
-                let reason = format!("the handler drew random numbers in more than {MAX_STREAMS} contexts");
-                return Err(self.end(Ended::Limit("Sandbox.RandomLimitExceeded", reason)));
-            }
+            filled.map_err(|ended| self.end(ended))?;
         }
         let missing = KEY_BYTES - self.first_drawn.len();
         self.first_drawn.extend(buffer.iter().take(missing));

@@ -14,7 +14,7 @@ use crate::child::{self, ChildRun};
 use crate::context::{DurableContext, StepContext};
 use crate::error::{
     CallbackError, CallbackErrorKind, ChildContextError, ChildContextErrorKind, OperationError,
-    OperationErrorKind, ReplayedFailure, SERIALIZATION_ERROR, WireError, named,
+    OperationErrorKind, ReplayedFailure, SERIALIZATION_ERROR, WireError,
 };
 use crate::future::DurableFuture;
 use crate::retry::RetryStrategy;
@@ -78,7 +78,7 @@ impl<O: Send + 'static, S: Serdes<O>> Answer<O> for Pending<S> {
     fn wait(&self) -> DurableFuture<O> {
         let Self { ctx, callback, name, serdes } = self;
         let answer = answer(ctx.clone(), Arc::clone(callback), Arc::clone(serdes));
-        DurableFuture::started(named(name.clone(), answer))
+        DurableFuture::started(answer).named(name.clone())
     }
 
     fn operation_id(&self) -> String {

@@ -19,13 +19,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::BoxError;
-use crate::checkpointing::CheckpointMode;
 use crate::child::INLINE_LIMIT;
 use crate::context::DurableContext;
 use crate::engine::Engine;
 use crate::error::{
     ChildContextError, ChildContextErrorKind, CombinatorError, CombinatorErrorKind, JoinFailed,
-    OperationError, OperationErrorKind, ReplayedFailure, SERIALIZATION_ERROR, WireError, named,
+    OperationError, OperationErrorKind, ReplayedFailure, SERIALIZATION_ERROR, WireError,
 };
 use crate::future::{DurableFuture, Place, Settled};
 use crate::group::Group;
@@ -100,11 +99,8 @@ impl<O: Serialize + DeserializeOwned + Send + 'static> CombinatorRun<O> {
         let places: Vec<Place> = self.inputs.iter_mut().flat_map(DurableFuture::take_places).collect();
         let own = self.ctx.place(self.position);
         let all = std::iter::once(own).chain(places.iter().cloned()).collect();
-        DurableFuture::of_several(
-            all,
-            lasting,
-            named(self.name.clone(), self.execute(rule, read, places, lasting)),
-        )
+        let name = self.name.clone();
+        DurableFuture::of_several(all, lasting, self.execute(rule, read, places, lasting)).named(name)
     }
 
     async fn execute<T>(
@@ -263,7 +259,7 @@ impl<O: Serialize + DeserializeOwned + Send + 'static> Inputs<O> {
             }
         };
         drop(group);
-        if over || engine.runtime().checkpoint_mode() == CheckpointMode::Optimistic {
+        if over || engine.shows_early() {
             give_up(&engine, &places);
         }
         verdict

@@ -6,6 +6,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
 
+use crate::checkpointing::CheckpointMode;
 use crate::executor::{Executor, Running, Spawned, Stalled};
 use crate::lambda_context::LambdaContext;
 use crate::logging;
@@ -34,6 +35,12 @@ impl Engine {
 
     pub(crate) fn runtime(&self) -> &dyn Runtime {
         &*self.runtime
+    }
+
+    /// Whether outcomes show before they are on record: a replay may then show them in another order, and what had not been sent
+    /// is done again.
+    pub(crate) fn shows_early(&self) -> bool {
+        self.runtime.checkpoint_mode() == CheckpointMode::Optimistic
     }
 
     /// The execution's ARN, asked for once.

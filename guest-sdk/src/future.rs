@@ -28,6 +28,8 @@ pub struct DurableFuture<O> {
     inner: Inner<O>,
     places: Places,
     lasting: bool,
+    /// The operation's name, for its error.
+    name: Option<String>,
 }
 
 enum Inner<O> {
@@ -66,7 +68,7 @@ impl<O: Send + 'static> DurableFuture<O> {
     where
         F: Future<Output = Result<O, OperationError>> + Send + 'static,
     {
-        Self { inner: Inner::Lazy(Box::pin(future)), places: Places::One(place), lasting: false }
+        Self { inner: Inner::Lazy(Box::pin(future)), places: Places::One(place), lasting: false, name: None }
     }
 
     /// Of operations that start at these places.
@@ -74,7 +76,7 @@ impl<O: Send + 'static> DurableFuture<O> {
     where
         F: Future<Output = Result<O, OperationError>> + Send + 'static,
     {
-        Self { inner: Inner::Lazy(Box::pin(future)), places: Places::Many(places), lasting }
+        Self { inner: Inner::Lazy(Box::pin(future)), places: Places::Many(places), lasting, name: None }
     }
 
     /// Of an operation that has been started already.
@@ -82,7 +84,7 @@ impl<O: Send + 'static> DurableFuture<O> {
     where
         F: Future<Output = Result<O, OperationError>> + Send + 'static,
     {
-        Self { inner: Inner::Lazy(Box::pin(future)), places: Places::None, lasting: false }
+        Self { inner: Inner::Lazy(Box::pin(future)), places: Places::None, lasting: false, name: None }
     }
 
     /// The same, running by itself, as code of the context.
@@ -113,6 +115,11 @@ impl<O: Send + 'static> DurableFuture<O> {
         self
     }
 
+    /// The same of an operation of this name: its error tells it.
+    pub(crate) fn named(self, name: Option<String>) -> Self {
+        Self { name, ..self }
+    }
+
     /// Whether it leaves something behind.
     pub(crate) fn is_lasting(&self) -> bool {
         self.lasting
@@ -123,9 +130,13 @@ impl<O: Send + 'static> Future for DurableFuture<O> {
     type Output = Result<O, OperationError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.inner {
+        let poll = match &mut self.inner {
             Inner::Lazy(future) => future.as_mut().poll(cx),
             Inner::Spawned(task) => Pin::new(task).poll(cx),
+        };
+        match &self.name {
+            Some(name) => poll.map_err(|error| error.named(Some(name))),
+            None => poll,
         }
     }
 }

@@ -21,7 +21,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::BoxError;
 use crate::builders::{RunCompensationsBuilder, StepBuilder, StepOptions};
-use crate::checkpointing::CheckpointMode;
 use crate::child::{self, ChildRun};
 use crate::context::{DurableContext, StepContext};
 use crate::error::{OperationError, WireError};
@@ -129,10 +128,10 @@ async fn compensate(
         body: run,
     };
     let outcome = child.execute().await;
-    let runtime = places.engine().runtime();
-    if runtime.checkpoint_mode() == CheckpointMode::Optimistic {
+    let engine = places.engine();
+    if engine.shows_early() {
         // Steps may run again after an interruption. What was undone must not be undone twice.
-        runtime.flush();
+        engine.runtime().flush();
     }
     outcome
 }

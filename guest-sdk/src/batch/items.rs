@@ -10,7 +10,6 @@ use super::record::{BatchSummary, Decision, Ended};
 use super::result::{BatchItemStatus, CompletionReason};
 use super::{Bodies, Namer, NestingMode, internal};
 use crate::builders::map_parallel::CompletionConfig;
-use crate::checkpointing::CheckpointMode;
 use crate::child::{self, ChildRun};
 use crate::context::DurableContext;
 use crate::error::{ChildFnError, OperationError, SERIALIZATION_ERROR, WireError};
@@ -60,7 +59,7 @@ impl<IS> Items<IS> {
         let mut over = Over::new(self.completion.clone(), total, decision);
         let mut items = Vec::new();
         let reason = self.until_over(bodies, &mut over, &mut items).await;
-        if self.rebuild || self.is_loose() {
+        if self.rebuild || self.ctx.engine().shows_early() {
             self.give_up(&items, total);
         }
         let reason = reason?;
@@ -117,11 +116,6 @@ impl<IS> Items<IS> {
                 return Ok(reason);
             }
         }
-    }
-
-    /// Whether what is on record may have come in another order than it does now.
-    fn is_loose(&self) -> bool {
-        self.ctx.engine().runtime().checkpoint_mode() == CheckpointMode::Optimistic
     }
 
     /// Gives up what is on record of items that this instance did not start, or did not run to their end. Where a batch is

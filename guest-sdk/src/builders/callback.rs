@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use super::RetryStrategyConfig;
 use crate::callback::{Answer, CallbackRun, WaitForCallbackRun};
 use crate::context::{DurableContext, StepContext};
-use crate::error::named;
 use crate::future::DurableFuture;
 use crate::retry::{RetryStrategy, seconds};
 use crate::runtime::{CallbackOptions, Position};
@@ -197,7 +196,8 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         let place = self.run.ctx.place(self.run.position);
-        DurableFuture::lazy(place, named(self.run.name.clone(), self.run.execute()))
+        let name = self.run.name.clone();
+        DurableFuture::lazy(place, self.run.execute()).named(name)
     }
 }
 
@@ -321,6 +321,7 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         let place = self.run.ctx.place(self.run.position);
-        DurableFuture::lazy(place, named(self.run.name.clone(), self.run.execute()))
+        let name = self.run.name.clone();
+        DurableFuture::lazy(place, self.run.execute()).named(name)
     }
 }

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 
 use crate::child::{self, ChildRun};
 use crate::context::DurableContext;
-use crate::error::{ChildFnError, named};
+use crate::error::ChildFnError;
 use crate::future::DurableFuture;
 use crate::runtime::Position;
 use crate::serdes::{JsonSerdes, Serdes};
@@ -106,6 +106,7 @@ where
             failed: child::failed,
             body: |ctx| async move { body(ctx).await.map_err(ChildFnError) },
         };
-        DurableFuture::lazy(place, named(run.name.clone(), run.execute()))
+        let name = run.name.clone();
+        DurableFuture::lazy(place, run.execute()).named(name)
     }
 }

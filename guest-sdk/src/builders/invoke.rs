@@ -6,7 +6,6 @@ use std::marker::PhantomData;
 
 use crate::OperationError;
 use crate::context::DurableContext;
-use crate::error::named;
 use crate::future::DurableFuture;
 use crate::invoke::InvokeRun;
 use crate::runtime::{InvokeOptions, Position};
@@ -162,6 +161,7 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         let place = self.run.ctx.place(self.run.position);
-        DurableFuture::lazy(place, named(self.run.name.clone(), self.run.execute()))
+        let name = self.run.name.clone();
+        DurableFuture::lazy(place, self.run.execute()).named(name)
     }
 }

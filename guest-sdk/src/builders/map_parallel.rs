@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use crate::batch::{BatchRun, Bodies, Kind};
 use crate::context::DurableContext;
-use crate::error::named;
 use crate::future::{Body, Branch, DurableFuture};
 use crate::runtime::{InvalidArgument, Position};
 use crate::serdes::{JsonSerdes, Serdes};
@@ -167,7 +166,8 @@ where
         RS: Serdes<BatchSummary>,
     {
         let (run, bodies) = self.into_parts();
-        named(run.options.name.clone(), run.result(bodies)).await
+        let name = run.options.name.clone();
+        run.result(bodies).await.map_err(|error| error.named(name.as_deref()))
     }
 
     /// The map as a future that runs it while it is polled.
@@ -207,7 +207,8 @@ where
     fn into_future(self) -> Self::IntoFuture {
         let place = self.run.options.place();
         let (run, bodies) = self.into_parts();
-        DurableFuture::lazy(place, named(run.options.name.clone(), run.values(bodies)))
+        let name = run.options.name.clone();
+        DurableFuture::lazy(place, run.values(bodies)).named(name)
     }
 }
 
@@ -324,7 +325,8 @@ impl<O: Send + 'static, IS, RS> ParallelBuilder<O, IS, RS> {
         RS: Serdes<BatchSummary>,
     {
         let (run, bodies) = self.into_parts();
-        named(run.options.name.clone(), run.result(bodies)).await
+        let name = run.options.name.clone();
+        run.result(bodies).await.map_err(|error| error.named(name.as_deref()))
     }
 
     /// The parallel as a future that runs it while it is polled.
@@ -361,6 +363,7 @@ where
     fn into_future(self) -> Self::IntoFuture {
         let place = self.run.options.place();
         let (run, bodies) = self.into_parts();
-        DurableFuture::lazy(place, named(run.options.name.clone(), run.values(bodies)))
+        let name = run.options.name.clone();
+        DurableFuture::lazy(place, run.values(bodies)).named(name)
     }
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use super::RetryStrategyConfig;
 use crate::context::{DurableContext, StepContext};
-use crate::error::named;
 use crate::future::DurableFuture;
 use crate::retry::RetryStrategy;
 use crate::runtime::{Position, StepOptions};
@@ -176,7 +175,8 @@ where
     fn into_future(self) -> Self::IntoFuture {
         let place = self.run.ctx.place(self.run.position);
         let undone = self.undo.is_some();
-        let step = DurableFuture::lazy(place, named(self.run.name.clone(), self.run.execute(self.undo)));
+        let name = self.run.name.clone();
+        let step = DurableFuture::lazy(place, self.run.execute(self.undo)).named(name);
         if undone { step.lasting() } else { step }
     }
 }

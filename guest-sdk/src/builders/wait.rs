@@ -5,7 +5,6 @@ use std::future::IntoFuture;
 
 use crate::OperationError;
 use crate::context::DurableContext;
-use crate::error::named;
 use crate::future::DurableFuture;
 use crate::runtime::Position;
 
@@ -77,6 +76,6 @@ impl IntoFuture for WaitBuilder {
     fn into_future(self) -> Self::IntoFuture {
         let place = self.ctx.place(self.position);
         let wait = crate::wait::execute(self.ctx, self.position, self.name.clone(), self.seconds);
-        DurableFuture::lazy(place, named(self.name, wait))
+        DurableFuture::lazy(place, wait).named(self.name)
     }
 }

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use super::JitterStrategy;
 use crate::context::{DurableContext, StepContext};
-use crate::error::named;
 use crate::future::DurableFuture;
 use crate::retry::{Moment, Schedule};
 use crate::runtime::Position;
@@ -156,7 +155,8 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         let place = self.run.ctx.place(self.run.position);
-        DurableFuture::lazy(place, named(self.run.name.clone(), self.run.execute()))
+        let name = self.run.name.clone();
+        DurableFuture::lazy(place, self.run.execute()).named(name)
     }
 }
 

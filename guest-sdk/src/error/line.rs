@@ -78,17 +78,20 @@ pub(super) fn write_line(
 pub(super) fn write_operation(f: &mut fmt::Formatter<'_>, error: &OperationError) -> fmt::Result {
     let mut line = OneLine(f);
     let kind = error.kind();
-    let (what, became) = match kind {
-        OperationErrorKind::Step(_) => ("step", "failed"),
-        OperationErrorKind::Wait(_) => ("wait", "failed"),
-        OperationErrorKind::Invoke(_) => ("invoke", "failed"),
-        OperationErrorKind::Callback(_) => ("callback", "failed"),
-        OperationErrorKind::WaitForCondition(_) => ("wait for a condition", "failed"),
-        OperationErrorKind::ChildContext(_) => ("child context", "failed"),
-        OperationErrorKind::Combinator(_) => ("combinator", "failed"),
-        OperationErrorKind::NonDeterministicExecution(_) => ("operation", "failed"),
-        OperationErrorKind::InvalidArgument(_) => ("operation", "was not started"),
+    let what = match kind {
+        OperationErrorKind::Step(_) => "step",
+        OperationErrorKind::Wait(_) => "wait",
+        OperationErrorKind::Invoke(_) => "invoke",
+        OperationErrorKind::Callback(_) => "callback",
+        OperationErrorKind::WaitForCondition(_) => "wait for a condition",
+        OperationErrorKind::ChildContext(_) => "child context",
+        OperationErrorKind::Combinator(_) => "combinator",
+        OperationErrorKind::NonDeterministicExecution(_) | OperationErrorKind::InvalidArgument(_) => {
+            "operation"
+        }
     };
+    let refused = matches!(kind, OperationErrorKind::InvalidArgument(_));
+    let became = if refused { "was not started" } else { "failed" };
     line.write_str(what)?;
     if let Some(name) = error.name() {
         write!(line, " {name:?}")?;

@@ -133,14 +133,6 @@ impl OperationError {
     }
 }
 
-/// The outcome of an operation of this name.
-pub(crate) async fn named<T>(
-    name: Option<String>,
-    operation: impl Future<Output = Result<T, OperationError>>,
-) -> Result<T, OperationError> {
-    operation.await.map_err(|error| error.named(name.as_deref()))
-}
-
 impl From<InvalidArgument> for OperationError {
     fn from(invalid: InvalidArgument) -> Self {
         Self::new(OperationErrorKind::InvalidArgument(InvalidArgumentError::new(invalid)))

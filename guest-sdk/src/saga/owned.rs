@@ -59,7 +59,7 @@ impl Compensation {
 pub(super) enum Standing {
     /// Somebody holds its future, which has not ended.
     Held,
-    /// Its success was delivered, as the so-manieth.
+    /// Its success was delivered, as the one of this number.
     Delivered(u64),
     /// Its future was dropped before it ended, or a rollback found that it had succeeded: the record tells.
     Settled,

@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -52,16 +52,21 @@ impl std::error::Error for Stalled {}
 
 /// Runs a body; `go` enters and leaves its operation. Returns inside of it: the caller closes the attempt at once, which
 /// leaves it.
-pub(crate) async fn run<T>(
-    engine: &Arc<Engine>,
-    go: &(dyn Fn(Side) + Sync),
-    scope: &Arc<LogScope>,
-    section: &Arc<Section>,
-    work: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
-    let mut work = pin!(work);
+///
+/// The body is pinned by the caller, so that the future of an operation holds it once.
+pub(crate) fn run<'a, T, W>(
+    engine: &'a Arc<Engine>,
+    go: impl Fn(Side) + 'a,
+    scope: &'a Arc<LogScope>,
+    section: &'a Arc<Section>,
+    mut work: Pin<&'a mut W>,
+) -> impl Future<Output = Result<T, Failure>> + 'a
+where
+    T: 'a,
+    W: Future<Output = Result<T, Failure>>,
+{
     let mut parked = None;
-    poll_fn(|cx| {
+    poll_fn(move |cx| {
         let stalled = parked.take().is_some_and(|body: ParkedBody| body.is_stalled());
         output::flush();
         go(Side::Inside);
@@ -78,5 +83,4 @@ pub(crate) async fn run<T>(
         }
         poll
     })
-    .await
 }

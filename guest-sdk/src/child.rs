@@ -14,7 +14,8 @@ use crate::error::{
 };
 use crate::runtime::{ChildResult, ChildState, Identity, Operation, Position};
 use crate::scope::LogScope;
-use crate::serdes::{self, Serdes};
+use crate::section;
+use crate::serdes::Serdes;
 
 /// The largest result that is recorded itself, in bytes. Replays rebuild a larger one from the child's operations.
 pub(crate) const INLINE_LIMIT: usize = 256 * 1024;
@@ -35,7 +36,7 @@ pub(crate) struct ChildRun<B, S, E> {
 }
 
 impl<B, S, E> ChildRun<B, S, E> {
-    pub(crate) async fn execute<O, Fut>(self) -> Result<O, OperationError>
+    pub(crate) fn execute<O, Fut>(self) -> impl Future<Output = Result<O, OperationError>> + Send
     where
         B: FnOnce(DurableContext) -> Fut + Send,
         Fut: Future<Output = Result<O, E>> + Send,
@@ -44,52 +45,59 @@ impl<B, S, E> ChildRun<B, S, E> {
         E: Send,
     {
         let Self { ctx, position, name, sub_type, serdes, record, failed, body } = self;
-        let child = ctx.starting()?.child(Identity { position, name: name.clone(), sub_type })?;
+        // Before the future begins, so that it holds it once.
         let mut body = Some(body);
-        loop {
-            let state = child.state();
-            let rebuild = matches!(state, ChildState::Rebuild(_));
-            match state {
-                ChildState::Pending => ctx.engine().changed(child.clone()).await,
-                ChildState::Done(Ok(payload)) => {
-                    let payload = payload.unwrap_or_else(|| "null".to_owned());
-                    let context = ctx.serdes_context(child.clone());
-                    return serdes.deserialize(payload, context).await.map_err(internal);
-                }
-                ChildState::Done(Err(wire)) => return Err(failed(&*child, wire)),
-                ChildState::Run | ChildState::Rebuild(_) => {
-                    let Some(body) = body.take() else {
-                        return Err(internal("a child context was closed, and is open again".into()));
-                    };
-                    let inner = ctx.nested(position, child.context(), name.clone());
-                    let section = Arc::clone(inner.section());
-                    let scope = LogScope::new(child.clone(), name.clone(), None);
-                    let context = ctx.serdes_context(child.clone());
-                    // Serialization is the child's code too: a replay that finds the child over does without it.
-                    let code = async {
-                        match body(inner).await {
-                            Ok(value) => serdes::written(&serdes, value, context.clone())
-                                .await
-                                .map_err(serialization_record),
-                            Err(error) => Err(record(&error)),
-                        }
-                    };
-                    let result = Arc::clone(&section).run(scope.instrument(code)).await;
-                    section.end();
-                    match &result {
-                        // A rebuild that comes to a small result is not what was too large: its host says so.
-                        Ok(json) if json.len() > INLINE_LIMIT => {
-                            child.succeed(ChildResult::ReplayChildren(None));
-                        }
-                        Ok(json) => child.succeed(ChildResult::Inline(json)),
-                        Err(wire) => child.fail(wire),
+        async move {
+            let child = ctx.starting()?.child(Identity { position, name: name.clone(), sub_type })?;
+            loop {
+                let state = child.state();
+                let rebuild = matches!(state, ChildState::Rebuild(_));
+                match state {
+                    ChildState::Pending => ctx.engine().changed(child.clone()).await,
+                    ChildState::Done(Ok(payload)) => {
+                        let payload = payload.unwrap_or_else(|| "null".to_owned());
+                        let context = ctx.serdes_context(child.clone());
+                        section::speak();
+                        return serdes.deserialize(payload, context).await.map_err(internal);
                     }
-                    // Also after a rebuild: the outcome has its place among the others, and this is where it is delivered.
-                    ctx.engine().changed(child.clone()).await;
-                    match result {
-                        Ok(json) => return serdes.deserialize(json, context).await.map_err(internal),
-                        Err(wire) if rebuild => return Err(failed(&*child, wire)),
-                        Err(_) => {}
+                    ChildState::Done(Err(wire)) => return Err(failed(&*child, wire)),
+                    ChildState::Run | ChildState::Rebuild(_) => {
+                        let Some(body) = body.take() else {
+                            return Err(internal("a child context was closed, and is open again".into()));
+                        };
+                        let scope = LogScope::new(child.clone(), name.as_deref(), None);
+                        let inner = ctx.nested(position, child.context(), scope.name.clone());
+                        let section = Arc::clone(inner.section());
+                        let context = ctx.serdes_context(child.clone());
+                        // Serialization is the child's code too: a replay that finds the child over does without it.
+                        let code = async {
+                            match body(inner).await {
+                                Ok(value) => {
+                                    serdes.written(value, context.clone()).await.map_err(serialization_record)
+                                }
+                                Err(error) => Err(record(&error)),
+                            }
+                        };
+                        let result = Arc::clone(&section).run(scope.instrument(code)).await;
+                        section.end();
+                        match &result {
+                            // A rebuild that comes to a small result is not what was too large: its host says so.
+                            Ok(json) if json.len() > INLINE_LIMIT => {
+                                child.succeed(ChildResult::ReplayChildren(None));
+                            }
+                            Ok(json) => child.succeed(ChildResult::Inline(json)),
+                            Err(wire) => child.fail(wire),
+                        }
+                        // Also after a rebuild: the outcome has its place among the others, and this is where it is delivered.
+                        ctx.engine().changed(child.clone()).await;
+                        match result {
+                            Ok(json) => {
+                                section::speak();
+                                return serdes.deserialize(json, context).await.map_err(internal);
+                            }
+                            Err(wire) if rebuild => return Err(failed(&*child, wire)),
+                            Err(_) => {}
+                        }
                     }
                 }
             }

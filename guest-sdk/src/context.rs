@@ -77,7 +77,7 @@ impl DurableContext {
     }
 
     /// The context of what stands at a place of this one, under this name: a child, or a scope without an operation.
-    pub(crate) fn nested(&self, position: Position, scope: Arc<dyn Scope>, name: Option<String>) -> Self {
+    pub(crate) fn nested(&self, position: Position, scope: Arc<dyn Scope>, name: Option<Arc<str>>) -> Self {
         let section = self.section.context(position, Arc::clone(&scope), name);
         let values = self.own.values.nested(position);
         let own = Own { values, ..Own::default() };

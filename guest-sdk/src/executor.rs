@@ -15,6 +15,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
+use pin_project_lite::pin_project;
+
 use crate::reactor::{Reactor, Turn};
 
 type TaskFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -116,18 +118,7 @@ impl Executor {
         F::Output: Send + 'static,
     {
         let slot = Arc::new(Mutex::new(Slot { output: None, waker: None }));
-        let result = Arc::clone(&slot);
-        let running = self.launch(async move {
-            let output = future.await;
-            let waker = {
-                let mut slot = lock(&result);
-                slot.output = Some(output);
-                slot.waker.take()
-            };
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-        });
+        let running = self.launch(IntoSlot { future, slot: Arc::clone(&slot) });
         Spawned { _running: running, slot }
     }
 
@@ -199,6 +190,33 @@ impl Drop for Left<'_> {
 struct Slot<T> {
     output: Option<T>,
     waker: Option<Waker>,
+}
+
+pin_project! {
+    /// A future whose output goes to a slot.
+    struct IntoSlot<F: Future> {
+        #[pin]
+        future: F,
+        slot: Arc<Mutex<Slot<F::Output>>>,
+    }
+}
+
+impl<F: Future> Future for IntoSlot<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        this.future.poll(cx).map(|output| {
+            let waker = {
+                let mut slot = lock(this.slot);
+                slot.output = Some(output);
+                slot.waker.take()
+            };
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        })
+    }
 }
 
 /// A task that runs by itself. Dropping it aborts the task.

@@ -8,8 +8,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
+
+use pin_project_lite::pin_project;
 
 use crate::engine::Engine;
 use crate::executor::Running;
@@ -39,18 +42,7 @@ impl<T: Send + 'static> Group<T> {
 
     /// Starts a task. It first runs when the code that runs now waits.
     pub(crate) fn spawn(&mut self, number: usize, task: impl Future<Output = T> + Send + 'static) {
-        let ended = Arc::clone(&self.ended);
-        let running = self.engine.launch(async move {
-            let output = task.await;
-            let waker = {
-                let mut ended = lock(&ended);
-                ended.outputs.push_back((number, output));
-                ended.waker.take()
-            };
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-        });
+        let running = self.engine.launch(Task { task, number, ended: Arc::clone(&self.ended) });
         self.running.insert(number, running);
     }
 
@@ -76,5 +68,33 @@ impl<T: Send + 'static> Group<T> {
         let over = self.running.remove(&number);
         drop(over);
         Some((number, output))
+    }
+}
+
+pin_project! {
+    /// A task that notes its output.
+    struct Task<F: Future> {
+        #[pin]
+        task: F,
+        number: usize,
+        ended: Arc<Mutex<Ended<F::Output>>>,
+    }
+}
+
+impl<F: Future> Future for Task<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        this.task.poll(cx).map(|output| {
+            let waker = {
+                let mut ended = lock(this.ended);
+                ended.outputs.push_back((*this.number, output));
+                ended.waker.take()
+            };
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        })
     }
 }

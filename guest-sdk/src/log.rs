@@ -50,7 +50,7 @@ impl Subscriber for HostLog {
         let scope = LogScope::current();
         if let Some(scope) = &scope {
             if let Some(name) = &scope.name {
-                line.fields.push(("operation-name".to_owned(), name.clone()));
+                line.fields.push(("operation-name".to_owned(), name.to_string()));
             }
             if let Some(attempt) = scope.attempt {
                 line.fields.push(("attempt".to_owned(), attempt.to_string()));

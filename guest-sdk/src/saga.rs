@@ -67,7 +67,7 @@ pub(crate) async fn roll_back(
     let mut progress = Progress { own, items, running: None };
     let mut places = None;
     // Their places are below the rollback's own, so what the context does next is where it is however many there are.
-    let nested = || ctx.nested(position, ctx.scope().flat(position), Some(ROLLBACK.to_owned()));
+    let nested = || ctx.nested(position, ctx.scope().flat(position), Some(ROLLBACK.into()));
     let held = own.steps(|entry| entry.standing == Standing::Held);
     if !held.is_empty() {
         let places = places.get_or_insert_with(nested);

@@ -4,10 +4,13 @@
 //! nest; the innermost one counts.
 
 use std::cell::RefCell;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
 
 use crate::runtime::Operation;
 
@@ -20,7 +23,7 @@ thread_local! {
 pub(crate) struct LogScope {
     operation: Arc<dyn Operation>,
     id: OnceLock<String>,
-    pub(crate) name: Option<String>,
+    pub(crate) name: Option<Arc<str>>,
     /// Which attempt of a body this is; none for a child's code.
     pub(crate) attempt: Option<u32>,
     /// How many deterministic values the attempt has drawn.
@@ -29,11 +32,8 @@ pub(crate) struct LogScope {
 
 #[cfg_attr(not(target_family = "wasm"), allow(dead_code))] // read by the log of components
 impl LogScope {
-    pub(crate) fn new(
-        operation: Arc<dyn Operation>,
-        name: Option<String>,
-        attempt: Option<u32>,
-    ) -> Arc<Self> {
+    pub(crate) fn new(operation: Arc<dyn Operation>, name: Option<&str>, attempt: Option<u32>) -> Arc<Self> {
+        let name = name.map(Arc::from);
         Arc::new(Self { operation, id: OnceLock::new(), name, attempt, drawn: AtomicU64::new(0) })
     }
 
@@ -65,8 +65,25 @@ impl LogScope {
     }
 
     /// Polls a future as a part of the operation.
-    pub(crate) async fn instrument<F: Future>(self: Arc<Self>, future: F) -> F::Output {
-        let mut future = pin!(future);
-        poll_fn(|cx| self.within(|| future.as_mut().poll(cx))).await
+    pub(crate) fn instrument<F: Future>(self: Arc<Self>, future: F) -> Instrumented<F> {
+        Instrumented { scope: self, future }
+    }
+}
+
+pin_project! {
+    /// A future that is polled as a part of an operation.
+    pub(crate) struct Instrumented<F> {
+        scope: Arc<LogScope>,
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F: Future> Future for Instrumented<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        this.scope.within(|| this.future.poll(cx))
     }
 }

@@ -13,9 +13,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
 
 use crate::runtime::{InvalidArgument, Position, Scope};
 
@@ -45,11 +49,10 @@ fn next_key() -> u64 {
     HASH_KEYS.get().map_or(0, |keys| keys.next())
 }
 
+/// Sets the key, and returns what it was.
 #[cfg(target_family = "wasm")]
-fn set_next_key(key: u64) {
-    if let Some(keys) = HASH_KEYS.get() {
-        keys.set_next(key);
-    }
+fn replace_next_key(key: u64) -> u64 {
+    HASH_KEYS.get().map_or(0, |keys| keys.replace_next(key))
 }
 
 /// Natively maps are the machine's affair.
@@ -59,7 +62,9 @@ fn next_key() -> u64 {
 }
 
 #[cfg(not(target_family = "wasm"))]
-fn set_next_key(_: u64) {}
+fn replace_next_key(_: u64) -> u64 {
+    0
+}
 
 /// Spreads a number over all others (the finalizer of `SplitMix64`), so that the keys of two sections do not meet.
 fn mix(key: u64, number: u64) -> u64 {
@@ -72,9 +77,11 @@ fn mix(key: u64, number: u64) -> u64 {
 /// A piece of the handler's code.
 pub(crate) struct Section {
     number: u64,
-    owner: Arc<Owner>,
+    part: Part,
     /// Whose random numbers it gets; none in a body, where they are live.
     random: Option<Random>,
+    /// No code that may draw random numbers has run in it yet: the host is told of it when some is about to.
+    silent: AtomicBool,
     /// Where its keys began.
     seed: u64,
     /// The first key of its next map, while it does not run.
@@ -86,12 +93,19 @@ struct Random {
     stream: u64,
 }
 
-/// The code that sections are of.
+/// What a section is of a context or a body.
+enum Part {
+    All(Owner),
+    /// Some code beside that of this section.
+    Input(Arc<Section>),
+}
+
+/// A context or a body.
 #[derive(Debug)]
 struct Owner {
     what: What,
-    name: Option<String>,
-    /// It has ended.
+    name: Option<Arc<str>>,
+    /// Its code has ended.
     over: AtomicBool,
 }
 
@@ -100,6 +114,12 @@ enum What {
     Execution,
     Context,
     Body,
+}
+
+impl Owner {
+    fn new(what: What, name: Option<Arc<str>>) -> Self {
+        Self { what, name, over: AtomicBool::new(false) }
+    }
 }
 
 impl fmt::Display for Owner {
@@ -115,16 +135,25 @@ impl fmt::Display for Owner {
 }
 
 impl Section {
-    fn new(owner: Arc<Owner>, random: Option<Random>, seed: u64) -> Arc<Self> {
+    fn new(part: Part, random: Option<Random>, silent: bool, seed: u64) -> Arc<Self> {
         let number = SECTIONS.get() + 1;
         SECTIONS.set(number);
-        Arc::new(Self { number, owner, random, seed, next_key: AtomicU64::new(seed) })
+        let (silent, next_key) = (AtomicBool::new(silent), AtomicU64::new(seed));
+        Arc::new(Self { number, part, random, silent, seed, next_key })
+    }
+
+    /// The context or the body that it is of.
+    fn owner(&self) -> &Owner {
+        match &self.part {
+            Part::All(owner) => owner,
+            Part::Input(section) => section.owner(),
+        }
     }
 
     /// Of the execution's own context. Its keys go on where they are.
     pub(crate) fn root(scope: Arc<dyn Scope>) -> Arc<Self> {
-        let owner = Arc::new(Owner { what: What::Execution, name: None, over: AtomicBool::new(false) });
-        Self::new(owner, Some(Random { scope, stream: 0 }), next_key())
+        let owner = Owner::new(What::Execution, None);
+        Self::new(Part::All(owner), Some(Random { scope, stream: 0 }), false, next_key())
     }
 
     /// Of a context at a place of this one's.
@@ -132,47 +161,50 @@ impl Section {
         &self,
         position: Position,
         scope: Arc<dyn Scope>,
-        name: Option<String>,
+        name: Option<Arc<str>>,
     ) -> Arc<Self> {
-        let owner = Arc::new(Owner { what: What::Context, name, over: AtomicBool::new(false) });
-        Self::new(owner, Some(Random { scope, stream: 0 }), mix(self.seed, u64::from(position)))
+        let owner = Owner::new(What::Context, name);
+        let seed = mix(self.seed, u64::from(position));
+        Self::new(Part::All(owner), Some(Random { scope, stream: 0 }), false, seed)
     }
 
     /// Of the body of an attempt, at a place of this one's context.
-    pub(crate) fn body(&self, position: Position, attempt: u32, name: Option<String>) -> Arc<Self> {
-        let owner = Arc::new(Owner { what: What::Body, name, over: AtomicBool::new(false) });
+    pub(crate) fn body(&self, position: Position, attempt: u32, name: Option<Arc<str>>) -> Arc<Self> {
+        let owner = Owner::new(What::Body, name);
         let seed = mix(mix(self.seed, u64::from(position)), u64::from(attempt));
-        Self::new(owner, None, seed)
+        Self::new(Part::All(owner), None, false, seed)
     }
 
     /// Beside this one's code and of the same context: what a combinator at this place runs for one of its inputs.
-    pub(crate) fn input(&self, position: Position, index: usize) -> Arc<Self> {
-        let stream = u64::from(position) << 32 | (index as u64 + 1);
-        let random = self.random.as_ref().map(|random| Random { scope: Arc::clone(&random.scope), stream });
-        Self::new(Arc::clone(&self.owner), random, mix(self.seed, stream))
+    pub(crate) fn input(self: &Arc<Self>, position: Position, index: usize) -> Arc<Self> {
+        self.beside(position, index, false)
     }
 
-    /// The innermost section that runs now.
-    fn current() -> Option<Arc<Self>> {
-        CURRENT.with_borrow(Clone::clone)
+    /// The same for code of this crate: before any other runs in it, there is a call of [`speak`].
+    pub(crate) fn silent_input(self: &Arc<Self>, position: Position, index: usize) -> Arc<Self> {
+        self.beside(position, index, true)
+    }
+
+    fn beside(self: &Arc<Self>, position: Position, index: usize, silent: bool) -> Arc<Self> {
+        let stream = u64::from(position) << 32 | (index as u64 + 1);
+        let random = self.random.as_ref().map(|random| Random { scope: Arc::clone(&random.scope), stream });
+        Self::new(Part::Input(Arc::clone(self)), random, silent, mix(self.seed, stream))
     }
 
     /// Whether operations of this section's context may be started now.
     pub(crate) fn check_start(&self) -> Result<(), InvalidArgument> {
         let refused = |reason| Err(InvalidArgument { argument: "context".to_owned(), reason });
-        if self.owner.over.load(Ordering::Relaxed) {
+        let owner = self.owner();
+        if owner.over.load(Ordering::Relaxed) {
             return refused(format!(
-                "{} is over, so nothing can be started in it any more: a replay does not run its code, and would \
+                "{owner} is over, so nothing can be started in it any more: a replay does not run its code, and would \
                  not start this either. Start it in the context that is still open",
-                self.owner
             ));
         }
-        match Self::current() {
-            Some(current) if !Arc::ptr_eq(&current.owner, &self.owner) => refused(format!(
-                "{} was used in {}: {}",
-                self.owner,
-                current.owner,
-                match current.owner.what {
+        CURRENT.with_borrow(|current| match current.as_deref().map(Self::owner) {
+            Some(current) if !std::ptr::eq(current, owner) => refused(format!(
+                "{owner} was used in {current}: {}",
+                match current.what {
                     What::Body => "operations do not nest in bodies; make it a child context",
                     What::Execution | What::Context =>
                         "a replay that finds the one over would not start this in the other. Use the context that the \
@@ -180,12 +212,12 @@ impl Section {
                 }
             )),
             _ => Ok(()),
-        }
+        })
     }
 
     /// Its context's code has ended.
     pub(crate) fn end(&self) {
-        self.owner.over.store(true, Ordering::Relaxed);
+        self.owner().over.store(true, Ordering::Relaxed);
     }
 
     /// Runs something as a part of the section.
@@ -198,19 +230,47 @@ impl Section {
     }
 
     /// Polls a future as a part of the section.
-    pub(crate) fn run<F: Future>(self: Arc<Self>, future: F) -> impl Future<Output = F::Output> {
-        // On the heap: sections nest, and each would hold the future of the next twice.
-        let mut future = Box::pin(future);
-        poll_fn(move |cx| self.within(|| future.as_mut().poll(cx)))
+    pub(crate) fn run<F: Future>(self: Arc<Self>, future: F) -> Within<F> {
+        Within { section: self, future }
     }
 
     /// Tells the host whose random numbers come next, unless it knows.
     fn tell(&self) {
         if let Some(Random { scope, stream }) = &self.random
-            && TOLD.replace(self.number) != self.number
+            && TOLD.get() != self.number
+            && !self.silent.load(Ordering::Relaxed)
         {
+            TOLD.set(self.number);
             scope.enter(*stream);
         }
+    }
+}
+
+/// Code that may draw random numbers is about to run in the innermost section: from now on the host is told of that.
+pub(crate) fn speak() {
+    CURRENT.with_borrow(|current| {
+        if let Some(section) = current {
+            section.silent.store(false, Ordering::Relaxed);
+            section.tell();
+        }
+    });
+}
+
+pin_project! {
+    /// A future that is polled as a part of a section.
+    pub(crate) struct Within<F> {
+        section: Arc<Section>,
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F: Future> Future for Within<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        this.section.within(|| this.future.poll(cx))
     }
 }
 
@@ -223,9 +283,8 @@ struct Outer {
 impl Outer {
     fn enter(section: Arc<Section>) -> Self {
         section.tell();
-        let outer_key = next_key();
-        set_next_key(section.next_key.load(Ordering::Relaxed));
-        Self { section: CURRENT.replace(Some(section)), next_key: outer_key }
+        let next_key = replace_next_key(section.next_key.load(Ordering::Relaxed));
+        Self { section: CURRENT.replace(Some(section)), next_key }
     }
 }
 
@@ -238,10 +297,10 @@ impl Drop for Outer {
         {
             outer.tell();
         }
+        let next_key = replace_next_key(self.next_key);
         if let Some(section) = CURRENT.replace(outer) {
-            section.next_key.store(next_key(), Ordering::Relaxed);
+            section.next_key.store(next_key, Ordering::Relaxed);
         }
-        set_next_key(self.next_key);
     }
 }
 
@@ -250,12 +309,10 @@ pub(crate) fn aside<T>(run: impl FnOnce() -> T) -> T {
     struct Back(u64);
     impl Drop for Back {
         fn drop(&mut self) {
-            ASIDE.set(next_key());
-            set_next_key(self.0);
+            ASIDE.set(replace_next_key(self.0));
         }
     }
-    let _back = Back(next_key());
-    set_next_key(ASIDE.get());
+    let _back = Back(replace_next_key(ASIDE.get()));
     run()
 }
 

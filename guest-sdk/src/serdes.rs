@@ -67,6 +67,25 @@ pub trait Serdes<T>: Send + Sync + 'static {
         wire: String,
         context: SerdesContext,
     ) -> impl Future<Output = Result<T, BoxError>> + Send;
+
+    /// The text to record for a value: one that can be read again.
+    ///
+    /// The value that was read back is dropped. What is delivered is read outside of the body, as on a replay.
+    #[doc(hidden)]
+    fn written(
+        &self,
+        value: T,
+        context: SerdesContext,
+    ) -> impl Future<Output = Result<String, BoxError>> + Send
+    where
+        T: Send,
+    {
+        async move {
+            let text = self.serialize(value, context.clone()).await?;
+            drop(self.deserialize(text.clone(), context).await.map_err(unreadable)?);
+            Ok(text)
+        }
+    }
 }
 
 impl<T, S: Serdes<T> + ?Sized> Serdes<T> for Arc<S> {
@@ -84,6 +103,17 @@ impl<T, S: Serdes<T> + ?Sized> Serdes<T> for Arc<S> {
         context: SerdesContext,
     ) -> impl Future<Output = Result<T, BoxError>> + Send {
         (**self).deserialize(wire, context)
+    }
+
+    fn written(
+        &self,
+        value: T,
+        context: SerdesContext,
+    ) -> impl Future<Output = Result<String, BoxError>> + Send
+    where
+        T: Send,
+    {
+        (**self).written(value, context)
     }
 }
 
@@ -109,19 +139,15 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Serdes<T> for JsonSerdes 
     ) -> impl Future<Output = Result<T, BoxError>> + Send {
         ready(serde_json::from_str(&wire).map_err(Into::into))
     }
-}
 
-/// The text to record for a value: one that can be read again.
-///
-/// The value that was read back is dropped. What is delivered is read outside of the body, as on a replay.
-pub(crate) async fn written<T: Send, S: Serdes<T>>(
-    serdes: &S,
-    value: T,
-    context: SerdesContext,
-) -> Result<String, BoxError> {
-    let text = serdes.serialize(value, context.clone()).await?;
-    drop(serdes.deserialize(text.clone(), context).await.map_err(unreadable)?);
-    Ok(text)
+    // The text is read where it is: neither it nor the context is cloned.
+    fn written(
+        &self,
+        value: T,
+        _context: SerdesContext,
+    ) -> impl Future<Output = Result<String, BoxError>> + Send {
+        ready(json::readable(&value))
+    }
 }
 
 /// The error of a text that its own serdes does not accept.

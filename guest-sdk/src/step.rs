@@ -9,6 +9,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use crate::BoxError;
@@ -23,7 +24,7 @@ use crate::runtime::{Identity, Position, Step, StepOptions, StepState};
 use crate::saga::{Compensation, Registration, Undo};
 use crate::scope::LogScope;
 use crate::section::Section;
-use crate::serdes::{self, Serdes, SerdesContext};
+use crate::serdes::{Serdes, SerdesContext};
 
 /// What an interruption in the middle of a step's body leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -81,7 +82,10 @@ pub(crate) struct StepRun<F, S> {
 
 impl<F, S> StepRun<F, S> {
     /// Runs it. With a compensation, the context owns that from the start on.
-    pub(crate) async fn execute<O, Fut>(self, undo: Option<Undo<O>>) -> Result<O, OperationError>
+    pub(crate) fn execute<O, Fut>(
+        self,
+        undo: Option<Undo<O>>,
+    ) -> impl Future<Output = Result<O, OperationError>> + Send
     where
         F: FnOnce(StepContext) -> Fut + Send + 'static,
         Fut: Future<Output = Result<O, BoxError>> + Send + 'static,
@@ -89,60 +93,63 @@ impl<F, S> StepRun<F, S> {
         S: Serdes<O>,
     {
         let Self { ctx, position, name, strategy, options, serdes, body } = self;
-        let identity = Identity { position, name: name.clone(), sub_type: None };
-        let step = ctx.starting()?.step(identity, options)?;
-        let serdes = Arc::new(serdes);
-        let registration = undo.map(|undo| {
-            let context = ctx.serdes_context(step.clone());
-            let compensation = Compensation::new(name.clone(), step.clone(), serdes.clone(), context, undo);
-            Registration::new(&ctx, compensation)
-        });
-        let live = Live { ctx: &ctx, step: &step, strategy };
-        let mut body = Some(body);
-        loop {
-            match step.state() {
-                StepState::Pending => live.settled().await,
-                // What is delivered is what is on record, also when this instance has just sent it: a host may have
-                // recorded something else, such as an error for a result that is too large.
-                StepState::Done { outcome, attempt } => {
-                    if let Some(registration) = registration {
-                        registration.ended(outcome.is_ok());
+        // Before the future begins, so that it holds each of them once.
+        let (serdes, mut body) = (Arc::new(serdes), Some(body));
+        async move {
+            let identity = Identity { position, name: name.clone(), sub_type: None };
+            let step = ctx.starting()?.step(identity, options)?;
+            let registration = undo.map(|undo| {
+                let context = ctx.serdes_context(step.clone());
+                let compensation =
+                    Compensation::new(name.clone(), step.clone(), serdes.clone(), context, undo);
+                Registration::new(&ctx, compensation)
+            });
+            let live = Live { ctx: &ctx, step: &step, strategy: &strategy };
+            loop {
+                match step.state() {
+                    StepState::Pending => live.settled().await,
+                    // What is delivered is what is on record, also when this instance has just sent it: a host may have
+                    // recorded something else, such as an error for a result that is too large.
+                    StepState::Done { outcome, attempt } => {
+                        if let Some(registration) = registration {
+                            registration.ended(outcome.is_ok());
+                        }
+                        return match outcome {
+                            Ok(payload) => {
+                                let payload = payload.unwrap_or_else(|| "null".to_owned());
+                                live.deliver(&*serdes, payload).await
+                            }
+                            Err(wire) => Err(failed(&*step, wire, attempt)),
+                        };
                     }
-                    return match outcome {
-                        Ok(payload) => {
-                            let payload = payload.unwrap_or_else(|| "null".to_owned());
-                            live.deliver(&*serdes, payload).await
-                        }
-                        Err(wire) => Err(failed(&*step, wire, attempt)),
-                    };
-                }
-                StepState::Interrupted(attempt) => {
-                    let section = ctx.section().input(position, attempt as usize);
-                    live.close_failed(attempt, Fault::Interrupted.named(), &section).await;
-                }
-                StepState::TimedOut(attempt) => {
-                    let section = ctx.section().input(position, attempt as usize);
-                    live.close_failed(attempt, Fault::TimedOut.named(), &section).await;
-                }
-                StepState::Run(attempt) => {
-                    let body = body.take().unwrap_or_else(|| needs_fresh_instance());
-                    let context = ctx.serdes_context(step.clone());
-                    let scope = LogScope::new(step.clone(), name.clone(), Some(attempt));
-                    let work = async {
-                        let value = body(StepContext::new(attempt)).await.map_err(Failure::Body)?;
-                        serdes::written(&serdes, value, context).await.map_err(Failure::Serialization)
-                    };
-                    let section = ctx.section().body(position, attempt, name.clone());
-                    match live.run_body(work, &scope, &section).await {
-                        Ok(json) => {
-                            step.succeed(&json);
-                            live.settled().await;
-                        }
-                        Err(Failure::Body(error)) => live.close_failed(attempt, error, &section).await,
-                        Err(Failure::Serialization(error)) => {
-                            let error = serialization_failed(error);
-                            step.fail(&WireError::typed(&error, SERIALIZATION_ERROR));
-                            live.settled().await;
+                    StepState::Interrupted(attempt) => {
+                        let section = ctx.section().input(position, attempt as usize);
+                        live.close_failed(attempt, Fault::Interrupted.named(), &section).await;
+                    }
+                    StepState::TimedOut(attempt) => {
+                        let section = ctx.section().input(position, attempt as usize);
+                        live.close_failed(attempt, Fault::TimedOut.named(), &section).await;
+                    }
+                    StepState::Run(attempt) => {
+                        let body = body.take().unwrap_or_else(|| needs_fresh_instance());
+                        let context = ctx.serdes_context(step.clone());
+                        let scope = LogScope::new(step.clone(), name.as_deref(), Some(attempt));
+                        let work = async {
+                            let value = body(StepContext::new(attempt)).await.map_err(Failure::Body)?;
+                            serdes.written(value, context).await.map_err(Failure::Serialization)
+                        };
+                        let section = ctx.section().body(position, attempt, scope.name.clone());
+                        match live.run_body(pin!(work), &scope, &section).await {
+                            Ok(json) => {
+                                step.succeed(&json);
+                                live.settled().await;
+                            }
+                            Err(Failure::Body(error)) => live.close_failed(attempt, error, &section).await,
+                            Err(Failure::Serialization(error)) => {
+                                let error = serialization_failed(error);
+                                step.fail(&WireError::typed(&error, SERIALIZATION_ERROR));
+                                live.settled().await;
+                            }
                         }
                     }
                 }
@@ -155,7 +162,7 @@ impl<F, S> StepRun<F, S> {
 struct Live<'a> {
     ctx: &'a DurableContext,
     step: &'a Arc<dyn Step>,
-    strategy: RetryStrategy,
+    strategy: &'a RetryStrategy,
 }
 
 impl Live<'_> {
@@ -165,17 +172,21 @@ impl Live<'_> {
     }
 
     /// Runs a body. Returns inside of it: the caller closes the attempt at once, which leaves it.
-    async fn run_body<T>(
-        &self,
-        work: impl Future<Output = Result<T, Failure>>,
-        scope: &Arc<LogScope>,
-        section: &Arc<Section>,
-    ) -> Result<T, Failure> {
+    fn run_body<'a, T, W>(
+        &'a self,
+        work: Pin<&'a mut W>,
+        scope: &'a Arc<LogScope>,
+        section: &'a Arc<Section>,
+    ) -> impl Future<Output = Result<T, Failure>> + 'a
+    where
+        T: 'a,
+        W: Future<Output = Result<T, Failure>>,
+    {
         let go = |side| match side {
             Side::Inside => self.step.enter(),
             Side::Outside => self.step.leave(),
         };
-        body::run(self.ctx.engine(), &go, scope, section, work).await
+        body::run(self.ctx.engine(), go, scope, section, work)
     }
 
     /// Closes an attempt that failed, as the strategy decides, and waits for what follows. The strategy is asked once, and not

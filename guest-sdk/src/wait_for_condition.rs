@@ -7,6 +7,7 @@
 //! - The outcome is delivered when it is on record, and the same as on a replay.
 
 use std::future::Future;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -152,7 +153,7 @@ impl<T, F, S> ConditionRun<T, F, S> {
                             continue;
                         }
                     };
-                    let scope = LogScope::new(condition.clone(), name.clone(), Some(attempt));
+                    let scope = LogScope::new(condition.clone(), name.as_deref(), Some(attempt));
                     let work = async {
                         let state = check(StepContext::new(attempt), state).await.map_err(Failure::Body)?;
                         let text =
@@ -164,8 +165,8 @@ impl<T, F, S> ConditionRun<T, F, S> {
                             .map_err(|error| Failure::Serialization(Framed::boxed(UNREADABLE, error)))?;
                         Ok((text, state))
                     };
-                    let section = ctx.section().body(position, attempt, name.clone());
-                    match live.run_check(work, &scope, &section).await {
+                    let section = ctx.section().body(position, attempt, scope.name.clone());
+                    match live.run_check(pin!(work), &scope, &section).await {
                         Ok((text, state)) => {
                             let decide = || polling.decide(state, attempt, || live.moment());
                             let decision = section.within(decide);
@@ -201,17 +202,21 @@ impl Live<'_> {
     }
 
     /// Runs a check. Returns inside of it: the caller closes the attempt at once, which leaves it.
-    async fn run_check<T>(
-        &self,
-        work: impl Future<Output = Result<T, Failure>>,
-        scope: &Arc<LogScope>,
-        section: &Arc<Section>,
-    ) -> Result<T, Failure> {
+    fn run_check<'a, T, W>(
+        &'a self,
+        work: Pin<&'a mut W>,
+        scope: &'a Arc<LogScope>,
+        section: &'a Arc<Section>,
+    ) -> impl Future<Output = Result<T, Failure>> + 'a
+    where
+        T: 'a,
+        W: Future<Output = Result<T, Failure>>,
+    {
         let go = |side| match side {
             Side::Inside => self.condition.enter(),
             Side::Outside => self.condition.leave(),
         };
-        body::run(self.ctx.engine(), &go, scope, section, work).await
+        body::run(self.ctx.engine(), go, scope, section, work)
     }
 
     /// Closes an attempt whose check returned a state, and waits for what follows.

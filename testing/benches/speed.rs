@@ -1,7 +1,7 @@
 //! How fast durawasm is, each figure beside its floor in the same run. `cargo bench`
 //!
-//! Floors: wasmtime alone, instantiating and calling the same component; a round trip between two threads. Medians; the
-//! machine's mood is in both sides of a ratio.
+//! Floors: wasmtime alone, instantiating and calling the same component; a round trip between two threads. Medians. How fast
+//! the machine is at the moment is in both sides of a ratio.
 
 use std::{
     path::Path,
@@ -101,6 +101,22 @@ fn main() -> Outcome<()> {
     }
     println!("(bound: 1,000 under 2,000 ms, a replayed operation under 1,000 ns and a host call)\n");
 
+    println!(
+        "{:<26} {:>10} {:>12} {:>22}",
+        "steps isolated by step", "ms", "us a step", "x without isolation"
+    );
+    for (steps, times) in [(100_u32, 11), (1_000, 3)] {
+        let shared = median(times, || runtime.block_on(fresh(&handler, "many_steps", steps)))?;
+        let isolated = median(times, || runtime.block_on(isolated(&handler, "many_steps", steps)))?;
+        println!(
+            "{steps:<26} {:>10.2} {:>12.2} {:>22.1}",
+            ms(isolated),
+            us(isolated / steps),
+            ratio(isolated, shared)
+        );
+    }
+    println!("(an instance and a replay for each step)\n");
+
     println!("{:<40} {:>10}", "the same through a test's runner", "ms");
     for (what, function, times) in
         [("1,000 sequential steps", "many_steps", 11), ("1,000 sequential waits", "many_waits", 3)]
@@ -169,8 +185,12 @@ impl DurableServiceClient for NoService {
 }
 
 async fn environment(handler: &Handler) -> Outcome<Environment> {
+    environment_with(handler, EnvironmentOptions::default()).await
+}
+
+async fn environment_with(handler: &Handler, options: EnvironmentOptions) -> Outcome<Environment> {
     let log = Arc::new(LogBuffer::default());
-    Ok(Environment::new(EnvironmentOptions::default(), std::slice::from_ref(handler), log).await?)
+    Ok(Environment::new(options, std::slice::from_ref(handler), log).await?)
 }
 
 async fn run(environment: &Environment, function: &str, event: String) -> Outcome<()> {
@@ -184,9 +204,18 @@ async fn run(environment: &Environment, function: &str, event: String) -> Outcom
 
 /// How long one execution takes in an environment of its own, which is set up beforehand.
 async fn fresh(handler: &Handler, function: &str, event: u32) -> Outcome<Duration> {
-    let environment = environment(handler).await?;
+    run_in(&environment(handler).await?, function, event).await
+}
+
+/// The same with a fresh instance after each body.
+async fn isolated(handler: &Handler, function: &str, event: u32) -> Outcome<Duration> {
+    let options = EnvironmentOptions { isolation: Isolation::Step, ..EnvironmentOptions::default() };
+    run_in(&environment_with(handler, options).await?, function, event).await
+}
+
+async fn run_in(environment: &Environment, function: &str, event: u32) -> Outcome<Duration> {
     let started = Instant::now();
-    run(&environment, function, event.to_string()).await?;
+    run(environment, function, event.to_string()).await?;
     Ok(started.elapsed())
 }
 

@@ -38,9 +38,9 @@ impl HashKeys {
         self.access.read()
     }
 
-    /// Sets the first key of the next map. The maps after it count on from there.
-    pub fn set_next(&self, key: u64) {
-        self.access.write(key);
+    /// Sets the first key of the next map, and returns what it was. The maps after it count on from there.
+    pub fn replace_next(&self, key: u64) -> u64 {
+        self.access.replace(key)
     }
 
     /// Whether std counts here, and goes on from what is written. Leaves the counter as it was.
@@ -49,13 +49,13 @@ impl HashKeys {
 
         let before = self.next();
         let hash = |key| {
-            self.set_next(key);
+            self.replace_next(key);
             let state = std::hint::black_box(RandomState::new());
             (state.hash_one(0_u8), self.next())
         };
         let other = before.wrapping_add(0x9e37_79b9);
         let (first, second, again) = (hash(before), hash(other), hash(before));
-        self.set_next(before);
+        self.replace_next(before);
         first == again
             && first.0 != second.0
             && first.1 == before.wrapping_add(1)
@@ -106,8 +106,8 @@ mod guest {
             black_box(peek as fn(usize) -> u64)(self.0)
         }
 
-        pub(super) fn write(self, value: u64) {
-            black_box(poke as fn(usize, u64))(self.0, value);
+        pub(super) fn replace(self, value: u64) -> u64 {
+            black_box(exchange as fn(usize, u64) -> u64)(self.0, value)
         }
     }
 
@@ -117,10 +117,14 @@ mod guest {
         unsafe { at.read_volatile() }
     }
 
-    fn poke(at: usize, value: u64) {
+    fn exchange(at: usize, value: u64) -> u64 {
         let at = std::ptr::with_exposed_provenance_mut::<u64>(at);
         // SAFETY: as for `peek`; and it is the counter: it held 128 bits that nothing else holds. Any value is a valid key.
-        unsafe { at.write_volatile(value) }
+        unsafe {
+            let before = at.read_volatile();
+            at.write_volatile(value);
+            before
+        }
     }
 }
 
@@ -139,7 +143,7 @@ mod elsewhere {
             match self {}
         }
 
-        pub(super) fn write(self, _: u64) {
+        pub(super) fn replace(self, _: u64) -> u64 {
             match self {}
         }
     }

@@ -17,7 +17,8 @@ use crate::future::Body;
 use crate::group::Group;
 use crate::runtime::{Child, Position};
 use crate::scope::LogScope;
-use crate::serdes::{self, Serdes, SerdesContext};
+use crate::section;
+use crate::serdes::{Serdes, SerdesContext};
 
 /// What the items of a batch have in common.
 pub(super) struct Items<IS> {
@@ -86,13 +87,13 @@ impl<IS> Items<IS> {
                 let index = items.len();
                 let name = self.namer.as_ref().map(|namer| namer(index)).unwrap_or_default();
                 let position = self.ctx.scope().claim();
-                // Which items a replay runs depends on which are over, so none draws from what the others do.
-                let section = self.ctx.section().input(position, index);
                 match self.nesting {
                     // What ran into the batch's end has nothing to rebuild. All that is recorded of it is below its context.
                     NestingMode::Normal if over.had_not_ended(index) => {}
                     NestingMode::Normal => {
                         let item = self.nested(index, position, name.clone(), body);
+                        // Which items a replay runs depends on which are over, so none draws from what the others do.
+                        let section = self.ctx.section().silent_input(position, index);
                         group.spawn(index, section.run(item));
                     }
                     // It has no context, so it runs as far as it did then, and asks for what is recorded of it.
@@ -157,8 +158,12 @@ impl<IS> Items<IS> {
         };
         async move {
             match run.execute().await {
-                // In the batch's record the item has another owner, so it is written for that.
-                Ok(value) => Ok(Ok(serdes::written(&*serdes, value, context).await.map_err(internal)?)),
+                // In the batch's record the item has another owner, so it is written for that. It has been read from
+                // what was written of it for its own record.
+                Ok(value) => {
+                    section::speak();
+                    Ok(Ok(serdes.serialize(value, context).await.map_err(internal)?))
+                }
                 Err(error) => match error.wire().cloned() {
                     Some(wire) => Ok(Err(wire)),
                     None => Err(error),
@@ -180,12 +185,12 @@ impl<IS> Items<IS> {
         IS: Serdes<O>,
     {
         let (serdes, context) = (Arc::clone(&self.serdes), self.context(index));
-        let name = Some(name).filter(|name| !name.is_empty()).map(str::to_owned);
+        let name = Some(name).filter(|name| !name.is_empty()).map(Arc::from);
         let ctx = self.ctx.nested(position, self.ctx.scope().flat(position), name);
         let section = Arc::clone(ctx.section());
         let work = async move {
             match body(ctx).await {
-                Ok(value) => serdes::written(&*serdes, value, context).await.map_err(serialization_failed),
+                Ok(value) => serdes.written(value, context).await.map_err(serialization_failed),
                 Err(error) => Err(child::record(&ChildFnError(error))),
             }
         };

@@ -32,7 +32,7 @@ use crate::error::{
 use crate::future::{Body, Place};
 use crate::runtime::{Child, ChildResult, ChildState, Identity, InvalidArgument, Operation, Position};
 use crate::scope::LogScope;
-use crate::serdes::{self, JsonSerdes, Serdes, SerdesContext};
+use crate::serdes::{JsonSerdes, Serdes, SerdesContext};
 
 pub use self::record::BatchSummary;
 pub use self::result::{
@@ -174,7 +174,7 @@ impl<IS, RS> BatchRun<IS, RS> {
         let Options { ctx, position, kind, name, max_concurrency, completion, nesting, namer, .. } = options;
         let identity = Identity { position, name: name.clone(), sub_type: Some(kind.batch) };
         let child = ctx.starting()?.child(identity)?;
-        let log = LogScope::new(child.clone(), name.clone(), None);
+        let log = LogScope::new(child.clone(), name.as_deref(), None);
         let batch = Batch { ctx, child, serdes: Arc::new(serdes), result_serdes, _output: PhantomData };
         let mut bodies = Some(bodies);
         loop {
@@ -194,7 +194,7 @@ impl<IS, RS> BatchRun<IS, RS> {
             };
             let rebuild = decision.is_some();
             let decision = Decision::read(decision.flatten().as_deref(), bodies.total).map_err(internal)?;
-            let inner = batch.ctx.nested(position, batch.child.context(), name.clone());
+            let inner = batch.ctx.nested(position, batch.child.context(), log.name.clone());
             let section = Arc::clone(inner.section());
             let items = Items {
                 ctx: inner,
@@ -273,7 +273,7 @@ where
 
     /// What is to be recorded.
     async fn write(&self, summary: BatchSummary, decision: &Decision) -> Result<Closing, WireError> {
-        let written = serdes::written(&self.result_serdes, summary, self.context()).await;
+        let written = self.result_serdes.written(summary, self.context()).await;
         let summary = written.map_err(|error| WireError::typed(&internal(error), SERIALIZATION_ERROR))?;
         let too_large = if summary.len() > INLINE_LIMIT { Some(decision.write()?) } else { None };
         Ok(Closing { summary, too_large })

@@ -3,7 +3,10 @@
 //! The streams only collect bytes; the invocation turns them into log lines at its next turn, when it knows whether the
 //! code that wrote them was replayed.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use wasmtime_wasi::{
     async_trait,
@@ -16,7 +19,14 @@ const LINE: usize = 64 * 1024;
 
 /// One of a guest's two output streams.
 #[derive(Clone, Default)]
-pub(super) struct Output(Arc<Mutex<Collected>>);
+pub(super) struct Output(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    /// There are lines, or the beginning of one. It is looked at with each operation, and mostly there are none.
+    holds: AtomicBool,
+    collected: Mutex<Collected>,
+}
 
 #[derive(Default)]
 struct Collected {
@@ -26,20 +36,33 @@ struct Collected {
 
 impl Output {
     fn lock(&self) -> MutexGuard<'_, Collected> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.collected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The lines that are complete.
     pub(super) fn take_lines(&self) -> Vec<String> {
-        std::mem::take(&mut self.lock().lines)
+        if !self.0.holds.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
+        let mut collected = self.lock();
+        self.0.holds.store(!collected.partial.is_empty(), Ordering::Relaxed);
+        std::mem::take(&mut collected.lines)
     }
 
     /// Ends a line that has no end.
     pub(super) fn finish(&self) {
+        if !self.0.holds.load(Ordering::Relaxed) {
+            return;
+        }
         let mut collected = self.lock();
         if !collected.partial.is_empty() {
             collected.end_line();
         }
+    }
+
+    fn collect(&self, bytes: &[u8]) {
+        self.lock().write(bytes);
+        self.0.holds.store(true, Ordering::Relaxed);
     }
 }
 
@@ -68,7 +91,7 @@ impl Pollable for Output {
 
 impl OutputStream for Output {
     fn write(&mut self, bytes: bytes::Bytes) -> StreamResult<()> {
-        self.lock().write(&bytes);
+        self.collect(&bytes);
         Ok(())
     }
 
@@ -110,10 +133,10 @@ mod tests {
             let mut rest = text.as_bytes();
             for cut in cuts {
                 let (now, later) = rest.split_at(cut.min(rest.len()));
-                output.lock().write(now);
+                output.collect(now);
                 rest = later;
             }
-            output.lock().write(rest);
+            output.collect(rest);
             output.finish();
             let expected: Vec<_> = text.lines().map(str::to_owned).collect();
             prop_assert_eq!(output.take_lines(), expected);
@@ -124,7 +147,7 @@ mod tests {
     fn a_line_without_end_does_not_grow() {
         let output = Output::default();
         for _ in 0..40 {
-            output.lock().write(&[b'x'; 10_000]);
+            output.collect(&[b'x'; 10_000]);
         }
         assert!(output.lock().partial.len() < LINE);
         assert!(output.take_lines().iter().all(|l| l.len() <= LINE + 10_000));

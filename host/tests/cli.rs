@@ -310,3 +310,39 @@ fn has_toolchain(name: &str) -> bool {
     let listed = Command::new("rustup").args(["run", name, "rustc", "-V"]).output();
     listed.is_ok_and(|output| output.status.success())
 }
+
+#[test]
+fn numbers_of_a_result_are_shown_to_the_last_digit() {
+    let numbers = format!("[{}, 1e400, 0.1000000000000000055, 18446744073709551617, 1.50]", u128::MAX);
+    let event = serde_json::to_string(&numbers).unwrap();
+    let run = ["run", "testing/guests", "-f", "verbatim", "-e", &event, "--skip-time"];
+    let shown = out(&durawasm(&run));
+    assert!(shown.contains(&format!("result: {numbers}\n")), "{shown}");
+    let json = out(&durawasm(&[&run[..], &["--json"]].concat()));
+    assert!(json.contains(&format!("\"result\": {numbers},\n")), "{json}");
+
+    let dir = tempfile::tempdir().unwrap();
+    let scenarios = |expect: &str| {
+        let file = dir.path().join("numbers.test.yaml");
+        let handler = root().join("testing/guests");
+        let handler = handler.display();
+        let text = format!(
+            "handler: {handler}\nfunction: verbatim\nscenarios:\n  - name: all\n    event: {event}\n    expect: {expect}\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        let output = durawasm(&["test", file.to_str().unwrap(), "--json"]);
+        (output.status.code(), out(&output) + &err(&output))
+    };
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    write("same.json", &numbers.replace("1.50", "15e-1"));
+    write("other.json", &numbers.replace("18446744073709551617", "18446744073709551616"));
+    let (code, tested) = scenarios("{ result_file: same.json }");
+    assert_eq!(code, Some(0), "{tested}");
+    assert!(tested.contains(&format!("\"result\": {numbers},\n")), "{tested}");
+    let (code, tested) = scenarios("{ result_file: other.json }");
+    assert_eq!(code, Some(1), "{tested}");
+    assert!(tested.contains("18446744073709551616"), "{tested}");
+    let (code, told) = scenarios("{ result: [18446744073709551617] }");
+    assert_eq!(code, Some(2), "{told}");
+    assert!(told.contains("not read exactly") && told.contains("result_file"), "{told}");
+}

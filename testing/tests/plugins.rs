@@ -4,7 +4,7 @@
 mod common;
 
 use common::{bounded, handler, history, value};
-use durawasm_testing::{LogLevel, SandboxLimits, TestResult};
+use durawasm_testing::{Disturbance, Isolation, LocalDurableTestRunner, LogLevel, SandboxLimits, TestResult};
 use serde_json::{Value, json};
 
 const HOOKS: [&str; 7] = [
@@ -103,6 +103,35 @@ async fn hooks_are_called_in_order_over_retry_suspension_and_replay() {
     assert_eq!(both, ends);
     let result_text = r#"["end","SUCCEEDED",7,"[2,1,\"inner\",\"left\",\"right\"]",null]"#;
     assert_eq!(seen[expected.len() + 2..], ["at the end", result_text]);
+}
+
+/// What fresh instances take over for within an invocation.
+fn taken_over(name: &str) -> [(&'static str, LocalDurableTestRunner); 3] {
+    [
+        ("isolation", handler(name).isolation(Isolation::Step)),
+        ("every checkpoint", handler(name).disturb(Disturbance::ReplayAtEveryCheckpoint)),
+        ("not at all", handler(name)),
+    ]
+}
+
+#[tokio::test]
+async fn the_end_of_each_operation_is_told_once_however_many_instances_an_invocation_takes() {
+    for (how, runner) in taken_over("watched_by_teller") {
+        let result = runner.run(no_trouble()).await.unwrap();
+        let mut ends: Vec<&str> =
+            lines(&result).into_iter().filter(|line| line.starts_with(r#"["ends""#)).collect();
+        ends.sort_unstable();
+        let expected = [
+            r#"["ends","child","SUCCEEDED",null,"\"inner\"",null]"#,
+            r#"["ends","flaky","SUCCEEDED",2,"2",null]"#,
+            r#"["ends","inner","SUCCEEDED",1,"\"inner\"",null]"#,
+            r#"["ends","left","SUCCEEDED",1,"\"left\"",null]"#,
+            r#"["ends","once","SUCCEEDED",1,"1",null]"#,
+            r#"["ends","right","SUCCEEDED",1,"\"right\"",null]"#,
+            r#"["ends",null,"SUCCEEDED",null,null,null]"#,
+        ];
+        assert_eq!(ends, expected, "{how}");
+    }
 }
 
 #[tokio::test]

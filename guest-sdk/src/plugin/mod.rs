@@ -55,6 +55,10 @@
 //! | [`on_operation_end`](Plugin::on_operation_end) | once for an operation: in the invocation that first finds it over |
 //! | [`on_invocation_end`](Plugin::on_invocation_end) | after the handler has returned, or when it is about to be suspended |
 //!
+//! A fresh instance can take over within an invocation: when a step's body took too long, and under isolation by step. The plugins
+//! are then made anew, [`on_invocation_start`](Plugin::on_invocation_start) is called again with the same request id, and nothing is
+//! called in the instance that was given up. The end of an operation is told once all the same.
+//!
 //! An invocation that traps, exits or is cut off by a limit ends without a hook. What is recorded with its end has no
 //! `on_operation_end` either. A step that runs into its timeout takes its instance with it: the invocation goes on in another,
 //! with new plugins, which are told of its start again.

@@ -114,7 +114,7 @@ impl<'a> Report<'a> {
 }
 
 /// JSON text as it is; other text as a JSON string.
-fn raw(text: &str) -> Option<Box<RawValue>> {
+pub(super) fn raw(text: &str) -> Option<Box<RawValue>> {
     let json = serde_json::from_str(text);
     json.or_else(|_| serde_json::value::to_raw_value(text)).ok()
 }

@@ -115,7 +115,7 @@ pub(super) fn test(args: &Args) -> Result<Exit, Failure> {
         }
     }
     if args.json {
-        let text = serde_json::to_string_pretty(&test_report::json(&ran)).or_exit(Exit::Host)?;
+        let text = serde_json::to_string_pretty(&test_report::Report::new(&ran)).or_exit(Exit::Host)?;
         say(text);
     } else {
         test_report::summary(&ran);

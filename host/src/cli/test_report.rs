@@ -1,17 +1,20 @@
 //! What `test` prints: for people, and for machines.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{borrow::Cow, fmt::Write as _, sync::Arc, time::Duration};
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::{Value, json, value::RawValue};
 
 use super::{
     exit::{Exit, Failure, OrExit},
+    report::raw,
     say, table,
 };
 use crate::{
-    orchestrator::Run,
+    orchestrator::{Run, Stall},
+    protocol::{ErrorObject, ExecutionStatus, Operation},
     report::{self, printable},
-    scenario::{self, Case, CaseEnd, Outcome, Scenario, ScenarioFile},
+    scenario::{self, Case, CaseEnd, Mismatch, Outcome, Scenario, ScenarioFile},
 };
 
 /// A scenario that was run, or left out after another had failed.
@@ -138,37 +141,69 @@ pub(super) fn summary(ran: &[Ran<'_>]) {
 }
 
 /// The report for machines. In skipped time nothing in it differs between two runs.
-pub(super) fn json(ran: &[Ran<'_>]) -> Value {
-    let number = |verdict: &str| ran.iter().filter(|one| one.verdict() == verdict).count();
-    json!({
-        "passed": number("passed"),
-        "failed": number("failed"),
-        "skipped": number("skipped"),
-        "scenarios": ran.iter().map(json_of).collect::<Vec<_>>(),
-    })
+#[derive(Serialize)]
+pub(super) struct Report<'a> {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+    scenarios: Vec<One<'a>>,
 }
 
-fn json_of(ran: &Ran<'_>) -> Value {
-    let parsed = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
-    let outcome = ran.outcome.as_ref();
-    let run = outcome.and_then(|outcome| outcome.run.as_ref());
-    json!({
-        "file": ran.file.path.to_string_lossy(),
-        "name": ran.scenario.name,
-        "function": ran.function,
-        "verdict": ran.verdict(),
-        "mismatches": outcome.map(|outcome| &outcome.mismatches),
-        "notes": outcome.map(|outcome| &outcome.notes),
-        "status": run.map(|run| run.view.status),
-        "result": run.and_then(|run| run.view.result.as_deref()).map(parsed),
-        "error": run.and_then(|run| run.view.error.as_ref()),
-        "stalledOn": run.and_then(|run| run.stall.as_ref()).map(|stall| {
-            stall.what.iter().map(ToString::to_string).collect::<Vec<_>>()
-        }),
-        "durationMillis": outcome.map(|outcome| u64::try_from(outcome.duration().as_millis()).unwrap_or(u64::MAX)),
-        "invocations": run.map(|run| run.view.invocations.len()),
-        "operations": run.map(|run| &run.view.operations),
-    })
+/// One scenario in it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct One<'a> {
+    file: Cow<'a, str>,
+    name: &'a str,
+    function: &'a str,
+    verdict: &'static str,
+    mismatches: Option<&'a [Mismatch]>,
+    notes: Option<&'a [String]>,
+    status: Option<ExecutionStatus>,
+    /// As the handler wrote it, to the last digit of each number.
+    result: Option<Box<RawValue>>,
+    error: Option<&'a ErrorObject>,
+    stalled_on: Option<Vec<String>>,
+    duration_millis: Option<u64>,
+    invocations: Option<usize>,
+    operations: Option<&'a [Arc<Operation>]>,
+}
+
+impl<'a> Report<'a> {
+    /// Of these.
+    pub(super) fn new(ran: &'a [Ran<'a>]) -> Self {
+        let number = |verdict: &str| ran.iter().filter(|one| one.verdict() == verdict).count();
+        Self {
+            passed: number("passed"),
+            failed: number("failed"),
+            skipped: number("skipped"),
+            scenarios: ran.iter().map(One::new).collect(),
+        }
+    }
+}
+
+impl<'a> One<'a> {
+    fn new(ran: &'a Ran<'a>) -> Self {
+        let outcome = ran.outcome.as_ref();
+        let run = outcome.and_then(|outcome| outcome.run.as_ref());
+        let stalled = |stall: &Stall| stall.what.iter().map(ToString::to_string).collect();
+        Self {
+            file: ran.file.path.to_string_lossy(),
+            name: &ran.scenario.name,
+            function: &ran.function,
+            verdict: ran.verdict(),
+            mismatches: outcome.map(|outcome| outcome.mismatches.as_slice()),
+            notes: outcome.map(|outcome| outcome.notes.as_slice()),
+            status: run.map(|run| run.view.status),
+            result: run.and_then(|run| run.view.result.as_deref()).and_then(raw),
+            error: run.and_then(|run| run.view.error.as_ref()),
+            stalled_on: run.and_then(|run| run.stall.as_ref()).map(stalled),
+            duration_millis: outcome
+                .map(|outcome| u64::try_from(outcome.duration().as_millis()).unwrap_or(u64::MAX)),
+            invocations: run.map(|run| run.view.invocations.len()),
+            operations: run.map(|run| run.view.operations.as_slice()),
+        }
+    }
 }
 
 /// The report as `JUnit` XML.

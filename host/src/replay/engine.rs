@@ -250,6 +250,11 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether the guest has asked for an operation in this instance.
+    pub fn was_asked_for(&self, id: &OperationId) -> bool {
+        self.known.get(id).is_some_and(|known| known.key.is_some())
+    }
+
     /// Whether a body was entered, and its attempt is not closed.
     pub fn has_open_body(&self) -> bool {
         self.slots.iter().any(|slot| slot.entered && matches!(slot.phase, Phase::Running { .. }))

@@ -47,9 +47,21 @@ impl Observation {
         self.aside && !self.off && matches!(ended, None | Some(Ended::Limit(..)))
     }
 
-    /// For a fresh instance in the same invocation.
-    pub(super) fn restarted(self) -> Self {
-        Self { off: self.off || self.aside, aside: false, changes: None, ..self }
+    /// For a fresh instance in the same invocation. `asked` tells of which operations the last one has asked for.
+    ///
+    /// The end of what changed from outside was told when it was asked for. What the service told since the guest listened last
+    /// is still to be told: it counts as changed from outside.
+    pub(super) fn restarted(self, asked: impl Fn(&OperationId) -> bool) -> Self {
+        let Self { mut updated, changes, .. } = self;
+        if let Some(changes) = changes {
+            updated.retain(|id| !asked(id));
+            for operation in changes.into_iter().flatten() {
+                if !updated.contains(&operation.id) {
+                    updated.push(operation.id.clone());
+                }
+            }
+        }
+        Self { off: self.off || self.aside, aside: false, changes: None, updated, ..self }
     }
 
     /// The service has told of operations that changed.
@@ -266,6 +278,24 @@ mod tests {
     }
 
     #[test]
+    fn a_fresh_instance_is_told_what_the_last_one_was_not() {
+        let ids = |observation: &Observation| -> Vec<String> {
+            observation.updated.iter().map(ToString::to_string).collect()
+        };
+        let mut observation = Observation::new(false);
+        observation.updated(vec!["answered".into(), "asked for".into()]);
+        // Nobody watched: nothing was told.
+        let mut observation = observation.restarted(|_| true);
+        assert_eq!(ids(&observation), ["answered", "asked for"]);
+        observation.changes = Some(Vec::new());
+        for status in [OperationStatus::Started, OperationStatus::Succeeded] {
+            observation.note(&[step("done", status, 1, None)]);
+        }
+        let observation = observation.restarted(|id| id.as_str() == "asked for");
+        assert_eq!(ids(&observation), ["answered", "done"]);
+    }
+
+    #[test]
     fn who_ended_an_instance_in_an_aside_does_not_watch_the_next() {
         let limit = Ended::Limit("Sandbox.CpuLimitExceeded", String::new());
         let mut observation = Observation::new(true);
@@ -273,7 +303,7 @@ mod tests {
         observation.aside = true;
         assert!(observation.is_to_blame(None) && observation.is_to_blame(Some(&limit)));
         assert!(!observation.is_to_blame(Some(&Ended::Suspended)));
-        let mut next = observation.restarted();
+        let mut next = observation.restarted(|_| false);
         assert!(next.off && next.first_invocation);
         next.aside = true;
         assert!(!next.is_to_blame(None), "it is tried once");

@@ -179,7 +179,7 @@ impl Durable {
             observation,
             ..
         } = self;
-        let observation = observation.restarted();
+        let observation = observation.restarted(|id| engine.was_asked_for(id));
         let engine = engine.restarted(stopped)?;
         let fresh = Self::new(engine, around, arn, token, invocation_id, stdout, stderr, log_budget);
         Ok(Self { observation, deadline, checkpoints, ..fresh })

@@ -10,7 +10,7 @@ use serde::{
     de::{Deserializer, Error},
     ser::{SerializeMap, SerializeSeq},
 };
-use serde_json::value::RawValue;
+use serde_json::{Number, Value, value::RawValue};
 
 /// How deep values may be nested: as deep as `serde_json` reads them, which raw values do not bound.
 const MAX_DEPTH: usize = 128;
@@ -38,7 +38,7 @@ impl Json {
     ///
     /// # Errors
     /// When it is not JSON, or is nested more than 128 deep.
-    pub(super) fn parse(text: &str) -> serde_json::Result<Self> {
+    pub fn parse(text: &str) -> serde_json::Result<Self> {
         Self::read(serde_json::from_str(text)?, MAX_DEPTH)
     }
 
@@ -68,6 +68,25 @@ impl Json {
             Some(b'n') => Self::Null,
             _ => Self::Number(text.to_owned()),
         })
+    }
+
+    /// The same as a value of `serde_json`. A number that such a value cannot hold to its last digit becomes a text, so that it
+    /// equals no other number.
+    #[must_use]
+    pub fn into_value(self) -> Value {
+        match self {
+            Self::Null => Value::Null,
+            Self::Bool(value) => Value::Bool(value),
+            Self::Number(text) => match serde_json::from_str::<Number>(&text) {
+                Ok(number) if same_number(&number.to_string(), &text) => Value::Number(number),
+                _ => Value::String(text),
+            },
+            Self::String(text) => Value::String(text),
+            Self::Array(items) => items.into_iter().map(Self::into_value).collect(),
+            Self::Object(entries) => {
+                entries.into_iter().map(|(key, value)| (key, value.into_value())).collect()
+            }
+        }
     }
 
     /// The text, of a text.
@@ -135,8 +154,9 @@ impl From<serde_json::Value> for Json {
     }
 }
 
-/// Whether two numbers have the same value.
-pub(super) fn same_number(a: &str, b: &str) -> bool {
+/// Whether two numbers, as JSON writes them, have the same value.
+#[must_use]
+pub fn same_number(a: &str, b: &str) -> bool {
     Decimal::of(a) == Decimal::of(b)
 }
 
@@ -209,6 +229,16 @@ mod tests {
         for depth in [129, 100_000] {
             assert!(Json::parse(&nested(depth)).unwrap_err().to_string().contains("128 deep"), "{depth}");
         }
+    }
+
+    #[test]
+    fn a_value_holds_a_number_to_its_last_digit_or_not_at_all() {
+        let text = r#"[1, -2, 0.1, 1.50, 18446744073709551615, 18446744073709551616, 1e400, 0.1000000000000000055, {"a": null}, true, "x"]"#;
+        let value = Json::parse(text).unwrap().into_value();
+        let expected = serde_json::json!([
+            1, -2, 0.1, 1.5, u64::MAX, "18446744073709551616", "1e400", "0.1000000000000000055", {"a": null}, true, "x"
+        ]);
+        assert_eq!(value, expected);
     }
 
     proptest! {

@@ -27,7 +27,7 @@ pub use answers::StandIn;
 pub use compare::Mismatch;
 pub use components::{Components, LoadError};
 pub use error::{FileError, Place};
-pub use exact::Json;
+pub use exact::{Json, same_number};
 pub use expect::{Expectation, ExpectedError, ExpectedOperation};
 pub use file::{Scenario, ScenarioFile};
 pub use find::{FindError, Found, find};

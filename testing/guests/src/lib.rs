@@ -44,7 +44,7 @@ use operations::{
 use outside::{await_approval, callback};
 use plugins::{Slow, Teller, Troubled, clocked, watched};
 use prints::{plain_prints, prints_parts};
-use probes::{nondeterminism_probe, plain, plain_async, prints, sleeps_in_step};
+use probes::{nondeterminism_probe, plain, plain_async, prints, sleeps_in_step, verbatim};
 use retries::{block_with_retry, filtered_retries, keeps_files, polls, polls_much};
 use saga::{checkpoint_costs, draws, hides_divergence, logs, saga, saga_in_child, saga_of_many, tells};
 use seeds::{ported_callback, ported_saga};
@@ -135,6 +135,7 @@ durable_handlers! {
     two_waits,
     typed_failure,
     workflow,
+    verbatim,
     watched,
     "watched_by_both" => (watched, Options::builder().plugin(Troubled::default()).plugin(Teller)),
     "watched_by_teller" => (watched, Options::builder().plugin(Teller).build()),

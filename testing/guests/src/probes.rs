@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use durawasm_guest::{BoxError, DurableContext};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// What the handler saw between two operations.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
@@ -103,4 +104,9 @@ pub fn plain(number: i64) -> Result<i64, BoxError> {
 /// Event: a text. Result: the text, reversed. A plain function that is async.
 pub async fn plain_async(text: String) -> Result<String, BoxError> {
     Ok(text.chars().rev().collect())
+}
+
+/// Event: a text of JSON. A step `verbatim` returns it as it is. Result: that.
+pub async fn verbatim(text: String, ctx: DurableContext) -> Result<Box<RawValue>, BoxError> {
+    Ok(ctx.step(|_| async { Ok(RawValue::from_string(text)?) }).name("verbatim").await?)
 }

@@ -17,6 +17,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use durawasm_host::scenario::{self, Json};
 use regex::Regex;
 use serde_json::{Number, Value};
 
@@ -177,7 +178,7 @@ impl Comparison<'_> {
 
     /// Whether both are JSON of an object or a list, and the one matches the other as such.
     fn json(&mut self, expected: &str, actual: &str) -> bool {
-        let parse = |text| serde_json::from_str(text).ok().filter(|v: &Value| v.is_object() || v.is_array());
+        let parse = |text| parsed(text).filter(|v| v.is_object() || v.is_array());
         let (Some(expected), Some(actual)) = (parse(expected), parse(actual)) else { return false };
         let mut bindings = self.bindings.clone();
         let fits = compare(&expected, Some(&actual), Keys::Exactly, &mut bindings).is_empty();
@@ -232,9 +233,9 @@ pub(super) fn same(one: &Value, other: &Value) -> bool {
     }
 }
 
+/// To the last digit, however they are written.
 fn same_number(one: &Number, other: &Number) -> bool {
-    one == other
-        || ((one.is_f64() || other.is_f64()) && one.as_f64().is_some() && one.as_f64() == other.as_f64())
+    one == other || scenario::same_number(&one.to_string(), &other.to_string())
 }
 
 /// What is expected, for people: names with a value show it.
@@ -272,6 +273,11 @@ fn known_text(piece: &Piece<'_>, bindings: &Bindings) -> String {
         Piece::Random(count) => format!("${{GEN_STR:{count}}}"),
         Piece::Pattern(pattern) => format!("${{/{pattern}/}}"),
     }
+}
+
+/// The value of JSON text.
+pub(super) fn parsed(text: &str) -> Option<Value> {
+    Some(Json::parse(text).ok()?.into_value())
 }
 
 /// A value as JSON, cut in its middle when it is long.
@@ -316,6 +322,10 @@ mod tests {
             (json!("10"), json!("10.0"), false),
             (json!("{\"a\": 1}"), json!("{\"a\":1.0}"), true),
             (json!("{\"a\": 1}"), json!("{\"a\":1,\"b\":2}"), false),
+            (json!("[18446744073709551616]"), json!("[18446744073709551617]"), false),
+            (json!("[18446744073709551616]"), json!("[1.8446744073709551616e19]"), false),
+            (json!(9_007_199_254_740_993_u64), json!(9_007_199_254_740_992.0), false),
+            (json!(9_007_199_254_740_992_u64), json!(9_007_199_254_740_992.0), true),
             (json!(large), json!("{\"k\":[1,1,1,1,1,1]}"), true),
             (json!("[\"${A}\"]"), json!("[ \"x.y\" ]"), true),
             (json!("${A}"), json!("x.y"), true),

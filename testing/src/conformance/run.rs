@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::{
     Case, Config, Verdict,
     case::ExpectedResult,
-    compare::{Keys, compare},
+    compare::{Keys, compare, parsed},
     history, logs,
     template::Bindings,
 };
@@ -118,7 +118,7 @@ fn check_result(expected: &ExpectedResult, run: &Run, bindings: &mut Bindings) -
         return Vec::new();
     };
     let text = view.result.as_deref().unwrap_or("null");
-    let result = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
+    let result = parsed(text).unwrap_or_else(|| Value::String(text.to_owned()));
     let differences = compare(wanted, Some(&result), Keys::Exactly, bindings);
     differences.iter().map(|difference| format!("result: {difference}")).collect()
 }
@@ -169,6 +169,13 @@ mod tests {
             ),
             ("SUCCEEDED", Some(json!(20)), Succeeded, Some("20.0"), ""),
             ("SUCCEEDED", Some(json!(20)), Succeeded, Some("\"20\""), "result: expected 20, found \"20\""),
+            (
+                "SUCCEEDED",
+                Some(json!(1e300)),
+                Succeeded,
+                Some("1000000000000000000001"),
+                "result: expected 1e+300, found \"1000000000000000000001\"",
+            ),
             (
                 "SUCCEEDED",
                 Some(json!({"a": 1})),

@@ -36,12 +36,19 @@ fn scalar_value(scalar: Scalar<'_>) -> Result<Value, String> {
         Scalar::Null => Value::Null,
         Scalar::Boolean(truth) => Value::Bool(truth),
         Scalar::Integer(number) => Value::Number(number.into()),
+        // The reader rounds whole numbers that are too large for it: what they were is not known any more.
+        Scalar::FloatingPoint(number) if number.abs() >= EXACT => {
+            return Err(format!("{number} cannot be held to its last digit; write a text of JSON"));
+        }
         Scalar::FloatingPoint(number) => Value::Number(
             Number::from_f64(number.into_inner()).ok_or_else(|| format!("JSON has no number {number}"))?,
         ),
         Scalar::String(text) => Value::String(text.into_owned()),
     })
 }
+
+/// From here on, two whole numbers can be one floating-point number.
+const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// What is written as a number or the like is a text where it is a key.
 fn key_text(yaml: Yaml<'_>) -> Result<String, String> {

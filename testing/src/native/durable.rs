@@ -74,8 +74,9 @@ impl Durable {
     pub(super) fn restarted(mut self, stopped: Option<Key>) -> Result<Self, Ended> {
         self.flush()?;
         let Self { engine, facts, service, token, observation, .. } = self;
+        let observation = observation.restarted(|id| engine.was_asked_for(id));
         let engine = engine.restarted(stopped)?;
-        Ok(Self::new(engine, facts, service, token, observation.restarted())?)
+        Ok(Self::new(engine, facts, service, token, observation)?)
     }
 
     /// Whether the code that runs now is none of the handler's that a replay repeats: a step's body, or a plugin's hook.

@@ -35,9 +35,19 @@ impl Observation {
         self.aside
     }
 
-    /// For a fresh run in the same invocation.
-    pub(super) fn restarted(self) -> Self {
-        Self { aside: false, changes: None, ..self }
+    /// For a fresh run in the same invocation. `asked` tells of which operations the last one has asked for: the end of what had
+    /// changed from outside was told then. What the service told since then is still to be told.
+    pub(super) fn restarted(self, asked: impl Fn(&OperationId) -> bool) -> Self {
+        let Self { mut updated, changes, .. } = self;
+        if let Some(changes) = changes {
+            updated.retain(|id| !asked(id));
+            for operation in changes.into_iter().flatten() {
+                if !updated.contains(&operation.id) {
+                    updated.push(operation.id.clone());
+                }
+            }
+        }
+        Self { aside: false, changes: None, updated, ..self }
     }
 
     /// The service has told of operations that changed.

@@ -229,8 +229,9 @@ impl DurableContext {
     /// waits, goes on where it stopped: compensations whose end is on record do not run again, and one that had only begun
     /// runs again from its beginning.
     ///
-    /// A rollback that is dropped drops the compensation that it was at. The next one tells of that as failed, and of those that
-    /// had run, and then runs the others.
+    /// A rollback that is dropped drops the compensation that it was at. The next one tells of that as failed, also where its end
+    /// came too late to be told (its record says how it ended), and of those that had run, and then runs the others. A step whose
+    /// future is still held when a rollback begins, and that succeeds while it runs, is left to the next one.
     ///
     /// Compensations of child contexts are not among them: a child rolls back itself, as do items, branches and attempts of
     /// [`with_retry`](Self::with_retry). What a context has not run when it ends never runs. Nothing runs that is not asked for: a

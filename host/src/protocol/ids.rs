@@ -118,6 +118,12 @@ impl ExecutionArn {
     }
 }
 
+/// What the name of a function is made of, for messages.
+pub const FUNCTION_NAME_CHARACTERS: &str = "A-Z a-z 0-9 - _ . : $";
+
+/// What a tenant id is made of, for messages.
+pub const TENANT_ID_CHARACTERS: &str = "A-Z a-z 0-9 . _ : / = + - @ and spaces";
+
 /// Whether the text can name a function (service model: `NamespacedFunctionName`).
 pub fn is_function_name(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'$');

@@ -19,8 +19,8 @@ pub use event::{
     StepClosedDetails, StepError, StepResult, WaitStartedDetails,
 };
 pub use ids::{
-    CallbackId, CheckpointToken, ExecutionArn, InvalidName, OperationId, check_execution_name,
-    is_function_name, is_tenant_id,
+    CallbackId, CheckpointToken, ExecutionArn, FUNCTION_NAME_CHARACTERS, InvalidName, OperationId,
+    TENANT_ID_CHARACTERS, check_execution_name, is_function_name, is_tenant_id,
 };
 pub use invocation::{InvocationInput, InvocationOutput, InvocationStatus};
 pub use limits::Limits;

@@ -29,12 +29,13 @@ pub(super) fn check_words(
     argument: &'static str,
     text: &str,
     allowed: fn(&str) -> bool,
+    characters: &str,
 ) -> Result<(), ReplayError> {
     if allowed(text) {
         return Ok(());
     }
     let shown: String = text.chars().take(40).collect();
-    Err(invalid(argument, format!("{shown:?} is not 1 to 256 of the characters that it may have")))
+    Err(invalid(argument, format!("{shown:?} is not 1 to 256 of {characters}")))
 }
 
 pub(super) fn check_seconds(

@@ -14,8 +14,9 @@ use super::{
     slot::{Phase, Slot},
 };
 use crate::protocol::{
-    CallbackOptions, ChainedInvokeOptions, Limits, OperationAction, OperationId, OperationType,
-    OperationUpdate, WaitOptions, is_function_name, is_tenant_id, sub_type,
+    CallbackOptions, ChainedInvokeOptions, FUNCTION_NAME_CHARACTERS, Limits, OperationAction, OperationId,
+    OperationType, OperationUpdate, TENANT_ID_CHARACTERS, WaitOptions, is_function_name, is_tenant_id,
+    sub_type,
 };
 
 /// How a step is run.
@@ -114,10 +115,13 @@ impl Engine {
         options: ChainedInvokeOptions,
         payload: Option<String>,
     ) -> Result<Key, ReplayError> {
-        let check = check_words("function-name", &options.function_name, is_function_name)
+        let function = &options.function_name;
+        let check = check_words("function-name", function, is_function_name, FUNCTION_NAME_CHARACTERS)
             .and_then(|()| {
                 let tenant = options.tenant_id.as_deref();
-                tenant.map_or(Ok(()), |tenant| check_words("tenant-id", tenant, is_tenant_id))
+                tenant.map_or(Ok(()), |tenant| {
+                    check_words("tenant-id", tenant, is_tenant_id, TENANT_ID_CHARACTERS)
+                })
             })
             .and_then(|()| check_payload("payload", payload.as_ref(), self.limits.payload_bytes));
         let kind = OperationType::ChainedInvoke;

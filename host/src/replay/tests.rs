@@ -5,7 +5,9 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::{CheckpointMode, Directive, Engine, Identity, Interest, Key, ReplayError, Semantics, StepPlan};
+use super::{
+    CheckpointMode, ChildResult, Directive, Engine, Identity, Interest, Key, ReplayError, Semantics, StepPlan,
+};
 use crate::protocol::{CallbackOptions, ErrorObject, Limits, Operation, OperationAction, OperationUpdate};
 
 const ONCE: Semantics = Semantics::AtMostOncePerRetry;
@@ -280,6 +282,96 @@ fn another_operation_than_on_record_is_found_out() {
     }
     let ended = recorded().check_return().unwrap_err().to_string();
     assert!(ended.contains("ended without starting it"), "{ended}");
+}
+
+/// The starts of a child and of a wait in it.
+fn child_and_wait() -> Vec<OperationUpdate> {
+    let mut first = engine(Vec::new());
+    let child = first.child(first.root(), None, named("child")).unwrap();
+    let inside = first.child_scope(child).unwrap();
+    first.wait(inside, None, named("inside"), 5).unwrap();
+    first.take_batch()
+}
+
+fn divergence(result: Result<(), ReplayError>) -> Option<(String, String)> {
+    match result {
+        Ok(()) => None,
+        Err(ReplayError::NonDeterministic(divergence)) => Some((divergence.expected, divergence.actual)),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_new_start_before_a_recorded_one_is_found_out() {
+    let starts = waits(&["a", "b"]);
+    let recorded = || starts.iter().map(|start| record(start, "SUCCEEDED", 5)).collect();
+    let again =
+        |engine: &mut Engine, name: &str| engine.wait(engine.root(), Some(2), named(name), 5).map(drop);
+    for (mode, found) in
+        [(CheckpointMode::Batched, true), (CheckpointMode::Eager, true), (CheckpointMode::Optimistic, false)]
+    {
+        let mut engine = engine(recorded());
+        engine.set_mode(mode);
+        engine.wait(engine.root(), Some(1), named("a"), 5).unwrap();
+        engine.wait(engine.root(), Some(3), named("new"), 5).unwrap();
+        let said = divergence(again(&mut engine, "b"));
+        assert_eq!(said.is_some(), found, "{mode:?} {said:?}");
+        if let Some((expected, actual)) = said {
+            assert!(expected.contains("named \"b\" comes next on record"), "{expected}");
+            assert!(actual.contains("started a WAIT (Wait) named \"new\" before"), "{actual}");
+        }
+    }
+    // What the service tells of during the invocation was not on record when it began.
+    let mut engine = engine(Vec::new());
+    engine.wait(engine.root(), Some(3), named("new"), 5).unwrap();
+    engine.apply(recorded()).unwrap();
+    assert_eq!(divergence(again(&mut engine, "b")), None);
+}
+
+#[test]
+fn what_is_left_out_below_a_context_or_before_a_suspension_is_found_out() {
+    let starts = child_and_wait();
+    let recorded = || starts.iter().map(|start| record(start, "STARTED", 1)).collect();
+    let mut asks_for_all = engine(recorded());
+    let child = asks_for_all.child(asks_for_all.root(), None, named("child")).unwrap();
+    let suspended = divergence(asks_for_all.check_suspension()).unwrap();
+    assert_eq!(suspended.0, "a WAIT (Wait) named \"inside\"");
+    assert_eq!(suspended.1, "waits for something else without having started it");
+    let closed = divergence(asks_for_all.close_child(child, ChildResult::Inline(None))).unwrap();
+    assert!(
+        closed.1.contains("ended a CONTEXT (RunInChildContext) named \"child\" around it"),
+        "{}",
+        closed.1
+    );
+    let inside = asks_for_all.child_scope(child).unwrap();
+    asks_for_all.wait(inside, None, named("inside"), 5).unwrap();
+    assert_eq!(divergence(asks_for_all.check_suspension()), None);
+    assert_eq!(divergence(asks_for_all.close_child(child, ChildResult::Inline(None))), None);
+
+    let mut optimistic = engine(recorded());
+    optimistic.set_mode(CheckpointMode::Optimistic);
+    let child = optimistic.child(optimistic.root(), None, named("child")).unwrap();
+    assert_eq!(divergence(optimistic.check_suspension()), None);
+    assert_eq!(divergence(optimistic.close_child(child, ChildResult::Inline(None))), None);
+}
+
+#[test]
+fn the_characters_of_names_are_told() {
+    use crate::protocol::ChainedInvokeOptions;
+    for (function, tenant, said) in [
+        ("a b", None, "\"a b\" is not 1 to 256 of A-Z a-z 0-9 - _ . : $"),
+        ("", None, "\"\" is not 1 to 256 of A-Z a-z 0-9 - _ . : $"),
+        ("f", Some("a,b"), "\"a,b\" is not 1 to 256 of A-Z a-z 0-9 . _ : / = + - @ and spaces"),
+    ] {
+        let mut engine = engine(Vec::new());
+        let options = ChainedInvokeOptions {
+            function_name: function.into(),
+            tenant_id: tenant.map(Into::into),
+            ..ChainedInvokeOptions::default()
+        };
+        let refused = engine.invoke(engine.root(), None, named("i"), options, None).unwrap_err().to_string();
+        assert!(refused.ends_with(said), "{refused}");
+    }
 }
 
 #[test]

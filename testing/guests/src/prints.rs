@@ -12,11 +12,13 @@ pub async fn prints_parts(how: String, ctx: DurableContext) -> Result<(), BoxErr
     eprint!("first");
     ctx.step(|_| async {
         print!("in a body");
+        eprint!("error in a body");
         Ok(())
     })
     .await?;
     print!(", two");
     ctx.wait(Duration::from_secs(1)).await?;
+    eprint!("between");
     print!("three");
     ctx.step(|_| async { Ok(()) }).await?;
     print!(" and four");
@@ -28,8 +30,9 @@ pub async fn prints_parts(how: String, ctx: DurableContext) -> Result<(), BoxErr
 }
 
 /// Event: whether it fails. The same in a plain function.
-#[allow(clippy::print_stdout)]
+#[allow(clippy::print_stdout, clippy::print_stderr)]
 pub fn plain_prints(fails: bool) -> Result<(), BoxError> {
     print!("no end");
+    eprint!("no end of an error");
     if fails { Err("as it was told".into()) } else { Ok(()) }
 }

@@ -266,6 +266,39 @@ fn a_changed_handler_runs_as_changed() {
 }
 
 #[test]
+fn the_crate_that_is_named_is_run_also_where_another_has_a_library_of_the_same_name() {
+    // Not a temporary folder: what is built for the second crate is kept for the next run of the test.
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("same-name");
+    let _ = fs::remove_dir_all(&dir);
+    let sdk = root().join("guest-sdk");
+    let crates = ["one", "two"].map(|name| {
+        let dir = dir.join(name);
+        fs::create_dir_all(dir.join("src")).unwrap();
+        let manifest = format!(
+            "[package]\nname = \"same-{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[lib]\nname = \"same\"\n\
+             crate-type = [\"cdylib\"]\n[dependencies]\ndurawasm-guest = {{ path = {sdk:?} }}\n[workspace]\n"
+        );
+        fs::write(dir.join("Cargo.toml"), manifest).unwrap();
+        fs::copy(root().join("Cargo.lock"), dir.join("Cargo.lock")).unwrap();
+        let source = format!(
+            "use durawasm_guest::{{BoxError, DurableContext, durable_execution}};\n#[durable_execution]\n\
+             async fn same(_: (), _: DurableContext) -> Result<String, BoxError> {{ Ok({name:?}.to_owned()) }}\n"
+        );
+        fs::write(dir.join("src/lib.rs"), source).unwrap();
+        dir
+    });
+    let target = Path::new(env!("CARGO_BIN_EXE_durawasm")).ancestors().nth(2).unwrap();
+    for _ in 0..2 {
+        for (dir, name) in crates.iter().zip(["one", "two"]) {
+            let ran = durawasm_with(&["run", dir.to_str().unwrap(), "--json", "--skip-time"], |command| {
+                command.env("CARGO_TARGET_DIR", target);
+            });
+            assert_eq!(json_of(&ran)["result"], json!(name), "{}", err(&ran));
+        }
+    }
+}
+
+#[test]
 fn what_cargo_component_builds_runs() {
     let version = Command::new("cargo").args(["component", "--version"]).output().unwrap();
     if !version.status.success() {

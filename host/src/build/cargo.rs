@@ -28,21 +28,17 @@ enum Message {
     Other,
 }
 
-/// The folder for everything that building the package's guests leaves.
-pub(super) fn target_dir(package: &Package, options: &BuildOptions) -> PathBuf {
-    options.target_dir.clone().unwrap_or_else(|| package.target_directory.join("guest"))
-}
-
-/// Builds the package's library, and returns the path of the WebAssembly that came out: a component or a core module.
+/// Builds the package's library in a folder, and returns the path of the WebAssembly that came out: a component or a core module.
 pub(super) fn build(
     environment: &Environment,
     toolchain: &Toolchain,
     package: &Package,
+    target_dir: &Path,
     options: &BuildOptions,
     output: &mut dyn FnMut(BuildEvent<'_>),
 ) -> Result<PathBuf, BuildError> {
     let start = |source| BuildError::Start { program: "cargo".to_owned(), source };
-    let mut child = command(environment, toolchain, package, options).spawn().map_err(start)?;
+    let mut child = command(environment, toolchain, package, target_dir, options).spawn().map_err(start)?;
     let (messages, words) = (child.stdout.take(), child.stderr.take());
     let mut first_error = FirstError::default();
     let wasm = thread::scope(|scope| {
@@ -67,15 +63,15 @@ fn command(
     environment: &Environment,
     toolchain: &Toolchain,
     package: &Package,
+    target_dir: &Path,
     options: &BuildOptions,
 ) -> Command {
     let dir = package.manifest.parent().unwrap_or(Path::new("."));
-    let target_dir = target_dir(package, options);
     let mut cargo = toolchain.cargo(environment, dir);
     cargo.args(["build", "--lib", "--message-format=json-render-diagnostics", "--package", &package.id]);
     cargo.args(["--target", toolchain.target().triple()]);
-    cargo.arg("--manifest-path").arg(&package.manifest).arg("--target-dir").arg(&target_dir);
-    cargo.env("CARGO_BUILD_BUILD_DIR", &target_dir); // a build folder that is configured for hosts has their lock
+    cargo.arg("--manifest-path").arg(&package.manifest).arg("--target-dir").arg(target_dir);
+    cargo.env("CARGO_BUILD_BUILD_DIR", target_dir); // a build folder that is configured for hosts has their lock
     if options.profile == Profile::Release {
         cargo.arg("--release");
     }

@@ -13,6 +13,7 @@ mod environment;
 mod error;
 mod inspect;
 mod package;
+mod place;
 mod read;
 mod toolchain;
 
@@ -77,7 +78,8 @@ pub struct BuildOptions {
     pub target: Option<Target>,
     /// The name of the only rustup toolchain to look at; without it all are, the active one first.
     pub toolchain: Option<String>,
-    /// Cargo's target folder; without it `guest` in the workspace's target folder.
+    /// Cargo's target folder; without it `guest` in the workspace's target folder. A package whose library has the name of another
+    /// one's that was built there before has a folder of its own in it.
     pub target_dir: Option<PathBuf>,
     /// Where cargo's words go.
     pub cargo_output: CargoOutput,
@@ -129,7 +131,8 @@ impl fmt::Display for BuildEvent<'_> {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BuiltComponent {
-    /// The component's file: `<name>.wasm` in the target folder, `<name>.debug.wasm` for a debug build.
+    /// The component's file: `<library>.wasm` in the target folder, `<library>.debug.wasm` for a debug build. Builds of other packages
+    /// leave it alone.
     pub path: PathBuf,
     /// Its size in bytes.
     pub size: u64,
@@ -162,8 +165,11 @@ pub fn build(
     let toolchain = Toolchain::find(&environment, dir, options.target, options.toolchain.as_deref())?;
     let package = package::find(&environment, &toolchain, &manifest, options.package.as_deref())?;
 
+    let shared = options.target_dir.clone().unwrap_or_else(|| package.target_directory.join("guest"));
+    let folder = place::folder(&shared, &package)?;
+
     output(BuildEvent::Compiling { package: &package.name, profile: options.profile, toolchain: &toolchain });
-    let wasm = cargo::build(&environment, &toolchain, &package, options, output)?;
+    let wasm = cargo::build(&environment, &toolchain, &package, &folder, options, output)?;
 
     let mut bytes =
         fs::read(&wasm).map_err(|source| BuildError::File { path: wasm.clone(), action: "read", source })?;
@@ -174,7 +180,7 @@ pub fn build(
     let summary = inspect(&bytes).map_err(|source| BuildError::Inspect { wasm: wasm.clone(), source })?;
     summary.contract_version().map_err(|source| BuildError::Contract { wasm: wasm.clone(), source })?;
 
-    let path = componentize::path_for(&wasm, &cargo::target_dir(&package, options), options.profile);
+    let path = componentize::path_for(&wasm, &folder, options.profile);
     let written = componentize::write_if_changed(&path, &bytes).map_err(|source| BuildError::File {
         path: path.clone(),
         action: "written",

@@ -15,6 +15,8 @@ pub(super) struct Package {
     /// Cargo's id of it: unlike the name, it means no other package.
     pub(super) id: String,
     pub(super) name: String,
+    /// The name of its library.
+    pub(super) library: String,
     pub(super) manifest: PathBuf,
     /// The workspace's target folder.
     pub(super) target_directory: PathBuf,
@@ -38,11 +40,19 @@ struct MetadataPackage {
 #[derive(Deserialize)]
 struct MetadataTarget {
     kind: Vec<String>,
+    name: String,
 }
 
 impl MetadataPackage {
+    /// The name of the library that is a handler.
+    fn library(&self) -> Option<&str> {
+        let mut targets = self.targets.iter();
+        let library = targets.find(|target| target.kind.iter().any(|kind| kind == "cdylib"));
+        library.map(|target| &*target.name)
+    }
+
     fn is_handler(&self) -> bool {
-        self.targets.iter().any(|target| target.kind.iter().any(|kind| kind == "cdylib"))
+        self.library().is_some()
     }
 }
 
@@ -106,14 +116,15 @@ fn choose(metadata: Metadata, manifest: &Path, wanted: Option<&str>) -> Result<P
             first
         }
     };
-    match chosen {
-        Some(package) if package.is_handler() => Ok(Package {
+    match chosen.and_then(|package| Some((package, package.library()?))) {
+        Some((package, library)) => Ok(Package {
             id: package.id.clone(),
             name: package.name.clone(),
+            library: library.to_owned(),
             manifest: package.manifest_path.clone(),
-            target_directory: metadata.target_directory,
+            target_directory: metadata.target_directory.clone(),
         }),
-        chosen => Err(BuildError::NoHandler {
+        None => Err(BuildError::NoHandler {
             manifest: chosen.map_or(manifest, |package| &package.manifest_path).to_owned(),
             others: names(&MetadataPackage::is_handler),
         }),

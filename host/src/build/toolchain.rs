@@ -35,7 +35,7 @@ pub enum Target {
 
 impl Target {
     /// All targets, the preferred one first.
-    const ALL: [Self; 2] = [Self::Wasip2, Self::Wasip1];
+    pub(super) const ALL: [Self; 2] = [Self::Wasip2, Self::Wasip1];
 
     /// Its name, as rustc spells it.
     pub fn triple(self) -> &'static str {

@@ -3,14 +3,19 @@
 use std::path::PathBuf;
 
 use comfy_table::{Table, presets};
+use serde::Serialize;
 
 use super::say;
 use super::{
     exit::{Exit, Failure, OrExit},
+    grants::GrantArgs,
     table,
     target::{CrateArgs, component},
 };
-use crate::build::{self, ComponentSummary};
+use crate::{
+    build::{self, ComponentSummary},
+    report::Granted,
+};
 
 const EXAMPLES: &str = "Examples:
   durawasm inspect target/guest/order.wasm
@@ -23,22 +28,38 @@ pub(super) struct Args {
     handler: PathBuf,
     #[command(flatten)]
     crate_args: CrateArgs,
+    #[command(flatten)]
+    grants: GrantArgs,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn inspect(args: &Args) -> Result<Exit, Failure> {
+    let grants = args.grants.grants()?;
+    let granted = Granted::of(&grants);
     let (path, bytes) = component(&args.handler, &args.crate_args, false)?;
     let summary = build::inspect(&bytes).or_exit(Exit::Component)?;
     if args.json {
-        let text = serde_json::to_string_pretty(&summary).or_exit(Exit::Host)?;
+        let text =
+            serde_json::to_string_pretty(&Inspected { summary: &summary, granted }).or_exit(Exit::Host)?;
         say(text);
         return Ok(Exit::Done);
     }
     say(format_args!("{} ({})", path.display(), size(summary.size)));
     print(&summary);
+    for line in granted.lines() {
+        say(format_args!("granted {line}"));
+    }
     Ok(Exit::Done)
+}
+
+/// A component, and what would be granted to it.
+#[derive(Serialize)]
+struct Inspected<'a> {
+    #[serde(flatten)]
+    summary: &'a ComponentSummary,
+    granted: Granted<'a>,
 }
 
 /// What a component imports, and what the sandbox makes of it.

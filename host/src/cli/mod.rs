@@ -7,6 +7,7 @@ mod answer;
 mod build;
 mod event;
 mod exit;
+mod grants;
 mod inspect;
 mod log;
 mod report;

@@ -8,9 +8,9 @@ use serde_json::value::RawValue;
 use super::say;
 use super::table;
 use crate::{
-    orchestrator::{Run, Stall, TimeMode},
+    orchestrator::{FunctionGrants, Run, Stall, TimeMode},
     protocol::{ErrorObject, Event, ExecutionArn, ExecutionStatus, Operation, OperationType, Timestamp},
-    report::printable,
+    report::{Granted, printable},
     sandbox::Isolation,
     server::ScriptedAnswer,
 };
@@ -21,15 +21,20 @@ pub(super) struct Setup {
     pub(super) time: TimeMode,
     pub(super) seed: Option<u64>,
     pub(super) isolation: Isolation,
+    pub(super) grants: FunctionGrants,
 }
 
 /// The report for people.
 pub(super) fn print(setup: &Setup, run: &Run) {
     let view = &run.view;
     match setup.time {
-        TimeMode::Skip { .. } => say(format_args!("{}: time skipped, from {}\n", setup.function, view.start)),
-        TimeMode::Real => say(format_args!("{}: real time, from {}\n", setup.function, view.start)),
+        TimeMode::Skip { .. } => say(format_args!("{}: time skipped, from {}", setup.function, view.start)),
+        TimeMode::Real => say(format_args!("{}: real time, from {}", setup.function, view.start)),
     }
+    for line in Granted::of(&setup.grants).lines() {
+        say(format_args!("granted: {line}"));
+    }
+    say("");
     if view.operations.len() > 1 {
         table::print(&table::operations(view));
         say("");
@@ -80,6 +85,7 @@ pub(super) struct Report<'a> {
     skip_time: bool,
     seed: Option<u64>,
     isolation: Isolation,
+    granted: Granted<'a>,
     start_timestamp: Timestamp,
     end_timestamp: Option<Timestamp>,
     invocations: usize,
@@ -103,6 +109,7 @@ impl<'a> Report<'a> {
             skip_time: matches!(setup.time, TimeMode::Skip { .. }),
             seed: setup.seed,
             isolation: setup.isolation,
+            granted: Granted::of(&setup.grants),
             start_timestamp: view.start,
             end_timestamp: view.end,
             invocations: view.invocations.len(),

@@ -8,13 +8,16 @@ use chrono::{DateTime, Utc};
 use super::{
     answer, event,
     exit::{Exit, Failure, OrExit},
+    grants::GrantArgs,
     log::{Printer, Quiet},
     report::{self, Setup},
     target::{CrateArgs, component},
 };
 use super::{note, say};
 use crate::{
-    orchestrator::{Environment, EnvironmentError, EnvironmentOptions, Run, RunError, TimeMode},
+    orchestrator::{
+        Environment, EnvironmentError, EnvironmentOptions, FunctionGrants, Run, RunError, TimeMode,
+    },
     parse_duration,
     protocol::{ExecutionStatus, Limits, check_execution_name},
     sandbox::{Isolation, LogSink, Sandbox, SandboxLimits},
@@ -91,6 +94,8 @@ pub(super) struct Args {
     quiet: bool,
     #[command(flatten)]
     crate_args: CrateArgs,
+    #[command(flatten)]
+    grants: GrantArgs,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -113,13 +118,20 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     if let Some(name) = &args.name {
         check_execution_name(name).or_exit(Exit::Usage)?;
     }
+    let grants = args.grants.grants()?;
     let event = event::read(&args.event, std::io::stdin().lock()).or_exit(Exit::Usage)?;
     let (path, wasm) = component(&args.handler, &args.crate_args, args.quiet)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().or_exit(Exit::Host)?;
-    runtime.block_on(execute(args, event, &path, &wasm))
+    runtime.block_on(execute(args, event, grants, &path, &wasm))
 }
 
-async fn execute(args: &Args, event: String, path: &std::path::Path, wasm: &[u8]) -> Result<Exit, Failure> {
+async fn execute(
+    args: &Args,
+    event: String,
+    grants: FunctionGrants,
+    path: &std::path::Path,
+    wasm: &[u8],
+) -> Result<Exit, Failure> {
     let limits = SandboxLimits {
         memory: (args.memory as usize) << 20,
         cpu: args.cpu_limit,
@@ -144,6 +156,7 @@ async fn execute(args: &Args, event: String, path: &std::path::Path, wasm: &[u8]
         seed,
         limits: service,
         isolation: args.isolation,
+        grants: grants.clone(),
         ..EnvironmentOptions::default()
     };
     let log: Arc<dyn LogSink> = if args.quiet { Arc::new(Quiet) } else { Arc::new(Printer) };
@@ -184,7 +197,7 @@ async fn execute(args: &Args, event: String, path: &std::path::Path, wasm: &[u8]
         },
         error: error.into(),
     })?;
-    let setup = Setup { function, time, seed, isolation: args.isolation };
+    let setup = Setup { function, time, seed, isolation: args.isolation, grants };
     if args.json {
         let text = serde_json::to_string_pretty(&report::Report::new(&setup, &run)).or_exit(Exit::Host)?;
         say(text);

@@ -9,6 +9,7 @@ use anyhow::anyhow;
 
 use super::{
     exit::{Exit, Failure, OrExit},
+    grants::GrantArgs,
     note, say,
     target::{CrateArgs, component},
     test_report::{self, Ran},
@@ -62,6 +63,8 @@ pub(super) struct Args {
     quiet: bool,
     #[command(flatten)]
     crate_args: CrateArgs,
+    #[command(flatten)]
+    grants: GrantArgs,
 }
 
 fn patience(text: &str) -> Result<Duration, String> {
@@ -70,7 +73,10 @@ fn patience(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn test(args: &Args) -> Result<Exit, Failure> {
-    let files = read(args)?;
+    let mut files = read(args)?;
+    for scenario in files.iter_mut().flat_map(|file| &mut file.scenarios) {
+        scenario.grants.extend(args.grants.requests());
+    }
     let chosen: Vec<(&ScenarioFile, &Scenario)> = files
         .iter()
         .flat_map(|file| file.scenarios.iter().map(move |scenario| (file, scenario)))
@@ -95,10 +101,12 @@ pub(super) fn test(args: &Args) -> Result<Exit, Failure> {
     let mut components = Components::new(|path: &Path| component(path, &args.crate_args, quiet));
     let mut ran: Vec<Ran<'_>> = Vec::with_capacity(chosen.len());
     for (file, scenario) in &chosen {
+        let grants = scenario::grants_of(scenario);
+        let grants = grants.map_err(|error| about(file, scenario, &error)).or_exit(Exit::Usage)?;
         let handler = load(args, &mut components, file, scenario)?;
         let function = runtime.block_on(scenario::function_of(&handler, scenario));
         let function = function.map_err(|error| subject_failure(file, scenario, &error))?;
-        ran.push(Ran { file, scenario, function, outcome: None, time: Duration::ZERO });
+        ran.push(Ran { file, scenario, function, grants, outcome: None, time: Duration::ZERO });
     }
     let clock = SystemClock::new();
     for one in &mut ran {
@@ -194,7 +202,8 @@ fn subject_failure(file: &ScenarioFile, scenario: &Scenario, error: &SubjectErro
 
 fn run_failure(file: &ScenarioFile, scenario: &Scenario, error: &RunFailure) -> Failure {
     let exit = match error {
-        RunFailure::Run(RunError::Service(ServiceError::InvalidParameterValue(_))) => Exit::Usage,
+        RunFailure::Run(RunError::Service(ServiceError::InvalidParameterValue(_)))
+        | RunFailure::Grants(_) => Exit::Usage,
         _ => Exit::Host,
     };
     Failure { exit, error: about(file, scenario, error) }

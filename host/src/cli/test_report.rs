@@ -11,9 +11,9 @@ use super::{
     say, table,
 };
 use crate::{
-    orchestrator::{Run, Stall},
+    orchestrator::{FunctionGrants, Run, Stall},
     protocol::{ErrorObject, ExecutionStatus, Operation},
-    report::{self, printable},
+    report::{self, Granted, printable},
     scenario::{self, Case, CaseEnd, Mismatch, Outcome, Scenario, ScenarioFile},
 };
 
@@ -22,6 +22,7 @@ pub(super) struct Ran<'a> {
     pub(super) file: &'a ScenarioFile,
     pub(super) scenario: &'a Scenario,
     pub(super) function: String,
+    pub(super) grants: FunctionGrants,
     /// None: it was not run.
     pub(super) outcome: Option<Outcome>,
     pub(super) time: Duration,
@@ -156,6 +157,7 @@ struct One<'a> {
     file: Cow<'a, str>,
     name: &'a str,
     function: &'a str,
+    granted: Granted<'a>,
     verdict: &'static str,
     mismatches: Option<&'a [Mismatch]>,
     notes: Option<&'a [String]>,
@@ -191,6 +193,7 @@ impl<'a> One<'a> {
             file: ran.file.path.to_string_lossy(),
             name: &ran.scenario.name,
             function: &ran.function,
+            granted: Granted::of(&ran.grants),
             verdict: ran.verdict(),
             mismatches: outcome.map(|outcome| outcome.mismatches.as_slice()),
             notes: outcome.map(|outcome| outcome.notes.as_slice()),

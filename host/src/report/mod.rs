@@ -1,7 +1,10 @@
 //! What people are shown of executions: words for operations and durations, and the order to show them in. Prints nothing.
 
+mod grants;
+
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+pub use self::grants::Granted;
 use crate::protocol::{Operation, OperationId, OperationType};
 
 /// All operations but the execution, each with its depth and followed by those in it, siblings in the order in which they were

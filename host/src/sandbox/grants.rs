@@ -11,9 +11,10 @@
 
 use std::{
     collections::{BTreeMap, btree_map},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
+use serde::Serialize;
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
 use crate::protocol::ErrorObject;
@@ -31,7 +32,8 @@ pub struct Grants {
 }
 
 /// What a guest may do in a directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Access {
     /// List it and read its files, and those of the directories below.
     ReadOnly,
@@ -107,6 +109,11 @@ impl Grants {
     /// The environment variables, by name.
     pub fn variables(&self) -> btree_map::Iter<'_, String, String> {
         self.variables.iter()
+    }
+
+    /// The directories: the guest's path, the host's, and what may be done there; by the guest's path.
+    pub fn directories(&self) -> impl Iterator<Item = (&str, &Path, Access)> {
+        self.directories.iter().map(|(guest, directory)| (&**guest, &*directory.host, directory.access))
     }
 
     /// Whether there is a directory among them.

@@ -3,7 +3,10 @@
 //! Always true: what a scenario does not say, its file says; what neither says has the default that `durawasm run
 //! --skip-time` has. A file may hold its settings for all scenarios; each of them can be set anew by a scenario.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -16,7 +19,7 @@ use super::{
     values,
 };
 use crate::{
-    orchestrator::TimeMode,
+    orchestrator::{DirectoryRequest, GrantRequests, TimeMode, VariableRequest},
     protocol::Limits,
     sandbox::{Isolation, SandboxLimits},
     server::{InvocationRetry, ScriptedAnswer},
@@ -60,6 +63,8 @@ pub struct Scenario {
     pub service: Limits,
     /// What an instance is shared by.
     pub isolation: Isolation,
+    /// What is asked for beyond what every function has.
+    pub grants: GrantRequests,
     /// What has to come of it.
     pub expect: Expectation,
 }
@@ -78,6 +83,9 @@ pub(super) struct Settings {
     real_time: Option<bool>,
     isolation: Option<Isolation>,
     limits: Option<WrittenLimits>,
+    env: Vec<VariableRequest>,
+    dir: Vec<DirectoryRequest>,
+    scratch: Option<bool>,
 }
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -121,6 +129,12 @@ macro_rules! with_settings {
             isolation: Option<Isolation>,
             #[serde(default)]
             limits: Option<WrittenLimits>,
+            #[serde(default, deserialize_with = "values::variables")]
+            env: Vec<VariableRequest>,
+            #[serde(default, deserialize_with = "values::directories")]
+            dir: Vec<DirectoryRequest>,
+            #[serde(default)]
+            scratch: Option<bool>,
         }
 
         impl $name {
@@ -137,6 +151,9 @@ macro_rules! with_settings {
                     real_time: self.real_time,
                     isolation: self.isolation,
                     limits: self.limits.take(),
+                    env: std::mem::take(&mut self.env),
+                    dir: std::mem::take(&mut self.dir),
+                    scratch: self.scratch,
                 }
             }
         }
@@ -194,12 +211,16 @@ impl Settings {
             real_time: self.real_time.or(file.real_time),
             isolation: self.isolation.or(file.isolation),
             limits,
+            env: [file.env.clone(), self.env].concat(),
+            dir: [file.dir.clone(), self.dir].concat(),
+            scratch: self.scratch.or(file.scratch),
         })
     }
 
-    /// The scenario with these settings.
+    /// The scenario with these settings, of a file in this folder.
     pub(super) fn scenario(
         self,
+        folder: &Path,
         name: String,
         event: String,
         answers: Vec<GoodAnswer>,
@@ -235,6 +256,8 @@ impl Settings {
             limits,
             service,
             isolation: self.isolation.unwrap_or_default(),
+            grants: GrantRequests { env: self.env, dir: self.dir, scratch: self.scratch.unwrap_or(false) }
+                .below(folder),
             expect,
         })
     }

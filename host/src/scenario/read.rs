@@ -139,7 +139,7 @@ fn one(
     if let Some(path) = written.expect.result_file.take() {
         written.expect.result = Some(json_file("result_file", &beside(folder, path), limit)?.1);
     }
-    settings.scenario(written.name, event, written.answers, written.expect)
+    settings.scenario(folder, written.name, event, written.answers, written.expect)
 }
 
 /// A path that is written in a file of this folder. `.` is the folder itself.

@@ -17,8 +17,8 @@ use super::{
 };
 use crate::{
     orchestrator::{
-        Environment, EnvironmentError, EnvironmentOptions, Function, Invocable, Invocation, Invoked, Run,
-        RunError, ScriptedFunction, UnknownFunction,
+        Environment, EnvironmentError, EnvironmentOptions, Function, FunctionGrants, Invocable, Invocation,
+        Invoked, RequestError, Run, RunError, ScriptedFunction, UnknownFunction,
     },
     protocol::ErrorObject,
     report,
@@ -76,6 +76,9 @@ pub enum RunFailure {
     /// No environment could be set up.
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
+    /// What the scenario asks for cannot be granted.
+    #[error(transparent)]
+    Grants(#[from] RequestError),
     /// The execution could not be started, or the server was lost.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -104,6 +107,14 @@ impl Outcome {
     }
 }
 
+/// What a scenario's functions may reach.
+///
+/// # Errors
+/// When what it asks for cannot be granted.
+pub fn grants_of(scenario: &Scenario) -> Result<FunctionGrants, RequestError> {
+    scenario.grants.grants(|name| std::env::var_os(name))
+}
+
 /// Runs a scenario of this function of the component. It may take as long as `patience`, in real time.
 ///
 /// # Errors
@@ -120,6 +131,7 @@ pub async fn run(
         seed: scenario.seed,
         limits: scenario.service.clone(),
         isolation: scenario.isolation,
+        grants: grants_of(scenario)?,
         ..EnvironmentOptions::default()
     };
     let mut environment = Environment::new(options, std::slice::from_ref(handler), log.clone()).await?;

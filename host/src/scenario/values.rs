@@ -5,10 +5,14 @@
 use std::{fmt, time::Duration};
 
 use chrono::{DateTime, Utc};
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::data::TOML_DATE;
-use crate::{parse_duration, protocol::Limits};
+use crate::{
+    orchestrator::{DirectoryRequest, VariableRequest},
+    parse_duration,
+    protocol::Limits,
+};
 
 /// A duration: `"90s"`, `"2h 30m"`, `"3days"`, or a number of seconds.
 pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
@@ -71,6 +75,47 @@ pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String,
         return Err(D::Error::custom("the text is empty"));
     }
     Ok(text)
+}
+
+/// Environment variables: a list of `NAME=VALUE` and `NAME`, or a table of texts.
+pub(super) fn variables<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<VariableRequest>, D::Error> {
+    deserializer.deserialize_any(Variables)
+}
+
+struct Variables;
+
+impl<'de> Visitor<'de> for Variables {
+    type Value = Vec<VariableRequest>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("environment variables: a list of texts `NAME=VALUE` or `NAME`, or a table of texts")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        let mut variables = Vec::new();
+        while let Some(text) = items.next_element::<String>()? {
+            variables.push(text.parse().map_err(A::Error::custom)?);
+        }
+        Ok(variables)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        let mut variables = Vec::new();
+        while let Some((name, value)) = entries.next_entry::<String, String>()? {
+            variables.push(VariableRequest::new(name, value).map_err(A::Error::custom)?);
+        }
+        Ok(variables)
+    }
+}
+
+/// Directories: a list of `HOST::GUEST` and `HOST::GUEST:ro`.
+pub(super) fn directories<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<DirectoryRequest>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.into_iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
 }
 
 /// A text, or a number without a fraction.

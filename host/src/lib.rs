@@ -18,6 +18,7 @@
 pub mod ambient;
 pub mod build;
 pub mod cli;
+mod durations;
 pub mod orchestrator;
 pub mod protocol;
 pub mod replay;
@@ -26,10 +27,4 @@ pub mod sandbox;
 pub mod scenario;
 pub mod server;
 
-/// Reads a duration as people write it: `90s`, `2h 30m`, `3days`; a number alone is seconds.
-pub fn parse_duration(text: &str) -> Option<std::time::Duration> {
-    match text.trim().parse::<u64>() {
-        Ok(seconds) => Some(std::time::Duration::from_secs(seconds)),
-        Err(_) => humantime::parse_duration(text.trim()).ok(),
-    }
-}
+pub use durations::{DurationError, parse_duration};

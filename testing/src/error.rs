@@ -3,6 +3,7 @@
 use std::{fmt, path::PathBuf, sync::Arc};
 
 use durawasm_host::{
+    DurationError,
     build::BuildError,
     orchestrator::{EnvironmentError, RunError},
     protocol::OperationType,
@@ -65,8 +66,8 @@ pub enum TestError {
     )]
     Stalled(String),
     /// A duration that cannot be read.
-    #[error("{0:?} is not a duration such as 90s, 2h or 3days")]
-    Duration(String),
+    #[error(transparent)]
+    Duration(#[from] DurationError),
     /// Time does not skip in this test.
     #[error("time is real in this test: it cannot be advanced. Set `skip_time` for that")]
     TimeIsReal,

@@ -35,10 +35,9 @@ impl<'a> Case<'a> {
 
     fn parts(&self) -> (EnvironmentOptions, StartExecution) {
         let mut start = StartExecution::new(self.function, Some(self.event.clone()));
-        let answer = |(callback, after, value): &(&str, &str, Value)| ScriptedAnswer {
-            callback: (*callback).to_owned(),
-            after: durawasm_host::parse_duration(after).unwrap(),
-            answer: Answer::Success(Some(value.to_string())),
+        let answer = |(callback, after, value): &(&str, &str, Value)| {
+            let after = durawasm_host::parse_duration(after).unwrap();
+            ScriptedAnswer::new(*callback, after, Answer::Success(Some(value.to_string())))
         };
         start.answers = self.answers.iter().map(answer).collect();
         let disturbances = self.disturbances.clone();

@@ -24,6 +24,8 @@ pub(super) fn read(argument: &str, stdin: impl Read) -> Result<String> {
         let text = read_text(file, limit).with_context(|| format!("cannot read the event {argument}"))?;
         (text, format!("the event {argument}"))
     };
+    // Some editors begin a text with a byte order mark, which is no part of it.
+    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
     if text.len() > limit {
         bail!("{from} is larger than the {limit} bytes that an event may have");
     }
@@ -52,12 +54,17 @@ mod tests {
         let file = dir.path().join("event.json");
         std::fs::write(&file, "{\"a\": 1}\n").unwrap();
         let file = file.to_str().unwrap();
+        let marked = dir.path().join("marked.json");
+        std::fs::write(&marked, "\u{feff}[5]").unwrap();
+        let marked = marked.to_str().unwrap();
         for (argument, stdin, event) in [
             ("{\"b\":2}", "", "{\"b\":2}"),
             ("3", "", "3"),
             ("null", "", "null"),
             ("-", "[4]", "[4]"),
             (file, "", "{\"a\": 1}\n"),
+            (marked, "", "[5]"),
+            ("-", "\u{feff}6", "6"),
         ] {
             assert_eq!(read(argument, stdin.as_bytes()).unwrap(), event);
         }

@@ -9,7 +9,8 @@ pub(super) const HELP: &str = "Exit codes:
   3  the handler crate does not build
   4  the file is not a component with durable handlers
   5  the execution waits for an answer that nobody will give
-  6  the host itself failed: no execution was judged";
+  6  the host itself failed: no execution was judged
+  130  Ctrl-C was pressed";
 
 /// What a command came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +22,7 @@ pub(super) enum Exit {
     Component = 4,
     Stalled = 5,
     Host = 6,
+    Interrupted = 130,
 }
 
 impl From<Exit> for ExitCode {

@@ -1,14 +1,15 @@
 //! Handlers' lines on standard error, as they come.
 
-use std::io::Write;
+use std::sync::Arc;
 
+use super::terminal::Screen;
 use crate::{
     report::printable,
     sandbox::{LogLine, LogSink, LogSource},
 };
 
 /// Prints lines, without those that were printed by an earlier invocation already.
-pub(super) struct Printer;
+pub(super) struct Printer(pub(super) Arc<Screen>);
 
 impl LogSink for Printer {
     fn write(&self, line: LogLine) {
@@ -20,9 +21,7 @@ impl LogSink for Printer {
             LogSource::Stdout => "out",
             LogSource::Stderr => "err",
         };
-        let text = format!("  {} {source:<5} {}", line.time, printable(&line.text()));
-        // A closed standard error is no reason to stop an execution.
-        let _ = writeln!(std::io::stderr().lock(), "{text}");
+        self.0.line(&format!("  {} {source:<5} {}", line.time, printable(&line.text())));
     }
 }
 

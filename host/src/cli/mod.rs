@@ -14,6 +14,7 @@ mod report;
 mod run;
 mod table;
 mod target;
+mod terminal;
 mod test;
 mod test_report;
 

@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
+use anyhow::anyhow;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::exit::{Exit, Failure};
 use super::say;
 use super::table;
 use crate::{
     orchestrator::{FunctionGrants, Run, Stall, TimeMode},
-    protocol::{ErrorObject, Event, ExecutionArn, ExecutionStatus, Operation, OperationType, Timestamp},
+    protocol::{ErrorObject, Event, ExecutionArn, ExecutionStatus, Operation, Timestamp, open_work},
     report::{Granted, printable},
     sandbox::Isolation,
-    server::ScriptedAnswer,
 };
 
 /// How a run was set up, for its report.
@@ -126,13 +127,17 @@ pub(super) fn raw(text: &str) -> Option<Box<RawValue>> {
     json.or_else(|_| serde_json::value::to_raw_value(text)).ok()
 }
 
-/// Whether a callback of the run has the name that an answer is for.
-pub(super) fn has_callback(run: &Run, answer: &ScriptedAnswer) -> bool {
-    let operations = &run.view.operations;
-    let named = |operation: &Operation| operation.name.as_deref().is_some_and(|name| answer.is_for(name));
-    operations.iter().filter(|o| o.kind == OperationType::Callback).any(|callback| {
-        named(callback) || operations.iter().any(|o| Some(&o.id) == callback.parent_id.as_ref() && named(o))
-    })
+/// What is said of a run that somebody has interrupted: what it waits for, and how to go on.
+pub(super) fn interrupted(skip_time: bool, run: &Run) -> Failure {
+    let waits = open_work(run.view.operations.iter().map(|operation| &**operation));
+    let waits =
+        if waits.is_empty() { String::new() } else { format!(", and it waits for {}", waits.join(", ")) };
+    let faster = if skip_time { "" } else { "; with --skip-time it does not wait" };
+    let error = anyhow!(
+        "interrupted: the execution is {}{waits}. Nothing of it is kept: the same command begins anew{faster}",
+        run.view.status
+    );
+    Failure { exit: Exit::Interrupted, error }
 }
 
 fn count(number: u64, of: &str) -> String {

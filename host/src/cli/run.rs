@@ -12,15 +12,20 @@ use super::{
     log::{Printer, Quiet},
     report::{self, Setup},
     target::{CrateArgs, component},
+    terminal::{Attend, Attending, Interrupts, Screen},
 };
 use super::{note, say};
 use crate::{
+    durations::{parse_some_duration, parse_start_time},
     orchestrator::{
-        Environment, EnvironmentError, EnvironmentOptions, FunctionGrants, Run, RunError, TimeMode,
+        Attendant, Environment, EnvironmentError, EnvironmentOptions, FunctionGrants, Run, RunError,
+        ScriptedFunction, TimeMode,
     },
-    parse_duration,
     protocol::{ExecutionStatus, Limits, check_execution_name},
+    replay::ServiceError,
+    report::printable,
     sandbox::{Isolation, LogSink, Sandbox, SandboxLimits},
+    scenario::unused_answer_notes,
     server::{InvocationRetry, ScriptedAnswer, StartExecution},
 };
 
@@ -36,7 +41,12 @@ Answers:
   NAME=[AFTER:]failure[:TYPE[:MESSAGE]]
   NAME=[AFTER:]heartbeat
   NAME is the callback's, or its wait-for-callback's; * stands for any text.
-  AFTER, such as 90s or 2days, counts from the callback's creation.";
+  AFTER, such as 90s or 2days, counts from the callback's creation.
+  At a terminal, run asks how to answer a callback that no answer is for.
+
+Ends of functions:
+  NAME=[AFTER:]success[:JSON]
+  NAME=[AFTER:]failure[:TYPE[:MESSAGE]], and the same with timed-out or stopped";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -56,18 +66,27 @@ pub(super) struct Args {
     /// When skipped time starts, as in 2025-01-31T09:00:00Z, or `now`
     #[arg(long, value_name = "TIME", requires = "skip_time", value_parser = start_time)]
     start_time: Option<DateTime<Utc>>,
-    /// An answer to a callback; may be given several times
+    /// An answer to a callback, used once; may be given several times
     #[arg(long, short, value_name = "NAME=ANSWER", value_parser = answer::parse)]
     answer: Vec<ScriptedAnswer>,
+    /// An answer to every callback of that name which no --answer is for
+    #[arg(long, value_name = "NAME=ANSWER", value_parser = answer::parse_for_all)]
+    answer_all: Vec<ScriptedAnswer>,
+    /// How a function ends that the handler invokes, instead of running it; may be given several times
+    #[arg(long, value_name = "NAME=END", value_parser = answer::parse_function)]
+    function_answer: Vec<(String, ScriptedFunction)>,
+    /// Never ask at the terminal how to answer a callback
+    #[arg(long)]
+    no_input: bool,
     /// Makes ids and random numbers repeat: a number [default: 0 with --skip-time, otherwise random]
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
     /// The execution's name: 1 to 64 of A-Z a-z 0-9 - _
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// How long the execution may take in its own time, at least 1s [default: no limit]
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    execution_timeout: Option<Duration>,
+    /// How long the execution may take in its own time, 1s to 366days, or `none` for any time
+    #[arg(long, value_name = "DURATION", default_value = "366days", value_parser = execution_timeout)]
+    execution_timeout: ExecutionTimeout,
     /// How often an invocation that crashed is repeated before the execution fails
     #[arg(long, value_name = "NUMBER", default_value_t = 2)]
     invocation_retries: u32,
@@ -75,10 +94,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=4096))]
     memory: u32,
     /// Computing time of one invocation
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_some_duration)]
     cpu_limit: Duration,
     /// Real time of one invocation
-    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = parse_some_duration)]
     invocation_timeout: Duration,
     /// What an instance is shared by: `invocation`, or `step` for a fresh one after every step's body and every context
     #[arg(long, value_name = "HOW", default_value = "invocation")]
@@ -98,19 +117,27 @@ pub(super) struct Args {
     grants: GrantArgs,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text)
-        .filter(|d| !d.is_zero())
-        .ok_or_else(|| "a duration is written as 90s, 2h or 3days".to_owned())
+/// Seconds that an execution may take; none for any time.
+#[derive(Debug, Clone, Copy)]
+struct ExecutionTimeout(Option<u64>);
+
+fn execution_timeout(text: &str) -> Result<ExecutionTimeout, String> {
+    if text == "none" {
+        return Ok(ExecutionTimeout(None));
+    }
+    let duration = parse_some_duration(text).map_err(|error| error.to_string())?;
+    let allowed = Limits::EXECUTION_SECONDS;
+    if duration.subsec_nanos() != 0 || !allowed.contains(&duration.as_secs()) {
+        return Err("an execution timeout is whole seconds, 1s to 366days".to_owned());
+    }
+    Ok(ExecutionTimeout(Some(duration.as_secs())))
 }
 
 fn start_time(text: &str) -> Result<DateTime<Utc>, String> {
     if text == "now" {
         return Ok(crate::ambient::Clock::now(&crate::ambient::SystemClock::new()).to_utc());
     }
-    let time = DateTime::parse_from_rfc3339(text)
-        .map_err(|_| "a time is written as 2025-01-31T09:00:00Z".to_owned())?;
-    Some(time.to_utc()).filter(|t| t.timestamp() >= 0).ok_or_else(|| "time starts in 1970".to_owned())
+    parse_start_time(text)
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
@@ -159,8 +186,10 @@ async fn execute(
         grants: grants.clone(),
         ..EnvironmentOptions::default()
     };
-    let log: Arc<dyn LogSink> = if args.quiet { Arc::new(Quiet) } else { Arc::new(Printer) };
-    let environment = Environment::new(options, &[handler], log).await.map_err(|error| Failure {
+    let screen = Screen::new();
+    let log: Arc<dyn LogSink> =
+        if args.quiet { Arc::new(Quiet) } else { Arc::new(Printer(Arc::clone(&screen))) };
+    let mut environment = Environment::new(options, &[handler], log).await.map_err(|error| Failure {
         exit: if matches!(error, EnvironmentError::Functions(_)) { Exit::Component } else { Exit::Host },
         error: error.into(),
     })?;
@@ -179,6 +208,15 @@ async fn execute(
             .name
             .to_string(),
     };
+    let mut stand_ins = Vec::new();
+    for (name, scripted) in &args.function_answer {
+        if *name == function {
+            let error =
+                anyhow!("{name} is the function that is run: --function-answer must not stand in for it");
+            return Err(Failure { exit: Exit::Usage, error });
+        }
+        stand_ins.push((name, environment.stand_in(&**name, scripted.clone())));
+    }
     if !args.skip_time && !args.quiet && std::io::stderr().is_terminal() {
         note(format_args!(
             "running {function} in real time: waits take as long as they say, --skip-time skips them"
@@ -186,13 +224,31 @@ async fn execute(
     }
     let mut start = StartExecution::new(function.clone(), Some(event));
     start.execution_name.clone_from(&args.name);
-    start.timeout_seconds = args.execution_timeout.map(|t| t.as_secs());
-    start.answers.clone_from(&args.answer);
+    start.timeout_seconds = args.execution_timeout.0;
+    start.answers = args.answer.iter().chain(&args.answer_all).cloned().collect();
+    let answers = start.answers.clone();
     start.invocation_retry =
         InvocationRetry { max_retries: args.invocation_retries, ..InvocationRetry::default() };
-    let run = environment.run(start).await.map_err(|error| Failure {
+    let may_ask = !args.no_input && !args.json;
+    let attend = Attend::new(Arc::clone(environment.clock()), Arc::clone(&screen), may_ask, answers.clone());
+    if !args.quiet && Screen::is_terminal() {
+        attend.show_progress().or_exit(Exit::Host)?;
+    }
+    let interrupts = Interrupts::listen().or_exit(Exit::Host)?;
+    let attendant: Arc<dyn Attendant> = Arc::new(Attending(Arc::clone(&attend)));
+    let ended = tokio::select! {
+        biased;
+        run = environment.run_attended(start, &attendant) => Some(run),
+        () = interrupts.first() => None,
+    };
+    screen.pause();
+    let (run, interrupted) = match ended {
+        Some(run) => (run, false),
+        None => (so_far(&attend).await, true),
+    };
+    let run = run.map_err(|error| Failure {
         exit: match &error {
-            RunError::Service(crate::replay::ServiceError::InvalidParameterValue(_)) => Exit::Usage,
+            RunError::Service(ServiceError::InvalidParameterValue(_)) => Exit::Usage,
             _ => Exit::Host,
         },
         error: error.into(),
@@ -204,10 +260,26 @@ async fn execute(
     } else {
         report::print(&setup, &run);
     }
-    for answer in args.answer.iter().filter(|answer| !report::has_callback(&run, answer)) {
-        note(format_args!("warning: no callback is named {:?}: that answer was not used", answer.callback));
+    if interrupted {
+        return Err(report::interrupted(args.skip_time, &run));
+    }
+    for why in unused_answer_notes(&answers, &run.view) {
+        note(format_args!("warning: {}", printable(&why)));
+    }
+    for (name, _) in stand_ins.iter().filter(|(_, called)| !called.get()) {
+        note(format_args!("warning: nobody invoked the function {name:?} that --function-answer is for"));
     }
     verdict(&run)
+}
+
+/// The execution as it stands after an interruption.
+async fn so_far(attend: &Attend) -> Result<Run, RunError> {
+    let Some((arn, server)) = attend.execution() else {
+        return Err(ServiceError::Unavailable("it was interrupted before it had started".to_owned()).into());
+    };
+    let view = server.view(&arn).await?;
+    let checkpoints = view.checkpoints;
+    Ok(Run { view, stall: None, checkpoints })
 }
 
 fn verdict(run: &Run) -> Result<Exit, Failure> {

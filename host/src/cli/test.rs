@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     ambient::{Clock, SystemClock},
+    durations::parse_some_duration,
     orchestrator::RunError,
-    parse_duration,
     replay::ServiceError,
     report::printable,
     sandbox::Handler,
@@ -51,7 +51,7 @@ pub(super) struct Args {
     #[arg(long)]
     fail_fast: bool,
     /// How long a scenario may take in real time
-    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = patience)]
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = parse_some_duration)]
     timeout: Duration,
     /// Print the report as JSON
     #[arg(long)]
@@ -65,11 +65,6 @@ pub(super) struct Args {
     crate_args: CrateArgs,
     #[command(flatten)]
     grants: GrantArgs,
-}
-
-fn patience(text: &str) -> Result<Duration, String> {
-    let duration = parse_duration(text).filter(|d| !d.is_zero());
-    duration.ok_or_else(|| "a duration is written as 90s, 2h or 3days".to_owned())
 }
 
 pub(super) fn test(args: &Args) -> Result<Exit, Failure> {

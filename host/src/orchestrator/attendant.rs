@@ -12,6 +12,9 @@ pub trait Attendant: Observer {
     /// The execution has started; nothing has run yet.
     fn started(&self, arn: &ExecutionArn, server: &ServerHandle);
 
+    /// The function is about to be invoked.
+    fn invoked(&self) {}
+
     /// Whether an answer may still come to what the execution waits for. While it may, the execution is not given up, and goes
     /// on waiting.
     fn may_answer(&self, what: &[Outside]) -> bool;

@@ -5,7 +5,8 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
-    Attendant, Function, FunctionGrants, Functions, Granter, Orchestrator, Run, RunError, SharedScheduler,
+    Attendant, Called, Function, FunctionGrants, Functions, Granter, Orchestrator, Run, RunError,
+    ScriptedFunction, SharedScheduler,
 };
 use crate::{
     ambient::{Clock, Entropy, OsEntropy, SeededEntropy, SystemClock, VirtualClock},
@@ -184,6 +185,13 @@ impl Environment {
     /// Adds a function to those that can be run and invoked; it replaces one of the same name.
     pub fn register(&mut self, function: Function) {
         self.orchestrator.functions.insert(function);
+    }
+
+    /// Adds a function from data, which stands in for one that is not there, or must not be called.
+    pub fn stand_in(&mut self, name: impl Into<Arc<str>>, function: ScriptedFunction) -> Called {
+        let (function, called) = function.named(name);
+        self.register(function);
+        called
     }
 
     /// The functions that can be run.

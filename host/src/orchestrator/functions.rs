@@ -2,9 +2,11 @@
 
 use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
 
+use super::plain;
 use crate::{
-    protocol::{ErrorObject, InvocationInput, Limits},
-    sandbox::{Handler, InvocationReport, Surroundings},
+    protocol::{ErrorObject, InvocationInput, InvocationStatus, Limits},
+    sandbox::{Handler, InvocationEnd, InvocationReport, Surroundings},
+    server::InvokeOutcome,
 };
 
 /// One invocation of a function, about to run.
@@ -24,12 +26,30 @@ pub struct Invocation<'a> {
 /// A future of an invocation's end.
 pub type Invoked<'a> = Pin<Box<dyn Future<Output = InvocationReport> + Send + 'a>>;
 
+/// A future of what a plain function comes to.
+pub type PlainInvoked<'a> = Pin<Box<dyn Future<Output = InvokeOutcome> + Send + 'a>>;
+
 /// What runs a function: a component in the sandbox, or a stand-in for one.
 ///
 /// Whatever happens, an invocation ends as an output or as a named error, and is gone when its future is dropped.
 pub trait Invocable: Send + Sync {
     /// Runs one invocation, until the function returns, fails or is suspended.
     fn invoke<'a>(&'a self, invocation: Invocation<'a>) -> Invoked<'a>;
+
+    /// Runs it as the plain target of a chained invoke: what that comes to.
+    fn invoke_plain<'a>(&'a self, invocation: Invocation<'a>) -> PlainInvoked<'a> {
+        let invoked = self.invoke(invocation);
+        Box::pin(async {
+            match invoked.await.end {
+                InvocationEnd::Crashed(error) => InvokeOutcome::Failed(error),
+                InvocationEnd::Output(output) => match (output.status, output.error) {
+                    (InvocationStatus::Succeeded, _) => InvokeOutcome::Succeeded(output.result),
+                    (_, Some(error)) => InvokeOutcome::Failed(error),
+                    (_, None) => InvokeOutcome::Failed(ErrorObject::new("Plain.Suspended", plain::REFUSAL)),
+                },
+            }
+        })
+    }
 }
 
 impl Invocable for Handler {

@@ -18,10 +18,10 @@ mod targets;
 
 pub use attendant::Attendant;
 pub use environment::{Environment, EnvironmentError, EnvironmentOptions, Ground, TimeMode};
-pub use functions::{Function, Functions, Invocable, Invocation, Invoked, UnknownFunction};
+pub use functions::{Function, Functions, Invocable, Invocation, Invoked, PlainInvoked, UnknownFunction};
 pub use grants::{FunctionGrants, Granter, SCRATCH};
 pub use requests::{DirectoryRequest, GrantRequests, RequestError, VariableRequest};
 pub use run::{Orchestrator, Run, RunError, Stall};
 pub use scheduler::{OnError, QueueScheduler, Scheduler, StartInvocation, TimerScheduler, UpdateCheckpoint};
 pub use scheduling::SharedScheduler;
-pub use scripted::ScriptedFunction;
+pub use scripted::{Called, ScriptedFunction, stopped, timed_out};

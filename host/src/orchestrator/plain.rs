@@ -6,18 +6,18 @@ use super::{Function, Invocation};
 use crate::{
     ambient::Clock,
     protocol::{
-        CheckpointResponse, CheckpointToken, ErrorObject, ExecutionArn, ExecutionDetails, InvocationInput,
-        InvocationStatus, Limits, Operation, OperationType, OperationUpdate, StatePage,
+        CheckpointResponse, CheckpointToken, ExecutionArn, ExecutionDetails, InvocationInput, Limits,
+        Operation, OperationType, OperationUpdate, StatePage,
     },
     replay::{DurableServiceClient, ServiceCall, ServiceError},
-    sandbox::{InvocationEnd, Surroundings},
+    sandbox::Surroundings,
     server::InvokeOutcome,
 };
 
 /// The service of a function that has none.
 struct NoService;
 
-const REFUSAL: &str = "a plain function cannot use durable operations; register it as durable";
+pub(super) const REFUSAL: &str = "a plain function cannot use durable operations; register it as durable";
 
 impl DurableServiceClient for NoService {
     fn checkpoint<'a>(
@@ -57,15 +57,7 @@ pub(super) async fn run_plain(
     };
     let limits = Limits::default();
     let invocation = Invocation { function: &function.name, id: id.into(), input, limits: &limits, around };
-    let report = function.handler.invoke(invocation).await;
-    match report.end {
-        InvocationEnd::Crashed(error) => InvokeOutcome::Failed(error),
-        InvocationEnd::Output(output) => match (output.status, output.error) {
-            (InvocationStatus::Succeeded, _) => InvokeOutcome::Succeeded(output.result),
-            (_, Some(error)) => InvokeOutcome::Failed(error),
-            (_, None) => InvokeOutcome::Failed(ErrorObject::new("Plain.Suspended", REFUSAL)),
-        },
-    }
+    function.handler.invoke_plain(invocation).await
 }
 
 fn execution(clock: &Arc<dyn Clock>, payload: Option<Arc<str>>) -> Operation {

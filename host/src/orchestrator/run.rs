@@ -46,10 +46,19 @@ pub struct Stall {
     pub what: Vec<Outside>,
 }
 
+impl Stall {
+    /// How many are named for people.
+    const SHOWN: usize = 10;
+}
+
 impl std::fmt::Display for Stall {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let what: Vec<String> = self.what.iter().map(ToString::to_string).collect();
-        f.write_str(&what.join(" and "))
+        let what: Vec<String> = self.what.iter().take(Self::SHOWN).map(ToString::to_string).collect();
+        f.write_str(&what.join(" and "))?;
+        match self.what.len().saturating_sub(Self::SHOWN) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
     }
 }
 
@@ -147,7 +156,7 @@ impl Orchestrator {
             attendant.started(&arn, &self.server);
             self.server.observe(&arn, attendant.clone()).await?;
         }
-        let deadline = timeout.map(|seconds| self.clock.now().plus_seconds(seconds));
+        let deadline = self.deadline(timeout);
         let mut checkpoints = 0;
         let (beside, spawner) = Beside::new();
         let driven = self.drive(&arn, deadline, enough, attendant, &mut checkpoints, spawner);
@@ -189,6 +198,9 @@ impl Orchestrator {
                     return Ok(Halt::Over);
                 }
                 Next::Invoke => {
+                    if let Some(attendant) = attendant {
+                        attendant.invoked();
+                    }
                     let mut invocation = pin!(self.invoke(arn, deadline));
                     // Targets go on meanwhile: time stands still for everyone while one of them is in the middle of something.
                     *checkpoints += u64::from(loop {
@@ -241,6 +253,13 @@ impl Orchestrator {
                 () = self.clock.sleep(sleep_until) => None,
             };
         }
+    }
+
+    /// When an invocation is cut off because its execution's timeout has passed. The longest timeout passes within an invocation
+    /// only where code of it sleeps for a year: then its end is time enough.
+    fn deadline(&self, timeout: Option<u64>) -> Option<Timestamp> {
+        let seconds = timeout.filter(|seconds| seconds < Limits::EXECUTION_SECONDS.end())?;
+        Some(self.clock.now().plus_seconds(seconds))
     }
 
     fn timers(&self) -> TimerMode {
@@ -364,9 +383,10 @@ impl Orchestrator {
         let mut start =
             StartExecution::new(&*function.name, invoke.payload.as_ref().map(ToString::to_string));
         start.invoked_by = Some((caller.clone(), invoke.operation_id.clone()));
-        start.timeout_seconds = self.execution_timeouts.get(&*function.name).copied();
+        start.timeout_seconds =
+            self.execution_timeouts.get(&*function.name).copied().or(start.timeout_seconds);
         start.timers = self.timers();
-        let deadline = start.timeout_seconds.map(|seconds| self.clock.now().plus_seconds(seconds));
+        let deadline = self.deadline(start.timeout_seconds);
         let arn = self.server.start_execution(start).await?;
         target.durable_execution_arn = Some(arn.clone());
         self.server.annotate_invoke(caller, &invoke.operation_id, target).await?;

@@ -8,6 +8,7 @@ mod event;
 mod ids;
 mod invocation;
 mod limits;
+mod open_work;
 mod operation;
 mod time;
 mod update;
@@ -24,6 +25,7 @@ pub use ids::{
 };
 pub use invocation::{InvocationInput, InvocationOutput, InvocationStatus};
 pub use limits::Limits;
+pub use open_work::open_work;
 pub use operation::{
     CallbackDetails, ChainedInvokeDetails, ContextDetails, ExecutionDetails, ExecutionStatus, Operation,
     OperationStatus, OperationType, StepDetails, WaitDetails, sub_type,

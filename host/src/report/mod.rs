@@ -41,8 +41,7 @@ pub fn attempts(operation: &Operation) -> String {
 
 /// A duration for people, to the millisecond: `3days 2h`, `1s 500ms`, `0s`.
 pub fn duration(duration: Duration) -> String {
-    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    humantime::format_duration(Duration::from_millis(millis)).to_string()
+    crate::durations::show_duration(duration)
 }
 
 /// A handler's text without what could command a terminal.

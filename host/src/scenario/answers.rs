@@ -8,9 +8,9 @@ use serde::Deserialize;
 
 use super::{data, exact::Json, values};
 use crate::{
-    orchestrator::ScriptedFunction,
+    orchestrator::{self, ScriptedFunction},
     protocol::ErrorObject,
-    server::{Answer, ScriptedAnswer},
+    server::{Answer, InvokeOutcome, ScriptedAnswer},
 };
 
 /// A function that is not the component's: it stands in for one that is elsewhere, or that must not be called.
@@ -70,6 +70,8 @@ struct WrittenAnswer {
     failure: Option<WrittenError>,
     #[serde(default)]
     heartbeat: bool,
+    #[serde(default)]
+    every: bool,
 }
 
 /// An answer that is good.
@@ -87,7 +89,8 @@ impl TryFrom<WrittenAnswer> for GoodAnswer {
             (success, None, false) => Answer::Success(Some(success.unwrap_or_default().to_string())),
             _ => return Err("an answer has one of `success`, `failure` and `heartbeat`"),
         };
-        Ok(Self(ScriptedAnswer { callback: written.callback, after: written.after, answer }))
+        let answer = ScriptedAnswer::new(written.callback, written.after, answer);
+        Ok(Self(ScriptedAnswer { every: written.every, ..answer }))
     }
 }
 
@@ -103,6 +106,18 @@ struct WrittenStandIn {
     result: Option<Json>,
     #[serde(default)]
     error: Option<WrittenError>,
+    #[serde(default)]
+    status: Option<WrittenStatus>,
+}
+
+/// How a function's execution ended, if not as its result or its error says.
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum WrittenStatus {
+    Succeeded,
+    Failed,
+    TimedOut,
+    Stopped,
 }
 
 /// A stand-in that is good.
@@ -114,10 +129,26 @@ impl TryFrom<WrittenStandIn> for GoodStandIn {
     type Error = &'static str;
 
     fn try_from(written: WrittenStandIn) -> Result<Self, Self::Error> {
-        let outcome = match (written.result, written.error) {
-            (Some(_), Some(_)) => return Err("a function has a `result` or an `error`, not both"),
-            (result, None) => Ok(Some(result.unwrap_or_default().to_string())),
-            (None, Some(error)) => Err(error.into()),
+        use WrittenStatus::{Failed, Stopped, Succeeded, TimedOut};
+        let outcome = match (written.result, written.error, written.status) {
+            (Some(_), Some(_), _) => return Err("a function has a `result` or an `error`, not both"),
+            (Some(_), None, Some(Failed | TimedOut | Stopped)) => {
+                return Err("only a function that SUCCEEDED has a `result`");
+            }
+            (None, Some(_), Some(Succeeded)) => return Err("a function that SUCCEEDED has no `error`"),
+            (result, None, None | Some(Succeeded)) => {
+                InvokeOutcome::Succeeded(Some(result.unwrap_or_default().to_string()))
+            }
+            (None, None, Some(Failed)) => {
+                InvokeOutcome::Failed(ErrorObject::new(failure(), "the function failed"))
+            }
+            (None, Some(error), None | Some(Failed)) => InvokeOutcome::Failed(error.into()),
+            (None, error, Some(TimedOut)) => {
+                InvokeOutcome::TimedOut(error.map_or_else(orchestrator::timed_out, Into::into))
+            }
+            (None, error, Some(Stopped)) => {
+                InvokeOutcome::Stopped(error.map_or_else(orchestrator::stopped, Into::into))
+            }
         };
         let function = ScriptedFunction { after: written.after, outcome };
         Ok(Self(StandIn { name: written.name, function, own: true }))

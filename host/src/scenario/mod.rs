@@ -33,7 +33,7 @@ pub use file::{Scenario, ScenarioFile};
 pub use find::{FindError, Found, find};
 pub use junit::{Case, CaseEnd, junit};
 pub use read::read;
-pub use run::{Outcome, RunFailure, SubjectError, function_of, grants_of, run};
+pub use run::{Outcome, RunFailure, SubjectError, function_of, grants_of, run, unused_answer_notes};
 
 #[cfg(test)]
 mod tests {

@@ -97,6 +97,7 @@ pub fn read(path: &Path) -> Result<ScenarioFile, FileError> {
         let place = Place::of_byte(&bytes, error.valid_up_to());
         wrong(Some(place), "the file is not UTF-8 text".to_owned())
     })?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let written = format.parse(text).map_err(|Problem { place, message }| wrong(place, message))?;
     let folder = path.parent().unwrap_or(Path::new(""));
     resolve(written, path, folder).map_err(|message| wrong(None, message))
@@ -155,6 +156,7 @@ fn json_file(key: &str, path: &Path, limit: usize) -> Result<(String, Json), Str
         |what: &str, error: &dyn std::fmt::Display| format!("`{key}`: {} {what}: {error}", path.display());
     let bytes = read_bounded(path, limit).map_err(|error| wrong("cannot be read", &error))?;
     let text = String::from_utf8(bytes).map_err(|error| wrong("is not UTF-8 text", &error))?;
+    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
     let value = Json::parse(&text).map_err(|error| wrong("is not JSON", &error))?;
     Ok((text, value))
 }

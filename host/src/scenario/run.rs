@@ -2,13 +2,7 @@
 //!
 //! Always true: it has a clock, a server and stand-ins of its own, and is gone afterwards.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use super::{
     compare::{self, Mismatch},
@@ -17,13 +11,13 @@ use super::{
 };
 use crate::{
     orchestrator::{
-        Environment, EnvironmentError, EnvironmentOptions, Function, FunctionGrants, Invocable, Invocation,
-        Invoked, RequestError, Run, RunError, ScriptedFunction, UnknownFunction,
+        Environment, EnvironmentError, EnvironmentOptions, FunctionGrants, RequestError, Run, RunError,
+        UnknownFunction,
     },
     protocol::ErrorObject,
     report,
     sandbox::{Handler, LogBuffer},
-    server::{Answer, ExecutionView, ScriptedAnswer, StartExecution, callback_names, unused_answers},
+    server::{Answer, ExecutionView, ScriptedAnswer, StartExecution, Unused, callback_names, unused_answers},
 };
 
 /// Why a scenario has nothing to test.
@@ -137,10 +131,7 @@ pub async fn run(
     let mut environment = Environment::new(options, std::slice::from_ref(handler), log.clone()).await?;
     let mut stand_ins = Vec::new();
     for stand_in in &scenario.functions {
-        let called = Arc::new(AtomicBool::new(false));
-        let handler = Watched { function: stand_in.function.clone(), called: called.clone() };
-        let name = stand_in.name.as_str().into();
-        environment.register(Function { name, durable: false, handler: Arc::new(handler) });
+        let called = environment.stand_in(&*stand_in.name, stand_in.function.clone());
         if stand_in.own {
             stand_ins.push((&stand_in.name, called));
         }
@@ -157,45 +148,42 @@ pub async fn run(
     };
     let run = run?;
     let mismatches = compare::compare(&scenario.expect, &run, &log.take());
-    let mut notes = unused(&scenario.answers, &run.view);
-    for (name, _) in stand_ins.iter().filter(|(_, called)| !called.load(Ordering::Relaxed)) {
+    let mut notes = unused_answer_notes(&scenario.answers, &run.view);
+    for (name, _) in stand_ins.iter().filter(|(_, called)| !called.get()) {
         notes.push(format!("nobody called the function {name:?} that stands in"));
     }
     Ok(Outcome { run: Some(run), mismatches, notes })
 }
 
-/// A stand-in that remembers whether it was called.
-struct Watched {
-    function: ScriptedFunction,
-    called: Arc<AtomicBool>,
-}
-
-impl Invocable for Watched {
-    fn invoke<'a>(&'a self, invocation: Invocation<'a>) -> Invoked<'a> {
-        self.called.store(true, Ordering::Relaxed);
-        self.function.invoke(invocation)
-    }
-}
-
-/// The answers that nobody took, a line each.
-fn unused(answers: &[ScriptedAnswer], view: &ExecutionView) -> Vec<String> {
-    let unused = unused_answers(answers, view);
-    let names: Vec<&str> = callback_names(view).collect();
-    let lines = unused.iter().map(|answer| {
+/// The answers that changed nothing, and why, a line each.
+pub fn unused_answer_notes(answers: &[ScriptedAnswer], view: &ExecutionView) -> Vec<String> {
+    let note = |(answer, why): (ScriptedAnswer, Unused)| {
         let kind = match answer.answer {
             Answer::Success(_) => "success",
             Answer::Failure(_) => "failure",
             Answer::Heartbeat => "heartbeat",
         };
-        let why = if names.iter().any(|name| answer.is_for(name)) {
-            "there were fewer callbacks of that name than answers".to_owned()
-        } else {
-            format!(
-                "no callback has that name{}",
-                hint::did_you_mean(&answer.callback, names.iter().copied())
-            )
-        };
-        format!("nobody took the {kind} for {:?}: {why}", answer.callback)
-    });
-    lines.collect()
+        let name = &answer.callback;
+        match why {
+            Unused::NoCallback => {
+                let meant = hint::did_you_mean(name, callback_names(view));
+                format!("nobody took the {kind} for {name:?}: no callback has that name{meant}")
+            }
+            Unused::TooMany => format!(
+                "nobody took the {kind} for {name:?}: there were fewer callbacks of that name than answers"
+            ),
+            Unused::TooLate { status, after } => {
+                let due = report::duration(answer.after);
+                let after = report::duration(after);
+                let over = match status {
+                    Some(status) => format!("it had {status} after {after}"),
+                    None => format!("the execution was over {after} after it was made"),
+                };
+                format!(
+                    "the {kind} for {name:?} came too late: {due} after the callback was made, and {over}"
+                )
+            }
+        }
+    };
+    unused_answers(answers, view).into_iter().map(note).collect()
 }

@@ -9,6 +9,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 
 use super::data::TOML_DATE;
 use crate::{
+    durations::parse_start_time,
     orchestrator::{DirectoryRequest, VariableRequest},
     parse_duration,
     protocol::Limits,
@@ -60,12 +61,7 @@ pub(super) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
     let Word::Text(text) = deserializer.deserialize_any(Word::Text(String::new()))? else {
         return Err(D::Error::custom(FORM));
     };
-    let time = DateTime::parse_from_rfc3339(&text)
-        .map_err(|_| D::Error::custom(format_args!("{text:?} is no time: {FORM}")))?;
-    if time.timestamp() < 0 {
-        return Err(D::Error::custom("time starts in 1970"));
-    }
-    Ok(Some(time.to_utc()))
+    parse_start_time(&text).map(Some).map_err(D::Error::custom)
 }
 
 /// A text that is not empty.
@@ -128,11 +124,7 @@ impl Word {
     fn duration<E: Error>(self) -> Result<Duration, E> {
         match self {
             Word::Number(seconds) => Ok(Duration::from_secs(seconds)),
-            Word::Text(text) => parse_duration(&text).ok_or_else(|| {
-                E::custom(format_args!(
-                    "{text:?} is no duration: it is written as \"90s\", \"2h 30m\" or \"3days\", or is a number of seconds"
-                ))
-            }),
+            Word::Text(text) => parse_duration(&text).map_err(E::custom),
         }
     }
 }

@@ -20,7 +20,7 @@ pub struct StartExecution {
     pub execution_name: Option<String>,
     /// The event, JSON text.
     pub input: Option<String>,
-    /// Seconds that the execution may take, 1 to 31,622,400; `None` is no limit.
+    /// Seconds that the execution may take, 1 to 31,622,400, which is the default; `None` is no limit.
     pub timeout_seconds: Option<u64>,
     /// What the outside world answers to callbacks, without anyone acting.
     pub answers: Vec<ScriptedAnswer>,
@@ -42,7 +42,7 @@ impl StartExecution {
             function_version: "$LATEST".to_owned(),
             execution_name: None,
             input,
-            timeout_seconds: None,
+            timeout_seconds: Some(*Limits::EXECUTION_SECONDS.end()),
             answers: Vec::new(),
             answer_order: AnswerOrder::ByCallback,
             invocation_retry: InvocationRetry::default(),
@@ -80,6 +80,16 @@ pub struct ScriptedAnswer {
     pub after: Duration,
     /// The answer.
     pub answer: Answer,
+    /// It is for every callback of the name, and not used up. Only where entries go to callbacks by their names
+    /// ([`AnswerOrder::ByCallback`]).
+    pub every: bool,
+}
+
+impl ScriptedAnswer {
+    /// For one callback of this name.
+    pub fn new(callback: impl Into<String>, after: Duration, answer: Answer) -> Self {
+        Self { callback: callback.into(), after, answer, every: false }
+    }
 }
 
 /// What an external system says of a callback.

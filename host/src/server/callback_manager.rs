@@ -160,8 +160,7 @@ mod tests {
     #[test]
     fn closing_leaves_no_timer() {
         let (mut manager, mut timers) = (CallbackManager::default(), Timers::default());
-        let answer =
-            ScriptedAnswer { callback: "*".into(), after: Duration::from_secs(3), answer: Answer::Heartbeat };
+        let answer = ScriptedAnswer::new("*", Duration::from_secs(3), Answer::Heartbeat);
         manager.open(&mut timers, START, 1, options(9, 2), vec![answer.clone(), answer]);
         assert_eq!(timers.all().count(), 4);
         assert!(manager.beat(&mut timers, START, 1));

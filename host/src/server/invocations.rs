@@ -21,7 +21,7 @@ use crate::{
     protocol::{
         CheckpointToken, ErrorObject, EventDetails, ExecutionStatus, InvocationCompletedDetails,
         InvocationInput, InvocationOutput, InvocationStatus, Operation, OperationStatus, OperationType,
-        Timestamp,
+        Timestamp, open_work,
     },
     replay::ServiceError,
 };
@@ -299,7 +299,9 @@ impl CheckpointManager {
         // A decided execution only waits for its handler to return.
         if self.phase.decided().is_none() {
             let seconds = self.timeout_seconds.unwrap_or_default();
-            let message = format!("the execution took longer than its timeout of {seconds} s");
+            let open = open_work(self.operations.all().map(|operation| &**operation)).join(", ");
+            let open = if open.is_empty() { open } else { format!("; not over by then: {open}") };
+            let message = format!("the execution took longer than its timeout of {seconds} s{open}");
             self.cut_off(at, Verdict::TimedOut(ErrorObject::new("Execution.Timeout", message)));
         }
     }

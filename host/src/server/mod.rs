@@ -41,7 +41,7 @@ pub use execution_manager::ExecutionManager;
 pub use handle::ServerHandle;
 pub use inspect::CompleteCallbackStatus;
 pub use observer::{CallbackChange, Change, Observer};
-pub use script::{callback_names, unused_answers};
+pub use script::{Unused, callback_names, unused_answers};
 pub use timers::{ScheduledTimer, TimerKey, TimerMode};
 pub use token::{CheckpointTokenData, decode_checkpoint_token, encode_checkpoint_token};
 pub use worker::{CheckpointServer, ServerConfig};

@@ -223,7 +223,7 @@ impl OperationTable {
     }
 
     /// All operations, EXECUTION first.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Operation>> {
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Operation>> + Clone {
         self.entries.iter().map(|entry| &entry.operation)
     }
 

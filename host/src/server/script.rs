@@ -1,15 +1,18 @@
 //! The outside world as data: which scripted answers a callback gets.
 //!
-//! Always true: an entry is given once, and entries are given in the script's order to callbacks in the order of
-//! their START.
+//! Always true: an entry is given once, unless it is for every callback, and entries are given in the script's order to
+//! callbacks in the order of their START.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    time::Duration,
+};
 
 use super::{
     api::{Answer, AnswerOrder, ExecutionView, ScriptedAnswer},
     operations::Index,
 };
-use crate::protocol::OperationType;
+use crate::protocol::{Operation, OperationStatus, OperationType};
 
 /// The entries that are not used yet.
 #[derive(Debug)]
@@ -58,7 +61,14 @@ impl AnswerScript {
             self.entries.iter().skip(from).position(|entry| matches(&entry.callback, name))
         {
             from += place;
-            let Some(entry) = self.entries.remove(from) else { break };
+            let entry = match self.entries.get(from) {
+                Some(entry) if entry.every => {
+                    from += 1;
+                    Some(entry.clone())
+                }
+                _ => self.entries.remove(from),
+            };
+            let Some(entry) = entry else { break };
             let more = entry.answer == Answer::Heartbeat;
             taken.push(entry);
             if !more {
@@ -77,24 +87,83 @@ impl ScriptedAnswer {
     }
 }
 
-/// The answers of a script that no callback of the execution has taken, in the script's order. Of a script whose answers go to
-/// callbacks by their names ([`AnswerOrder::ByCallback`]).
-pub fn unused_answers(answers: &[ScriptedAnswer], view: &ExecutionView) -> Vec<ScriptedAnswer> {
+/// Why an answer changed nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unused {
+    /// No callback has that name.
+    NoCallback,
+    /// Callbacks of that name took answers before it.
+    TooMany,
+    /// It was to come so long after its callback was made, and the callback was over before.
+    TooLate {
+        /// How the callback ended; none if the execution ended before it.
+        status: Option<OperationStatus>,
+        /// How long after it was made.
+        after: Duration,
+    },
+}
+
+/// The answers of a script that changed nothing, in the script's order, and why. Of a script whose answers go to callbacks by
+/// their names ([`AnswerOrder::ByCallback`]).
+pub fn unused_answers(answers: &[ScriptedAnswer], view: &ExecutionView) -> Vec<(ScriptedAnswer, Unused)> {
     let mut script = AnswerScript::new(answers.to_vec(), AnswerOrder::ByCallback);
-    for name in callback_names(view) {
-        script.take(name);
+    let mut names = HashSet::new();
+    let mut late = Vec::new();
+    let mut useful = Vec::new();
+    for (name, callback) in callbacks(view) {
+        names.insert(name);
+        for answer in script.take(name) {
+            match lateness(&answer, callback, view) {
+                Some(why) => late.push((answer, why)),
+                None => useful.push(answer),
+            }
+        }
     }
-    script.entries.into()
+    let mut unused = Vec::new();
+    for answer in answers {
+        let of_script = |(other, _): &(ScriptedAnswer, Unused)| other == answer;
+        if answer.every && useful.contains(answer) {
+            continue;
+        }
+        if let Some(at) = script.entries.iter().position(|left| left == answer)
+            && !(answer.every && late.iter().any(of_script))
+        {
+            script.entries.remove(at);
+            let named = names.iter().any(|name| answer.is_for(name));
+            unused.push((answer.clone(), if named { Unused::TooMany } else { Unused::NoCallback }));
+        } else if let Some(at) = late.iter().position(of_script) {
+            unused.push(late.remove(at));
+        }
+    }
+    unused
+}
+
+/// Why an answer that a callback took came too late, if it did. At the very instant at which the callback ended, it may have been
+/// what ended it.
+fn lateness(answer: &ScriptedAnswer, callback: &Operation, view: &ExecutionView) -> Option<Unused> {
+    let due = answer.after.max(Duration::from_millis(1));
+    let Some(end) = callback.end_timestamp else {
+        let left = view.end?.since(callback.start_timestamp);
+        return (due > left).then_some(Unused::TooLate { status: None, after: left });
+    };
+    let after = end.since(callback.start_timestamp);
+    let answered = matches!(callback.status, OperationStatus::Succeeded | OperationStatus::Failed);
+    let in_time = due < after || (due == after && answered);
+    (!in_time).then_some(Unused::TooLate { status: Some(callback.status), after })
 }
 
 /// The names of an execution's callbacks, in the order of their START: the name that a callback has, or else that of the context
 /// it is in, or else nothing.
 pub fn callback_names(view: &ExecutionView) -> impl Iterator<Item = &str> {
+    callbacks(view).map(|(name, _)| name)
+}
+
+fn callbacks(view: &ExecutionView) -> impl Iterator<Item = (&str, &Operation)> {
     let contexts: HashMap<_, _> = view.operations.iter().map(|o| (&o.id, o.name.as_deref())).collect();
     let callbacks = view.operations.iter().filter(|o| o.kind == OperationType::Callback);
     callbacks.map(move |callback| {
         let context = || callback.parent_id.as_ref().and_then(|id| contexts.get(id).copied().flatten());
-        callback.name.as_deref().or_else(context).unwrap_or_default()
+        (callback.name.as_deref().or_else(context).unwrap_or_default(), &**callback)
     })
 }
 
@@ -114,8 +183,6 @@ fn matches(pattern: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -141,11 +208,7 @@ mod tests {
 
     #[test]
     fn successive_callbacks_get_successive_answers() {
-        let entry = |callback: &str, answer| ScriptedAnswer {
-            callback: callback.into(),
-            after: Duration::ZERO,
-            answer,
-        };
+        let entry = |callback: &str, answer| ScriptedAnswer::new(callback, Duration::ZERO, answer);
         let ok = |text: &str| Answer::Success(Some(text.into()));
         let entries = vec![
             entry("a", Answer::Heartbeat),
@@ -162,5 +225,27 @@ mod tests {
         assert_eq!(take("a"), [ok("a2")]);
         assert_eq!(take("a"), []);
         assert_eq!(take("b"), [ok("b1")]);
+    }
+
+    #[test]
+    fn an_answer_for_every_callback_is_not_used_up() {
+        let every = |callback: &str, answer| ScriptedAnswer {
+            every: true,
+            ..ScriptedAnswer::new(callback, Duration::ZERO, answer)
+        };
+        let ok = |text: &str| Answer::Success(Some(text.into()));
+        let entries = vec![
+            ScriptedAnswer::new("a1", Duration::ZERO, ok("first")),
+            every("a*", Answer::Heartbeat),
+            every("a*", ok("any")),
+            every("*", ok("never for a")),
+        ];
+        let mut script = AnswerScript::new(entries, AnswerOrder::ByCallback);
+        let mut take = |name| script.take(name).into_iter().map(|entry| entry.answer).collect::<Vec<_>>();
+        assert_eq!(take("a1"), [ok("first")]);
+        for name in ["a1", "a2", "a2"] {
+            assert_eq!(take(name), [Answer::Heartbeat, ok("any")]);
+        }
+        assert_eq!(take("b"), [ok("never for a")]);
     }
 }

@@ -282,7 +282,7 @@ impl Action {
                     .map_err(|error| format!("Payload of a failure: {error}"))?,
             ),
         };
-        Ok(ScriptedAnswer { callback, after, answer })
+        Ok(ScriptedAnswer::new(callback, after, answer))
     }
 }
 

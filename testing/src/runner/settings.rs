@@ -3,9 +3,9 @@
 use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 
 use durawasm_host::{
-    orchestrator::{FunctionGrants, Scheduler, ScriptedFunction},
+    orchestrator::{self, FunctionGrants, Scheduler, ScriptedFunction},
     sandbox::{Disturbance, Isolation, SandboxLimits},
-    server::{Answer, InvocationRetry, ScriptedAnswer},
+    server::{Answer, InvocationRetry, InvokeOutcome, ScriptedAnswer},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -176,7 +176,7 @@ impl<I, O> LocalDurableTestRunner<I, O> {
 
     fn respond(mut self, callback: &str, after: &str, answer: Answer) -> Result<Self, TestError> {
         let after = duration(after)?;
-        self.settings.answers.push(ScriptedAnswer { callback: callback.to_owned(), after, answer });
+        self.settings.answers.push(ScriptedAnswer::new(callback, after, answer));
         Ok(self)
     }
 
@@ -192,7 +192,7 @@ impl<I, O> LocalDurableTestRunner<I, O> {
     ) -> Result<Self, TestError> {
         let text = serde_json::to_string(&result)
             .map_err(|source| TestError::SerializationError { what: "the function's result", source })?;
-        self.stand_in(function, after, Ok(Some(text)))
+        self.stand_in(function, after, InvokeOutcome::Succeeded(Some(text)))
     }
 
     /// Has a function of this name fail when the handler invokes it, so long after it was invoked.
@@ -205,17 +205,35 @@ impl<I, O> LocalDurableTestRunner<I, O> {
         after: &str,
         error: ErrorObject,
     ) -> Result<Self, TestError> {
-        self.stand_in(function, after, Err(error))
+        self.stand_in(function, after, InvokeOutcome::Failed(error))
     }
 
-    fn stand_in(
-        mut self,
+    /// Has the execution of a function of this name time out when the handler invokes it, so long after it was invoked.
+    ///
+    /// # Errors
+    /// When `after` is no duration.
+    pub fn answer_invoke_timeout(self, function: &str, after: &str) -> Result<Self, TestError> {
+        self.stand_in(function, after, InvokeOutcome::TimedOut(orchestrator::timed_out()))
+    }
+
+    /// Has the execution of a function of this name be stopped when the handler invokes it, so long after it was invoked, with this
+    /// error.
+    ///
+    /// # Errors
+    /// When `after` is no duration.
+    pub fn answer_invoke_stopped(
+        self,
         function: &str,
         after: &str,
-        outcome: Result<Option<String>, ErrorObject>,
+        error: ErrorObject,
     ) -> Result<Self, TestError> {
+        self.stand_in(function, after, InvokeOutcome::Stopped(error))
+    }
+
+    fn stand_in(mut self, function: &str, after: &str, outcome: InvokeOutcome) -> Result<Self, TestError> {
         let after = duration(after)?;
-        self.functions.add_function(ScriptedFunction { after, outcome }.named(function));
+        let (function, _) = ScriptedFunction { after, outcome }.named(function);
+        self.functions.add_function(function);
         Ok(self)
     }
 
@@ -270,5 +288,5 @@ impl<I, O> LocalDurableTestRunner<I, O> {
 }
 
 fn duration(text: &str) -> Result<Duration, TestError> {
-    durawasm_host::parse_duration(text).ok_or_else(|| TestError::Duration(text.to_owned()))
+    Ok(durawasm_host::parse_duration(text)?)
 }

@@ -53,10 +53,9 @@ fn views(event: &[Value]) -> Vec<ExecutionView> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let mut start = StartExecution::new("workflow", Some(serde_json::to_string(event).unwrap()));
     start.answers = ANSWERS
-        .map(|after| ScriptedAnswer {
-            callback: "outside".to_owned(),
-            after: durawasm_host::parse_duration(after).unwrap(),
-            answer: Answer::Success(Some(json!(after).to_string())),
+        .map(|after| {
+            let answer = Answer::Success(Some(json!(after).to_string()));
+            ScriptedAnswer::new("outside", durawasm_host::parse_duration(after).unwrap(), answer)
         })
         .into();
     let views = Mutex::new(Vec::new());

@@ -8,7 +8,7 @@ use crate::{
     orchestrator::{ScriptedFunction, TimeMode},
     protocol::{ErrorObject, ExecutionStatus, OperationType},
     scenario::{ExpectedError, ScenarioFile, read},
-    server::{Answer, ScriptedAnswer},
+    server::{Answer, InvokeOutcome, ScriptedAnswer},
 };
 
 /// Reads a file with this text, in a folder with `event.json` and `events/good.json`. Messages come without the folder.
@@ -137,11 +137,8 @@ fn what_is_written_is_what_is_meant() {
     );
     assert_eq!((first.limits.memory, first.limits.cpu), (64 << 20, Duration::from_secs(1)));
     assert_eq!(first.service.operations, Some(3_000));
-    let answer = |callback: &str, seconds, answer| ScriptedAnswer {
-        callback: callback.to_owned(),
-        after: Duration::from_secs(seconds),
-        answer,
-    };
+    let answer =
+        |callback: &str, seconds, answer| ScriptedAnswer::new(callback, Duration::from_secs(seconds), answer);
     let failure = ErrorObject { error_data: Some("[1]".to_owned()), ..ErrorObject::new("Failure", "no") };
     let answers = [
         answer("a", 5400, Answer::Success(Some("{\"ok\":true}".to_owned()))),
@@ -151,12 +148,13 @@ fn what_is_written_is_what_is_meant() {
     ];
     assert_eq!(first.answers, answers);
     let functions: Vec<_> = first.functions.iter().map(|f| (&*f.name, f.own, f.function.clone())).collect();
-    let sold = Err(ErrorObject::new("Sold", "out"));
+    let sold = InvokeOutcome::Failed(ErrorObject::new("Sold", "out"));
+    let one = InvokeOutcome::Succeeded(Some("1".to_owned()));
     assert_eq!(
         functions,
         [
             ("price", true, ScriptedFunction { after: Duration::from_mins(1), outcome: sold }),
-            ("shared", false, ScriptedFunction { after: Duration::ZERO, outcome: Ok(Some("1".to_owned())) }),
+            ("shared", false, ScriptedFunction { after: Duration::ZERO, outcome: one }),
         ],
         "a scenario's own function comes in place of the file's"
     );

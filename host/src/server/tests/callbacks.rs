@@ -111,7 +111,7 @@ fn forged_ids_are_unknown() {
 }
 
 fn scripted(callback: &str, seconds: u64, answer: Answer) -> ScriptedAnswer {
-    ScriptedAnswer { callback: callback.into(), after: Duration::from_secs(seconds), answer }
+    ScriptedAnswer::new(callback, Duration::from_secs(seconds), answer)
 }
 
 fn scripted_world(answers: Vec<ScriptedAnswer>) -> World {

@@ -106,11 +106,8 @@ const BOUNDS: &[Bound] = &[
     }),
     ("a scripted BinaryOperationPayload", None, Some(1_048_576), |n| {
         start_with(|start| {
-            start.answers = vec![ScriptedAnswer {
-                callback: "c".to_owned(),
-                after: std::time::Duration::ZERO,
-                answer: Answer::Success(Some(text(n))),
-            }];
+            let answer = Answer::Success(Some(text(n)));
+            start.answers = vec![ScriptedAnswer::new("c", std::time::Duration::ZERO, answer)];
         })
     }),
 ];

@@ -92,10 +92,8 @@ fn any_act() -> impl Strategy<Value = Act> {
 }
 
 fn any_script() -> impl Strategy<Value = Vec<ScriptedAnswer>> {
-    let entry =
-        (0..3000_u64, any_answer(), prop::sample::select(vec!["", "*"])).prop_map(|(after, answer, name)| {
-            ScriptedAnswer { callback: name.into(), after: Duration::from_millis(after), answer }
-        });
+    let entry = (0..3000_u64, any_answer(), prop::sample::select(vec!["", "*"]))
+        .prop_map(|(after, answer, name)| ScriptedAnswer::new(name, Duration::from_millis(after), answer));
     prop::collection::vec(entry, 0..4)
 }
 

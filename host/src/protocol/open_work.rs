@@ -1,0 +1,70 @@
+//! What an execution is at, in words: for messages about one that came to no end.
+
+use std::collections::HashSet;
+
+use super::{Operation, OperationId, OperationType};
+
+/// How many operations are named, where there may be many.
+const SHOWN: usize = 3;
+
+/// The operations that are not over and have nothing in them that is not, a few words for each of the first three.
+pub fn open_work<'a>(operations: impl Iterator<Item = &'a Operation> + Clone) -> Vec<String> {
+    let open = operations.filter(|o| o.kind != OperationType::Execution && !o.status.is_terminal());
+    let around: HashSet<&OperationId> = open.clone().filter_map(|o| o.parent_id.as_ref()).collect();
+    let mut innermost = open.filter(|o| !around.contains(&o.id));
+    let mut shown: Vec<String> = innermost.by_ref().take(SHOWN).map(words).collect();
+    match innermost.count() {
+        0 => {}
+        more => shown.push(format!("{more} more")),
+    }
+    shown
+}
+
+fn words(operation: &Operation) -> String {
+    let mut text = operation.kind.to_string();
+    if let Some(name) = &operation.name {
+        text.push_str(&format!(" {name:?}"));
+    }
+    if let Some(attempts) = operation.step_details.as_ref().map(|details| details.attempt).filter(|n| *n > 0)
+    {
+        text.push_str(&format!(" after {attempts} {}", if attempts == 1 { "attempt" } else { "attempts" }));
+    }
+    let wait = operation.wait_details.as_ref().and_then(|details| details.scheduled_end_timestamp);
+    let retry = operation.step_details.as_ref().and_then(|details| details.next_attempt_timestamp);
+    if let Some(until) = wait.or(retry) {
+        text.push_str(&format!(" until {until}"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_innermost_and_not_over_is_named() {
+        let operations = json!([
+            {"Id": "e", "Type": "EXECUTION", "StartTimestamp": 0, "Status": "STARTED"},
+            {"Id": "c", "Type": "CONTEXT", "Name": "outer", "StartTimestamp": 0, "Status": "STARTED"},
+            {"Id": "s", "Type": "STEP", "Name": "flaky", "ParentId": "c", "StartTimestamp": 0, "Status": "PENDING",
+             "StepDetails": {"Attempt": 7, "NextAttemptTimestamp": 60}},
+            {"Id": "d", "Type": "STEP", "Name": "done", "StartTimestamp": 0, "Status": "SUCCEEDED"},
+            {"Id": "w", "Type": "WAIT", "StartTimestamp": 0, "Status": "STARTED",
+             "WaitDetails": {"ScheduledEndTimestamp": 3600}},
+            {"Id": "x", "Type": "CALLBACK", "Name": "approval", "StartTimestamp": 0, "Status": "STARTED"},
+            {"Id": "y", "Type": "CALLBACK", "StartTimestamp": 0, "Status": "STARTED"},
+            {"Id": "z", "Type": "CALLBACK", "StartTimestamp": 0, "Status": "STARTED"},
+        ]);
+        let operations: Vec<Operation> = serde_json::from_value(operations).unwrap();
+        let expected = [
+            "STEP \"flaky\" after 7 attempts until 1970-01-01T00:01:00.000Z",
+            "WAIT until 1970-01-01T01:00:00.000Z",
+            "CALLBACK \"approval\"",
+            "2 more",
+        ];
+        assert_eq!(open_work(operations.iter()), expected);
+        assert!(open_work(operations.iter().take(1)).is_empty());
+    }
+}

@@ -2,13 +2,15 @@
 //!
 //! Always true: no unit is used whose length is not always the same. The longest is a day; months and years are not read.
 
-use std::time::Duration;
+use std::{str::FromStr, time::Duration};
 
 use chrono::{DateTime, Utc};
 
+use crate::protocol::Limits;
+
 /// The first second at which time may not start: WASI tells nanoseconds since 1970 in 64 bits, which end in July 2554, and an
 /// execution may take a year.
-const LATEST_START: i64 = 18_398_016_000;
+const LATEST_START: i64 = 18_397_756_800;
 
 /// A text that is no duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +53,47 @@ pub(crate) fn parse_some_duration(text: &str) -> Result<Duration, DurationError>
     match parse_duration(text)? {
         Duration::ZERO => Err(DurationError::Nothing(text.to_owned())),
         duration => Ok(duration),
+    }
+}
+
+/// How long an execution may take in its own time: whole seconds, or `none` for any time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ExecutionTimeout(pub(crate) Option<u64>);
+
+impl ExecutionTimeout {
+    /// Of a duration.
+    pub(crate) fn of(duration: Duration) -> Result<Self, String> {
+        let allowed = Limits::EXECUTION_SECONDS;
+        if duration.subsec_nanos() != 0 || !allowed.contains(&duration.as_secs()) {
+            let (least, most) = allowed.into_inner();
+            return Err(format!(
+                "an execution timeout is whole seconds, {least} to {most} (366days), or `none` for any time"
+            ));
+        }
+        Ok(Self(Some(duration.as_secs())))
+    }
+
+    /// A timeout for an execution, with the limits that it is run under.
+    pub(crate) fn apply(timeout: Option<Self>, limits: &mut Limits) -> Option<u64> {
+        match timeout {
+            None => None,
+            Some(Self(None)) => {
+                limits.longest_execution = None;
+                None
+            }
+            Some(Self(seconds)) => seconds,
+        }
+    }
+}
+
+impl FromStr for ExecutionTimeout {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.trim() {
+            "none" => Ok(Self(None)),
+            text => Self::of(parse_duration(text).map_err(|error| error.to_string())?),
+        }
     }
 }
 
@@ -113,6 +156,31 @@ mod tests {
             assert!(said.contains("it is written as 90s"), "{said}");
         }
         assert!(parse_some_duration("0s").is_err() && parse_some_duration("1s").is_ok());
+    }
+
+    #[test]
+    fn an_execution_has_a_timeout_or_none() {
+        for (text, timeout) in
+            [("none", None), ("90s", Some(90)), ("366days", Some(31_622_400)), ("7", Some(7))]
+        {
+            assert_eq!(text.parse(), Ok(ExecutionTimeout(timeout)), "{text}");
+        }
+        for (text, says) in [
+            ("0s", "1 to 31622400"),
+            ("367days", "1 to 31622400"),
+            ("1500ms", "whole seconds"),
+            ("1year", "months and years"),
+            ("never", "is no duration"),
+        ] {
+            let said = text.parse::<ExecutionTimeout>().unwrap_err();
+            assert!(said.contains(says), "{said}");
+        }
+        let mut limits = Limits::default();
+        assert_eq!(ExecutionTimeout::apply(None, &mut limits), None);
+        assert_eq!(ExecutionTimeout::apply(Some(ExecutionTimeout(Some(5))), &mut limits), Some(5));
+        assert_eq!(limits, Limits::default());
+        assert_eq!(ExecutionTimeout::apply(Some(ExecutionTimeout(None)), &mut limits), None);
+        assert_eq!(limits.longest_execution, None);
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub(super) struct Setup {
     pub(super) seed: Option<u64>,
     pub(super) isolation: Isolation,
     pub(super) grants: FunctionGrants,
+    /// The time of the execution by now.
+    pub(super) now: Timestamp,
 }
 
 /// The report for people.
@@ -40,10 +42,9 @@ pub(super) fn print(setup: &Setup, run: &Run) {
         table::print(&table::operations(view));
         say("");
     }
-    let last = view.operations.iter().filter_map(|o| o.end_timestamp).max();
     let counts = format!(
         "{} ({}, {})",
-        table::elapsed(view, last),
+        table::elapsed(view, setup.now),
         count(view.invocations.len() as u64, "invocation"),
         count(run.checkpoints, "checkpoint")
     );

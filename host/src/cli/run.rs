@@ -16,7 +16,7 @@ use super::{
 };
 use super::{note, say};
 use crate::{
-    durations::{parse_some_duration, parse_start_time},
+    durations::{ExecutionTimeout, parse_some_duration, parse_start_time},
     orchestrator::{
         Attendant, Environment, EnvironmentError, EnvironmentOptions, FunctionGrants, Run, RunError,
         ScriptedFunction, TimeMode,
@@ -84,9 +84,9 @@ pub(super) struct Args {
     /// The execution's name: 1 to 64 of A-Z a-z 0-9 - _
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// How long the execution may take in its own time, 1s to 366days, or `none` for any time
-    #[arg(long, value_name = "DURATION", default_value = "366days", value_parser = execution_timeout)]
-    execution_timeout: ExecutionTimeout,
+    /// How long the execution may take in its own time, 1s to 366days, or `none` for any time [default: 366days, for which nothing waits]
+    #[arg(long, value_name = "DURATION")]
+    execution_timeout: Option<ExecutionTimeout>,
     /// How often an invocation that crashed is repeated before the execution fails
     #[arg(long, value_name = "NUMBER", default_value_t = 2)]
     invocation_retries: u32,
@@ -115,22 +115,6 @@ pub(super) struct Args {
     crate_args: CrateArgs,
     #[command(flatten)]
     grants: GrantArgs,
-}
-
-/// Seconds that an execution may take; none for any time.
-#[derive(Debug, Clone, Copy)]
-struct ExecutionTimeout(Option<u64>);
-
-fn execution_timeout(text: &str) -> Result<ExecutionTimeout, String> {
-    if text == "none" {
-        return Ok(ExecutionTimeout(None));
-    }
-    let duration = parse_some_duration(text).map_err(|error| error.to_string())?;
-    let allowed = Limits::EXECUTION_SECONDS;
-    if duration.subsec_nanos() != 0 || !allowed.contains(&duration.as_secs()) {
-        return Err("an execution timeout is whole seconds, 1s to 366days".to_owned());
-    }
-    Ok(ExecutionTimeout(Some(duration.as_secs())))
 }
 
 fn start_time(text: &str) -> Result<DateTime<Utc>, String> {
@@ -177,7 +161,8 @@ async fn execute(
         (true, Some(start)) => TimeMode::Skip { start: start.into() },
     };
     let seed = args.seed.or(args.skip_time.then_some(0));
-    let service = if args.service_quotas { Limits::service_quotas() } else { Limits::default() };
+    let mut service = if args.service_quotas { Limits::service_quotas() } else { Limits::default() };
+    let timeout = ExecutionTimeout::apply(args.execution_timeout, &mut service);
     let options = EnvironmentOptions {
         time,
         seed,
@@ -224,7 +209,7 @@ async fn execute(
     }
     let mut start = StartExecution::new(function.clone(), Some(event));
     start.execution_name.clone_from(&args.name);
-    start.timeout_seconds = args.execution_timeout.0;
+    start.timeout_seconds = timeout;
     start.answers = args.answer.iter().chain(&args.answer_all).cloned().collect();
     let answers = start.answers.clone();
     start.invocation_retry =
@@ -241,7 +226,7 @@ async fn execute(
         run = environment.run_attended(start, &attendant) => Some(run),
         () = interrupts.first() => None,
     };
-    screen.pause();
+    screen.close();
     let (run, interrupted) = match ended {
         Some(run) => (run, false),
         None => (so_far(&attend).await, true),
@@ -253,7 +238,8 @@ async fn execute(
         },
         error: error.into(),
     })?;
-    let setup = Setup { function, time, seed, isolation: args.isolation, grants };
+    let now = environment.clock().now();
+    let setup = Setup { function, time, seed, isolation: args.isolation, grants, now };
     if args.json {
         let text = serde_json::to_string_pretty(&report::Report::new(&setup, &run)).or_exit(Exit::Host)?;
         say(text);

@@ -37,7 +37,7 @@ pub(super) fn print(table: &Table) {
 }
 
 /// How long an execution took, or has taken.
-pub(super) fn elapsed(view: &ExecutionView, now: Option<Timestamp>) -> String {
-    let end = view.end.or(now).unwrap_or(view.start);
+pub(super) fn elapsed(view: &ExecutionView, now: Timestamp) -> String {
+    let end = view.end.unwrap_or(now);
     duration(end.since(view.start))
 }

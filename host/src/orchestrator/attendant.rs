@@ -15,6 +15,9 @@ pub trait Attendant: Observer {
     /// The function is about to be invoked.
     fn invoked(&self) {}
 
+    /// The execution waits for time, or for somebody: nothing of it runs.
+    fn waits(&self) {}
+
     /// Whether an answer may still come to what the execution waits for. While it may, the execution is not given up, and goes
     /// on waiting.
     fn may_answer(&self, what: &[Outside]) -> bool;

@@ -156,7 +156,7 @@ impl Orchestrator {
             attendant.started(&arn, &self.server);
             self.server.observe(&arn, attendant.clone()).await?;
         }
-        let deadline = self.deadline(timeout);
+        let deadline = timeout.map(|seconds| self.clock.now().plus_seconds(seconds));
         let mut checkpoints = 0;
         let (beside, spawner) = Beside::new();
         let driven = self.drive(&arn, deadline, enough, attendant, &mut checkpoints, spawner);
@@ -214,6 +214,9 @@ impl Orchestrator {
                 }
                 waiting => waiting,
             };
+            if let Some(attendant) = attendant {
+                attendant.waits();
+            }
             let may_answer = match &next {
                 Next::WaitForOutside { what } => {
                     attendant.is_some_and(|attendant| attendant.may_answer(what))
@@ -253,13 +256,6 @@ impl Orchestrator {
                 () = self.clock.sleep(sleep_until) => None,
             };
         }
-    }
-
-    /// When an invocation is cut off because its execution's timeout has passed. The longest timeout passes within an invocation
-    /// only where code of it sleeps for a year: then its end is time enough.
-    fn deadline(&self, timeout: Option<u64>) -> Option<Timestamp> {
-        let seconds = timeout.filter(|seconds| seconds < Limits::EXECUTION_SECONDS.end())?;
-        Some(self.clock.now().plus_seconds(seconds))
     }
 
     fn timers(&self) -> TimerMode {
@@ -383,10 +379,9 @@ impl Orchestrator {
         let mut start =
             StartExecution::new(&*function.name, invoke.payload.as_ref().map(ToString::to_string));
         start.invoked_by = Some((caller.clone(), invoke.operation_id.clone()));
-        start.timeout_seconds =
-            self.execution_timeouts.get(&*function.name).copied().or(start.timeout_seconds);
+        start.timeout_seconds = self.execution_timeouts.get(&*function.name).copied();
         start.timers = self.timers();
-        let deadline = self.deadline(start.timeout_seconds);
+        let deadline = start.timeout_seconds.map(|seconds| self.clock.now().plus_seconds(seconds));
         let arn = self.server.start_execution(start).await?;
         target.durable_execution_arn = Some(arn.clone());
         self.server.annotate_invoke(caller, &invoke.operation_id, target).await?;

@@ -22,6 +22,9 @@ pub struct Limits {
     pub written_bytes: Option<usize>,
     /// Most events of one execution, after which it can checkpoint nothing more: what retries for ever has an end.
     pub events: usize,
+    /// Seconds of its own time after which an execution without a timeout times out (service model: `ExecutionTimeout` is at most a
+    /// year); `None` is never. Nobody waits for this: what nobody will answer stalls before.
+    pub longest_execution: Option<u64>,
 }
 
 impl Limits {
@@ -52,6 +55,7 @@ impl Default for Limits {
             operations: None,
             written_bytes: None,
             events: 1_000_000,
+            longest_execution: Some(*Self::EXECUTION_SECONDS.end()),
         }
     }
 }

@@ -11,8 +11,9 @@ const SHOWN: usize = 3;
 pub fn open_work<'a>(operations: impl Iterator<Item = &'a Operation> + Clone) -> Vec<String> {
     let open = operations.filter(|o| o.kind != OperationType::Execution && !o.status.is_terminal());
     let around: HashSet<&OperationId> = open.clone().filter_map(|o| o.parent_id.as_ref()).collect();
-    let mut innermost = open.filter(|o| !around.contains(&o.id));
-    let mut shown: Vec<String> = innermost.by_ref().take(SHOWN).map(words).collect();
+    let mut innermost = open.clone().filter(|o| !around.contains(&o.id));
+    let context = |o: &Operation| open.clone().find(|other| Some(&other.id) == o.parent_id.as_ref());
+    let mut shown: Vec<String> = innermost.by_ref().take(SHOWN).map(|o| words(o, context(o))).collect();
     match innermost.count() {
         0 => {}
         more => shown.push(format!("{more} more")),
@@ -20,10 +21,12 @@ pub fn open_work<'a>(operations: impl Iterator<Item = &'a Operation> + Clone) ->
     shown
 }
 
-fn words(operation: &Operation) -> String {
+fn words(operation: &Operation, context: Option<&Operation>) -> String {
     let mut text = operation.kind.to_string();
-    if let Some(name) = &operation.name {
-        text.push_str(&format!(" {name:?}"));
+    match (&operation.name, context.and_then(|context| context.name.as_ref())) {
+        (Some(name), _) => text.push_str(&format!(" {name:?}")),
+        (None, Some(context)) => text.push_str(&format!(" in {context:?}")),
+        (None, None) => {}
     }
     if let Some(attempts) = operation.step_details.as_ref().map(|details| details.attempt).filter(|n| *n > 0)
     {
@@ -54,7 +57,8 @@ mod tests {
             {"Id": "w", "Type": "WAIT", "StartTimestamp": 0, "Status": "STARTED",
              "WaitDetails": {"ScheduledEndTimestamp": 3600}},
             {"Id": "x", "Type": "CALLBACK", "Name": "approval", "StartTimestamp": 0, "Status": "STARTED"},
-            {"Id": "y", "Type": "CALLBACK", "StartTimestamp": 0, "Status": "STARTED"},
+            {"Id": "f", "Type": "CONTEXT", "Name": "around", "StartTimestamp": 0, "Status": "STARTED"},
+            {"Id": "y", "Type": "CALLBACK", "ParentId": "f", "StartTimestamp": 0, "Status": "STARTED"},
             {"Id": "z", "Type": "CALLBACK", "StartTimestamp": 0, "Status": "STARTED"},
         ]);
         let operations: Vec<Operation> = serde_json::from_value(operations).unwrap();
@@ -65,6 +69,7 @@ mod tests {
             "2 more",
         ];
         assert_eq!(open_work(operations.iter()), expected);
+        assert_eq!(open_work(operations.iter().skip(6)), ["CALLBACK in \"around\"", "CALLBACK"]);
         assert!(open_work(operations.iter().take(1)).is_empty());
     }
 }

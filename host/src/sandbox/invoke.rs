@@ -9,7 +9,7 @@ use wasmtime::{Store, Trap, UpdateDeadline, WasmBacktrace};
 use wasmtime_wasi::{I32Exit, WasiCtxBuilder};
 
 use super::{
-    Handler,
+    Handler, advice,
     bindings::exports::durawasm::durable::functions,
     convert,
     grants::MAX_WASI_HANDLES,
@@ -23,6 +23,9 @@ use crate::{
     protocol::{ErrorObject, InvocationInput, InvocationOutput, Limits},
     replay::{Divergence, Engine as Replay, Key, load_state},
 };
+
+/// The error of a guest that computed for longer than it may.
+const CPU_LIMIT: &str = "Sandbox.CpuLimitExceeded";
 
 /// How an invocation ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -176,7 +179,7 @@ impl Handler {
                 // A body with a timeout of its own is stopped, and its step goes on as after the timeout.
                 None if state.durable.body_deadline().is_some() => Err(state.durable.stop_body()),
                 None => Err(state.durable.end(Ended::Limit(
-                    "Sandbox.CpuLimitExceeded",
+                    CPU_LIMIT,
                     "the handler computed for longer than one invocation may, without coming to an end"
                         .to_owned(),
                 ))),
@@ -282,15 +285,21 @@ async fn finish(
 
 /// What a guest that did not return came to.
 fn crash(state: &mut State, error: &wasmtime::Error) -> ErrorObject {
+    let frames = error.downcast_ref::<WasmBacktrace>().map(frames).unwrap_or_default();
     let ended = state.durable.ended.take().and_then(Ended::into_error);
-    let mut object = ended.unwrap_or_else(|| unplanned(state, error));
-    if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
-        object.stack_trace = frames(backtrace);
+    let mut object = ended.unwrap_or_else(|| unplanned(state, error, &frames));
+    if object.error_type.as_deref() == Some(CPU_LIMIT)
+        && let Some(advice) = advice::of_computing(&frames)
+        && let Some(message) = &mut object.error_message
+    {
+        message.push_str("; ");
+        message.push_str(&advice);
     }
+    object.stack_trace = frames;
     object
 }
 
-fn unplanned(state: &State, error: &wasmtime::Error) -> ErrorObject {
+fn unplanned(state: &State, error: &wasmtime::Error, frames: &[String]) -> ErrorObject {
     if state.limiter.memory_refused {
         let reason = "the handler asked for more memory than an invocation may have";
         return ErrorObject::new("Sandbox.MemoryLimitExceeded", reason);
@@ -300,10 +309,15 @@ fn unplanned(state: &State, error: &wasmtime::Error) -> ErrorObject {
         let how = if *code == 0 { "success" } else { "failure" };
         format!("the handler exited, with {how}, instead of returning")
     } else if let Some(panic) = panic_message(&state.durable.last_words) {
-        panic
+        match advice::of_panic(&panic) {
+            Some(advice) => format!("{panic}; {advice}"),
+            None => panic,
+        }
     } else {
         match error.downcast_ref::<Trap>() {
-            Some(trap) => format!("the handler trapped: {trap}"),
+            Some(trap) => {
+                advice::of_trap(*trap, frames).unwrap_or_else(|| format!("the handler trapped: {trap}"))
+            }
             None => format!("the handler ended abnormally: {}", error.root_cause()),
         }
     };

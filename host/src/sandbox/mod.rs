@@ -2,6 +2,7 @@
 //!
 //! It reaches the replay engine only through the WIT bindings, and the outside only through what it is handed.
 
+mod advice;
 mod bindings;
 mod cache;
 mod clocks;

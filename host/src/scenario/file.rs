@@ -19,6 +19,7 @@ use super::{
     values,
 };
 use crate::{
+    durations::ExecutionTimeout,
     orchestrator::{DirectoryRequest, GrantRequests, TimeMode, VariableRequest},
     protocol::Limits,
     sandbox::{Isolation, SandboxLimits},
@@ -78,7 +79,7 @@ pub(super) struct Settings {
     functions: Vec<StandIn>,
     seed: Option<u64>,
     start_time: Option<DateTime<Utc>>,
-    execution_timeout: Option<u64>,
+    execution_timeout: Option<ExecutionTimeout>,
     invocation_retries: Option<u32>,
     real_time: Option<bool>,
     isolation: Option<Isolation>,
@@ -120,7 +121,7 @@ macro_rules! with_settings {
             #[serde(default, deserialize_with = "values::time")]
             start_time: Option<DateTime<Utc>>,
             #[serde(default, deserialize_with = "values::execution_timeout")]
-            execution_timeout: Option<u64>,
+            execution_timeout: Option<ExecutionTimeout>,
             #[serde(default)]
             invocation_retries: Option<u32>,
             #[serde(default)]
@@ -239,7 +240,8 @@ impl Settings {
             return Err("in real time no `duration` is exact: expect one of skipped time".to_owned());
         }
         let retry = InvocationRetry::default();
-        let (limits, service) = self.limits.unwrap_or_default().limits();
+        let (limits, mut service) = self.limits.unwrap_or_default().limits();
+        let execution_timeout = ExecutionTimeout::apply(self.execution_timeout, &mut service);
         Ok(Scenario {
             name,
             function: self.function,
@@ -248,7 +250,7 @@ impl Settings {
             functions: self.functions,
             time,
             seed: self.seed.or((!real_time).then_some(0)),
-            execution_timeout: self.execution_timeout,
+            execution_timeout,
             invocation_retry: InvocationRetry {
                 max_retries: self.invocation_retries.unwrap_or(retry.max_retries),
                 ..retry

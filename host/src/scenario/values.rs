@@ -9,10 +9,9 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 
 use super::data::TOML_DATE;
 use crate::{
-    durations::parse_start_time,
+    durations::{ExecutionTimeout, parse_start_time},
     orchestrator::{DirectoryRequest, VariableRequest},
     parse_duration,
-    protocol::Limits,
 };
 
 /// A duration: `"90s"`, `"2h 30m"`, `"3days"`, or a number of seconds.
@@ -36,16 +35,15 @@ pub(super) fn some_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Op
     Ok(Some(duration))
 }
 
-/// An execution's timeout, in seconds.
-pub(super) fn execution_timeout<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    let duration = duration(deserializer)?;
-    let seconds = Limits::EXECUTION_SECONDS;
-    if duration.subsec_nanos() != 0 || !seconds.contains(&duration.as_secs()) {
-        let reason =
-            format_args!("an execution timeout is whole seconds, {} to {}", seconds.start(), seconds.end());
-        return Err(D::Error::custom(reason));
-    }
-    Ok(Some(duration.as_secs()))
+/// An execution's timeout: a duration, or `none`.
+pub(super) fn execution_timeout<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<ExecutionTimeout>, D::Error> {
+    let timeout = match deserializer.deserialize_any(Word::Number(0))? {
+        Word::Text(text) => text.parse(),
+        word @ Word::Number(_) => ExecutionTimeout::of(word.duration()?),
+    };
+    timeout.map(Some).map_err(D::Error::custom)
 }
 
 /// MiB of memory.

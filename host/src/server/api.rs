@@ -20,7 +20,7 @@ pub struct StartExecution {
     pub execution_name: Option<String>,
     /// The event, JSON text.
     pub input: Option<String>,
-    /// Seconds that the execution may take, 1 to 31,622,400, which is the default; `None` is no limit.
+    /// Seconds that the execution may take, 1 to 31,622,400. Without, [`Limits::longest_execution`] bounds it.
     pub timeout_seconds: Option<u64>,
     /// What the outside world answers to callbacks, without anyone acting.
     pub answers: Vec<ScriptedAnswer>,
@@ -42,7 +42,7 @@ impl StartExecution {
             function_version: "$LATEST".to_owned(),
             execution_name: None,
             input,
-            timeout_seconds: Some(*Limits::EXECUTION_SECONDS.end()),
+            timeout_seconds: None,
             answers: Vec::new(),
             answer_order: AnswerOrder::ByCallback,
             invocation_retry: InvocationRetry::default(),

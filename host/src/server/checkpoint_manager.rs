@@ -118,10 +118,22 @@ impl CheckpointManager {
         manager
     }
 
+    /// The last instant of an execution without a timeout. It is no timer: nobody waits for it, but nothing happens after it.
+    fn longest(&self) -> Option<Timestamp> {
+        let seconds = self.limits.longest_execution.filter(|_| self.timeout_seconds.is_none())?;
+        let execution = self.operations.get(EXECUTION)?;
+        Some(execution.start_timestamp.plus_seconds(seconds)).filter(|_| !execution.status.is_terminal())
+    }
+
     /// Lets everything happen that is due, in order, each at its own time.
     pub(super) fn advance(&mut self, now: Timestamp) {
-        while let Some((at, timer)) = self.timers.pop_due(now) {
+        let longest = self.longest();
+        while let Some((at, timer)) = self.timers.pop_due(longest.map_or(now, |end| end.min(now))) {
             self.fire(at, timer);
+        }
+        if let Some(end) = longest.filter(|end| now > *end) {
+            let seconds = self.limits.longest_execution.unwrap_or_default();
+            self.time_out(end, seconds);
         }
     }
 
@@ -143,7 +155,7 @@ impl CheckpointManager {
                 self.script.given(index);
                 drop(self.answer_callback(at, index, answer));
             }
-            Timer::ExecutionTimeout => self.time_out(at),
+            Timer::ExecutionTimeout => self.time_out(at, self.timeout_seconds.unwrap_or_default()),
             Timer::Reinvoke => self.end_back_off(),
         }
         self.send_next_answer(at);
@@ -164,10 +176,7 @@ impl CheckpointManager {
                 return invalid("the execution's outcome is on record already: no update may follow");
             }
             if self.events.get_events().len() >= self.limits.events {
-                return invalid(format!(
-                    "the execution's history has {} events: more are not allowed",
-                    self.limits.events
-                ));
+                return invalid(self.history_full(now));
             }
             let written = updates.iter().map(transitions::written_by).sum::<usize>();
             let transitions = transitions::check(updates, &self.operations, &self.limits, self.written)?;

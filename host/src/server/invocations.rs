@@ -295,15 +295,29 @@ impl CheckpointManager {
     }
 
     /// The execution's time is over.
-    pub(super) fn time_out(&mut self, at: Timestamp) {
+    pub(super) fn time_out(&mut self, at: Timestamp, seconds: u64) {
         // A decided execution only waits for its handler to return.
         if self.phase.decided().is_none() {
-            let seconds = self.timeout_seconds.unwrap_or_default();
-            let open = open_work(self.operations.all().map(|operation| &**operation)).join(", ");
-            let open = if open.is_empty() { open } else { format!("; not over by then: {open}") };
-            let message = format!("the execution took longer than its timeout of {seconds} s{open}");
+            let message =
+                format!("the execution took longer than its timeout of {seconds} s{}", self.not_over());
             self.cut_off(at, Verdict::TimedOut(ErrorObject::new("Execution.Timeout", message)));
         }
+    }
+
+    /// The history cannot grow: the execution fails. Returns why.
+    pub(super) fn history_full(&mut self, now: Timestamp) -> String {
+        let most = self.limits.events;
+        let message =
+            format!("the execution's history has {most} events: more are not allowed{}", self.not_over());
+        let error = ErrorObject::new("Execution.EventLimitExceeded", &*message);
+        self.cut_off(now, Verdict::Failed(error));
+        message
+    }
+
+    /// What was not over, for a message.
+    fn not_over(&self) -> String {
+        let open = open_work(self.operations.all().map(|operation| &**operation)).join(", ");
+        if open.is_empty() { open } else { format!("; not over by then: {open}") }
     }
 
     /// Stops the execution.

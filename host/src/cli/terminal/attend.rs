@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     future::Future,
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering, mpsc},
     thread,
@@ -49,6 +49,8 @@ struct State {
 
 struct Open {
     name: String,
+    /// The command line may answer it.
+    answered: bool,
     asked: bool,
     /// The person does not want to answer it.
     left: bool,
@@ -105,10 +107,7 @@ impl Attend {
             }
             return None;
         }
-        state.open.insert(id.clone(), Open { name, asked: false, left: !self.asks, hold });
-        if self.asks && !answered {
-            state.ask(&id);
-        }
+        state.open.insert(id, Open { name, answered, asked: false, left: !self.asks, hold });
         None
     }
 
@@ -117,10 +116,8 @@ impl Attend {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() else { return };
         while let Ok(id) = questions.recv() {
             let Some(name) = self.state().open.get(&id).map(|open| open.name.clone()) else { continue };
-            self.screen.pause();
-            let reply = ask(&name, &mut io::stdin().lock(), &mut io::stderr().lock());
-            self.screen.resume();
-            let reply = reply.unwrap_or(Reply::Leave);
+            // Standard error is not locked meanwhile: the handler's lines go on.
+            let reply = ask(&name, &mut io::stdin().lock(), &*self.screen).unwrap_or(Reply::Leave);
             let again = reply == Reply::Answer(crate::server::Answer::Heartbeat);
             let done = match reply {
                 Reply::Answer(answer) => {
@@ -158,19 +155,41 @@ impl State {
     }
 }
 
+/// Where a dialogue is seen.
+trait Display {
+    fn ask(&self, question: &str);
+    fn answered(&self);
+    fn line(&self, text: &str);
+}
+
+impl Display for Screen {
+    fn ask(&self, question: &str) {
+        Self::ask(self, question);
+    }
+
+    fn answered(&self) {
+        Self::answered(self);
+    }
+
+    fn line(&self, text: &str) {
+        Self::line(self, text);
+    }
+}
+
 /// A whole dialogue about one callback; none at the end of the input.
-fn ask(name: &str, input: &mut impl io::BufRead, output: &mut impl Write) -> Option<Reply> {
+fn ask(name: &str, input: &mut impl io::BufRead, output: &impl Display) -> Option<Reply> {
     let mut dialogue = Dialogue::What;
     loop {
-        write!(output, "{}", dialogue.prompt(name)).ok()?;
-        output.flush().ok()?;
+        output.ask(&dialogue.prompt(name));
         let mut line = String::new();
-        if input.read_line(&mut line).ok()? == 0 {
+        let read = input.read_line(&mut line);
+        output.answered();
+        if read.ok()? == 0 {
             return None;
         }
         match dialogue.take(&line) {
             Step::Ask(next) => dialogue = next,
-            Step::Again(why) => writeln!(output, "  {why}").ok()?,
+            Step::Again(why) => output.line(&format!("  {why}")),
             Step::Done(reply) => return Some(reply),
         }
     }
@@ -229,6 +248,15 @@ impl Attendant for Attending {
         self.0.counts.invocations.fetch_add(1, Ordering::Relaxed);
     }
 
+    fn waits(&self) {
+        let mut state = self.0.state();
+        let unasked = |open: &Open| !open.answered && !open.asked && !open.left;
+        let mut ids: Vec<CallbackId> =
+            state.open.iter().filter(|(_, open)| unasked(open)).map(|(id, _)| id.clone()).collect();
+        ids.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+        ids.iter().for_each(|id| state.ask(id));
+    }
+
     fn may_answer(&self, what: &[Outside]) -> bool {
         let mut state = self.0.state();
         let mut any = false;
@@ -256,22 +284,44 @@ impl Attendant for Attending {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use super::*;
     use crate::server::Answer;
 
+    /// What is seen of a dialogue.
+    #[derive(Default)]
+    struct Seen(RefCell<String>);
+
+    impl Display for Seen {
+        fn ask(&self, question: &str) {
+            self.0.borrow_mut().push_str(question);
+        }
+
+        fn answered(&self) {
+            self.0.borrow_mut().push('\n');
+        }
+
+        fn line(&self, text: &str) {
+            *self.0.borrow_mut() += &format!("{text}\n");
+        }
+    }
+
     #[test]
     fn a_dialogue_goes_on_until_there_is_a_reply() {
-        let mut output = Vec::new();
-        let reply = ask("approval", &mut &b"x\ns\nkim\n\"kim\"\n"[..], &mut output);
+        let seen = Seen::default();
+        let reply = ask("approval", &mut &b"x\ns\nkim\n\"kim\"\n"[..], &seen);
         assert_eq!(reply, Some(Reply::Answer(Answer::Success(Some("\"kim\"".to_owned())))));
-        let shown = String::from_utf8(output).unwrap();
-        assert_eq!(
-            shown,
-            "approval waits: [s]uccess, [f]ailure, [h]eartbeat, [l]eave?   type s, f, h or l\n\
-             approval waits: [s]uccess, [f]ailure, [h]eartbeat, [l]eave?   its result, as JSON [null]:   \
-             that is not JSON (expected value at line 1 column 1); a text is written as \"text\"\n  \
-             its result, as JSON [null]: "
-        );
-        assert_eq!(ask("approval", &mut &b"s\n"[..], &mut Vec::new()), None);
+        let shown = seen.0.into_inner();
+        let expected = [
+            "approval waits: [s]uccess, [f]ailure, [h]eartbeat, [l]eave? ",
+            "  type s, f, h or l",
+            "approval waits: [s]uccess, [f]ailure, [h]eartbeat, [l]eave? ",
+            "  its result, as JSON [null]: ",
+            "  that is not JSON (expected value at line 1 column 1); a text is written as \"text\"",
+            "  its result, as JSON [null]: ",
+        ];
+        assert_eq!(shown.lines().collect::<Vec<_>>(), expected);
+        assert_eq!(ask("approval", &mut &b"s\n"[..], &Seen::default()), None);
     }
 }

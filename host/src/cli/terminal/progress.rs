@@ -15,14 +15,14 @@ use crate::{ambient::Clock, protocol::Timestamp, report};
 /// How long a run has taken before anything is said of it, and how often it is said then.
 const EVERY: Duration = Duration::from_millis(500);
 
-/// Standard error, with a line of progress at its end.
+/// Standard error, with a line of progress, or a question, at its end.
 pub(in super::super) struct Screen(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// The line that is there now; empty for none.
+    /// What is there now; empty for nothing.
     shown: String,
-    /// A question stands there: nothing is drawn over it.
+    /// No progress is drawn: a question stands there, or the run is over.
     paused: bool,
 }
 
@@ -68,19 +68,30 @@ impl Screen {
         state.shown = text;
     }
 
-    /// Takes the line of progress away, until `resume`.
-    pub(in super::super) fn pause(&self) {
+    /// Takes the line of progress, or the question, away, and draws none any more.
+    pub(in super::super) fn close(&self) {
+        self.stand("");
+    }
+
+    /// Asks a question: it stands at the end of the screen until `answered`.
+    pub(super) fn ask(&self, question: &str) {
+        self.stand(question);
+    }
+
+    fn stand(&self, text: &str) {
         let mut state = self.state();
         let mut out = io::stderr().lock();
-        let _ = write!(out, "{}", erase(&state.shown));
+        let _ = write!(out, "{}{text}", erase(&state.shown));
         let _ = out.flush();
-        state.shown.clear();
+        text.clone_into(&mut state.shown);
         state.paused = true;
     }
 
-    /// Progress may be drawn again.
-    pub(super) fn resume(&self) {
-        self.state().paused = false;
+    /// A line was typed: what comes next is below it.
+    pub(super) fn answered(&self) {
+        let mut state = self.state();
+        state.shown.clear();
+        state.paused = false;
     }
 
     /// Shows progress from time to time, until the screen is dropped or paused for good.

@@ -284,6 +284,50 @@ fn a_checkpointed_outcome_counts_whatever_comes_then() {
     assert_eq!(world.view().error, Some(error("Broken")));
 }
 
+/// Without a timeout an execution has a year. Nobody waits for its end; nothing happens after it.
+#[test]
+fn an_execution_outlives_no_year() {
+    const YEAR: u64 = 31_622_400;
+    let world = |timeout_seconds, longest_execution| {
+        let limits = Limits { longest_execution, ..Limits::default() };
+        World::of(StartExecution { timeout_seconds, ..StartExecution::new("f", None) }, limits)
+    };
+    let mut stalls = world(None, Some(YEAR));
+    stalls.checkpoint(vec![callback("c", 0, 0)]);
+    assert!(matches!(stalls.suspend(), Next::WaitForOutside { .. }), "it is no timer");
+
+    let mut waits = world(None, Some(YEAR));
+    waits.checkpoint(vec![wait("w", YEAR)]);
+    waits.suspend();
+    waits.pass(YEAR);
+    assert_eq!(waits.poll(), Next::Invoke, "what is due at the last instant happens");
+    waits.invoke();
+    waits.checkpoint(vec![start("s", Type::Step), retry("s", 60)]);
+    waits.suspend();
+    waits.pass(60);
+    assert_eq!(waits.poll(), Next::Closed);
+    let view = waits.view();
+    assert_eq!(
+        (view.status, view.end.unwrap().since(view.start).as_secs()),
+        (ExecutionStatus::TimedOut, YEAR)
+    );
+    let error = view.error.unwrap();
+    assert_eq!(error.error_type.as_deref(), Some("Execution.Timeout"));
+    let message = error.error_message.unwrap();
+    assert!(
+        message.contains("timeout of 31622400 s; not over by then: STEP after 1 attempt until"),
+        "{message}"
+    );
+
+    for (timeout, longest) in [(None, None), (Some(YEAR), Some(5))] {
+        let mut goes_on = world(timeout, longest);
+        goes_on.checkpoint(vec![wait("w", YEAR - 1)]);
+        goes_on.suspend();
+        goes_on.pass(YEAR - 1);
+        assert_eq!(goes_on.poll(), Next::Invoke, "{timeout:?} {longest:?}");
+    }
+}
+
 #[test]
 fn an_empty_result_without_a_checkpoint_is_an_empty_result() {
     let mut world = World::new();

@@ -237,5 +237,12 @@ fn a_history_has_an_end() {
     let limits = Limits { events: 4, ..Limits::default() };
     let mut world = World::of(StartExecution::new("f", None), limits);
     world.checkpoint(vec![start("a", Type::Step), start("b", Type::Step), start("c", Type::Step)]);
-    refused(&mut world, vec![succeed("a", Type::Step, "1")], "the execution's history has 4 events");
+    let refused = world.try_checkpoint(vec![succeed("a", Type::Step, "1")]).unwrap_err().to_string();
+    assert!(refused.contains("the execution's history has 4 events"), "{refused}");
+    let view = world.view();
+    assert_eq!(view.status, crate::protocol::ExecutionStatus::Failed);
+    let error = view.error.unwrap();
+    assert_eq!(error.error_type.as_deref(), Some("Execution.EventLimitExceeded"));
+    let message = error.error_message.unwrap();
+    assert!(message.ends_with("not over by then: STEP, STEP, STEP"), "{message}");
 }

@@ -1,0 +1,109 @@
+//! What to do about an end of a guest that by itself says little.
+//!
+//! Always true: advice only adds to a message; it is given where the frames or the panic tell the cause, and nowhere else.
+
+use wasmtime::Trap;
+
+/// How many of the innermost frames have to be of the same few functions to be called a recursion.
+const DEEP: usize = 16;
+
+/// The most functions that call each other in it.
+const CYCLE: usize = 4;
+
+/// What a trap means, where its own name misleads: a stack that has no room left.
+pub(super) fn of_trap(trap: Trap, frames: &[String]) -> Option<String> {
+    // A Rust guest has two stacks. The one in its memory ends where memory does.
+    if !matches!(trap, Trap::StackOverflow | Trap::MemoryOutOfBounds) {
+        return None;
+    }
+    let cycle = recursion(frames);
+    if cycle.is_empty() && trap == Trap::MemoryOutOfBounds {
+        return None;
+    }
+    let who = match cycle.as_slice() {
+        [] => "it".to_owned(),
+        [one] => format!("{one} calls itself, and"),
+        several => format!("{} call each other, and", several.join(", ")),
+    };
+    let verb = if cycle.len() == 1 || cycle.is_empty() { "goes" } else { "go" };
+    Some(format!("the handler's stack overflowed: {who} {verb} too deep"))
+}
+
+/// The functions that call each other, if all that is seen is a recursion.
+fn recursion(frames: &[String]) -> Vec<&str> {
+    let mut cycle: Vec<&str> = Vec::new();
+    let Some(innermost) = frames.get(..DEEP) else { return cycle };
+    for frame in innermost {
+        if !cycle.contains(&&**frame) {
+            cycle.push(frame);
+        }
+    }
+    if cycle.len() > CYCLE { Vec::new() } else { cycle }
+}
+
+/// What to use instead of what panicked.
+pub(super) fn of_panic(message: &str) -> Option<&'static str> {
+    let says = |words: &str| message.contains(words);
+    if says("there is no reactor running") || says("must be called from the context of a Tokio") {
+        return Some(
+            "a handler has no tokio runtime, so tokio's timers, sockets and tasks do not work in it; use ctx.wait() \
+             between operations, and std::thread::sleep() in a step's body",
+        );
+    }
+    if says("failed to spawn thread") {
+        return Some(
+            "a handler has one thread; use spawn() of an operation, ctx.parallel() or ctx.map() for what runs side by \
+             side",
+        );
+    }
+    None
+}
+
+/// Why a guest that computed for too long did, if its frames tell.
+pub(super) fn of_computing(frames: &[String]) -> Option<String> {
+    let last = |frame: &str| frame.rsplit("::").find(|part| !part.starts_with(['{', '<'])).map(str::to_owned);
+    let blocking = frames.iter().find(|frame| last(frame).is_some_and(|name| name == "block_on"))?;
+    Some(format!(
+        "it was in {blocking}, which never returns for what a durable operation has to complete: .await it instead"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frames(names: &[&str], times: usize) -> Vec<String> {
+        names.iter().cycle().take(names.len() * times).map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_recursion_is_told_from_other_bad_accesses() {
+        let told = |trap, frames: &[String]| of_trap(trap, frames);
+        for trap in [Trap::StackOverflow, Trap::MemoryOutOfBounds] {
+            let said = told(trap, &frames(&["mine::down"], 30)).unwrap();
+            assert_eq!(said, "the handler's stack overflowed: mine::down calls itself, and goes too deep");
+            let said = told(trap, &frames(&["a", "b"], 15)).unwrap();
+            assert_eq!(said, "the handler's stack overflowed: a, b call each other, and go too deep");
+        }
+        let mixed: Vec<String> = (0..30).map(|n| format!("f{n}")).collect();
+        for few in [&mixed[..], &frames(&["a"], 5)] {
+            assert_eq!(told(Trap::MemoryOutOfBounds, few), None);
+            let said = told(Trap::StackOverflow, few).unwrap();
+            assert_eq!(said, "the handler's stack overflowed: it goes too deep");
+        }
+        assert_eq!(told(Trap::IntegerDivisionByZero, &frames(&["a"], 30)), None);
+    }
+
+    #[test]
+    fn blocking_is_told_by_its_name() {
+        let blocks = ["x::with", "futures_executor::local_pool::block_on", "y"].map(str::to_owned);
+        assert!(
+            of_computing(&blocks)
+                .unwrap()
+                .starts_with("it was in futures_executor::local_pool::block_on, which")
+        );
+        let closure = ["pollster::block_on::{{closure}}".to_owned()];
+        assert!(of_computing(&closure).is_some());
+        assert_eq!(of_computing(&["mine::unblock_one".to_owned()]), None);
+    }
+}

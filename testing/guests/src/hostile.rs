@@ -1,6 +1,9 @@
 //! Handlers that misbehave, each in one way. A host survives all of them and says what happened.
 #![allow(clippy::panic)] // that is what some of them are for
 
+use std::hint::black_box;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use durawasm_guest::{BoxError, DurableContext, RetryDecision, StepSemantics};
@@ -100,4 +103,50 @@ pub async fn hangs_in_step(_event: Value, ctx: DurableContext) -> Result<(), Box
         .await?;
     hour.await?;
     Ok(())
+}
+
+/// Event: which stack: "calls", or "memory" for the one in the guest's memory. A recursion without an end.
+pub async fn recurses(stack: String, _ctx: DurableContext) -> Result<u64, BoxError> {
+    Ok(if stack == "memory" { deep_in_memory(1) } else { deep_in_calls(1) })
+}
+
+fn deep_in_calls(depth: u64) -> u64 {
+    if black_box(depth) == 0 { 0 } else { black_box(deep_in_calls(depth + 1)) + 1 }
+}
+
+fn deep_in_memory(depth: u64) -> u64 {
+    let large = black_box([depth; 512]);
+    let below = if large.first() == Some(&0) { 0 } else { deep_in_memory(depth + 1) };
+    black_box(large).iter().sum::<u64>() + below
+}
+
+/// Event: anything. Blocks on a durable operation inside of the handler, instead of awaiting it.
+pub async fn blocks_on(_event: Value, ctx: DurableContext) -> Result<u32, BoxError> {
+    Ok(block_on(ctx.step(|_| async { Ok(1) }).future())?)
+}
+
+/// As executors of their own do it.
+#[inline(never)]
+fn block_on<F: Future + Unpin>(mut future: F) -> F::Output {
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(output) = Pin::new(&mut future).poll(&mut context) {
+            return output;
+        }
+    }
+}
+
+/// Event: anything. Step `sleep` sleeps with tokio's timer, which has no runtime here.
+pub async fn sleeps_with_tokio(_event: Value, ctx: DurableContext) -> Result<(), BoxError> {
+    let sleep = |_| async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Ok(())
+    };
+    Ok(ctx.step(sleep).name("sleep").await?)
+}
+
+/// Event: anything. Step `thread` starts a thread, which a guest cannot.
+pub async fn starts_a_thread(_event: Value, ctx: DurableContext) -> Result<u32, BoxError> {
+    let thread = |_| async { std::thread::spawn(|| 1).join().map_err(|_| "the thread panicked".into()) };
+    Ok(ctx.step(thread).name("thread").await?)
 }

@@ -30,8 +30,8 @@ use dropped::{books_together, drops, drops_rollback};
 use durawasm_guest::{Options, durable_handlers};
 use grants::{holds_files, plain_reaches, reaches};
 use hostile::{
-    allocates, at_most_once_panics, divergent, exits, hangs_in_step, hangs_on_foreign_future, panics,
-    panics_in_step, spins, spins_in_step,
+    allocates, at_most_once_panics, blocks_on, divergent, exits, hangs_in_step, hangs_on_foreign_future,
+    panics, panics_in_step, recurses, sleeps_with_tokio, spins, spins_in_step, starts_a_thread,
 };
 use invokes::{counts_down, invokes, invokes_all, invokes_in_own_format, invokes_or_fails};
 use leaks::{counts_words, leaks, leaks_side_by_side};
@@ -41,7 +41,7 @@ use operations::{
     abandons_a_builder, awaits_in_reverse, bad_event, child, concurrent_children, empty, flaky, greet,
     invalid_argument, nested_children, retries_beside_a_sleep, two_steps_and_wait, two_waits, typed_failure,
 };
-use outside::{await_approval, callback};
+use outside::{asks_many, await_approval, callback, never_saves, waits_days};
 use plugins::{Slow, Teller, Troubled, clocked, watched};
 use prints::{plain_prints, prints_parts};
 use probes::{nondeterminism_probe, plain, plain_async, prints, sleeps_in_step, verbatim};
@@ -57,6 +57,7 @@ durable_handlers! {
     pub fn functions;
     abandons_a_builder,
     allocates,
+    asks_many,
     at_most_once_panics,
     await_approval,
     awaits_in_reverse,
@@ -64,6 +65,7 @@ durable_handlers! {
     batch,
     big_result,
     block_with_retry,
+    blocks_on,
     callback,
     checkpoint_costs,
     child,
@@ -101,6 +103,7 @@ durable_handlers! {
     map_of_steps,
     nested_children,
     nested_maps,
+    never_saves,
     nondeterminism_probe,
     panics,
     panics_in_step,
@@ -117,6 +120,7 @@ durable_handlers! {
     races,
     races_a_retry,
     reaches,
+    recurses,
     retries_beside_a_sleep,
     returns,
     books_together,
@@ -127,15 +131,18 @@ durable_handlers! {
     saga_of_many,
     sequence,
     sleeps_in_step,
+    sleeps_with_tokio,
     slow_body,
     spins,
     spins_in_step,
+    starts_a_thread,
     tells,
     two_steps_and_wait,
     two_waits,
     typed_failure,
-    workflow,
     verbatim,
+    waits_days,
+    workflow,
     watched,
     "watched_by_both" => (watched, Options::builder().plugin(Troubled::default()).plugin(Teller)),
     "watched_by_teller" => (watched, Options::builder().plugin(Teller).build()),

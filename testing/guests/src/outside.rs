@@ -76,3 +76,35 @@ pub async fn await_approval(event: Approval, ctx: DurableContext) -> Result<Valu
     }
     Ok(approval.await?)
 }
+
+/// Event: a number. So many callbacks under the names `c0`, `c1` and so on, all of which are waited for. Result: the answers.
+pub async fn asks_many(count: u32, ctx: DurableContext) -> Result<Vec<Value>, BoxError> {
+    let mut callbacks = Vec::new();
+    for number in 0..count {
+        callbacks.push(ctx.create_callback::<Value>().name(format!("c{number}")).await?);
+    }
+    let mut answers = Vec::new();
+    for callback in callbacks {
+        answers.push(callback.result().await?);
+    }
+    Ok(answers)
+}
+
+/// Event: a number of days. Prints that it waits, and then waits so long, as `pause`. Result: null.
+pub async fn waits_days(days: u64, ctx: DurableContext) -> Result<(), BoxError> {
+    println!("about to wait");
+    ctx.wait(Duration::from_secs(days * 24 * 60 * 60)).name("pause").await?;
+    Ok(())
+}
+
+/// Event: anything. Step `save`, which fails at each attempt and is tried again a minute later, for ever.
+pub async fn never_saves(_event: Value, ctx: DurableContext) -> Result<(), BoxError> {
+    let retry = |_: &durawasm_guest::StepError, _| durawasm_guest::RetryDecision::Retry {
+        delay: Duration::from_secs(60),
+    };
+    ctx.step(|_| async { Err::<(), BoxError>("the disk is full".into()) })
+        .name("save")
+        .retry_strategy(retry)
+        .await?;
+    Ok(())
+}

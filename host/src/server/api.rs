@@ -58,9 +58,9 @@ pub enum AnswerOrder {
     /// Each callback has answers of its own, as [`ScriptedAnswer`] tells.
     #[default]
     ByCallback,
-    /// As one who has a list and goes through it: an answer's turn comes when all before it are given; from when both it is
-    /// its turn and a callback that it is for is open, it takes as long as it says; the oldest such callback gets it. Should
-    /// that callback be over by then, the answer waits for another.
+    /// As one who goes through the callbacks in the order in which they started: each takes the first unused answer that is for it,
+    /// and after a heartbeat the next one too; an answer takes as long as it says from then on, and only when it is given the
+    /// callback after it has its turn. What comes to a callback that is over is lost.
     InTurn,
 }
 

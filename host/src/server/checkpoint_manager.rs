@@ -21,7 +21,7 @@ use super::{
     invoke_table::InvokeTable,
     observer::Observer,
     operations::{Index, OperationTable},
-    script::AnswerScript,
+    script::{AnswerScript, Turn},
     timers::{Timer, TimerKey, Timers},
     token::{Markers, check_token, new_token},
     transitions::{self, invalid},
@@ -152,8 +152,11 @@ impl CheckpointManager {
             Timer::HeartbeatTimeout(index) => self.time_out_callback(at, index, "Callback.Heartbeat"),
             // The timers of a callback that is over are gone, so this one is open.
             Timer::Answer(index, answer) => {
-                self.script.given(index);
+                let again = self.script.given(index);
                 drop(self.answer_callback(at, index, answer));
+                if again {
+                    self.answer_in_turn(at, index);
+                }
             }
             Timer::ExecutionTimeout => self.time_out(at, self.timeout_seconds.unwrap_or_default()),
             Timer::Reinvoke => self.end_back_off(),
@@ -255,21 +258,31 @@ impl CheckpointManager {
         self.script.take(name.as_deref().unwrap_or_default())
     }
 
-    /// Sends the scripted answer whose turn it is on its way, once a callback that it is for is open. Called after all that
-    /// opens or closes callbacks.
+    /// Where answers are given in turn: goes on to the next callback that one is for, unless one is on its way. Called after all
+    /// that opens or closes callbacks.
     fn send_next_answer(&mut self, at: Timestamp) {
-        let Some((scripted, addressee)) = self.script.turn() else { return };
-        if addressee.is_some_and(|callback| self.callbacks.is_open(callback)) {
-            return;
+        loop {
+            let from = match self.script.turn() {
+                None => return,
+                Some(Turn::OnItsWay(callback)) if self.callbacks.is_open(callback) => return,
+                // The callback was over before its answer came.
+                Some(Turn::OnItsWay(callback)) => {
+                    self.script.given(callback);
+                    continue;
+                }
+                Some(Turn::From(from)) => from,
+            };
+            let Some(callback) = self.operations.next_callback(from) else { return };
+            self.answer_in_turn(at, callback);
         }
-        let found = self.callbacks.open_callbacks().find(|callback| {
-            let name = self.operations.get(*callback).and_then(|operation| self.callback_name(operation));
-            scripted.is_for(name.as_deref().unwrap_or_default())
-        });
-        if let Some(callback) = found {
-            self.callbacks.schedule(&mut self.timers, at, callback, scripted.clone());
+    }
+
+    /// Sends a callback the next answer that is for it on its way. One that is over takes it all the same: it is lost.
+    fn answer_in_turn(&mut self, at: Timestamp, callback: Index) {
+        let name = self.operations.get(callback).and_then(|operation| self.callback_name(operation));
+        if let Some(scripted) = self.script.visit(callback, name.as_deref().unwrap_or_default()) {
+            self.callbacks.schedule(&mut self.timers, at, callback, scripted);
         }
-        self.script.address(found);
     }
 
     /// Something happened that was not the handler's doing.

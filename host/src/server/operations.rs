@@ -223,6 +223,13 @@ impl OperationTable {
     }
 
     /// All operations, EXECUTION first.
+    /// The first callback from this operation on, in the order in which they started.
+    pub(super) fn next_callback(&self, from: Index) -> Option<Index> {
+        let later = self.entries.get(from..)?;
+        let place = later.iter().position(|entry| entry.operation.kind == OperationType::Callback)?;
+        Some(from + place)
+    }
+
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Operation>> + Clone {
         self.entries.iter().map(|entry| &entry.operation)
     }

@@ -19,33 +19,58 @@ use crate::protocol::{Operation, OperationStatus, OperationType};
 pub(super) struct AnswerScript {
     entries: VecDeque<ScriptedAnswer>,
     order: AnswerOrder,
-    /// The callback that the first entry is on its way to; only in turn.
-    addressee: Option<Index>,
+    walk: Walk,
+}
+
+/// How far one is who goes through the callbacks in the order of their START; only in turn.
+#[derive(Debug, Default)]
+struct Walk {
+    /// The operation to look at next.
+    next: Index,
+    /// The callback that an entry is on its way to, and whether it takes another one after that.
+    at: Option<(Index, bool)>,
+}
+
+/// What one does who goes through the callbacks.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// An entry is on its way to this callback.
+    OnItsWay(Index),
+    /// The next callback is this operation or one after it.
+    From(Index),
 }
 
 impl AnswerScript {
     pub(super) fn new(entries: Vec<ScriptedAnswer>, order: AnswerOrder) -> Self {
-        Self { entries: entries.into(), order, addressee: None }
+        Self { entries: entries.into(), order, walk: Walk::default() }
     }
 
-    /// The entry whose turn it is, and the callback that it is on its way to. None unless entries are given in turn.
-    pub(super) fn turn(&self) -> Option<(&ScriptedAnswer, Option<Index>)> {
-        match self.order {
-            AnswerOrder::ByCallback => None,
-            AnswerOrder::InTurn => Some((self.entries.front()?, self.addressee)),
+    /// Where the walk is. None unless entries are given in turn, or where there are none left.
+    pub(super) fn turn(&self) -> Option<Turn> {
+        if self.order == AnswerOrder::ByCallback || (self.entries.is_empty() && self.walk.at.is_none()) {
+            return None;
         }
+        Some(match self.walk.at {
+            Some((callback, _)) => Turn::OnItsWay(callback),
+            None => Turn::From(self.walk.next),
+        })
     }
 
-    /// The entry whose turn it is goes to this callback, or waits for one.
-    pub(super) fn address(&mut self, callback: Option<Index>) {
-        self.addressee = callback;
+    /// The walk comes to this callback, of this name, and goes on after it. The entry that the callback takes, if there is one for
+    /// it.
+    pub(super) fn visit(&mut self, callback: Index, name: &str) -> Option<ScriptedAnswer> {
+        self.walk.next = callback + 1;
+        let place = self.entries.iter().position(|entry| entry.is_for(name))?;
+        let entry = self.entries.remove(place)?;
+        self.walk.at = Some((callback, entry.answer == Answer::Heartbeat));
+        Some(entry)
     }
 
-    /// A callback has got a scripted answer: if it was the one whose turn it was, it is the next one's now.
-    pub(super) fn given(&mut self, callback: Index) {
-        if self.addressee == Some(callback) {
-            self.addressee = None;
-            self.entries.pop_front();
+    /// The entry that was on its way to this callback has come, or is lost. Whether the callback takes another one.
+    pub(super) fn given(&mut self, callback: Index) -> bool {
+        match self.walk.at.take_if(|(at, _)| *at == callback) {
+            Some((_, again)) => again,
+            None => false,
         }
     }
 

@@ -178,8 +178,33 @@ fn world_of_turns(answers: Vec<ScriptedAnswer>) -> World {
     World::of(start, Limits::default())
 }
 
+/// When a callback ended, in seconds since the start, and how.
+fn end_of(world: &mut World, id: &str) -> (Status, Option<i64>) {
+    let callback = world.operation(id);
+    (callback.status, callback.end_timestamp.map(|end| (end.as_millis() - START) / 1000))
+}
+
 #[test]
-fn in_turn_an_answer_s_time_begins_when_the_one_before_is_given() {
+fn in_turn_callbacks_are_answered_in_the_order_in_which_they_started() {
+    let answers = vec![scripted("b", 2, ok("b")), scripted("*", 6, ok("any")), scripted("c", 1, ok("c"))];
+    let mut world = world_of_turns(answers);
+    let batch = ["a", "nobody", "b", "c"].map(|id| callback(id, 0, 0).name(id));
+    world.checkpoint(batch.to_vec());
+    assert_eq!(world.suspend(), Next::WaitUntil(world.now.plus_seconds(6)), "a's is the first");
+    for (seconds, ended) in [(6, "a"), (2, "b"), (1, "c")] {
+        world.pass(seconds);
+        world.invoke();
+        assert_eq!(world.operation(ended).status, Status::Succeeded, "{ended}");
+        world.suspend();
+    }
+    assert_eq!(end_of(&mut world, "a"), (Status::Succeeded, Some(6)));
+    assert_eq!(end_of(&mut world, "b"), (Status::Succeeded, Some(8)));
+    assert_eq!(end_of(&mut world, "c"), (Status::Succeeded, Some(9)));
+    assert_eq!(end_of(&mut world, "nobody"), (Status::Started, None));
+}
+
+#[test]
+fn in_turn_a_heartbeat_goes_with_the_answer_after_it() {
     let answers = vec![
         scripted("a", 6, Answer::Heartbeat),
         scripted("b", 2, ok("b")),
@@ -191,38 +216,34 @@ fn in_turn_an_answer_s_time_begins_when_the_one_before_is_given() {
     assert_eq!(world.suspend(), Next::WaitUntil(world.now.plus_seconds(6)));
     world.pass(7);
     assert!(matches!(world.poll(), Next::WaitUntil(_)), "a heartbeat is no news");
-    world.pass(1);
+    world.pass(6);
     world.invoke();
-    assert_eq!(world.operation("b").result().unwrap().as_ref(), "b");
-    assert_eq!(world.suspend(), Next::WaitUntil(world.now.plus_seconds(6)));
-    world.pass(7);
+    assert_eq!(end_of(&mut world, "a"), (Status::Succeeded, Some(13)));
+    assert_eq!(world.suspend(), Next::WaitUntil(world.now.plus_seconds(2)));
+    world.pass(2);
     world.invoke();
-    let a = world.operation("a");
-    assert_eq!(
-        (a.status, a.end_timestamp),
-        (Status::Succeeded, Some(Timestamp::from_millis(START + 15_000)))
-    );
+    assert_eq!(end_of(&mut world, "b"), (Status::Succeeded, Some(15)));
 }
 
 #[test]
-fn in_turn_an_answer_waits_for_its_callback_and_for_another_when_that_is_over() {
-    let mut world = world_of_turns(vec![scripted("c", 5, ok("1")), scripted("d", 1, ok("2"))]);
-    world.checkpoint(vec![callback("d", 0, 0).name("d"), wait("w", 10)]);
+fn in_turn_what_comes_to_a_callback_that_is_over_is_lost() {
+    let mut world =
+        world_of_turns(vec![scripted("c", 5, ok("1")), scripted("d", 1, ok("2")), scripted("c", 1, ok("3"))]);
+    world.checkpoint(vec![wait("w", 10)]);
     assert_eq!(world.suspend(), Next::WaitUntil(world.now.plus_seconds(10)));
     world.pass(10);
     world.invoke();
     // The first has timed out before its answer came.
-    world.checkpoint(vec![callback("c1", 3, 0).name("c")]);
+    world.checkpoint(vec![callback("c1", 3, 0).name("c"), callback("d", 0, 0).name("d")]);
     world.suspend();
     world.pass(3);
     world.invoke();
-    assert_eq!(world.operation("c1").status, Status::TimedOut);
     world.checkpoint(vec![callback("c2", 0, 0).name("c")]);
     world.suspend();
     world.pass(60);
     world.invoke();
-    assert_eq!(world.operation("c2").result().unwrap().as_ref(), "1");
-    assert_eq!(world.operation("d").result().unwrap().as_ref(), "2");
-    let end = world.operation("d").end_timestamp;
-    assert_eq!(end, Some(Timestamp::from_millis(START + 19_000)), "10 + 3 + 5 + 1");
+    assert_eq!(end_of(&mut world, "c1"), (Status::TimedOut, Some(13)));
+    assert_eq!(end_of(&mut world, "d"), (Status::Succeeded, Some(14)));
+    assert_eq!(end_of(&mut world, "c2"), (Status::Succeeded, Some(15)));
+    assert_eq!(world.operation("c2").result().unwrap().as_ref(), "3");
 }

@@ -64,6 +64,8 @@ mod output;
 pub mod plugin;
 mod reactor;
 mod registry;
+#[cfg(feature = "replay-filter")]
+mod replay_filter;
 mod retry;
 #[doc(hidden)]
 pub mod runtime;
@@ -109,6 +111,8 @@ pub use self::future::{Branch, DurableFuture, Settled};
 pub use self::lambda_context::{ClientContext, CognitoIdentity, LambdaConfig, LambdaContext};
 pub use self::options::{Options, OptionsBuilder, OptionsValidationError};
 pub use self::plugin::Plugin;
+#[cfg(feature = "replay-filter")]
+pub use self::replay_filter::ReplayFilterLayer;
 pub use self::retry::RetryDecision;
 pub use self::saga::{CompensationItem, CompensationResult, CompensationStatus};
 pub use self::serdes::{JsonSerdes, Serdes};

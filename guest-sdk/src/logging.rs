@@ -42,6 +42,12 @@ pub fn keep_replayed(keep: bool) {
     }
 }
 
+/// Whether the code that runs now is replayed, and no step's body. False outside of an invocation.
+#[cfg(feature = "replay-filter")]
+pub(crate) fn is_replaying() -> bool {
+    CURRENT.with_borrow(Clone::clone).is_some_and(|runtime| runtime.is_replaying())
+}
+
 /// Runs an invocation whose host this is.
 pub(crate) fn within<T>(runtime: &Arc<dyn Runtime>, run: impl FnOnce() -> T) -> T {
     struct Outer(Option<Arc<dyn Runtime>>);

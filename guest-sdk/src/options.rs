@@ -1,6 +1,7 @@
 //! How a handler is run.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::checkpointing::CheckpointMode;
 use crate::plugin::Plugin;
@@ -81,6 +82,18 @@ impl OptionsBuilder {
     /// Whether concurrent operations share checkpoints: [`CheckpointMode::Batched`] if so, [`CheckpointMode::Eager`] if not.
     pub fn checkpoint_batching(mut self, enabled: bool) -> Self {
         self.batching = Some(enabled);
+        self
+    }
+
+    /// Says that updates may wait so long for others to share a checkpoint with. A handler in a component needs no delay for that:
+    /// with batching, all that it reports until it waits itself goes into one request, which is sent then. So a delay of more
+    /// than nothing is [`checkpoint_batching(true)`](Self::checkpoint_batching), unless that says otherwise, and its length has
+    /// no meaning. To decide when requests are sent, use [`checkpoint_mode`](Self::checkpoint_mode) and
+    /// [`DurableContext::flush_batch`](crate::DurableContext::flush_batch).
+    pub fn checkpoint_delay(mut self, delay: Duration) -> Self {
+        if !delay.is_zero() {
+            self.batching.get_or_insert(true);
+        }
         self
     }
 
@@ -167,6 +180,13 @@ mod tests {
         assert_eq!(mode(eager().checkpoint_batching(false)).unwrap(), Some(CheckpointMode::Eager));
         let batching = Options::builder().checkpoint_batching(true);
         assert_eq!(mode(batching).unwrap(), Some(CheckpointMode::Batched));
+        let delayed = |millis| Options::builder().checkpoint_delay(Duration::from_millis(millis));
+        assert_eq!(mode(delayed(20)).unwrap(), Some(CheckpointMode::Batched));
+        assert_eq!(mode(delayed(0)).unwrap(), None);
+        assert_eq!(mode(delayed(20).checkpoint_batching(false)).unwrap(), Some(CheckpointMode::Eager));
+        let eager_first =
+            Options::builder().checkpoint_batching(false).checkpoint_delay(Duration::from_secs(1));
+        assert_eq!(mode(eager_first).unwrap(), Some(CheckpointMode::Eager));
         let error = mode(eager().checkpoint_batching(true)).unwrap_err().to_string();
         assert!(error.contains("leave one out"), "{error}");
         let options = Options::builder().plugin(Nothing).build().unwrap();

@@ -9,6 +9,7 @@
 ///     "traced" => (tracing::order, Options::builder().plugin(Tracer::new())), // with options
 ///     plain rate,                 // async fn rate(event: E) -> Result<O, Err>, or the same without async
 ///     plain "tax" => taxes::of,
+///     "greet" => |name: String, ctx: DurableContext| async move { Ok::<_, BoxError>(name) }, // a closure
 /// }
 /// ```
 ///
@@ -33,14 +34,25 @@
 ///     if currency == "EUR" { Ok(1.0) } else { Err("unknown currency".into()) }
 /// }
 ///
+/// // Not `pub`, and need not be.
+/// #[derive(serde::Deserialize)]
+/// struct Guest {
+///     name: String,
+/// }
+///
 /// durable_handlers! {
 ///     /// All functions of this crate.
 ///     pub fn functions;
 ///     order,
 ///     plain "exchange-rate" => rate,
+///     "greet" => |guest: Guest, ctx: DurableContext| async move {
+///         let greeting = ctx.step(move |_| async move { Ok(format!("hello, {}", guest.name)) }).await?;
+///         Ok::<_, BoxError>(greeting)
+///     },
+///     plain "twice" => |number: u32| Ok::<_, BoxError>(number * 2),
 /// }
 ///
-/// assert_eq!(functions().len(), 2);
+/// assert_eq!(functions().len(), 4);
 /// ```
 #[macro_export]
 macro_rules! durable_handlers {
@@ -102,6 +114,16 @@ macro_rules! __durable_handlers {
     ({$($list:tt)*} [$($done:tt)*] $function:ident $(, $($rest:tt)*)?) => {
         $crate::__durable_handlers! { {$($list)*} [$($done)* (durable, stringify!($function), $function)] $($($rest)*)? }
     };
+    // Closures.
+    ({$($list:tt)*} [$($done:tt)*] $name:literal => ($function:expr, $options:expr $(,)?) $(, $($rest:tt)*)?) => {
+        $crate::__durable_handlers! { {$($list)*} [$($done)* (durable, $name, $function, $options)] $($($rest)*)? }
+    };
+    ({$($list:tt)*} [$($done:tt)*] plain $name:literal => $function:expr $(, $($rest:tt)*)?) => {
+        $crate::__durable_handlers! { {$($list)*} [$($done)* (plain, $name, $function)] $($($rest)*)? }
+    };
+    ({$($list:tt)*} [$($done:tt)*] $name:literal => $function:expr $(, $($rest:tt)*)?) => {
+        $crate::__durable_handlers! { {$($list)*} [$($done)* (durable, $name, $function)] $($($rest)*)? }
+    };
     ({} [$($entries:tt)*]) => {
         const _: () = {
             $crate::__durable_handlers! { @list {fn functions} [$($entries)*] }
@@ -138,7 +160,7 @@ macro_rules! __durable_handlers {
     };
     ({$($list:tt)*} [$($done:tt)*] $($rest:tt)+) => {
         ::core::compile_error!(::core::concat!(
-            "expected `function`, `\"name\" => path::to::function`, one of them with options as in `\"name\" => (function, options)`, \
+            "expected `function`, `\"name\" => path::to::function`, `\"name\" => |event: E, ctx: DurableContext| async move { .. }`, one of them with options as in `\"name\" => (function, options)`, \
              or one of them after `plain`, separated by commas; found `",
             ::core::stringify!($($rest)+), "`"
         ));

@@ -237,3 +237,13 @@ proptest! {
         prop_assert_eq!(result.get_status() == ExecutionStatus::Succeeded, failures < max_attempts);
     }
 }
+
+#[tokio::test]
+async fn closures_are_functions_too() {
+    let greeted = handler("closure").run(json!({ "name": "Ann" })).await.unwrap();
+    assert_eq!(value(&greeted), json!("Hello, Ann"));
+    let watched = handler("closure_with_options").run(7).await.unwrap();
+    assert_eq!(value(&watched), json!(7));
+    assert!(watched.get_log().iter().any(|line| line.message.starts_with(r#"["starts","number""#)));
+    assert_eq!(value(&handler("plain_closure").run(21).await.unwrap()), json!(42));
+}

@@ -42,3 +42,11 @@ async fn a_plain_function_loses_nothing() {
     assert_eq!(lines(&result, LogSource::Stdout), ["no end"]);
     assert_eq!(lines(&result, LogSource::Stderr), ["no end of an error"]);
 }
+
+#[tokio::test]
+async fn a_subscriber_of_the_handlers_own_can_leave_out_what_is_replayed() {
+    let result = handler("subscribes").run(true).await.unwrap();
+    assert_eq!(lines(&result, LogSource::Stdout), ["before", "in a body", "after"]);
+    let result = handler("subscribes").run(false).await.unwrap();
+    assert_eq!(lines(&result, LogSource::Stdout), ["before", "in a body", "before", "after"]);
+}

@@ -27,7 +27,7 @@ mod workflow;
 use batches::{batch, combine, ends_together, many_items, nested_maps, races_a_retry};
 use divergence::diverges;
 use dropped::{books_together, drops, drops_rollback};
-use durawasm_guest::{Options, durable_handlers};
+use durawasm_guest::{BoxError, DurableContext, Options, durable_handlers};
 use grants::{holds_files, plain_reaches, reaches};
 use hostile::{
     allocates, at_most_once_panics, blocks_on, divergent, exits, hangs_in_step, hangs_on_foreign_future,
@@ -43,7 +43,7 @@ use operations::{
 };
 use outside::{asks_many, await_approval, callback, never_saves, waits_days};
 use plugins::{Slow, Teller, Troubled, clocked, watched};
-use prints::{plain_prints, prints_parts};
+use prints::{plain_prints, prints_parts, subscribes};
 use probes::{nondeterminism_probe, plain, plain_async, prints, sleeps_in_step, verbatim};
 use retries::{block_with_retry, filtered_retries, keeps_files, polls, polls_much};
 use saga::{checkpoint_costs, draws, hides_divergence, logs, saga, saga_in_child, saga_of_many, tells};
@@ -51,6 +51,12 @@ use seeds::{ported_callback, ported_saga};
 use sequence::{races, returns, sequence};
 use timeouts::slow_body;
 use workflow::workflow;
+
+/// An event of a closure: not `pub`, and need not be.
+#[derive(serde::Deserialize)]
+struct Guest {
+    name: String,
+}
 
 durable_handlers! {
     /// All of them.
@@ -136,6 +142,7 @@ durable_handlers! {
     spins,
     spins_in_step,
     starts_a_thread,
+    subscribes,
     tells,
     two_steps_and_wait,
     two_waits,
@@ -147,5 +154,15 @@ durable_handlers! {
     "watched_by_both" => (watched, Options::builder().plugin(Troubled::default()).plugin(Teller)),
     "watched_by_teller" => (watched, Options::builder().plugin(Teller).build()),
     "watched_by_troubled" => (watched, Options::builder().plugin(Troubled::default())),
+    "closure" => |guest: Guest, ctx: DurableContext| async move {
+        Ok::<_, BoxError>(ctx.step(move |_| async move { Ok(format!("Hello, {}", guest.name)) }).await?)
+    },
+    "closure_with_options" => (
+        |number: u32, ctx: DurableContext| async move {
+            Ok::<_, BoxError>(ctx.step(move |_| async move { Ok(number) }).name("number").await?)
+        },
+        Options::builder().plugin(Teller),
+    ),
+    plain "plain_closure" => |number: u32| Ok::<_, BoxError>(number * 2),
     "clocked_watched_by_slow" => (clocked, Options::builder().plugin(Slow).plugin(Teller)),
 }

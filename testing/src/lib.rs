@@ -56,8 +56,8 @@ pub use print::PrintConfig;
 pub use result::{Invocation, TestResult};
 pub(crate) use runner::DEFAULT_ANSWER_TIMEOUT;
 pub use runner::{
-    AnyPayload, LocalDurableTestRunner, Payload, TestEnvironmentConfig, setup_test_environment,
-    teardown_test_environment,
+    AnyPayload, LocalDurableTestRunner, Payload, TestEnvironmentConfig, TestEnvironmentSetup,
+    setup_test_environment, teardown_test_environment,
 };
 pub use storage::OperationStorage;
 pub use watch::DurableApiClient;

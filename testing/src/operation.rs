@@ -1,12 +1,13 @@
 //! One operation of an execution: what is known of it, and what a test does with it.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::Deref, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use durawasm_host::{
     protocol::{Operation, OperationId, OperationStatus, OperationType, Timestamp, sub_type},
     server::Answer,
 };
+use elsa::sync::FrozenVec;
 use serde::de::DeserializeOwned;
 
 use crate::{TestError, TestResultError, storage::Selector, watch::Hub};
@@ -161,25 +162,65 @@ impl fmt::Debug for OperationHandle {
     }
 }
 
-/// An operation as it was at one time, and a handle of it.
+/// An operation as it was when it was looked up, or last waited for; and a handle of it.
 #[derive(Debug)]
 pub struct DurableOperation {
-    operation: Arc<Operation>,
+    operation: AsOf,
     handle: OperationHandle,
+}
+
+/// An operation as it was, and as it was found later: references to what it was stay good.
+struct AsOf {
+    first: Arc<Operation>,
+    later: FrozenVec<Arc<Operation>>,
+}
+
+impl AsOf {
+    fn new(first: Arc<Operation>) -> Self {
+        Self { first, later: FrozenVec::new() }
+    }
+
+    /// As it is now, to be kept.
+    fn shared(&self) -> Arc<Operation> {
+        Arc::new(Operation::clone(self))
+    }
+
+    /// From now on it is this.
+    fn becomes(&self, operation: Arc<Operation>) {
+        self.later.push(operation);
+    }
+}
+
+impl Deref for AsOf {
+    type Target = Operation;
+
+    fn deref(&self) -> &Operation {
+        let latest = self.later.len().checked_sub(1).and_then(|latest| self.later.get(latest));
+        latest.unwrap_or(&self.first)
+    }
+}
+
+impl fmt::Debug for AsOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
 }
 
 impl DurableOperation {
     pub(crate) fn new(hub: &Hub, operation: Arc<Operation>) -> Self {
         let handle = OperationHandle::of(hub, &operation);
-        Self { operation, handle }
+        Self { operation: AsOf::new(operation), handle }
     }
 
-    /// Waits until it is as far as that, and gives it as it is then.
+    /// Waits until it is as far as that. From then on it shows itself as it is then; what was taken from it before stays as it was.
     ///
     /// # Errors
     /// As for [`OperationHandle::wait_for_data`].
-    pub async fn wait_for_data(&self, status: WaitingOperationStatus) -> Result<Self, TestError> {
-        self.handle.wait_for_data(status).await
+    pub async fn wait_for_data(&self, status: WaitingOperationStatus) -> Result<&Self, TestError> {
+        let OperationHandle { hub, selector, number } = &self.handle;
+        let now = hub.wait(*number, selector, status, |operation| operation).await?;
+        self.operation.becomes(now);
+        Ok(self)
     }
 
     /// What is special about a step.
@@ -218,8 +259,8 @@ impl DurableOperation {
     pub fn get_callback_details<T: DeserializeOwned>(&self) -> Result<CallbackDetails<T>, TestError> {
         let callback =
             match self.operation.kind {
-                OperationType::Callback => self.operation.clone(),
-                found => self.handle.hub.callback(&self.operation).map_err(|_| {
+                OperationType::Callback => self.operation.shared(),
+                found => self.handle.hub.callback(&self.operation.shared()).map_err(|_| {
                     TestError::OperationTypeMismatch { expected: OperationType::Callback, found }
                 })?,
             };
@@ -317,7 +358,7 @@ impl DurableOperation {
 
     /// Whether it can be answered: a callback, or a wait-for-callback.
     pub fn is_callback(&self) -> bool {
-        self.handle.hub.callback(&self.operation).is_ok()
+        self.handle.hub.callback(&self.operation.shared()).is_ok()
     }
 
     /// Answers the callback with this text, as an external system does: JSON, unless the handler's serdes expects something
@@ -327,7 +368,7 @@ impl DurableOperation {
     /// [`TestError::NotCallbackOperation`]; [`TestError::CallbackAlreadyCompleted`] when it was answered before, has timed
     /// out, or its execution is over.
     pub async fn send_callback_success(&self, result: &str) -> Result<(), TestError> {
-        self.handle.hub.answer(&self.operation, Answer::Success(Some(result.to_owned()))).await
+        self.handle.hub.answer(&self.operation.shared(), Answer::Success(Some(result.to_owned()))).await
     }
 
     /// Fails the callback.
@@ -335,7 +376,7 @@ impl DurableOperation {
     /// # Errors
     /// As for [`DurableOperation::send_callback_success`].
     pub async fn send_callback_failure(&self, error: &TestResultError) -> Result<(), TestError> {
-        self.handle.hub.answer(&self.operation, Answer::Failure(error.clone())).await
+        self.handle.hub.answer(&self.operation.shared(), Answer::Failure(error.clone())).await
     }
 
     /// Sends a sign of life: the heartbeat's time begins anew.
@@ -343,7 +384,7 @@ impl DurableOperation {
     /// # Errors
     /// As for [`DurableOperation::send_callback_success`].
     pub async fn send_callback_heartbeat(&self) -> Result<(), TestError> {
-        self.handle.hub.answer(&self.operation, Answer::Heartbeat).await
+        self.handle.hub.answer(&self.operation.shared(), Answer::Heartbeat).await
     }
 }
 

@@ -534,3 +534,33 @@ async fn plugins_watch_and_change_nothing() {
     let told = ["start 0", "runs first", "end PENDING", "start 2", "end SUCCEEDED"];
     assert_eq!(*notes.lock().unwrap(), told);
 }
+
+#[tokio::test]
+async fn a_timer_of_another_runtime_is_told_to_stall() {
+    async fn in_a_body(_: (), ctx: DurableContext) -> Result<(), BoxError> {
+        let sleep = |_| async {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            Ok(())
+        };
+        Ok(ctx.step(sleep).retry_strategy(|_, _| RetryDecision::Stop).await?)
+    }
+    async fn between(_: (), _: DurableContext) -> Result<(), BoxError> {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        Ok(())
+    }
+    async fn own_runtime(_: (), ctx: DurableContext) -> Result<u32, BoxError> {
+        let body = |_| async {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+            Ok(runtime.block_on(async {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                7
+            }))
+        };
+        Ok(ctx.step(body).await?)
+    }
+    let (kind, message) = error(&run(NativeHandler::durable("in_a_body", in_a_body), json!(null)).await);
+    assert_eq!(kind, "StepStalled", "{message}");
+    let (kind, message) = error(&run(NativeHandler::durable("between", between), json!(null)).await);
+    assert_eq!(kind, "HandlerStalled", "{message}");
+    assert_eq!(value(&run(NativeHandler::durable("own_runtime", own_runtime), json!(null)).await), json!(7));
+}

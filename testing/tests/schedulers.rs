@@ -14,7 +14,7 @@ use durawasm_host::orchestrator::{OnError, StartInvocation, UpdateCheckpoint};
 use durawasm_testing::{
     ErrorObject, ExecutionStatus, FunctionStorage, LocalDurableTestRunner, QueueScheduler, Scheduler,
     SkipTimeConfig, TestEnvironmentConfig, TestError, TestExecutionOrchestrator, TestResult, TimerScheduler,
-    Timestamp, checkpoint_server::CheckpointWorkerManager,
+    Timestamp, checkpoint_server::CheckpointWorkerManager, setup_test_environment, teardown_test_environment,
 };
 use serde_json::json;
 
@@ -240,6 +240,18 @@ async fn tokio_s_time_goes_along() {
     assert_eq!(value(&result.unwrap()), json!([7200, 1, 60]));
     assert!(woken.duration_since(started).as_secs() >= 3600);
     assert_eq!(started.elapsed().as_secs(), 7260);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_environment_takes_tokio_s_time_along() {
+    let started = tokio::time::Instant::now();
+    setup_test_environment(TestEnvironmentConfig::default().with_tokio_time()).await.unwrap();
+    for _ in 0..2 {
+        let result = handler("sequence").run(&json!([{"wait": ["w", 7200]}])).await.unwrap();
+        assert_eq!(value(&result), json!([7200]));
+    }
+    teardown_test_environment().await.unwrap();
+    assert_eq!(started.elapsed().as_secs(), 14_400);
 }
 
 #[tokio::test]

@@ -49,9 +49,9 @@
 //!   component nothing can be caught. A hook of a plugin that panics is warned of, and the others go on.
 //! - **A step's timeout** cannot stop a body. What it took is looked at when the body returns or waits: if that was too long,
 //!   the attempt counts as one that took too long, and the result is lost.
-//! - **Other futures.** As in a component, a handler awaits operations, and what its own tasks complete; a timer or a socket of an
-//!   asynchronous runtime is not woken, and a body that awaits one fails with `StepStalled`. A body may block on a
-//!   runtime of its own.
+//! - **Other futures.** As in a component, a handler awaits operations, and what its own tasks complete. A timer of tokio's is not
+//!   woken: a body that awaits one fails with `StepStalled`, and code between operations with `HandlerStalled` (in a component
+//!   both panic, and the error says what to use instead). A body may block on a runtime of its own.
 //! - **Limits** are not there, but that of the number of operations: a handler that computes for ever, or takes all memory, or
 //!   calls `exit`, does it to the test. An invocation that is given up, because the execution timed out or the run was
 //!   dropped, ends at its next call of its context; code that makes none is left alone on its thread, and can record nothing.

@@ -31,6 +31,10 @@ type Returned = Result<Outcome, Box<dyn Any + Send>>;
 
 /// Runs the invocation to its end.
 pub(super) fn invoke(function: &Function, event: &str, mut durable: Durable) -> InvocationEnd {
+    // Tokio's timers find a runtime that nobody drives, so a body that awaits one waits for ever, and is told so. Without any
+    // runtime they would panic instead.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let _timers = runtime.as_ref().ok().map(tokio::runtime::Runtime::enter);
     loop {
         let (over, ended, returned) = run_once(function, event, durable);
         let Some(over) = over else { return InvocationEnd::Crashed(out_of_turn()) };

@@ -25,7 +25,26 @@ impl Default for TestEnvironmentConfig {
     }
 }
 
+/// An environment that is to be set up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TestEnvironmentSetup {
+    config: TestEnvironmentConfig,
+    tokio_time: bool,
+}
+
+impl From<TestEnvironmentConfig> for TestEnvironmentSetup {
+    fn from(config: TestEnvironmentConfig) -> Self {
+        Self { config, tokio_time: false }
+    }
+}
+
 impl TestEnvironmentConfig {
+    /// The same, with tokio's time taken along by what is skipped: for a `#[tokio::test(start_paused = true)]`.
+    #[must_use]
+    pub fn with_tokio_time(self) -> TestEnvironmentSetup {
+        TestEnvironmentSetup { config: self, tokio_time: true }
+    }
+
     pub(super) fn worker(self, seed: Option<u64>) -> CheckpointWorkerParams {
         let Self { skip_time, checkpoint_delay } = self;
         CheckpointWorkerParams { checkpoint_delay, skip_time, seed, ..CheckpointWorkerParams::default() }
@@ -54,8 +73,10 @@ pub(super) fn current() -> Option<Arc<TestEnvironment>> {
 ///
 /// # Errors
 /// [`TestError::CheckpointServerError`] when the server cannot start.
-pub async fn setup_test_environment(config: TestEnvironmentConfig) -> Result<(), TestError> {
-    let worker = Arc::new(CheckpointWorkerManager::new(Some(config.worker(Some(0)))));
+pub async fn setup_test_environment(setup: impl Into<TestEnvironmentSetup>) -> Result<(), TestError> {
+    let TestEnvironmentSetup { config, tokio_time } = setup.into();
+    let params = CheckpointWorkerParams { tokio_time, ..config.worker(Some(0)) };
+    let worker = Arc::new(CheckpointWorkerManager::new(Some(params)));
     worker.setup().await?;
     let before = CURRENT.replace(Some(Arc::new(TestEnvironment { config, worker })));
     if let Some(before) = before {

@@ -20,7 +20,9 @@ use serde_json::Value;
 
 pub(crate) use self::attend::Attend;
 use self::environment::TestEnvironment;
-pub use self::environment::{TestEnvironmentConfig, setup_test_environment, teardown_test_environment};
+pub use self::environment::{
+    TestEnvironmentConfig, TestEnvironmentSetup, setup_test_environment, teardown_test_environment,
+};
 use self::settings::Settings;
 use crate::{
     ErrorObject, FunctionStorage, SkipTimeConfig, TestError, TestExecutionOrchestrator, TestResult,
@@ -126,8 +128,8 @@ impl LocalDurableTestRunner {
     ///
     /// # Errors
     /// As there.
-    pub async fn setup_test_environment(config: TestEnvironmentConfig) -> Result<(), TestError> {
-        setup_test_environment(config).await
+    pub async fn setup_test_environment(setup: impl Into<TestEnvironmentSetup>) -> Result<(), TestError> {
+        setup_test_environment(setup).await
     }
 
     /// See [`teardown_test_environment`].

@@ -158,6 +158,23 @@ impl<I, O> LocalDurableTestRunner<I, O> {
         self.respond(callback, after, Answer::Success(Some(text)))
     }
 
+    /// Has the outside world answer every callback of this name with this value, so long after it was made.
+    ///
+    /// # Errors
+    /// When `after` is no duration, or the value cannot be serialized.
+    pub fn answer_all(
+        mut self,
+        callback: &str,
+        after: &str,
+        value: impl Serialize,
+    ) -> Result<Self, TestError> {
+        self = self.answer(callback, after, value)?;
+        if let Some(answer) = self.settings.answers.last_mut() {
+            answer.every = true;
+        }
+        Ok(self)
+    }
+
     /// Has the outside world fail a callback of this name, so long after the callback was made.
     ///
     /// # Errors

@@ -351,7 +351,8 @@ fn bad_input_is_told_in_a_line_and_an_exit_code() {
             "wrong.toml:2:1: there is no key `seeed` here; did you mean `seed`?",
         ),
         (vec![file("good.toml", &(order + scenario)), "--package".into(), "x".into()], 2, "are for crates"),
-        (vec!["--timeout".into(), "0".into()], 2, "a duration is written as"),
+        (vec!["--timeout".into(), "0".into()], 2, "\"0\" is no time at all"),
+        (vec!["--timeout".into(), "soon".into()], 2, "it is written as 90s, 2h 30m or 3days"),
     ];
     for (arguments, code, says) in cases {
         let arguments: Vec<&str> = ["test"].into_iter().chain(arguments.iter().map(String::as_str)).collect();

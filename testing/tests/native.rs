@@ -537,18 +537,18 @@ async fn plugins_watch_and_change_nothing() {
 
 #[tokio::test]
 async fn a_timer_of_another_runtime_is_told_to_stall() {
-    async fn in_a_body(_: (), ctx: DurableContext) -> Result<(), BoxError> {
+    async fn in_a_body(_nothing: (), ctx: DurableContext) -> Result<(), BoxError> {
         let sleep = |_| async {
             tokio::time::sleep(Duration::from_millis(1)).await;
             Ok(())
         };
         Ok(ctx.step(sleep).retry_strategy(|_, _| RetryDecision::Stop).await?)
     }
-    async fn between(_: (), _: DurableContext) -> Result<(), BoxError> {
+    async fn between(_nothing: (), _: DurableContext) -> Result<(), BoxError> {
         tokio::time::sleep(Duration::from_millis(1)).await;
         Ok(())
     }
-    async fn own_runtime(_: (), ctx: DurableContext) -> Result<u32, BoxError> {
+    async fn own_runtime(_nothing: (), ctx: DurableContext) -> Result<u32, BoxError> {
         let body = |_| async {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
             Ok(runtime.block_on(async {

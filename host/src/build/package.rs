@@ -89,10 +89,10 @@ pub(super) fn find(
     }
     let metadata = serde_json::from_slice(&output.stdout)
         .map_err(|error| unreadable(format!("the output of `cargo metadata` is not understood: {error}")))?;
-    choose(metadata, manifest, wanted)
+    choose(&metadata, manifest, wanted)
 }
 
-fn choose(metadata: Metadata, manifest: &Path, wanted: Option<&str>) -> Result<Package, BuildError> {
+fn choose(metadata: &Metadata, manifest: &Path, wanted: Option<&str>) -> Result<Package, BuildError> {
     let names = |keep: &dyn Fn(&MetadataPackage) -> bool| -> Vec<String> {
         metadata.packages.iter().filter(|package| keep(package)).map(|package| package.name.clone()).collect()
     };
@@ -149,7 +149,7 @@ mod tests {
             .collect();
         let metadata =
             serde_json::json!({"packages": packages, "target_directory": "/w/target", "version": 1});
-        choose(serde_json::from_value(metadata).unwrap(), Path::new(manifest), wanted)
+        choose(&serde_json::from_value(metadata).unwrap(), Path::new(manifest), wanted)
             .map(|package| package.name)
     }
 

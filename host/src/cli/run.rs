@@ -18,13 +18,13 @@ use super::{note, say};
 use crate::{
     durations::{ExecutionTimeout, parse_some_duration, parse_start_time},
     orchestrator::{
-        Attendant, Environment, EnvironmentError, EnvironmentOptions, FunctionGrants, Run, RunError,
-        ScriptedFunction, TimeMode,
+        Attendant, Environment, EnvironmentError, EnvironmentOptions, FunctionGrants, Functions, Run,
+        RunError, ScriptedFunction, TimeMode,
     },
     protocol::{ExecutionStatus, Limits, check_execution_name},
     replay::ServiceError,
     report::printable,
-    sandbox::{Isolation, LogSink, Sandbox, SandboxLimits},
+    sandbox::{Handler, Isolation, LogSink, Sandbox, SandboxLimits},
     scenario::unused_answer_notes,
     server::{InvocationRetry, ScriptedAnswer, StartExecution},
 };
@@ -143,34 +143,9 @@ async fn execute(
     path: &std::path::Path,
     wasm: &[u8],
 ) -> Result<Exit, Failure> {
-    let limits = SandboxLimits {
-        memory: (args.memory as usize) << 20,
-        cpu: args.cpu_limit,
-        wall: args.invocation_timeout,
-        ..SandboxLimits::default()
-    };
-    let (sandbox, without_cache) = Sandbox::with_default_cache(&limits).or_exit(Exit::Host)?;
-    if let Some(why) = without_cache {
-        note(format_args!("warning: {why}"));
-    }
-    let handler =
-        sandbox.load(wasm).map_err(|e| anyhow!("{}: {e}", path.display())).or_exit(Exit::Component)?;
-    let time = match (args.skip_time, args.start_time) {
-        (false, _) => TimeMode::Real,
-        (true, None) => TimeMode::SKIP,
-        (true, Some(start)) => TimeMode::Skip { start: start.into() },
-    };
-    let seed = args.seed.or(args.skip_time.then_some(0));
-    let mut service = if args.service_quotas { Limits::service_quotas() } else { Limits::default() };
-    let timeout = ExecutionTimeout::apply(args.execution_timeout, &mut service);
-    let options = EnvironmentOptions {
-        time,
-        seed,
-        limits: service,
-        isolation: args.isolation,
-        grants: grants.clone(),
-        ..EnvironmentOptions::default()
-    };
+    let handler = load(args, path, wasm)?;
+    let (options, timeout) = options(args, grants);
+    let (time, seed, grants) = (options.time, options.seed, options.grants.clone());
     let screen = Screen::new();
     let log: Arc<dyn LogSink> =
         if args.quiet { Arc::new(Quiet) } else { Arc::new(Printer(Arc::clone(&screen))) };
@@ -178,21 +153,7 @@ async fn execute(
         exit: if matches!(error, EnvironmentError::Functions(_)) { Exit::Component } else { Exit::Host },
         error: error.into(),
     })?;
-    let functions = environment.functions();
-    let function = match &args.function {
-        Some(name) => functions.find(name).or_exit(Exit::Usage)?.name.to_string(),
-        None => functions
-            .only()
-            .ok_or_else(|| {
-                anyhow!(
-                    "the component has several functions; choose one with --function: {}",
-                    functions.names()
-                )
-            })
-            .or_exit(Exit::Usage)?
-            .name
-            .to_string(),
-    };
+    let function = chosen(args, environment.functions())?;
     let mut stand_ins = Vec::new();
     for (name, scripted) in &args.function_answer {
         if *name == function {
@@ -214,8 +175,89 @@ async fn execute(
     let answers = start.answers.clone();
     start.invocation_retry =
         InvocationRetry { max_retries: args.invocation_retries, ..InvocationRetry::default() };
+    let (run, interrupted) = follow(args, &environment, &screen, start).await?;
+    let now = environment.clock().now();
+    let setup = Setup { function, time, seed, isolation: args.isolation, grants, now };
+    if args.json {
+        let text = serde_json::to_string_pretty(&report::Report::new(&setup, &run)).or_exit(Exit::Host)?;
+        say(text);
+    } else {
+        report::print(&setup, &run);
+    }
+    if interrupted {
+        return Err(report::interrupted(args.skip_time, &run));
+    }
+    for why in unused_answer_notes(&answers, &run.view) {
+        note(format_args!("warning: {}", printable(&why)));
+    }
+    for (name, _) in stand_ins.iter().filter(|(_, called)| !called.get()) {
+        note(format_args!("warning: nobody invoked the function {name:?} that --function-answer is for"));
+    }
+    verdict(&run)
+}
+
+/// The component, compiled.
+fn load(args: &Args, path: &std::path::Path, wasm: &[u8]) -> Result<Handler, Failure> {
+    let limits = SandboxLimits {
+        memory: (args.memory as usize) << 20,
+        cpu: args.cpu_limit,
+        wall: args.invocation_timeout,
+        ..SandboxLimits::default()
+    };
+    let (sandbox, without_cache) = Sandbox::with_default_cache(&limits).or_exit(Exit::Host)?;
+    if let Some(why) = without_cache {
+        note(format_args!("warning: {why}"));
+    }
+    sandbox.load(wasm).map_err(|e| anyhow!("{}: {e}", path.display())).or_exit(Exit::Component)
+}
+
+/// What the environment is to be like, and the execution's timeout.
+fn options(args: &Args, grants: FunctionGrants) -> (EnvironmentOptions, Option<u64>) {
+    let time = match (args.skip_time, args.start_time) {
+        (false, _) => TimeMode::Real,
+        (true, None) => TimeMode::SKIP,
+        (true, Some(start)) => TimeMode::Skip { start: start.into() },
+    };
+    let mut limits = if args.service_quotas { Limits::service_quotas() } else { Limits::default() };
+    let timeout = ExecutionTimeout::apply(args.execution_timeout, &mut limits);
+    let options = EnvironmentOptions {
+        time,
+        seed: args.seed.or(args.skip_time.then_some(0)),
+        limits,
+        isolation: args.isolation,
+        grants,
+        ..EnvironmentOptions::default()
+    };
+    (options, timeout)
+}
+
+/// The name of the function to run.
+fn chosen(args: &Args, functions: &Functions) -> Result<String, Failure> {
+    let function = match &args.function {
+        Some(name) => functions.find(name).or_exit(Exit::Usage)?,
+        None => functions
+            .only()
+            .ok_or_else(|| {
+                anyhow!(
+                    "the component has several functions; choose one with --function: {}",
+                    functions.names()
+                )
+            })
+            .or_exit(Exit::Usage)?,
+    };
+    Ok(function.name.to_string())
+}
+
+/// Runs an execution to its end, or until somebody interrupts it; then as far as it has come, and `true`.
+async fn follow(
+    args: &Args,
+    environment: &Environment,
+    screen: &Arc<Screen>,
+    start: StartExecution,
+) -> Result<(Run, bool), Failure> {
     let may_ask = !args.no_input && !args.json;
-    let attend = Attend::new(Arc::clone(environment.clock()), Arc::clone(&screen), may_ask, answers.clone());
+    let clock = Arc::clone(environment.clock());
+    let attend = Attend::new(clock, Arc::clone(screen), may_ask, start.answers.clone());
     if !args.quiet && Screen::is_terminal() {
         attend.show_progress().or_exit(Exit::Host)?;
     }
@@ -238,24 +280,7 @@ async fn execute(
         },
         error: error.into(),
     })?;
-    let now = environment.clock().now();
-    let setup = Setup { function, time, seed, isolation: args.isolation, grants, now };
-    if args.json {
-        let text = serde_json::to_string_pretty(&report::Report::new(&setup, &run)).or_exit(Exit::Host)?;
-        say(text);
-    } else {
-        report::print(&setup, &run);
-    }
-    if interrupted {
-        return Err(report::interrupted(args.skip_time, &run));
-    }
-    for why in unused_answer_notes(&answers, &run.view) {
-        note(format_args!("warning: {}", printable(&why)));
-    }
-    for (name, _) in stand_ins.iter().filter(|(_, called)| !called.get()) {
-        note(format_args!("warning: nobody invoked the function {name:?} that --function-answer is for"));
-    }
-    verdict(&run)
+    Ok((run, interrupted))
 }
 
 /// The execution as it stands after an interruption.

@@ -154,8 +154,8 @@ pub fn unused_answers(answers: &[ScriptedAnswer], view: &ExecutionView) -> Vec<(
             && !(answer.every && late.iter().any(of_script))
         {
             script.entries.remove(at);
-            let named = names.iter().any(|name| answer.is_for(name));
-            unused.push((answer.clone(), if named { Unused::TooMany } else { Unused::NoCallback }));
+            let some = names.iter().any(|name| answer.is_for(name));
+            unused.push((answer.clone(), if some { Unused::TooMany } else { Unused::NoCallback }));
         } else if let Some(at) = late.iter().position(of_script) {
             unused.push(late.remove(at));
         }

@@ -100,7 +100,7 @@ pub async fn waits_days(days: u64, ctx: DurableContext) -> Result<(), BoxError> 
 /// Event: anything. Step `save`, which fails at each attempt and is tried again a minute later, for ever.
 pub async fn never_saves(_event: Value, ctx: DurableContext) -> Result<(), BoxError> {
     let retry = |_: &durawasm_guest::StepError, _| durawasm_guest::RetryDecision::Retry {
-        delay: Duration::from_secs(60),
+        delay: Duration::from_mins(1),
     };
     ctx.step(|_| async { Err::<(), BoxError>("the disk is full".into()) })
         .name("save")

@@ -93,8 +93,8 @@ impl Attend {
     }
 
     /// Takes in what has become of a callback. Returns holds that are not needed any more.
-    fn callback(&self, state: &mut State, change: CallbackChange) -> Option<Open> {
-        let Some(id) = callback_id(&change.operation) else { return None };
+    fn callback(&self, state: &mut State, change: &CallbackChange) -> Option<Open> {
+        let id = callback_id(&change.operation)?;
         if !change.open {
             return state.open.remove(&id);
         }
@@ -212,7 +212,7 @@ impl Observer for Attend {
         }
         let mut over = Vec::new();
         for callback in change.callbacks {
-            over.extend(self.callback(&mut state, callback));
+            over.extend(self.callback(&mut state, &callback));
         }
         drop(state);
         // Holds tell the clock when they go.
@@ -254,7 +254,9 @@ impl Attendant for Attending {
         let mut ids: Vec<CallbackId> =
             state.open.iter().filter(|(_, open)| unasked(open)).map(|(id, _)| id.clone()).collect();
         ids.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
-        ids.iter().for_each(|id| state.ask(id));
+        for id in &ids {
+            state.ask(id);
+        }
     }
 
     fn may_answer(&self, what: &[Outside]) -> bool {
@@ -276,7 +278,7 @@ impl Attendant for Attending {
         decided.borrow_and_update();
         Box::pin(async move {
             if decided.changed().await.is_err() {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         })
     }

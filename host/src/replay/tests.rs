@@ -367,7 +367,6 @@ fn the_characters_of_names_are_told() {
         let options = ChainedInvokeOptions {
             function_name: function.into(),
             tenant_id: tenant.map(Into::into),
-            ..ChainedInvokeOptions::default()
         };
         let refused = engine.invoke(engine.root(), None, named("i"), options, None).unwrap_err().to_string();
         assert!(refused.ends_with(said), "{refused}");

@@ -152,7 +152,7 @@ mod tests {
         let counts = Counts::default();
         counts.operations.store(1, Ordering::Relaxed);
         counts.invocations.store(1_234_567, Ordering::Relaxed);
-        let days = Duration::from_secs(412 * 86_400 + 60);
+        let days = Duration::from_mins(412 * 24 * 60 + 1);
         let shown = line(days, &counts);
         assert_eq!(shown, "running: 412days 1m of its own time, 1 operation, 1,234,567 invocations");
         assert!(shown.len() < 80);

@@ -364,10 +364,8 @@ fn the_characters_of_names_are_told() {
         ("f", Some("a,b"), "\"a,b\" is not 1 to 256 of A-Z a-z 0-9 . _ : / = + - @ and spaces"),
     ] {
         let mut engine = engine(Vec::new());
-        let options = ChainedInvokeOptions {
-            function_name: function.into(),
-            tenant_id: tenant.map(Into::into),
-        };
+        let options =
+            ChainedInvokeOptions { function_name: function.into(), tenant_id: tenant.map(Into::into) };
         let refused = engine.invoke(engine.root(), None, named("i"), options, None).unwrap_err().to_string();
         assert!(refused.ends_with(said), "{refused}");
     }

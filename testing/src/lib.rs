@@ -41,6 +41,7 @@ pub use durawasm_host::{
         ErrorObject, ErrorObject as TestResultError, Event, EventType, ExecutionStatus, Operation,
         OperationStatus, OperationType, Timestamp,
     },
+    replay::{DurableServiceClient, ServiceError},
     sandbox::{Disturbance, Isolation, LogLevel, LogLine, LogSource, SandboxLimits},
     server::{Answer, InvocationRetry},
 };

@@ -121,6 +121,67 @@ fn what_is_on_record_shows_before_what_is_not_yet() {
 }
 
 #[test]
+fn an_outcome_that_was_not_sent_yet_waits_for_its_turn_whatever_the_service_says_meanwhile() {
+    let mut engine = engine(Vec::new());
+    engine.set_mode(CheckpointMode::Optimistic);
+    let keys = ["a", "b"].map(|name| step(&mut engine, name, AGAIN));
+    let starts: Vec<_> =
+        engine.take_batch().into_iter().filter(|update| update.action == OperationAction::Start).collect();
+    for key in keys {
+        engine.succeed(key, Some("7".to_owned())).unwrap();
+    }
+    // The starts are on record, and the outcomes are not.
+    engine.apply(starts.iter().map(|start| record(start, "STARTED", 2)).collect()).unwrap();
+    for key in keys {
+        assert_eq!(engine.directive(key).unwrap(), Directive::Pending, "the guest does not wait yet");
+    }
+    // By now they are, in another order than that in which they were to show.
+    engine.apply(vec![record(&starts[1], "SUCCEEDED", 3), record(&starts[0], "SUCCEEDED", 5)]).unwrap();
+    assert!(engine.reveal(&change(&keys)).unwrap());
+    assert_eq!(engine.directive(keys[0]).unwrap(), Directive::Pending);
+    assert!(matches!(engine.directive(keys[1]).unwrap(), Directive::Done(_)));
+    assert!(engine.reveal(&change(&keys[..1])).unwrap());
+    assert!(matches!(engine.directive(keys[0]).unwrap(), Directive::Done(_)));
+}
+
+#[test]
+fn what_has_begun_is_no_attempt_unless_it_is_a_step() {
+    let starts = waits(&["w"]);
+    let mut engine = engine(Vec::new());
+    let key = wait(&mut engine, "w");
+    engine.apply(vec![record(&starts[0], "STARTED", 2)]).unwrap();
+    assert_eq!(engine.directive(key).unwrap(), Directive::Pending);
+    assert!(!engine.reveal(&change(&[key])).unwrap());
+    engine.apply(vec![record(&starts[0], "SUCCEEDED", 3)]).unwrap();
+    assert!(engine.reveal(&change(&[key])).unwrap());
+    assert!(matches!(engine.directive(key).unwrap(), Directive::Done(Ok(_))));
+}
+
+#[test]
+fn the_next_deadline_is_the_earliest_of_waits_and_retries() {
+    let mut first = engine(Vec::new());
+    let _ = (step(&mut first, "s", AGAIN), wait(&mut first, "w"), step(&mut first, "t", AGAIN));
+    let starts = first.take_batch();
+    let with = |start: &OperationUpdate, status: &str, details: &str, key: &str, at: i64| {
+        let mut value = serde_json::to_value(&*record(start, status, 2)).unwrap();
+        value.as_object_mut().unwrap().remove("EndTimestamp");
+        value[details] = json!({ key: at });
+        Arc::new(serde_json::from_value::<Operation>(value).unwrap())
+    };
+    let records = vec![
+        with(&starts[0], "PENDING", "StepDetails", "NextAttemptTimestamp", 250),
+        with(&starts[1], "STARTED", "WaitDetails", "ScheduledEndTimestamp", 300),
+        with(&starts[2], "READY", "StepDetails", "NextAttemptTimestamp", 200),
+    ];
+    let mut replay = engine(records);
+    let (s, w, t) = (step(&mut replay, "s", AGAIN), wait(&mut replay, "w"), step(&mut replay, "t", AGAIN));
+    let next = |keys: &[Key]| replay.next_deadline(&change(keys)).map(|at| at.as_millis() / 1000);
+    assert_eq!(next(&[s, w, t]), Some(250));
+    assert_eq!((next(&[w, t]), next(&[w])), (Some(300), Some(300)));
+    assert_eq!((next(&[t]), next(&[])), (None, None), "what is ready has no time to come");
+}
+
+#[test]
 fn what_a_started_step_comes_to_depends_on_its_semantics() {
     let mut first = engine(Vec::new());
     let _ = step(&mut first, "a", AGAIN);

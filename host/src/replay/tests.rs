@@ -511,6 +511,75 @@ fn an_attempt_that_took_too_long_is_found_so_by_the_next_instance() {
 }
 
 #[test]
+fn a_fresh_instance_need_not_ask_for_what_is_below_a_context_that_is_over() {
+    let mut first = engine(Vec::new());
+    let outer = first.child(first.root(), None, named("outer")).unwrap();
+    let in_outer = first.child_scope(outer).unwrap();
+    let inner = first.child(in_outer, None, named("inner")).unwrap();
+    let in_inner = first.child_scope(inner).unwrap();
+    first.wait(in_inner, None, named("deep"), 5).unwrap();
+    let starts = first.take_batch();
+    let with_order = |(index, start): (usize, &OperationUpdate)| {
+        let mut record = Operation::clone(&record(start, "SUCCEEDED", 10 + index as u64));
+        record.start_sequence = 1 + index as u64;
+        Arc::new(record)
+    };
+    first.apply(starts.iter().enumerate().map(with_order).collect()).unwrap();
+    let mut fresh = first.restarted(None).unwrap();
+    let outer = fresh.child(fresh.root(), None, named("outer")).unwrap();
+    assert!(fresh.reveal(&change(&[outer])).unwrap());
+    assert_eq!(divergence(fresh.check_return()), None);
+}
+
+#[test]
+fn what_the_last_instance_was_about_to_run_goes_on_at_its_place() {
+    for (entered, order) in [(false, [[0], [1]]), (true, [[1], [0]])] {
+        let mut first = engine(Vec::new());
+        let (s, _) = (step(&mut first, "s", AGAIN), wait(&mut first, "w"));
+        let starts = first.take_batch();
+        first.apply(vec![record(&starts[0], "STARTED", 2), record(&starts[1], "SUCCEEDED", 5)]).unwrap();
+        if entered {
+            first.enter(s).unwrap();
+        }
+        let mut fresh = first.restarted(None).unwrap();
+        let (s, w) = (step(&mut fresh, "s", AGAIN), wait(&mut fresh, "w"));
+        let set = fresh.new_set().unwrap();
+        fresh.watch(set, s, Interest::Change, 0).unwrap();
+        fresh.watch(set, w, Interest::Change, 1).unwrap();
+        let seen = [fresh.take_watched(set).unwrap(), fresh.take_watched(set).unwrap()];
+        assert_eq!(seen, order, "entered: {entered}");
+    }
+}
+
+#[test]
+fn a_condition_sees_the_state_that_its_last_check_left() {
+    let mut first = engine(Vec::new());
+    first.condition(first.root(), None, named("c"), "1".to_owned()).unwrap();
+    let start = first.take_batch().remove(0);
+    let mut value = serde_json::to_value(&*record(&start, "READY", 2)).unwrap();
+    value.as_object_mut().unwrap().remove("EndTimestamp");
+    value["StepDetails"] = json!({ "Attempt": 3, "Result": "7" });
+    let mut replay = engine(vec![Arc::new(serde_json::from_value(value).unwrap())]);
+    let key = replay.condition(replay.root(), None, named("c"), "1".to_owned()).unwrap();
+    assert!(replay.reveal(&change(&[key])).unwrap());
+    assert_eq!(replay.directive(key).unwrap(), Directive::Run { attempt: 4, state: Some("7".into()) });
+}
+
+#[test]
+fn a_divergence_is_an_error_with_its_words() {
+    let divergence = super::Divergence {
+        id: "1".into(),
+        expected: "a STEP (Step) named \"a\"".to_owned(),
+        actual: "started a WAIT (Wait)".to_owned(),
+    };
+    let error = divergence.to_error();
+    assert_eq!(error.error_type.as_deref(), Some("NonDeterministicExecutionError"));
+    let message = error.error_message.unwrap();
+    assert!(message.contains("Operation 1 is recorded as a STEP (Step) named \"a\", and now"), "{message}");
+    assert!(message.contains("the handler started a WAIT (Wait)"), "{message}");
+}
+
+#[test]
 fn a_wait_set_takes_each_operation_and_token_once() {
     let mut engine = engine(Vec::new());
     let (a, b) = (wait(&mut engine, "a"), wait(&mut engine, "b"));

@@ -566,6 +566,65 @@ fn a_condition_sees_the_state_that_its_last_check_left() {
 }
 
 #[test]
+fn an_end_without_an_error_on_record_is_told_by_its_status() {
+    let starts = waits(&["w"]);
+    for (status, name) in
+        [("TIMED_OUT", "TimedOut"), ("CANCELLED", "Cancelled"), ("STOPPED", "Stopped"), ("FAILED", "Failed")]
+    {
+        let mut replay = engine(vec![record(&starts[0], status, 3)]);
+        let key = wait(&mut replay, "w");
+        assert!(replay.reveal(&change(&[key])).unwrap());
+        let expected = ErrorObject::new(name, format!("the WAIT ended as {status}"));
+        assert_eq!(replay.directive(key).unwrap(), Directive::Done(Err(expected)));
+    }
+}
+
+#[test]
+fn completions_without_a_place_in_the_order_go_by_their_times() {
+    let starts = waits(&["a", "b"]);
+    let at = |start: &OperationUpdate, end: u64| {
+        let mut record = Operation::clone(&record(start, "SUCCEEDED", end));
+        (record.sequence, record.start_sequence) = (0, 0);
+        Arc::new(record)
+    };
+    let mut replay = engine(vec![at(&starts[0], 50), at(&starts[1], 20)]);
+    let keys = ["a", "b"].map(|name| wait(&mut replay, name));
+    assert!(replay.reveal(&change(&keys)).unwrap());
+    assert_eq!(replay.directive(keys[0]).unwrap(), Directive::Pending, "the later one");
+    assert!(matches!(replay.directive(keys[1]).unwrap(), Directive::Done(Ok(_))));
+    assert_eq!(replay.time().as_millis(), 120_000);
+}
+
+#[test]
+fn a_child_is_rebuilt_where_its_record_says_so() {
+    let start = child_and_wait().remove(0);
+    for (details, rebuilt) in [(json!({ "ReplayChildren": true }), true), (json!({ "Result": "1" }), false)] {
+        let mut value = serde_json::to_value(&*record(&start, "SUCCEEDED", 3)).unwrap();
+        value["ContextDetails"] = details;
+        let mut operation: Operation = serde_json::from_value(value).unwrap();
+        (operation.sequence, operation.start_sequence) = (3, 1);
+        let mut replay = engine(vec![Arc::new(operation)]);
+        let key = replay.child(replay.root(), None, named("child")).unwrap();
+        let runs = !matches!(replay.directive(key).unwrap(), Directive::Pending | Directive::Done(_));
+        assert_eq!(runs, rebuilt);
+        if !rebuilt {
+            assert!(replay.reveal(&change(&[key])).unwrap());
+            assert_eq!(replay.directive(key).unwrap(), Directive::Done(Ok(Some("1".into()))));
+        }
+    }
+}
+
+#[test]
+fn what_is_on_record_is_known_by_its_place() {
+    let starts = waits(&["a"]);
+    let replay = engine(vec![record(&starts[0], "STARTED", 1)]);
+    assert_eq!([1, 2].map(|place| replay.is_recorded(replay.root(), place).unwrap()), [true, false]);
+    let mut first = engine(Vec::new());
+    wait(&mut first, "a");
+    assert!(!first.is_recorded(first.root(), 1).unwrap(), "what was started is not on record yet");
+}
+
+#[test]
 fn a_divergence_is_an_error_with_its_words() {
     let divergence = super::Divergence {
         id: "1".into(),

@@ -12,6 +12,9 @@ use crate::protocol::Limits;
 /// execution may take a year.
 const LATEST_START: i64 = 18_397_756_800;
 
+/// The longest duration: some hundred years, so that a time and a duration always make a time.
+const LONGEST: Duration = Duration::from_hours(36_500 * 24);
+
 /// A text that is no duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -24,7 +27,10 @@ pub enum DurationError {
     /// Nothing, where there has to be something.
     #[error("{0:?} is no time at all; give at least 1ms")]
     Nothing(String),
-    /// Not in the form of one, or longer than one can be.
+    /// Longer than anything here may take.
+    #[error("{0:?} is too long: durations go up to 36500days")]
+    Long(String),
+    /// Not in the form of one.
     #[error("{0:?} is no duration: it is written as 90s, 2h 30m or 3days, or is a number of seconds")]
     Form(String),
 }
@@ -35,14 +41,20 @@ pub enum DurationError {
 /// When it is none.
 pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     let text = text.trim();
-    if let Ok(seconds) = text.parse::<u64>() {
-        return Ok(Duration::from_secs(seconds));
+    let long = || DurationError::Long(text.to_owned());
+    let bounded = |duration: Duration| if duration > LONGEST { Err(long()) } else { Ok(duration) };
+    if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() {
+        return text.parse().map_err(|_| long()).and_then(|seconds| bounded(Duration::from_secs(seconds)));
     }
     let units = text.split(|c: char| !c.is_ascii_alphabetic());
     if units.into_iter().any(|unit| matches!(unit, "M" | "month" | "months" | "y" | "year" | "years")) {
         return Err(DurationError::Calendar(text.to_owned()));
     }
-    humantime::parse_duration(text).map_err(|_| DurationError::Form(text.to_owned()))
+    match humantime::parse_duration(text) {
+        Ok(duration) => bounded(duration),
+        Err(humantime::DurationError::NumberOverflow) => Err(long()),
+        Err(_) => Err(DurationError::Form(text.to_owned())),
+    }
 }
 
 /// The same of one that is not nothing.
@@ -92,7 +104,9 @@ impl FromStr for ExecutionTimeout {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.trim() {
             "none" => Ok(Self(None)),
-            text => Self::of(parse_duration(text).map_err(|error| error.to_string())?),
+            text => {
+                Self::of(parse_duration(text).map_err(|error| format!("{error}, or `none` for any time"))?)
+            }
         }
     }
 }
@@ -151,9 +165,15 @@ mod tests {
             let said = parse_duration(text).unwrap_err().to_string();
             assert!(said.contains("so write days, such as 30days"), "{said}");
         }
-        for text in ["", "2 d d", "x", "-1s", "1.5", "h", "99999999999999999999s"] {
+        for text in ["", "2 d d", "x", "-1s", "1.5", "h"] {
             let said = parse_duration(text).unwrap_err().to_string();
             assert!(said.contains("it is written as 90s"), "{said}");
+        }
+        assert_eq!(parse_duration("36500days"), Ok(LONGEST));
+        for text in
+            ["99999999999999999999s", "99999999999999999999", "36501days", "3153600001", "9999999999999w"]
+        {
+            assert_eq!(parse_duration(text), Err(DurationError::Long(text.to_owned())));
         }
         assert!(parse_some_duration("0s").is_err() && parse_some_duration("1s").is_ok());
     }
@@ -215,7 +235,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_shown_is_read_as_the_same(millis in prop_oneof![0..100_000_u64, 0..40_000_000_000_000_u64]) {
+        fn what_is_shown_is_read_as_the_same(millis in prop_oneof![0..100_000_u64, 0..3_153_600_000_001_u64]) {
             let duration = Duration::from_millis(millis);
             prop_assert_eq!(parse_duration(&show_duration(duration)), Ok(duration));
         }

@@ -19,6 +19,7 @@ pub mod ambient;
 pub mod build;
 pub mod cli;
 mod durations;
+mod hint;
 pub mod orchestrator;
 pub mod protocol;
 pub mod replay;

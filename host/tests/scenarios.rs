@@ -373,7 +373,9 @@ fn bad_input_is_told_in_a_line_and_an_exit_code() {
     assert_eq!(err(&output).lines().count(), 2, "{}", err(&output));
     let report = here("no/such/folder.xml");
     let files = Files::new(&[("x.test.toml", &one(""))]);
-    assert_eq!(files.test(&["--junit", &report]).status.code(), Some(6));
+    let unwritable = files.test(&["--junit", &report]);
+    assert_eq!((unwritable.status.code(), out(&unwritable)), (Some(2), String::new()));
+    assert!(err(&unwritable).contains("cannot write the report"), "{}", err(&unwritable));
 }
 
 #[test]

@@ -113,6 +113,10 @@ fn grants_that_cannot_be_given_are_refused_before_anything_runs() {
         ),
         (["--dir", "docs"], "is not HOST::GUEST"),
         (["--dir", "docs::data"], "begins with /"),
+        (
+            ["--env", &format!("LARGE={}", "x".repeat(25_000))],
+            "the environment variables are 25007 bytes in all",
+        ),
     ] {
         for args in
             [vec!["run", "no-such-crate"], vec!["inspect", "no-such-crate"], vec!["test", "examples/order"]]
@@ -208,9 +212,11 @@ fn answers_that_change_nothing_are_told_with_the_reason() {
         assert_eq!(err(&output), format!("warning: {why}\n"));
     }
     let many = run("callback", &late, &["--answer", "reply=success:1", "--answer", "reply=failure"]);
-    let why = "nobody took the failure for \"reply\": there were fewer callbacks of that name than answers";
+    let why = "nobody took the failure for \"reply\": the callbacks of that name had other answers";
     assert_eq!(err(&many), format!("warning: {why}\n"));
-    assert_eq!(err(&run("callback", &late, &["--answer", "reply=30s:success:1"])), "");
+    for in_time in ["reply=30s:success:1", "reply=30s 900us:success:1"] {
+        assert_eq!(err(&run("callback", &late, &["--answer", in_time])), "");
+    }
 
     let scenarios = "function: callback\nevent: { name: reply, timeout: 60 }\nscenarios:\n  - name: a\n    answers:\n      \
                      - { callback: reply, success: 1 }\n      - { callback: reply, failure: {} }\n";
@@ -277,6 +283,10 @@ fn functions_end_as_the_command_line_says() {
     let itself = run("empty", &json!(null), &["--function-answer", "empty=success"]);
     assert_eq!(code(&itself), 2);
     assert!(err(&itself).contains("must not stand in for it"), "{}", err(&itself));
+    let both = ["--function-answer", "elsewhere=success", "--function-answer", "elsewhere=failure"];
+    let twice = run("empty", &json!(null), &both);
+    assert_eq!(code(&twice), 2);
+    assert!(err(&twice).contains("says twice how elsewhere ends"), "{}", err(&twice));
 
     let scenarios = "function: invokes\nevent: { function: elsewhere, payload: 1 }\nscenarios:\n  - name: a\n    \
                      functions: [{ name: elsewhere, status: STOPPED, error: { type: Halt } }]\n    expect:\n      \
@@ -295,7 +305,7 @@ fn what_retries_for_ever_ends_and_says_what_it_was_at() {
     let output = run("never_saves", &json!(null), &["--execution-timeout", "2days"]);
     assert_eq!(code(&output), 1);
     let text = out(&output);
-    let error = "error: Execution.Timeout: the execution took longer than its timeout of 172800 s; not over by then: STEP \
+    let error = "error: Execution.Timeout: the execution took longer than its timeout of 2days; not over by then: STEP \
                  \"save\" after 2880 attempts until 2025-01-03T00:00:00.000Z\n";
     assert!(text.contains("TIMED_OUT after 2days (2880 invocations, 2880 checkpoints)\n"), "{text}");
     assert!(text.ends_with(error), "{text}");
@@ -330,29 +340,82 @@ fn ends_that_say_little_come_with_advice() {
 #[cfg(unix)]
 #[test]
 fn an_interrupted_run_shows_what_there_is_and_what_it_waits_for() {
-    let mut command = command(&["run", guests(), "-f", "waits_days", "-e", "300"]);
+    for signal in ["-INT", "-TERM"] {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut command = command(&["run", guests(), "-f", "waits_days", "-e", "300", "--scratch"]);
+        command.env("TMPDIR", scratch.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut errors = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        errors.read_line(&mut line).unwrap();
+        assert!(line.contains("about to wait"), "{line}");
+        assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 1);
+        let pid = child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        let mut rest = String::new();
+        errors.read_to_string(&mut rest).unwrap();
+        let mut output = String::new();
+        child.stdout.take().unwrap().read_to_string(&mut output).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(130));
+        assert!(output.contains(" pause  WAIT  STARTED"), "{output}");
+        assert!(output.contains("still RUNNING after "), "{output}");
+        assert!(
+            rest.starts_with(
+                "error: interrupted: the execution is RUNNING, and it waits for WAIT \"pause\" until 20"
+            ),
+            "{rest}"
+        );
+        let ends = "Nothing of it is kept: the same command begins anew; with --skip-time it does not wait\n";
+        assert!(rest.ends_with(ends), "{rest}");
+        assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0, "the scratch directory is left");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn interrupted_scenarios_are_reported_as_far_as_they_came() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, report) = (dir.path().join("s.test.yaml"), dir.path().join("report.xml"));
+    let scenarios = "scenarios:\n  - { name: quick, function: empty, event: null }\n  - { name: slow, function: waits_days, \
+                     event: 300, real_time: true }\n  - { name: last, function: empty, event: null }\n";
+    fs::write(&file, format!("handler: {}\n{scenarios}", guests())).unwrap();
+    let mut command = command(&["test", file.to_str().unwrap(), "--junit", report.to_str().unwrap()]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut errors = BufReader::new(child.stderr.take().unwrap());
+    let mut output = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
-    errors.read_line(&mut line).unwrap();
-    assert!(line.contains("about to wait"), "{line}");
+    output.read_line(&mut line).unwrap();
+    assert!(line.contains("quick"), "{line}");
     let pid = child.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
-    let mut rest = String::new();
-    errors.read_to_string(&mut rest).unwrap();
-    let mut output = String::new();
-    child.stdout.take().unwrap().read_to_string(&mut output).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130));
-    assert!(output.contains(" pause  WAIT  STARTED"), "{output}");
-    assert!(output.contains("still RUNNING after "), "{output}");
-    assert!(
-        rest.starts_with(
-            "error: interrupted: the execution is RUNNING, and it waits for WAIT \"pause\" until 20"
-        ),
-        "{rest}"
-    );
-    let ends = "Nothing of it is kept: the same command begins anew; with --skip-time it does not wait\n";
-    assert!(rest.ends_with(ends), "{rest}");
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let (mut rest, mut errors) = (String::new(), String::new());
+    output.read_to_string(&mut rest).unwrap();
+    child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{errors}");
+    assert_eq!(rest, "3 scenarios: 1 passed, 2 skipped\n");
+    assert_eq!(errors, "error: interrupted: 1 of 3 scenarios were run to their end\n");
+    let report = fs::read_to_string(report).unwrap();
+    assert_eq!(report.matches("<skipped").count(), 2, "{report}");
+}
+
+#[test]
+fn nothing_on_the_command_line_commands_the_terminal() {
+    for arguments in [
+        &["run", "\u{1b}[2J.wasm"][..],
+        &["run", "x.wasm", "--answer", "a=\u{1b}[2J"],
+        &["run", "x.wasm", "--event", "\u{7}\u{202e}x"],
+        &["\u{1b}[2J"],
+        &["test", "\u{1b}[2J", "--json"],
+        &["inspect", "examples", "--dir", "\u{1b}[2J::/data"],
+        &["build", "\u{1b}[2J"],
+    ] {
+        let output = durawasm(arguments);
+        assert_eq!((code(&output) > 0, out(&output)), (true, String::new()), "{arguments:?}");
+        let said = err(&output);
+        assert!(
+            !said.is_empty() && !said.contains(['\u{1b}', '\u{7}', '\u{202e}']),
+            "{arguments:?}: {said:?}"
+        );
+    }
 }
 
 #[cfg(target_os = "linux")]

@@ -4,11 +4,16 @@ use std::time::Duration;
 
 use crate::{
     DurationError,
+    hint::did_you_mean,
     orchestrator::{self, ScriptedFunction},
     parse_duration,
     protocol::ErrorObject,
     server::{Answer, InvokeOutcome, ScriptedAnswer},
 };
+
+const KINDS: [&str; 3] = ["success", "failure", "heartbeat"];
+
+const ENDS: [&str; 4] = ["success", "failure", "timed-out", "stopped"];
 
 const FORM: &str = "an answer is NAME=[AFTER:]success[:JSON], NAME=[AFTER:]failure[:TYPE[:MESSAGE]] or \
                     NAME=[AFTER:]heartbeat, with AFTER such as 90s, 2h or 3days";
@@ -18,12 +23,16 @@ const FUNCTION_FORM: &str = "a function's end is NAME=[AFTER:]success[:JSON], or
 
 /// Reads one answer of the outside world.
 pub(super) fn parse(text: &str) -> Result<ScriptedAnswer, String> {
-    let (name, after, kind, value) = parts(text, "callback", FORM, &["success", "failure", "heartbeat"])?;
+    let (name, after, kind, value) = parts(text, "callback", FORM, &KINDS)?;
     let answer = match kind {
         "success" => Answer::Success(Some(json(value)?)),
         "failure" => Answer::Failure(error(value, "answered with a failure")),
         "heartbeat" if value.is_none() => Answer::Heartbeat,
-        _ => return Err(format!("{kind:?} is not a kind of answer; {FORM}")),
+        "heartbeat" => return Err(format!("a heartbeat has no value; {FORM}")),
+        _ => {
+            let meant = did_you_mean(kind, KINDS);
+            return Err(format!("{kind:?} is not a kind of answer{meant}; {FORM}"));
+        }
     };
     Ok(ScriptedAnswer::new(name, after, answer))
 }
@@ -35,8 +44,7 @@ pub(super) fn parse_for_all(text: &str) -> Result<ScriptedAnswer, String> {
 
 /// Reads how a function ends that is invoked: its name, and what stands in for it.
 pub(super) fn parse_function(text: &str) -> Result<(String, ScriptedFunction), String> {
-    let kinds = ["success", "failure", "timed-out", "stopped"];
-    let (name, after, kind, value) = parts(text, "function", FUNCTION_FORM, &kinds)?;
+    let (name, after, kind, value) = parts(text, "function", FUNCTION_FORM, &ENDS)?;
     let outcome = match (kind, value) {
         ("success", _) => InvokeOutcome::Succeeded(Some(json(value)?)),
         ("failure", _) => InvokeOutcome::Failed(error(value, "the function failed")),
@@ -44,7 +52,10 @@ pub(super) fn parse_function(text: &str) -> Result<(String, ScriptedFunction), S
         ("timed-out", _) => InvokeOutcome::TimedOut(error(value, "the function timed out")),
         ("stopped", None) => InvokeOutcome::Stopped(orchestrator::stopped()),
         ("stopped", _) => InvokeOutcome::Stopped(error(value, "the function was stopped")),
-        _ => return Err(format!("{kind:?} is not an end of a function; {FUNCTION_FORM}")),
+        _ => {
+            let meant = did_you_mean(kind, ENDS);
+            return Err(format!("{kind:?} is not an end of a function{meant}; {FUNCTION_FORM}"));
+        }
     };
     Ok((name.to_owned(), ScriptedFunction { after, outcome }))
 }
@@ -65,10 +76,14 @@ fn parts<'a>(
         return Ok((name, Duration::ZERO, first, after_first));
     }
     let after = parse_duration(first).map_err(|error| match error {
-        DurationError::Calendar(_) => error.to_string(),
-        _ => format!("{first:?} is neither a kind of answer nor a duration; {form}"),
+        DurationError::Calendar(_) | DurationError::Long(_) => error.to_string(),
+        _ => {
+            let meant = did_you_mean(first, kinds.iter().copied());
+            format!("{first:?} is neither a kind of answer nor a duration{meant}; {form}")
+        }
     })?;
-    let (kind, value) = cut(after_first.ok_or(form)?);
+    let missing = || format!("after {first:?} there has to be what happens then; {form}");
+    let (kind, value) = cut(after_first.ok_or_else(missing)?);
     Ok((name, after, kind, value))
 }
 
@@ -120,9 +135,11 @@ mod tests {
             ("=success", "name is missing"),
             ("a=yes", "\"yes\" is neither"),
             ("a=success:yes", "not JSON"),
-            ("a=2d", "an answer is"),
+            ("a=2d", "after \"2d\" there has to be what happens then; an answer is"),
+            ("a=99999999d:success", "too long"),
+            ("a=sucess:1", "did you mean `success`?"),
             ("a=2d:maybe", "\"maybe\" is not a kind"),
-            ("a=heartbeat:x", "not a kind"),
+            ("a=heartbeat:x", "a heartbeat has no value"),
             ("a=1month:success", "months and years differ"),
         ] {
             let error = parse(text).unwrap_err();
@@ -154,6 +171,8 @@ mod tests {
             ("f", "a function's end is"),
             ("=success", "the function's name is missing"),
             ("f=heartbeat", "\"heartbeat\" is neither"),
+            ("f=timed_out", "did you mean `timed-out`?"),
+            ("f=1s:TIMED_OUT", "did you mean `timed-out`?"),
             ("f=1s:heartbeat", "is not an end of a function"),
             ("f=success:x", "not JSON"),
         ] {

@@ -10,7 +10,7 @@ pub(super) const HELP: &str = "Exit codes:
   4  the file is not a component with durable handlers
   5  the execution waits for an answer that nobody will give
   6  the host itself failed: no execution was judged
-  130  Ctrl-C was pressed";
+  130  interrupted: Ctrl-C or SIGTERM";
 
 /// What a command came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -26,6 +26,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
+use crate::report::printable;
 use exit::{Exit, Failure};
 
 /// Durable execution in a sandbox: runs async handlers, compiled to WebAssembly components, across suspensions, crashes
@@ -55,7 +56,15 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version come here as well, and are no errors.
-            let _ = error.print();
+            if error.use_stderr()
+                && std::env::args_os().any(|arg| commands_a_terminal(&arg.to_string_lossy()))
+            {
+                for line in error.render().to_string().lines() {
+                    note(printable(line));
+                }
+            } else {
+                let _ = error.print();
+            }
             return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
         }
     };
@@ -75,6 +84,10 @@ pub fn main() -> ExitCode {
     }
 }
 
+fn commands_a_terminal(text: &str) -> bool {
+    printable(text) != text
+}
+
 /// What went wrong, and why, outermost first. A cause that the words before it tell already is left out.
 fn one_line(error: &anyhow::Error) -> String {
     let mut line = String::new();
@@ -85,7 +98,7 @@ fn one_line(error: &anyhow::Error) -> String {
             line += &format!(": {cause}");
         }
     }
-    line
+    printable(&line)
 }
 
 /// Writes a line to standard output. Whoever has closed it has read enough; any other failure loses a result, and ends

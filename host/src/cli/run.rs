@@ -121,13 +121,19 @@ fn start_time(text: &str) -> Result<DateTime<Utc>, String> {
     if text == "now" {
         return Ok(crate::ambient::Clock::now(&crate::ambient::SystemClock::new()).to_utc());
     }
-    parse_start_time(text)
+    parse_start_time(text).map_err(|error| format!("{error}; or `now`"))
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     // What can be wrong with the command line is looked at before anything is built.
     if let Some(name) = &args.name {
         check_execution_name(name).or_exit(Exit::Usage)?;
+    }
+    for (index, (name, _)) in args.function_answer.iter().enumerate() {
+        if args.function_answer.iter().skip(index + 1).any(|(other, _)| other == name) {
+            let error = anyhow!("--function-answer says twice how {name} ends; a function has one end");
+            return Err(Failure { exit: Exit::Usage, error });
+        }
     }
     let grants = args.grants.grants()?;
     let event = event::read(&args.event, std::io::stdin().lock()).or_exit(Exit::Usage)?;

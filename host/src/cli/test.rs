@@ -12,6 +12,7 @@ use super::{
     grants::GrantArgs,
     note, say,
     target::{CrateArgs, component},
+    terminal::Interrupts,
     test_report::{self, Ran},
 };
 use crate::{
@@ -90,6 +91,11 @@ pub(super) fn test(args: &Args) -> Result<Exit, Failure> {
         test_report::list(&chosen, args.json)?;
         return Ok(Exit::Done);
     }
+    if let Some(path) = &args.junit {
+        writable(path)
+            .map_err(|error| anyhow!("cannot write the report {}: {error}", path.display()))
+            .or_exit(Exit::Usage)?;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().or_exit(Exit::Host)?;
     // Standard output is for the report.
     let quiet = args.quiet || args.json;
@@ -104,10 +110,22 @@ pub(super) fn test(args: &Args) -> Result<Exit, Failure> {
         ran.push(Ran { file, scenario, function, grants, outcome: None, time: Duration::ZERO });
     }
     let clock = SystemClock::new();
+    let interrupts = Interrupts::listen().or_exit(Exit::Host)?;
+    let mut interrupted = false;
     for one in &mut ran {
         let handler = load(args, &mut components, one.file, one.scenario)?;
         let start = clock.precise_now();
-        let outcome = runtime.block_on(scenario::run(&handler, &one.function, one.scenario, args.timeout));
+        let outcome = runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = interrupts.first() => None,
+                outcome = scenario::run(&handler, &one.function, one.scenario, args.timeout) => Some(outcome),
+            }
+        });
+        let Some(outcome) = outcome else {
+            interrupted = true;
+            break;
+        };
         one.outcome = Some(outcome.map_err(|error| run_failure(one.file, one.scenario, &error))?);
         one.time = clock.precise_now().saturating_sub(start);
         if !args.json {
@@ -129,7 +147,21 @@ pub(super) fn test(args: &Args) -> Result<Exit, Failure> {
             .map_err(|error| anyhow!("cannot write the report {}: {error}", path.display()))
             .or_exit(Exit::Host)?;
     }
+    if interrupted {
+        let over = ran.iter().filter(|one| one.outcome.is_some()).count();
+        let error = anyhow!("interrupted: {over} of {} scenarios were run to their end", ran.len());
+        return Err(Failure { exit: Exit::Interrupted, error });
+    }
     Ok(if ran.iter().any(Ran::failed) { Exit::Failed } else { Exit::Done })
+}
+
+/// Whether a file can be written, or made, at this path. Changes nothing there.
+fn writable(path: &Path) -> std::io::Result<()> {
+    if path.exists() {
+        return std::fs::OpenOptions::new().write(true).open(path).map(drop);
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    tempfile::NamedTempFile::new_in(folder).map(drop)
 }
 
 /// All files, read. Each one that is no good is told.

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
 
 use super::plain;
 use crate::{
+    hint::nearest,
     protocol::{ErrorObject, InvocationInput, InvocationStatus, Limits},
     sandbox::{Handler, InvocationEnd, InvocationReport, Surroundings},
     server::InvokeOutcome,
@@ -70,12 +71,17 @@ pub struct Function {
     pub handler: Arc<dyn Invocable>,
 }
 
+/// How many names of functions are told to people.
+const MOST_NAMES: usize = 20;
+
 /// There is no function of that name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no function {name:?}; there is {known}")]
+#[error("there is no function {name:?}{}; there is {known}", .nearest.as_ref().map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default())]
 pub struct UnknownFunction {
     /// What was asked for.
     pub name: String,
+    /// The one that was perhaps meant.
+    pub nearest: Option<String>,
     /// What there is.
     pub known: String,
 }
@@ -111,9 +117,11 @@ impl Functions {
 
     /// The function that a name, a name with a qualifier, or an ARN stands for.
     pub fn find(&self, name: &str) -> Result<&Function, UnknownFunction> {
-        self.0
-            .get(bare_name(name))
-            .ok_or_else(|| UnknownFunction { name: name.to_owned(), known: self.names() })
+        self.0.get(bare_name(name)).ok_or_else(|| UnknownFunction {
+            name: name.to_owned(),
+            nearest: nearest(bare_name(name), self.0.keys().map(AsRef::as_ref)).map(str::to_owned),
+            known: self.names(),
+        })
     }
 
     /// The function to run when none is named: the only one, or the only durable one.
@@ -131,11 +139,15 @@ impl Functions {
         self.0.values()
     }
 
-    /// All names, for people.
+    /// The names, for people; of many only the first.
     pub fn names(&self) -> String {
         if self.0.is_empty() {
             return "none".to_owned();
         }
-        self.0.keys().map(AsRef::as_ref).collect::<Vec<_>>().join(", ")
+        let names = self.0.keys().take(MOST_NAMES).map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
+        match self.0.len().saturating_sub(MOST_NAMES) {
+            0 => names,
+            more => format!("{names} and {more} more"),
+        }
     }
 }

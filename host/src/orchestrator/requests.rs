@@ -11,13 +11,18 @@
 //! and not when an invocation starts.
 
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     path::{Path, PathBuf},
     str::FromStr,
 };
 
-use super::FunctionGrants;
+use super::{FunctionGrants, SCRATCH, scratch::ScratchRoot};
 use crate::sandbox::{Access, GrantError, Grants};
+
+/// How large the environment variables of a handler may be together, in bytes, with their names. What starts a guest copies all of
+/// them into a part of its memory that is not much larger.
+const MOST_ENVIRONMENT: usize = 24 * 1024;
 
 /// An environment variable that is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +57,23 @@ pub enum RequestError {
     /// It is there, and is no text.
     #[error("the value of the environment variable {0} is not UTF-8 text")]
     NotText(String),
+    /// All environment variables together are too large.
+    #[error(
+        "the environment variables are {0} bytes in all, with their names, and a handler's take {MOST_ENVIRONMENT} at most; \
+             grant a directory for what is larger"
+    )]
+    Large(usize),
+    /// Something else is to be where scratch directories are.
+    #[error("the guest's {SCRATCH} cannot be both a granted directory and the scratch directory")]
+    Scratch,
+    /// Scratch directories cannot be made.
+    #[error("a scratch directory cannot be made in {}, the folder for temporary files: {reason}", folder.display())]
+    NoScratch {
+        /// The host's folder for temporary files.
+        folder: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The directory cannot be granted.
     #[error("{}, which is to be the guest's {guest}, cannot be granted: {reason}", host.display())]
     Directory {
@@ -142,15 +164,21 @@ impl GrantRequests {
         environment: impl Fn(&str) -> Option<OsString>,
     ) -> Result<FunctionGrants, RequestError> {
         let mut all = Grants::default();
-        for VariableRequest { name, value } in &self.env {
+        let last: BTreeMap<&str, &Option<String>> =
+            self.env.iter().map(|VariableRequest { name, value }| (&**name, value)).collect();
+        for (name, value) in last {
             let value = match value {
                 Some(value) => value.clone(),
                 None => environment(name)
-                    .ok_or_else(|| RequestError::NotSet(name.clone()))?
+                    .ok_or_else(|| RequestError::NotSet(name.to_owned()))?
                     .into_string()
-                    .map_err(|_| RequestError::NotText(name.clone()))?,
+                    .map_err(|_| RequestError::NotText(name.to_owned()))?,
             };
             all.variable(name, value)?;
+        }
+        let size = all.variables().map(|(name, value)| name.len() + value.len() + 2).sum();
+        if size > MOST_ENVIRONMENT {
+            return Err(RequestError::Large(size));
         }
         for DirectoryRequest { host, guest, access } in &self.dir {
             let refused = |reason: String| {
@@ -162,6 +190,16 @@ impl GrantRequests {
                 return Err(refused("it is not a directory".to_owned()));
             }
             all.directory(host, guest, *access)?;
+        }
+        if self.scratch {
+            if all.directories().any(|(guest, ..)| guest == SCRATCH) {
+                return Err(RequestError::Scratch);
+            }
+            // What cannot be made is found here, and not in the first execution.
+            ScratchRoot::default().make().map_err(|error| {
+                let (folder, reason) = (std::env::temp_dir(), error.to_string());
+                RequestError::NoScratch { folder, reason }
+            })?;
         }
         Ok(FunctionGrants { all, scratch: self.scratch, ..FunctionGrants::default() })
     }
@@ -184,7 +222,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("data")).unwrap();
         let requests =
-            requests(&["A=1", "B", "C=x=y", "A=", "D= "], &["data::/data:ro", "data::/w"]).unwrap();
+            requests(&["A=1", "B", "C=x=y", "A=", "D", "D= "], &["data::/data:ro", "data::/w"]).unwrap();
         let grants =
             requests.below(folder.path()).grants(|name| (name == "B").then(|| "here".into())).unwrap();
         let mut expected = Grants::default();
@@ -220,5 +258,17 @@ mod tests {
             let said = refused.unwrap_err().to_string();
             assert!(said.contains(says), "{said}");
         }
+        let large = format!("A={}", "x".repeat(MOST_ENVIRONMENT));
+        let refused = requests(&[&large], &[]).unwrap().grants(|_| None).unwrap_err();
+        assert_eq!(refused, RequestError::Large(MOST_ENVIRONMENT + 3));
+        let folder = tempfile::tempdir().unwrap();
+        let scratch = |guest: &str| {
+            let requests = requests(&[], &[&format!("{}::{guest}", folder.path().display())]).unwrap();
+            GrantRequests { scratch: true, ..requests }.grants(|_| None)
+        };
+        for guest in ["/scratch", "/scratch/", "//scratch"] {
+            assert_eq!(scratch(guest), Err(RequestError::Scratch), "{guest}");
+        }
+        assert!(scratch("/scratch/more").is_ok_and(|grants| grants.scratch));
     }
 }

@@ -23,7 +23,7 @@ fn word(what: &'static str, text: &str, max: usize) -> Result<(), InvalidName> {
         });
     }
     if let Some(bad) = text.bytes().position(|b| !allowed(b)) {
-        let reason = format!("has a character at position {bad} that is not one of A-Z a-z 0-9 - _");
+        let reason = format!("has a character at position {} that is not one of A-Z a-z 0-9 - _", bad + 1);
         return Err(InvalidName { what, reason });
     }
     Ok(())

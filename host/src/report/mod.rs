@@ -44,7 +44,12 @@ pub fn duration(duration: Duration) -> String {
     crate::durations::show_duration(duration)
 }
 
-/// A handler's text without what could command a terminal.
+/// Somebody's text, for one line, without what could command a terminal or show the line otherwise than it is: control characters
+/// (but tabs), separators of lines, and marks of the direction of writing.
 pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+    let commands = |c: char| {
+        (c.is_control() && c != '\t')
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if commands(c) { '\u{fffd}' } else { c }).collect()
 }

@@ -84,8 +84,8 @@ impl Grants {
         Ok(self)
     }
 
-    /// Grants a directory of the host under a path of the guest's; another one under this path is replaced. The directory
-    /// has to be there when an invocation starts.
+    /// Grants a directory of the host under a path of the guest's; another one under this path is replaced, also if it was
+    /// written otherwise: `/data/` and `//data/.` are `/data`. The directory has to be there when an invocation starts.
     pub fn directory(
         &mut self,
         host: impl Into<PathBuf>,
@@ -96,6 +96,7 @@ impl Grants {
         if !guest.starts_with('/') || guest.contains('\0') || guest.split('/').any(|part| part == "..") {
             return Err(GrantError::GuestPath(guest));
         }
+        let guest = plain_path(&guest);
         self.directories.insert(guest, Directory { host: host.into(), access });
         Ok(self)
     }
@@ -146,9 +147,28 @@ impl Grants {
     }
 }
 
+/// A path from the root on without empty parts and `.`. One path of the guest's is written in one way: else two directories would be
+/// granted under it, and which of them a guest opens would be left to the order of their names.
+fn plain_path(path: &str) -> String {
+    let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    format!("/{}", parts.join("/"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_is_one_path_however_it_is_written() {
+        let mut grants = Grants::default();
+        for (number, path) in ["/data", "/data/", "//data", "/./data/.", "/data//"].into_iter().enumerate() {
+            grants.directory(number.to_string(), path, Access::ReadOnly).unwrap();
+            let granted: Vec<_> = grants.directories().map(|(guest, host, _)| (guest, host)).collect();
+            assert_eq!(granted, [("/data", Path::new(&number.to_string()))], "{path}");
+        }
+        grants.directory("root", "//", Access::ReadOnly).unwrap();
+        assert_eq!(grants.directories().next().unwrap().0, "/");
+    }
 
     #[test]
     fn names_values_and_paths_are_checked() {

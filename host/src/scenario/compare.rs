@@ -9,10 +9,11 @@ use serde::Serialize;
 use super::{
     exact::Json,
     expect::Expectation,
-    hint, json,
+    json,
     operations::{Operations, error_differences},
 };
 use crate::{
+    hint,
     orchestrator::Run,
     protocol::ExecutionStatus,
     report,

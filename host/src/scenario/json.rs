@@ -7,10 +7,8 @@ use std::time::Duration;
 
 use similar::{ChangeTag, TextDiff};
 
-use super::{
-    exact::{Json, same_number},
-    hint::short,
-};
+use super::exact::{Json, same_number};
+use crate::hint::short;
 
 /// How many lines of a difference are shown.
 const MAX_LINES: usize = 80;

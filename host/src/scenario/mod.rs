@@ -14,7 +14,6 @@ mod exact;
 mod expect;
 mod file;
 mod find;
-mod hint;
 mod json;
 mod junit;
 mod operations;

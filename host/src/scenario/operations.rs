@@ -131,7 +131,7 @@ impl<'a> Operations<'a> {
             && let Some(name) = &wanted.name
         {
             let names = self.all.iter().filter_map(|o| o.name.as_deref());
-            details.push(format!("no operation is named {name:?}{}", super::hint::did_you_mean(name, names)));
+            details.push(format!("no operation is named {name:?}{}", crate::hint::did_you_mean(name, names)));
         }
         Mismatch { details, ..Mismatch::new("operations", message) }
     }
@@ -237,7 +237,7 @@ pub(super) fn error_differences(expected: &ExpectedError, found: Option<&ErrorOb
     let Some(found) = found else { return vec!["expected, found none".to_owned()] };
     let mut lines = Vec::new();
     let shown =
-        |text: Option<&str>| text.map_or("none".to_owned(), |text| super::hint::short(&format!("{text:?}")));
+        |text: Option<&str>| text.map_or("none".to_owned(), |text| crate::hint::short(&format!("{text:?}")));
     if let Some(error_type) = &expected.error_type
         && found.error_type.as_ref() != Some(error_type)
     {

@@ -16,8 +16,9 @@ use super::{
     error::{FileError, Place, Problem},
     exact::Json,
     file::{ScenarioFile, Settings, WrittenFile, WrittenScenario},
-    hint, wording,
+    wording,
 };
+use crate::hint;
 use crate::protocol::Limits;
 
 /// The largest scenario file, in bytes.

@@ -7,9 +7,9 @@ use std::{sync::Arc, time::Duration};
 use super::{
     compare::{self, Mismatch},
     file::Scenario,
-    hint,
 };
 use crate::{
+    hint,
     orchestrator::{
         Environment, EnvironmentError, EnvironmentOptions, FunctionGrants, RequestError, Run, RunError,
         UnknownFunction,
@@ -169,9 +169,9 @@ pub fn unused_answer_notes(answers: &[ScriptedAnswer], view: &ExecutionView) -> 
                 let meant = hint::did_you_mean(name, callback_names(view));
                 format!("nobody took the {kind} for {name:?}: no callback has that name{meant}")
             }
-            Unused::TooMany => format!(
-                "nobody took the {kind} for {name:?}: there were fewer callbacks of that name than answers"
-            ),
+            Unused::TooMany => {
+                format!("nobody took the {kind} for {name:?}: the callbacks of that name had other answers")
+            }
             Unused::TooLate { status, after } => {
                 let due = report::duration(answer.after);
                 let after = report::duration(after);

@@ -2,7 +2,7 @@
 //!
 //! Always true: a message that is not known here stays as it is.
 
-use super::hint::{did_you_mean, short};
+use crate::hint::{did_you_mean, short};
 
 /// What to say of a key that is not known.
 pub(super) fn unknown_key(key: &str, known: &[&str]) -> String {

@@ -5,7 +5,7 @@
 //! - every invocation that started has one `InvocationCompleted`, also one that was cut off by the execution's end;
 //! - an outcome that the handler checkpointed counts, however the invocation ends then.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     api::{InvocationResult, InvocationView, Next, StartedInvocation},
@@ -18,6 +18,7 @@ use super::{
     transitions::invalid,
 };
 use crate::{
+    durations::show_duration,
     protocol::{
         CheckpointToken, ErrorObject, EventDetails, ExecutionStatus, InvocationCompletedDetails,
         InvocationInput, InvocationOutput, InvocationStatus, Operation, OperationStatus, OperationType,
@@ -298,8 +299,9 @@ impl CheckpointManager {
     pub(super) fn time_out(&mut self, at: Timestamp, seconds: u64) {
         // A decided execution only waits for its handler to return.
         if self.phase.decided().is_none() {
+            let timeout = show_duration(Duration::from_secs(seconds));
             let message =
-                format!("the execution took longer than its timeout of {seconds} s{}", self.not_over());
+                format!("the execution took longer than its timeout of {timeout}{}", self.not_over());
             self.cut_off(at, Verdict::TimedOut(ErrorObject::new("Execution.Timeout", message)));
         }
     }

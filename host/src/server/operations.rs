@@ -222,7 +222,6 @@ impl OperationTable {
         (page, rest.next())
     }
 
-    /// All operations, EXECUTION first.
     /// The first callback from this operation on, in the order in which they started.
     pub(super) fn next_callback(&self, from: Index) -> Option<Index> {
         let later = self.entries.get(from..)?;
@@ -230,6 +229,7 @@ impl OperationTable {
         Some(from + place)
     }
 
+    /// All operations, EXECUTION first.
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Operation>> + Clone {
         self.entries.iter().map(|entry| &entry.operation)
     }

@@ -166,10 +166,14 @@ pub fn unused_answers(answers: &[ScriptedAnswer], view: &ExecutionView) -> Vec<(
 /// Why an answer that a callback took came too late, if it did. At the very instant at which the callback ended, it may have been
 /// what ended it.
 fn lateness(answer: &ScriptedAnswer, callback: &Operation, view: &ExecutionView) -> Option<Unused> {
-    let due = answer.after.max(Duration::from_millis(1));
+    // Time has milliseconds.
+    let due = Duration::new(answer.after.as_secs(), answer.after.subsec_millis() * 1_000_000);
+    let due = due.max(Duration::from_millis(1));
     let Some(end) = callback.end_timestamp else {
         let left = view.end?.since(callback.start_timestamp);
-        return (due > left).then_some(Unused::TooLate { status: None, after: left });
+        // A heartbeat leaves a callback open; whatever else had come would have ended it.
+        let came = answer.answer == Answer::Heartbeat && due <= left;
+        return (!came).then_some(Unused::TooLate { status: None, after: left });
     };
     let after = end.since(callback.start_timestamp);
     let answered = matches!(callback.status, OperationStatus::Succeeded | OperationStatus::Failed);

@@ -19,7 +19,7 @@ use crate::{
     ambient::{Clock, Hold},
     orchestrator::Attendant,
     protocol::{CallbackId, ExecutionArn, Operation, OperationId, OperationType},
-    server::{CallbackChange, Change, Observer, Outside, ScriptedAnswer, ServerHandle},
+    server::{Answer, CallbackChange, Change, Observer, Outside, ScriptedAnswer, ServerHandle},
 };
 
 /// Who follows a run.
@@ -99,7 +99,8 @@ impl Attend {
             return state.open.remove(&id);
         }
         let name = state.name_of(&change.operation);
-        let answered = self.scripted.iter().any(|answer| answer.is_for(&name));
+        let ends = |answer: &ScriptedAnswer| answer.answer != Answer::Heartbeat;
+        let answered = self.scripted.iter().any(|answer| ends(answer) && answer.is_for(&name));
         let hold = change.deadline.filter(|_| self.asks && !answered).map(|at| self.clock.hold(at));
         if let Some(open) = state.open.get_mut(&id) {
             if !open.left {
@@ -118,7 +119,7 @@ impl Attend {
             let Some(name) = self.state().open.get(&id).map(|open| open.name.clone()) else { continue };
             // Standard error is not locked meanwhile: the handler's lines go on.
             let reply = ask(&name, &mut io::stdin().lock(), &*self.screen).unwrap_or(Reply::Leave);
-            let again = reply == Reply::Answer(crate::server::Answer::Heartbeat);
+            let again = reply == Reply::Answer(Answer::Heartbeat);
             let done = match reply {
                 Reply::Answer(answer) => {
                     runtime.block_on(server.complete_callback(&id, answer)).map_err(|error| error.to_string())
@@ -185,6 +186,8 @@ fn ask(name: &str, input: &mut impl io::BufRead, output: &impl Display) -> Optio
         let read = input.read_line(&mut line);
         output.answered();
         if read.ok()? == 0 {
+            // The terminal's line is not over: nobody typed its end.
+            output.line("");
             return None;
         }
         match dialogue.take(&line) {
@@ -206,7 +209,8 @@ impl Observer for Attend {
             if let (true, Some(name)) = (operation.kind == OperationType::Context, &operation.name) {
                 state.contexts.insert(operation.id.clone(), Arc::clone(name));
             }
-            if state.known.insert(operation.id.clone()) {
+            // The execution's own operation is none of the handler's.
+            if operation.kind != OperationType::Execution && state.known.insert(operation.id.clone()) {
                 self.counts.operations.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -289,7 +293,6 @@ mod tests {
     use std::cell::RefCell;
 
     use super::*;
-    use crate::server::Answer;
 
     /// What is seen of a dialogue.
     #[derive(Default)]

@@ -315,7 +315,7 @@ fn an_execution_outlives_no_year() {
     assert_eq!(error.error_type.as_deref(), Some("Execution.Timeout"));
     let message = error.error_message.unwrap();
     assert!(
-        message.contains("timeout of 31622400 s; not over by then: STEP after 1 attempt until"),
+        message.contains("timeout of 366days; not over by then: STEP after 1 attempt until"),
         "{message}"
     );
 

@@ -178,7 +178,7 @@ fn texts_and_sizes() {
     for (batch, why) in [
         (vec![start("", Type::Step)], "the operation id has 0 characters"),
         (vec![start(&"x".repeat(65), Type::Step)], "the operation id has 65 characters"),
-        (vec![start("a b", Type::Step)], "the operation id has a character at position 1"),
+        (vec![start("a b", Type::Step)], "the operation id has a character at position 2"),
         (vec![named("")], "the name of operation new is not 1 to 256 printable ASCII"),
         (vec![named(&"x".repeat(257))], "the name of operation new"),
         (vec![named("tab\t")], "the name of operation new"),

@@ -4,7 +4,7 @@
 const SHOWN: usize = 200;
 
 /// The known word that is most like this one, if one is like it.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word: String = word.chars().take(SHOWN).collect::<String>().to_lowercase();
     let bound = 1 + word.chars().count() / 4;
     known
@@ -16,12 +16,12 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
 }
 
 /// `; did you mean "x"?`, or nothing.
-pub(super) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     nearest(word, known).map(|other| format!("; did you mean `{other}`?")).unwrap_or_default()
 }
 
 /// A text that may be long, cut for a message of one line.
-pub(super) fn short(text: &str) -> String {
+pub(crate) fn short(text: &str) -> String {
     let text = text.trim().replace(['\n', '\r'], " ");
     match text.char_indices().nth(SHOWN * 2) {
         Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),

@@ -5,6 +5,8 @@
 //! | room | what is in it |
 //! |---|---|
 //! | [`protocol`] | the wire types of the AWS Lambda durable execution service |
+//! | `durations` | durations and times as people write and read them |
+//! | `hint` | did-you-mean |
 //! | [`ambient`] | time and randomness, each behind a trait |
 //! | [`replay`] | one invocation's durable state, sans-IO |
 //! | [`sandbox`] | wasmtime: instances, limits, virtual clocks and random |

@@ -211,6 +211,16 @@ fn answers_that_change_nothing_are_told_with_the_reason() {
         let output = run("callback", &late, &["--answer", answer]);
         assert_eq!(err(&output), format!("warning: {why}\n"));
     }
+    // The callback is still open when the execution's time is over, be it at the same instant.
+    for due in ["1h", "2h"] {
+        let answer = format!("reply={due}:success:1");
+        let output =
+            run("callback", &json!({ "name": "reply" }), &["--execution-timeout", "1h", "--answer", &answer]);
+        let why = format!(
+            "came too late: {due} after the callback was made, and the execution was over 1h after it was made"
+        );
+        assert!(err(&output).contains(&why), "{}", err(&output));
+    }
     let many = run("callback", &late, &["--answer", "reply=success:1", "--answer", "reply=failure"]);
     let why = "nobody took the failure for \"reply\": the callbacks of that name had other answers";
     assert_eq!(err(&many), format!("warning: {why}\n"));

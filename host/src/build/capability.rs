@@ -94,9 +94,11 @@ impl CapabilityKind {
                 (Treatment::Virtualized, "the execution's own stream between operations, live inside steps")
             }
             Self::Stdio => (Treatment::Captured, "output goes to the execution's log, input is empty"),
-            Self::Environment => (Treatment::NotGranted, "no variables and no arguments"),
+            Self::Environment => {
+                (Treatment::NotGranted, "no variables but those that are granted, and no arguments")
+            }
             Self::Exit => (Treatment::Provided, "ends the invocation with an error"),
-            Self::Filesystem => (Treatment::NotGranted, "no folders"),
+            Self::Filesystem => (Treatment::NotGranted, "no folders but those that are granted"),
             Self::Sockets => (Treatment::NotGranted, "every connection is refused"),
             Self::Http => (Treatment::NotProvided, "no requests"),
             Self::Unknown => (Treatment::NotProvided, "not known to this host"),

@@ -152,9 +152,9 @@ fn each_room_of_the_host_imports_only_from_those_above_it() {
             let inside = file.strip_prefix(&source).unwrap();
             let is_mod = inside.file_name().unwrap() == "mod.rs";
             let depth = inside.components().count() - usize::from(is_mod);
-            let mut uses = Uses { depth, found: BTreeSet::new() };
-            uses.visit_file(&parsed(&file));
-            for name in uses.found {
+            let mut seen = Uses { depth, found: BTreeSet::new() };
+            seen.visit_file(&parsed(&file));
+            for name in seen.found {
                 let used =
                     handed_on.iter().find(|(handed, _)| *handed == name).map_or(&name, |(_, from)| from);
                 let at = rooms.iter().position(|other| other == used);
@@ -201,7 +201,9 @@ fn all_crates_are_told_with_those_that_they_need() {
 fn the_files_that_are_told_are_there() {
     let page = text("docs/architecture.md");
     let folders = ["", "host/src", "host/src/replay", "host/src/sandbox", "host/src/ambient"];
-    for file in quoted(&page).iter().filter(|name| name.ends_with(".rs") && !name.contains(' ')) {
+    let is_file =
+        |name: &&String| !name.contains(' ') && Path::new(name).extension().is_some_and(|e| e == "rs");
+    for file in quoted(&page).iter().filter(is_file) {
         assert!(folders.iter().any(|folder| root().join(folder).join(file).exists()), "{file}");
     }
 }

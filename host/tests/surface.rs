@@ -408,6 +408,33 @@ fn interrupted_scenarios_are_reported_as_far_as_they_came() {
 }
 
 #[test]
+fn a_report_never_replaces_what_it_is_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("s.test.yaml");
+    let scenarios =
+        format!("handler: {}\nscenarios: [{{ name: a, function: empty, event: null }}]\n", guests());
+    fs::write(&file, &scenarios).unwrap();
+    let same = format!("{}/./s.test.yaml", dir.path().display());
+    let refused = durawasm(&["test", file.to_str().unwrap(), "--junit", &same]);
+    assert_eq!((code(&refused), out(&refused)), (2, String::new()));
+    assert!(err(&refused).contains("the report must not replace the scenarios in"), "{}", err(&refused));
+    assert_eq!(fs::read_to_string(&file).unwrap(), scenarios);
+}
+
+#[test]
+fn a_stalled_execution_took_as_long_in_a_scenario_as_in_a_run() {
+    let options = ["--answer", "reply=1h:heartbeat"];
+    let stalled = run("callback", &json!({ "name": "reply" }), &options);
+    assert_eq!(code(&stalled), 5);
+    assert!(out(&stalled).contains("still RUNNING after 1h"), "{}", out(&stalled));
+    let scenarios = "function: callback\nevent: { name: reply }\nscenarios:\n  - name: a\n    \
+                     answers: [{ callback: reply, heartbeat: true, after: 1h }]\n    \
+                     expect: { status: RUNNING, duration: 1h }\n";
+    let tested = test(scenarios, &[]);
+    assert_eq!(code(&tested), 0, "{}{}", out(&tested), err(&tested));
+}
+
+#[test]
 fn nothing_on_the_command_line_commands_the_terminal() {
     for arguments in [
         &["run", "\u{1b}[2J.wasm"][..],

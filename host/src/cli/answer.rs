@@ -95,7 +95,8 @@ fn json(value: Option<&str>) -> Result<String, String> {
 }
 
 fn error(value: Option<&str>, usual: &str) -> ErrorObject {
-    let (name, message) = cut(value.unwrap_or("Failure"));
+    let (name, message) = cut(value.unwrap_or_default());
+    let name = if name.is_empty() { "Failure" } else { name };
     ErrorObject::new(name, message.unwrap_or(usual))
 }
 
@@ -117,6 +118,7 @@ mod tests {
             ("a b=2days:success:{\"k\": 1}", "a b", 172_800, success("{\"k\": 1}")),
             ("a=90:failure", "a", 90, failure("Failure", "answered with a failure")),
             ("a=1h 30m:failure:Rejected:no: too much", "a", 5400, failure("Rejected", "no: too much")),
+            ("a=failure::no", "a", 0, failure("Failure", "no")),
             ("a=5s:heartbeat", "a", 5, Answer::Heartbeat),
         ] {
             let parsed = parse(text).unwrap();

@@ -9,7 +9,7 @@ pub(super) const HELP: &str = "Exit codes:
   3  the handler crate does not build
   4  the file is not a component with durable handlers
   5  the execution waits for an answer that nobody will give
-  6  the host itself failed: no execution was judged
+  6  the host itself failed: no execution was judged, or its report could not be written
   130  interrupted: Ctrl-C or SIGTERM";
 
 /// What a command came to.

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use super::say;
@@ -64,8 +63,8 @@ struct Inspected<'a> {
 
 /// What a component imports, and what the sandbox makes of it.
 pub(super) fn print(summary: &ComponentSummary) {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(["imports", "in the sandbox"]);
+    let mut table = table::new();
+    table.set_header(["imports", "in the sandbox"]);
     for capability in summary.capabilities() {
         table.add_row([capability.imports.join("\n"), capability.note.to_owned()]);
     }

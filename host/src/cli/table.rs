@@ -9,10 +9,22 @@ use crate::{
     server::ExecutionView,
 };
 
-/// The operations of an execution, children under their contexts.
-pub(super) fn operations(view: &ExecutionView) -> Table {
+/// The width of a terminal that does not know its own: enough for a line of most tables.
+const USUAL_WIDTH: u16 = 80;
+
+/// An empty table, as wide as the terminal, if there is one.
+pub(super) fn new() -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    if table.width() == Some(0) {
+        table.set_width(USUAL_WIDTH);
+    }
+    table
+}
+
+/// The operations of an execution, children under their contexts.
+pub(super) fn operations(view: &ExecutionView) -> Table {
+    let mut table = new();
     table.set_header(["name", "type", "status", "attempts", "start", "duration"]);
     for (depth, operation) in tree(&view.operations) {
         table.add_row([

@@ -69,6 +69,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn test(args: &Args) -> Result<Exit, Failure> {
+    // What is refused here is not a scenario's fault.
+    args.grants.grants()?;
     let mut files = read(args)?;
     for scenario in files.iter_mut().flat_map(|file| &mut file.scenarios) {
         scenario.grants.extend(args.grants.requests());
@@ -83,8 +85,8 @@ pub(super) fn test(args: &Args) -> Result<Exit, Failure> {
             args.filter.as_deref().unwrap_or_default(),
             files.iter().map(|f| f.scenarios.len()).sum::<usize>(),
         );
-        let error =
-            anyhow!("none of the {count} scenarios in {} files has {text:?} in its name", files.len());
+        let files = if files.len() == 1 { "1 file".to_owned() } else { format!("{} files", files.len()) };
+        let error = anyhow!("none of the {count} scenarios in {files} has {text:?} in its name");
         return Err(Failure { exit: Exit::Usage, error });
     }
     if args.list {
@@ -92,6 +94,13 @@ pub(super) fn test(args: &Args) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     if let Some(path) = &args.junit {
+        if let Ok(report) = path.canonicalize()
+            && let Some(file) =
+                files.iter().find(|file| file.path.canonicalize().is_ok_and(|path| path == report))
+        {
+            let error = anyhow!("the report must not replace the scenarios in {}", file.path.display());
+            return Err(Failure { exit: Exit::Usage, error });
+        }
         writable(path)
             .map_err(|error| anyhow!("cannot write the report {}: {error}", path.display()))
             .or_exit(Exit::Usage)?;
@@ -161,6 +170,9 @@ fn writable(path: &Path) -> std::io::Result<()> {
         return std::fs::OpenOptions::new().write(true).open(path).map(drop);
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        return Err(std::io::Error::other(format!("there is no folder {}", folder.display())));
+    }
     tempfile::NamedTempFile::new_in(folder).map(drop)
 }
 

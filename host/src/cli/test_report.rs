@@ -81,7 +81,7 @@ fn line(word: &str, ran: &Ran<'_>, outcome: &Outcome) -> String {
         Some(run) => format!(
             "{} after {}, {}",
             run.view.status,
-            report::duration(outcome.duration()),
+            report::duration(outcome.duration),
             count(run.view.invocations.len(), "invocation")
         ),
         None => "given up".to_owned(),
@@ -157,7 +157,7 @@ struct One<'a> {
     file: Cow<'a, str>,
     name: &'a str,
     function: &'a str,
-    granted: Granted<'a>,
+    granted: Option<Granted<'a>>,
     verdict: &'static str,
     mismatches: Option<&'a [Mismatch]>,
     notes: Option<&'a [String]>,
@@ -193,7 +193,7 @@ impl<'a> One<'a> {
             file: ran.file.path.to_string_lossy(),
             name: &ran.scenario.name,
             function: &ran.function,
-            granted: Granted::of(&ran.grants),
+            granted: outcome.is_some().then(|| Granted::of(&ran.grants)),
             verdict: ran.verdict(),
             mismatches: outcome.map(|outcome| outcome.mismatches.as_slice()),
             notes: outcome.map(|outcome| outcome.notes.as_slice()),
@@ -202,7 +202,7 @@ impl<'a> One<'a> {
             error: run.and_then(|run| run.view.error.as_ref()),
             stalled_on: run.and_then(|run| run.stall.as_ref()).map(stalled),
             duration_millis: outcome
-                .map(|outcome| u64::try_from(outcome.duration().as_millis()).unwrap_or(u64::MAX)),
+                .map(|outcome| u64::try_from(outcome.duration.as_millis()).unwrap_or(u64::MAX)),
             invocations: run.map(|run| run.view.invocations.len()),
             operations: run.map(|run| run.view.operations.as_slice()),
         }
@@ -217,7 +217,7 @@ pub(super) fn junit(ran: &[Ran<'_>]) -> anyhow::Result<String> {
         let mut properties = vec![("function", one.function.clone())];
         if let Some((outcome, run)) = outcome.and_then(|outcome| Some((outcome, outcome.run.as_ref()?))) {
             properties.push(("status", run.view.status.to_string()));
-            properties.push(("duration", report::duration(outcome.duration())));
+            properties.push(("duration", report::duration(outcome.duration)));
             properties.push(("invocations", run.view.invocations.len().to_string()));
         }
         let end = match outcome {

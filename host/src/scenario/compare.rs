@@ -15,7 +15,7 @@ use super::{
 use crate::{
     hint,
     orchestrator::Run,
-    protocol::ExecutionStatus,
+    protocol::{ExecutionStatus, Timestamp},
     report,
     sandbox::LogLine,
     server::{ExecutionView, Outside},
@@ -38,14 +38,13 @@ impl Mismatch {
     }
 }
 
-/// How long an execution took, or has taken, in its own time.
-pub(super) fn duration(view: &ExecutionView) -> Duration {
-    let last = || view.operations.iter().filter_map(|o| o.end_timestamp).max();
-    view.end.or_else(last).unwrap_or(view.start).since(view.start)
+/// How long an execution took, or has taken by now, in its own time.
+pub(super) fn duration(view: &ExecutionView, now: Timestamp) -> Duration {
+    view.end.unwrap_or(now).since(view.start)
 }
 
 /// Everything that is not as expected.
-pub(super) fn compare(expect: &Expectation, run: &Run, log: &[LogLine]) -> Vec<Mismatch> {
+pub(super) fn compare(expect: &Expectation, run: &Run, now: Timestamp, log: &[LogLine]) -> Vec<Mismatch> {
     let view = &run.view;
     let mut found = Vec::new();
     if view.status == expect.status {
@@ -62,10 +61,13 @@ pub(super) fn compare(expect: &Expectation, run: &Run, log: &[LogLine]) -> Vec<M
         found.push(Mismatch::new("invocations", message));
     }
     if let Some(expected) = expect.duration
-        && expected != duration(view)
+        && expected != duration(view, now)
     {
-        let message =
-            format!("expected {}, found {}", report::duration(expected), report::duration(duration(view)));
+        let message = format!(
+            "expected {}, found {}",
+            report::duration(expected),
+            report::duration(duration(view, now))
+        );
         found.push(Mismatch::new("duration", message));
     }
     let operations = Operations::of(view);

@@ -83,6 +83,8 @@ pub enum RunFailure {
 pub struct Outcome {
     /// The execution; none if it took too long in real time.
     pub run: Option<Run>,
+    /// How long the execution took, or has taken, in its own time.
+    pub duration: Duration,
     /// What is not as expected. Nothing: the scenario has passed.
     pub mismatches: Vec<Mismatch>,
     /// What is strange, although perhaps meant so: answers that nobody took, stand-ins that nobody called.
@@ -93,11 +95,6 @@ impl Outcome {
     /// Whether all was as expected.
     pub fn passed(&self) -> bool {
         self.mismatches.is_empty()
-    }
-
-    /// How long the execution took, or has taken, in its own time.
-    pub fn duration(&self) -> Duration {
-        self.run.as_ref().map(|run| compare::duration(&run.view)).unwrap_or_default()
     }
 }
 
@@ -144,15 +141,17 @@ pub async fn run(
         let message =
             format!("it took longer than {} of real time, and was given up", report::duration(patience));
         let mismatches = vec![Mismatch::new("timeout", message)];
-        return Ok(Outcome { run: None, mismatches, notes: Vec::new() });
+        return Ok(Outcome { run: None, duration: Duration::ZERO, mismatches, notes: Vec::new() });
     };
     let run = run?;
-    let mismatches = compare::compare(&scenario.expect, &run, &log.take());
+    let now = environment.clock().now();
+    let duration = compare::duration(&run.view, now);
+    let mismatches = compare::compare(&scenario.expect, &run, now, &log.take());
     let mut notes = unused_answer_notes(&scenario.answers, &run.view);
     for (name, _) in stand_ins.iter().filter(|(_, called)| !called.get()) {
         notes.push(format!("nobody called the function {name:?} that stands in"));
     }
-    Ok(Outcome { run: Some(run), mismatches, notes })
+    Ok(Outcome { run: Some(run), duration, mismatches, notes })
 }
 
 /// The answers that changed nothing, and why, a line each.

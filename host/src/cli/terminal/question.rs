@@ -67,9 +67,9 @@ impl Dialogue {
                 }
             }
             Self::Error => {
-                let line = if line.is_empty() { "Failure" } else { line };
                 let (name, message) = line.split_once(':').unwrap_or((line, "answered with a failure"));
-                let error = ErrorObject::new(name.trim(), message.trim());
+                let name = if name.trim().is_empty() { "Failure" } else { name.trim() };
+                let error = ErrorObject::new(name, message.trim());
                 Step::Done(Reply::Answer(Answer::Failure(error)))
             }
         }
@@ -95,6 +95,7 @@ mod tests {
             (Dialogue::Result, "\n", success("null")),
             (Dialogue::Result, "{\"a\": 1}\r\n", success("{\"a\": 1}")),
             (Dialogue::Error, "", failure("Failure", "answered with a failure")),
+            (Dialogue::Error, ":no", failure("Failure", "no")),
             (Dialogue::Error, "Rejected: too: much", failure("Rejected", "too: much")),
         ] {
             assert_eq!(at.take(line), step, "{line}");

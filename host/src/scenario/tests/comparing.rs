@@ -84,7 +84,7 @@ fn log() -> Vec<LogLine> {
 
 fn mismatches(expect: &Value, run: &Run) -> Vec<Mismatch> {
     let expect: Expectation = serde_json::from_value(expect.clone()).unwrap();
-    compare(&expect, run, &log())
+    compare(&expect, run, run.view.end.unwrap_or(run.view.start), &log())
 }
 
 /// The mismatches as `what: message`.

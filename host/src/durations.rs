@@ -104,9 +104,11 @@ impl FromStr for ExecutionTimeout {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.trim() {
             "none" => Ok(Self(None)),
-            text => {
-                Self::of(parse_duration(text).map_err(|error| format!("{error}, or `none` for any time"))?)
-            }
+            text => match parse_duration(text) {
+                Ok(duration) => Self::of(duration),
+                Err(DurationError::Long(_)) => Self::of(LONGEST),
+                Err(error) => Err(format!("{error}, or `none` for any time")),
+            },
         }
     }
 }
@@ -188,6 +190,7 @@ mod tests {
         for (text, says) in [
             ("0s", "1 to 31622400"),
             ("367days", "1 to 31622400"),
+            ("40000days", "1 to 31622400"),
             ("1500ms", "whole seconds"),
             ("1year", "months and years"),
             ("never", "is no duration"),

@@ -19,7 +19,7 @@ use crate::{
     durations::{ExecutionTimeout, parse_some_duration, parse_start_time},
     orchestrator::{
         Attendant, Environment, EnvironmentError, EnvironmentOptions, FunctionGrants, Functions, Run,
-        RunError, ScriptedFunction, TimeMode,
+        RunError, ScriptedFunction, TimeMode, bare_name,
     },
     protocol::{ExecutionStatus, Limits, check_execution_name},
     replay::ServiceError,
@@ -130,7 +130,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         check_execution_name(name).or_exit(Exit::Usage)?;
     }
     for (index, (name, _)) in args.function_answer.iter().enumerate() {
-        if args.function_answer.iter().skip(index + 1).any(|(other, _)| other == name) {
+        if args.function_answer.iter().skip(index + 1).any(|(other, _)| bare_name(other) == bare_name(name)) {
             let error = anyhow!("--function-answer says twice how {name} ends; a function has one end");
             return Err(Failure { exit: Exit::Usage, error });
         }
@@ -162,7 +162,7 @@ async fn execute(
     let function = chosen(args, environment.functions())?;
     let mut stand_ins = Vec::new();
     for (name, scripted) in &args.function_answer {
-        if *name == function {
+        if bare_name(name) == function {
             let error =
                 anyhow!("{name} is the function that is run: --function-answer must not stand in for it");
             return Err(Failure { exit: Exit::Usage, error });
@@ -277,6 +277,10 @@ async fn follow(
     screen.close();
     let (run, interrupted) = match ended {
         Some(run) => (run, false),
+        None if attend.execution().is_none() => {
+            let error = anyhow!("interrupted: the execution had not started");
+            return Err(Failure { exit: Exit::Interrupted, error });
+        }
         None => (so_far(&attend).await, true),
     };
     let run = run.map_err(|error| Failure {

@@ -164,9 +164,16 @@ pub(super) fn test(args: &Args) -> Result<Exit, Failure> {
     Ok(if ran.iter().any(Ran::failed) { Exit::Failed } else { Exit::Done })
 }
 
-/// Whether a file can be written, or made, at this path. Changes nothing there.
+/// Whether a file can be written, or made, at this path. Changes nothing there. Pipes and devices are not touched: to open one may
+/// be seen at its other end.
 fn writable(path: &Path) -> std::io::Result<()> {
-    if path.exists() {
+    if path.is_dir() {
+        return Err(std::io::ErrorKind::IsADirectory.into());
+    }
+    if path.exists() && !path.is_file() {
+        return Ok(());
+    }
+    if path.is_file() {
         return std::fs::OpenOptions::new().write(true).open(path).map(drop);
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -196,7 +203,7 @@ fn read(args: &Args) -> Result<Vec<ScenarioFile>, Failure> {
         note(format_args!("error: {}", printable(&error.to_string())));
     }
     match last {
-        Some(error) => Err(Failure { exit: Exit::Usage, error: anyhow!(printable(&error.to_string())) }),
+        Some(error) => Err(Failure { exit: Exit::Usage, error: error.into() }),
         None => Ok(files),
     }
 }

@@ -87,7 +87,7 @@ pub struct UnknownFunction {
 }
 
 /// A function's name without what may be around it: a qualifier, or the rest of an ARN.
-fn bare_name(name: &str) -> &str {
+pub fn bare_name(name: &str) -> &str {
     let bare = name.rsplit_once(":function:").map_or(name, |(_, rest)| rest);
     bare.split(':').next().unwrap_or(bare)
 }

@@ -18,7 +18,9 @@ mod targets;
 
 pub use attendant::Attendant;
 pub use environment::{Environment, EnvironmentError, EnvironmentOptions, Ground, TimeMode};
-pub use functions::{Function, Functions, Invocable, Invocation, Invoked, PlainInvoked, UnknownFunction};
+pub use functions::{
+    Function, Functions, Invocable, Invocation, Invoked, PlainInvoked, UnknownFunction, bare_name,
+};
 pub use grants::{FunctionGrants, Granter, SCRATCH};
 pub use requests::{DirectoryRequest, GrantRequests, RequestError, VariableRequest};
 pub use run::{Orchestrator, Run, RunError, Stall};

@@ -20,9 +20,12 @@ use std::{
 use super::{FunctionGrants, SCRATCH, scratch::ScratchRoot};
 use crate::sandbox::{Access, GrantError, Grants};
 
-/// How large the environment variables of a handler may be together, in bytes, with their names. What starts a guest copies all of
-/// them into a part of its memory that is not much larger.
+/// How large the environment variables of a handler may be together, in bytes: names, values and [`EACH_VARIABLE`]. What starts a guest
+/// copies all of them into a part of its memory that is not much larger.
 const MOST_ENVIRONMENT: usize = 24 * 1024;
+
+/// What a variable takes beside its name and its value: two pointers and two lengths.
+const EACH_VARIABLE: usize = 16;
 
 /// An environment variable that is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +62,7 @@ pub enum RequestError {
     NotText(String),
     /// All environment variables together are too large.
     #[error(
-        "the environment variables are {0} bytes in all, with their names, and a handler's take {MOST_ENVIRONMENT} at most; \
+        "the environment variables are {0} bytes in all, with their names and {EACH_VARIABLE} bytes for each, and a handler's take {MOST_ENVIRONMENT} at most; \
              grant a directory for what is larger"
     )]
     Large(usize),
@@ -176,20 +179,24 @@ impl GrantRequests {
             };
             all.variable(name, value)?;
         }
-        let size = all.variables().map(|(name, value)| name.len() + value.len() + 2).sum();
+        let size = all.variables().map(|(name, value)| name.len() + value.len() + EACH_VARIABLE).sum();
         if size > MOST_ENVIRONMENT {
             return Err(RequestError::Large(size));
         }
+        let mut last = Grants::default();
         for DirectoryRequest { host, guest, access } in &self.dir {
+            last.directory(host, guest, *access)?;
+        }
+        for (guest, host, access) in last.directories() {
             let refused = |reason: String| {
-                let (host, guest) = (host.clone(), guest.clone());
+                let (host, guest) = (host.to_owned(), guest.to_owned());
                 RequestError::Directory { host, guest, reason }
             };
             let found = std::fs::metadata(host).map_err(|error| refused(error.to_string()))?;
             if !found.is_dir() {
                 return Err(refused("it is not a directory".to_owned()));
             }
-            all.directory(host, guest, *access)?;
+            all.directory(host, guest, access)?;
         }
         if self.scratch {
             if all.directories().any(|(guest, ..)| guest == SCRATCH) {
@@ -221,8 +228,11 @@ mod tests {
     fn what_is_asked_for_is_granted() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("data")).unwrap();
-        let requests =
-            requests(&["A=1", "B", "C=x=y", "A=", "D", "D= "], &["data::/data:ro", "data::/w"]).unwrap();
+        let requests = requests(
+            &["A=1", "B", "C=x=y", "A=", "D", "D= "],
+            &["no-such::/data/", "data::/data:ro", "data::/w"],
+        )
+        .unwrap();
         let grants =
             requests.below(folder.path()).grants(|name| (name == "B").then(|| "here".into())).unwrap();
         let mut expected = Grants::default();
@@ -258,9 +268,13 @@ mod tests {
             let said = refused.unwrap_err().to_string();
             assert!(said.contains(says), "{said}");
         }
+        let many: Vec<String> = (0..1_500).map(|number| format!("V{number}=")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let refused = requests(&many, &[]).unwrap().grants(|_| None).unwrap_err();
+        assert!(matches!(refused, RequestError::Large(_)), "{refused}");
         let large = format!("A={}", "x".repeat(MOST_ENVIRONMENT));
         let refused = requests(&[&large], &[]).unwrap().grants(|_| None).unwrap_err();
-        assert_eq!(refused, RequestError::Large(MOST_ENVIRONMENT + 3));
+        assert_eq!(refused, RequestError::Large(MOST_ENVIRONMENT + 1 + EACH_VARIABLE));
         let folder = tempfile::tempdir().unwrap();
         let scratch = |guest: &str| {
             let requests = requests(&[], &[&format!("{}::{guest}", folder.path().display())]).unwrap();

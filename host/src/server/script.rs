@@ -104,7 +104,6 @@ impl AnswerScript {
     }
 }
 
-/// Whether the name fits the pattern, in which `*` stands for any text.
 impl ScriptedAnswer {
     /// Whether it is for a callback, or a context with one, of this name.
     pub fn is_for(&self, name: &str) -> bool {
@@ -196,6 +195,7 @@ fn callbacks(view: &ExecutionView) -> impl Iterator<Item = (&str, &Operation)> {
     })
 }
 
+/// Whether the name fits the pattern, in which `*` stands for any text.
 fn matches(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();

@@ -327,6 +327,8 @@ mod tests {
             "  its result, as JSON [null]: ",
         ];
         assert_eq!(shown.lines().collect::<Vec<_>>(), expected);
-        assert_eq!(ask("approval", &mut &b"s\n"[..], &Seen::default()), None);
+        let seen = Seen::default();
+        assert_eq!(ask("approval", &mut &b"s\n"[..], &seen), None);
+        assert!(seen.0.into_inner().ends_with("  its result, as JSON [null]: \n\n"), "the line is ended");
     }
 }

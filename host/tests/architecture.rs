@@ -59,12 +59,12 @@ fn modules(library: &Path) -> (BTreeSet<String>, Vec<(String, String)>) {
     (modules, handed_on)
 }
 
-/// The first names of a tree.
+/// The first names that a tree makes known.
 fn names(tree: &UseTree, each: &mut impl FnMut(String)) {
     match tree {
         UseTree::Path(path) => each(path.ident.to_string()),
         UseTree::Name(name) => each(name.ident.to_string()),
-        UseTree::Rename(name) => each(name.ident.to_string()),
+        UseTree::Rename(name) => each(name.rename.to_string()),
         UseTree::Glob(_) => each("*".to_owned()),
         UseTree::Group(group) => group.items.iter().for_each(|tree| names(tree, each)),
     }
@@ -84,6 +84,24 @@ struct Uses {
     found: BTreeSet<String>,
 }
 
+impl Uses {
+    /// What a tree takes from the crate's root, when so many `super` stand before it.
+    fn tree(&mut self, tree: &UseTree, supers: usize) {
+        match tree {
+            UseTree::Group(group) => group.items.iter().for_each(|tree| self.tree(tree, supers)),
+            UseTree::Path(path) if path.ident == "crate" => self.tree(&path.tree, self.depth),
+            UseTree::Path(path) if path.ident == "super" => self.tree(&path.tree, supers + 1),
+            UseTree::Rename(renamed) if supers >= self.depth => {
+                self.found.insert(renamed.ident.to_string());
+            }
+            _ if supers >= self.depth => names(tree, &mut |name| {
+                self.found.insert(name);
+            }),
+            _ => {}
+        }
+    }
+}
+
 impl<'ast> Visit<'ast> for Uses {
     fn visit_item_mod(&mut self, module: &'ast ItemMod) {
         if !is_test(&module.attrs) {
@@ -94,20 +112,15 @@ impl<'ast> Visit<'ast> for Uses {
     }
 
     fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
-        let (mut tree, mut supers) = (&item.tree, 0);
-        while let UseTree::Path(path) = tree {
-            match path.ident.to_string().as_str() {
-                "crate" => supers = self.depth,
-                "super" => supers += 1,
-                _ => break,
-            }
-            tree = &path.tree;
+        self.tree(&item.tree, 0);
+    }
+
+    fn visit_macro(&mut self, invocation: &'ast syn::Macro) {
+        // What is in it need not be Rust, and is read word by word.
+        for after in invocation.tokens.to_string().split("crate :: ").skip(1) {
+            self.found.insert(after.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect());
         }
-        if supers >= self.depth {
-            names(tree, &mut |name| {
-                self.found.insert(name);
-            });
-        }
+        syn::visit::visit_macro(self, invocation);
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
@@ -203,7 +216,9 @@ fn the_files_that_are_told_are_there() {
     let folders = ["", "host/src", "host/src/replay", "host/src/sandbox", "host/src/ambient"];
     let is_file =
         |name: &&String| !name.contains(' ') && Path::new(name).extension().is_some_and(|e| e == "rs");
-    for file in quoted(&page).iter().filter(is_file) {
+    let quoted = quoted(&page);
+    assert!(quoted.iter().filter(is_file).count() > 5);
+    for file in quoted.iter().filter(is_file) {
         assert!(folders.iter().any(|folder| root().join(folder).join(file).exists()), "{file}");
     }
 }

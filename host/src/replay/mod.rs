@@ -26,6 +26,7 @@ pub use engine::{CheckpointMode, Engine, Interest, Key, ScopeKey, Success};
 pub use error::{Divergence, ReplayError};
 pub use ids::Position;
 pub use loading::load_state;
+pub use observing::ObservedChanges;
 pub use slot::{Directive, Identity, Outcome, Semantics};
 pub use starting::StepPlan;
 pub use watch::SetKey;

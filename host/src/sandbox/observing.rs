@@ -10,21 +10,22 @@ use super::{
     convert,
     state::{Durable, Ended},
 };
-use crate::protocol::{Operation, OperationId, OperationStatus, OperationType};
+use crate::{
+    protocol::{Operation, OperationId, OperationStatus, OperationType},
+    replay::ObservedChanges,
+};
 
 /// What one invocation has for code that watches.
 #[derive(Debug, Default)]
 pub(super) struct Observation {
     /// Nothing was on record when the invocation began.
     first_invocation: bool,
-    /// What changed from outside since the previous invocation.
-    updated: Vec<OperationId>,
+    /// What it is to be told.
+    pub(super) changes: ObservedChanges,
     /// Nobody is to watch: code in an aside has ended an instance of this invocation.
     off: bool,
     /// The guest is in an aside.
     aside: bool,
-    /// What the service has told since the guest asked last. None before it has begun to watch.
-    changes: Option<Vec<Vec<Arc<Operation>>>>,
 }
 
 impl Observation {
@@ -34,7 +35,7 @@ impl Observation {
 
     /// What changed from outside since the previous invocation.
     pub(super) fn updated(&mut self, operations: Vec<OperationId>) {
-        self.updated = operations;
+        self.changes = ObservedChanges::new(operations);
     }
 
     /// Whether the guest is in an aside.
@@ -48,30 +49,8 @@ impl Observation {
     }
 
     /// For a fresh instance in the same invocation. `asked` tells of which operations the last one has asked for.
-    ///
-    /// The end of what changed from outside was told when it was asked for. What the service told since the guest listened last
-    /// is still to be told: it counts as changed from outside.
     pub(super) fn restarted(self, asked: impl Fn(&OperationId) -> bool) -> Self {
-        let Self { mut updated, changes, .. } = self;
-        if let Some(changes) = changes {
-            updated.retain(|id| !asked(id));
-            for operation in changes.into_iter().flatten() {
-                if !updated.contains(&operation.id) {
-                    updated.push(operation.id.clone());
-                }
-            }
-        }
-        Self { off: self.off || self.aside, aside: false, changes: None, updated, ..self }
-    }
-
-    /// The service has told of operations that changed.
-    pub(super) fn note(&mut self, operations: &[Arc<Operation>]) {
-        let Some(changes) = &mut self.changes else { return };
-        let told = |operation: &&Arc<Operation>| operation.kind != OperationType::Execution;
-        let change: Vec<_> = operations.iter().filter(told).cloned().collect();
-        if !change.is_empty() {
-            changes.push(change);
-        }
+        Self { off: self.off || self.aside, aside: false, changes: self.changes.restarted(asked), ..self }
     }
 }
 
@@ -81,8 +60,8 @@ impl wit::Host for &mut Durable {
         if observation.off {
             return Ok(None);
         }
-        observation.changes = Some(Vec::new());
-        let updated = observation.updated.iter().filter(|id| self.engine.record(id).is_some());
+        observation.changes.begin();
+        let updated = observation.changes.updated().iter().filter(|id| self.engine.record(id).is_some());
         Ok(Some(wit::Beginning {
             first_invocation: observation.first_invocation,
             operations: self.engine.records().into_iter().filter_map(|o| observed(o)).collect(),
@@ -91,7 +70,7 @@ impl wit::Host for &mut Durable {
     }
 
     fn changes(&mut self) -> wasmtime::Result<Vec<Vec<wit::Operation>>> {
-        let changes = self.observation.changes.as_mut().map(std::mem::take).unwrap_or_default();
+        let changes = self.observation.changes.take();
         let change = |change: Vec<Arc<Operation>>| change.iter().filter_map(|o| observed(o)).collect();
         Ok(changes.into_iter().map(change).collect())
     }
@@ -280,16 +259,16 @@ mod tests {
     #[test]
     fn a_fresh_instance_is_told_what_the_last_one_was_not() {
         let ids = |observation: &Observation| -> Vec<String> {
-            observation.updated.iter().map(ToString::to_string).collect()
+            observation.changes.updated().iter().map(ToString::to_string).collect()
         };
         let mut observation = Observation::new(false);
         observation.updated(vec!["answered".into(), "asked for".into()]);
         // Nobody watched: nothing was told.
         let mut observation = observation.restarted(|_| true);
         assert_eq!(ids(&observation), ["answered", "asked for"]);
-        observation.changes = Some(Vec::new());
+        observation.changes.begin();
         for status in [OperationStatus::Started, OperationStatus::Succeeded] {
-            observation.note(&[step("done", status, 1, None)]);
+            observation.changes.note(&[step("done", status, 1, None)]);
         }
         let observation = observation.restarted(|id| id.as_str() == "asked for");
         assert_eq!(ids(&observation), ["answered", "done"]);

@@ -309,7 +309,7 @@ impl Durable {
         let answer = self.around.client.checkpoint(&self.arn, &self.token, batch).await;
         let answer = answer.map_err(|e| self.end(Ended::Service(e)))?;
         self.token = answer.checkpoint_token;
-        self.observation.note(&answer.operations);
+        self.observation.changes.note(&answer.operations);
         self.engine.apply(answer.operations).map_err(|e| self.end(Ended::Replay(e)))
     }
 

@@ -110,7 +110,7 @@ impl Durable {
     fn checkpoint(&mut self, batch: Vec<OperationUpdate>) -> Result<(), Ended> {
         let answer = self.service.checkpoint(self.token.clone(), batch)?;
         self.token = answer.checkpoint_token;
-        self.observation.note(&answer.operations);
+        self.observation.changes.note(&answer.operations);
         Ok(self.engine.apply(answer.operations)?)
     }
 

@@ -8,7 +8,10 @@ use durawasm_guest::{
     plugin::{OperationStatus, OperationType},
     runtime::{Beginning, ObservedOperation, Observing},
 };
-use durawasm_host::protocol::{self, Operation, OperationId, Timestamp};
+use durawasm_host::{
+    protocol::{self, Operation, OperationId, Timestamp},
+    replay::ObservedChanges,
+};
 
 use super::{convert, seam::Seam};
 
@@ -17,17 +20,15 @@ use super::{convert, seam::Seam};
 pub(super) struct Observation {
     /// Nothing was on record when the invocation began.
     first_invocation: bool,
-    /// What changed from outside since the previous invocation.
-    updated: Vec<OperationId>,
+    /// What it is to be told.
+    pub(super) changes: ObservedChanges,
     /// A hook runs.
     aside: bool,
-    /// What the service has told since it was last asked for. None before anybody watches.
-    changes: Option<Vec<Vec<Arc<Operation>>>>,
 }
 
 impl Observation {
     pub(super) fn new(first_invocation: bool, updated: Vec<OperationId>) -> Self {
-        Self { first_invocation, updated, ..Self::default() }
+        Self { first_invocation, changes: ObservedChanges::new(updated), ..Self::default() }
     }
 
     /// Whether a hook runs.
@@ -35,29 +36,9 @@ impl Observation {
         self.aside
     }
 
-    /// For a fresh run in the same invocation. `asked` tells of which operations the last one has asked for: the end of what had
-    /// changed from outside was told then. What the service told since then is still to be told.
+    /// For a fresh run in the same invocation. `asked` tells of which operations the last one has asked for.
     pub(super) fn restarted(self, asked: impl Fn(&OperationId) -> bool) -> Self {
-        let Self { mut updated, changes, .. } = self;
-        if let Some(changes) = changes {
-            updated.retain(|id| !asked(id));
-            for operation in changes.into_iter().flatten() {
-                if !updated.contains(&operation.id) {
-                    updated.push(operation.id.clone());
-                }
-            }
-        }
-        Self { aside: false, changes: None, updated, ..self }
-    }
-
-    /// The service has told of operations that changed.
-    pub(super) fn note(&mut self, operations: &[Arc<Operation>]) {
-        let Some(changes) = &mut self.changes else { return };
-        let told = |operation: &&Arc<Operation>| operation.kind != protocol::OperationType::Execution;
-        let change: Vec<_> = operations.iter().filter(told).cloned().collect();
-        if !change.is_empty() {
-            changes.push(change);
-        }
+        Self { aside: false, changes: self.changes.restarted(asked), ..self }
     }
 }
 
@@ -70,9 +51,9 @@ impl Observing for Watcher {
             || None,
             |durable| {
                 let observation = &mut durable.observation;
-                observation.changes = Some(Vec::new());
+                observation.changes.begin();
                 let engine = &durable.engine;
-                let updated = observation.updated.iter().filter(|id| engine.record(id).is_some());
+                let updated = observation.changes.updated().iter().filter(|id| engine.record(id).is_some());
                 Ok(Some(Beginning {
                     first_invocation: observation.first_invocation,
                     operations: engine.records().into_iter().filter_map(|o| observed(o)).collect(),
@@ -85,7 +66,7 @@ impl Observing for Watcher {
     fn changes(&self) -> Vec<Vec<ObservedOperation>> {
         let mut changes = Vec::new();
         self.0.tell(|durable| {
-            changes = durable.observation.changes.as_mut().map(std::mem::take).unwrap_or_default();
+            changes = durable.observation.changes.take();
         });
         let change = |change: Vec<Arc<Operation>>| change.iter().filter_map(|o| observed(o)).collect();
         changes.into_iter().map(change).collect()

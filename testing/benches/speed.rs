@@ -9,18 +9,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use durawasm_host::{
+use durawasm_build::{self as build, BuildOptions};
+use durawasm_core::{
     ambient::{OsEntropy, SystemClock},
-    build::{self, BuildOptions},
+    invocation::{Faults, Isolation, LogBuffer, Surroundings},
     orchestrator::{Environment, EnvironmentOptions},
     protocol::{
-        CheckpointResponse, CheckpointToken, ExecutionArn, ExecutionStatus, InvocationInput,
-        InvocationStatus, Limits, OperationUpdate, StatePage,
+        CheckpointResponse, CheckpointToken, DurableServiceClient, ExecutionArn, ExecutionStatus,
+        InvocationInput, InvocationResult, InvocationStatus, Limits, OperationUpdate, ServiceCall,
+        ServiceError, StatePage,
     },
-    replay::{DurableServiceClient, ServiceCall, ServiceError},
-    sandbox::{Faults, Handler, InvocationEnd, Isolation, LogBuffer, Sandbox, SandboxOptions, Surroundings},
     server::StartExecution,
 };
+use durawasm_sandbox::{Handler, Sandbox, SandboxOptions};
 use durawasm_testing::LocalDurableTestRunner;
 use wasmtime::{
     Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store,
@@ -155,8 +156,8 @@ async fn invoke_empty(handler: &Handler) -> Outcome<Duration> {
     let started = Instant::now();
     let report = handler.invoke("empty", "request".into(), input, &Limits::default(), around).await;
     let took = started.elapsed();
-    match report.end {
-        InvocationEnd::Output(output) if output.status == InvocationStatus::Succeeded => Ok(took),
+    match report.result {
+        InvocationResult::Output(output) if output.status == InvocationStatus::Succeeded => Ok(took),
         end => Err(format!("{end:?}").into()),
     }
 }

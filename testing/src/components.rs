@@ -6,10 +6,8 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use durawasm_host::{
-    build::{self, BuildError, BuildOptions},
-    sandbox::{Handler, Sandbox, SandboxLimits},
-};
+use durawasm_build::{self as build, BuildError, BuildOptions};
+use durawasm_sandbox::{Handler, Sandbox, SandboxLimits};
 
 use crate::TestError;
 

@@ -2,14 +2,13 @@
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
-use durawasm_host::{
+use durawasm_build::BuildError;
+use durawasm_core::{
     DurationError,
-    build::BuildError,
     orchestrator::{EnvironmentError, RunError},
-    protocol::OperationType,
-    replay::ServiceError,
-    sandbox::SandboxError,
+    protocol::{OperationType, ServiceError},
 };
+use durawasm_sandbox::SandboxError;
 
 use crate::{TestResultError, WaitingOperationStatus};
 

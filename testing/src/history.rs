@@ -6,10 +6,8 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use aho_corasick::{AhoCorasick, MatchKind};
-use durawasm_host::{
-    protocol::{Event, EventDetails, RetryDetails, Timestamp},
-    report::duration,
-};
+use durawasm_core::protocol::{Event, EventDetails, RetryDetails, Timestamp};
+use durawasm_report::duration;
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 

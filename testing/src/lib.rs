@@ -18,7 +18,7 @@ pub mod checkpoint_server;
 #[cfg(feature = "cloud")]
 pub mod cloud;
 mod components;
-pub mod conformance;
+
 mod error;
 mod history;
 mod lookup;
@@ -35,16 +35,16 @@ mod watch;
 
 #[cfg(feature = "cloud")]
 pub use cloud::{CloudDurableTestRunner, CloudTestRunnerConfig};
-pub use durawasm_host::{
+pub use durawasm_core::{
+    invocation::{Disturbance, Isolation, LogLevel, LogLine, LogSource},
     orchestrator::{OnError, QueueScheduler, Scheduler, StartInvocation, TimerScheduler, UpdateCheckpoint},
     protocol::{
-        ErrorObject, ErrorObject as TestResultError, Event, EventType, ExecutionStatus, Operation,
-        OperationStatus, OperationType, Timestamp,
+        DurableServiceClient, ErrorObject, ErrorObject as TestResultError, Event, EventType, ExecutionStatus,
+        Operation, OperationStatus, OperationType, ServiceError, Timestamp,
     },
-    replay::{DurableServiceClient, ServiceError},
-    sandbox::{Disturbance, Isolation, LogLevel, LogLine, LogSource, SandboxLimits},
     server::{Answer, InvocationRetry},
 };
+pub use durawasm_sandbox::SandboxLimits;
 pub use error::TestError;
 pub use mock::{CheckpointCall, GetStateCall, MockDurableServiceClient};
 pub use native::{DurableHandler, NativeHandler};

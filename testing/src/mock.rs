@@ -7,9 +7,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use durawasm_host::{
-    protocol::{CheckpointResponse, CheckpointToken, ExecutionArn, Operation, OperationUpdate, StatePage},
-    replay::{DurableServiceClient, ServiceCall, ServiceError},
+use durawasm_core::protocol::{
+    CheckpointResponse, CheckpointToken, DurableServiceClient, ExecutionArn, Operation, OperationUpdate,
+    ServiceCall, ServiceError, StatePage,
 };
 
 /// One call of `checkpoint`.
@@ -39,7 +39,7 @@ pub struct GetStateCall {
 /// # Examples
 ///
 /// ```
-/// use durawasm_host::replay::DurableServiceClient;
+/// use durawasm_core::protocol::DurableServiceClient;
 /// use durawasm_testing::MockDurableServiceClient;
 ///
 /// # #[tokio::main(flavor = "current_thread")]

@@ -3,7 +3,7 @@
 use std::{fmt, ops::Deref, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use durawasm_host::{
+use durawasm_core::{
     protocol::{Operation, OperationId, OperationStatus, OperationType, Timestamp, sub_type},
     server::Answer,
 };

@@ -9,12 +9,13 @@ use std::{
     time::Duration,
 };
 
-use durawasm_host::{
+use durawasm_core::{
+    invocation::LogBuffer,
     orchestrator::{Attendant, Environment, EnvironmentOptions, Function, Run, Scheduler, SharedScheduler},
     protocol::EventDetails,
-    sandbox::{Handler, LogBuffer},
     server::StartExecution,
 };
+use durawasm_sandbox::Handler;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -155,10 +156,10 @@ impl<O: DeserializeOwned> TestExecutionOrchestrator<O> {
         }
         let _standstill = self.skip_time.enabled.then(Standstill::new);
         let log = Arc::new(LogBuffer::default());
-        let ground = self.checkpoint_api.ground()?;
-        let clock = ground.clock.clone();
+        let backend = self.checkpoint_api.backend()?;
+        let clock = backend.clock.clone();
         let FunctionStorage { components, functions } = &self.functions;
-        let mut environment = Environment::on(ground, self.options.clone(), components, log.clone()).await?;
+        let mut environment = Environment::on(backend, self.options.clone(), components, log.clone()).await?;
         for function in functions {
             environment.register(function.clone());
         }

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use comfy_table::{ContentArrangement, Table, presets};
-use durawasm_host::{
-    protocol::{Operation, Timestamp},
-    report::{duration, kind, printable, tree},
-};
+use durawasm_core::protocol::{Operation, Timestamp};
+use durawasm_report::{duration, kind, printable, tree};
 
 /// The width of a table where there is no terminal to ask, in columns.
 const WIDTH: u16 = 110;

@@ -3,9 +3,9 @@
 use std::{fmt::Display, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use durawasm_host::{
+use durawasm_core::{
+    invocation::LogLine,
     protocol::{Event, ExecutionStatus, Operation, OperationStatus, OperationType, Timestamp},
-    sandbox::LogLine,
     server::{ExecutionView, InvocationView},
 };
 use serde::de::DeserializeOwned;

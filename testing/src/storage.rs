@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use durawasm_host::protocol::{Operation, OperationId, OperationStatus, OperationType, sub_type};
+use durawasm_core::protocol::{Operation, OperationId, OperationStatus, OperationType, sub_type};
 
 use crate::TestError;
 

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use durawasm_host::{
+use durawasm_core::{
     ambient::{Actor, Clock, Hold, Permit, Sleep, VirtualClock},
     protocol::Timestamp,
 };

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use durawasm_host::{
+use durawasm_core::{
     ambient::{Clock, Hold},
     protocol::{CallbackId, ErrorObject, ExecutionArn, Operation, OperationId, OperationType, Timestamp},
     server::{Answer, CallbackChange},

@@ -10,13 +10,12 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use common::handler;
-use durawasm_guest::{BoxError, DurableContext, RetryDecision};
-use durawasm_host::{
+use durawasm_core::{
     ambient::{Clock as _, SystemClock},
-    protocol::{EventDetails, OperationAction, OperationUpdate},
-    replay::{DurableServiceClient, ServiceError},
+    protocol::{DurableServiceClient, EventDetails, OperationAction, OperationUpdate, ServiceError},
     server::StartExecution,
 };
+use durawasm_guest::{BoxError, DurableContext, RetryDecision};
 use durawasm_testing::{
     ErrorObject, Event, ExecutionStatus, LocalDurableTestRunner, MockDurableServiceClient, OnError,
     OperationStatus, OperationType, PrintConfig, QueueScheduler, Scheduler, StartInvocation,
@@ -194,7 +193,7 @@ async fn how_an_execution_ended_is_told_by_its_last_event_too() {
     manager.setup().await.unwrap();
     let start = StartDurableExecution(StartExecution::new("order", None));
     let arn = manager.send_api_request(start).await.unwrap();
-    let server = manager.ground().unwrap().server;
+    let server = manager.backend().unwrap().server;
     server.stop_execution(&arn, Some(ErrorObject::new("Halt", "by hand"))).await.unwrap();
     let view = manager.send_api_request(GetExecution(arn)).await.unwrap();
     assert_eq!(
@@ -267,10 +266,10 @@ async fn each_column_of_a_table_can_be_left_out() {
 
 #[tokio::test]
 async fn a_manager_tells_what_is_dirty_and_what_is_over() {
-    use durawasm_host::{
+    use durawasm_core::{
         ambient::SeededEntropy,
-        protocol::Limits,
-        server::{Answer, ExecutionManager, InvocationResult},
+        protocol::{InvocationResult, Limits},
+        server::{Answer, ExecutionManager},
     };
     let now = Timestamp::from_millis(0);
     let mut manager = ExecutionManager::new(Arc::new(SeededEntropy::new(1)), Limits::default());
@@ -288,7 +287,7 @@ async fn a_manager_tells_what_is_dirty_and_what_is_over() {
     assert_eq!(state(&mut manager), (true, false), "the handler has not heard of the answer");
     manager.checkpoint(now, &arn, &answered.checkpoint_token, vec![]).unwrap();
     assert_eq!(state(&mut manager), (false, false));
-    let output = durawasm_host::protocol::InvocationOutput::succeeded(None);
+    let output = durawasm_core::protocol::InvocationOutput::succeeded(None);
     manager.complete_invocation(now, &arn, &started.request_id, InvocationResult::Output(output)).unwrap();
     assert!(state(&mut manager).1);
 }
@@ -402,7 +401,7 @@ async fn a_mock_answers_in_the_order_of_its_script() {
         .with_checkpoint_response(refused())
         .with_checkpoint_response_with_operations("named", Vec::new())
         .with_checkpoint_responses(1)
-        .with_get_state_response(Ok(durawasm_host::protocol::StatePage {
+        .with_get_state_response(Ok(durawasm_core::protocol::StatePage {
             operations: Vec::new(),
             next_marker: Some("more".into()),
         }))

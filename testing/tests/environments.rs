@@ -6,7 +6,7 @@ mod common;
 use std::time::Duration;
 
 use common::{handler, history, value};
-use durawasm_host::server::StartExecution;
+use durawasm_core::server::StartExecution;
 use durawasm_testing::{
     Disturbance, ExecutionStatus, LocalDurableTestRunner, TestEnvironmentConfig, TestError,
     WaitingOperationStatus,
@@ -138,7 +138,7 @@ async fn a_server_that_breaks_fails_all_who_wait_for_it() {
         // News of an execution that an invocation runs of: they wait for it.
         manager.send_api_request(PollCheckpointData(arn.clone())).await
     });
-    let invocation = manager.ground().unwrap().server.start_invocation(&arn).await.unwrap();
+    let invocation = manager.backend().unwrap().server.start_invocation(&arn).await.unwrap();
     let all = futures_util::future::join_all(waiting);
     let (all, crash) = tokio::join!(all, async {
         tokio::task::yield_now().await;
@@ -190,26 +190,26 @@ async fn a_server_that_breaks_under_a_run_ends_it_with_the_reason() {
 
 #[tokio::test]
 async fn who_polls_by_hand_is_told_when_a_wait_is_over() {
-    use durawasm_host::{protocol::*, replay::DurableServiceClient, server::InvocationResult};
+    use durawasm_core::protocol::{DurableServiceClient, InvocationResult, *};
 
     let params = CheckpointWorkerParams { checkpoint_delay: Some(2000), ..CheckpointWorkerParams::default() };
     let manager = CheckpointWorkerManager::new(Some(params));
     manager.setup().await.unwrap();
     let start = StartDurableExecution(StartExecution::new("f", None));
     let arn = manager.send_api_request(start).await.unwrap();
-    let ground = manager.ground().unwrap();
-    let began = ground.clock.now();
-    let started = ground.server.start_invocation(&arn).await.unwrap();
+    let backend = manager.backend().unwrap();
+    let began = backend.clock.now();
+    let started = backend.server.start_invocation(&arn).await.unwrap();
     let mut wait = OperationUpdate::new("w".into(), OperationType::Wait, OperationAction::Start);
     wait.wait_options = Some(WaitOptions { wait_seconds: Some(60) });
     let token = started.input.checkpoint_token;
     DurableServiceClient::checkpoint(&manager, &arn, &token, vec![wait]).await.unwrap();
-    assert_eq!(ground.clock.now().since(began), Duration::from_secs(2), "the delay");
+    assert_eq!(backend.clock.now().since(began), Duration::from_secs(2), "the delay");
     let pending = InvocationResult::Output(InvocationOutput::pending());
-    ground.server.complete_invocation(&arn, &started.request_id, pending).await.unwrap();
+    backend.server.complete_invocation(&arn, &started.request_id, pending).await.unwrap();
     let next = manager.send_api_request(PollCheckpointData(arn)).await.unwrap();
-    assert_eq!(next, durawasm_host::server::Next::Invoke);
-    assert_eq!(ground.clock.now().since(began), Duration::from_secs(62));
+    assert_eq!(next, durawasm_core::server::Next::Invoke);
+    assert_eq!(backend.clock.now().since(began), Duration::from_secs(62));
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,18 +3,19 @@
 
 use std::{fs, sync::Arc};
 
-use durawasm_host::{
+use durawasm_core::{
+    invocation::{Access, Grants, LogBuffer},
     orchestrator::{Environment, EnvironmentOptions, FunctionGrants, Run, SCRATCH},
     protocol::ExecutionStatus,
-    sandbox::{Access, Grants, Handler, LogBuffer, Sandbox, SandboxOptions},
     server::StartExecution,
 };
+use durawasm_sandbox::{Handler, Sandbox, SandboxOptions};
 use durawasm_testing::LocalDurableTestRunner;
 use serde_json::{Value, json};
 
 fn component() -> Handler {
     let path = LocalDurableTestRunner::build(concat!(env!("CARGO_MANIFEST_DIR"), "/guests")).unwrap();
-    let cache = durawasm_host::sandbox::default_cache_directory();
+    let cache = durawasm_sandbox::default_cache_directory();
     Sandbox::new(SandboxOptions { cache, ..SandboxOptions::default() })
         .unwrap()
         .load(&fs::read(path).unwrap())

@@ -6,11 +6,12 @@ mod common;
 use std::{fs, sync::Arc, time::Duration};
 
 use common::{error, handler, history, value};
-use durawasm_host::{
+use durawasm_core::{
+    invocation::LogBuffer,
     orchestrator::{Environment, EnvironmentOptions, FunctionGrants},
-    sandbox::{Handler, LogBuffer, Sandbox, SandboxOptions},
     server::StartExecution,
 };
+use durawasm_sandbox::{Handler, Sandbox, SandboxOptions};
 use durawasm_testing::{Disturbance, ExecutionStatus, LocalDurableTestRunner, OperationStatus, TestResult};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -331,7 +332,7 @@ async fn only_errors_that_are_worth_it_are_retried() {
 /// The component, for an environment that grants directories.
 fn component() -> Handler {
     let path = LocalDurableTestRunner::build(concat!(env!("CARGO_MANIFEST_DIR"), "/guests")).unwrap();
-    let cache = durawasm_host::sandbox::default_cache_directory();
+    let cache = durawasm_sandbox::default_cache_directory();
     let sandbox = Sandbox::new(SandboxOptions { cache, ..SandboxOptions::default() }).unwrap();
     sandbox.load(&fs::read(path).unwrap()).unwrap()
 }
@@ -351,7 +352,7 @@ async fn values_are_kept_in_files_and_found_again_by_later_instances() {
         let start = StartExecution::new("keeps_files", Some(bytes.to_string()));
         environment.run(start).await.unwrap().view
     };
-    let result = |view: &durawasm_host::server::ExecutionView| -> Value {
+    let result = |view: &durawasm_core::server::ExecutionView| -> Value {
         assert_eq!(view.status, ExecutionStatus::Succeeded, "{:?}", view.error);
         serde_json::from_str(view.result.as_deref().unwrap()).unwrap()
     };

@@ -3,17 +3,16 @@
 
 use std::sync::Arc;
 
-use durawasm_guest::{BoxError, DurableContext};
-use durawasm_host::{
+use durawasm_core::{
     ambient::{SeededEntropy, VirtualClock},
+    invocation::{Faults, Isolation, LogBuffer, Surroundings},
     orchestrator::{Invocable, Invocation},
     protocol::{
-        ExecutionDetails, InvocationInput, InvocationOutput, Limits, Operation, OperationAction,
-        OperationType, StatePage, Timestamp,
+        ExecutionDetails, InvocationInput, InvocationOutput, InvocationResult, Limits, Operation,
+        OperationAction, OperationType, ServiceError, StatePage, Timestamp,
     },
-    replay::ServiceError,
-    sandbox::{Faults, InvocationEnd, Isolation, LogBuffer, Surroundings},
 };
+use durawasm_guest::{BoxError, DurableContext};
 use durawasm_testing::{MockDurableServiceClient, NativeHandler};
 
 async fn adds(n: u64, ctx: DurableContext) -> Result<u64, BoxError> {
@@ -21,7 +20,7 @@ async fn adds(n: u64, ctx: DurableContext) -> Result<u64, BoxError> {
 }
 
 /// One invocation of a new execution of `adds`, with this service.
-async fn invoke(mock: &Arc<MockDurableServiceClient>) -> InvocationEnd {
+async fn invoke(mock: &Arc<MockDurableServiceClient>) -> InvocationResult {
     let start = Timestamp::Y2025;
     let execution = Operation {
         execution_details: Some(ExecutionDetails { input_payload: Some("1".into()) }),
@@ -45,14 +44,14 @@ async fn invoke(mock: &Arc<MockDurableServiceClient>) -> InvocationEnd {
     };
     let limits = Limits::default();
     let invocation = Invocation { function: "adds", id: "i".into(), input, limits: &limits, around };
-    NativeHandler::durable("adds", adds).invoke(invocation).await.end
+    NativeHandler::durable("adds", adds).invoke(invocation).await.result
 }
 
 #[tokio::test]
 async fn what_is_reported_is_on_record_and_what_is_not_answered_stays_pending() {
     let mock = Arc::new(MockDurableServiceClient::new().with_checkpoint_responses(1));
     // The service took the step, and said nothing of it: its outcome is not to be seen.
-    assert_eq!(invoke(&mock).await, InvocationEnd::Output(InvocationOutput::pending()));
+    assert_eq!(invoke(&mock).await, InvocationResult::Output(InvocationOutput::pending()));
     let calls = mock.get_checkpoint_calls();
     assert_eq!(calls.len(), 1);
     assert_eq!((&*calls[0].durable_execution_arn, &*calls[0].checkpoint_token), ("arn:1", "token-0"));
@@ -65,9 +64,9 @@ async fn what_is_reported_is_on_record_and_what_is_not_answered_stays_pending() 
 async fn a_service_that_refuses_ends_the_invocation_with_its_words() {
     let refusal = ServiceError::InvalidParameterValue("Invalid checkpoint token".to_owned());
     let mock = Arc::new(MockDurableServiceClient::new().with_checkpoint_response(Err(refusal)));
-    let InvocationEnd::Crashed(error) = invoke(&mock).await else { panic!("it must not end otherwise") };
+    let InvocationResult::Crashed(error) = invoke(&mock).await else { panic!("it must not end otherwise") };
     assert_eq!(error.error_type.as_deref(), Some("Service.CheckpointFailed"));
     assert!(error.error_message.unwrap().contains("Invalid checkpoint token"));
-    let InvocationEnd::Crashed(error) = invoke(&mock).await else { panic!("nothing is scripted") };
+    let InvocationResult::Crashed(error) = invoke(&mock).await else { panic!("nothing is scripted") };
     assert!(error.error_message.unwrap().contains("no answer is scripted for call 2"));
 }

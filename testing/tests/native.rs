@@ -15,14 +15,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use durawasm_guest::{
-    BoxError, CheckpointMode, DurableContext, Options, Plugin, RetryDecision, StepErrorKind,
-    plugin::{InvocationEndInfo, InvocationInfo, UserFunctionInfo},
-};
-use durawasm_host::{
+use durawasm_core::{
     orchestrator::{EnvironmentOptions, Run, TimeMode},
     protocol::Limits,
     server::StartExecution,
+};
+use durawasm_guest::{
+    BoxError, CheckpointMode, DurableContext, Options, Plugin, RetryDecision, StepErrorKind,
+    plugin::{InvocationEndInfo, InvocationInfo, UserFunctionInfo},
 };
 use durawasm_testing::{Disturbance, ErrorObject, ExecutionStatus, native::NativeHandler};
 use serde_json::{Value, json};

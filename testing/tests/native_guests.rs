@@ -8,7 +8,7 @@ mod native;
 
 use std::{sync::Arc, time::Duration};
 
-use durawasm_host::{
+use durawasm_core::{
     orchestrator::{EnvironmentOptions, Run},
     server::{Answer, InvocationView, ScriptedAnswer, StartExecution},
 };
@@ -36,7 +36,7 @@ impl<'a> Case<'a> {
     fn parts(&self) -> (EnvironmentOptions, StartExecution) {
         let mut start = StartExecution::new(self.function, Some(self.event.clone()));
         let answer = |(callback, after, value): &(&str, &str, Value)| {
-            let after = durawasm_host::parse_duration(after).unwrap();
+            let after = durawasm_core::parse_duration(after).unwrap();
             ScriptedAnswer::new(*callback, after, Answer::Success(Some(value.to_string())))
         };
         start.answers = self.answers.iter().map(answer).collect();

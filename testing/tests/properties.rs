@@ -13,14 +13,14 @@ use std::{
 };
 
 use common::handler;
-use durawasm_guest::{BoxError, DurableContext};
-use durawasm_host::{
+use durawasm_core::{
     protocol::{
-        CallbackOptions, EventDetails, Operation, OperationAction, OperationId, OperationUpdate, Timestamp,
+        CallbackOptions, DurableServiceClient, EventDetails, InvocationResult, Operation, OperationAction,
+        OperationId, OperationUpdate, Timestamp,
     },
-    replay::DurableServiceClient,
-    server::{Answer, InvocationResult, Next, StartExecution},
+    server::{Answer, Next, StartExecution},
 };
+use durawasm_guest::{BoxError, DurableContext};
 use durawasm_testing::{
     ContextDetails, ErrorObject, EventType, ExecutionStatus, InvokeDetails, LocalDurableTestRunner,
     MockDurableServiceClient, OperationStatus, OperationType, QueueScheduler, Scheduler, StepDetails,
@@ -665,14 +665,14 @@ proptest! {
 struct Server(ExecutionManager, Timestamp);
 
 fn manager() -> Server {
-    let entropy = Arc::new(durawasm_host::ambient::SeededEntropy::new(1));
+    let entropy = Arc::new(durawasm_core::ambient::SeededEntropy::new(1));
     let now = Timestamp::from_millis(0);
-    Server(ExecutionManager::new(entropy, durawasm_host::protocol::Limits::default()), now)
+    Server(ExecutionManager::new(entropy, durawasm_core::protocol::Limits::default()), now)
 }
 
 impl Server {
     /// An execution whose first invocation runs.
-    fn begin(&mut self) -> (durawasm_host::protocol::ExecutionArn, durawasm_host::protocol::CheckpointToken) {
+    fn begin(&mut self) -> (durawasm_core::protocol::ExecutionArn, durawasm_core::protocol::CheckpointToken) {
         let arn = self.0.start_execution(self.1, StartExecution::new("f", None)).unwrap();
         let started = self.0.start_invocation(self.1, &arn).unwrap();
         (arn, started.input.checkpoint_token)
@@ -687,7 +687,7 @@ fn an_invocation_tracks_its_times_and_what_its_handler_has_not_heard_of() {
     server.0.checkpoint(server.1, &arn, &token, vec![start]).unwrap();
     assert!(!server.0.get_checkpoints_by_execution(&arn).unwrap().has_dirty_operations());
     let view = server.0.view(server.1, &arn).unwrap();
-    let output = durawasm_host::protocol::InvocationOutput::succeeded(Some("1".into()));
+    let output = durawasm_core::protocol::InvocationOutput::succeeded(Some("1".into()));
     let later = server.1.plus_seconds(3);
     let request = view.invocations[0].request_id.clone();
     let next = server.0.complete_invocation(later, &arn, &request, InvocationResult::Output(output)).unwrap();

@@ -9,8 +9,8 @@ use std::{
 };
 
 use common::{handler, value};
+use durawasm_core::orchestrator::{OnError, StartInvocation, UpdateCheckpoint};
 use durawasm_guest::{BoxError, DurableContext};
-use durawasm_host::orchestrator::{OnError, StartInvocation, UpdateCheckpoint};
 use durawasm_testing::{
     ErrorObject, ExecutionStatus, FunctionStorage, LocalDurableTestRunner, QueueScheduler, Scheduler,
     SkipTimeConfig, TestEnvironmentConfig, TestError, TestExecutionOrchestrator, TestResult, TimerScheduler,

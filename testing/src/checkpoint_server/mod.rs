@@ -5,7 +5,7 @@
 mod requests;
 mod worker_manager;
 
-pub use durawasm_host::server::{
+pub use durawasm_core::server::{
     CallbackManager, CheckpointManager, CheckpointTokenData, CompleteCallbackStatus, EventProcessor,
     ExecutionManager, ServerHandle, StartedInvocation, decode_checkpoint_token, encode_checkpoint_token,
 };

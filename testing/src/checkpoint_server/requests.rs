@@ -2,14 +2,13 @@
 
 use std::{future::Future, pin::Pin};
 
-use durawasm_host::{
-    orchestrator::Ground,
+use durawasm_core::{
+    orchestrator::Backend,
     protocol::{
-        CallbackId, CheckpointResponse, CheckpointToken, ErrorObject, ExecutionArn, OperationUpdate,
-        StatePage,
+        CallbackId, CheckpointResponse, CheckpointToken, ErrorObject, ExecutionArn, InvocationResult,
+        OperationUpdate, ServiceError, StatePage,
     },
-    replay::ServiceError,
-    server::{Answer, ExecutionView, InvocationResult, Next, StartExecution, StartedInvocation},
+    server::{Answer, ExecutionView, Next, StartExecution, StartedInvocation},
 };
 
 /// A future of an answer.
@@ -21,7 +20,7 @@ pub trait ApiRequest: Send {
     type Response: Send;
 
     /// Sends it.
-    fn send(self, ground: &Ground) -> Answered<'_, Self::Response>;
+    fn send(self, backend: &Backend) -> Answered<'_, Self::Response>;
 }
 
 /// Starts an execution. Nothing runs until [`StartInvocation`].
@@ -95,8 +94,8 @@ pub struct StopExecution {
 impl ApiRequest for StartDurableExecution {
     type Response = ExecutionArn;
 
-    fn send(self, ground: &Ground) -> Answered<'_, ExecutionArn> {
-        let server = &ground.server;
+    fn send(self, backend: &Backend) -> Answered<'_, ExecutionArn> {
+        let server = &backend.server;
         Box::pin(server.start_execution(self.0))
     }
 }
@@ -104,8 +103,8 @@ impl ApiRequest for StartDurableExecution {
 impl ApiRequest for StartInvocation {
     type Response = StartedInvocation;
 
-    fn send(self, ground: &Ground) -> Answered<'_, StartedInvocation> {
-        let server = &ground.server;
+    fn send(self, backend: &Backend) -> Answered<'_, StartedInvocation> {
+        let server = &backend.server;
         Box::pin(async move { server.start_invocation(&self.0).await })
     }
 }
@@ -113,8 +112,8 @@ impl ApiRequest for StartInvocation {
 impl ApiRequest for Checkpoint {
     type Response = CheckpointResponse;
 
-    fn send(self, ground: &Ground) -> Answered<'_, CheckpointResponse> {
-        let server = &ground.server;
+    fn send(self, backend: &Backend) -> Answered<'_, CheckpointResponse> {
+        let server = &backend.server;
         let Self { durable_execution_arn: arn, checkpoint_token: token, updates } = self;
         Box::pin(async move { server.checkpoint(&arn, &token, updates).await })
     }
@@ -123,8 +122,8 @@ impl ApiRequest for Checkpoint {
 impl ApiRequest for GetState {
     type Response = StatePage;
 
-    fn send(self, ground: &Ground) -> Answered<'_, StatePage> {
-        let server = &ground.server;
+    fn send(self, backend: &Backend) -> Answered<'_, StatePage> {
+        let server = &backend.server;
         let Self { durable_execution_arn: arn, checkpoint_token: token, marker } = self;
         Box::pin(async move { server.get_state(&arn, &token, &marker).await })
     }
@@ -133,8 +132,8 @@ impl ApiRequest for GetState {
 impl ApiRequest for CompleteInvocation {
     type Response = Next;
 
-    fn send(self, ground: &Ground) -> Answered<'_, Next> {
-        let server = &ground.server;
+    fn send(self, backend: &Backend) -> Answered<'_, Next> {
+        let server = &backend.server;
         let Self { durable_execution_arn: arn, request_id, result } = self;
         Box::pin(async move { server.complete_invocation(&arn, &request_id, result).await })
     }
@@ -143,8 +142,8 @@ impl ApiRequest for CompleteInvocation {
 impl ApiRequest for PollCheckpointData {
     type Response = Next;
 
-    fn send(self, ground: &Ground) -> Answered<'_, Next> {
-        let server = &ground.server;
+    fn send(self, backend: &Backend) -> Answered<'_, Next> {
+        let server = &backend.server;
         Box::pin(async move {
             loop {
                 // First, so that nobody sleeps while there is news.
@@ -156,11 +155,11 @@ impl ApiRequest for PollCheckpointData {
                     next @ (Next::Invoke | Next::Closed) => return Ok(next),
                 };
                 // Whoever polls acts in the server's time.
-                let _actor = ground.clock.actor();
+                let _actor = backend.clock.actor();
                 tokio::select! {
                     biased;
                     _news = watching.news() => return server.poll(&self.0).await,
-                    () = ground.clock.sleep(due) => {}
+                    () = backend.clock.sleep(due) => {}
                 }
             }
         })
@@ -170,8 +169,8 @@ impl ApiRequest for PollCheckpointData {
 impl ApiRequest for GetExecution {
     type Response = ExecutionView;
 
-    fn send(self, ground: &Ground) -> Answered<'_, ExecutionView> {
-        let server = &ground.server;
+    fn send(self, backend: &Backend) -> Answered<'_, ExecutionView> {
+        let server = &backend.server;
         Box::pin(async move { server.view(&self.0).await })
     }
 }
@@ -179,8 +178,8 @@ impl ApiRequest for GetExecution {
 impl ApiRequest for SendCallback {
     type Response = ();
 
-    fn send(self, ground: &Ground) -> Answered<'_, ()> {
-        let server = &ground.server;
+    fn send(self, backend: &Backend) -> Answered<'_, ()> {
+        let server = &backend.server;
         Box::pin(async move { server.complete_callback(&self.callback_id, self.answer).await })
     }
 }
@@ -188,8 +187,8 @@ impl ApiRequest for SendCallback {
 impl ApiRequest for StopExecution {
     type Response = ();
 
-    fn send(self, ground: &Ground) -> Answered<'_, ()> {
-        let server = &ground.server;
+    fn send(self, backend: &Backend) -> Answered<'_, ()> {
+        let server = &backend.server;
         Box::pin(async move { server.stop_execution(&self.durable_execution_arn, self.error).await })
     }
 }

@@ -9,10 +9,12 @@ use std::{
     time::Duration,
 };
 
-use durawasm_host::{
-    orchestrator::{EnvironmentOptions, Ground, TimeMode},
-    protocol::{CheckpointResponse, CheckpointToken, ExecutionArn, OperationUpdate, StatePage},
-    replay::{DurableServiceClient, ServiceCall, ServiceError, Watch, Watching},
+use durawasm_core::{
+    orchestrator::{Backend, EnvironmentOptions, TimeMode},
+    protocol::{
+        CheckpointResponse, CheckpointToken, DurableServiceClient, ExecutionArn, OperationUpdate,
+        ServiceCall, ServiceError, StatePage, Watch, Watching,
+    },
     server::CheckpointServer,
 };
 
@@ -55,7 +57,7 @@ impl CheckpointWorkerParams {
 /// # Examples
 ///
 /// ```
-/// use durawasm_host::server::StartExecution;
+/// use durawasm_core::server::StartExecution;
 /// use durawasm_testing::checkpoint_server::{CheckpointWorkerManager, GetExecution, StartDurableExecution};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -79,15 +81,15 @@ enum Worker {
     Running {
         /// Dropping it stops the thread.
         _server: CheckpointServer,
-        ground: Ground,
+        backend: Backend,
     },
     /// Torn down. The way to the server stays: it tells that the server is gone.
-    Gone(Option<Ground>),
+    Gone(Option<Backend>),
 }
 
 impl Worker {
     fn runs(&self) -> bool {
-        matches!(self, Self::Running { ground, .. } if !ground.server.is_gone())
+        matches!(self, Self::Running { backend, .. } if !backend.server.is_gone())
     }
 }
 
@@ -150,13 +152,13 @@ impl CheckpointWorkerManager {
             let options = self.params.options();
             let made = match options.time {
                 TimeMode::Skip { start } if self.params.tokio_time => {
-                    Ground::with_clock(&options, Arc::new(TokioClock::new(start)))
+                    Backend::with_clock(&options, Arc::new(TokioClock::new(start)))
                 }
-                _ => Ground::new(&options),
+                _ => Backend::new(&options),
             };
-            let (server, ground) =
+            let (server, backend) =
                 made.map_err(|error| TestError::CheckpointServerError(format!("no thread for it: {error}")))?;
-            *worker = Worker::Running { _server: server, ground };
+            *worker = Worker::Running { _server: server, backend };
         }
         Ok(())
     }
@@ -170,9 +172,9 @@ impl CheckpointWorkerManager {
     ///
     /// # Errors
     /// [`TestError::CheckpointCommunicationError`] when it was not set up or was torn down.
-    pub fn ground(&self) -> Result<Ground, TestError> {
+    pub fn backend(&self) -> Result<Backend, TestError> {
         match &*self.worker() {
-            Worker::Running { ground, .. } => Ok(ground.clone()),
+            Worker::Running { backend, .. } => Ok(backend.clone()),
             Worker::New | Worker::Gone(None) => {
                 Err(TestError::CheckpointCommunicationError("it was not set up".to_owned()))
             }
@@ -187,8 +189,8 @@ impl CheckpointWorkerManager {
     /// # Errors
     /// What the server refuses; [`TestError::CheckpointCommunicationError`] when its thread is gone, also when it ends meanwhile.
     pub async fn send_api_request<R: ApiRequest>(&self, request: R) -> Result<R::Response, TestError> {
-        let ground = self.ground()?;
-        Ok(request.send(&ground).await?)
+        let backend = self.backend()?;
+        Ok(request.send(&backend).await?)
     }
 
     /// Stops the thread when it has processed what was sent before, and waits until it is gone. Nothing, if it does not run.
@@ -205,8 +207,8 @@ impl CheckpointWorkerManager {
         let gone = {
             let mut worker = self.worker();
             let gone = std::mem::replace(&mut *worker, Worker::Gone(None));
-            if let Worker::Running { ground, .. } | Worker::Gone(Some(ground)) = &gone {
-                *worker = Worker::Gone(Some(ground.clone()));
+            if let Worker::Running { backend, .. } | Worker::Gone(Some(backend)) = &gone {
+                *worker = Worker::Gone(Some(backend.clone()));
             }
             gone
         };
@@ -217,16 +219,16 @@ impl CheckpointWorkerManager {
     /// Has the thread end as if by a fault of its own, to see what becomes of those who wait for it.
     ///
     /// # Errors
-    /// As for [`ground`](Self::ground).
+    /// As for [`backend`](Self::backend).
     pub fn crash(&self, why: &str) -> Result<(), TestError> {
-        self.ground()?.server.crash(why);
+        self.backend()?.server.crash(why);
         Ok(())
     }
 
-    /// As [`ground`](Self::ground), for a service client: a server that is gone says so itself.
-    fn client(&self) -> Result<Ground, ServiceError> {
+    /// As [`backend`](Self::backend), for a service client: a server that is gone says so itself.
+    fn client(&self) -> Result<Backend, ServiceError> {
         match &*self.worker() {
-            Worker::Running { ground, .. } | Worker::Gone(Some(ground)) => Ok(ground.clone()),
+            Worker::Running { backend, .. } | Worker::Gone(Some(backend)) => Ok(backend.clone()),
             Worker::New | Worker::Gone(None) => {
                 Err(ServiceError::Unavailable("it was not set up".to_owned()))
             }
@@ -242,7 +244,7 @@ impl DurableServiceClient for CheckpointWorkerManager {
         updates: Vec<OperationUpdate>,
     ) -> ServiceCall<'a, CheckpointResponse> {
         Box::pin(async move {
-            let Ground { server, clock, .. } = self.client()?;
+            let Backend { server, clock, .. } = self.client()?;
             if let Some(millis) = self.params.checkpoint_delay {
                 let _actor = clock.actor();
                 clock.sleep(Some(clock.now().plus_millis(millis))).await;
@@ -262,7 +264,7 @@ impl DurableServiceClient for CheckpointWorkerManager {
 
     fn watch<'a>(&'a self, arn: &'a ExecutionArn) -> Watch<'a> {
         match self.client() {
-            Ok(Ground { server, .. }) => Box::pin(async move { server.watch(arn).await }),
+            Ok(Backend { server, .. }) => Box::pin(async move { server.watch(arn).await }),
             Err(_) => Box::pin(std::future::ready(Watching::never())),
         }
     }

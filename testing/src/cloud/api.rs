@@ -6,7 +6,7 @@ use aws_sdk_lambda::{
     primitives::Blob,
     types::InvocationType,
 };
-use durawasm_host::{
+use durawasm_core::{
     protocol::{CallbackId, ErrorObject, Event, ExecutionArn},
     server::Answer,
 };

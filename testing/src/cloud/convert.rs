@@ -7,7 +7,7 @@ use std::sync::Arc;
 use aws_sdk_lambda::{
     operation::get_durable_execution::GetDurableExecutionOutput, primitives::DateTime, types as sdk,
 };
-use durawasm_host::protocol::{
+use durawasm_core::protocol::{
     CallbackStartedDetails, ChainedInvokeStartedDetails, ErrorObject, Event, EventDetails, EventError,
     EventInput, EventResult, EventType, ExecutionStartedDetails, ExecutionStatus, InvocationCompletedDetails,
     RetryDetails, StepClosedDetails, StepError, StepResult, Timestamp, WaitStartedDetails,

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use durawasm_host::{
+use durawasm_core::{
     protocol::{
         Event, EventDetails, EventType, ExecutionArn, ExecutionStatus, Operation, OperationStatus,
         OperationType,
@@ -164,7 +164,7 @@ impl History {
 
 #[cfg(test)]
 mod tests {
-    use durawasm_host::protocol::Timestamp;
+    use durawasm_core::protocol::Timestamp;
 
     use super::*;
 

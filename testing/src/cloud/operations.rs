@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use durawasm_host::protocol::{
+use durawasm_core::protocol::{
     CallbackDetails, ChainedInvokeDetails, ContextDetails, ErrorObject, Event, EventDetails, EventError,
     EventResult, ExecutionDetails, Operation, OperationId, OperationStatus, OperationType, RetryDetails,
     StepDetails, Timestamp, WaitDetails,

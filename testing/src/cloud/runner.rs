@@ -3,7 +3,7 @@
 use std::{marker::PhantomData, sync::Arc, time::Duration};
 
 use aws_sdk_lambda::Client;
-use durawasm_host::{
+use durawasm_core::{
     ambient::{Entropy, OsEntropy},
     server::ExecutionView,
 };
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn names_are_valid_and_unique() {
         let (one, other) = (execution_name(), execution_name());
-        durawasm_host::protocol::check_execution_name(&one).unwrap();
+        durawasm_core::protocol::check_execution_name(&one).unwrap();
         assert_ne!(one, other);
     }
 }

@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use durawasm_host::{
+use durawasm_core::{
     ambient::{Clock, SystemClock},
     replay::Key,
 };
@@ -55,7 +55,7 @@ impl Bodies {
 
 #[cfg(test)]
 mod tests {
-    use durawasm_host::{protocol::Limits, replay::Engine};
+    use durawasm_core::{protocol::Limits, replay::Engine};
 
     use super::*;
 
@@ -63,7 +63,7 @@ mod tests {
     fn a_body_is_over_by_either_clock_and_other_code_costs_it_nothing() {
         let mut engine = Engine::new(Vec::new(), Limits::default(), 10);
         let root = engine.root();
-        let identity = durawasm_host::replay::Identity::default();
+        let identity = durawasm_core::replay::Identity::default();
         let key = engine.wait(root, None, identity, 1).unwrap();
         let second = Duration::from_secs(1);
         let tiny = Duration::from_millis(2);

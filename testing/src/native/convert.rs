@@ -1,9 +1,13 @@
 //! Between the seam's types and the host's.
 
-use durawasm_guest::{WireError, runtime};
-use durawasm_host::{
+use durawasm_core::{
+    invocation,
     protocol::ErrorObject,
     replay::{CheckpointMode, Identity, Interest, Outcome, Position},
+};
+use durawasm_guest::{
+    WireError,
+    runtime::{self, InvalidArgument},
 };
 
 pub(super) fn identity(identity: runtime::Identity) -> (Option<Position>, Identity) {
@@ -53,4 +57,8 @@ pub(super) fn mode_out(mode: CheckpointMode) -> runtime::CheckpointMode {
         CheckpointMode::Eager => runtime::CheckpointMode::Eager,
         CheckpointMode::Optimistic => runtime::CheckpointMode::Optimistic,
     }
+}
+
+pub(super) fn invalid_argument(invalid: invocation::InvalidArgument) -> InvalidArgument {
+    InvalidArgument { argument: invalid.argument.to_owned(), reason: invalid.reason }
 }

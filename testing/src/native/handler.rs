@@ -2,11 +2,11 @@
 
 use std::{convert::Infallible, fmt, sync::Arc};
 
+use durawasm_core::orchestrator::{self, Invocable, Invocation, Invoked};
 use durawasm_guest::{
     __private::{Function, IntoOptions, Kind},
     BoxError, DurableContext,
 };
-use durawasm_host::orchestrator::{self, Invocable, Invocation, Invoked};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::invocation;

@@ -6,8 +6,8 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use durawasm_core::replay::{Interest, Key};
 use durawasm_guest::runtime::{CheckpointMode, ExecutionInfo, Observing, Pollable, Runtime, Scope};
-use durawasm_host::replay::{Interest, Key};
 
 use super::{convert, durable::Durable, observing::Watcher, scope::Context, seam::Seam};
 
@@ -28,7 +28,7 @@ impl Runtime for Host {
             start_time_ms: 0,
         };
         self.0.call(unknown, |durable| {
-            let facts = &durable.facts;
+            let facts = durable.driver.facts();
             let (function_name, function_version, _) = facts.arn.parts().unwrap_or_default();
             Ok(ExecutionInfo {
                 arn: facts.arn.to_string(),
@@ -40,12 +40,12 @@ impl Runtime for Host {
     }
 
     fn invocation_id(&self) -> String {
-        self.0.call(String::new, |durable| Ok(durable.facts.invocation_id.to_string()))
+        self.0.call(String::new, |durable| Ok(durable.driver.facts().invocation_id.to_string()))
     }
 
     fn deadline_ms(&self) -> u64 {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        self.0.call(|| 0, |durable| Ok(millis(durable.facts.deadline)))
+        self.0.call(|| 0, |durable| Ok(millis(durable.driver.facts().deadline)))
     }
 
     fn now(&self) -> SystemTime {
@@ -53,7 +53,7 @@ impl Runtime for Host {
     }
 
     fn is_replaying(&self) -> bool {
-        self.0.call(|| false, |durable| Ok(durable.is_replaying()))
+        self.0.call(|| false, |durable| Ok(durable.driver.is_replaying()))
     }
 
     fn root(&self) -> Arc<dyn Scope> {
@@ -63,35 +63,38 @@ impl Runtime for Host {
     fn watch(&self, pollable: Box<dyn Pollable>, token: u64) {
         if let Ok(watched) = (pollable as Box<dyn Any>).downcast::<Watched>() {
             let Watched(key, interest) = *watched;
-            self.0.call(|| (), |durable| Ok(durable.engine.watch(durable.set, key, interest, token)?));
+            self.0.call(
+                || (),
+                |durable| Ok(durable.driver.engine_mut().watch(durable.set, key, interest, token)?),
+            );
         }
     }
 
     fn unwatch(&self, token: u64) {
         // What is not watched any more when this fails is not missed.
-        self.0.tell(|durable| durable.engine.unwatch(durable.set, token).unwrap_or_default());
+        self.0.tell(|durable| durable.driver.engine_mut().unwatch(durable.set, token).unwrap_or_default());
     }
 
     fn next(&self) -> Vec<u64> {
-        self.0.call(Vec::new, |durable| durable.watched()?.ok_or_else(|| durable.suspended()))
+        self.0.call(Vec::new, |durable| durable.wait_for_set()?.ok_or_else(|| durable.driver.suspension()))
     }
 
     fn next_or_idle(&self) -> Option<Vec<u64>> {
-        self.0.call(|| None, Durable::watched)
+        self.0.call(|| None, Durable::wait_for_set)
     }
 
     fn set_checkpoint_mode(&self, mode: CheckpointMode) {
         self.0.call(
             || (),
             |durable| {
-                durable.engine.set_mode(convert::mode_in(mode));
+                durable.driver.engine_mut().set_mode(convert::mode_in(mode));
                 Ok(())
             },
         );
     }
 
     fn checkpoint_mode(&self) -> CheckpointMode {
-        self.0.call(CheckpointMode::default, |durable| Ok(convert::mode_out(durable.engine.mode())))
+        self.0.call(CheckpointMode::default, |durable| Ok(convert::mode_out(durable.driver.engine().mode())))
     }
 
     fn flush(&self) {
@@ -99,11 +102,11 @@ impl Runtime for Host {
     }
 
     fn pending_updates(&self) -> u32 {
-        self.0.call(|| 0, |durable| Ok(u32::try_from(durable.engine.queued()).unwrap_or(u32::MAX)))
+        self.0.call(|| 0, |durable| Ok(u32::try_from(durable.driver.engine().queued()).unwrap_or(u32::MAX)))
     }
 
     fn keep_replayed_logs(&self, keep: bool) {
-        self.0.tell(|durable| durable.keep_replayed = keep);
+        self.0.tell(|durable| durable.driver.keep_replayed_lines(keep));
     }
 
     fn observing(&self) -> Option<Arc<dyn Observing>> {

@@ -6,11 +6,7 @@
 //!
 //! ```
 //! use durawasm_guest::{BoxError, DurableContext};
-//! use durawasm_host::{
-//!     orchestrator::{Environment, EnvironmentOptions},
-//!     sandbox::LogBuffer,
-//!     server::StartExecution,
-//! };
+//! use durawasm_core::{invocation::LogBuffer, orchestrator::{Environment, EnvironmentOptions}, server::StartExecution};
 //! use durawasm_testing::{ExecutionStatus, native::NativeHandler};
 //! use std::{sync::Arc, time::Duration};
 //!
@@ -21,7 +17,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut environment = Environment::new(EnvironmentOptions::default(), &[], Arc::new(LogBuffer::default())).await?;
+//! let mut environment = Environment::empty(EnvironmentOptions::default(), Arc::new(LogBuffer::default()))?;
 //! environment.register(NativeHandler::durable("greet", greet).into_function());
 //! let run = environment.run(StartExecution::new("greet", Some("\"Ada\"".to_owned()))).await?;
 //! assert_eq!(run.view.status, ExecutionStatus::Succeeded);

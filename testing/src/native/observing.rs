@@ -1,46 +1,16 @@
 //! What plugins need, natively.
 //!
-//! Always true: nothing is kept for them before they have begun; in an aside time is live; what they are told never ends a run.
+//! Invariants: nothing that plugins are told ends a run.
 
 use std::sync::Arc;
 
+use durawasm_core::protocol::{self, Operation, Timestamp};
 use durawasm_guest::{
     plugin::{OperationStatus, OperationType},
     runtime::{Beginning, ObservedOperation, Observing},
 };
-use durawasm_host::{
-    protocol::{self, Operation, OperationId, Timestamp},
-    replay::ObservedChanges,
-};
 
 use super::{convert, seam::Seam};
-
-/// What one invocation has for code that watches.
-#[derive(Default)]
-pub(super) struct Observation {
-    /// Nothing was on record when the invocation began.
-    first_invocation: bool,
-    /// What it is to be told.
-    pub(super) changes: ObservedChanges,
-    /// A hook runs.
-    aside: bool,
-}
-
-impl Observation {
-    pub(super) fn new(first_invocation: bool, updated: Vec<OperationId>) -> Self {
-        Self { first_invocation, changes: ObservedChanges::new(updated), ..Self::default() }
-    }
-
-    /// Whether a hook runs.
-    pub(super) fn in_aside(&self) -> bool {
-        self.aside
-    }
-
-    /// For a fresh run in the same invocation. `asked` tells of which operations the last one has asked for.
-    pub(super) fn restarted(self, asked: impl Fn(&OperationId) -> bool) -> Self {
-        Self { aside: false, changes: self.changes.restarted(asked), ..self }
-    }
-}
 
 /// The invocation, for plugins.
 pub(super) struct Watcher(pub(super) Arc<Seam>);
@@ -50,14 +20,19 @@ impl Observing for Watcher {
         self.0.call(
             || None,
             |durable| {
-                let observation = &mut durable.observation;
-                observation.changes.begin();
-                let engine = &durable.engine;
-                let updated = observation.changes.updated().iter().filter(|id| engine.record(id).is_some());
+                let driver = &mut durable.driver;
+                if !driver.observation_mut().begin() {
+                    return Ok(None);
+                }
+                let (engine, observation) = (driver.engine(), driver.observation());
+                let updated = observation.changes().updated().iter();
                 Ok(Some(Beginning {
-                    first_invocation: observation.first_invocation,
+                    first_invocation: observation.is_first_invocation(),
                     operations: engine.records().into_iter().filter_map(|o| observed(o)).collect(),
-                    updated: updated.map(ToString::to_string).collect(),
+                    updated: updated
+                        .filter(|id| engine.record(id).is_some())
+                        .map(ToString::to_string)
+                        .collect(),
                 }))
             },
         )
@@ -66,7 +41,7 @@ impl Observing for Watcher {
     fn changes(&self) -> Vec<Vec<ObservedOperation>> {
         let mut changes = Vec::new();
         self.0.tell(|durable| {
-            changes = durable.observation.changes.take();
+            changes = durable.driver.observation_mut().changes_mut().take();
         });
         let change = |change: Vec<Arc<Operation>>| change.iter().filter_map(|o| observed(o)).collect();
         changes.into_iter().map(change).collect()
@@ -75,18 +50,18 @@ impl Observing for Watcher {
     fn result(&self, id: &str) -> Option<String> {
         let mut result = None;
         self.0.tell(|durable| {
-            let record = durable.engine.record(&id.into());
+            let record = durable.driver.engine().record(&id.into());
             result = record.and_then(|record| record.result()).map(ToString::to_string);
         });
         result
     }
 
     fn enter(&self) {
-        self.0.tell(|durable| durable.observation.aside = true);
+        self.0.tell(|durable| durable.driver.observation_mut().enter_hook());
     }
 
     fn leave(&self) {
-        self.0.tell(|durable| durable.observation.aside = false);
+        self.0.tell(|durable| durable.driver.observation_mut().leave_hook());
     }
 
     fn warn(&self, message: String) {

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
+use durawasm_core::{
+    protocol::OperationStatus,
+    replay::{self, Engine, Key, ReplayError},
+};
 use durawasm_guest::{
     WireError,
     runtime::{
         Callback, Child, ChildResult, ChildState, Completed, Condition, ConditionState, EndStatus, Interest,
         InvalidArgument, Invoke, Operation, Outcome, Pollable, Scope, Step, StepState, Success,
     },
-};
-use durawasm_host::{
-    protocol::OperationStatus,
-    replay::{self, Directive, Engine, Key, ReplayError},
 };
 
 use super::{convert, durable::Durable, host::Watched, scope::Context, seam::Seam};
@@ -25,21 +25,6 @@ pub(super) struct Handle {
 impl Handle {
     pub(super) fn new(seam: &Arc<Seam>, key: Key) -> Self {
         Self { seam: Arc::clone(seam), key }
-    }
-
-    /// What the handler does next, and which attempt closed what is over with an error: nothing else is asked for it.
-    fn directive(&self) -> (Directive, Option<u32>) {
-        self.seam.call(
-            || (Directive::Pending, None),
-            |durable| {
-                let directive = durable.engine.directive(self.key)?;
-                let attempt = match &directive {
-                    Directive::Done(Err(_)) => Some(durable.engine.attempt(self.key)?),
-                    _ => None,
-                };
-                Ok((directive, attempt))
-            },
-        )
     }
 
     fn enter(&self) {
@@ -66,13 +51,13 @@ impl Handle {
         &self,
         report: impl FnOnce(&mut Engine) -> Result<(), ReplayError>,
     ) -> Result<(), InvalidArgument> {
-        self.seam.call(|| Ok(()), |durable| durable.report(report))
+        self.seam.call(|| Ok(()), |durable| Ok(durable.report(report)?.map_err(convert::invalid_argument)))
     }
 }
 
 impl Operation for Handle {
     fn id(&self) -> String {
-        self.seam.call(String::new, |durable| Ok(durable.engine.id(self.key)?.to_string()))
+        self.seam.call(String::new, |durable| Ok(durable.driver.engine().id(self.key)?.to_string()))
     }
 
     fn subscribe(&self, interest: Interest) -> Box<dyn Pollable> {
@@ -80,25 +65,34 @@ impl Operation for Handle {
     }
 
     fn block(&self, interest: Interest) {
-        self.seam.call(|| (), |durable| durable.settled(self.key, convert::interest(interest)));
+        self.seam.call(|| (), |durable| durable.wait_for(self.key, convert::interest(interest)));
     }
 }
 
 impl Step for Handle {
     fn state(&self) -> StepState {
-        match self.directive() {
-            (Directive::Pending | Directive::Rebuild { .. }, _) => StepState::Pending,
-            (Directive::Run { attempt, .. }, _) => StepState::Run(attempt),
-            (Directive::Interrupted { attempt }, _) => StepState::Interrupted(attempt),
-            (Directive::TimedOut { attempt }, _) => StepState::TimedOut(attempt),
-            (Directive::Done(outcome), attempt) => {
-                StepState::Done { outcome: convert::outcome(outcome), attempt }
-            }
-        }
+        self.seam.call(
+            || StepState::Pending,
+            |durable| {
+                let engine = durable.driver.engine();
+                Ok(match engine.step_state(self.key)? {
+                    replay::StepState::Pending => StepState::Pending,
+                    replay::StepState::Run(attempt) => StepState::Run(attempt),
+                    replay::StepState::Interrupted(attempt) => StepState::Interrupted(attempt),
+                    replay::StepState::TimedOut(attempt) => StepState::TimedOut(attempt),
+                    replay::StepState::Done(outcome) => {
+                        // Which attempt it was is asked for only where it ended with an error.
+                        let attempt = outcome.is_err().then(|| engine.attempt(self.key)).transpose()?;
+                        StepState::Done { outcome: convert::outcome(outcome), attempt }
+                    }
+                })
+            },
+        )
     }
 
     fn recorded_success(&self) -> Option<Success> {
-        let success = self.seam.call(|| None, |durable| Ok(durable.engine.recorded_success(self.key)?));
+        let success =
+            self.seam.call(|| None, |durable| Ok(durable.driver.engine().recorded_success(self.key)?));
         success.map(|(order, value)| Success { order, value: value.map(|value| value.to_string()) })
     }
 
@@ -125,14 +119,14 @@ impl Step for Handle {
 
 impl Completed for Handle {
     fn outcome(&self) -> Option<Outcome> {
-        let outcome = self.seam.call(|| None, |durable| Ok(durable.engine.outcome(self.key)?));
+        let outcome = self.seam.call(|| None, |durable| Ok(durable.driver.engine().outcome(self.key)?));
         outcome.map(convert::outcome)
     }
 }
 
 impl Invoke for Handle {
     fn ended(&self) -> Option<EndStatus> {
-        let status = self.seam.call(|| None, |durable| Ok(durable.engine.ended(self.key)?))?;
+        let status = self.seam.call(|| None, |durable| Ok(durable.driver.engine().ended(self.key)?))?;
         Some(match status {
             OperationStatus::Succeeded => EndStatus::Succeeded,
             OperationStatus::TimedOut => EndStatus::TimedOut,
@@ -145,25 +139,28 @@ impl Invoke for Handle {
 
 impl Callback for Handle {
     fn callback_id(&self) -> Option<String> {
-        self.seam.call(|| None, |durable| Ok(durable.engine.callback_id(self.key)?.map(str::to_owned)))
+        self.seam
+            .call(|| None, |durable| Ok(durable.driver.engine().callback_id(self.key)?.map(str::to_owned)))
     }
 }
 
 impl Child for Handle {
     fn state(&self) -> ChildState {
-        match self.directive().0 {
-            Directive::Pending | Directive::Interrupted { .. } | Directive::TimedOut { .. } => {
-                ChildState::Pending
-            }
-            Directive::Run { .. } => ChildState::Run,
-            Directive::Rebuild { summary } => ChildState::Rebuild(summary.map(|s| s.to_string())),
-            Directive::Done(outcome) => ChildState::Done(convert::outcome(outcome)),
+        let state = self.seam.call(
+            || replay::ChildState::Pending,
+            |durable| Ok(durable.driver.engine().child_state(self.key)?),
+        );
+        match state {
+            replay::ChildState::Pending => ChildState::Pending,
+            replay::ChildState::Run => ChildState::Run,
+            replay::ChildState::Rebuild(summary) => ChildState::Rebuild(summary.map(|s| s.to_string())),
+            replay::ChildState::Done(outcome) => ChildState::Done(convert::outcome(outcome)),
         }
     }
 
     fn context(&self) -> Arc<dyn Scope> {
         let root = self.seam.root;
-        let scope = self.seam.call(|| root, |durable| Ok(durable.engine.child_scope(self.key)?));
+        let scope = self.seam.call(|| root, |durable| Ok(durable.driver.engine().child_scope(self.key)?));
         Context::new(&self.seam, scope)
     }
 
@@ -184,22 +181,23 @@ impl Child for Handle {
 
 impl Condition for Handle {
     fn state(&self) -> ConditionState {
-        match self.directive() {
-            (Directive::Run { attempt, state }, _) => {
-                let state = state.map_or_else(|| "null".to_owned(), |state| state.to_string());
-                ConditionState::Run { attempt, state }
-            }
-            (Directive::Done(outcome), attempt) => {
-                ConditionState::Done { outcome: convert::outcome(outcome), attempt }
-            }
-            (
-                Directive::Pending
-                | Directive::Interrupted { .. }
-                | Directive::TimedOut { .. }
-                | Directive::Rebuild { .. },
-                _,
-            ) => ConditionState::Pending,
-        }
+        self.seam.call(
+            || ConditionState::Pending,
+            |durable| {
+                let engine = durable.driver.engine();
+                Ok(match engine.condition_state(self.key)? {
+                    replay::ConditionState::Pending => ConditionState::Pending,
+                    replay::ConditionState::Run { attempt, state } => {
+                        let state = state.map_or_else(|| "null".to_owned(), |state| state.to_string());
+                        ConditionState::Run { attempt, state }
+                    }
+                    replay::ConditionState::Done(outcome) => {
+                        let attempt = outcome.is_err().then(|| engine.attempt(self.key)).transpose()?;
+                        ConditionState::Done { outcome: convert::outcome(outcome), attempt }
+                    }
+                })
+            },
+        )
     }
 
     fn enter(&self) {

@@ -1,6 +1,6 @@
 //! The seam's `Scope`: where operations are started.
 //!
-//! Always true: places are counted here, one after another; the engine hears of a place when it is used.
+//! Invariants: places are counted here, one after another; the engine hears of a place when it is used.
 
 use std::{
     sync::{
@@ -10,13 +10,13 @@ use std::{
     time::Duration,
 };
 
+use durawasm_core::{
+    protocol,
+    replay::{self, Engine, Key, ReplayError, ScopeKey, Semantics, StepPlan},
+};
 use durawasm_guest::runtime::{
     Callback, CallbackOptions, Child, Completed, Condition, Identity, InvalidArgument, Invoke, InvokeOptions,
     Position, Scope, Step, StepOptions, StepSemantics,
-};
-use durawasm_host::{
-    protocol,
-    replay::{self, Engine, Key, ReplayError, ScopeKey, Semantics, StepPlan},
 };
 
 use super::{convert, operation::Handle, seam::Seam};
@@ -44,8 +44,12 @@ impl Context {
             Err(InvalidArgument { argument: "context".to_owned(), reason })
         };
         let (position, identity) = convert::identity(identity);
-        let started =
-            self.seam.call(late, |durable| durable.start(|engine| start(engine, position, identity)))?;
+        let started = self.seam.call(late, |durable| {
+            Ok(durable
+                .driver
+                .start(|engine| start(engine, position, identity))?
+                .map_err(convert::invalid_argument))
+        })?;
         Ok(Arc::new(Handle::new(&self.seam, started)))
     }
 }
@@ -53,7 +57,7 @@ impl Context {
 impl Scope for Context {
     fn id(&self) -> Option<String> {
         let id = |engine: &Engine| engine.scope_parent(self.scope).map(|id| id.map(ToString::to_string));
-        self.seam.call(|| None, |durable| Ok(id(&durable.engine)?))
+        self.seam.call(|| None, |durable| Ok(id(durable.driver.engine())?))
     }
 
     fn claim(&self) -> Position {
@@ -61,11 +65,11 @@ impl Scope for Context {
     }
 
     fn is_recorded(&self, position: Position) -> bool {
-        self.seam.call(|| false, |durable| Ok(durable.engine.is_recorded(self.scope, position)?))
+        self.seam.call(|| false, |durable| Ok(durable.driver.engine_mut().is_recorded(self.scope, position)?))
     }
 
     fn skip(&self, position: Position) {
-        self.seam.call(|| (), |durable| Ok(durable.engine.skip(self.scope, position)?));
+        self.seam.call(|| (), |durable| Ok(durable.driver.engine_mut().skip(self.scope, position)?));
     }
 
     fn step(&self, identity: Identity, options: StepOptions) -> Result<Arc<dyn Step>, InvalidArgument> {
@@ -122,8 +126,10 @@ impl Scope for Context {
     }
 
     fn flat(&self, position: Position) -> Arc<dyn Scope> {
-        let flat =
-            self.seam.call(|| self.seam.root, |durable| Ok(durable.engine.flat(self.scope, Some(position))?));
+        let flat = self.seam.call(
+            || self.seam.root,
+            |durable| Ok(durable.driver.engine_mut().flat(self.scope, Some(position))?),
+        );
         Self::new(&self.seam, flat)
     }
 

@@ -1,6 +1,6 @@
 //! Where the handler's calls meet the invocation: each runs on its state, or ends the run.
 //!
-//! Always true:
+//! Invariants:
 //! - a run ends by unwinding, with a payload that no hook sees and nothing prints; why it ended is kept here, and counts whatever
 //!   the handler does about the unwinding;
 //! - once a run has ended, every call of it unwinds again;
@@ -12,7 +12,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use durawasm_host::replay::{Ended, ScopeKey};
+use durawasm_core::{invocation::Ended, replay::ScopeKey};
 
 use super::{
     durable::Durable,
@@ -24,25 +24,20 @@ struct Unwinding;
 
 /// One run of a handler, seen from its calls.
 pub(super) struct Seam {
-    state: Mutex<State>,
+    /// The run; none once it is over.
+    state: Mutex<Option<Box<Durable>>>,
     service: Service,
     /// The execution's own scope.
     pub(super) root: ScopeKey,
 }
 
-struct State {
-    /// None once the run is over.
-    durable: Option<Box<Durable>>,
-    ended: Option<Ended>,
-}
-
 impl Seam {
     pub(super) fn new(durable: Durable) -> Self {
-        let (service, root) = (durable.service.clone(), durable.engine.root());
-        Self { state: Mutex::new(State { durable: Some(Box::new(durable)), ended: None }), service, root }
+        let (service, root) = (durable.service.clone(), durable.driver.engine().root());
+        Self { state: Mutex::new(Some(Box::new(durable))), service, root }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Option<Box<Durable>>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -70,15 +65,14 @@ impl Seam {
     /// None where the run has ended.
     fn attempt<T>(&self, act: impl FnOnce(&mut Durable) -> Result<T, Ended>) -> Option<T> {
         let mut state = self.state();
-        let State { durable: Some(durable), ended: ended @ None } = &mut *state else { return None };
+        let durable = state.as_mut().filter(|durable| durable.driver.ended().is_none())?;
         let done = if self.service.is_gone() { Err(given_up()) } else { act(durable) };
-        done.map_err(|why| *ended = Some(why)).ok()
+        done.map_err(|why| durable.driver.end(why)).ok()
     }
 
-    /// The run is over: its state, and why it ended if it did not end by itself. To be asked once.
-    pub(super) fn over(&self) -> (Option<Box<Durable>>, Option<Ended>) {
-        let mut state = self.state();
-        (state.durable.take(), state.ended.take())
+    /// The run is over: its state. To be asked once.
+    pub(super) fn over(&self) -> Option<Box<Durable>> {
+        self.state().take()
     }
 }
 

@@ -1,28 +1,27 @@
 //! Between an invocation's thread and the future that stands for the invocation: the thread asks, the future calls the service.
 //!
-//! Always true: the thread needs no asynchronous runtime of its own; once the future is dropped, whatever the thread asks for
+//! Invariants: the thread needs no asynchronous runtime of its own; once the future is dropped, whatever the thread asks for
 //! fails at once.
 
 use std::sync::{Arc, mpsc::SyncSender};
 
-use durawasm_host::{
+use durawasm_core::{
     ambient::Clock,
-    protocol::{CheckpointResponse, CheckpointToken, ExecutionArn, OperationUpdate},
-    replay::{DurableServiceClient, Ended, ServiceError},
-    sandbox::{Blow, Faults, InvocationEnd, InvocationReport},
+    invocation::{CheckpointRequest, Ended, InvocationReport},
+    protocol::{CheckpointResponse, DurableServiceClient, ExecutionArn, ServiceError},
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// What a thread asks of its invocation.
 enum Message {
-    /// Sends updates.
-    Checkpoint { token: CheckpointToken, updates: Vec<OperationUpdate>, answer: SyncSender<Answer> },
+    /// Sends a request.
+    Checkpoint { request: CheckpointRequest, answer: SyncSender<Answer> },
     /// The invocation is over.
-    Over(InvocationEnd),
+    Over(InvocationReport),
 }
 
 /// What becomes of a checkpoint.
-pub(super) type Answer = Result<CheckpointResponse, Ended>;
+pub(super) type Answer = Result<CheckpointResponse, ServiceError>;
 
 /// The thread's side.
 #[derive(Clone)]
@@ -32,18 +31,16 @@ pub(super) struct Service(UnboundedSender<Message>);
 pub(super) struct Requests {
     messages: UnboundedReceiver<Message>,
     client: Arc<dyn DurableServiceClient>,
-    faults: Faults,
     clock: Arc<dyn Clock>,
     arn: ExecutionArn,
-    checkpoints: u32,
 }
 
 impl Service {
-    /// Sends updates, and waits for the answer.
-    pub(super) fn checkpoint(&self, token: CheckpointToken, updates: Vec<OperationUpdate>) -> Answer {
+    /// Sends a request, and waits for the answer.
+    pub(super) fn checkpoint(&self, request: CheckpointRequest) -> Answer {
         let (answer, answered) = std::sync::mpsc::sync_channel(1);
-        self.0.send(Message::Checkpoint { token, updates, answer }).map_err(|_| given_up())?;
-        answered.recv().map_err(|_| given_up())?
+        self.0.send(Message::Checkpoint { request, answer }).map_err(|_| unreachable())?;
+        answered.recv().map_err(|_| unreachable())?
     }
 
     /// Whether nobody waits for the invocation any more.
@@ -52,66 +49,56 @@ impl Service {
     }
 
     /// Says that the invocation is over.
-    pub(super) fn over(&self, end: InvocationEnd) {
+    pub(super) fn over(&self, report: InvocationReport) {
         // Nobody listens where the invocation was given up.
-        let _ = self.0.send(Message::Over(end));
+        let _ = self.0.send(Message::Over(report));
     }
 }
 
-/// What is left to a thread whose invocation was given up.
+fn unreachable() -> ServiceError {
+    ServiceError::Unavailable("the invocation was given up".to_owned())
+}
+
+/// Why the run of a thread ends whose invocation was given up.
 pub(super) fn given_up() -> Ended {
-    Ended::Service(ServiceError::Unavailable("the invocation was given up".to_owned()))
+    Ended::Service(unreachable())
 }
 
 impl Requests {
     /// Both sides.
     pub(super) fn new(
         client: Arc<dyn DurableServiceClient>,
-        faults: Faults,
         clock: Arc<dyn Clock>,
         arn: ExecutionArn,
     ) -> (Service, Self) {
         let (sender, messages) = unbounded_channel();
-        (Service(sender), Self { messages, client, faults, clock, arn, checkpoints: 0 })
+        (Service(sender), Self { messages, client, clock, arn })
     }
 
-    /// Does what the thread asks for, until the invocation is over; none if the thread is gone without a word.
+    /// Does what the thread asks for, until the invocation is over; none if the thread ends without a report.
     pub(super) async fn serve(mut self) -> Option<InvocationReport> {
         loop {
             match self.messages.recv().await? {
-                Message::Checkpoint { token, updates, answer } => {
-                    let answered = self.checkpoint(&token, updates).await;
+                Message::Checkpoint { request, answer } => {
+                    let answered = request.send(&*self.client, &*self.clock, &self.arn).await;
                     // Nobody listens where the thread is gone.
                     let _ = answer.send(answered);
                 }
-                Message::Over(end) => return Some(InvocationReport { end, checkpoints: self.checkpoints }),
+                Message::Over(report) => return Some(report),
             }
         }
     }
-
-    /// Sends updates, unless the invocation is to suffer on purpose.
-    async fn checkpoint(&mut self, token: &CheckpointToken, updates: Vec<OperationUpdate>) -> Answer {
-        let fate = self.faults.checkpoint();
-        strike(fate.before)?;
-        self.checkpoints += 1;
-        self.faults.delay(&*self.clock, fate).await;
-        let answer = self.client.checkpoint(&self.arn, token, updates).await.map_err(Ended::Service)?;
-        strike(fate.after)?;
-        Ok(answer)
-    }
-}
-
-fn strike(blow: Option<Blow>) -> Result<(), Ended> {
-    blow.map_or(Ok(()), |blow| Err(blow.refusal().map_or(Ended::Killed, Ended::Service)))
 }
 
 #[cfg(test)]
 mod tests {
-    use durawasm_host::{
+    use std::time::Duration;
+
+    use durawasm_core::{
         ambient::SystemClock,
-        protocol::{InvocationOutput, StatePage},
-        replay::ServiceCall,
-        sandbox::Disturbance,
+        protocol::{
+            CheckpointToken, InvocationOutput, InvocationResult, OperationUpdate, ServiceCall, StatePage,
+        },
     };
 
     use super::*;
@@ -140,34 +127,40 @@ mod tests {
         }
     }
 
-    fn sides(disturbance: Option<Disturbance>) -> (Service, Requests) {
-        let faults = Faults::new(disturbance.into_iter().collect(), None);
-        Requests::new(Arc::new(Agrees), faults, Arc::new(SystemClock::new()), "arn:test".into())
+    fn sides() -> (Service, Requests) {
+        Requests::new(Arc::new(Agrees), Arc::new(SystemClock::new()), "arn:test".into())
+    }
+
+    fn request() -> CheckpointRequest {
+        CheckpointRequest { token: "t".into(), updates: Vec::new(), delay: Duration::ZERO }
+    }
+
+    fn report() -> InvocationReport {
+        let result = InvocationResult::Output(InvocationOutput::pending());
+        InvocationReport { result, checkpoints: 2 }
     }
 
     #[tokio::test]
     async fn a_thread_is_served_until_it_is_over() {
-        let (service, requests) = sides(Some(Disturbance::DieAfterCheckpoint(2)));
+        let (service, requests) = sides();
         let thread = std::thread::spawn(move || {
-            let answers = [0, 1].map(|_| service.checkpoint("t".into(), Vec::new()).err());
-            service.over(InvocationEnd::Output(InvocationOutput::pending()));
+            let answers = [0, 1].map(|_| service.checkpoint(request()).is_ok());
+            service.over(report());
             answers
         });
-        let report = requests.serve().await.unwrap();
-        assert_eq!(report.checkpoints, 2, "the one that it died of was sent");
-        assert_eq!(report.end, InvocationEnd::Output(InvocationOutput::pending()));
-        assert_eq!(thread.join().unwrap(), [None, Some(Ended::Killed)]);
+        assert_eq!(requests.serve().await, Some(report()));
+        assert_eq!(thread.join().unwrap(), [true, true]);
     }
 
     #[tokio::test]
     async fn each_side_notices_that_the_other_is_gone() {
-        let (service, requests) = sides(None);
+        let (service, requests) = sides();
         assert!(!service.is_gone());
         drop(requests);
         assert!(service.is_gone());
-        assert_eq!(service.checkpoint("t".into(), Vec::new()), Err(given_up()));
-        service.over(InvocationEnd::Output(InvocationOutput::pending()));
-        let (service, requests) = sides(None);
+        assert_eq!(service.checkpoint(request()), Err(unreachable()));
+        service.over(report());
+        let (service, requests) = sides();
         drop(service);
         assert_eq!(requests.serve().await, None);
     }

@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use durawasm_host::{
+use durawasm_core::{
     ambient::Clock,
     orchestrator::Attendant,
     protocol::{CallbackId, ErrorObject, ExecutionArn},

@@ -14,7 +14,8 @@ use std::{
     time::Duration,
 };
 
-use durawasm_host::{sandbox::SandboxLimits, server::StartExecution};
+use durawasm_core::server::StartExecution;
+use durawasm_sandbox::SandboxLimits;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 

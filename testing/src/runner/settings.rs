@@ -2,11 +2,12 @@
 
 use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 
-use durawasm_host::{
+use durawasm_core::{
+    invocation::{Disturbance, Isolation},
     orchestrator::{self, FunctionGrants, Scheduler, ScriptedFunction},
-    sandbox::{Disturbance, Isolation, SandboxLimits},
     server::{Answer, InvocationRetry, InvokeOutcome, ScriptedAnswer},
 };
+use durawasm_sandbox::SandboxLimits;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{DEFAULT_ANSWER_TIMEOUT, LocalDurableTestRunner, TestEnvironmentConfig};
@@ -305,5 +306,5 @@ impl<I, O> LocalDurableTestRunner<I, O> {
 }
 
 fn duration(text: &str) -> Result<Duration, TestError> {
-    Ok(durawasm_host::parse_duration(text)?)
+    Ok(durawasm_core::parse_duration(text)?)
 }

@@ -7,13 +7,13 @@ use std::{
     time::Duration,
 };
 
-use durawasm_host::{
+use durawasm_core::{
+    invocation::LogBuffer,
     orchestrator::{Attendant, Environment, EnvironmentOptions},
-    protocol::{CallbackId, ExecutionArn},
-    replay::ServiceError,
-    sandbox::{Handler, LogBuffer, Sandbox, SandboxLimits},
+    protocol::{CallbackId, ExecutionArn, ServiceError},
     server::{Answer, Change, ExecutionView, Observer, Outside, ServerHandle, StartExecution},
 };
+use durawasm_sandbox::{Handler, Sandbox, SandboxLimits};
 use durawasm_testing::{CloudDurableTestRunner, CloudTestRunnerConfig, LocalDurableTestRunner};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;

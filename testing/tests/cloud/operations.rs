@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use durawasm_host::{
+use durawasm_core::{
     protocol::{ContextDetails, Operation, OperationStatus, OperationType},
     server::{Answer, ExecutionView, ScriptedAnswer, StartExecution},
 };
@@ -55,7 +55,7 @@ fn views(event: &[Value]) -> Vec<ExecutionView> {
     start.answers = ANSWERS
         .map(|after| {
             let answer = Answer::Success(Some(json!(after).to_string()));
-            ScriptedAnswer::new("outside", durawasm_host::parse_duration(after).unwrap(), answer)
+            ScriptedAnswer::new("outside", durawasm_core::parse_duration(after).unwrap(), answer)
         })
         .into();
     let views = Mutex::new(Vec::new());

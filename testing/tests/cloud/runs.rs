@@ -10,7 +10,7 @@ use aws_sdk_lambda::{
     },
     error::BoxError,
 };
-use durawasm_host::{
+use durawasm_core::{
     protocol::{ExecutionArn, Operation, OperationType},
     server::ExecutionView,
 };

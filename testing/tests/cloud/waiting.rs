@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use durawasm_host::{protocol::ErrorObject, server::ExecutionView};
+use durawasm_core::{protocol::ErrorObject, server::ExecutionView};
 use durawasm_testing::{
     Answer, CloudDurableTestRunner, CloudTestRunnerConfig, ExecutionStatus, OperationType, TestError,
     WaitingOperationStatus,
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The id of the callback that an execution has, if it has one.
-fn callback(view: &ExecutionView) -> Option<durawasm_host::protocol::CallbackId> {
+fn callback(view: &ExecutionView) -> Option<durawasm_core::protocol::CallbackId> {
     let callback = view.operations.iter().find(|operation| operation.kind == OperationType::Callback)?;
     callback.callback_details.as_ref()?.callback_id.clone()
 }

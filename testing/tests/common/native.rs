@@ -3,11 +3,12 @@
 
 use std::sync::{Arc, OnceLock};
 
-use durawasm_host::{
+use durawasm_core::{
+    invocation::LogBuffer,
     orchestrator::{Environment, EnvironmentOptions, Run},
-    sandbox::{Handler, LogBuffer, Sandbox, SandboxOptions, default_cache_directory},
     server::StartExecution,
 };
+use durawasm_sandbox::{Handler, Sandbox, SandboxOptions, default_cache_directory};
 use durawasm_testing::{LocalDurableTestRunner, native::NativeHandler};
 
 /// The test guests' component.

@@ -1,0 +1,85 @@
+//! `durawasm inspect`
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::say;
+use super::{
+    exit::{Exit, Failure, OrExit},
+    grants::GrantArgs,
+    table,
+    target::{CrateArgs, component},
+};
+use durawasm_build::{self as build, ComponentSummary};
+use durawasm_report::Granted;
+
+const EXAMPLES: &str = "Examples:
+  durawasm inspect target/guest/order.wasm
+  durawasm inspect examples/order          builds first";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// A component's file, or a crate's folder
+    handler: PathBuf,
+    #[command(flatten)]
+    crate_args: CrateArgs,
+    #[command(flatten)]
+    grants: GrantArgs,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn inspect(args: &Args) -> Result<Exit, Failure> {
+    let grants = args.grants.grants()?;
+    let granted = Granted::of(&grants);
+    let (path, bytes) = component(&args.handler, &args.crate_args, false)?;
+    let summary = build::inspect(&bytes).or_exit(Exit::Component)?;
+    if args.json {
+        let text =
+            serde_json::to_string_pretty(&Inspected { summary: &summary, granted }).or_exit(Exit::Host)?;
+        say(text);
+        return Ok(Exit::Done);
+    }
+    say(format_args!("{} ({})", path.display(), size(summary.size)));
+    print(&summary);
+    for line in granted.lines() {
+        say(format_args!("granted {line}"));
+    }
+    Ok(Exit::Done)
+}
+
+/// A component, and what would be granted to it.
+#[derive(Serialize)]
+struct Inspected<'a> {
+    #[serde(flatten)]
+    summary: &'a ComponentSummary,
+    granted: Granted<'a>,
+}
+
+/// What a component imports, and what the sandbox makes of it.
+pub(super) fn print(summary: &ComponentSummary) {
+    let mut table = table::new();
+    table.set_header(["imports", "in the sandbox"]);
+    for capability in summary.capabilities() {
+        table.add_row([capability.imports.join("\n"), capability.note.to_owned()]);
+    }
+    table::print(&table);
+    let exports = summary.exports.interfaces.iter().map(|i| match &i.version {
+        Some(version) => format!("{}@{version}", i.name),
+        None => i.name.clone(),
+    });
+    say(format_args!("exports {}", exports.collect::<Vec<_>>().join(", ")));
+}
+
+/// A size for people.
+#[expect(clippy::cast_precision_loss, reason = "for people")]
+pub(super) fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    }
+}

@@ -1,0 +1,117 @@
+//! The `durawasm` command: arguments in, text and an exit code out. No logic of its own.
+//!
+//! Always true: results go to standard output, everything else to standard error; an error is one line that says what is
+//! wrong and what to do; the exit code tells what happened without reading anything.
+
+mod answer;
+mod build;
+mod event;
+mod exit;
+mod grants;
+mod inspect;
+mod log;
+mod report;
+mod run;
+mod table;
+mod target;
+mod terminal;
+mod test;
+mod test_report;
+
+use std::{
+    fmt::Display,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+
+use durawasm_report::printable;
+use exit::{Exit, Failure};
+
+/// Durable execution in a sandbox: runs async handlers, compiled to WebAssembly components, across suspensions, crashes
+/// and retries, with the semantics of AWS Lambda durable functions.
+#[derive(Debug, Parser)]
+#[command(name = "durawasm", version, after_help = exit::HELP, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Compile a handler crate to a component
+    Build(build::Args),
+    /// Run a handler to its end
+    Run(run::Args),
+    /// Run scenarios: tests of handlers, written as TOML or YAML
+    Test(test::Args),
+    /// Show what a component imports and exports, and what it is granted
+    Inspect(inspect::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come here as well, and are no errors.
+            if error.use_stderr()
+                && std::env::args_os().any(|arg| commands_a_terminal(&arg.to_string_lossy()))
+            {
+                for line in error.render().to_string().lines() {
+                    note(printable(line));
+                }
+            } else {
+                let _ = error.print();
+            }
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+        }
+    };
+    let done = match cli.command {
+        Command::Build(args) => build::build(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Test(args) => test::test(&args),
+        Command::Inspect(args) => inspect::inspect(&args),
+    };
+    match done {
+        Ok(exit) => exit.into(),
+        Err(Failure { exit, error }) => {
+            let line = one_line(&error);
+            note(format_args!("error: {line}"));
+            exit.into()
+        }
+    }
+}
+
+fn commands_a_terminal(text: &str) -> bool {
+    printable(text) != text
+}
+
+/// What went wrong, and why, outermost first. A cause that the words before it tell already is left out.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain().map(|cause| cause.to_string().replace('\n', " ")) {
+        if line.is_empty() {
+            line = cause;
+        } else if !line.contains(&cause) {
+            line += &format!(": {cause}");
+        }
+    }
+    printable(&line)
+}
+
+/// Writes a line to standard output. Whoever has closed it has read enough; any other failure loses a result, and ends
+/// the command.
+fn say(line: impl Display) {
+    if let Err(error) = writeln!(io::stdout().lock(), "{line}")
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        note(format_args!("error: cannot write to standard output: {error}"));
+        std::process::exit(Exit::Host as i32);
+    }
+}
+
+/// Writes a line to standard error.
+fn note(line: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}

@@ -1,0 +1,146 @@
+//! What `run` prints: for people, and for machines.
+
+use std::sync::Arc;
+
+use anyhow::anyhow;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::exit::{Exit, Failure};
+use super::say;
+use super::table;
+use durawasm_core::{
+    invocation::Isolation,
+    orchestrator::{FunctionGrants, Run, Stall, TimeMode},
+    protocol::{ErrorObject, Event, ExecutionArn, ExecutionStatus, Operation, Timestamp, open_work},
+};
+use durawasm_report::{Granted, printable};
+
+/// How a run was set up, for its report.
+pub(super) struct Setup {
+    pub(super) function: String,
+    pub(super) time: TimeMode,
+    pub(super) seed: Option<u64>,
+    pub(super) isolation: Isolation,
+    pub(super) grants: FunctionGrants,
+    /// The time of the execution by now.
+    pub(super) now: Timestamp,
+}
+
+/// The report for people.
+pub(super) fn print(setup: &Setup, run: &Run) {
+    let view = &run.view;
+    match setup.time {
+        TimeMode::Skip { .. } => say(format_args!("{}: time skipped, from {}", setup.function, view.start)),
+        TimeMode::Real => say(format_args!("{}: real time, from {}", setup.function, view.start)),
+    }
+    for line in Granted::of(&setup.grants).lines() {
+        say(format_args!("granted: {line}"));
+    }
+    say("");
+    if view.operations.len() > 1 {
+        table::print(&table::operations(view));
+        say("");
+    }
+    let counts = format!(
+        "{} ({}, {})",
+        table::elapsed(view, setup.now),
+        count(view.invocations.len() as u64, "invocation"),
+        count(run.checkpoints, "checkpoint")
+    );
+    match view.status {
+        ExecutionStatus::Succeeded => {
+            say(format_args!("SUCCEEDED after {counts}"));
+            say(format_args!("result: {}", printable(view.result.as_deref().unwrap_or("null"))));
+        }
+        ExecutionStatus::Running => say(format_args!("still RUNNING after {counts}")),
+        status => {
+            say(format_args!("{status} after {counts}"));
+            if let Some(error) = &view.error {
+                print_error(error);
+            }
+        }
+    }
+}
+
+fn print_error(error: &ErrorObject) {
+    say(format_args!("error: {}", printable(&error.to_string())));
+    if let Some(data) = &error.error_data {
+        say(format_args!("  data: {}", printable(data)));
+    }
+    for frame in error.stack_trace.iter().take(10) {
+        say(format_args!("  at {}", printable(frame)));
+    }
+}
+
+/// The report for machines. Under time skipping and with a seed, nothing in it differs between two runs.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Report<'a> {
+    function: &'a str,
+    execution_arn: &'a ExecutionArn,
+    status: ExecutionStatus,
+    /// As the handler wrote it, to the last digit of each number.
+    result: Option<Box<RawValue>>,
+    error: Option<&'a ErrorObject>,
+    stalled_on: Option<Vec<String>>,
+    skip_time: bool,
+    seed: Option<u64>,
+    isolation: Isolation,
+    granted: Granted<'a>,
+    start_timestamp: Timestamp,
+    end_timestamp: Option<Timestamp>,
+    invocations: usize,
+    checkpoints: u64,
+    operations: &'a [Arc<Operation>],
+    events: &'a [Arc<Event>],
+}
+
+impl<'a> Report<'a> {
+    /// Of a run.
+    pub(super) fn new(setup: &'a Setup, run: &'a Run) -> Self {
+        let view = &run.view;
+        let stalled = |stall: &Stall| stall.what.iter().map(ToString::to_string).collect();
+        Self {
+            function: &setup.function,
+            execution_arn: &view.arn,
+            status: view.status,
+            result: view.result.as_deref().and_then(raw),
+            error: view.error.as_ref(),
+            stalled_on: run.stall.as_ref().map(stalled),
+            skip_time: matches!(setup.time, TimeMode::Skip { .. }),
+            seed: setup.seed,
+            isolation: setup.isolation,
+            granted: Granted::of(&setup.grants),
+            start_timestamp: view.start,
+            end_timestamp: view.end,
+            invocations: view.invocations.len(),
+            checkpoints: run.checkpoints,
+            operations: &view.operations,
+            events: &view.events,
+        }
+    }
+}
+
+/// JSON text as it is; other text as a JSON string.
+pub(super) fn raw(text: &str) -> Option<Box<RawValue>> {
+    let json = serde_json::from_str(text);
+    json.or_else(|_| serde_json::value::to_raw_value(text)).ok()
+}
+
+/// What is said of a run that somebody has interrupted: what it waits for, and how to go on.
+pub(super) fn interrupted(skip_time: bool, run: &Run) -> Failure {
+    let waits = open_work(run.view.operations.iter().map(|operation| &**operation));
+    let waits =
+        if waits.is_empty() { String::new() } else { format!(", and it waits for {}", waits.join(", ")) };
+    let faster = if skip_time { "" } else { "; with --skip-time it does not wait" };
+    let error = anyhow!(
+        "interrupted: the execution is {}{waits}. Nothing of it is kept: the same command begins anew{faster}",
+        run.view.status
+    );
+    Failure { exit: Exit::Interrupted, error }
+}
+
+fn count(number: u64, of: &str) -> String {
+    if number == 1 { format!("1 {of}") } else { format!("{number} {of}s") }
+}

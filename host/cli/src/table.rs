@@ -1,0 +1,52 @@
+//! Tables for people.
+
+use comfy_table::{ContentArrangement, Table, presets};
+
+use super::say;
+use durawasm_core::{protocol::Timestamp, server::ExecutionView};
+use durawasm_report::{attempts, duration, kind, printable, tree};
+
+/// The width of a terminal that does not know its own: enough for a line of most tables.
+const USUAL_WIDTH: u16 = 80;
+
+/// An empty table, as wide as the terminal, if there is one.
+pub(super) fn new() -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    if table.width() == Some(0) {
+        table.set_width(USUAL_WIDTH);
+    }
+    table
+}
+
+/// The operations of an execution, children under their contexts.
+pub(super) fn operations(view: &ExecutionView) -> Table {
+    let mut table = new();
+    table.set_header(["name", "type", "status", "attempts", "start", "duration"]);
+    for (depth, operation) in tree(&view.operations) {
+        table.add_row([
+            "  ".repeat(depth.min(20)) + &printable(operation.name.as_deref().unwrap_or("-")),
+            kind(operation),
+            operation.status.to_string(),
+            attempts(operation),
+            format!("+{}", duration(operation.start_timestamp.since(view.start))),
+            operation
+                .end_timestamp
+                .map_or("-".to_owned(), |end| duration(end.since(operation.start_timestamp))),
+        ]);
+    }
+    table
+}
+
+/// Prints a table without spaces at line ends.
+pub(super) fn print(table: &Table) {
+    for line in table.lines() {
+        say(format_args!("{}", line.trim_end()));
+    }
+}
+
+/// How long an execution took, or has taken.
+pub(super) fn elapsed(view: &ExecutionView, now: Timestamp) -> String {
+    let end = view.end.unwrap_or(now);
+    duration(end.since(view.start))
+}

@@ -1,0 +1,85 @@
+//! `HANDLER`: a component's file, or a crate that becomes one.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::anyhow;
+
+use super::exit::{Exit, Failure, OrExit};
+use super::note;
+use durawasm_build::{
+    self as build, BuildError, BuildEvent, BuildOptions, BuiltComponent, CargoOutput, Profile,
+};
+
+/// What to build, where the handler is a crate.
+#[derive(Debug, clap::Args)]
+pub(super) struct CrateArgs {
+    /// Build the crate without optimizations: quicker to build, slower to run
+    #[arg(long)]
+    pub(super) debug: bool,
+    /// The package to build, where the crate's folder holds several
+    #[arg(long, value_name = "NAME")]
+    pub(super) package: Option<String>,
+    /// Cargo features to turn on, separated by commas
+    #[arg(long, value_name = "FEATURES", value_delimiter = ',')]
+    pub(super) features: Vec<String>,
+}
+
+impl CrateArgs {
+    pub(super) fn options(&self, path: &Path) -> BuildOptions {
+        BuildOptions {
+            package: self.package.clone(),
+            profile: if self.debug { Profile::Debug } else { Profile::Release },
+            features: self.features.clone(),
+            ..BuildOptions::new(path)
+        }
+    }
+}
+
+/// The component's file and bytes. Builds, if the handler is a crate.
+pub(super) fn component(
+    handler: &Path,
+    args: &CrateArgs,
+    quiet: bool,
+) -> Result<(PathBuf, Vec<u8>), Failure> {
+    let manifest = handler.file_name().is_some_and(|name| name == "Cargo.toml");
+    if handler.is_dir() || manifest {
+        // The build has looked at what came out already.
+        let path = build_crate(handler, args, quiet).or_exit(Exit::Build)?.path;
+        let bytes = std::fs::read(&path).or_exit(Exit::Host)?;
+        return Ok((path, bytes));
+    }
+    let path = if handler.exists() {
+        if args.debug || args.package.is_some() || !args.features.is_empty() {
+            let error =
+                anyhow!("--debug, --package and --features are for crates; {} is a file", handler.display());
+            return Err(Failure { exit: Exit::Usage, error });
+        }
+        handler.to_owned()
+    } else {
+        let error = anyhow!("there is no {}; name a component's file or a crate's folder", handler.display());
+        return Err(Failure { exit: Exit::Usage, error });
+    };
+    let bytes = build::read_component(&path).or_exit(Exit::Component)?;
+    Ok((path, bytes))
+}
+
+/// Builds a crate. In quiet, cargo's words are kept back, and shown only if it fails.
+fn build_crate(path: &Path, args: &CrateArgs, quiet: bool) -> Result<BuiltComponent, BuildError> {
+    let mut options = args.options(path);
+    if !quiet {
+        return build::build(&options, &mut |event| note(event));
+    }
+    options.cargo_output = CargoOutput::Forward;
+    let mut words = Vec::new();
+    let built = build::build(&options, &mut |event| {
+        if let BuildEvent::CargoLine(line) = event {
+            words.push(line.to_owned());
+        }
+    });
+    if built.is_err() {
+        for line in words {
+            note(line);
+        }
+    }
+    built
+}

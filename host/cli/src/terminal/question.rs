@@ -1,0 +1,114 @@
+//! What a person is asked about a callback, and what the answer means. Sans-IO.
+
+use durawasm_core::{protocol::ErrorObject, server::Answer};
+use durawasm_report::printable;
+
+/// What a person wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Reply {
+    /// To answer.
+    Answer(Answer),
+    /// Not to answer: time goes on, and nobody is asked about it again.
+    Leave,
+}
+
+/// Where the dialogue about one callback stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialogue {
+    /// What to do.
+    What,
+    /// The result, after `success`.
+    Result,
+    /// The error, after `failure`.
+    Error,
+}
+
+/// What follows a line that the person has typed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// This is to be asked next.
+    Ask(Dialogue),
+    /// The line was no good, for this reason; the same is to be asked again.
+    Again(String),
+    /// That was all.
+    Done(Reply),
+}
+
+impl Dialogue {
+    /// The question, for the callback of this name.
+    pub(super) fn prompt(self, name: &str) -> String {
+        match self {
+            Self::What if name.is_empty() => {
+                "a callback without a name waits: [s]uccess, [f]ailure, [h]eartbeat, [l]eave? ".to_owned()
+            }
+            Self::What => format!("{} waits: [s]uccess, [f]ailure, [h]eartbeat, [l]eave? ", printable(name)),
+            Self::Result => "  its result, as JSON [null]: ".to_owned(),
+            Self::Error => "  its error, TYPE or TYPE:MESSAGE [Failure]: ".to_owned(),
+        }
+    }
+
+    /// Takes a line.
+    pub(super) fn take(self, line: &str) -> Step {
+        let line = line.trim();
+        match self {
+            Self::What => match line.to_lowercase().as_str() {
+                "s" | "success" => Step::Ask(Self::Result),
+                "f" | "failure" => Step::Ask(Self::Error),
+                "h" | "heartbeat" => Step::Done(Reply::Answer(Answer::Heartbeat)),
+                "l" | "leave" => Step::Done(Reply::Leave),
+                _ => Step::Again("type s, f, h or l".to_owned()),
+            },
+            Self::Result => {
+                let json = if line.is_empty() { "null" } else { line };
+                match serde_json::from_str::<serde::de::IgnoredAny>(json) {
+                    Ok(_) => Step::Done(Reply::Answer(Answer::Success(Some(json.to_owned())))),
+                    Err(error) => {
+                        Step::Again(format!("that is not JSON ({error}); a text is written as \"text\""))
+                    }
+                }
+            }
+            Self::Error => {
+                let (name, message) = line.split_once(':').unwrap_or((line, "answered with a failure"));
+                let name = if name.trim().is_empty() { "Failure" } else { name.trim() };
+                let error = ErrorObject::new(name, message.trim());
+                Step::Done(Reply::Answer(Answer::Failure(error)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dialogues() {
+        let success = |json: &str| Step::Done(Reply::Answer(Answer::Success(Some(json.to_owned()))));
+        let failure = |t: &str, m: &str| Step::Done(Reply::Answer(Answer::Failure(ErrorObject::new(t, m))));
+        for (at, line, step) in [
+            (Dialogue::What, "s\n", Step::Ask(Dialogue::Result)),
+            (Dialogue::What, " Success ", Step::Ask(Dialogue::Result)),
+            (Dialogue::What, "F", Step::Ask(Dialogue::Error)),
+            (Dialogue::What, "h", Step::Done(Reply::Answer(Answer::Heartbeat))),
+            (Dialogue::What, "leave", Step::Done(Reply::Leave)),
+            (Dialogue::What, "", Step::Again("type s, f, h or l".to_owned())),
+            (Dialogue::What, "yes", Step::Again("type s, f, h or l".to_owned())),
+            (Dialogue::Result, "\n", success("null")),
+            (Dialogue::Result, "{\"a\": 1}\r\n", success("{\"a\": 1}")),
+            (Dialogue::Error, "", failure("Failure", "answered with a failure")),
+            (Dialogue::Error, ":no", failure("Failure", "no")),
+            (Dialogue::Error, "Rejected: too: much", failure("Rejected", "too: much")),
+        ] {
+            assert_eq!(at.take(line), step, "{line}");
+        }
+        let Step::Again(why) = Dialogue::Result.take("kim") else { panic!("it is no JSON") };
+        assert!(
+            why.starts_with("that is not JSON") && why.ends_with("a text is written as \"text\""),
+            "{why}"
+        );
+        assert_eq!(
+            Dialogue::What.prompt("approval\u{7}"),
+            "approval\u{fffd} waits: [s]uccess, [f]ailure, [h]eartbeat, [l]eave? "
+        );
+    }
+}

@@ -1,0 +1,262 @@
+//! `durawasm test`
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::anyhow;
+
+use super::{
+    exit::{Exit, Failure, OrExit},
+    grants::GrantArgs,
+    note, say,
+    target::{CrateArgs, component},
+    terminal::Interrupts,
+    test_report::{self, Ran},
+};
+use durawasm_core::{
+    ambient::{Clock, SystemClock},
+    durations::parse_some_duration,
+    orchestrator::RunError,
+    protocol::ServiceError,
+};
+use durawasm_report::printable;
+use durawasm_sandbox::Handler;
+use durawasm_scenario::{
+    self as scenario, Components, LoadError, RunFailure, Scenario, ScenarioFile, SubjectError,
+};
+
+const EXAMPLES: &str = "Examples:
+  durawasm test                                    all *.test.toml, *.test.yaml, *.test.yml below here
+  durawasm test examples/order --filter rejected   those of a folder that have this in their name
+  durawasm test order.test.toml --junit report.xml
+
+docs/scenarios.md says how a scenario file is written.";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub(super) struct Args {
+    /// Scenario files, or folders that have some
+    #[arg(default_value = ".")]
+    paths: Vec<PathBuf>,
+    /// Run only scenarios with this text in their name
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+    /// Test this component, or crate, instead of those that the files name
+    #[arg(long, value_name = "HANDLER")]
+    handler: Option<PathBuf>,
+    /// List the scenarios, and run none
+    #[arg(long, conflicts_with_all = ["fail_fast", "junit"])]
+    list: bool,
+    /// Stop at the first scenario that fails
+    #[arg(long)]
+    fail_fast: bool,
+    /// How long a scenario may take in real time
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = parse_some_duration)]
+    timeout: Duration,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+    #[arg(long, value_name = "FILE", help = "Also write a report as JUnit XML")]
+    junit: Option<PathBuf>,
+    /// Print neither scenarios that pass nor what the build does
+    #[arg(long, short)]
+    quiet: bool,
+    #[command(flatten)]
+    crate_args: CrateArgs,
+    #[command(flatten)]
+    grants: GrantArgs,
+}
+
+pub(super) fn test(args: &Args) -> Result<Exit, Failure> {
+    // What is refused here is not a scenario's fault.
+    args.grants.grants()?;
+    let mut files = read(args)?;
+    for scenario in files.iter_mut().flat_map(|file| &mut file.scenarios) {
+        scenario.grants.extend(args.grants.requests());
+    }
+    let chosen: Vec<(&ScenarioFile, &Scenario)> = files
+        .iter()
+        .flat_map(|file| file.scenarios.iter().map(move |scenario| (file, scenario)))
+        .filter(|(_, scenario)| args.filter.as_ref().is_none_or(|text| scenario.name.contains(text)))
+        .collect();
+    if chosen.is_empty() {
+        let (text, count) = (
+            args.filter.as_deref().unwrap_or_default(),
+            files.iter().map(|f| f.scenarios.len()).sum::<usize>(),
+        );
+        let files = if files.len() == 1 { "1 file".to_owned() } else { format!("{} files", files.len()) };
+        let error = anyhow!("none of the {count} scenarios in {files} has {text:?} in its name");
+        return Err(Failure { exit: Exit::Usage, error });
+    }
+    if args.list {
+        test_report::list(&chosen, args.json)?;
+        return Ok(Exit::Done);
+    }
+    if let Some(path) = &args.junit {
+        if let Ok(report) = path.canonicalize()
+            && let Some(file) =
+                files.iter().find(|file| file.path.canonicalize().is_ok_and(|path| path == report))
+        {
+            let error = anyhow!("the report must not replace the scenarios in {}", file.path.display());
+            return Err(Failure { exit: Exit::Usage, error });
+        }
+        writable(path)
+            .map_err(|error| anyhow!("cannot write the report {}: {error}", path.display()))
+            .or_exit(Exit::Usage)?;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().or_exit(Exit::Host)?;
+    // Standard output is for the report.
+    let quiet = args.quiet || args.json;
+    let mut components = Components::new(|path: &Path| component(path, &args.crate_args, quiet));
+    let mut ran: Vec<Ran<'_>> = Vec::with_capacity(chosen.len());
+    for (file, scenario) in &chosen {
+        let grants = scenario::grants_of(scenario);
+        let grants = grants.map_err(|error| about(file, scenario, &error)).or_exit(Exit::Usage)?;
+        let handler = load(args, &mut components, file, scenario)?;
+        let function = runtime.block_on(scenario::function_of(&handler, scenario));
+        let function = function.map_err(|error| subject_failure(file, scenario, &error))?;
+        ran.push(Ran { file, scenario, function, grants, outcome: None, time: Duration::ZERO });
+    }
+    let clock = SystemClock::new();
+    let interrupts = Interrupts::listen().or_exit(Exit::Host)?;
+    let mut interrupted = false;
+    for one in &mut ran {
+        let handler = load(args, &mut components, one.file, one.scenario)?;
+        let start = clock.precise_now();
+        let outcome = runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = interrupts.first() => None,
+                outcome = scenario::run(&handler, &one.function, one.scenario, args.timeout) => Some(outcome),
+            }
+        });
+        let Some(outcome) = outcome else {
+            interrupted = true;
+            break;
+        };
+        one.outcome = Some(outcome.map_err(|error| run_failure(one.file, one.scenario, &error))?);
+        one.time = clock.precise_now().saturating_sub(start);
+        if !args.json {
+            test_report::print(one, args.quiet);
+        }
+        if args.fail_fast && one.failed() {
+            break;
+        }
+    }
+    if args.json {
+        let text = serde_json::to_string_pretty(&test_report::Report::new(&ran)).or_exit(Exit::Host)?;
+        say(text);
+    } else {
+        test_report::summary(&ran);
+    }
+    if let Some(path) = &args.junit {
+        let text = test_report::junit(&ran).or_exit(Exit::Host)?;
+        std::fs::write(path, text)
+            .map_err(|error| anyhow!("cannot write the report {}: {error}", path.display()))
+            .or_exit(Exit::Host)?;
+    }
+    if interrupted {
+        let over = ran.iter().filter(|one| one.outcome.is_some()).count();
+        let error = anyhow!("interrupted: {over} of {} scenarios were run to their end", ran.len());
+        return Err(Failure { exit: Exit::Interrupted, error });
+    }
+    Ok(if ran.iter().any(Ran::failed) { Exit::Failed } else { Exit::Done })
+}
+
+/// Whether a file can be written, or made, at this path. Changes nothing there. Pipes and devices are not touched: to open one may
+/// be seen at its other end.
+fn writable(path: &Path) -> std::io::Result<()> {
+    if path.is_dir() {
+        return Err(std::io::ErrorKind::IsADirectory.into());
+    }
+    if path.exists() && !path.is_file() {
+        return Ok(());
+    }
+    if path.is_file() {
+        return std::fs::OpenOptions::new().write(true).open(path).map(drop);
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        return Err(std::io::Error::other(format!("there is no folder {}", folder.display())));
+    }
+    tempfile::NamedTempFile::new_in(folder).map(drop)
+}
+
+/// All files, read. Each one that is no good is told.
+fn read(args: &Args) -> Result<Vec<ScenarioFile>, Failure> {
+    let found = scenario::find(&args.paths).or_exit(Exit::Usage)?;
+    if found.files.is_empty() {
+        let error = anyhow!("there are no scenarios: searched {}", found.searched);
+        return Err(Failure { exit: Exit::Usage, error });
+    }
+    let mut files = Vec::with_capacity(found.files.len());
+    let mut wrong = Vec::new();
+    for path in &found.files {
+        match scenario::read(path) {
+            Ok(file) => files.push(file),
+            Err(error) => wrong.push(error),
+        }
+    }
+    let last = wrong.pop();
+    for error in wrong {
+        note(format_args!("error: {}", printable(&error.to_string())));
+    }
+    match last {
+        Some(error) => Err(Failure { exit: Exit::Usage, error: error.into() }),
+        None => Ok(files),
+    }
+}
+
+/// The component that a scenario tests. Builds and compiles it, unless that is done.
+fn load<F: FnMut(&Path) -> Result<(PathBuf, Vec<u8>), Failure>>(
+    args: &Args,
+    components: &mut Components<F>,
+    file: &ScenarioFile,
+    scenario: &Scenario,
+) -> Result<Handler, Failure> {
+    let path = file.path.display();
+    let handler = args.handler.as_ref().or(file.handler.as_ref());
+    let handler = handler
+        .ok_or_else(|| {
+            anyhow!(
+                "{path}: it does not say what it tests: `handler` is a component's file or a crate's folder; or use --handler"
+            )
+        })
+        .or_exit(Exit::Usage)?;
+    components.load(handler, &scenario.limits).map_err(|error| match error {
+        LoadError::Fetch(Failure { exit, error }) => {
+            // What is missing is named by the file, unless it is named here.
+            let error = if args.handler.is_some() { error } else { error.context(path.to_string()) };
+            Failure { exit, error }
+        }
+        LoadError::Sandbox(error) => Failure { exit: Exit::Host, error: error.into() },
+        LoadError::Component { path, source } => {
+            Failure { exit: Exit::Component, error: anyhow!("{}: {source}", path.display()) }
+        }
+    })
+}
+
+fn subject_failure(file: &ScenarioFile, scenario: &Scenario, error: &SubjectError) -> Failure {
+    let exit = match error {
+        SubjectError::Component(_) => Exit::Component,
+        SubjectError::Environment(_) => Exit::Host,
+        SubjectError::Unknown(_) | SubjectError::Choose(_) | SubjectError::StandIn(_) => Exit::Usage,
+    };
+    Failure { exit, error: about(file, scenario, error) }
+}
+
+fn run_failure(file: &ScenarioFile, scenario: &Scenario, error: &RunFailure) -> Failure {
+    let exit = match error {
+        RunFailure::Run(RunError::Service(ServiceError::InvalidParameterValue(_)))
+        | RunFailure::Grants(_) => Exit::Usage,
+        _ => Exit::Host,
+    };
+    Failure { exit, error: about(file, scenario, error) }
+}
+
+fn about(file: &ScenarioFile, scenario: &Scenario, error: &dyn std::error::Error) -> anyhow::Error {
+    anyhow!("{}: scenario {:?}: {error}", file.path.display(), scenario.name)
+}

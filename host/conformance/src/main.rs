@@ -1,0 +1,147 @@
+//! `conformance`: runs conformance cases against a component. See `docs/conformance.md`.
+//!
+//! Invariants: outcomes go to standard output, everything else to standard error; the exit code tells what happened without
+//! reading anything.
+
+use std::{
+    fmt::Display,
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::Parser;
+use durawasm_build::{self as build, BuildOptions};
+use durawasm_conformance::{CaseId, Cases, Config, ConformanceRunner, RunnerError};
+use durawasm_core::orchestrator::EnvironmentError;
+
+const EXIT_CODES: &str = "Exit codes:
+  0  all required cases passed
+  1  a required case failed, or has no handler
+  2  the command line or one of its inputs is wrong, or a case cannot be read
+  3  the handler crate does not build
+  4  the file is not a component with durable handlers
+  6  the host itself failed, or the report cannot be written";
+
+/// Runs conformance cases, each against the handler of its name, in virtual time.
+#[derive(Debug, Parser)]
+#[command(name = "conformance", version, after_help = EXIT_CODES, max_term_width = 110)]
+struct Args {
+    /// The folder with the cases, or one case
+    #[arg(long, value_name = "DIR")]
+    cases: PathBuf,
+    /// A component's file, or the folder of a crate, which is built first
+    #[arg(long, value_name = "COMPONENT")]
+    handlers: PathBuf,
+    /// Run these cases and no others
+    #[arg(long, value_name = "ID", num_args = 1.., value_delimiter = ',')]
+    only: Vec<String>,
+    /// Write a report to this file, as continuous integration systems read it: the XML of junit
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Environment variables for handlers: a YAML or JSON file that maps their names, or *, to names and values
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// What the command came to; the numbers are those of `durawasm` where it has the same.
+#[derive(Debug, Clone, Copy)]
+enum Exit {
+    Passed = 0,
+    Failed = 1,
+    Usage = 2,
+    Build = 3,
+    Component = 4,
+    Host = 6,
+}
+
+type Failure = (Exit, Box<dyn std::error::Error>);
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version come here as well, and are no errors.
+            let _ = error.print();
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Passed };
+            return ExitCode::from(exit as u8);
+        }
+    };
+    let exit = conformance(&args).unwrap_or_else(|(exit, error)| {
+        note(format_args!("error: {}", error.to_string().replace('\n', " ")));
+        exit
+    });
+    ExitCode::from(exit as u8)
+}
+
+fn conformance(args: &Args) -> Result<Exit, Failure> {
+    let usage = |error| (Exit::Usage, Box::from(error));
+    let mut cases = Cases::load(&args.cases).map_err(usage)?;
+    if !args.only.is_empty() {
+        let only: Vec<CaseId> = args.only.iter().map(CaseId::new).collect();
+        cases.only(&only).map_err(usage)?;
+    }
+    let config = args.config.as_deref().map(Config::load).transpose().map_err(usage)?.unwrap_or_default();
+    for case in &cases.unreadable {
+        note(format_args!("error: {} is no case: {}", case.path.display(), case.reason.replace('\n', " ")));
+    }
+    let runner = ConformanceRunner::from_component(component(&args.handlers)?).map_err(unusable)?;
+    let handlers = runner.handlers().map_err(unusable)?;
+    for unknown in config.handlers().filter(|handler| !handlers.contains(*handler)) {
+        note(format_args!(
+            "warning: the configuration names {unknown}, and the component has no such handler"
+        ));
+    }
+    let report = runner.config(config).run(&cases.cases, |outcome| say(outcome));
+    say(report.summary());
+    if let Some(path) = &args.report {
+        let written = report.junit().and_then(|xml| fs::write(path, xml));
+        written.map_err(|error| (Exit::Host, format!("cannot write {}: {error}", path.display()).into()))?;
+    }
+    Ok(match (cases.unreadable.is_empty(), report.passed()) {
+        (false, _) => Exit::Usage,
+        (true, false) => Exit::Failed,
+        (true, true) => Exit::Passed,
+    })
+}
+
+/// The component's file; of a crate, once it is built.
+fn component(handlers: &Path) -> Result<PathBuf, Failure> {
+    let manifest = handlers.file_name().is_some_and(|name| name == "Cargo.toml");
+    if handlers.is_dir() || manifest {
+        let built = build::build(&BuildOptions::new(handlers), &mut |event| note(event));
+        return built.map(|built| built.path).map_err(|error| (Exit::Build, error.into()));
+    }
+    if !handlers.exists() {
+        let path = handlers.display();
+        let error = format!("there is no {path}; name a component's file or a crate's folder");
+        return Err((Exit::Usage, error.into()));
+    }
+    Ok(handlers.to_owned())
+}
+
+fn unusable(error: RunnerError) -> Failure {
+    let exit = match &error {
+        RunnerError::Load { .. } => Exit::Component,
+        RunnerError::Environment(EnvironmentError::Functions(_)) => Exit::Component,
+        RunnerError::Read { .. } => Exit::Usage,
+        _ => Exit::Host,
+    };
+    (exit, error.into())
+}
+
+/// Writes a line to standard output. Whoever has closed it has read enough.
+fn say(line: impl Display) {
+    if let Err(error) = writeln!(io::stdout().lock(), "{line}")
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        note(format_args!("error: cannot write to standard output: {error}"));
+        std::process::exit(Exit::Host as i32);
+    }
+}
+
+/// Writes a line to standard error.
+fn note(line: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}

@@ -1,0 +1,162 @@
+//! All cases, side by side on threads.
+//!
+//! Always true: outcomes are told in the order of the cases, whichever case is over first.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroUsize,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use durawasm_build::BuildOptions;
+use durawasm_core::{
+    invocation::LogBuffer,
+    orchestrator::{Environment, EnvironmentError, EnvironmentOptions},
+};
+use durawasm_sandbox::{Handler, Sandbox, SandboxLimits};
+
+use super::{Case, Config, Outcome, Report, RunnerError, Verdict, run::run};
+
+/// How long a case may take in real time. Cases take milliseconds: what takes longer does not end.
+const CASE_LIMIT: Duration = Duration::from_mins(1);
+
+/// Runs cases against a component.
+#[derive(Clone)]
+pub struct ConformanceRunner {
+    component: Handler,
+    config: Config,
+    case_limit: Duration,
+}
+
+impl ConformanceRunner {
+    /// A runner for a component's file.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is not a component with durable handlers.
+    pub fn from_component(path: impl AsRef<Path>) -> Result<Self, RunnerError> {
+        let path = path.as_ref();
+        let wasm =
+            std::fs::read(path).map_err(|source| RunnerError::Read { path: path.to_owned(), source })?;
+        let (sandbox, _) = Sandbox::with_default_cache(&SandboxLimits::default())?;
+        let component = sandbox.load(&wasm);
+        Ok(Self {
+            component: component.map_err(|source| RunnerError::Load { path: path.to_owned(), source })?,
+            config: Config::default(),
+            case_limit: CASE_LIMIT,
+        })
+    }
+
+    /// A runner for a handler crate, given by its folder. Builds the crate, where it is not up to date.
+    ///
+    /// # Errors
+    /// When it does not build, or as for [`ConformanceRunner::from_component`].
+    pub fn from_crate(path: impl AsRef<Path>) -> Result<Self, RunnerError> {
+        let path = path.as_ref();
+        let built = durawasm_build::build(&BuildOptions::new(path), &mut |_| {});
+        let built = built.map_err(|source| RunnerError::Build { path: path.to_owned(), source })?;
+        Self::from_component(built.path)
+    }
+
+    /// Gives handlers their environment variables.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// How long a case may take in real time before it is given up, and has failed; one minute by default.
+    #[must_use]
+    pub fn case_limit(mut self, limit: Duration) -> Self {
+        self.case_limit = limit;
+        self
+    }
+
+    /// The names of the component's handlers.
+    ///
+    /// # Errors
+    /// When the component traps, or takes too long, when it is asked for them.
+    pub fn handlers(&self) -> Result<BTreeSet<String>, RunnerError> {
+        let environment = async {
+            let log = Arc::new(LogBuffer::default());
+            let component = std::slice::from_ref(&self.component);
+            Environment::new(EnvironmentOptions::default(), component, log).await
+        };
+        let environment = runtime()?.block_on(environment)?;
+        Ok(environment.functions().iter().map(|function| function.name.to_string()).collect())
+    }
+
+    /// Runs cases, and tells of each when it and all before it are over.
+    pub fn run(&self, cases: &[Case], mut tell: impl FnMut(&Outcome)) -> Report {
+        let next = AtomicUsize::new(0);
+        let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get).min(cases.len());
+        let mut outcomes = Vec::with_capacity(cases.len());
+        thread::scope(|scope| {
+            let (done, over) = mpsc::channel();
+            for _ in 0..threads {
+                let (next, done) = (&next, done.clone());
+                scope.spawn(move || {
+                    loop {
+                        let at = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(case) = cases.get(at) else { return };
+                        let outcome = catch_unwind(AssertUnwindSafe(|| self.run_one(case)));
+                        let outcome = outcome.unwrap_or_else(|_| {
+                            failed(case, "the host panicked, which is a bug of durawasm's".to_owned())
+                        });
+                        if done.send((at, outcome)).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+            drop(done);
+            let mut early = BTreeMap::new();
+            for (at, outcome) in over {
+                early.insert(at, outcome);
+                while let Some(outcome) = early.remove(&outcomes.len()) {
+                    tell(&outcome);
+                    outcomes.push(outcome);
+                }
+            }
+        });
+        Report { outcomes }
+    }
+
+    fn run_one(&self, case: &Case) -> Outcome {
+        let started = Instant::now();
+        let (verdict, explanation) = match runtime() {
+            Ok(runtime) => {
+                let outcome = runtime.block_on(run(case, &self.component, &self.config, self.case_limit));
+                // A file operation that hangs must not hang the runner.
+                runtime.shutdown_background();
+                outcome
+            }
+            Err(error) => return failed(case, error.to_string()),
+        };
+        Outcome { verdict, explanation, took: started.elapsed(), ..failed(case, String::new()) }
+    }
+}
+
+fn failed(case: &Case, why: String) -> Outcome {
+    Outcome {
+        id: case.id.clone(),
+        group: case.group.clone(),
+        description: case.description.clone(),
+        optional: case.optional,
+        verdict: Verdict::Failed,
+        explanation: vec![why],
+        took: Duration::ZERO,
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, RunnerError> {
+    let made = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    made.map_err(|error| RunnerError::Environment(EnvironmentError::Server(error)))
+}

@@ -1,0 +1,61 @@
+//! The public conformance cases, against the project's handlers for them (`testing/conformance-handlers`). Where they are is
+//! told by the environment variable `DURAWASM_CONFORMANCE_CASES`; without it there is nothing to run.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail in any way")]
+
+use std::path::Path;
+
+use durawasm_conformance::{Case, CaseId, Cases, Config, ConformanceRunner, Outcome, Verdict};
+
+const VARIABLE: &str = "DURAWASM_CONFORMANCE_CASES";
+const HANDLERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testing/conformance-handlers");
+
+/// The cases; none where nobody says which.
+fn cases() -> Option<Vec<Case>> {
+    let Some(folder) = std::env::var_os(VARIABLE) else {
+        println!("skipped: {VARIABLE} names no folder with conformance cases");
+        return None;
+    };
+    let cases = Cases::load(Path::new(&folder)).unwrap_or_else(|error| panic!("{VARIABLE}: {error}"));
+    assert!(cases.unreadable.is_empty(), "{:#?}", cases.unreadable);
+    Some(cases.cases)
+}
+
+fn runner() -> ConformanceRunner {
+    let config = Config::load(&Path::new(HANDLERS).join("config.yaml")).unwrap();
+    ConformanceRunner::from_crate(HANDLERS).unwrap_or_else(|error| panic!("{error}")).config(config)
+}
+
+fn text<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> String {
+    let lines: Vec<String> = outcomes.map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+#[test]
+fn every_required_case_passes() {
+    let Some(cases) = cases() else { return };
+    let report = runner().run(&cases, |outcome| println!("{outcome}"));
+    let failed = report.outcomes.iter().filter(|outcome| outcome.counts_as_failure());
+    assert!(report.passed(), "{}\n{}", text(failed), report.summary());
+}
+
+/// A handler `wrong-1-13` is one for the case 1-13 but for one mistake.
+#[test]
+fn every_handler_that_is_wrong_on_purpose_fails_its_case() {
+    let Some(cases) = cases() else { return };
+    let runner = runner();
+    let wrong: Vec<Case> = runner
+        .handlers()
+        .unwrap()
+        .into_iter()
+        .filter_map(|handler| {
+            let case = cases.iter().find(|case| Some(case.id.as_str()) == handler.strip_prefix("wrong-"))?;
+            let mut case = case.clone();
+            case.id = CaseId::new(handler);
+            Some(case)
+        })
+        .collect();
+    assert!(!wrong.is_empty(), "there are no such handlers");
+    let report = runner.run(&wrong, |_| {});
+    let others = report.outcomes.iter().filter(|outcome| outcome.verdict != Verdict::Failed);
+    assert_eq!(others.clone().count(), 0, "{}", text(others));
+}

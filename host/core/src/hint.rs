@@ -1,0 +1,53 @@
+//! Did-you-mean: what a word that is not known was perhaps meant to be.
+
+/// How much of a text is shown in a message.
+const SHOWN: usize = 200;
+
+/// The known word that is most like this one, if one is like it.
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word: String = word.chars().take(SHOWN).collect::<String>().to_lowercase();
+    let bound = 1 + word.chars().count() / 4;
+    known
+        .into_iter()
+        .map(|other| (strsim::damerau_levenshtein(&word, &other.to_lowercase()), other))
+        .filter(|(distance, _)| *distance <= bound)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, other)| other)
+}
+
+/// `; did you mean "x"?`, or nothing.
+pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(word, known).map(|other| format!("; did you mean `{other}`?")).unwrap_or_default()
+}
+
+/// A text that may be long, cut for a message of one line.
+pub fn short(text: &str) -> String {
+    let text = text.trim().replace(['\n', '\r'], " ");
+    match text.char_indices().nth(SHOWN * 2) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_are_alike() {
+        let known = ["expect", "execution_timeout", "name", "SUCCEEDED"];
+        for (word, meant) in [
+            ("expct", Some("expect")),
+            ("expcet", Some("expect")),
+            ("Name", Some("name")),
+            ("execution-timeout", Some("execution_timeout")),
+            ("succeded", Some("SUCCEEDED")),
+            ("event", None),
+            ("", None),
+            ("something", None),
+        ] {
+            assert_eq!(nearest(word, known), meant, "{word}");
+        }
+        assert_eq!(nearest(&"x".repeat(1_000_000), known), None);
+    }
+}

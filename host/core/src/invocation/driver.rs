@@ -1,0 +1,373 @@
+//! The invocation driver: one invocation as a state machine without I/O.
+//!
+//! ```text
+//!            a durable call of the guest
+//!                       |
+//!        Need::Done <- driver -> Need::Send(request) -> the service -> answered(..) -> driver again
+//!                       |
+//!                   Err(Ended): the guest's run is ended
+//! ```
+//!
+//! Invariants:
+//! - what was queued is sent in order, in batches that keep the service's limits, and each batch has the token of the answer
+//!   before it: at most one request is under way;
+//! - what a run has reported before it ended is sent, unless the service is lost or the instance was killed;
+//! - an injected fault counts once, where it is to occur;
+//! - whether a run is replayed, and what its code sees as time, depends on the record and on what was shown of it.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    Ended, Faults, Isolation, LogLevel, LogLine, LogSink, LogSource, Observation, Returned, faults::Failure,
+};
+use crate::{
+    ambient::Clock,
+    protocol::{
+        CheckpointResponse, CheckpointToken, DurableServiceClient, ExecutionArn, InvocationOutput,
+        InvocationResult, OperationId, OperationUpdate, ServiceError, Timestamp, error_types,
+    },
+    replay::{Engine, Key, ReplayError},
+};
+
+/// What does not change in an invocation.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// The execution.
+    pub arn: ExecutionArn,
+    /// Identifies the invocation.
+    pub invocation_id: Arc<str>,
+    /// When the execution started.
+    pub started: Timestamp,
+    /// When the invocation is ended, on the execution's clock, since the Unix epoch.
+    pub deadline: Duration,
+}
+
+/// What the driver needs before the guest's call can return.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Need<T> {
+    /// Nothing: the call returns this.
+    Done(T),
+    /// The answer to this request. Then the same call is made again.
+    Send(CheckpointRequest),
+}
+
+/// A checkpoint to be sent.
+#[derive(Debug, PartialEq, Eq)]
+pub struct CheckpointRequest {
+    /// The token.
+    pub token: CheckpointToken,
+    /// The updates; none to ask for news.
+    pub updates: Vec<OperationUpdate>,
+    /// How long to wait before it is sent, on the execution's clock.
+    pub delay: Duration,
+}
+
+impl CheckpointRequest {
+    /// Sends it.
+    ///
+    /// # Errors
+    /// What the service says.
+    pub async fn send(
+        self,
+        client: &dyn DurableServiceClient,
+        clock: &dyn Clock,
+        arn: &ExecutionArn,
+    ) -> Result<CheckpointResponse, ServiceError> {
+        if !self.delay.is_zero() {
+            let millis = u64::try_from(self.delay.as_millis()).unwrap_or(u64::MAX);
+            clock.sleep(Some(clock.now().plus_millis(millis))).await;
+        }
+        client.checkpoint(arn, &self.token, self.updates).await
+    }
+}
+
+/// What is being sent, and what follows it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Sending {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// All that is queued.
+    All,
+    /// All that is queued, before the guest waits on. A fresh instance replays then, if that was asked for.
+    BeforeWait,
+    /// All that is queued. A fresh instance replays then.
+    BeforeRestart,
+}
+
+/// One invocation.
+pub struct Driver {
+    pub(super) engine: Engine,
+    facts: Facts,
+    token: CheckpointToken,
+    pub(super) sending: Sending,
+    /// The injected failure that follows the request that is under way.
+    failure_to_come: Option<Failure>,
+    pub(super) faults: Faults,
+    pub(super) isolation: Isolation,
+    /// The step or condition whose body runs now.
+    pub(super) body: Option<Key>,
+    observation: Observation,
+    /// Lines of replayed code are kept.
+    keep_replayed: bool,
+    log: Arc<dyn LogSink>,
+    /// Bytes of log lines that are left.
+    log_budget: usize,
+    checkpoints: u32,
+    ended: Option<Ended>,
+}
+
+impl Driver {
+    /// An invocation on this record.
+    pub fn new(
+        engine: Engine,
+        facts: Facts,
+        token: CheckpointToken,
+        updated: Vec<OperationId>,
+        (faults, isolation): (Faults, Isolation),
+        (log, log_budget): (Arc<dyn LogSink>, usize),
+    ) -> Self {
+        Self {
+            observation: Observation::new(engine.is_blank(), updated),
+            engine,
+            facts,
+            token,
+            sending: Sending::Nothing,
+            failure_to_come: None,
+            faults,
+            isolation,
+            body: None,
+            keep_replayed: false,
+            log,
+            log_budget,
+            checkpoints: 0,
+            ended: None,
+        }
+    }
+
+    /// The record.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The record, to read on, claim places and watch operations. Nothing is sent from it but by the driver.
+    pub fn engine_mut(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+
+    /// What does not change.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// What plugins are to be told.
+    pub fn observation(&self) -> &Observation {
+        &self.observation
+    }
+
+    /// The same, to change.
+    pub fn observation_mut(&mut self) -> &mut Observation {
+        &mut self.observation
+    }
+
+    /// The step or condition whose body runs now.
+    pub fn body(&self) -> Option<Key> {
+        self.body
+    }
+
+    /// The operation of the body that runs now.
+    pub fn body_operation(&self) -> Option<OperationId> {
+        self.body.and_then(|key| self.engine.id(key).ok()).cloned()
+    }
+
+    /// Whether the code that runs now is repeated by no replay: a step's body, or a plugin's hook.
+    pub fn is_live(&self) -> bool {
+        self.body.is_some() || self.observation.in_hook()
+    }
+
+    /// Whether the code that runs now ran in an earlier invocation already.
+    pub fn is_replaying(&self) -> bool {
+        !self.is_live() && self.engine.is_replaying()
+    }
+
+    /// Time as the guest sees it now, since the Unix epoch.
+    pub fn now(&self, clock: &dyn Clock) -> Duration {
+        if self.is_live() {
+            return clock.precise_now();
+        }
+        Duration::from_millis(u64::try_from(self.engine.time().as_millis()).unwrap_or(0))
+    }
+
+    /// Sends all that is queued before the next call returns.
+    pub fn flush(&mut self) {
+        self.sending = Sending::All;
+    }
+
+    /// What is to be sent before a call can return. To be called again after each answer.
+    ///
+    /// # Errors
+    /// Why the run is ended.
+    pub fn send(&mut self) -> Result<Need<()>, Ended> {
+        Ok(self.to_send()?.map_or(Need::Done(()), Need::Send))
+    }
+
+    pub(super) fn to_send(&mut self) -> Result<Option<CheckpointRequest>, Ended> {
+        if self.sending == Sending::Nothing {
+            return Ok(None);
+        }
+        let updates = self.engine.take_batch();
+        if !updates.is_empty() {
+            return self.checkpoint(updates).map(Some);
+        }
+        match std::mem::take(&mut self.sending) {
+            Sending::BeforeRestart => Err(Ended::Replayed),
+            Sending::BeforeWait if self.may_replay_now() => Err(Ended::Replayed),
+            Sending::Nothing | Sending::All | Sending::BeforeWait => Ok(None),
+        }
+    }
+
+    fn may_replay_now(&self) -> bool {
+        self.faults.replays() && self.body.is_none() && !self.engine.is_about_to_run_once()
+    }
+
+    fn checkpoint(&mut self, updates: Vec<OperationUpdate>) -> Result<CheckpointRequest, Ended> {
+        debug_assert!(self.failure_to_come.is_none(), "one request is under way at a time");
+        let fault = self.faults.checkpoint();
+        if let Some(failure) = fault.before {
+            return Err(failure.into());
+        }
+        self.checkpoints += 1;
+        self.failure_to_come = fault.after;
+        Ok(CheckpointRequest { token: self.token.clone(), updates, delay: self.faults.delay(fault) })
+    }
+
+    /// A request that asks for news.
+    pub fn poll(&self) -> CheckpointRequest {
+        CheckpointRequest {
+            token: self.token.clone(),
+            updates: Vec::new(),
+            delay: self.faults.delay(super::CheckpointFault::default()),
+        }
+    }
+
+    /// The service has answered a request.
+    ///
+    /// # Errors
+    /// Why the run is ended.
+    pub fn answered(&mut self, answer: Result<CheckpointResponse, ServiceError>) -> Result<(), Ended> {
+        let failure = self.failure_to_come.take();
+        let answer = answer.map_err(Ended::Service)?;
+        self.token = answer.checkpoint_token;
+        self.observation.changes_mut().note(&answer.operations);
+        self.engine.apply(answer.operations)?;
+        failure.map_or(Ok(()), |failure| Err(failure.into()))
+    }
+
+    /// Ends the guest's run from within one of its calls: whatever the guest makes of it, the reason counts.
+    pub fn end(&mut self, why: Ended) {
+        self.ended = Some(why);
+    }
+
+    /// Why the guest's run was ended; none while it was not.
+    pub fn ended(&self) -> Option<&Ended> {
+        self.ended.as_ref()
+    }
+
+    /// Takes the reason: what is sent from here on is not the run's.
+    pub fn take_ended(&mut self) -> Option<Ended> {
+        self.ended.take()
+    }
+
+    /// Why a run that can go on only after something durable has happened ends.
+    pub fn suspension(&self) -> Ended {
+        self.engine.check_suspension().map_or_else(Ended::from, |()| Ended::Suspended)
+    }
+
+    /// For a fresh run in the same invocation, on the record as it is by now. What was reported has been sent. `stopped` is a
+    /// step whose body took too long.
+    ///
+    /// # Errors
+    /// When there is no such step.
+    pub fn restarted(self, stopped: Option<Key>) -> Result<Self, ReplayError> {
+        let Self { engine, observation, .. } = self;
+        let observation = observation.restarted(|id| engine.was_asked_for(id));
+        let engine = engine.restarted(stopped)?;
+        Ok(Self {
+            engine,
+            observation,
+            sending: Sending::Nothing,
+            failure_to_come: None,
+            body: None,
+            keep_replayed: false,
+            ended: None,
+            ..self
+        })
+    }
+
+    /// What the invocation comes to.
+    pub fn conclude(&self, returned: Returned) -> InvocationResult {
+        match returned {
+            Returned::Crashed(error)
+                if error.error_type.as_deref() == Some(error_types::NON_DETERMINISTIC) =>
+            {
+                InvocationResult::Output(InvocationOutput::failed(error))
+            }
+            Returned::Crashed(error) => InvocationResult::Crashed(error),
+            Returned::Suspended => InvocationResult::Output(InvocationOutput::pending()),
+            Returned::Value(value) => InvocationResult::Output(self.engine.conclude(value)),
+        }
+    }
+
+    /// Checkpoints with updates that were sent.
+    pub fn checkpoints(&self) -> u32 {
+        self.checkpoints
+    }
+
+    /// Whether lines of replayed code are kept as well.
+    pub fn keeps_replayed_lines(&self) -> bool {
+        self.keep_replayed
+    }
+
+    /// Keeps lines of replayed code as well, or no more.
+    pub fn keep_replayed_lines(&mut self, keep: bool) {
+        self.keep_replayed = keep;
+    }
+
+    /// Gives the guest as much room for log lines as an invocation has at its beginning.
+    pub fn renew_log_budget(&mut self, bytes: usize) {
+        self.log_budget = bytes;
+    }
+
+    /// Writes one line, within the guest's budget.
+    ///
+    /// # Errors
+    /// When the budget is used up.
+    pub fn log(
+        &mut self,
+        clock: &dyn Clock,
+        (level, source): (LogLevel, LogSource),
+        message: String,
+        fields: Vec<(String, String)>,
+        operation: Option<OperationId>,
+    ) -> Result<(), Ended> {
+        let size = 64 + message.len() + fields.iter().map(|(k, v)| k.len() + v.len()).sum::<usize>();
+        let Some(rest) = self.log_budget.checked_sub(size) else {
+            let reason = "the handler wrote more log lines than one invocation may".to_owned();
+            return Err(Ended::Limit(error_types::LOG_LIMIT, reason));
+        };
+        self.log_budget = rest;
+        let time = Timestamp::from_millis(i64::try_from(self.now(clock).as_millis()).unwrap_or(i64::MAX));
+        self.log.write(LogLine {
+            time,
+            level,
+            source,
+            message,
+            fields,
+            operation,
+            replayed: !self.keep_replayed && self.is_replaying(),
+            execution: self.facts.arn.clone(),
+            invocation_id: self.facts.invocation_id.clone(),
+        });
+        Ok(())
+    }
+}

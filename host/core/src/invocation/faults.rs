@@ -1,0 +1,165 @@
+//! Fault injection: failures of instances and of the service, to test that executions survive them.
+//!
+//! Invariants: without a disturbance nothing here costs or changes anything; a fault that is to occur once occurs once.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use super::Ended;
+use crate::protocol::ServiceError;
+
+/// A disturbance of the executions of one environment. Checkpoints are those with updates, counted from 1 over all
+/// invocations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disturbance {
+    /// After each checkpoint the instance is dropped, and a fresh one replays all there is, within the same invocation. The
+    /// history of a deterministic handler stays the same, event for event. Not while a step's body is open, nor before a
+    /// body that may run at most once and is about to: there it would be an interruption.
+    ReplayAtEveryCheckpoint,
+    /// The instance dies when it is about to send its n-th checkpoint. What it was about to send is lost.
+    DieBeforeCheckpoint(u64),
+    /// The same, after the service has the checkpoint on record.
+    DieAfterCheckpoint(u64),
+    /// The instance dies when it starts an operation that is not on record, the n-th such start over all invocations. The
+    /// start is lost.
+    DieAtOperation(u64),
+    /// The service cannot be reached for the n-th checkpoint: nothing of it is on record. The invocation crashes.
+    FailCheckpoint(u64),
+    /// The n-th checkpoint is on record, but the service's answer is lost. The invocation crashes.
+    LoseCheckpoint(u64),
+    /// The n-th checkpoint takes this long, in the environment's time.
+    SlowCheckpoint(u64, Duration),
+}
+
+/// Disturbances, and how far their environment has come. Clones share the count.
+#[derive(Debug, Clone, Default)]
+pub struct Faults(Option<Arc<Inner>>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    disturbances: Vec<Disturbance>,
+    delay: Option<Duration>,
+    checkpoints: AtomicU64,
+    operations: AtomicU64,
+}
+
+impl Faults {
+    /// These, and a delay of every checkpoint.
+    pub fn new(disturbances: Vec<Disturbance>, delay: Option<Duration>) -> Self {
+        if disturbances.is_empty() && delay.is_none() {
+            return Self::default();
+        }
+        Self(Some(Arc::new(Inner { disturbances, delay, ..Inner::default() })))
+    }
+
+    /// Another checkpoint is about to be sent: the fault that it meets.
+    pub fn checkpoint(&self) -> CheckpointFault {
+        let Some(inner) = &self.0 else { return CheckpointFault::default() };
+        let number = inner.checkpoints.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut fault = CheckpointFault::default();
+        for disturbance in &inner.disturbances {
+            match *disturbance {
+                Disturbance::DieBeforeCheckpoint(at) if at == number => fault.before = Some(Failure::Crash),
+                Disturbance::DieAfterCheckpoint(at) if at == number => fault.after = Some(Failure::Crash),
+                Disturbance::FailCheckpoint(at) if at == number => fault.before = Some(Failure::NoAnswer),
+                Disturbance::LoseCheckpoint(at) if at == number => fault.after = Some(Failure::NoAnswer),
+                Disturbance::SlowCheckpoint(at, delay) if at == number => fault.delay = Some(delay),
+                _ => {}
+            }
+        }
+        fault
+    }
+
+    /// Another operation starts that is not on record: whether the instance dies of it.
+    pub fn operation(&self) -> bool {
+        let Some(inner) = &self.0 else { return false };
+        let number = inner.operations.fetch_add(1, Ordering::Relaxed) + 1;
+        inner.disturbances.contains(&Disturbance::DieAtOperation(number))
+    }
+
+    /// Whether a fresh instance replays after each checkpoint.
+    pub fn replays(&self) -> bool {
+        self.0
+            .as_ref()
+            .is_some_and(|inner| inner.disturbances.contains(&Disturbance::ReplayAtEveryCheckpoint))
+    }
+
+    /// How long a request to the service takes, on the execution's clock, with this fault.
+    pub fn delay(&self, fault: CheckpointFault) -> Duration {
+        let every = self.0.as_ref().and_then(|inner| inner.delay);
+        every.unwrap_or_default().saturating_add(fault.delay.unwrap_or_default())
+    }
+}
+
+/// The fault that one checkpoint meets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CheckpointFault {
+    /// The failure before the service has the checkpoint.
+    pub before: Option<Failure>,
+    /// The failure after the service has the checkpoint on record.
+    pub after: Option<Failure>,
+    /// How long the checkpoint takes beside that.
+    pub delay: Option<Duration>,
+}
+
+/// An injected failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The instance dies.
+    Crash,
+    /// The service does not answer.
+    NoAnswer,
+}
+
+impl From<Failure> for Ended {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Crash => Self::Killed,
+            Failure::NoAnswer => Self::Service(ServiceError::Unavailable(
+                "it did not answer this checkpoint: a failure was injected".to_owned(),
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_fault_occurs_once_at_its_place() {
+        let second = Duration::from_secs(1);
+        let faults = Faults::new(
+            vec![
+                Disturbance::SlowCheckpoint(1, second),
+                Disturbance::FailCheckpoint(2),
+                Disturbance::LoseCheckpoint(3),
+                Disturbance::DieBeforeCheckpoint(4),
+                Disturbance::DieAfterCheckpoint(5),
+                Disturbance::DieAtOperation(2),
+            ],
+            None,
+        );
+        let met: Vec<CheckpointFault> = (0..6).map(|_| faults.clone().checkpoint()).collect();
+        let none = CheckpointFault::default();
+        assert_eq!(
+            met,
+            [
+                CheckpointFault { delay: Some(second), ..none },
+                CheckpointFault { before: Some(Failure::NoAnswer), ..none },
+                CheckpointFault { after: Some(Failure::NoAnswer), ..none },
+                CheckpointFault { before: Some(Failure::Crash), ..none },
+                CheckpointFault { after: Some(Failure::Crash), ..none },
+                none,
+            ]
+        );
+        assert_eq!([faults.operation(), faults.operation(), faults.operation()], [false, true, false]);
+        assert!(!faults.replays());
+        assert!(Faults::new(vec![Disturbance::ReplayAtEveryCheckpoint], None).replays());
+    }
+}

@@ -1,0 +1,169 @@
+//! Grants: what a function may reach beyond what every guest has. By default nothing.
+//!
+//! Invariants:
+//! - what is not granted is not there;
+//! - a path that a guest opens leads into a granted directory and never out of it, whatever `..` or links it goes through;
+//! - while a guest waits for a file, its invocation lives on, and virtual time stands still.
+//!
+//! A replay reads environment and files anew. So between operations a handler may rely only on what nobody changes: files
+//! that change belong into steps. How much a guest writes is not bounded: a writable directory is a grant of the space
+//! around it.
+
+use std::{
+    collections::{BTreeMap, btree_map},
+    path::{Path, PathBuf},
+};
+
+use serde::Serialize;
+/// Environment variables and directories for a function.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grants {
+    variables: BTreeMap<String, String>,
+    /// By guest path.
+    directories: BTreeMap<String, Directory>,
+}
+
+/// What a guest may do in a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// List it and read its files, and those of the directories below.
+    ReadOnly,
+    /// Also create, write, rename and remove them.
+    ReadWrite,
+}
+
+/// A directory of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Directory {
+    host: PathBuf,
+    access: Access,
+}
+
+/// A grant that no guest could use.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GrantError {
+    /// Not a name for an environment variable.
+    #[error(
+        "{0:?} cannot name an environment variable: a name is not empty and has neither `=` nor a NUL character"
+    )]
+    Name(String),
+    /// Not a value for an environment variable.
+    #[error("the value of the environment variable {0} has a NUL character")]
+    Value(String),
+    /// Not a path for a directory in the guest.
+    #[error(
+        "{0:?} cannot be a directory's path in the guest: it begins with / and has neither `..` nor a NUL character"
+    )]
+    GuestPath(String),
+}
+
+impl Grants {
+    /// Grants an environment variable; a value it had before is replaced.
+    pub fn variable(
+        &mut self,
+        name: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Result<&mut Self, GrantError> {
+        let (name, value) = (name.into(), value.into());
+        if name.is_empty() || name.contains(['=', '\0']) {
+            return Err(GrantError::Name(name));
+        }
+        if value.contains('\0') {
+            return Err(GrantError::Value(name));
+        }
+        self.variables.insert(name, value);
+        Ok(self)
+    }
+
+    /// Grants a directory of the host under a path of the guest's; another one under this path is replaced, also if it was
+    /// written otherwise: `/data/` and `//data/.` are `/data`. The directory has to be there when an invocation starts.
+    pub fn directory(
+        &mut self,
+        host: impl Into<PathBuf>,
+        guest: impl Into<String>,
+        access: Access,
+    ) -> Result<&mut Self, GrantError> {
+        let guest = guest.into();
+        if !guest.starts_with('/') || guest.contains('\0') || guest.split('/').any(|part| part == "..") {
+            return Err(GrantError::GuestPath(guest));
+        }
+        let guest = plain_path(&guest);
+        self.directories.insert(guest, Directory { host: host.into(), access });
+        Ok(self)
+    }
+
+    /// Adds others' grants; where both have the same variable or the same path of the guest's, theirs counts.
+    pub fn extend(&mut self, others: &Self) {
+        self.variables.extend(others.variables.clone());
+        self.directories.extend(others.directories.clone());
+    }
+
+    /// The environment variables, by name.
+    pub fn variables(&self) -> btree_map::Iter<'_, String, String> {
+        self.variables.iter()
+    }
+
+    /// The directories: the guest's path, the host's, and what may be done there; by the guest's path.
+    pub fn directories(&self) -> impl Iterator<Item = (&str, &Path, Access)> {
+        self.directories.iter().map(|(guest, directory)| (&**guest, &*directory.host, directory.access))
+    }
+
+    /// Whether there is a directory among them.
+    pub fn has_directories(&self) -> bool {
+        !self.directories.is_empty()
+    }
+}
+
+/// A path from the root on without empty parts and `.`. One path of the guest's is written in one way: else two directories would be
+/// granted under it, and which of them a guest opens would be left to the order of their names.
+fn plain_path(path: &str) -> String {
+    let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    format!("/{}", parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_one_path_however_it_is_written() {
+        let mut grants = Grants::default();
+        for (number, path) in ["/data", "/data/", "//data", "/./data/.", "/data//"].into_iter().enumerate() {
+            grants.directory(number.to_string(), path, Access::ReadOnly).unwrap();
+            let granted: Vec<_> = grants.directories().map(|(guest, host, _)| (guest, host)).collect();
+            assert_eq!(granted, [("/data", Path::new(&number.to_string()))], "{path}");
+        }
+        grants.directory("root", "//", Access::ReadOnly).unwrap();
+        assert_eq!(grants.directories().next().unwrap().0, "/");
+    }
+
+    #[test]
+    fn names_values_and_paths_are_checked() {
+        let mut grants = Grants::default();
+        for name in ["", "A=B", "A\0"] {
+            assert_eq!(grants.variable(name, "x").unwrap_err(), GrantError::Name(name.to_owned()));
+        }
+        assert_eq!(grants.variable("A", "\0").unwrap_err(), GrantError::Value("A".to_owned()));
+        for path in ["", "data", "./data", "/data/../etc", "/\0"] {
+            let refused = grants.directory("/tmp", path, Access::ReadOnly).unwrap_err();
+            assert_eq!(refused, GrantError::GuestPath(path.to_owned()));
+        }
+        assert_eq!(grants, Grants::default());
+    }
+
+    #[test]
+    fn the_later_grant_counts() {
+        let mut all = Grants::default();
+        all.variable("A", "1").unwrap().variable("B", "1").unwrap();
+        all.directory("/here", "/data", Access::ReadWrite).unwrap();
+        let mut one = Grants::default();
+        one.variable("B", "2").unwrap().directory("/there", "/data", Access::ReadOnly).unwrap();
+        all.extend(&one);
+        let variables: Vec<_> =
+            all.variables().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(variables, [("A", "1"), ("B", "2")]);
+        let data = Directory { host: "/there".into(), access: Access::ReadOnly };
+        assert_eq!(all.directories.into_iter().collect::<Vec<_>>(), [("/data".to_owned(), data)]);
+    }
+}

@@ -1,0 +1,61 @@
+//! The record that an invocation begins with.
+
+use std::sync::Arc;
+
+use super::{Driver, Facts, InvocationBounds, Surroundings};
+use crate::{
+    protocol::{DurableServiceClient, InvocationInput, Limits, Operation, OperationType, ServiceError},
+    replay::Engine,
+};
+
+/// An invocation on the execution's whole record, and the event in it: JSON text.
+///
+/// # Errors
+/// When the service refuses a page of the record, or the record does not begin with the EXECUTION operation.
+pub async fn load(
+    invocation_id: Arc<str>,
+    input: InvocationInput,
+    limits: &Limits,
+    bounds: InvocationBounds,
+    around: &Surroundings,
+) -> Result<(Driver, Arc<str>), ServiceError> {
+    let (operations, event) = load_state(&input, &*around.client).await?;
+    let engine = Engine::new(operations, limits.clone(), bounds.operations);
+    let engine = engine.with_news(&input.updated_operation_ids);
+    let facts = Facts {
+        arn: input.durable_execution_arn,
+        invocation_id,
+        started: engine.time(),
+        deadline: around.clock.precise_now().saturating_add(bounds.wall),
+    };
+    let driver = Driver::new(
+        engine,
+        facts,
+        input.checkpoint_token,
+        input.updated_operation_ids,
+        (around.faults.clone(), around.isolation),
+        (around.log.clone(), bounds.log),
+    );
+    Ok((driver, event))
+}
+
+/// The whole record, page after page, and the event in it.
+async fn load_state(
+    input: &InvocationInput,
+    client: &dyn DurableServiceClient,
+) -> Result<(Vec<Arc<Operation>>, Arc<str>), ServiceError> {
+    let mut operations = input.initial_execution_state.operations.clone();
+    let mut marker = input.initial_execution_state.next_marker.clone();
+    while let Some(at) = marker.filter(|m| !m.is_empty()) {
+        let page = client.get_state(&input.durable_execution_arn, &input.checkpoint_token, &at).await?;
+        operations.extend(page.operations);
+        marker = page.next_marker;
+    }
+    let execution = operations.first().filter(|o| o.kind == OperationType::Execution).ok_or_else(|| {
+        ServiceError::InvalidParameterValue(
+            "the state does not begin with the EXECUTION operation".to_owned(),
+        )
+    })?;
+    let event = execution.execution_details.as_ref().and_then(|d| d.input_payload.clone());
+    Ok((operations, event.unwrap_or_else(|| "null".into())))
+}

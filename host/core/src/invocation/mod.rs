@@ -1,0 +1,32 @@
+//! One invocation of a function: what decides when it sends, waits, restarts, is suspended and ends.
+//!
+//! The [`Driver`] is a state machine without I/O. Whoever runs a guest calls it for every durable call of the guest, sends the
+//! checkpoints that it asks for, and feeds back the answers: the sandbox does so for components, the testing crate for
+//! functions that are compiled natively. Both have the same histories because there is one driver.
+
+mod bounds;
+mod driver;
+mod ended;
+mod faults;
+mod grants;
+mod isolation;
+mod loading;
+mod log;
+mod observation;
+mod operations;
+mod report;
+mod surroundings;
+mod waiting;
+
+pub use bounds::InvocationBounds;
+pub use driver::{CheckpointRequest, Driver, Facts, Need};
+pub use ended::Ended;
+pub use faults::{CheckpointFault, Disturbance, Failure, Faults};
+pub use grants::{Access, GrantError, Grants};
+pub use isolation::Isolation;
+pub use loading::load;
+pub use log::{LogBuffer, LogLevel, LogLine, LogSink, LogSource};
+pub use observation::{Observation, ObservedChanges};
+pub use operations::InvalidArgument;
+pub use report::{FunctionInfo, InvocationReport, Returned};
+pub use surroundings::Surroundings;

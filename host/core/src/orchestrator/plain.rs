@@ -1,0 +1,66 @@
+//! Plain functions: run once, without a history.
+
+use std::sync::Arc;
+
+use super::{Function, Invocation};
+use crate::{
+    ambient::Clock,
+    invocation::Surroundings,
+    protocol::{
+        CheckpointResponse, CheckpointToken, DurableServiceClient, ExecutionArn, ExecutionDetails,
+        InvocationInput, Limits, Operation, OperationType, OperationUpdate, ServiceCall, ServiceError,
+        StatePage,
+    },
+    server::InvokeOutcome,
+};
+
+/// The service of a function that has none.
+struct NoService;
+
+pub(super) const REFUSAL: &str = "a plain function cannot use durable operations; register it as durable";
+
+impl DurableServiceClient for NoService {
+    fn checkpoint<'a>(
+        &'a self,
+        _: &'a ExecutionArn,
+        _: &'a CheckpointToken,
+        _: Vec<OperationUpdate>,
+    ) -> ServiceCall<'a, CheckpointResponse> {
+        Box::pin(async { Err(ServiceError::InvalidParameterValue(REFUSAL.to_owned())) })
+    }
+
+    fn get_state<'a>(
+        &'a self,
+        _: &'a ExecutionArn,
+        _: &'a CheckpointToken,
+        _: &'a str,
+    ) -> ServiceCall<'a, StatePage> {
+        Box::pin(async { Err(ServiceError::InvalidParameterValue(REFUSAL.to_owned())) })
+    }
+}
+
+/// Runs a plain function for a chained invoke. `id` makes the run, and with it the function's random numbers, unique.
+pub(super) async fn run_plain(
+    function: &Function,
+    payload: Option<Arc<str>>,
+    id: &str,
+    mut around: Surroundings,
+) -> InvokeOutcome {
+    around.client = Arc::new(NoService);
+    let arn = ExecutionArn::new(&function.name, "$LATEST", "plain", id);
+    let execution = execution(&around.clock, payload);
+    let input = InvocationInput {
+        durable_execution_arn: arn,
+        checkpoint_token: "none".into(),
+        initial_execution_state: StatePage { operations: vec![Arc::new(execution)], next_marker: None },
+        updated_operation_ids: Vec::new(),
+    };
+    let limits = Limits::default();
+    let invocation = Invocation { function: &function.name, id: id.into(), input, limits: &limits, around };
+    function.handler.invoke_plain(invocation).await
+}
+
+fn execution(clock: &Arc<dyn Clock>, payload: Option<Arc<str>>) -> Operation {
+    let execution = Operation::new("plain".into(), OperationType::Execution, clock.now());
+    Operation { execution_details: Some(ExecutionDetails { input_payload: payload }), ..execution }
+}

@@ -1,0 +1,42 @@
+//! The wire: what the AWS Lambda durable execution service and a handler say to each other.
+//!
+//! Plain data, and the trait through which an invocation talks to a service. Names and shapes are the service model's; JSON is
+//! spelled as on the wire. Nothing here decides anything.
+
+mod client;
+mod error_object;
+pub mod error_types;
+mod event;
+mod ids;
+mod invocation;
+mod limits;
+mod open_work;
+mod operation;
+mod service_error;
+mod update;
+
+pub use client::{DurableServiceClient, ServiceCall, Watch, Watching};
+pub use error_object::ErrorObject;
+pub use event::{
+    CallbackStartedDetails, ChainedInvokeStartedDetails, Event, EventDetails, EventError, EventInput,
+    EventResult, EventType, ExecutionStartedDetails, InvocationCompletedDetails, RetryDetails,
+    StepClosedDetails, StepError, StepResult, WaitStartedDetails,
+};
+pub use ids::{
+    CallbackId, CheckpointToken, ExecutionArn, FUNCTION_NAME_CHARACTERS, InvalidName, OperationId,
+    TENANT_ID_CHARACTERS, check_execution_name, is_function_name, is_tenant_id,
+};
+pub use invocation::{InvocationInput, InvocationOutput, InvocationResult, InvocationStatus};
+pub use limits::Limits;
+pub use open_work::open_work;
+pub use operation::{
+    CallbackDetails, ChainedInvokeDetails, ContextDetails, ExecutionDetails, ExecutionStatus, Operation,
+    OperationStatus, OperationType, StepDetails, WaitDetails, sub_type,
+};
+pub use service_error::ServiceError;
+pub use update::{
+    CallbackOptions, ChainedInvokeOptions, CheckpointResponse, ContextOptions, OperationAction,
+    OperationUpdate, StatePage, StepOptions, WaitOptions,
+};
+
+pub use crate::time::Timestamp;

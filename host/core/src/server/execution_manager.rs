@@ -1,0 +1,378 @@
+//! All executions of a server. The whole of the server's rules, without its thread: plain data, time handed in.
+//!
+//! Always true:
+//! - an execution's ids do not depend on what other executions do;
+//! - a request concerns one execution, and costs the same whatever the others are.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use super::{
+    api::{
+        Answer, ExecutionView, InvokeOutcome, InvokeTarget, Next, StartExecution, StartedInvocation,
+        StartedInvoke,
+    },
+    callback_manager::read_callback_id,
+    checkpoint_manager::{CheckpointManager, Identity},
+    ids::{IdSource, read_uuid},
+    observer::Observer,
+    timers::{ScheduledTimer, TimerKey},
+    token::{Markers, decode_checkpoint_token},
+    transitions::invalid,
+};
+use crate::{
+    ambient::Entropy,
+    protocol::{
+        CallbackId, CheckpointResponse, CheckpointToken, ErrorObject, ExecutionArn, InvocationResult, Limits,
+        OperationId, OperationUpdate, ServiceError, StatePage, Timestamp, check_execution_name,
+    },
+};
+
+/// The executions, and what may be asked of them. Each request is given the time; time never goes back.
+pub struct ExecutionManager {
+    executions: HashMap<ExecutionArn, (CheckpointManager, IdSource)>,
+    by_id: HashMap<[u8; 16], ExecutionArn>,
+    entropy: Arc<dyn Entropy>,
+    /// For executions that nobody invoked.
+    ids: IdSource,
+    markers: Markers,
+    limits: Arc<Limits>,
+    /// Executions with news since [`Self::take_news`].
+    news: BTreeSet<ExecutionArn>,
+}
+
+impl ExecutionManager {
+    /// A server without executions.
+    pub fn new(entropy: Arc<dyn Entropy>, limits: Limits) -> Self {
+        let mut ids = IdSource::new(entropy.clone());
+        let markers = Markers::new(&mut ids);
+        Self {
+            executions: HashMap::new(),
+            by_id: HashMap::new(),
+            entropy,
+            ids,
+            markers,
+            limits: Arc::new(limits),
+            news: BTreeSet::new(),
+        }
+    }
+
+    /// Starts an execution. Nothing runs until [`Self::start_invocation`].
+    ///
+    /// # Errors
+    /// [`ServiceError::InvalidParameterValue`] when a name, a size or the timeout is out of its range, or the input is
+    /// not JSON.
+    pub fn start_execution(
+        &mut self,
+        now: Timestamp,
+        request: StartExecution,
+    ) -> Result<ExecutionArn, ServiceError> {
+        check_start(&request, &self.limits)?;
+        let mut invoked;
+        let ids = match &request.invoked_by {
+            None => &mut self.ids,
+            Some((caller, operation)) => {
+                invoked = IdSource::new(self.entropy.fork(&format!("{caller}#{operation}")));
+                &mut invoked
+            }
+        };
+        let (id, text) = ids.uuid();
+        let name = request.execution_name.clone().unwrap_or_else(|| ids.uuid().1);
+        let arn = ExecutionArn::new(&request.function_name, &request.function_version, &name, &text);
+        let identity = Identity {
+            arn: arn.clone(),
+            id,
+            operation_id: text.into(),
+            name: name.into(),
+            limits: self.limits.clone(),
+            markers: self.markers.clone(),
+        };
+        self.by_id.insert(id, arn.clone());
+        let ids = IdSource::new(self.entropy.fork(arn.as_str()));
+        self.executions.insert(arn.clone(), (CheckpointManager::new(now, identity, request), ids));
+        Ok(arn)
+    }
+
+    /// Does something with one execution, and notes whether that brought news.
+    fn with<T>(
+        &mut self,
+        arn: &ExecutionArn,
+        act: impl FnOnce(&mut CheckpointManager, &mut IdSource) -> Result<T, ServiceError>,
+    ) -> Result<T, ServiceError> {
+        let Some((execution, ids)) = self.executions.get_mut(arn) else {
+            return Err(ServiceError::NotFound(format!("there is no execution {arn}")));
+        };
+        let done = act(execution, ids);
+        execution.tell_observer();
+        if execution.take_news() {
+            self.news.insert(arn.clone());
+        }
+        done
+    }
+
+    /// Has the execution observed; at once of all there is. Another observer takes the place of the one before.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`].
+    pub fn observe(
+        &mut self,
+        now: Timestamp,
+        arn: &ExecutionArn,
+        observer: Arc<dyn Observer>,
+    ) -> Result<(), ServiceError> {
+        self.with(arn, |execution, _| {
+            execution.advance(now);
+            execution.observed_by(observer);
+            Ok(())
+        })
+    }
+
+    /// Starts an invocation, when the execution needs one: when [`Self::poll`] says [`Next::Invoke`].
+    ///
+    /// # Errors
+    /// [`ServiceError::InvalidParameterValue`] when the execution needs none: one is running, nothing has changed since
+    /// the last, a crash is too recent, or the execution is over. [`ServiceError::NotFound`].
+    pub fn start_invocation(
+        &mut self,
+        now: Timestamp,
+        arn: &ExecutionArn,
+    ) -> Result<StartedInvocation, ServiceError> {
+        self.with(arn, |execution, ids| execution.start_invocation(now, ids))
+    }
+
+    /// Applies a handler's updates, all or none (service model: `CheckpointDurableExecution`).
+    ///
+    /// # Errors
+    /// [`ServiceError::InvalidParameterValue`] when the token is not the current one or an update breaks the rules;
+    /// then nothing has changed, and the token still works. [`ServiceError::NotFound`].
+    pub fn checkpoint(
+        &mut self,
+        now: Timestamp,
+        arn: &ExecutionArn,
+        token: &CheckpointToken,
+        updates: Vec<OperationUpdate>,
+    ) -> Result<CheckpointResponse, ServiceError> {
+        self.with(arn, |execution, ids| execution.checkpoint(now, ids, token, updates))
+    }
+
+    /// A page of the state (service model: `GetDurableExecutionState`). The token stays good.
+    ///
+    /// # Errors
+    /// [`ServiceError::InvalidParameterValue`] when the token is not the current one or the marker is not one that the
+    /// server gave for this execution. [`ServiceError::NotFound`].
+    pub fn get_state(
+        &mut self,
+        now: Timestamp,
+        arn: &ExecutionArn,
+        token: &CheckpointToken,
+        marker: &str,
+    ) -> Result<StatePage, ServiceError> {
+        self.with(arn, |execution, _| execution.read_page(now, token, marker))
+    }
+
+    /// Ends an invocation. An output that the service refuses counts as a crash (`Runtime.InvalidOutput`). When the
+    /// execution was over before, the result is ignored.
+    ///
+    /// # Errors
+    /// [`ServiceError::InvalidParameterValue`] when that invocation is not running. [`ServiceError::NotFound`].
+    pub fn complete_invocation(
+        &mut self,
+        now: Timestamp,
+        arn: &ExecutionArn,
+        request_id: &str,
+        result: InvocationResult,
+    ) -> Result<Next, ServiceError> {
+        self.with(arn, |execution, _| execution.complete_invocation(now, request_id, result))
+    }
+
+    /// Answers a callback (service model: `SendDurableExecutionCallback{Success,Failure,Heartbeat}`).
+    ///
+    /// # Errors
+    /// [`ServiceError::CallbackOver`] when it was answered or has timed out, or its execution is over.
+    /// [`ServiceError::NotFound`]. [`ServiceError::InvalidParameterValue`] when the answer is too large.
+    pub fn complete_callback(
+        &mut self,
+        now: Timestamp,
+        id: &CallbackId,
+        answer: Answer,
+    ) -> Result<(), ServiceError> {
+        let unknown = || ServiceError::NotFound(format!("there is no callback {id}"));
+        let (execution, index) = read_callback_id(id).ok_or_else(unknown)?;
+        let arn = self.by_id.get(&execution).cloned().ok_or_else(unknown)?;
+        self.with(&arn, |execution, _| {
+            let known =
+                execution.operations.get(index).and_then(|operation| operation.callback_details.as_ref());
+            if known.and_then(|details| details.callback_id.as_ref()) != Some(id) {
+                return Err(unknown());
+            }
+            execution.complete_callback(now, index, answer)
+        })
+    }
+
+    /// Hands out the chained invokes that were started and not handed out before, oldest first. Whoever takes them runs
+    /// each target once, and completes each invoke.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`].
+    pub fn take_invokes(&mut self, arn: &ExecutionArn) -> Result<Vec<StartedInvoke>, ServiceError> {
+        self.with(arn, |execution, _| Ok(execution.take_invokes()))
+    }
+
+    /// Says what runs for a chained invoke: the history's `ChainedInvokeStarted` tells.
+    ///
+    /// # Errors
+    /// [`ServiceError::InvalidParameterValue`] when the operation is no chained invoke or is over.
+    /// [`ServiceError::NotFound`].
+    pub fn annotate_invoke(
+        &mut self,
+        arn: &ExecutionArn,
+        operation: &OperationId,
+        target: InvokeTarget,
+    ) -> Result<(), ServiceError> {
+        self.with(arn, |execution, _| execution.annotate_invoke(operation, target))
+    }
+
+    /// Completes a chained invoke. While the invocation that started it runs, the outcome is kept back.
+    ///
+    /// # Errors
+    /// [`ServiceError::InvalidParameterValue`] when the operation is no chained invoke or is over.
+    /// [`ServiceError::NotFound`].
+    pub fn complete_invoke(
+        &mut self,
+        now: Timestamp,
+        arn: &ExecutionArn,
+        operation: &OperationId,
+        outcome: InvokeOutcome,
+    ) -> Result<(), ServiceError> {
+        self.with(arn, |execution, _| execution.complete_invoke(now, operation, outcome))
+    }
+
+    /// Stops an execution (service model: `StopDurableExecution`). A running invocation loses its token.
+    ///
+    /// # Errors
+    /// [`ServiceError::InvalidParameterValue`] when it is over. [`ServiceError::NotFound`].
+    pub fn stop_execution(
+        &mut self,
+        now: Timestamp,
+        arn: &ExecutionArn,
+        error: Option<ErrorObject>,
+    ) -> Result<(), ServiceError> {
+        self.with(arn, |execution, _| execution.stop(now, error))
+    }
+
+    /// Lets everything happen that is due, and says what the execution needs next.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`].
+    pub fn poll(&mut self, now: Timestamp, arn: &ExecutionArn) -> Result<Next, ServiceError> {
+        self.with(arn, |execution, _| {
+            execution.advance(now);
+            Ok(execution.next())
+        })
+    }
+
+    /// The timers that a scheduler is to have fire and has not taken before, in the order in which they were scheduled. None
+    /// where the clock decides.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`].
+    pub fn take_timers(&mut self, arn: &ExecutionArn) -> Result<Vec<ScheduledTimer>, ServiceError> {
+        self.with(arn, |execution, _| Ok(execution.timers.take_scheduled()))
+    }
+
+    /// Whether such a timer is still to fire: it has not, and was not cancelled.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`].
+    pub fn has_timer(&mut self, arn: &ExecutionArn, key: TimerKey) -> Result<bool, ServiceError> {
+        self.with(arn, |execution, _| Ok(execution.timers.contains(key)))
+    }
+
+    /// Has such a timer fire, whatever its deadline. Nothing, if it was cancelled.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`].
+    pub fn elapse(&mut self, now: Timestamp, arn: &ExecutionArn, key: TimerKey) -> Result<(), ServiceError> {
+        self.with(arn, |execution, _| {
+            execution.elapse(now, key);
+            Ok(())
+        })
+    }
+
+    /// The execution as it stands, with everything that is due.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`].
+    pub fn view(&mut self, now: Timestamp, arn: &ExecutionArn) -> Result<ExecutionView, ServiceError> {
+        self.with(arn, |execution, _| {
+            execution.advance(now);
+            Ok(execution.view())
+        })
+    }
+
+    /// Whether a handler that polled now would learn something, or, while none runs, whether there is something to do.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`].
+    pub fn has_news(&mut self, now: Timestamp, arn: &ExecutionArn) -> Result<bool, ServiceError> {
+        self.with(arn, |execution, _| {
+            execution.advance(now);
+            Ok(execution.has_news())
+        })
+    }
+
+    /// The state of an execution.
+    pub fn get_checkpoints_by_execution(&self, arn: &ExecutionArn) -> Option<&CheckpointManager> {
+        self.executions.get(arn).map(|(execution, _)| execution)
+    }
+
+    /// The state of the execution that a checkpoint token was made for, be it the current one or not.
+    pub fn get_checkpoints_by_token(&self, token: &CheckpointToken) -> Option<&CheckpointManager> {
+        let id = decode_checkpoint_token(token.as_str()).ok()?.execution_id;
+        self.get_checkpoints_by_execution(self.by_id.get(&read_uuid(&id)?)?)
+    }
+
+    /// The executions in which something happened that was not their handlers' doing, since this was last asked.
+    pub fn take_news(&mut self) -> BTreeSet<ExecutionArn> {
+        std::mem::take(&mut self.news)
+    }
+}
+
+fn check_start(request: &StartExecution, limits: &Limits) -> Result<(), ServiceError> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let function = &request.function_name;
+    if !(matches!(function.len(), 1..=256) && function.bytes().all(allowed)) {
+        return invalid(format!("the function's name {function:?} is not 1 to 256 of A-Z a-z 0-9 - _ ."));
+    }
+    let version = request.function_version.as_str();
+    let numbered = matches!(version.len(), 1..=64) && version.bytes().all(|byte| byte.is_ascii_digit());
+    if !(numbered || matches!(version, "$LATEST" | "$LATEST.PUBLISHED")) {
+        return invalid(format!(
+            "the function's version {version:?} is neither $LATEST, $LATEST.PUBLISHED nor a number"
+        ));
+    }
+    if let Some(name) = &request.execution_name {
+        check_execution_name(name).map_err(|error| ServiceError::InvalidParameterValue(error.to_string()))?;
+    }
+    if let Some(seconds) = request.timeout_seconds
+        && !Limits::EXECUTION_SECONDS.contains(&seconds)
+    {
+        let (least, most) = (Limits::EXECUTION_SECONDS.start(), Limits::EXECUTION_SECONDS.end());
+        return invalid(format!("the execution's timeout is {seconds} s; {least} to {most} is allowed"));
+    }
+    for scripted in &request.answers {
+        scripted.answer.check(limits)?;
+    }
+    if let Some(input) = &request.input {
+        let (size, most) = (input.len(), limits.payload_bytes);
+        if size > most {
+            return invalid(format!("the execution's input has {size} bytes; at most {most} are allowed"));
+        }
+        if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(input) {
+            return invalid(format!("the execution's input is not JSON: {error}"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,289 @@
+//! The way to the server.
+//!
+//! Invariants: a call ends, with the server's answer or with the reason why there is none. Dropping a call does not
+//! take it back: once polled, it is processed.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::{
+    api::{
+        Answer, ExecutionView, InvokeOutcome, InvokeTarget, Next, StartExecution, StartedInvocation,
+        StartedInvoke, Turn,
+    },
+    observer::Observer,
+    timers::{ScheduledTimer, TimerKey},
+    worker::{Server, Shared, watching},
+};
+use crate::{
+    ambient::Actor,
+    protocol::{
+        CallbackId, CheckpointResponse, CheckpointToken, DurableServiceClient, ErrorObject, ExecutionArn,
+        InvocationResult, OperationId, OperationUpdate, ServiceCall, ServiceError, StatePage, Timestamp,
+        Watch, Watching,
+    },
+};
+
+/// A handle to a [`CheckpointServer`](super::CheckpointServer): cheap to clone, usable from any thread.
+#[derive(Clone)]
+pub struct ServerHandle(Arc<Shared>);
+
+impl ServerHandle {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.0
+    }
+
+    async fn call<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Server, Timestamp) -> Result<T, ServiceError> + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        // A caller whose every request is answered at once lets the others on its thread run too.
+        tokio::task::coop::consume_budget().await;
+        match self.0.process_here(work) {
+            Ok(outcome) => outcome,
+            Err(work) => self.0.process_on_thread(work).await.unwrap_or_else(|_| Err(self.0.unavailable())),
+        }
+    }
+
+    /// See [`ExecutionManager::start_execution`](super::ExecutionManager::start_execution).
+    ///
+    /// # Errors
+    /// As there, or [`ServiceError::Unavailable`].
+    pub async fn start_execution(&self, start: StartExecution) -> Result<ExecutionArn, ServiceError> {
+        self.call(move |server, now| server.manager.start_execution(now, start)).await
+    }
+
+    /// See [`ExecutionManager::observe`](super::ExecutionManager::observe).
+    ///
+    /// # Errors
+    /// As there, or [`ServiceError::Unavailable`].
+    pub async fn observe(&self, arn: &ExecutionArn, observer: Arc<dyn Observer>) -> Result<(), ServiceError> {
+        let arn = arn.clone();
+        self.call(move |server, now| server.manager.observe(now, &arn, observer)).await
+    }
+
+    /// See [`ExecutionManager::start_invocation`](super::ExecutionManager::start_invocation).
+    ///
+    /// # Errors
+    /// As there, or [`ServiceError::Unavailable`].
+    pub async fn start_invocation(&self, arn: &ExecutionArn) -> Result<StartedInvocation, ServiceError> {
+        let arn = arn.clone();
+        self.call(move |server, now| server.manager.start_invocation(now, &arn)).await
+    }
+
+    /// See [`ExecutionManager::checkpoint`](super::ExecutionManager::checkpoint).
+    ///
+    /// # Errors
+    /// As there, or [`ServiceError::Unavailable`].
+    pub async fn checkpoint(
+        &self,
+        arn: &ExecutionArn,
+        token: &CheckpointToken,
+        updates: Vec<OperationUpdate>,
+    ) -> Result<CheckpointResponse, ServiceError> {
+        let (arn, token) = (arn.clone(), token.clone());
+        self.call(move |server, now| server.manager.checkpoint(now, &arn, &token, updates)).await
+    }
+
+    /// See [`ExecutionManager::get_state`](super::ExecutionManager::get_state).
+    ///
+    /// # Errors
+    /// As there, or [`ServiceError::Unavailable`].
+    pub async fn get_state(
+        &self,
+        arn: &ExecutionArn,
+        token: &CheckpointToken,
+        marker: &str,
+    ) -> Result<StatePage, ServiceError> {
+        let (arn, token, marker) = (arn.clone(), token.clone(), marker.to_owned());
+        self.call(move |server, now| server.manager.get_state(now, &arn, &token, &marker)).await
+    }
+
+    /// See [`ExecutionManager::complete_invocation`](super::ExecutionManager::complete_invocation).
+    ///
+    /// # Errors
+    /// As there, or [`ServiceError::Unavailable`].
+    pub async fn complete_invocation(
+        &self,
+        arn: &ExecutionArn,
+        request_id: &str,
+        result: InvocationResult,
+    ) -> Result<Next, ServiceError> {
+        let (arn, request_id) = (arn.clone(), request_id.to_owned());
+        self.call(move |server, now| server.manager.complete_invocation(now, &arn, &request_id, result)).await
+    }
+
+    /// See [`ExecutionManager::complete_callback`](super::ExecutionManager::complete_callback).
+    ///
+    /// # Errors
+    /// As there, or [`ServiceError::Unavailable`].
+    pub async fn complete_callback(&self, id: &CallbackId, answer: Answer) -> Result<(), ServiceError> {
+        let id = id.clone();
+        self.call(move |server, now| server.manager.complete_callback(now, &id, answer)).await
+    }
+
+    /// See [`ExecutionManager::take_invokes`](super::ExecutionManager::take_invokes).
+    ///
+    /// # Errors
+    /// As there, or [`ServiceError::Unavailable`].
+    pub async fn take_invokes(&self, arn: &ExecutionArn) -> Result<Vec<StartedInvoke>, ServiceError> {
+        let arn = arn.clone();
+        self.call(move |server, _| server.manager.take_invokes(&arn)).await
+    }
+
+    /// See [`ExecutionManager::annotate_invoke`](super::ExecutionManager::annotate_invoke).
+    ///
+    /// # Errors
+    /// As there, or [`ServiceError::Unavailable`].
+    pub async fn annotate_invoke(
+        &self,
+        arn: &ExecutionArn,
+        operation: &OperationId,
+        target: InvokeTarget,
+    ) -> Result<(), ServiceError> {
+        let (arn, operation) = (arn.clone(), operation.clone());
+        self.call(move |server, _| server.manager.annotate_invoke(&arn, &operation, target)).await
+    }
+
+    /// See [`ExecutionManager::complete_invoke`](super::ExecutionManager::complete_invoke).
+    ///
+    /// # Errors
+    /// As there, or [`ServiceError::Unavailable`].
+    pub async fn complete_invoke(
+        &self,
+        arn: &ExecutionArn,
+        operation: &OperationId,
+        outcome: InvokeOutcome,
+    ) -> Result<(), ServiceError> {
+        let (arn, operation) = (arn.clone(), operation.clone());
+        self.call(move |server, now| server.manager.complete_invoke(now, &arn, &operation, outcome)).await
+    }
+
+    /// See [`ExecutionManager::stop_execution`](super::ExecutionManager::stop_execution).
+    ///
+    /// # Errors
+    /// As there, or [`ServiceError::Unavailable`].
+    pub async fn stop_execution(
+        &self,
+        arn: &ExecutionArn,
+        error: Option<ErrorObject>,
+    ) -> Result<(), ServiceError> {
+        let arn = arn.clone();
+        self.call(move |server, now| server.manager.stop_execution(now, &arn, error)).await
+    }
+
+    /// Lets everything happen that is due by now, and says what the execution needs next.
+    /// See [`ExecutionManager::poll`](super::ExecutionManager::poll).
+    ///
+    /// # Errors
+    /// As there, or [`ServiceError::Unavailable`].
+    pub async fn poll(&self, arn: &ExecutionArn) -> Result<Next, ServiceError> {
+        let arn = arn.clone();
+        self.call(move |server, now| server.manager.poll(now, &arn)).await
+    }
+
+    /// Lets everything happen that is due by now, and says what the execution needs next: the same as
+    /// [`take_invokes`](Self::take_invokes), [`poll`](Self::poll) and, where it waits, [`watch`](Self::watch), at one point in time.
+    ///
+    /// # Errors
+    /// As for [`ExecutionManager::poll`](super::ExecutionManager::poll), or [`ServiceError::Unavailable`].
+    pub async fn next(&self, arn: &ExecutionArn) -> Result<Turn, ServiceError> {
+        let arn = arn.clone();
+        self.call(move |server, now| server.next(now, &arn)).await
+    }
+
+    /// See [`ExecutionManager::take_timers`](super::ExecutionManager::take_timers).
+    ///
+    /// # Errors
+    /// As there, or [`ServiceError::Unavailable`].
+    pub async fn take_timers(&self, arn: &ExecutionArn) -> Result<Vec<ScheduledTimer>, ServiceError> {
+        let arn = arn.clone();
+        self.call(move |server, _| server.manager.take_timers(&arn)).await
+    }
+
+    /// See [`ExecutionManager::has_timer`](super::ExecutionManager::has_timer).
+    ///
+    /// # Errors
+    /// As there, or [`ServiceError::Unavailable`].
+    pub async fn has_timer(&self, arn: &ExecutionArn, key: TimerKey) -> Result<bool, ServiceError> {
+        let arn = arn.clone();
+        self.call(move |server, _| server.manager.has_timer(&arn, key)).await
+    }
+
+    /// See [`ExecutionManager::elapse`](super::ExecutionManager::elapse).
+    ///
+    /// # Errors
+    /// As there, or [`ServiceError::Unavailable`].
+    pub async fn elapse(&self, arn: &ExecutionArn, key: TimerKey) -> Result<(), ServiceError> {
+        let arn = arn.clone();
+        self.call(move |server, now| server.manager.elapse(now, &arn, key)).await
+    }
+
+    /// See [`ExecutionManager::view`](super::ExecutionManager::view).
+    ///
+    /// # Errors
+    /// As there, or [`ServiceError::Unavailable`].
+    pub async fn view(&self, arn: &ExecutionArn) -> Result<ExecutionView, ServiceError> {
+        let arn = arn.clone();
+        self.call(move |server, now| server.manager.view(now, &arn)).await
+    }
+
+    /// Whether the server has ended.
+    pub fn is_gone(&self) -> bool {
+        self.0.shutdown_reason().is_some()
+    }
+
+    /// Has the server's thread end as if by a fault of its own, to see what becomes of those who wait for it.
+    pub fn crash(&self, why: impl Into<String>) {
+        self.0.crash(why.into());
+    }
+
+    /// Watches an execution, from when this ends. Its news comes when there is some that nobody has got yet: a handler that runs
+    /// would learn something from a poll; an execution without one needs an invocation; what it waits for has another deadline; or
+    /// it is over. At once, if there is some already, or if there is no such execution or no server: the next call tells.
+    pub async fn watch(&self, arn: &ExecutionArn) -> Watching {
+        let (watcher, news) = oneshot::channel();
+        let arn = arn.clone();
+        let watched = self.call(move |server, now| {
+            server.watch(now, arn, watcher);
+            Ok(())
+        });
+        // Where it fails, the watcher is gone, and that is news.
+        drop(watched.await);
+        watching(news)
+    }
+
+    /// Ends when there is news, as [`watch`](Self::watch) tells of it.
+    pub async fn changed(&self, arn: &ExecutionArn) -> Option<Actor> {
+        self.watch(arn).await.news().await
+    }
+}
+
+impl DurableServiceClient for ServerHandle {
+    fn checkpoint<'a>(
+        &'a self,
+        arn: &'a ExecutionArn,
+        token: &'a CheckpointToken,
+        updates: Vec<OperationUpdate>,
+    ) -> ServiceCall<'a, CheckpointResponse> {
+        Box::pin(self.checkpoint(arn, token, updates))
+    }
+
+    fn get_state<'a>(
+        &'a self,
+        arn: &'a ExecutionArn,
+        token: &'a CheckpointToken,
+        marker: &'a str,
+    ) -> ServiceCall<'a, StatePage> {
+        Box::pin(self.get_state(arn, token, marker))
+    }
+
+    fn watch<'a>(&'a self, arn: &'a ExecutionArn) -> Watch<'a> {
+        Box::pin(self.watch(arn))
+    }
+}

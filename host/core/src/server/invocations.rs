@@ -1,0 +1,355 @@
+//! The life of an execution between its invocations, and its end.
+//!
+//! Always true:
+//! - an execution ends once; its last event says how, and comes after the last `InvocationCompleted`;
+//! - every invocation that started has one `InvocationCompleted`, also one that was cut off by the execution's end;
+//! - an outcome that the handler checkpointed counts, however the invocation ends then.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    api::{InvocationView, Next, StartedInvocation},
+    apply::end,
+    checkpoint_manager::{CheckpointManager, EXECUTION},
+    event_processor,
+    ids::IdSource,
+    timers::Timer,
+    token::new_token,
+    transitions::invalid,
+};
+use crate::{
+    durations::show_duration,
+    protocol::{
+        CheckpointToken, ErrorObject, EventDetails, ExecutionStatus, InvocationCompletedDetails,
+        InvocationInput, InvocationOutput, InvocationResult, InvocationStatus, Operation, OperationStatus,
+        OperationType, ServiceError, Timestamp, error_types, open_work,
+    },
+};
+
+/// What an execution is doing.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// Nothing; `wake` when something has happened since the last invocation.
+    Suspended { wake: bool },
+    /// An invocation runs: the last one.
+    Running(Running),
+    /// It gives a crashed handler some time.
+    BackingOff,
+    /// It is over.
+    Closed { verdict: Verdict },
+}
+
+/// The invocation that runs.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) request_id: Arc<str>,
+    pub(super) token: CheckpointToken,
+    /// The outcome, once the handler has checkpointed it.
+    pub(super) decided: Option<Verdict>,
+}
+
+/// How an execution ended.
+#[derive(Debug, Clone)]
+pub(super) enum Verdict {
+    Succeeded(Option<Arc<str>>),
+    Failed(ErrorObject),
+    TimedOut(ErrorObject),
+    Stopped(ErrorObject),
+}
+
+impl Verdict {
+    pub(super) fn error(&self) -> Option<&ErrorObject> {
+        match self {
+            Self::Succeeded(_) => None,
+            Self::Failed(error) | Self::TimedOut(error) | Self::Stopped(error) => Some(error),
+        }
+    }
+
+    fn operation_status(&self) -> OperationStatus {
+        match self {
+            Self::Succeeded(_) => OperationStatus::Succeeded,
+            Self::Failed(_) => OperationStatus::Failed,
+            Self::TimedOut(_) => OperationStatus::TimedOut,
+            Self::Stopped(_) => OperationStatus::Stopped,
+        }
+    }
+
+    fn event(&self) -> EventDetails {
+        let error = |error: &ErrorObject| event_processor::error(error.clone());
+        match self {
+            Self::Succeeded(result) => {
+                EventDetails::ExecutionSucceeded { result: event_processor::result(result.clone()) }
+            }
+            Self::Failed(why) => EventDetails::ExecutionFailed { error: error(why) },
+            Self::TimedOut(why) => EventDetails::ExecutionTimedOut { error: error(why) },
+            Self::Stopped(why) => EventDetails::ExecutionStopped { error: error(why) },
+        }
+    }
+}
+
+impl Phase {
+    /// The one token that works now.
+    pub(super) fn token(&self) -> Option<&CheckpointToken> {
+        match self {
+            Self::Running(running) => Some(&running.token),
+            _ => None,
+        }
+    }
+
+    /// The outcome that the handler has checkpointed.
+    pub(super) fn decided(&self) -> Option<&Verdict> {
+        match self {
+            Self::Running(running) => running.decided.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Puts the handler's outcome on record.
+    pub(super) fn decide(&mut self, outcome: Result<Option<Arc<str>>, ErrorObject>) {
+        if let Self::Running(running) = self {
+            running.decided = Some(outcome.map_or_else(Verdict::Failed, Verdict::Succeeded));
+        }
+    }
+
+    pub(super) fn status(&self) -> ExecutionStatus {
+        match self {
+            Self::Closed { verdict } => match verdict {
+                Verdict::Succeeded(_) => ExecutionStatus::Succeeded,
+                Verdict::Failed(_) => ExecutionStatus::Failed,
+                Verdict::TimedOut(_) => ExecutionStatus::TimedOut,
+                Verdict::Stopped(_) => ExecutionStatus::Stopped,
+            },
+            Self::Suspended { .. } | Self::Running(_) | Self::BackingOff => ExecutionStatus::Running,
+        }
+    }
+}
+
+/// Of an operation that the handler has not got since it changed: whether its status did.
+fn changes_from_outside(operation: &Operation) -> bool {
+    operation.kind != OperationType::Execution
+        && (operation.status.is_terminal() || operation.status == OperationStatus::Ready)
+}
+
+impl CheckpointManager {
+    /// Starts an invocation, if the execution needs one.
+    pub(super) fn start_invocation(
+        &mut self,
+        now: Timestamp,
+        ids: &mut IdSource,
+    ) -> Result<StartedInvocation, ServiceError> {
+        self.advance(now);
+        match self.phase {
+            Phase::Suspended { wake: true } => {}
+            Phase::Suspended { wake: false } => {
+                return invalid(
+                    "nothing has changed since the execution's last invocation: it needs no other",
+                );
+            }
+            Phase::BackingOff => {
+                return invalid("the execution's last invocation crashed: it is too early for the next");
+            }
+            Phase::Running(_) => {
+                return invalid("an invocation of the execution is running: it needs no other");
+            }
+            Phase::Closed { .. } => return invalid("the execution is over: it needs no invocation"),
+        }
+        let request_id: Arc<str> = ids.uuid().1.into();
+        let token = new_token(ids, &self.execution_id, &request_id);
+        self.phase =
+            Phase::Running(Running { request_id: request_id.clone(), token: token.clone(), decided: None });
+        self.invocations.push(InvocationView {
+            request_id: request_id.clone(),
+            start: now,
+            end: None,
+            error: None,
+        });
+        let updated = self.operations.begin_invocation();
+        let updated = updated.iter().filter(|operation| changes_from_outside(operation));
+        let updated_operation_ids = updated.map(|operation| operation.id.clone()).collect();
+        Ok(StartedInvocation {
+            request_id,
+            input: InvocationInput {
+                durable_execution_arn: self.arn.clone(),
+                checkpoint_token: token,
+                initial_execution_state: self.page(EXECUTION),
+                updated_operation_ids,
+            },
+        })
+    }
+
+    /// Ends the invocation, and says what the execution needs next.
+    pub(super) fn complete_invocation(
+        &mut self,
+        now: Timestamp,
+        request_id: &str,
+        result: InvocationResult,
+    ) -> Result<Next, ServiceError> {
+        self.advance(now);
+        match &self.phase {
+            Phase::Running(running) if *running.request_id == *request_id => {}
+            // The execution was over before its handler noticed.
+            Phase::Closed { .. }
+                if self.invocations.iter().rev().any(|known| *known.request_id == *request_id) =>
+            {
+                return Ok(Next::Closed);
+            }
+            _ => return invalid(format!("invocation {request_id} is not running")),
+        }
+        let verdict = match (self.phase.decided(), result) {
+            (Some(decided), result) => {
+                let decided = decided.clone();
+                let error = match result {
+                    InvocationResult::Output(_) => None,
+                    InvocationResult::Crashed(error) => Some(error),
+                };
+                self.end_invocation(now, error);
+                Some(decided)
+            }
+            (None, InvocationResult::Crashed(error)) => self.crash(now, error),
+            (None, InvocationResult::Output(output)) => match self.check_output(output) {
+                Ok(verdict) => {
+                    self.crashes = 0;
+                    self.end_invocation(now, None);
+                    verdict
+                }
+                Err(why) => self.crash(now, ErrorObject::new(error_types::INVALID_OUTPUT, why)),
+            },
+        };
+        match verdict {
+            Some(verdict) => self.close(now, verdict),
+            None => self.release_invokes(now),
+        }
+        Ok(self.next())
+    }
+
+    /// What the output means for the execution: its end, or none. Or why the output is not valid.
+    fn check_output(&self, output: InvocationOutput) -> Result<Option<Verdict>, String> {
+        let most = self.limits.payload_bytes;
+        let InvocationOutput { status, result, error } = output;
+        match (status, result, error) {
+            (InvocationStatus::Succeeded, result, None) => match result.as_ref().map_or(0, String::len) {
+                size if size > most => Err(format!(
+                    "the invocation's result has {size} bytes, more than {most}: checkpoint it as EXECUTION SUCCEED"
+                )),
+                _ => Ok(Some(Verdict::Succeeded(result.map(Into::into)))),
+            },
+            (InvocationStatus::Failed, None, error) => match error.as_ref().map_or(0, ErrorObject::size) {
+                size if size > most => {
+                    Err(format!("the invocation's error has {size} bytes, more than {most}"))
+                }
+                _ => Ok(Some(Verdict::Failed(error.unwrap_or_default()))),
+            },
+            (InvocationStatus::Pending, None, None) => {
+                // What the handler does not know yet is pending, too: it is invoked again at once.
+                let news = self.operations.has_changed() || self.operations.has_newly_ready();
+                if self.operations.outstanding() == 0 && !news {
+                    return Err(
+                        "the invocation returned PENDING, and nothing is pending: nothing would ever end \
+                                the execution"
+                            .to_owned(),
+                    );
+                }
+                Ok(None)
+            }
+            (InvocationStatus::Succeeded, _, Some(_)) => {
+                Err("the invocation returned SUCCEEDED with an error".to_owned())
+            }
+            (InvocationStatus::Failed, Some(_), _) => {
+                Err("the invocation returned FAILED with a result".to_owned())
+            }
+            (InvocationStatus::Pending, ..) => {
+                Err("the invocation returned PENDING with a result or an error".to_owned())
+            }
+        }
+    }
+
+    /// Ends a crashed invocation. Gives the execution's end if that was one crash too many.
+    fn crash(&mut self, now: Timestamp, error: ErrorObject) -> Option<Verdict> {
+        self.end_invocation(now, Some(error.clone()));
+        self.crashes = self.crashes.saturating_add(1);
+        let Some(delay) = self.retry.delay_seconds(self.crashes) else { return Some(Verdict::Failed(error)) };
+        self.phase = Phase::BackingOff;
+        self.timers.schedule(now.plus_seconds(delay), Timer::Reinvoke);
+        None
+    }
+
+    pub(super) fn end_back_off(&mut self) {
+        self.phase = Phase::Suspended { wake: false };
+        self.tell();
+    }
+
+    /// The running invocation is over: its token works no more.
+    fn end_invocation(&mut self, now: Timestamp, error: Option<ErrorObject>) {
+        let wake = self.operations.has_changed() || self.operations.has_newly_ready();
+        self.phase = Phase::Suspended { wake };
+        let Some(invocation) = self.invocations.last_mut() else { return };
+        invocation.end = Some(now);
+        invocation.error.clone_from(&error);
+        let details = InvocationCompletedDetails {
+            start_timestamp: invocation.start,
+            end_timestamp: now,
+            request_id: invocation.request_id.clone(),
+            error: error.map(event_processor::error),
+        };
+        self.events.of_execution(now, EventDetails::InvocationCompleted(details));
+    }
+
+    /// The execution's time is over.
+    pub(super) fn time_out(&mut self, at: Timestamp, seconds: u64) {
+        // A decided execution only waits for its handler to return.
+        if self.phase.decided().is_none() {
+            let timeout = show_duration(Duration::from_secs(seconds));
+            let message =
+                format!("the execution took longer than its timeout of {timeout}{}", self.not_over());
+            self.cut_off(at, Verdict::TimedOut(ErrorObject::new(error_types::EXECUTION_TIMEOUT, message)));
+        }
+    }
+
+    /// The history cannot grow: the execution fails. Returns why.
+    pub(super) fn history_full(&mut self, now: Timestamp) -> String {
+        let most = self.limits.events;
+        let message =
+            format!("the execution's history has {most} events: more are not allowed{}", self.not_over());
+        let error = ErrorObject::new(error_types::EVENT_LIMIT, &*message);
+        self.cut_off(now, Verdict::Failed(error));
+        message
+    }
+
+    /// What was not over, for a message.
+    fn not_over(&self) -> String {
+        let open = open_work(self.operations.all().map(|operation| &**operation)).join(", ");
+        if open.is_empty() { open } else { format!("; not over by then: {open}") }
+    }
+
+    /// Stops the execution.
+    pub(super) fn stop(&mut self, now: Timestamp, error: Option<ErrorObject>) -> Result<(), ServiceError> {
+        self.advance(now);
+        if matches!(self.phase, Phase::Closed { .. }) || self.phase.decided().is_some() {
+            return invalid("the execution is over: it cannot be stopped");
+        }
+        let error = error
+            .unwrap_or_else(|| ErrorObject::new(error_types::EXECUTION_STOPPED, "the execution was stopped"));
+        self.cut_off(now, Verdict::Stopped(error));
+        Ok(())
+    }
+
+    fn cut_off(&mut self, at: Timestamp, verdict: Verdict) {
+        if matches!(self.phase, Phase::Running(_)) {
+            self.end_invocation(at, verdict.error().cloned());
+        }
+        self.close(at, verdict);
+    }
+
+    fn close(&mut self, at: Timestamp, verdict: Verdict) {
+        self.timers.cancel_all();
+        self.callbacks.close_all();
+        self.invokes.close_all();
+        let changed =
+            self.operations.change(EXECUTION, |operation| end(operation, at, verdict.operation_status()));
+        if let Some(operation) = changed {
+            self.events.of_operation(at, &operation, verdict.event());
+        }
+        self.phase = Phase::Closed { verdict };
+        self.tell();
+    }
+}

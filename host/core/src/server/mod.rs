@@ -1,0 +1,46 @@
+//! The checkpoint server: durable executions, their state and their history, under the rules of the service.
+//!
+//! Invariants:
+//! - the rules are plain functions over plain data: [`ExecutionManager`] is the whole server without its thread;
+//! - requests are processed one at a time; whoever asks holds a [`ServerHandle`];
+//! - a request is processed at one point in time, which the server's clock tells;
+//! - when the server has ended, for whatever reason, every waiting and later request ends with that reason.
+
+mod api;
+mod apply;
+mod callback_manager;
+mod checkpoint_manager;
+mod event_processor;
+mod execution_manager;
+mod handle;
+mod ids;
+mod inspect;
+mod invocations;
+mod invoke_table;
+mod observer;
+mod operations;
+mod outside;
+mod script;
+mod timers;
+mod token;
+mod transitions;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+pub use api::{
+    Answer, AnswerOrder, ExecutionView, InvocationRetry, InvocationView, InvokeOutcome, InvokeTarget, Next,
+    Outside, ScriptedAnswer, StartExecution, StartedInvocation, StartedInvoke, Turn,
+};
+pub use callback_manager::CallbackManager;
+pub use checkpoint_manager::CheckpointManager;
+pub use event_processor::EventProcessor;
+pub use execution_manager::ExecutionManager;
+pub use handle::ServerHandle;
+pub use inspect::CompleteCallbackStatus;
+pub use observer::{CallbackChange, Change, Observer};
+pub use script::{Unused, callback_names, unused_answers};
+pub use timers::{ScheduledTimer, TimerKey, TimerMode};
+pub use token::{CheckpointTokenData, decode_checkpoint_token, encode_checkpoint_token};
+pub use worker::{CheckpointServer, ServerConfig};

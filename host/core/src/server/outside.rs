@@ -1,0 +1,220 @@
+//! What happens to an execution from outside its handler: time passes, callbacks are answered, invoked functions end.
+//!
+//! Always true: each of these changes one operation that was open, records its event, and is news to the handler.
+
+use std::sync::Arc;
+
+use super::{
+    api::{Answer, InvokeOutcome, InvokeTarget, StartedInvoke},
+    apply::end,
+    checkpoint_manager::CheckpointManager,
+    event_processor,
+    invocations::Phase,
+    invoke_table::Arrival,
+    operations::Index,
+    transitions::invalid,
+};
+use crate::protocol::{
+    CallbackDetails, ChainedInvokeDetails, ErrorObject, EventDetails, Operation, OperationId,
+    OperationStatus, OperationType, ServiceError, Timestamp,
+};
+
+impl CheckpointManager {
+    /// A change that is news to the handler, and its event.
+    fn happen(
+        &mut self,
+        at: Timestamp,
+        index: Index,
+        change: impl FnOnce(&mut Operation),
+        details: impl FnOnce(&Operation) -> EventDetails,
+    ) {
+        if let Some(operation) = self.operations.change(index, change) {
+            self.events.of_operation(at, &operation, details(&operation));
+            self.tell();
+        }
+    }
+
+    pub(super) fn end_wait(&mut self, at: Timestamp, index: Index) {
+        self.happen(
+            at,
+            index,
+            |operation| end(operation, at, OperationStatus::Succeeded),
+            |operation| EventDetails::WaitSucceeded {
+                duration: at.since(operation.start_timestamp).as_secs(),
+            },
+        );
+    }
+
+    /// The history says nothing of it: the attempt has not begun.
+    pub(super) fn ready_step(&mut self, index: Index) {
+        self.operations.change(index, |operation| {
+            operation.status = OperationStatus::Ready;
+            operation.step_details.get_or_insert_default().next_attempt_timestamp = None;
+        });
+        self.tell();
+    }
+
+    pub(super) fn time_out_callback(&mut self, at: Timestamp, index: Index, error_type: &str) {
+        if !self.callbacks.close(&mut self.timers, index) {
+            return;
+        }
+        let message = if error_type == "Callback.Heartbeat" {
+            "the callback had no heartbeat in time"
+        } else {
+            "the callback was not answered in time"
+        };
+        let error = ErrorObject::new(error_type, message);
+        self.happen(
+            at,
+            index,
+            |operation| end_callback(operation, at, OperationStatus::TimedOut, None, Some(error.clone())),
+            |_| EventDetails::CallbackTimedOut { error: event_processor::error(error.clone()) },
+        );
+    }
+
+    /// An answer, if the callback is open.
+    pub(super) fn answer_callback(
+        &mut self,
+        at: Timestamp,
+        index: Index,
+        answer: Answer,
+    ) -> Result<(), ServiceError> {
+        let open = match &answer {
+            Answer::Heartbeat => self.callbacks.beat(&mut self.timers, at, index),
+            Answer::Success(_) | Answer::Failure(_) => self.callbacks.close(&mut self.timers, index),
+        };
+        if !open {
+            let status =
+                self.operations.get(index).map_or(OperationStatus::Stopped, |operation| operation.status);
+            let why = match self.phase {
+                Phase::Closed { .. } if !status.is_terminal() => "its execution is over".to_owned(),
+                _ => format!("it is {status}"),
+            };
+            return Err(ServiceError::CallbackOver(format!("the callback takes no answer any more: {why}")));
+        }
+        match answer {
+            // Who sleeps until the old deadline is to look again.
+            Answer::Heartbeat => self.news = true,
+            Answer::Success(payload) => {
+                let payload: Option<Arc<str>> = payload.map(Into::into);
+                self.happen(
+                    at,
+                    index,
+                    |operation| {
+                        end_callback(operation, at, OperationStatus::Succeeded, payload.clone(), None);
+                    },
+                    |_| EventDetails::CallbackSucceeded { result: event_processor::result(payload.clone()) },
+                );
+            }
+            Answer::Failure(error) => self.happen(
+                at,
+                index,
+                |operation| end_callback(operation, at, OperationStatus::Failed, None, Some(error.clone())),
+                |_| EventDetails::CallbackFailed { error: event_processor::error(error.clone()) },
+            ),
+        }
+        Ok(())
+    }
+
+    /// Hands out the invokes whose targets nobody runs yet.
+    pub(super) fn take_invokes(&mut self) -> Vec<StartedInvoke> {
+        self.invokes.take()
+    }
+
+    fn open_invoke(&self, id: &OperationId) -> Result<Index, ServiceError> {
+        match self.operations.find(id) {
+            Some((index, operation)) if operation.kind == OperationType::ChainedInvoke => Ok(index),
+            Some((_, operation)) => {
+                invalid(format!("operation {id} is a {}, not a CHAINED_INVOKE", operation.kind))
+            }
+            None => Err(ServiceError::NotFound(format!("{} has no operation {id}", self.arn))),
+        }
+    }
+
+    /// Says what runs for an invoke.
+    pub(super) fn annotate_invoke(
+        &mut self,
+        id: &OperationId,
+        target: InvokeTarget,
+    ) -> Result<(), ServiceError> {
+        let index = self.open_invoke(id)?;
+        let Some(event) = self.invokes.started(index) else { return self.invoke_is_over(id, index) };
+        self.events.annotate(event, target);
+        Ok(())
+    }
+
+    fn invoke_is_over<T>(&self, id: &OperationId, index: Index) -> Result<T, ServiceError> {
+        let status =
+            self.operations.get(index).map_or(OperationStatus::Stopped, |operation| operation.status);
+        let why = match self.phase {
+            Phase::Closed { .. } if !status.is_terminal() => "its execution is over".to_owned(),
+            _ if status == OperationStatus::Started => "its outcome was given before".to_owned(),
+            _ => format!("it is {status}"),
+        };
+        invalid(format!("the invoke {id} takes no outcome any more: {why}"))
+    }
+
+    /// The function of an invoke has ended.
+    pub(super) fn complete_invoke(
+        &mut self,
+        now: Timestamp,
+        id: &OperationId,
+        outcome: InvokeOutcome,
+    ) -> Result<(), ServiceError> {
+        self.advance(now);
+        let index = self.open_invoke(id)?;
+        let running = matches!(self.phase, Phase::Running(_)).then_some(self.invocations.len());
+        match self.invokes.complete(index, outcome, running) {
+            Arrival::Now(outcome) => self.end_invoke(now, index, outcome),
+            Arrival::Held => {}
+            Arrival::Over => return self.invoke_is_over(id, index),
+        }
+        Ok(())
+    }
+
+    /// The outcomes that waited for the end of the invocation.
+    pub(super) fn release_invokes(&mut self, now: Timestamp) {
+        for (index, outcome) in self.invokes.release() {
+            self.end_invoke(now, index, outcome);
+        }
+    }
+
+    fn end_invoke(&mut self, at: Timestamp, index: Index, outcome: InvokeOutcome) {
+        let (status, result, error): (_, Option<Arc<str>>, _) = match outcome {
+            InvokeOutcome::Succeeded(result) => (OperationStatus::Succeeded, result.map(Into::into), None),
+            InvokeOutcome::Failed(error) => (OperationStatus::Failed, None, Some(error)),
+            InvokeOutcome::TimedOut(error) => (OperationStatus::TimedOut, None, Some(error)),
+            InvokeOutcome::Stopped(error) => (OperationStatus::Stopped, None, Some(error)),
+        };
+        let details = ChainedInvokeDetails { result: result.clone(), error: error.clone() };
+        self.happen(
+            at,
+            index,
+            |operation| {
+                end(operation, at, status);
+                operation.chained_invoke_details = Some(details);
+            },
+            |_| {
+                let error = event_processor::error(error.unwrap_or_default());
+                match status {
+                    OperationStatus::Failed => EventDetails::ChainedInvokeFailed { error },
+                    OperationStatus::TimedOut => EventDetails::ChainedInvokeTimedOut { error },
+                    OperationStatus::Stopped => EventDetails::ChainedInvokeStopped { error },
+                    _ => EventDetails::ChainedInvokeSucceeded { result: event_processor::result(result) },
+                }
+            },
+        );
+    }
+}
+
+fn end_callback(
+    operation: &mut Operation,
+    at: Timestamp,
+    status: OperationStatus,
+    result: Option<Arc<str>>,
+    error: Option<ErrorObject>,
+) {
+    end(operation, at, status);
+    let callback_id = operation.callback_details.take().and_then(|details| details.callback_id);
+    operation.callback_details = Some(CallbackDetails { callback_id, result, error });
+}

@@ -1,0 +1,173 @@
+//! The rules for what a handler may report, and nothing but the rules: from updates to transitions.
+//!
+//! Always true:
+//! - a batch is checked as a whole against the state before it, and nothing is changed here;
+//! - a [`Transition`] is legal: whoever applies it has nothing left to refuse;
+//! - the cost depends on the batch, not on the history.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::operations::OperationTable;
+use crate::protocol::{
+    CallbackOptions, ErrorObject, Limits, OperationAction, OperationId, OperationStatus, OperationType,
+    OperationUpdate, ServiceError,
+};
+
+mod fields;
+mod states;
+
+pub(super) use fields::written_by;
+
+/// One legal change.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Transition {
+    pub(super) id: OperationId,
+    pub(super) effect: Effect,
+}
+
+/// What a legal change does.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Effect {
+    /// A new operation.
+    Begin {
+        parent_id: Option<OperationId>,
+        name: Option<Arc<str>>,
+        sub_type: Option<Arc<str>>,
+        begin: Begin,
+    },
+    /// The next attempt of a READY step.
+    StartAttempt,
+    StepSucceed(Option<Arc<str>>),
+    StepFail(ErrorObject),
+    StepRetry {
+        delay_seconds: u64,
+        outcome: Result<Option<Arc<str>>, ErrorObject>,
+    },
+    ContextSucceed {
+        result: Option<Arc<str>>,
+        replay_children: bool,
+    },
+    ContextFail(ErrorObject),
+    CancelWait,
+    CancelCallback,
+    CancelInvoke,
+    /// The execution's outcome.
+    Decide(Result<Option<Arc<str>>, ErrorObject>),
+}
+
+/// What begins.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Begin {
+    Context,
+    Step,
+    Wait { seconds: u64 },
+    Callback(CallbackOptions),
+    Invoke { function_name: Arc<str>, tenant_id: Option<Arc<str>>, payload: Option<Arc<str>> },
+}
+
+/// What the batch has done to an operation so far.
+struct Touched {
+    kind: OperationType,
+    first: OperationAction,
+    updates: u32,
+    status: OperationStatus,
+}
+
+pub(super) fn invalid<T>(message: impl Into<String>) -> Result<T, ServiceError> {
+    Err(ServiceError::InvalidParameterValue(message.into()))
+}
+
+/// Checks a batch. `written` is what the execution has written so far, in bytes.
+pub(super) fn check(
+    updates: Vec<OperationUpdate>,
+    operations: &OperationTable,
+    limits: &Limits,
+    written: usize,
+) -> Result<Vec<Transition>, ServiceError> {
+    fields::check_batch(&updates, limits, written)?;
+    check_execution_update(&updates)?;
+    let mut touched: HashMap<OperationId, Touched> = HashMap::with_capacity(updates.len());
+    let mut count = operations.len();
+    let mut transitions = Vec::with_capacity(updates.len());
+    for update in updates {
+        fields::check_update(&update, limits)?;
+        check_repetition(&update, touched.get(&update.id))?;
+        check_parent(&update, operations, &touched)?;
+        let status = match touched.get(&update.id) {
+            Some(touched) => Some((touched.kind, touched.status)),
+            None => operations.find(&update.id).map(|(_, operation)| (operation.kind, operation.status)),
+        };
+        let (id, kind, action) = (update.id.clone(), update.kind, update.action);
+        let effect = states::effect(update, status)?;
+        if matches!(effect, Effect::Begin { .. }) {
+            count += 1;
+            // EXECUTION is not the handler's.
+            if let Some(most) = limits.operations.filter(|most| count > most.saturating_add(1)) {
+                return invalid(format!("the execution would have more than {most} operations"));
+            }
+        }
+        touched
+            .entry(id.clone())
+            .and_modify(|touched| {
+                touched.updates += 1;
+                touched.status = states::status_after(&effect);
+            })
+            .or_insert_with(|| Touched {
+                kind,
+                first: action,
+                updates: 1,
+                status: states::status_after(&effect),
+            });
+        transitions.push(Transition { id, effect });
+    }
+    Ok(transitions)
+}
+
+fn check_execution_update(updates: &[OperationUpdate]) -> Result<(), ServiceError> {
+    let is_execution = |update: &OperationUpdate| update.kind == OperationType::Execution;
+    match updates.iter().filter(|update| is_execution(update)).count() {
+        0 => Ok(()),
+        1 if updates.last().is_some_and(is_execution) => Ok(()),
+        1 => invalid("EXECUTION checkpoint must be the last update."),
+        _ => invalid("Cannot checkpoint multiple EXECUTION updates."),
+    }
+}
+
+/// One update per operation, except START followed by what ends the attempt or the context.
+fn check_repetition(update: &OperationUpdate, before: Option<&Touched>) -> Result<(), ServiceError> {
+    let Some(before) = before else { return Ok(()) };
+    let may_follow = matches!(before.kind, OperationType::Step | OperationType::Context)
+        && before.first == OperationAction::Start
+        && before.updates == 1
+        && update.action != OperationAction::Start;
+    if may_follow {
+        return Ok(());
+    }
+    invalid(format!("Cannot update the same operation twice in a single request: operation {}.", update.id))
+}
+
+/// A parent is a CONTEXT that exists or comes earlier in the batch, and it is always the same.
+fn check_parent(
+    update: &OperationUpdate,
+    operations: &OperationTable,
+    touched: &HashMap<OperationId, Touched>,
+) -> Result<(), ServiceError> {
+    let Some(parent) = &update.parent_id else { return Ok(()) };
+    let kind = match touched.get(parent) {
+        Some(touched) => Some(touched.kind),
+        None => operations.find(parent).map(|(_, operation)| operation.kind),
+    };
+    let why = match kind {
+        Some(OperationType::Context) if *parent != update.id => {
+            let known = operations.find(&update.id).map(|(_, operation)| &operation.parent_id);
+            match known {
+                Some(known) if known.as_ref() != Some(parent) => "the operation has another",
+                _ => return Ok(()),
+            }
+        }
+        Some(OperationType::Context) => "it is the operation itself",
+        Some(_) => "it is not a CONTEXT",
+        None => "it does not exist",
+    };
+    invalid(format!("Invalid parent operation id: {parent}, of operation {}: {why}.", update.id))
+}

@@ -1,0 +1,55 @@
+//! What people are shown of executions: words for operations and durations, and the order to show them in. Prints nothing.
+
+mod grants;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+pub use self::grants::Granted;
+use durawasm_core::protocol::{Operation, OperationId, OperationType};
+
+/// All operations but the execution, each with its depth and followed by those in it, siblings in the order in which they were
+/// started.
+pub fn tree(operations: &[Arc<Operation>]) -> Vec<(usize, &Arc<Operation>)> {
+    let mut children: HashMap<Option<&OperationId>, Vec<&Arc<Operation>>> = HashMap::new();
+    for operation in operations.iter().rev().filter(|o| o.kind != OperationType::Execution) {
+        children.entry(operation.parent_id.as_ref()).or_default().push(operation);
+    }
+    let roots = children.remove(&None).unwrap_or_default();
+    let mut open: Vec<(usize, &Arc<Operation>)> = roots.into_iter().map(|operation| (0, operation)).collect();
+    let mut rows = Vec::with_capacity(operations.len());
+    while let Some((depth, operation)) = open.pop() {
+        rows.push((depth, operation));
+        let inside = children.remove(&Some(&operation.id)).unwrap_or_default();
+        open.extend(inside.into_iter().map(|child| (depth + 1, child)));
+    }
+    rows
+}
+
+/// An operation's kind, as finely as it is worth saying.
+pub fn kind(operation: &Operation) -> String {
+    match (operation.kind, operation.sub_type.as_deref()) {
+        (OperationType::Context, Some(sub_type)) => sub_type.to_owned(),
+        (OperationType::Step, Some(sub_type)) if sub_type != "Step" => sub_type.to_owned(),
+        (kind, _) => kind.to_string(),
+    }
+}
+
+/// How many attempts of it have ended; `-` for what has none.
+pub fn attempts(operation: &Operation) -> String {
+    operation.step_details.as_ref().map_or("-".to_owned(), |d| d.attempt.to_string())
+}
+
+/// A duration for people, to the millisecond: `3days 2h`, `1s 500ms`, `0s`.
+pub fn duration(duration: Duration) -> String {
+    durawasm_core::durations::show_duration(duration)
+}
+
+/// Somebody's text, for one line, without what could command a terminal or show the line otherwise than it is: control characters
+/// (but tabs), separators of lines, and marks of the direction of writing.
+pub fn printable(text: &str) -> String {
+    let commands = |c: char| {
+        (c.is_control() && c != '\t')
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if commands(c) { '\u{fffd}' } else { c }).collect()
+}

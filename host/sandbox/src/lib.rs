@@ -1,0 +1,29 @@
+//! The sandbox: wasmtime, instances, limits, virtual clocks and random.
+//!
+//! It reaches the invocation driver only where the WIT is implemented, and the outside only through what it is handed.
+
+mod advice;
+mod bindings;
+mod cache;
+mod clocks;
+mod component;
+mod convert;
+mod engine;
+mod error;
+mod grants;
+mod invoke;
+mod limits;
+mod linker;
+mod observing;
+mod operations;
+mod output;
+mod randomness;
+mod resources;
+mod services;
+mod state;
+mod waiting;
+
+pub use cache::default_cache_directory;
+pub use component::{Handler, Sandbox, SandboxOptions};
+pub use error::SandboxError;
+pub use limits::SandboxLimits;

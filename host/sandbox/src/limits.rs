@@ -1,0 +1,81 @@
+//! What one instance may use.
+
+use std::time::Duration;
+
+use durawasm_core::invocation::InvocationBounds;
+use wasmtime::ResourceLimiter;
+
+use super::{engine::TICK, resources::MAX_NUMBER};
+
+/// Bounds on one invocation. A breach ends the invocation with a named error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SandboxLimits {
+    /// Linear memory, in bytes: `Sandbox.MemoryLimitExceeded`.
+    pub memory: usize,
+    /// Computing time, to about 10 ms: `Sandbox.CpuLimitExceeded`.
+    pub cpu: Duration,
+    /// Real time from the invocation's start to its end: `Sandbox.TimeLimitExceeded`.
+    pub wall: Duration,
+    /// Operations started: `Sandbox.OperationLimitExceeded`.
+    pub operations: usize,
+    /// Bytes of log lines: `Sandbox.LogLimitExceeded`.
+    pub log: usize,
+}
+
+impl Default for SandboxLimits {
+    fn default() -> Self {
+        let InvocationBounds { wall, operations, log } = InvocationBounds::default();
+        Self { memory: 512 << 20, cpu: Duration::from_secs(10), wall, operations, log }
+    }
+}
+
+impl SandboxLimits {
+    /// Those that hold whatever runs an invocation.
+    pub(super) fn invocation(&self) -> InvocationBounds {
+        let operations = self.operations.min(MAX_NUMBER as usize);
+        InvocationBounds { wall: self.wall, operations, log: self.log }
+    }
+
+    pub(super) fn cpu_ticks(&self) -> u64 {
+        u64::try_from(self.cpu.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX).max(1)
+    }
+}
+
+/// Enforces the bounds that wasmtime asks for.
+#[derive(Debug)]
+pub(super) struct Limiter {
+    memory: usize,
+    /// The guest asked for more than it may have. What follows is most likely its allocator giving up.
+    pub(super) memory_refused: bool,
+    pub(super) ticks_left: u64,
+}
+
+impl Limiter {
+    pub(super) fn new(limits: &SandboxLimits) -> Self {
+        Self { memory: limits.memory, memory_refused: false, ticks_left: limits.cpu_ticks() }
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let fits = desired <= self.memory;
+        self.memory_refused |= !fits;
+        Ok(fits)
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(desired <= 100_000)
+    }
+
+    fn instances(&self) -> usize {
+        100
+    }
+
+    fn memories(&self) -> usize {
+        16
+    }
+
+    fn tables(&self) -> usize {
+        100
+    }
+}

@@ -1,0 +1,308 @@
+//! What the host keeps for one instance.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
+
+use durawasm_core::{
+    invocation::{CheckpointRequest, Driver, Ended, LogLevel, LogSource, Need, Surroundings},
+    protocol::error_types,
+    replay::Key,
+};
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use super::{engine::TICK, limits::Limiter, output::Output, randomness::Streams};
+
+/// The most handles of contexts and pollables that a guest may hold at once.
+const MAX_HANDLES: u32 = 2_000_000;
+
+/// The most points in time that a guest may wait for at once.
+const MAX_TIMERS: u32 = 100_000;
+
+/// How many random bytes a standard library draws to key its hash tables.
+const KEY_BYTES: usize = 16;
+
+/// How many of the last lines of standard error are kept for the message of a crash.
+const LAST_LINES: usize = 20;
+
+/// The data of a store.
+pub(super) struct State {
+    wasi: WasiCtx,
+    pub(super) table: ResourceTable,
+    pub(super) limiter: Limiter,
+    pub(super) durable: Durable,
+}
+
+impl State {
+    pub(super) fn new(wasi: WasiCtx, limiter: Limiter, durable: Durable) -> Self {
+        Self { wasi, table: ResourceTable::new(), limiter, durable }
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+/// The durable side of an instance: the invocation's driver, and what only a component has.
+pub(super) struct Durable {
+    pub(super) driver: Driver,
+    pub(super) around: Surroundings,
+    /// Bodies with a timeout.
+    pub(super) bodies: Bodies,
+    /// Handles of contexts and pollables that the guest holds. Those of operations are bounded by the operations.
+    handles: u32,
+    pub(super) timers: Timers,
+    pub(super) stdout: Output,
+    pub(super) stderr: Output,
+    /// The last lines of standard error, where a panic has its message.
+    pub(super) last_lines: VecDeque<String>,
+    /// Randomness for replayed code.
+    pub(super) streams: Streams,
+    /// The first random bytes that the guest drew: what its standard library keys hash tables with.
+    first_drawn: Vec<u8>,
+}
+
+impl Durable {
+    pub(super) fn new(driver: Driver, around: Surroundings, stdout: Output, stderr: Output) -> Self {
+        Self {
+            streams: Streams::new(driver.engine().root()),
+            driver,
+            around,
+            bodies: Bodies::default(),
+            handles: 0,
+            timers: Timers::default(),
+            stdout,
+            stderr,
+            last_lines: VecDeque::new(),
+            first_drawn: Vec::new(),
+        }
+    }
+
+    /// Ends the guest's run: the error unwinds it, the driver keeps the reason.
+    pub(super) fn end(&mut self, why: Ended) -> wasmtime::Error {
+        self.driver.end(why);
+        wasmtime::Error::msg("the host ended the invocation")
+    }
+
+    /// Ends the guest's run where this is an error.
+    pub(super) fn trap<T>(&mut self, result: Result<T, impl Into<Ended>>) -> wasmtime::Result<T> {
+        result.map_err(|why| self.end(why.into()))
+    }
+
+    /// Ends the guest's run because it can go on only after something durable has happened.
+    pub(super) fn suspend(&mut self) -> wasmtime::Error {
+        let why = self.driver.suspension();
+        self.end(why)
+    }
+
+    /// Does what the driver needs until the call is done.
+    pub(super) async fn drive<T>(
+        &mut self,
+        mut call: impl FnMut(&mut Driver) -> Result<Need<T>, Ended>,
+    ) -> wasmtime::Result<T> {
+        loop {
+            let need = call(&mut self.driver);
+            match self.trap(need)? {
+                Need::Done(done) => return Ok(done),
+                Need::Send(request) => self.send(request).await?,
+            }
+        }
+    }
+
+    /// Sends a request, and takes the answer in.
+    pub(super) async fn send(&mut self, request: CheckpointRequest) -> wasmtime::Result<()> {
+        let Surroundings { client, clock, .. } = &self.around;
+        let answer = request.send(&**client, &**clock, &self.driver.facts().arn).await;
+        let taken_in = self.driver.answered(answer);
+        self.trap(taken_in)
+    }
+
+    /// Sends what the driver has to send.
+    pub(super) async fn send_due(&mut self) -> wasmtime::Result<()> {
+        self.drive(Driver::send).await
+    }
+
+    /// Sends all that is queued.
+    pub(super) async fn flush(&mut self) -> wasmtime::Result<()> {
+        self.driver.flush();
+        self.send_due().await
+    }
+
+    /// When the body that runs now has to have ended.
+    pub(super) fn body_deadline(&self) -> Option<Duration> {
+        self.driver.body().and_then(|key| self.bodies.0.get(&key)).map(|body| body.deadline)
+    }
+
+    /// Ends the instance when the body that runs now took too long.
+    pub(super) fn check_body_deadline(&mut self) -> wasmtime::Result<()> {
+        match (self.driver.body(), self.body_deadline()) {
+            (Some(key), Some(deadline)) if self.around.clock.precise_now() >= deadline => {
+                Err(self.end(Ended::StepTimedOut(key)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends the instance because of the body that runs now.
+    pub(super) fn stop_body(&mut self) -> wasmtime::Error {
+        match self.driver.body() {
+            Some(key) => self.end(Ended::StepTimedOut(key)),
+            None => wasmtime::Error::msg("no body runs"),
+        }
+    }
+
+    /// A tick of computing has passed.
+    pub(super) fn tick(&mut self) -> wasmtime::Result<()> {
+        let Some(key) = self.driver.body() else { return Ok(()) };
+        let Some(body) = self.bodies.0.get_mut(&key) else { return Ok(()) };
+        match body.ticks_left.checked_sub(1) {
+            Some(left) => body.ticks_left = left,
+            None => return Err(self.end(Ended::StepTimedOut(key))),
+        }
+        self.check_body_deadline()
+    }
+
+    /// The guest gets another handle: wasmtime keeps a place for each.
+    pub(super) fn handle_given(&mut self) -> wasmtime::Result<()> {
+        self.handles += 1;
+        if self.handles > MAX_HANDLES {
+            let reason = format!("the handler holds more than {MAX_HANDLES} contexts and pollables at once");
+            return Err(self.end(Ended::Limit(error_types::HANDLE_LIMIT, reason)));
+        }
+        Ok(())
+    }
+
+    /// The guest has given one back.
+    pub(super) fn handle_returned(&mut self) {
+        debug_assert!(self.handles > 0, "only a handle that was given can be given back");
+        self.handles = self.handles.saturating_sub(1);
+    }
+
+    /// Time as the guest sees it now, since the Unix epoch.
+    pub(super) fn now(&self) -> Duration {
+        self.driver.now(&*self.around.clock)
+    }
+
+    /// Randomness as the guest sees it now.
+    pub(super) fn fill_random(&mut self, buffer: &mut [u8]) -> wasmtime::Result<()> {
+        if self.driver.is_live() {
+            self.around.entropy.fill(buffer);
+        } else {
+            let arn = self.driver.facts().arn.as_str();
+            let filled = self.streams.fill(arn, self.driver.engine(), buffer);
+            self.trap(filled)?;
+        }
+        let missing = KEY_BYTES - self.first_drawn.len();
+        self.first_drawn.extend(buffer.iter().take(missing));
+        Ok(())
+    }
+
+    /// The keys that the guest's standard library drew for its hash tables, if it did.
+    pub(super) fn hash_keys(&self) -> Option<(u64, u64)> {
+        let keys: [u8; KEY_BYTES] = self.first_drawn.as_slice().try_into().ok()?;
+        let keys = u128::from_le_bytes(keys);
+        #[expect(clippy::cast_possible_truncation, reason = "two halves of one number")]
+        Some((keys as u64, (keys >> 64) as u64))
+    }
+
+    /// Ends the lines that the guest has begun on its standard streams.
+    pub(super) fn end_lines(&self) {
+        self.stdout.finish();
+        self.stderr.finish();
+    }
+
+    /// Turns what the guest has written to its standard streams into log lines.
+    pub(super) fn drain_output(&mut self) -> wasmtime::Result<()> {
+        for (lines, source, level) in [
+            (self.stdout.take_lines(), LogSource::Stdout, LogLevel::Info),
+            (self.stderr.take_lines(), LogSource::Stderr, LogLevel::Warn),
+        ] {
+            for message in lines {
+                if source == LogSource::Stderr {
+                    if self.last_lines.len() == LAST_LINES {
+                        self.last_lines.pop_front();
+                    }
+                    self.last_lines.push_back(message.clone());
+                }
+                let operation = self.driver.body_operation();
+                let logged =
+                    self.driver.log(&*self.around.clock, (level, source), message, Vec::new(), operation);
+                self.trap(logged)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Before code other than a replay's writes to the same streams: ends the line that the replay has begun.
+    pub(super) fn drain_replayed(&mut self) -> wasmtime::Result<()> {
+        if self.driver.is_replaying() {
+            self.end_lines();
+        }
+        self.drain_output()
+    }
+
+    /// Before other code writes to the same streams as the body that runs: ends the line that the body has begun.
+    pub(super) fn drain_body(&mut self) -> wasmtime::Result<()> {
+        if self.driver.body().is_some() {
+            self.end_lines();
+        }
+        self.drain_output()
+    }
+}
+
+/// Step bodies with a timeout that have begun, each with what it has left.
+#[derive(Debug, Default)]
+pub(super) struct Bodies(HashMap<Key, Body>);
+
+#[derive(Debug)]
+struct Body {
+    /// On the execution's clock, which may stand still while the guest computes.
+    deadline: Duration,
+    /// Of computing.
+    ticks_left: u128,
+}
+
+impl Bodies {
+    /// A body is entered: its time runs from the first entry.
+    pub(super) fn enter(&mut self, key: Key, timeout: Duration, now: Duration) {
+        let ticks_left = timeout.as_millis().div_ceil(TICK.as_millis());
+        self.0.entry(key).or_insert(Body { deadline: now.saturating_add(timeout), ticks_left });
+    }
+}
+
+/// Points in time that a guest waits for.
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    /// Since the Unix epoch; `None` is a free place.
+    deadlines: Vec<Option<Duration>>,
+    free: Vec<u32>,
+}
+
+impl Timers {
+    /// A new timer; `None` when there are too many.
+    pub(super) fn add(&mut self, deadline: Duration) -> Option<u32> {
+        if let Some(index) = self.free.pop() {
+            *self.deadlines.get_mut(index as usize)? = Some(deadline);
+            return Some(index);
+        }
+        let index = u32::try_from(self.deadlines.len()).ok().filter(|n| *n < MAX_TIMERS)?;
+        self.deadlines.push(Some(deadline));
+        Some(index)
+    }
+
+    pub(super) fn get(&self, index: u32) -> Option<Duration> {
+        self.deadlines.get(index as usize).copied().flatten()
+    }
+
+    pub(super) fn remove(&mut self, index: u32) {
+        if let Some(place) = self.deadlines.get_mut(index as usize)
+            && place.take().is_some()
+        {
+            self.free.push(index);
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! `wasi:io/poll`: where a guest waits, and where an invocation may end.
+//!
+//! Always true, in this order: what is ready is returned; else the next recorded completion is shown; else what is queued
+//! is sent; else, if all that the guest waits for is durable, the invocation is suspended; else it lives on until
+//! something happens.
+
+use std::{future::Future, task::Poll, time::Duration};
+
+use wasmtime::component::{HasData, Resource, ResourceTable};
+use wasmtime_wasi::p2::{DynPollable, bindings::io::poll};
+
+use super::{
+    resources::PollableKind,
+    state::{Durable, State},
+};
+use durawasm_core::{
+    protocol::{Timestamp, Watching},
+    replay::{Interest, Key, SetKey},
+};
+
+/// Selects all of a store's data.
+pub(super) struct HasState;
+
+impl HasData for HasState {
+    type Data<'a> = Waiting<'a>;
+}
+
+/// A store's data, where a guest waits.
+pub(super) struct Waiting<'a>(pub(super) &'a mut State);
+
+/// A waiting guest's list, by kind.
+#[derive(Default)]
+struct List {
+    durable: Vec<(Key, Interest)>,
+    durable_at: Vec<u32>,
+    timers: Vec<(u32, u32)>,
+    live: Vec<Resource<DynPollable>>,
+    live_at: Vec<u32>,
+}
+
+impl List {
+    fn new(pollables: Vec<Resource<DynPollable>>) -> Self {
+        let mut list = Self::default();
+        for (at, pollable) in (0..).zip(pollables) {
+            match PollableKind::of(&pollable) {
+                PollableKind::Durable(key, interest) => {
+                    list.durable.push((key, interest));
+                    list.durable_at.push(at);
+                }
+                PollableKind::Timer(index) => list.timers.push((index, at)),
+                PollableKind::Live => {
+                    list.live.push(pollable);
+                    list.live_at.push(at);
+                }
+            }
+        }
+        list
+    }
+}
+
+impl poll::Host for Waiting<'_> {
+    async fn poll(&mut self, pollables: Vec<Resource<DynPollable>>) -> wasmtime::Result<Vec<u32>> {
+        if pollables.is_empty() {
+            return Err(wasmtime::Error::msg("poll was called with an empty list"));
+        }
+        let list = List::new(pollables);
+        self.0.durable.begin_wait().await?;
+        loop {
+            let ready = self.ready_now(&list).await?;
+            if !ready.is_empty() {
+                return Ok(ready);
+            }
+            let durable = &mut self.0.durable;
+            if durable.drive(|driver| driver.look_on(&list.durable)).await? {
+                continue;
+            }
+            if list.timers.is_empty() && list.live.is_empty() {
+                return Err(durable.suspend());
+            }
+            self.something(&list).await?;
+        }
+    }
+}
+
+impl Durable {
+    /// Before a guest waits.
+    async fn begin_wait(&mut self) -> wasmtime::Result<()> {
+        self.drain_replayed()?;
+        self.driver.begin_wait();
+        self.send_due().await
+    }
+
+    /// Waits for something of one operation, as polling it alone does.
+    pub(super) async fn wait_for(&mut self, key: Key, interest: Interest) -> wasmtime::Result<()> {
+        self.drain_replayed()?;
+        self.driver.begin_wait();
+        self.drive(|driver| driver.wait_for(key, interest)).await
+    }
+
+    /// Waits for what is next in a set; none when nothing of it can come in this invocation.
+    pub(super) async fn wait_for_set(&mut self, set: SetKey) -> wasmtime::Result<Option<Vec<u64>>> {
+        self.drain_replayed()?;
+        self.driver.begin_wait();
+        self.drive(|driver| driver.wait_for_set(set)).await
+    }
+}
+
+impl Waiting<'_> {
+    async fn ready_now(&mut self, list: &List) -> wasmtime::Result<Vec<u32>> {
+        let State { durable, table, .. } = &mut *self.0;
+        let mut ready = Vec::new();
+        for ((key, interest), at) in list.durable.iter().zip(&list.durable_at) {
+            let is_ready = durable.driver.engine().is_ready(*key, *interest);
+            if durable.trap(is_ready)? {
+                ready.push(*at);
+            }
+        }
+        let now = if list.timers.is_empty() { Duration::ZERO } else { durable.around.clock.precise_now() };
+        for (index, at) in &list.timers {
+            let Some(deadline) = durable.timers.get(*index) else { continue };
+            if deadline <= now || deadline <= durable.now() {
+                if !durable.driver.is_live() {
+                    durable.driver.engine_mut().advance_time(round_up(deadline));
+                }
+                ready.push(*at);
+            }
+        }
+        if ready.is_empty() && !list.live.is_empty() {
+            let mut live = std::pin::pin!(poll_live(table, list));
+            let now = std::future::poll_fn(|cx| {
+                Poll::Ready(match live.as_mut().poll(cx) {
+                    Poll::Ready(done) => done,
+                    Poll::Pending => Ok(Vec::new()),
+                })
+            });
+            ready = now.await?;
+        }
+        Ok(ready)
+    }
+
+    /// Ends when one of the live things may be ready, when time may have come for something, or when the service may
+    /// have news.
+    async fn something(&mut self, list: &List) -> wasmtime::Result<()> {
+        let State { durable, table, .. } = &mut *self.0;
+        let timer =
+            list.timers.iter().filter_map(|(index, _)| durable.timers.get(*index)).min().map(round_up);
+        // What was due before is not the service's clock's to do.
+        let now = durable.around.clock.now();
+        let service = durable.driver.engine().next_deadline(&list.durable).filter(|deadline| *deadline > now);
+        let body = durable.body_deadline().map(round_up);
+        let deadline = [timer, service, body].into_iter().flatten().min();
+        let clock = durable.around.clock.clone();
+        let real_things = !list.live.is_empty();
+        let sleep = async {
+            // While something real is under way, time passes as it really does.
+            if let Some(deadline) = deadline.filter(|_| real_things && clock.skips()) {
+                tokio::time::sleep(deadline.since(clock.now())).await;
+            } else if real_things && clock.skips() {
+                std::future::pending::<()>().await;
+            }
+            clock.sleep(deadline).await;
+        };
+        // Before anybody sleeps: what happens from here on is told.
+        let watching = if list.durable.is_empty() {
+            Watching::never()
+        } else {
+            durable.around.client.watch(&durable.driver.facts().arn).await
+        };
+        let live = async {
+            if list.live.is_empty() {
+                std::future::pending::<()>().await;
+            }
+            poll_live(table, list).await.map(|_| ())
+        };
+        let _news = tokio::select! {
+            biased;
+            done = live => return done,
+            news = watching.news() => news,
+            () = sleep => None,
+        };
+        durable.check_body_deadline()?;
+        if list.durable.is_empty() {
+            return Ok(());
+        }
+        let request = durable.driver.poll();
+        durable.send(request).await
+    }
+}
+
+/// Which of the live pollables are ready; waits for the first.
+async fn poll_live(table: &mut ResourceTable, list: &List) -> wasmtime::Result<Vec<u32>> {
+    let handles = list.live.iter().map(|p| Resource::new_borrow(p.rep())).collect();
+    let ready = poll::Host::poll(table, handles).await?;
+    Ok(ready.into_iter().filter_map(|i| list.live_at.get(i as usize).copied()).collect())
+}
+
+/// The first recordable time that is not before this one.
+fn round_up(time: Duration) -> Timestamp {
+    Timestamp::from_millis(i64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX))
+}
+
+impl poll::HostPollable for Waiting<'_> {
+    async fn ready(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<bool> {
+        Ok(!self.ready_now(&List::new(vec![pollable])).await?.is_empty())
+    }
+
+    async fn block(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<()> {
+        poll::Host::poll(self, vec![pollable]).await.map(|_| ())
+    }
+
+    fn drop(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<()> {
+        match PollableKind::of(&pollable) {
+            PollableKind::Durable(..) => {
+                self.0.durable.handle_returned();
+                Ok(())
+            }
+            PollableKind::Timer(index) => {
+                self.0.durable.timers.remove(index);
+                Ok(())
+            }
+            PollableKind::Live => poll::HostPollable::drop(&mut self.0.table, pollable),
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! What the outside world does in a scenario: answers to callbacks, and functions that stand in for others.
+//!
+//! Always true: an answer is one of a success, a failure and a heartbeat; a stand-in has one end.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::{data, exact::Json, values};
+use durawasm_core::{
+    orchestrator::{self, ScriptedFunction},
+    protocol::ErrorObject,
+    server::{Answer, InvokeOutcome, ScriptedAnswer},
+};
+
+/// A function that is not the component's: it stands in for one that is elsewhere, or that must not be called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StandIn {
+    /// The name by which it is invoked.
+    pub name: String,
+    /// How it ends, and when.
+    pub function: ScriptedFunction,
+    /// Whether the scenario itself has it, not the file for all its scenarios.
+    pub own: bool,
+}
+
+/// An error as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenError {
+    #[serde(rename = "type", default = "failure")]
+    error_type: String,
+    #[serde(default)]
+    message: Option<String>,
+    #[serde(default, deserialize_with = "data::given")]
+    data: Option<Json>,
+}
+
+fn failure() -> String {
+    "Failure".to_owned()
+}
+
+impl From<WrittenError> for ErrorObject {
+    fn from(error: WrittenError) -> Self {
+        Self {
+            error_type: Some(error.error_type),
+            error_message: error.message,
+            error_data: error.data.as_ref().map(raw),
+            stack_trace: Vec::new(),
+        }
+    }
+}
+
+/// An error's data are any text: a text stands for itself, other values for their JSON.
+pub(super) fn raw(data: &Json) -> String {
+    data.as_str().map_or_else(|| data.to_string(), ToOwned::to_owned)
+}
+
+/// An answer as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenAnswer {
+    #[serde(deserialize_with = "values::text")]
+    callback: String,
+    #[serde(default, deserialize_with = "values::duration")]
+    after: Duration,
+    #[serde(default, deserialize_with = "data::given")]
+    success: Option<Json>,
+    #[serde(default)]
+    failure: Option<WrittenError>,
+    #[serde(default)]
+    heartbeat: bool,
+    #[serde(default)]
+    every: bool,
+}
+
+/// An answer that is good.
+#[derive(Deserialize)]
+#[serde(try_from = "WrittenAnswer")]
+pub(super) struct GoodAnswer(pub(super) ScriptedAnswer);
+
+impl TryFrom<WrittenAnswer> for GoodAnswer {
+    type Error = &'static str;
+
+    fn try_from(written: WrittenAnswer) -> Result<Self, Self::Error> {
+        let answer = match (written.success, written.failure, written.heartbeat) {
+            (None, None, true) => Answer::Heartbeat,
+            (None, Some(error), false) => Answer::Failure(error.into()),
+            (success, None, false) => Answer::Success(Some(success.unwrap_or_default().to_string())),
+            _ => return Err("an answer has one of `success`, `failure` and `heartbeat`"),
+        };
+        let answer = ScriptedAnswer::new(written.callback, written.after, answer);
+        Ok(Self(ScriptedAnswer { every: written.every, ..answer }))
+    }
+}
+
+/// A stand-in as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenStandIn {
+    #[serde(deserialize_with = "values::text")]
+    name: String,
+    #[serde(default, deserialize_with = "values::duration")]
+    after: Duration,
+    #[serde(default, deserialize_with = "data::given")]
+    result: Option<Json>,
+    #[serde(default)]
+    error: Option<WrittenError>,
+    #[serde(default)]
+    status: Option<WrittenStatus>,
+}
+
+/// How a function's execution ended, if not as its result or its error says.
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum WrittenStatus {
+    Succeeded,
+    Failed,
+    TimedOut,
+    Stopped,
+}
+
+/// A stand-in that is good.
+#[derive(Deserialize)]
+#[serde(try_from = "WrittenStandIn")]
+pub(super) struct GoodStandIn(pub(super) StandIn);
+
+impl TryFrom<WrittenStandIn> for GoodStandIn {
+    type Error = &'static str;
+
+    fn try_from(written: WrittenStandIn) -> Result<Self, Self::Error> {
+        use WrittenStatus::{Failed, Stopped, Succeeded, TimedOut};
+        let outcome = match (written.result, written.error, written.status) {
+            (Some(_), Some(_), _) => return Err("a function has a `result` or an `error`, not both"),
+            (Some(_), None, Some(Failed | TimedOut | Stopped)) => {
+                return Err("only a function that SUCCEEDED has a `result`");
+            }
+            (None, Some(_), Some(Succeeded)) => return Err("a function that SUCCEEDED has no `error`"),
+            (result, None, None | Some(Succeeded)) => {
+                InvokeOutcome::Succeeded(Some(result.unwrap_or_default().to_string()))
+            }
+            (None, None, Some(Failed)) => {
+                InvokeOutcome::Failed(ErrorObject::new(failure(), "the function failed"))
+            }
+            (None, Some(error), None | Some(Failed)) => InvokeOutcome::Failed(error.into()),
+            (None, error, Some(TimedOut)) => {
+                InvokeOutcome::TimedOut(error.map_or_else(orchestrator::timed_out, Into::into))
+            }
+            (None, error, Some(Stopped)) => {
+                InvokeOutcome::Stopped(error.map_or_else(orchestrator::stopped, Into::into))
+            }
+        };
+        let function = ScriptedFunction { after: written.after, outcome };
+        Ok(Self(StandIn { name: written.name, function, own: true }))
+    }
+}

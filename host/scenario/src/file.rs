@@ -1,0 +1,290 @@
+//! A scenario file, as it is written and as it is meant.
+//!
+//! Always true: what a scenario does not say, its file says; what neither says has the default that `durawasm run
+//! --skip-time` has. A file may hold its settings for all scenarios; each of them can be set anew by a scenario.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+
+use super::{
+    answers::{GoodAnswer, GoodStandIn, StandIn},
+    data,
+    exact::Json,
+    expect::Expectation,
+    values,
+};
+use durawasm_core::{
+    durations::ExecutionTimeout,
+    invocation::Isolation,
+    orchestrator::{DirectoryRequest, GrantRequests, TimeMode, VariableRequest},
+    protocol::Limits,
+    server::{InvocationRetry, ScriptedAnswer},
+};
+use durawasm_sandbox::SandboxLimits;
+
+/// A file of scenarios, ready to run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScenarioFile {
+    /// Where it was read.
+    pub path: PathBuf,
+    /// The component's file, or the crate's folder; as seen from here, not from the file.
+    pub handler: Option<PathBuf>,
+    /// At least one.
+    pub scenarios: Vec<Scenario>,
+}
+
+/// One test: what happens to an execution, and what has to come of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scenario {
+    /// Its name: no other scenario of the file has it.
+    pub name: String,
+    /// The function to run; without one, the component's only one.
+    pub function: Option<String>,
+    /// The event, JSON text.
+    pub event: String,
+    /// What callbacks are answered.
+    pub answers: Vec<ScriptedAnswer>,
+    /// Functions that stand in for others.
+    pub functions: Vec<StandIn>,
+    /// How time passes.
+    pub time: TimeMode,
+    /// Makes ids and random numbers repeat.
+    pub seed: Option<u64>,
+    /// Seconds that the execution may take.
+    pub execution_timeout: Option<u64>,
+    /// What follows a crashed invocation.
+    pub invocation_retry: InvocationRetry,
+    /// What one invocation may use.
+    pub limits: SandboxLimits,
+    /// The service's limits.
+    pub service: Limits,
+    /// What an instance is shared by.
+    pub isolation: Isolation,
+    /// What is asked for beyond what every function has.
+    pub grants: GrantRequests,
+    /// What has to come of it.
+    pub expect: Expectation,
+}
+
+/// What can be set for a file and for a scenario.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Settings {
+    pub(super) function: Option<String>,
+    pub(super) event: Option<Json>,
+    pub(super) event_file: Option<PathBuf>,
+    functions: Vec<StandIn>,
+    seed: Option<u64>,
+    start_time: Option<DateTime<Utc>>,
+    execution_timeout: Option<ExecutionTimeout>,
+    invocation_retries: Option<u32>,
+    real_time: Option<bool>,
+    isolation: Option<Isolation>,
+    limits: Option<WrittenLimits>,
+    env: Vec<VariableRequest>,
+    dir: Vec<DirectoryRequest>,
+    scratch: Option<bool>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WrittenLimits {
+    #[serde(deserialize_with = "values::mebibytes")]
+    memory: Option<u32>,
+    #[serde(deserialize_with = "values::some_time")]
+    cpu_limit: Option<Duration>,
+    #[serde(deserialize_with = "values::some_time")]
+    invocation_timeout: Option<Duration>,
+    service_quotas: Option<bool>,
+}
+
+/// A struct with these fields, and with those of [`Settings`]: serde's `flatten` would take anything, and forget the lines.
+macro_rules! with_settings {
+    ($name:ident { $($own:tt)* }) => {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub(super) struct $name {
+            $($own)*
+            #[serde(default)]
+            function: Option<String>,
+            #[serde(default, deserialize_with = "data::given")]
+            event: Option<Json>,
+            #[serde(default)]
+            event_file: Option<PathBuf>,
+            #[serde(default)]
+            functions: Vec<GoodStandIn>,
+            #[serde(default)]
+            seed: Option<u64>,
+            #[serde(default, deserialize_with = "values::time")]
+            start_time: Option<DateTime<Utc>>,
+            #[serde(default, deserialize_with = "values::execution_timeout")]
+            execution_timeout: Option<ExecutionTimeout>,
+            #[serde(default)]
+            invocation_retries: Option<u32>,
+            #[serde(default)]
+            real_time: Option<bool>,
+            #[serde(default)]
+            isolation: Option<Isolation>,
+            #[serde(default)]
+            limits: Option<WrittenLimits>,
+            #[serde(default, deserialize_with = "values::variables")]
+            env: Vec<VariableRequest>,
+            #[serde(default, deserialize_with = "values::directories")]
+            dir: Vec<DirectoryRequest>,
+            #[serde(default)]
+            scratch: Option<bool>,
+        }
+
+        impl $name {
+            pub(super) fn settings(&mut self) -> Settings {
+                Settings {
+                    function: self.function.take(),
+                    event: self.event.take(),
+                    event_file: self.event_file.take(),
+                    functions: self.functions.drain(..).map(|function| function.0).collect(),
+                    seed: self.seed,
+                    start_time: self.start_time,
+                    execution_timeout: self.execution_timeout,
+                    invocation_retries: self.invocation_retries,
+                    real_time: self.real_time,
+                    isolation: self.isolation,
+                    limits: self.limits.take(),
+                    env: std::mem::take(&mut self.env),
+                    dir: std::mem::take(&mut self.dir),
+                    scratch: self.scratch,
+                }
+            }
+        }
+    };
+}
+
+with_settings!(WrittenFile {
+    #[serde(default)]
+    pub(super) handler: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) scenarios: Vec<WrittenScenario>,
+});
+
+with_settings!(WrittenScenario {
+    #[serde(deserialize_with = "values::text")]
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) answers: Vec<GoodAnswer>,
+    #[serde(default)]
+    pub(super) expect: Expectation,
+});
+
+impl Settings {
+    /// These, and where they say nothing, the file's.
+    pub(super) fn or(self, file: &Settings) -> Result<Self, String> {
+        if self.event.is_some() && self.event_file.is_some() {
+            return Err("`event` and `event_file` say the same; give one of them".to_owned());
+        }
+        let (event, event_file) = match (self.event, self.event_file) {
+            (None, None) => (file.event.clone(), file.event_file.clone()),
+            own => own,
+        };
+        let mut functions = self.functions;
+        let mut names: Vec<String> = functions.iter().map(|function| function.name.clone()).collect();
+        names.sort_unstable();
+        if let Some([twice, _]) = names.windows(2).find(|pair| pair.first() == pair.last()) {
+            return Err(format!("two entries of `functions` are named {twice:?}"));
+        }
+        for other in file.functions.iter().filter(|function| names.binary_search(&function.name).is_err()) {
+            functions.push(StandIn { own: false, ..other.clone() });
+        }
+        let limits = match (self.limits, file.limits) {
+            (Some(own), Some(file)) => Some(own.or(file)),
+            (own, file) => own.or(file),
+        };
+        Ok(Self {
+            function: self.function.or_else(|| file.function.clone()),
+            event,
+            event_file,
+            functions,
+            seed: self.seed.or(file.seed),
+            start_time: self.start_time.or(file.start_time),
+            execution_timeout: self.execution_timeout.or(file.execution_timeout),
+            invocation_retries: self.invocation_retries.or(file.invocation_retries),
+            real_time: self.real_time.or(file.real_time),
+            isolation: self.isolation.or(file.isolation),
+            limits,
+            env: [file.env.clone(), self.env].concat(),
+            dir: [file.dir.clone(), self.dir].concat(),
+            scratch: self.scratch.or(file.scratch),
+        })
+    }
+
+    /// The scenario with these settings, of a file in this folder.
+    pub(super) fn scenario(
+        self,
+        folder: &Path,
+        name: String,
+        event: String,
+        answers: Vec<GoodAnswer>,
+        expect: Expectation,
+    ) -> Result<Scenario, String> {
+        let real_time = self.real_time.unwrap_or(false);
+        let time = match (real_time, self.start_time) {
+            (true, Some(_)) => {
+                return Err("real time starts now: `start_time` is for skipped time".to_owned());
+            }
+            (true, None) => TimeMode::Real,
+            (false, None) => TimeMode::SKIP,
+            (false, Some(start)) => TimeMode::Skip { start: start.into() },
+        };
+        if real_time && expect.duration.is_some() {
+            return Err("in real time no `duration` is exact: expect one of skipped time".to_owned());
+        }
+        let retry = InvocationRetry::default();
+        let (limits, mut service) = self.limits.unwrap_or_default().limits();
+        let execution_timeout = ExecutionTimeout::apply(self.execution_timeout, &mut service);
+        Ok(Scenario {
+            name,
+            function: self.function,
+            event,
+            answers: answers.into_iter().map(|answer| answer.0).collect(),
+            functions: self.functions,
+            time,
+            seed: self.seed.or((!real_time).then_some(0)),
+            execution_timeout,
+            invocation_retry: InvocationRetry {
+                max_retries: self.invocation_retries.unwrap_or(retry.max_retries),
+                ..retry
+            },
+            limits,
+            service,
+            isolation: self.isolation.unwrap_or_default(),
+            grants: GrantRequests { env: self.env, dir: self.dir, scratch: self.scratch.unwrap_or(false) }
+                .below(folder),
+            expect,
+        })
+    }
+}
+
+impl WrittenLimits {
+    fn or(self, file: Self) -> Self {
+        Self {
+            memory: self.memory.or(file.memory),
+            cpu_limit: self.cpu_limit.or(file.cpu_limit),
+            invocation_timeout: self.invocation_timeout.or(file.invocation_timeout),
+            service_quotas: self.service_quotas.or(file.service_quotas),
+        }
+    }
+
+    fn limits(self) -> (SandboxLimits, Limits) {
+        let usual = SandboxLimits::default();
+        let limits = SandboxLimits {
+            memory: self.memory.map_or(usual.memory, |mib| (mib as usize) << 20),
+            cpu: self.cpu_limit.unwrap_or(usual.cpu),
+            wall: self.invocation_timeout.unwrap_or(usual.wall),
+            ..usual
+        };
+        let quotas = self.service_quotas.unwrap_or(false);
+        (limits, if quotas { Limits::service_quotas() } else { Limits::default() })
+    }
+}

@@ -1,0 +1,159 @@
+//! Values of one word that scenarios are written with: durations, times, numbers within bounds.
+//!
+//! Always true: what is out of bounds is refused where it is read, so that the message names the line.
+
+use std::{fmt, time::Duration};
+
+use chrono::{DateTime, Utc};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use super::data::TOML_DATE;
+use durawasm_core::parse_duration;
+use durawasm_core::{
+    durations::{ExecutionTimeout, parse_start_time},
+    orchestrator::{DirectoryRequest, VariableRequest},
+};
+
+/// A duration: `"90s"`, `"2h 30m"`, `"3days"`, or a number of seconds.
+pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    deserializer.deserialize_any(Word::Number(0))?.duration()
+}
+
+/// As [`duration`], for a field that may be left out.
+pub(super) fn some_duration<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
+    duration(deserializer).map(Some)
+}
+
+/// As [`some_duration`], and not nothing.
+pub(super) fn some_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let duration = duration(deserializer)?;
+    if duration.is_zero() {
+        return Err(D::Error::custom("a limit of 0 allows nothing"));
+    }
+    Ok(Some(duration))
+}
+
+/// An execution's timeout: a duration, or `none`.
+pub(super) fn execution_timeout<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<ExecutionTimeout>, D::Error> {
+    let timeout = match deserializer.deserialize_any(Word::Number(0))? {
+        Word::Text(text) => text.parse(),
+        word @ Word::Number(_) => ExecutionTimeout::of(word.duration()?),
+    };
+    timeout.map(Some).map_err(D::Error::custom)
+}
+
+/// MiB of memory.
+pub(super) fn mebibytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    let number = u64::deserialize(deserializer)?;
+    let fits = u32::try_from(number).ok().filter(|number| (1..=4096).contains(number));
+    fits.map(Some).ok_or_else(|| D::Error::custom(format_args!("memory is 1 to 4096 MiB, not {number}")))
+}
+
+/// A point in time: `"2025-01-31T09:00:00Z"`; in TOML also without quotes.
+pub(super) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+    const FORM: &str = "a time is written as 2025-01-31T09:00:00Z";
+    let Word::Text(text) = deserializer.deserialize_any(Word::Text(String::new()))? else {
+        return Err(D::Error::custom(FORM));
+    };
+    parse_start_time(&text).map(Some).map_err(D::Error::custom)
+}
+
+/// A text that is not empty.
+pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.trim().is_empty() {
+        return Err(D::Error::custom("the text is empty"));
+    }
+    Ok(text)
+}
+
+/// Environment variables: a list of `NAME=VALUE` and `NAME`, or a table of texts.
+pub(super) fn variables<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<VariableRequest>, D::Error> {
+    deserializer.deserialize_any(Variables)
+}
+
+struct Variables;
+
+impl<'de> Visitor<'de> for Variables {
+    type Value = Vec<VariableRequest>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("environment variables: a list of texts `NAME=VALUE` or `NAME`, or a table of texts")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        let mut variables = Vec::new();
+        while let Some(text) = items.next_element::<String>()? {
+            variables.push(text.parse().map_err(A::Error::custom)?);
+        }
+        Ok(variables)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        let mut variables = Vec::new();
+        while let Some((name, value)) = entries.next_entry::<String, String>()? {
+            variables.push(VariableRequest::new(name, value).map_err(A::Error::custom)?);
+        }
+        Ok(variables)
+    }
+}
+
+/// Directories: a list of `HOST::GUEST` and `HOST::GUEST:ro`.
+pub(super) fn directories<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<DirectoryRequest>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.into_iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
+}
+
+/// A text, or a number without a fraction.
+enum Word {
+    Text(String),
+    Number(u64),
+}
+
+impl Word {
+    fn duration<E: Error>(self) -> Result<Duration, E> {
+        match self {
+            Word::Number(seconds) => Ok(Duration::from_secs(seconds)),
+            Word::Text(text) => parse_duration(&text).map_err(E::custom),
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for Word {
+    type Value = Word;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Word::Number(_) => "a duration such as \"90s\", \"2h 30m\" or \"3days\", or a number of seconds",
+            Word::Text(_) => "a time such as \"2025-01-31T09:00:00Z\"",
+        })
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Word, E> {
+        Ok(Word::Number(value))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Word, E> {
+        u64::try_from(value).map(Word::Number).map_err(|_| E::custom("a duration is not negative"))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Word, E> {
+        Ok(Word::Text(value.to_owned()))
+    }
+
+    /// A date of TOML.
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Word, A::Error> {
+        match entries.next_entry::<String, String>()? {
+            Some((key, date)) if key == TOML_DATE => Ok(Word::Text(date)),
+            _ => Err(A::Error::invalid_type(serde::de::Unexpected::Map, &self)),
+        }
+    }
+}

@@ -86,15 +86,16 @@ mod tests {
 
     use wit::Host as _;
 
-    use super::super::{
-        Faults, Grants, Isolation, LogBuffer, LogLevel, LogSource, Surroundings, output::Output,
-    };
+    use super::super::output::Output;
     use super::*;
     use durawasm_core::{
         ambient::{SeededEntropy, VirtualClock},
+        invocation::{
+            Driver, Facts, Faults, Grants, Isolation, LogBuffer, LogLevel, LogSource, Surroundings,
+        },
         protocol::{
             CheckpointResponse, CheckpointToken, DurableServiceClient, ErrorObject, ExecutionArn, Limits,
-            OperationUpdate, ServiceCall, StatePage, StepDetails, Timestamp,
+            OperationId, OperationUpdate, ServiceCall, StatePage, StepDetails, Timestamp,
         },
         replay::Engine,
     };
@@ -134,7 +135,11 @@ mod tests {
         Arc::new(Operation { step_details: Some(details), ..Operation::clone(&step) })
     }
 
-    fn durable(recorded: Vec<Arc<Operation>>, told: Vec<Arc<Operation>>) -> (Durable, Arc<LogBuffer>) {
+    fn durable(
+        recorded: Vec<Arc<Operation>>,
+        told: Vec<Arc<Operation>>,
+        updated: Vec<OperationId>,
+    ) -> (Durable, Arc<LogBuffer>) {
         let log = Arc::new(LogBuffer::default());
         let around = Surroundings {
             client: Arc::new(Says(told)),
@@ -147,13 +152,20 @@ mod tests {
         };
         let engine = Engine::new(recorded, Limits::default(), 100);
         let (stdout, stderr) = (Output::default(), Output::default());
-        let durable =
-            Durable::new(engine, around, "arn:test".into(), "t".into(), "i".into(), stdout, stderr, 1 << 20);
+        let facts = Facts {
+            arn: "arn:test".into(),
+            invocation_id: "i".into(),
+            started: engine.time(),
+            deadline: Duration::MAX,
+        };
+        let (faults, line) = ((around.faults.clone(), around.isolation), (around.log.clone(), 1 << 20));
+        let driver = Driver::new(engine, facts, "t".into(), updated, faults, line);
+        let durable = Durable::new(driver, around, stdout, stderr);
         (durable, log)
     }
 
     #[test]
-    fn an_aside_has_the_live_world_and_leaves_the_handlers_as_it_was() {
+    fn a_hook_has_live_time_and_randomness_and_leaves_the_handlers_as_they_were() {
         let execution = operation("execution", OperationType::Execution, OperationStatus::Started);
         let recorded = || vec![execution.clone(), step("a", OperationStatus::Succeeded, 1, None)];
         let draw = |durable: &mut Durable| {
@@ -161,16 +173,20 @@ mod tests {
             durable.fill_random(&mut bytes).unwrap();
             bytes
         };
-        let (mut alone, _) = durable(recorded(), Vec::new());
+        let log_line = |durable: &mut Durable, message: &str| {
+            let line = (LogLevel::Info, LogSource::Log);
+            durable.driver.log(&*durable.around.clock, line, message.to_owned(), Vec::new(), None).unwrap();
+        };
+        let (mut alone, _) = durable(recorded(), Vec::new(), Vec::new());
         let expected = [draw(&mut alone), draw(&mut alone)];
-        let (mut watched, log) = durable(recorded(), Vec::new());
+        let (mut watched, log) = durable(recorded(), Vec::new(), Vec::new());
         assert_eq!(draw(&mut watched), expected[0]);
-        watched.log(LogLevel::Info, LogSource::Log, "dropped".into(), Vec::new(), None).unwrap();
+        log_line(&mut watched, "dropped");
         assert_eq!(watched.now(), Duration::from_millis(5));
         (&mut watched).enter().unwrap();
         assert_eq!(watched.now(), Duration::from_secs(9));
         assert!(!expected.contains(&draw(&mut watched)));
-        watched.log(LogLevel::Info, LogSource::Log, "kept".into(), Vec::new(), None).unwrap();
+        log_line(&mut watched, "kept");
         (&mut watched).leave().unwrap();
         assert_eq!((watched.now(), draw(&mut watched)), (Duration::from_millis(5), expected[1]));
         let kept: Vec<String> = log.take().into_iter().map(|line| line.message).collect();
@@ -185,17 +201,19 @@ mod tests {
             operation("c", OperationType::Wait, OperationStatus::Started),
         ];
         let recorded = vec![told[0].clone(), step("b", OperationStatus::Started, 1, None)];
-        let (mut durable, _) = durable(recorded, told);
-        durable.observation.updated(vec!["b".into(), "gone".into()]);
-        durable.refresh().await.unwrap();
+        let (mut durable, _) = durable(recorded, told, vec!["b".into(), "gone".into()]);
+        let request = durable.driver.poll();
+        durable.send(request).await.unwrap();
         assert!((&mut durable).changes().unwrap().is_empty());
         let beginning = (&mut durable).begin().unwrap().unwrap();
         assert!(!beginning.first_invocation);
         assert_eq!(beginning.updated, ["b"]);
         let seen: Vec<_> = beginning.operations.iter().map(|o| (&*o.id, o.attempt)).collect();
         assert_eq!(seen, [("b", Some(2)), ("c", None)]);
-        durable.refresh().await.unwrap();
-        durable.refresh().await.unwrap();
+        let request = durable.driver.poll();
+        durable.send(request).await.unwrap();
+        let request = durable.driver.poll();
+        durable.send(request).await.unwrap();
         let changes = (&mut durable).changes().unwrap();
         assert_eq!(changes.len(), 2);
         let failed = &changes[1][0];

@@ -16,6 +16,8 @@ mod observation;
 mod operations;
 mod report;
 mod surroundings;
+#[cfg(test)]
+mod tests;
 mod waiting;
 
 pub use bounds::InvocationBounds;

@@ -1,0 +1,407 @@
+//! The driver without a guest: random programs run on it against the rules of the server, without threads, I/O or real time.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::{
+    CheckpointRequest, Disturbance, Driver, Ended, Facts, Faults, Isolation, LogBuffer, LogLevel, LogSource,
+    Need, Returned,
+};
+use crate::{
+    ambient::{SeededEntropy, VirtualClock},
+    protocol::{
+        CheckpointResponse, ErrorObject, ExecutionStatus, InvocationResult, Limits, ServiceError, Timestamp,
+    },
+    replay::{CheckpointMode, Engine, Identity, Interest, Key, Semantics, StepPlan, StepState},
+    server::{ExecutionManager, ExecutionView, Next, StartExecution, StartedInvocation},
+};
+
+/// What a program does next.
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    /// A step that fails so many times and then succeeds.
+    Step { fails: u32, semantics: Semantics },
+    /// A wait of so many seconds.
+    Wait(u64),
+    /// Two waits at once.
+    Waits(u64, u64),
+    /// A child context with a step in it.
+    Child,
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let semantics = prop_oneof![Just(Semantics::AtLeastOncePerRetry), Just(Semantics::AtMostOncePerRetry)];
+    prop_oneof![
+        (0..3_u32, semantics).prop_map(|(fails, semantics)| Act::Step { fails, semantics }),
+        (1..9_u64).prop_map(Act::Wait),
+        (1..9_u64, 1..9_u64).prop_map(|(one, other)| Act::Waits(one, other)),
+        Just(Act::Child),
+    ]
+}
+
+fn disturbance() -> impl Strategy<Value = Disturbance> {
+    let at = 1..12_u64;
+    prop_oneof![
+        at.clone().prop_map(Disturbance::DieBeforeCheckpoint),
+        at.clone().prop_map(Disturbance::DieAfterCheckpoint),
+        at.clone().prop_map(Disturbance::DieAtOperation),
+        at.clone().prop_map(Disturbance::FailCheckpoint),
+        at.prop_map(Disturbance::LoseCheckpoint),
+    ]
+}
+
+/// How a program is run.
+#[derive(Debug, Clone, Default)]
+struct Conditions {
+    disturbances: Vec<Disturbance>,
+    isolation: Isolation,
+    mode: CheckpointMode,
+}
+
+/// What came of a program.
+#[derive(Debug)]
+struct Outcome {
+    view: ExecutionView,
+    /// Requests with updates that the service got.
+    requests: u32,
+    /// What the invocations say that they sent.
+    reported: u32,
+    restarts: u32,
+}
+
+impl Outcome {
+    fn history(&self) -> Vec<String> {
+        self.view.events.iter().map(|event| format!("{:?} {:?}", event.event_type, event.id)).collect()
+    }
+}
+
+/// A server, and its time.
+struct World {
+    manager: ExecutionManager,
+    now: Timestamp,
+    requests: u32,
+}
+
+impl World {
+    fn send(
+        &mut self,
+        driver: &Driver,
+        request: CheckpointRequest,
+    ) -> Result<CheckpointResponse, ServiceError> {
+        self.requests += u32::from(!request.updates.is_empty());
+        self.manager.checkpoint(self.now, &driver.facts().arn, &request.token, request.updates)
+    }
+
+    fn drive<T>(
+        &mut self,
+        driver: &mut Driver,
+        mut call: impl FnMut(&mut Driver) -> Result<Need<T>, Ended>,
+    ) -> Result<T, Ended> {
+        loop {
+            match call(driver)? {
+                Need::Done(done) => return Ok(done),
+                Need::Send(request) => {
+                    let answer = self.send(driver, request);
+                    driver.answered(answer)?;
+                }
+            }
+        }
+    }
+
+    fn start(
+        driver: &mut Driver,
+        start: impl FnOnce(&mut Engine) -> Result<Key, crate::replay::ReplayError>,
+    ) -> Result<Key, Ended> {
+        Ok(driver.start(start)?.expect("the arguments are good"))
+    }
+
+    fn step(&mut self, driver: &mut Driver, key: Key, fails: u32) -> Result<(), Ended> {
+        loop {
+            driver.begin_wait();
+            self.drive(driver, |driver| driver.wait_for(key, Interest::Change))?;
+            let error = || ErrorObject::new("Again", "not yet");
+            match driver.engine().step_state(key)? {
+                StepState::Run(attempt) => {
+                    driver.enter(key)?;
+                    self.drive(driver, Driver::send)?;
+                    assert!(driver.is_live() && !driver.is_replaying());
+                    if attempt <= fails {
+                        driver.report(|engine| engine.retry(key, error(), 1))?.expect("a good delay");
+                    } else {
+                        driver.close(|engine| engine.succeed(key, Some(attempt.to_string())))?;
+                    }
+                    self.drive(driver, Driver::send)?;
+                    assert!(!driver.is_live());
+                }
+                StepState::Interrupted(_) | StepState::TimedOut(_) => {
+                    driver.report(|engine| engine.retry(key, error(), 1))?.expect("a good delay");
+                    self.drive(driver, Driver::send)?;
+                }
+                StepState::Done(outcome) => {
+                    outcome.expect("it succeeds in the end");
+                    return Ok(());
+                }
+                StepState::Pending => {}
+            }
+        }
+    }
+
+    fn program(&mut self, driver: &mut Driver, program: &[Act]) -> Result<String, Ended> {
+        let root = driver.engine().root();
+        let named = |name: String| Identity { name: Some(name), sub_type: None };
+        let mut order = String::new();
+        for (number, act) in program.iter().enumerate() {
+            let identity = named(format!("act {number}"));
+            match *act {
+                Act::Step { fails, semantics } => {
+                    let plan = StepPlan { semantics, timeout: None };
+                    let key = Self::start(driver, |engine| engine.step(root, None, identity, plan))?;
+                    self.step(driver, key, fails)?;
+                }
+                Act::Wait(seconds) => {
+                    let key = Self::start(driver, |engine| engine.wait(root, None, identity, seconds))?;
+                    driver.begin_wait();
+                    self.drive(driver, |driver| driver.wait_for(key, Interest::Change))?;
+                }
+                Act::Waits(one, other) => {
+                    let set = driver.engine_mut().new_set()?;
+                    for (token, seconds) in [(1, one), (2, other)] {
+                        let identity = named(format!("act {number}.{token}"));
+                        let key = Self::start(driver, |engine| engine.wait(root, None, identity, seconds))?;
+                        driver.engine_mut().watch(set, key, Interest::Change, token)?;
+                    }
+                    let mut left = 2;
+                    while left > 0 {
+                        driver.begin_wait();
+                        let tokens = self.drive(driver, |driver| driver.wait_for_set(set))?;
+                        let tokens = tokens.ok_or_else(|| driver.suspension())?;
+                        left -= tokens.len();
+                        order += &format!("{tokens:?}");
+                    }
+                }
+                Act::Child => {
+                    let key = Self::start(driver, |engine| engine.child(root, None, identity))?;
+                    let scope = driver.engine().child_scope(key)?;
+                    driver.begin_wait();
+                    self.drive(driver, |driver| driver.wait_for(key, Interest::Change))?;
+                    if driver.engine().child_state(key)? == crate::replay::ChildState::Run {
+                        let plan = StepPlan { semantics: Semantics::AtLeastOncePerRetry, timeout: None };
+                        let inner = Self::start(driver, |engine| {
+                            engine.step(scope, None, Identity::default(), plan)
+                        })?;
+                        self.step(driver, inner, 0)?;
+                        let result = crate::replay::ChildResult::Inline(Some("1".to_owned()));
+                        driver.close(|engine| engine.close_child(key, result))?;
+                        self.drive(driver, Driver::send)?;
+                        driver.begin_wait();
+                        self.drive(driver, |driver| driver.wait_for(key, Interest::Change))?;
+                    }
+                    assert!(driver.engine().outcome(key)?.is_some());
+                }
+            }
+        }
+        Ok(format!("{order:?}"))
+    }
+}
+
+/// Runs a program to the end of its execution.
+fn run(program: &[Act], conditions: &Conditions) -> Outcome {
+    let manager = ExecutionManager::new(Arc::new(SeededEntropy::new(1)), Limits::default());
+    let mut world = World { manager, now: Timestamp::Y2025, requests: 0 };
+    let start = StartExecution::new("f", None);
+    let arn = world.manager.start_execution(world.now, start).unwrap();
+    let faults = Faults::new(conditions.disturbances.clone(), None);
+    let (mut reported, mut restarts) = (0, 0);
+    loop {
+        match world.manager.poll(world.now, &arn).unwrap() {
+            Next::Closed => {
+                let view = world.manager.view(world.now, &arn).unwrap();
+                return Outcome { view, requests: world.requests, reported, restarts };
+            }
+            Next::WaitUntil(at) => world.now = at,
+            Next::Invoke => {
+                let StartedInvocation { request_id, input } =
+                    world.manager.start_invocation(world.now, &arn).unwrap();
+                assert_eq!(input.initial_execution_state.next_marker, None, "programs are short");
+                let engine = Engine::new(input.initial_execution_state.operations, Limits::default(), 1000);
+                let facts = Facts {
+                    arn: arn.clone(),
+                    invocation_id: request_id.clone(),
+                    started: engine.time(),
+                    deadline: std::time::Duration::MAX,
+                };
+                let mut driver = Driver::new(
+                    engine.with_news(&input.updated_operation_ids),
+                    facts,
+                    input.checkpoint_token,
+                    input.updated_operation_ids,
+                    (faults.clone(), conditions.isolation),
+                    (Arc::new(LogBuffer::default()), 1000),
+                );
+                driver.engine_mut().set_mode(conditions.mode);
+                let result = loop {
+                    let ended = match world.program(&mut driver, program) {
+                        Err(Ended::Replayed) => {
+                            driver.flush();
+                            world.drive(&mut driver, Driver::send).unwrap();
+                            driver = driver.restarted(None).unwrap();
+                            driver.engine_mut().set_mode(conditions.mode);
+                            restarts += 1;
+                            continue;
+                        }
+                        ended => ended,
+                    };
+                    let reachable = !matches!(&ended, Err(why) if why.is_unreachable());
+                    let returned = match ended {
+                        Ok(value) => Returned::Value(Ok(Some(value))),
+                        Err(Ended::Suspended) => Returned::Suspended,
+                        Err(why) => Returned::Crashed(why.into_error()),
+                    };
+                    if reachable {
+                        driver.flush();
+                        if let Err(why) = world.drive(&mut driver, Driver::send) {
+                            break InvocationResult::Crashed(why.into_error());
+                        }
+                    }
+                    break driver.conclude(returned);
+                };
+                reported += driver.checkpoints();
+                world.manager.complete_invocation(world.now, &arn, &request_id, result).unwrap();
+            }
+            next => panic!("nothing comes from outside: {next:?}"),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+
+    /// Whatever fault an execution meets, it comes to the result that it comes to without.
+    #[test]
+    fn a_fault_does_not_change_the_result(
+        program in proptest::collection::vec(act(), 1..7),
+        disturbance in disturbance(),
+    ) {
+        let calm = run(&program, &Conditions::default());
+        prop_assert_eq!(calm.view.status, ExecutionStatus::Succeeded);
+        let met = run(&program, &Conditions { disturbances: vec![disturbance], ..Conditions::default() });
+        prop_assert_eq!(met.view.status, ExecutionStatus::Succeeded, "{:?}", met.view.error);
+        prop_assert_eq!(&met.view.result, &calm.view.result);
+        for outcome in [calm, met] {
+            prop_assert!(outcome.requests <= outcome.reported && outcome.reported <= outcome.requests + 1);
+        }
+    }
+
+    /// A fresh run of the handler within an invocation leaves the history as it is, event for event.
+    #[test]
+    fn a_restart_does_not_show_in_the_history(program in proptest::collection::vec(act(), 1..7)) {
+        let calm = run(&program, &Conditions::default());
+        let disturbances = vec![Disturbance::ReplayAtEveryCheckpoint];
+        let replayed = run(&program, &Conditions { disturbances, ..Conditions::default() });
+        prop_assert_eq!(replayed.history(), calm.history());
+        let isolated = run(&program, &Conditions { isolation: Isolation::Step, ..Conditions::default() });
+        prop_assert_eq!(&isolated.view.result, &calm.view.result);
+        let bodies = program.iter().any(|act| matches!(act, Act::Step { .. } | Act::Child));
+        prop_assert_eq!(isolated.restarts > 0, bodies, "each end of a body is followed by a fresh run");
+        prop_assert_eq!(calm.restarts, 0);
+    }
+
+    /// The mode decides when updates leave, and not what comes of them.
+    #[test]
+    fn a_mode_does_not_change_the_result(
+        program in proptest::collection::vec(act(), 1..7),
+        mode in prop_oneof![Just(CheckpointMode::Eager), Just(CheckpointMode::Optimistic)],
+    ) {
+        let batched = run(&program, &Conditions::default());
+        let other = run(&program, &Conditions { mode, ..Conditions::default() });
+        prop_assert_eq!(other.view.status, ExecutionStatus::Succeeded, "{:?}", other.view.error);
+        prop_assert_eq!(&other.view.result, &batched.view.result);
+        match mode {
+            CheckpointMode::Eager => prop_assert!(other.requests >= batched.requests),
+            _ => prop_assert!(other.requests <= batched.requests),
+        }
+    }
+}
+
+fn driver(faults: Faults) -> (Driver, Arc<LogBuffer>) {
+    let facts = Facts {
+        arn: "arn".into(),
+        invocation_id: "i".into(),
+        started: Timestamp::Y2025,
+        deadline: std::time::Duration::MAX,
+    };
+    let engine = Engine::new(Vec::new(), Limits::default(), 10);
+    let log = Arc::new(LogBuffer::default());
+    let isolation = Isolation::default();
+    (Driver::new(engine, facts, "t1".into(), Vec::new(), (faults, isolation), (log.clone(), 150)), log)
+}
+
+fn wait(driver: &mut Driver) -> Key {
+    let root = driver.engine().root();
+    let wait = driver.start(|engine| engine.wait(root, None, Identity::default(), 1));
+    wait.unwrap().unwrap()
+}
+
+fn answer(token: &str) -> Result<CheckpointResponse, ServiceError> {
+    Ok(CheckpointResponse { checkpoint_token: token.into(), operations: Vec::new() })
+}
+
+#[test]
+fn each_request_has_the_token_of_the_answer_before_it() {
+    let (mut driver, _) = driver(Faults::default());
+    for (token, next) in [("t1", "t2"), ("t2", "t3")] {
+        let key = wait(&mut driver);
+        let Need::Send(request) = driver.wait_for(key, Interest::Change).unwrap() else { panic!() };
+        assert_eq!((request.token.as_str(), request.updates.len()), (token, 1));
+        driver.answered(answer(next)).unwrap();
+        assert_eq!(driver.wait_for(key, Interest::Change), Err(Ended::Suspended));
+    }
+    assert_eq!(driver.poll().token.as_str(), "t3");
+    assert_eq!(driver.checkpoints(), 2);
+    let refused = ServiceError::InvalidParameterValue("no".to_owned());
+    assert_eq!(driver.answered(Err(refused.clone())), Err(Ended::Service(refused)));
+}
+
+#[test]
+fn a_fault_is_met_where_it_was_injected() {
+    let cases = [
+        (Disturbance::DieBeforeCheckpoint(1), true, Ended::Killed),
+        (Disturbance::DieAfterCheckpoint(1), false, Ended::Killed),
+    ];
+    for (disturbance, before, expected) in cases {
+        let (mut driver, _) = driver(Faults::new(vec![disturbance], None));
+        let key = wait(&mut driver);
+        let sent = driver.wait_for(key, Interest::Change);
+        if before {
+            assert_eq!((sent.err(), driver.checkpoints()), (Some(expected), 0));
+        } else {
+            assert!(matches!(sent, Ok(Need::Send(_))));
+            assert_eq!((driver.answered(answer("t2")).err(), driver.checkpoints()), (Some(expected), 1));
+        }
+    }
+    let slow = Disturbance::SlowCheckpoint(1, std::time::Duration::from_secs(3));
+    let (mut driver, _) = driver(Faults::new(vec![slow], Some(std::time::Duration::from_secs(2))));
+    let key = wait(&mut driver);
+    let Need::Send(request) = driver.wait_for(key, Interest::Change).unwrap() else { panic!() };
+    assert_eq!(request.delay.as_secs(), 5);
+    assert_eq!(driver.poll().delay.as_secs(), 2);
+}
+
+#[test]
+fn lines_are_within_a_budget_and_those_of_a_hook_are_kept() {
+    let (mut driver, log) = driver(Faults::default());
+    let clock = VirtualClock::new(Timestamp::Y2025.plus_seconds(9));
+    let line = (LogLevel::Info, LogSource::Log);
+    assert_eq!(driver.now(&clock), std::time::Duration::ZERO, "the record is empty");
+    driver.observation_mut().enter_hook();
+    assert_eq!(
+        Timestamp::from_millis(driver.now(&clock).as_millis().try_into().unwrap()),
+        Timestamp::Y2025.plus_seconds(9)
+    );
+    driver.log(&clock, line, "x".repeat(80), Vec::new(), None).unwrap();
+    driver.observation_mut().leave_hook();
+    let more = driver.log(&clock, line, String::new(), Vec::new(), None);
+    assert!(matches!(more, Err(Ended::Limit("Sandbox.LogLimitExceeded", _))), "{more:?}");
+    assert_eq!(log.take().len(), 1);
+}

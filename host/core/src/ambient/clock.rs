@@ -7,57 +7,77 @@ use crate::time::Timestamp;
 /// A future that ends when a clock says so.
 pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// Runs a function when it is dropped.
+struct OnDrop(Option<Box<dyn FnOnce() + Send>>);
+
+impl OnDrop {
+    fn new(act: impl FnOnce() + Send + 'static) -> Self {
+        Self(Some(Box::new(act)))
+    }
+}
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        if let Some(act) = self.0.take() {
+            act();
+        }
+    }
+}
+
 /// Keeps a clock from skipping ahead while it is held. Real time cannot be kept; there it does nothing.
 #[must_use = "time may skip as soon as this is dropped"]
-pub struct Actor(Option<Box<dyn FnOnce() + Send>>);
+pub struct Actor {
+    _leave: OnDrop,
+}
 
 impl Actor {
     /// An actor whose end calls `leave`.
     pub(super) fn new(leave: impl FnOnce() + Send + 'static) -> Self {
-        Self(Some(Box::new(leave)))
+        Self { _leave: OnDrop::new(leave) }
     }
 
     /// An actor of a clock that cannot skip.
-    pub(super) fn unbound() -> Self {
-        Self(None)
-    }
-}
-
-impl Drop for Actor {
-    fn drop(&mut self) {
-        if let Some(leave) = self.0.take() {
-            leave();
-        }
+    pub fn unbound() -> Self {
+        Self { _leave: OnDrop(None) }
     }
 }
 
 /// Keeps a clock from skipping to a point in time, or past it, while it is held. Real time cannot be kept; there it does
 /// nothing.
 #[must_use = "time may skip as soon as this is dropped"]
-pub struct Hold(Option<Box<dyn FnOnce() + Send>>);
+pub struct Hold {
+    _release: OnDrop,
+}
 
 impl Hold {
     /// A hold whose end calls `release`.
     pub(super) fn new(release: impl FnOnce() + Send + 'static) -> Self {
-        Self(Some(Box::new(release)))
+        Self { _release: OnDrop::new(release) }
     }
 
     /// A hold on a clock that cannot skip.
-    pub(super) fn unbound() -> Self {
-        Self(None)
+    pub fn unbound() -> Self {
+        Self { _release: OnDrop(None) }
     }
 }
 
-impl Drop for Hold {
-    fn drop(&mut self) {
-        if let Some(release) = self.0.take() {
-            release();
-        }
-    }
+/// Lets a clock skip past what is held, while the permit itself is held. Where time cannot be held it does nothing.
+#[must_use = "what is held counts again as soon as this is dropped"]
+pub struct Permit {
+    _withdraw: OnDrop,
 }
 
-/// Lets a clock skip past what is held, while it is held itself.
-pub type Permit = Hold;
+impl Permit {
+    /// A permit whose end calls `withdraw`.
+    pub(super) fn new(withdraw: impl FnOnce() + Send + 'static) -> Self {
+        Self { _withdraw: OnDrop::new(withdraw) }
+    }
+
+    /// A permit of a clock that cannot skip.
+    pub fn unbound() -> Self {
+        Self { _withdraw: OnDrop(None) }
+    }
+}
 
 /// A clock that can be read and waited on. It never goes backwards.
 pub trait Clock: Send + Sync {
@@ -87,6 +107,6 @@ pub trait Clock: Send + Sync {
 
     /// Lets time skip up to this instant, it included, whatever holds it, for as long as the permit is held.
     fn permit(&self, _until: Timestamp) -> Permit {
-        Hold::unbound()
+        Permit::unbound()
     }
 }

@@ -119,7 +119,7 @@ impl Clock for VirtualClock {
         state.permits.insert(key);
         state.turn();
         let clock = self.clone();
-        Hold::new(move || {
+        Permit::new(move || {
             clock.state().permits.remove(&key);
         })
     }

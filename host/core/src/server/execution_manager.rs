@@ -145,7 +145,7 @@ impl ExecutionManager {
     /// Applies a handler's updates, all or none (service model: `CheckpointDurableExecution`).
     ///
     /// # Errors
-    /// [`ServiceError::InvalidParameterValue`] when the token is not the current one or an update breaks the rules;
+    /// [`ServiceError::InvalidToken`]; [`ServiceError::InvalidParameterValue`] when an update breaks the rules;
     /// then nothing has changed, and the token still works. [`ServiceError::NotFound`].
     pub fn checkpoint(
         &mut self,
@@ -176,7 +176,7 @@ impl ExecutionManager {
     /// execution was over before, the result is ignored.
     ///
     /// # Errors
-    /// [`ServiceError::InvalidParameterValue`] when that invocation is not running. [`ServiceError::NotFound`].
+    /// [`ServiceError::InvocationNotRunning`]. [`ServiceError::NotFound`].
     pub fn complete_invocation(
         &mut self,
         now: Timestamp,
@@ -198,7 +198,7 @@ impl ExecutionManager {
         id: &CallbackId,
         answer: Answer,
     ) -> Result<(), ServiceError> {
-        let unknown = || ServiceError::NotFound(format!("there is no callback {id}"));
+        let unknown = || ServiceError::CallbackNotFound(format!("there is no callback {id}"));
         let (execution, index) = read_callback_id(id).ok_or_else(unknown)?;
         let arn = self.by_id.get(&execution).cloned().ok_or_else(unknown)?;
         self.with(&arn, |execution, _| {

@@ -40,7 +40,7 @@ pub fn encode_checkpoint_token(data: &CheckpointTokenData) -> String {
 /// # Errors
 /// [`ServiceError::InvalidParameterValue`] when it is none that a server makes.
 pub fn decode_checkpoint_token(token: &str) -> Result<CheckpointTokenData, ServiceError> {
-    let refused = || ServiceError::InvalidParameterValue("Invalid checkpoint token".to_owned());
+    let refused = || ServiceError::InvalidToken;
     let bytes = STANDARD.decode(token).map_err(|_| refused())?;
     let mut rest = bytes.as_slice();
     let mut next = || {
@@ -76,7 +76,7 @@ pub(super) fn check_token(
     if current == Some(given) {
         return Ok(());
     }
-    Err(ServiceError::InvalidParameterValue("Invalid checkpoint token".to_owned()))
+    Err(ServiceError::InvalidToken)
 }
 
 /// Makes markers of one execution and recognizes them.

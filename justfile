@@ -15,7 +15,7 @@ check:
 # Run all tests
 test *ARGS:
     scripts/setup
-    cargo test --workspace {{ARGS}}
+    cargo test --workspace {{ ARGS }}
 
 # Format the code
 fmt:
@@ -28,7 +28,7 @@ lint:
 
 # Build the documentation without warnings
 doc *ARGS:
-    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps {{ARGS}}
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps {{ ARGS }}
 
 # Check licences, duplicates and sources of dependencies
 deny:
@@ -48,12 +48,12 @@ bench:
 
 # Look for code that no test covers: host, sdk or testing
 mutants PART *ARGS:
-    scripts/mutants {{PART}} {{ARGS}}
+    scripts/mutants {{ PART }} {{ ARGS }}
 
 # Run AWS's conformance cases in a folder
 conformance CASES *ARGS:
-    cargo run -p durawasm-conformance -- --cases {{CASES}} --handlers testing/conformance-handlers \
-        --config testing/conformance-handlers/config.yaml {{ARGS}}
+    cargo run -p durawasm-conformance -- --cases {{ CASES }} --handlers testing/conformance-handlers \
+        --config testing/conformance-handlers/config.yaml {{ ARGS }}
 
 # Run the example of the README
 example:

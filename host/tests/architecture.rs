@@ -7,6 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+#[path = "architecture/imports.rs"]
+mod imports;
+
+use imports::Imports;
 use syn::{Attribute, Item, ItemMod, UseTree, Visibility, visit::Visit};
 
 fn root() -> PathBuf {
@@ -220,5 +224,44 @@ fn the_files_that_are_told_are_there() {
     assert!(quoted.iter().filter(is_file).count() > 5);
     for file in quoted.iter().filter(is_file) {
         assert!(folders.iter().any(|folder| root().join(folder).join(file).exists()), "{file}");
+    }
+}
+
+/// The crates whose files must not import from each other in a circle.
+const WITHOUT_CIRCLES: [&str; 3] = ["guest-sdk/src", "guest-sdk/macros/src", "guest-sdk/hash-keys/src"];
+
+/// The crates whose modules are layers, with the heading of the table that lists these, the lowest first.
+const LAYERED: [(&str, &str); 1] = [("guest-sdk/src", "Layers of the guest SDK")];
+
+#[test]
+fn no_files_import_from_each_other_in_a_circle() {
+    for source in WITHOUT_CIRCLES {
+        let circles = Imports::read(&root().join(source)).circles();
+        assert!(circles.is_empty(), "{source}: {}", circles.join(""));
+    }
+}
+
+#[test]
+fn each_layer_imports_only_from_itself_and_those_above_it_in_the_table() {
+    for (source, heading) in LAYERED {
+        let layers: Vec<String> = table(heading).iter().flat_map(|row| quoted(&row[0])).collect();
+        // The crate's root is in no layer: it declares and re-exports them.
+        let is_root = |file: &str| ["lib.rs", "main.rs"].contains(&file);
+        let layer = |file: &str| file.split('/').next().unwrap().trim_end_matches(".rs").to_owned();
+        let imports = Imports::read(&root().join(source));
+        let modules: BTreeSet<_> = imports.files().filter(|file| !is_root(file)).map(layer).collect();
+        let listed: BTreeSet<_> = layers.iter().cloned().collect();
+        assert_eq!(listed, modules, "the layers in {heading:?}, and the modules of {source}");
+        let place = |file: &str| layers.iter().position(|other| *other == layer(file));
+        let is_upward = |from: &str, to: &str| !is_root(from) && (is_root(to) || place(to) > place(from));
+        let upward = imports.edges().filter(|(from, to, _)| is_upward(from, to));
+        let upward: Vec<_> =
+            upward.map(|(from, to, names)| format!("    {from} imports {names} from {to}\n")).collect();
+        let count = upward.len();
+        assert!(
+            upward.is_empty(),
+            "{source}: {count} imports from lower rows of {heading:?}\n{}",
+            upward.concat()
+        );
     }
 }

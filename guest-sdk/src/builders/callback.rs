@@ -5,110 +5,19 @@ use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
-use super::RetryStrategyConfig;
-use crate::callback::{Answer, CallbackRun, WaitForCallbackRun};
-use crate::context::{DurableContext, StepContext};
-use crate::future::DurableFuture;
-use crate::retry::{RetryStrategy, seconds};
-use crate::runtime::{CallbackOptions, Position};
+use crate::context::{DurableContext, DurableFuture, StepContext};
+use crate::contract::{CallbackOptions, Position};
+use crate::error::{BoxError, OperationError, StepError};
+use crate::operations::callback::CallbackRun;
+use crate::operations::wait_for_callback::WaitForCallbackRun;
+use crate::policy::{RetryDecision, RetryStrategy, RetryStrategyConfig, seconds};
 use crate::serdes::{JsonSerdes, Serdes};
-use crate::{BoxError, OperationError, RetryDecision, StepError};
 
-/// The id of a callback, as a type of its own.
-///
-/// It displays and serializes as the text that the external system answers with.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct CallbackId(String);
-
-impl CallbackId {
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for CallbackId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl AsRef<str> for CallbackId {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<String> for CallbackId {
-    fn from(id: String) -> Self {
-        Self(id)
-    }
-}
-
-impl From<&str> for CallbackId {
-    fn from(id: &str) -> Self {
-        Self(id.to_owned())
-    }
-}
-
-impl From<CallbackId> for String {
-    fn from(id: CallbackId) -> Self {
-        id.0
-    }
-}
-
-/// A callback: the id for the external system, and the answer to come.
-///
-/// It exists even if the callback has failed or timed out already: [`result`](Self::result) tells.
-#[non_exhaustive]
-pub struct Callback<O> {
-    /// The id that the external system answers with, as [`id`](Self::id) tells it.
-    pub callback_id: String,
-    answer: Box<dyn Answer<O>>,
-}
-
-impl<O> fmt::Debug for Callback<O> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Callback")
-            .field("callback_id", &self.callback_id)
-            .field("operation_id", &self.answer.operation_id())
-            .finish_non_exhaustive()
-    }
-}
-
-impl<O> Callback<O> {
-    /// [`id`](Self::id), as a type of its own.
-    #[must_use]
-    pub fn id_typed(&self) -> CallbackId {
-        CallbackId(self.callback_id.clone())
-    }
-}
-
-impl<O: Send + 'static> Callback<O> {
-    pub(crate) fn new(id: String, answer: Box<dyn Answer<O>>) -> Self {
-        Self { callback_id: id, answer }
-    }
-
-    /// The id that the external system answers with: base64, at most 1024 characters.
-    #[must_use]
-    pub fn id(&self) -> &str {
-        &self.callback_id
-    }
-
-    /// The answer; an empty one is `null`. Fails with an error of kind [`Callback`](crate::OperationErrorKind::Callback) if
-    /// the external
-    /// system reported a failure, if a timeout passed, or if the serdes does not accept the answer.
-    ///
-    /// The future does not borrow the handle. Each call makes one, and all of them get the same answer.
-    pub fn result(&self) -> DurableFuture<O> {
-        self.answer.wait()
-    }
-}
+pub use crate::operations::callback::Callback;
+pub use crate::values::CallbackId;
 
 /// A callback to be: see [`DurableContext::create_callback`].
 ///

@@ -4,13 +4,11 @@ use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 
-use crate::child::{self, ChildRun};
-use crate::context::DurableContext;
-use crate::error::ChildFnError;
-use crate::future::DurableFuture;
-use crate::runtime::Position;
+use crate::context::{DurableContext, DurableFuture};
+use crate::contract::Position;
+use crate::error::{BoxError, ChildFnError, OperationError};
+use crate::operations::child::{self, ChildRun};
 use crate::serdes::{JsonSerdes, Serdes};
-use crate::{BoxError, OperationError};
 
 /// A child context to be: see [`DurableContext::run_in_child_context`].
 ///

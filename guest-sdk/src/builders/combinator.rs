@@ -11,11 +11,10 @@ use std::future::IntoFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::OperationError;
-use crate::combinator::CombinatorRun;
-use crate::context::DurableContext;
-use crate::future::{DurableFuture, Settled};
-use crate::runtime::Position;
+use crate::context::{DurableContext, DurableFuture, Settled};
+use crate::contract::Position;
+use crate::error::OperationError;
+use crate::operations::combinator::CombinatorRun;
 
 /// A builder of a combinator: its documentation, its name, its output, and what runs it.
 macro_rules! combinator {

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::future::{Future, IntoFuture};
 
-use super::StepBuilder;
-use crate::context::{DurableContext, StepContext};
-use crate::future::DurableFuture;
-use crate::runtime::Position;
-use crate::saga::{self, CompensationResult};
-use crate::{BoxError, OperationError};
+use super::step::StepBuilder;
+use crate::context::{CompensationResult, DurableContext, DurableFuture, StepContext};
+use crate::contract::Position;
+use crate::error::{BoxError, OperationError};
+use crate::operations::saga;
+use crate::policy::StepOptions;
 
 /// A rollback to be: see [`DurableContext::run_compensations`].
 ///
@@ -117,5 +117,145 @@ where
         GFut: Future<Output = Result<(), BoxError>> + Send + 'static,
     {
         self.undone_by(Box::new(move |ctx, value| Box::pin(compensation(ctx, value))))
+    }
+}
+
+impl DurableContext {
+    /// A named step, and what undoes it: [`step`](Self::step) with [`name`](StepBuilder::name) and
+    /// [`compensate_with`](StepBuilder::compensate_with).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use durawasm_guest::{BoxError, DurableContext};
+    /// # async fn handler(ctx: DurableContext) -> Result<(), BoxError> {
+    /// let booking: String = ctx
+    ///     .step_with_compensation(
+    ///         "book-hotel",
+    ///         |_| async { Ok("B-123".to_owned()) },
+    ///         |booking| async move { Ok(println!("cancel {booking}")) },
+    ///     )
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn step_with_compensation<O, F, Fut, G, GFut>(
+        &self,
+        name: impl Into<String>,
+        f: F,
+        compensation: G,
+    ) -> StepBuilder<O, F, Fut>
+    where
+        F: FnOnce(StepContext) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<O, BoxError>> + Send + 'static,
+        O: Send + 'static,
+        G: FnOnce(O) -> GFut + Send + 'static,
+        GFut: Future<Output = Result<(), BoxError>> + Send + 'static,
+    {
+        self.step(f).name(name).compensate_with(compensation)
+    }
+
+    /// The same with options of the step.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use durawasm_guest::{BoxError, DurableContext};
+    /// use durawasm_guest::StepOptions;
+    ///
+    /// # async fn handler(ctx: DurableContext) -> Result<(), BoxError> {
+    /// let booking: String = ctx
+    ///     .step_with_compensation_opts(
+    ///         "book-hotel",
+    ///         StepOptions::new().retries(3),
+    ///         |_| async { Ok("B-123".to_owned()) },
+    ///         |booking| async move { Ok(println!("cancel {booking}")) },
+    ///     )
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn step_with_compensation_opts<O, F, Fut, G, GFut>(
+        &self,
+        name: impl Into<String>,
+        options: StepOptions,
+        f: F,
+        compensation: G,
+    ) -> StepBuilder<O, F, Fut>
+    where
+        F: FnOnce(StepContext) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<O, BoxError>> + Send + 'static,
+        O: Send + 'static,
+        G: FnOnce(O) -> GFut + Send + 'static,
+        GFut: Future<Output = Result<(), BoxError>> + Send + 'static,
+    {
+        let mut step = self.step_with_compensation(name, f, compensation);
+        if let Some(schedule) = options.schedule() {
+            step = step.retry_strategy_config(schedule);
+        }
+        match options.attempt_timeout() {
+            Some(timeout) => step.timeout(timeout),
+            None => step,
+        }
+    }
+
+    /// Undoes what the steps of this context have done: runs the compensations of those that have succeeded, that of the latest
+    /// success first, one after another, until none is left. It does not matter who holds the steps' futures, or dropped them: the
+    /// success on record counts.
+    ///
+    /// Each is a context operation in the history, of sub-type `Compensation`, under its step's name. One that fails does not
+    /// stop the others; the result tells what became of each. A rollback that is interrupted, or suspended by a compensation that
+    /// waits, goes on where it stopped: compensations whose end is on record do not run again, and one that had only begun
+    /// runs again from its beginning.
+    ///
+    /// A rollback that is dropped drops the compensation that it was at. The next one tells of that as failed, also where its end
+    /// came too late to be told (its record says how it ended), and of those that had run, and then runs the others. A step whose
+    /// future is still held when a rollback begins, and that succeeds while it runs, is left to the next one.
+    ///
+    /// Compensations of child contexts are not among them: a child rolls back itself, as do items, branches and attempts of
+    /// [`with_retry`](Self::with_retry). What a context has not run when it ends never runs. Nothing runs that is not asked for: a
+    /// handler that fails without calling this leaves everything as it is.
+    ///
+    /// A compensation that panics is not one that failed: it ends the instance, is come to again, and fails the execution if it
+    /// always panics, and those that were to follow it do not run. Return an error instead.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use durawasm_guest::{BoxError, DurableContext};
+    /// # use durawasm_guest::CompensationStatus;
+    /// # async fn book(ctx: &DurableContext) -> Result<(), BoxError> { Ok(()) }
+    /// async fn trip(city: String, ctx: DurableContext) -> Result<(), BoxError> {
+    ///     let hotel = ctx
+    ///         .step(|_| async { Ok("H-1".to_owned()) })
+    ///         .name("hotel")
+    ///         .compensate_with(|id| async move { Ok(println!("cancel {id}")) });
+    ///     hotel.await?;
+    ///     let flight = ctx.step(|_| async { Err::<(), BoxError>("no seats".into()) }).name("flight");
+    ///     if let Err(error) = flight.await {
+    ///         let undone = ctx.run_compensations().await?;
+    ///         for item in undone.items.iter().filter(|item| item.status == CompensationStatus::Failed) {
+    ///             tracing::error!(step = item.name, error = item.error, "could not be undone");
+    ///         }
+    ///         return Err(error.into());
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn run_compensations(&self) -> RunCompensationsBuilder {
+        RunCompensationsBuilder::new(self.clone(), self.scope().claim())
+    }
+
+    /// How many compensations the next [`run_compensations`](Self::run_compensations) has something to tell of: those of steps that
+    /// have succeeded, delivered or dropped, and have not run, and those that ran in a rollback that was dropped. Where steps were dropped, what is still to be reported is sent, to know.
+    #[must_use]
+    pub fn compensation_count(&self) -> usize {
+        self.registered_compensations().len()
+    }
+
+    /// The names of the steps of these compensations, in the order of their successes; empty for a step without a name.
+    #[must_use]
+    pub fn registered_compensations(&self) -> Vec<String> {
+        self.own().compensations.names(self.engine().runtime())
     }
 }

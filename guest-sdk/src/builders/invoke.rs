@@ -4,11 +4,10 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
 
-use crate::OperationError;
-use crate::context::DurableContext;
-use crate::future::DurableFuture;
-use crate::invoke::InvokeRun;
-use crate::runtime::{InvokeOptions, Position};
+use crate::context::{DurableContext, DurableFuture};
+use crate::contract::{InvokeOptions, Position};
+use crate::error::OperationError;
+use crate::operations::invoke::InvokeRun;
 use crate::serdes::{JsonSerdes, Serdes};
 
 /// An invocation to be: see [`DurableContext::invoke`].

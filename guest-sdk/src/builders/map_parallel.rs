@@ -10,18 +10,18 @@ use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use crate::batch::{BatchRun, Bodies, Kind};
-use crate::context::DurableContext;
-use crate::future::{Body, Branch, DurableFuture};
-use crate::runtime::{InvalidArgument, Position};
+use crate::context::{Body, Branch, DurableContext, DurableFuture};
+use crate::contract::Position;
+use crate::error::{BoxError, InvalidArgument, OperationError};
+use crate::operations::batch::{BatchRun, Bodies, Kind};
 use crate::serdes::{JsonSerdes, Serdes};
-use crate::{BoxError, OperationError};
 
-pub use super::completion::{CompletionConfig, CompletionConfigBuilder, CompletionConfigValidationError};
-pub use super::item_batcher::{ItemBatcher, ItemBatcherBuilder, ItemBatcherValidationError};
-pub use crate::batch::{
-    BatchError, BatchItem, BatchItemStatus, BatchResult, BatchStats, BatchStatus, BatchSummary,
-    CompletionReason, NestingMode, SettledOutcome,
+pub use crate::operations::batch::{
+    BatchError, BatchItem, BatchResult, BatchStatus, BatchSummary, NestingMode,
+};
+pub use crate::policy::{
+    BatchItemStatus, BatchStats, CompletionConfig, CompletionConfigBuilder, CompletionConfigValidationError,
+    CompletionReason, ItemBatcher, ItemBatcherBuilder, ItemBatcherValidationError, SettledOutcome,
 };
 
 /// A map to be: see [`DurableContext::map`].

@@ -5,15 +5,12 @@ use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use super::RetryStrategyConfig;
-use crate::context::{DurableContext, StepContext};
-use crate::future::DurableFuture;
-use crate::retry::RetryStrategy;
-use crate::runtime::{Position, StepOptions};
-use crate::saga::Undo;
+use crate::context::{DurableContext, DurableFuture, StepContext, Undo};
+use crate::contract::{Position, StepOptions, StepSemantics};
+use crate::error::{BoxError, OperationError, StepError};
+use crate::operations::step::StepRun;
+use crate::policy::{RetryDecision, RetryStrategy, RetryStrategyConfig};
 use crate::serdes::{JsonSerdes, Serdes};
-use crate::step::{StepRun, StepSemantics};
-use crate::{BoxError, OperationError, RetryDecision, StepError};
 
 /// A step to be: see [`DurableContext::step`].
 ///
@@ -56,7 +53,7 @@ use crate::{BoxError, OperationError, RetryDecision, StepError};
 pub struct StepBuilder<O, F, Fut, S = JsonSerdes> {
     run: StepRun<F, S>,
     /// What undoes it.
-    undo: Option<Undo<O>>,
+    undo: Option<Undo<DurableContext, O>>,
     _output: PhantomData<fn() -> (O, Fut)>,
 }
 
@@ -131,7 +128,7 @@ where
         self
     }
 
-    pub(super) fn undone_by(mut self, undo: Undo<O>) -> Self {
+    pub(super) fn undone_by(mut self, undo: Undo<DurableContext, O>) -> Self {
         self.undo = Some(undo);
         self
     }

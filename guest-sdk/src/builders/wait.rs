@@ -3,10 +3,10 @@
 use std::fmt;
 use std::future::IntoFuture;
 
-use crate::OperationError;
-use crate::context::DurableContext;
-use crate::future::DurableFuture;
-use crate::runtime::Position;
+use crate::context::{DurableContext, DurableFuture};
+use crate::contract::Position;
+use crate::error::OperationError;
+use crate::operations::wait;
 
 /// A wait to be: see [`DurableContext::wait`].
 ///
@@ -75,7 +75,7 @@ impl IntoFuture for WaitBuilder {
 
     fn into_future(self) -> Self::IntoFuture {
         let place = self.ctx.place(self.position);
-        let wait = crate::wait::execute(self.ctx, self.position, self.name.clone(), self.seconds);
+        let wait = wait::execute(self.ctx, self.position, self.name.clone(), self.seconds);
         DurableFuture::lazy(place, wait).named(self.name)
     }
 }

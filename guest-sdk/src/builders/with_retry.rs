@@ -5,14 +5,13 @@ use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::{ChildBuilder, RetryStrategyConfig};
-use crate::context::DurableContext;
-use crate::future::DurableFuture;
-use crate::retry::RetryStrategy;
-use crate::runtime::Position;
+use super::child::ChildBuilder;
+use crate::context::{DurableContext, DurableFuture};
+use crate::contract::Position;
+use crate::error::{BoxError, OperationError, StepError};
+use crate::operations::with_retry::attempts;
+use crate::policy::{RetryDecision, RetryStrategy, RetryStrategyConfig};
 use crate::serdes::{JsonSerdes, Serdes};
-use crate::with_retry::attempts;
-use crate::{BoxError, OperationError, RetryDecision, StepError};
 
 /// A block with retries to be: see [`DurableContext::with_retry`].
 ///

@@ -3,8 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use super::line::{write_chain, write_line};
-use crate::BoxError;
+use super::boxed::BoxError;
 
 /// A combinator failed: `try_join_all`, `select_ok` or `race`.
 ///
@@ -45,16 +44,6 @@ impl CombinatorError {
     #[must_use]
     pub fn failures(&self) -> &[BoxError] {
         &self.failures
-    }
-}
-
-impl fmt::Display for CombinatorError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if f.alternate() {
-            write_chain(f, &self.kind, self.source())
-        } else {
-            write_line(f, format_args!("combinator failed"), self)
-        }
     }
 }
 

@@ -5,13 +5,11 @@
 use std::error::Error;
 use std::fmt;
 
-use super::line::{write_chain, write_line};
-use crate::BoxError;
-use crate::runtime::InvalidArgument;
+use super::boxed::BoxError;
 
 /// An error of one operation: its kind, and the cause as its source.
 macro_rules! operation_error {
-    ($(#[$doc:meta])* $name:ident, $kind:ident, $what:literal $(, $detail:ident: $type:ty)*) => {
+    ($(#[$doc:meta])* $name:ident, $kind:ident $(, $detail:ident: $type:ty)*) => {
         $(#[$doc])*
         #[derive(Debug)]
         #[non_exhaustive]
@@ -33,16 +31,6 @@ macro_rules! operation_error {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                if f.alternate() {
-                    write_chain(f, &self.kind, self.source())
-                } else {
-                    write_line(f, format_args!(concat!($what, " failed")), self)
-                }
-            }
-        }
-
         impl Error for $name {
             fn source(&self) -> Option<&(dyn Error + 'static)> {
                 self.source.as_deref().map(|source| source as &(dyn Error + 'static))
@@ -53,12 +41,12 @@ macro_rules! operation_error {
 
 operation_error! {
     /// A step failed. A retry strategy gets one too, with the error that the body returned as its source.
-    StepError, StepErrorKind, "step"
+    StepError, StepErrorKind
 }
 
 operation_error! {
     /// A wait did not end by its time being over.
-    WaitError, WaitErrorKind, "wait"
+    WaitError, WaitErrorKind
 }
 
 operation_error! {
@@ -74,7 +62,7 @@ operation_error! {
     ///         if matches!(invoke.kind(), InvokeErrorKind::FunctionNotFound(_)))
     /// }
     /// ```
-    InvokeError, InvokeErrorKind, "invoke"
+    InvokeError, InvokeErrorKind
 }
 
 operation_error! {
@@ -92,12 +80,12 @@ operation_error! {
     ///     }
     /// }
     /// ```
-    WaitForConditionError, WaitForConditionErrorKind, "wait for a condition"
+    WaitForConditionError, WaitForConditionErrorKind
 }
 
 operation_error! {
     /// A callback was answered with a failure, timed out, or was answered with what its serdes does not accept.
-    CallbackError, CallbackErrorKind, "callback", callback_id: Option<String>
+    CallbackError, CallbackErrorKind, callback_id: Option<String>
 }
 
 impl CallbackError {
@@ -115,7 +103,7 @@ impl CallbackError {
 
 operation_error! {
     /// A child context failed.
-    ChildContextError, ChildContextErrorKind, "child context"
+    ChildContextError, ChildContextErrorKind
 }
 
 impl StepError {
@@ -378,64 +366,5 @@ impl fmt::Display for ChildContextErrorKind {
             Self::ChildFailed => "child failed",
             Self::Internal => "internal error",
         })
-    }
-}
-
-/// An operation was not started: an argument is not allowed. Its place in the sequence is taken, so replays agree.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct InvalidArgumentError {
-    argument: String,
-    reason: String,
-}
-
-impl InvalidArgumentError {
-    pub(crate) fn new(invalid: InvalidArgument) -> Self {
-        Self { argument: invalid.argument, reason: invalid.reason }
-    }
-
-    /// Which argument, as the WIT contract spells it.
-    #[must_use]
-    pub fn argument(&self) -> &str {
-        &self.argument
-    }
-
-    /// What is wrong with it, and what is allowed.
-    #[must_use]
-    pub fn reason(&self) -> &str {
-        &self.reason
-    }
-}
-
-impl fmt::Display for InvalidArgumentError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "invalid {}: {}", self.argument, self.reason)
-    }
-}
-
-impl Error for InvalidArgumentError {}
-
-/// A frame that says what was being done when its source happened.
-#[derive(Debug)]
-pub(crate) struct Framed {
-    frame: String,
-    source: BoxError,
-}
-
-impl Framed {
-    pub(crate) fn boxed(frame: impl Into<String>, source: impl Into<BoxError>) -> BoxError {
-        Box::new(Self { frame: frame.into(), source: source.into() })
-    }
-}
-
-impl fmt::Display for Framed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if f.alternate() { write_chain(f, &self.frame, self.source()) } else { f.write_str(&self.frame) }
-    }
-}
-
-impl Error for Framed {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.source)
     }
 }

@@ -6,15 +6,15 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
+use super::info::UserFunctionOutcome;
 use super::observer::{NewOperation, Observer};
-use super::{OperationType, UserFunctionOutcome};
-use crate::checkpointing::CheckpointMode;
-use crate::error::WireError;
-use crate::runtime::{
-    Callback, CallbackOptions, Child, ChildResult, ChildState, Completed, Condition, ConditionState,
-    EndStatus, ExecutionInfo, Identity, Interest, InvalidArgument, Invoke, InvokeOptions, Observing,
-    Operation, Outcome, Pollable, Position, Runtime, Scope, Step, StepOptions, StepState, Success,
+use crate::contract::{
+    Callback, CallbackOptions, CheckpointMode, Child, ChildResult, ChildState, Completed, Condition,
+    ConditionState, EndStatus, ExecutionInfo, Identity, Interest, Invoke, InvokeOptions, Observing,
+    Operation, OperationType, Outcome, Pollable, Position, Runtime, Scope, Step, StepOptions, StepState,
+    Success,
 };
+use crate::error::{InvalidArgument, WireError};
 
 /// Contexts whose code is this crate's own: what runs in them of the handler's are their children.
 const OWN_CODE: [&str; 3] = ["Map", "Parallel", "WaitForCallback"];
@@ -23,7 +23,7 @@ const OWN_CODE: [&str; 3] = ["Map", "Parallel", "WaitForCallback"];
 const SINGLE: u64 = u64::MAX;
 
 /// An observed host.
-pub(super) struct ObservedRuntime(Arc<Watched>);
+pub(crate) struct ObservedRuntime(Arc<Watched>);
 
 struct Watched {
     host: Arc<dyn Runtime>,
@@ -31,7 +31,7 @@ struct Watched {
 }
 
 impl ObservedRuntime {
-    pub(super) fn new(host: Arc<dyn Runtime>, observer: Arc<Observer>) -> Self {
+    pub(crate) fn new(host: Arc<dyn Runtime>, observer: Arc<Observer>) -> Self {
         Self(Arc::new(Watched { host, observer }))
     }
 }

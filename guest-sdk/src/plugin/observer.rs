@@ -9,81 +9,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use super::observed::ObservedRuntime;
-use super::{
+use super::hooks::Plugin;
+use super::info::{
     InvocationEndInfo, InvocationInfo, InvocationStatus, OperationChangeInfo, OperationEndInfo,
-    OperationInfo, OperationStatus, OperationType, Operations, Plugin, Timestamp, UserFunctionEndInfo,
-    UserFunctionInfo, UserFunctionOutcome,
+    OperationInfo, Operations, UserFunctionEndInfo, UserFunctionInfo, UserFunctionOutcome,
 };
-use crate::BoxError;
-use crate::error::{Chain, WireError};
-use crate::options::IntoOptions;
-use crate::runtime::{ObservedOperation, Observing, Outcome, Runtime};
-use crate::section;
-
-/// The host as the handler gets it.
-pub(crate) struct Stage {
-    pub(crate) host: Arc<dyn Runtime>,
-    /// Who stands in between; none where there are no plugins.
-    pub(crate) observer: Option<Arc<Observer>>,
-}
-
-/// Evaluates a handler's options, and puts its plugins between the handler and its host.
-pub(crate) fn watch<O: IntoOptions>(
-    host: Arc<dyn Runtime>,
-    options: &dyn Fn() -> O,
-    event: &str,
-) -> Result<Stage, WireError> {
-    let observing = host.observing();
-    if let Some(observing) = &observing {
-        observing.enter();
-    }
-    let options = section::aside(|| options().into_options());
-    if let Some(observing) = &observing {
-        observing.leave();
-    }
-    let options = options.map_err(|error| WireError::new("InvalidOptions", error.to_string()))?;
-    if let Some(mode) = options.checkpoint_mode {
-        host.set_checkpoint_mode(mode);
-    }
-    let watching = observing.filter(|_| !options.plugins.is_empty());
-    let Some((observing, beginning)) = watching.and_then(|o| o.begin().map(|beginning| (o, beginning)))
-    else {
-        return Ok(Stage { host, observer: None });
-    };
-    let execution = host.execution();
-    let operations: Operations =
-        beginning.operations.into_iter().map(|operation| known(operation, true)).collect();
-    let updated: Operations = beginning
-        .updated
-        .iter()
-        .filter_map(|id| operations.get(id).map(|operation| (id.clone(), operation.clone())))
-        .collect();
-    let ended = updated.values().filter(|operation| operation.status.is_terminal());
-    let seen = Seen {
-        unreported: ended.map(|operation| operation.id.clone()).collect(),
-        invocation: InvocationInfo {
-            execution_arn: execution.arn.into(),
-            request_id: host.invocation_id(),
-            is_first_invocation: beginning.first_invocation,
-            execution_start: Timestamp::from_millis(execution.start_time_ms),
-            input: event.to_owned(),
-            operations: Arc::new(operations),
-            updated: Arc::new(updated),
-        },
-        functions: BTreeMap::new(),
-        last_function: 0,
-    };
-    let observer = Arc::new(Observer {
-        host: Arc::clone(&host),
-        observing,
-        plugins: Mutex::new(options.plugins),
-        seen: Mutex::new(seen),
-    });
-    observer.begin();
-    let host = Arc::new(ObservedRuntime::new(host, Arc::clone(&observer)));
-    Ok(Stage { host, observer: Some(observer) })
-}
+use crate::contract::{
+    Beginning, ObservedOperation, Observing, OperationStatus, OperationType, Outcome, Runtime,
+};
+use crate::engine;
+use crate::error::{BoxError, Chain, WireError};
+use crate::values::Timestamp;
 
 /// One invocation's plugins.
 pub(crate) struct Observer {
@@ -132,6 +68,40 @@ fn known(operation: ObservedOperation, is_replay: bool) -> (String, OperationInf
 }
 
 impl Observer {
+    /// For an invocation, from the record at its beginning.
+    pub(crate) fn new(
+        host: Arc<dyn Runtime>,
+        observing: Arc<dyn Observing>,
+        plugins: Vec<Box<dyn Plugin>>,
+        beginning: Beginning,
+        event: &str,
+    ) -> Arc<Self> {
+        let execution = host.execution();
+        let operations: Operations =
+            beginning.operations.into_iter().map(|operation| known(operation, true)).collect();
+        let updated: Operations = beginning
+            .updated
+            .iter()
+            .filter_map(|id| operations.get(id).map(|operation| (id.clone(), operation.clone())))
+            .collect();
+        let ended = updated.values().filter(|operation| operation.status.is_terminal());
+        let seen = Seen {
+            unreported: ended.map(|operation| operation.id.clone()).collect(),
+            invocation: InvocationInfo {
+                execution_arn: execution.arn.into(),
+                request_id: host.invocation_id(),
+                is_first_invocation: beginning.first_invocation,
+                execution_start: Timestamp::from_millis(execution.start_time_ms),
+                input: event.to_owned(),
+                operations: Arc::new(operations),
+                updated: Arc::new(updated),
+            },
+            functions: BTreeMap::new(),
+            last_function: 0,
+        };
+        Arc::new(Self { host, observing, plugins: Mutex::new(plugins), seen: Mutex::new(seen) })
+    }
+
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -146,11 +116,12 @@ impl Observer {
         };
         self.observing.enter();
         let mut hooks = Hooks { plugins: &mut plugins, observing: &*self.observing, host: &*self.host };
-        section::aside(|| run(&mut hooks));
+        engine::aside(|| run(&mut hooks));
         self.observing.leave();
     }
 
-    fn begin(&self) {
+    /// The invocation begins.
+    pub(crate) fn begin(&self) {
         let info = self.seen().invocation.clone();
         self.aside(|hooks| hooks.call("on_invocation_start", |plugin| plugin.on_invocation_start(&info)));
     }

@@ -13,7 +13,7 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
-use crate::BoxError;
+use crate::error::{BoxError, Framed};
 
 /// The compact text of a value.
 ///
@@ -39,8 +39,13 @@ pub(crate) fn readable<T: Serialize + DeserializeOwned>(value: &T) -> Result<Str
     let text = text(value)?;
     match serde_json::from_str::<T>(&text) {
         Ok(_) => Ok(text),
-        Err(error) => Err(super::unreadable(error)),
+        Err(error) => Err(unreadable(error)),
     }
+}
+
+/// The error of a text that its own serdes does not accept.
+pub(super) fn unreadable(error: impl Into<BoxError>) -> BoxError {
+    Framed::boxed("what was written cannot be read back", error)
 }
 
 /// A number that JSON cannot hold.

@@ -1,0 +1,251 @@
+//! The guest's executor: one thread, one main future, any number of spawned tasks.
+//!
+//! Always true here:
+//! - Tasks run in the order in which they became runnable, so a replay runs them in the same order. A spawned task runs
+//!   from the next turn on, whether or not its handle is polled.
+//! - Nothing is locked while a future is polled or dropped: both may spawn, abort and wake.
+//! - The reactor is asked only when no task is runnable, and blocks then. When it has nothing to wait for either, the
+//!   handler waits for a future that nothing will ever complete: see [`Stalled`].
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use pin_project_lite::pin_project;
+
+use super::reactor::{Reactor, Turn};
+
+type TaskFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+type TaskId = u64;
+
+const MAIN: TaskId = 0;
+
+/// Nothing can run, nothing durable is pending, and the handler has not returned.
+///
+/// Components are single-threaded and have no timers or sockets of their own, so a future that is neither a durable
+/// operation nor completed by another task can never be. Every replay would end at the same place: this fails the
+/// execution, where a trap would only be tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stalled;
+
+impl fmt::Display for Stalled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "the handler waits for a future that is not a durable operation, and nothing that is left to run can \
+             complete it: no durable operation is pending and no task is runnable. Outside of step bodies, await only \
+             durable operations, and futures that other tasks of this handler complete (such as channels)",
+        )
+    }
+}
+
+impl std::error::Error for Stalled {}
+
+/// Runs the futures of one invocation.
+#[derive(Default)]
+pub(crate) struct Executor {
+    runnable: Arc<Mutex<VecDeque<TaskId>>>,
+    tasks: Mutex<Tasks>,
+}
+
+#[derive(Default)]
+struct Tasks {
+    last: TaskId,
+    live: BTreeMap<TaskId, Task>,
+}
+
+struct Task {
+    /// None while it is being polled.
+    future: Option<TaskFuture>,
+    waker: Arc<TaskWaker>,
+}
+
+struct TaskWaker {
+    id: TaskId,
+    queued: AtomicBool,
+    runnable: Arc<Mutex<VecDeque<TaskId>>>,
+}
+
+impl Wake for TaskWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.queued.swap(true, Ordering::AcqRel) {
+            lock(&self.runnable).push_back(self.id);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Executor {
+    /// Runs `main` to its end. Tasks that are left are dropped then.
+    pub(crate) fn run<F: Future>(&self, reactor: &Reactor, main: F) -> Result<F::Output, Stalled> {
+        let mut main = pin!(main);
+        let main_waker = self.waker(MAIN);
+        main_waker.wake_by_ref();
+        let waker = Waker::from(Arc::clone(&main_waker));
+        let _left = Left(self);
+        loop {
+            let Some(id) = self.next() else {
+                match reactor.turn() {
+                    Turn::Fired => continue,
+                    Turn::Stalled => return Err(Stalled),
+                }
+            };
+            if id == MAIN {
+                main_waker.queued.store(false, Ordering::Release);
+                if let Poll::Ready(output) = main.as_mut().poll(&mut Context::from_waker(&waker)) {
+                    return Ok(output);
+                }
+            } else {
+                self.poll_task(id);
+            }
+        }
+    }
+
+    /// Adds a task with an output. Dropping the handle aborts it.
+    pub(crate) fn spawn<F>(self: &Arc<Self>, future: F) -> Spawned<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let slot = Arc::new(Mutex::new(Slot { output: None, waker: None }));
+        let running = self.launch(IntoSlot { future, slot: Arc::clone(&slot) });
+        Spawned { _running: running, slot }
+    }
+
+    /// Adds a task. Dropping the handle aborts it.
+    pub(crate) fn launch(self: &Arc<Self>, future: impl Future<Output = ()> + Send + 'static) -> Running {
+        let future: TaskFuture = Box::pin(future);
+        let mut tasks = lock(&self.tasks);
+        tasks.last += 1;
+        let id = tasks.last;
+        let waker = self.waker(id);
+        waker.wake_by_ref();
+        tasks.live.insert(id, Task { future: Some(future), waker });
+        drop(tasks);
+        Running { executor: Arc::clone(self), id }
+    }
+
+    fn waker(&self, id: TaskId) -> Arc<TaskWaker> {
+        Arc::new(TaskWaker { id, queued: AtomicBool::new(false), runnable: Arc::clone(&self.runnable) })
+    }
+
+    fn next(&self) -> Option<TaskId> {
+        lock(&self.runnable).pop_front()
+    }
+
+    fn poll_task(&self, id: TaskId) {
+        let taken = lock(&self.tasks)
+            .live
+            .get_mut(&id)
+            .and_then(|task| Some((task.future.take()?, Arc::clone(&task.waker))));
+        let Some((mut future, task_waker)) = taken else { return };
+        task_waker.queued.store(false, Ordering::Release);
+        let waker = Waker::from(task_waker);
+        let poll = future.as_mut().poll(&mut Context::from_waker(&waker));
+        let mut tasks = lock(&self.tasks);
+        match poll {
+            Poll::Ready(()) => {
+                let task = tasks.live.remove(&id);
+                drop(tasks);
+                drop(task);
+            }
+            // An entry that is gone was aborted meanwhile: its future goes too, when the lock is free.
+            Poll::Pending => {
+                if let Some(task) = tasks.live.get_mut(&id) {
+                    task.future = Some(future);
+                    return;
+                }
+                drop(tasks);
+            }
+        }
+        drop(future);
+    }
+
+    fn abort(&self, id: TaskId) {
+        let task = lock(&self.tasks).live.remove(&id);
+        drop(task);
+    }
+}
+
+/// Drops the tasks that are left: tasks hold what holds the executor. Also where a run is unwound, natively.
+struct Left<'a>(&'a Executor);
+
+impl Drop for Left<'_> {
+    fn drop(&mut self) {
+        let left = std::mem::take(&mut lock(&self.0.tasks).live);
+        drop(left);
+    }
+}
+
+struct Slot<T> {
+    output: Option<T>,
+    waker: Option<Waker>,
+}
+
+pin_project! {
+    /// A future whose output goes to a slot.
+    struct IntoSlot<F: Future> {
+        #[pin]
+        future: F,
+        slot: Arc<Mutex<Slot<F::Output>>>,
+    }
+}
+
+impl<F: Future> Future for IntoSlot<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        this.future.poll(cx).map(|output| {
+            let waker = {
+                let mut slot = lock(this.slot);
+                slot.output = Some(output);
+                slot.waker.take()
+            };
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        })
+    }
+}
+
+/// A task that runs by itself. Dropping it aborts the task.
+pub(crate) struct Running {
+    executor: Arc<Executor>,
+    id: TaskId,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.executor.abort(self.id);
+    }
+}
+
+/// A task that runs by itself; its output is this future's. Dropping it aborts the task.
+pub(crate) struct Spawned<T> {
+    _running: Running,
+    slot: Arc<Mutex<Slot<T>>>,
+}
+
+impl<T> Future for Spawned<T> {
+    type Output = T;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        let mut slot = lock(&self.slot);
+        if let Some(output) = slot.output.take() {
+            return Poll::Ready(output);
+        }
+        slot.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}

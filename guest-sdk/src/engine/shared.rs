@@ -1,0 +1,86 @@
+//! What all contexts of one invocation share: the host, the executor and what they wait for.
+//!
+//! There is one engine for one invocation. It holds no state of any operation.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use super::executor::{Executor, Running, Spawned, Stalled};
+use super::reactor::{ParkedBody, Reactor, Ready};
+use crate::contract::{CheckpointMode, Execution, Interest, Operation, Runtime};
+use crate::output::logging;
+use crate::policy::Moment;
+
+pub(crate) struct Engine {
+    runtime: Arc<dyn Runtime>,
+    reactor: Arc<Reactor>,
+    executor: Arc<Executor>,
+    execution: Arc<Execution>,
+}
+
+impl Engine {
+    pub(crate) fn new(runtime: Arc<dyn Runtime>) -> Arc<Self> {
+        let reactor = Reactor::new(Arc::clone(&runtime));
+        let execution = Execution::new(Arc::clone(&runtime));
+        Arc::new(Self { runtime, reactor, executor: Arc::default(), execution })
+    }
+
+    pub(crate) fn runtime(&self) -> &dyn Runtime {
+        &*self.runtime
+    }
+
+    /// Whether outcomes show before they are on record: a replay may then show them in another order, and what had not been sent
+    /// is done again.
+    pub(crate) fn shows_early(&self) -> bool {
+        self.runtime.checkpoint_mode() == CheckpointMode::Optimistic
+    }
+
+    /// The facts of the execution.
+    pub(crate) fn execution(&self) -> &Arc<Execution> {
+        &self.execution
+    }
+
+    /// Now, as the code that runs sees it, at an operation of this id.
+    pub(crate) fn moment(&self, operation: &str) -> Moment {
+        let arn = self.execution.arn();
+        Moment::new(arn, operation, self.runtime.now())
+    }
+
+    pub(crate) fn run<F: Future>(&self, main: F) -> Result<F::Output, Stalled> {
+        logging::within(&self.runtime, || self.executor.run(&self.reactor, main))
+    }
+
+    pub(crate) fn spawn<F>(&self, future: F) -> Spawned<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.executor.spawn(future)
+    }
+
+    /// Adds a task without an output.
+    pub(crate) fn launch(&self, task: impl Future<Output = ()> + Send + 'static) -> Running {
+        self.executor.launch(task)
+    }
+
+    /// Waits until there is something to do for an operation, or its outcome.
+    pub(crate) fn changed(&self, operation: Arc<dyn Operation>) -> Ready {
+        self.reactor.wait(operation, Interest::Change)
+    }
+
+    /// Waits until a callback's id is known.
+    pub(crate) fn callback_id_known(&self, callback: Arc<dyn Operation>) -> Ready {
+        self.reactor.wait(callback, Interest::CallbackId)
+    }
+
+    pub(crate) fn park_body(&self, waker: std::task::Waker) -> ParkedBody {
+        self.reactor.park_body(waker)
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,18 @@
+//! Where a handler is entered: the functions of a component, their options, their export, and the run of one.
+
+#[cfg(target_family = "wasm")]
+mod export;
+mod function;
+mod names;
+mod options;
+mod payload;
+mod registry;
+mod run;
+mod watch;
+
+#[cfg(target_family = "wasm")]
+pub use self::export::{Exported, Functions};
+pub use self::function::{Function, Kind};
+pub use self::names::check_names;
+pub use self::options::{IntoOptions, Options, OptionsBuilder, OptionsValidationError};
+pub use self::run::run;

@@ -1,0 +1,81 @@
+//! Runs the body of a step's attempt, or the check of a condition's.
+//!
+//! Always true here:
+//! - Only the body, and the serialization of what it returns, is polled inside of the operation; everything between its turns
+//!   runs outside.
+//! - A body is never lost by a suspension in its middle: one that nothing left to run can complete ends with an error.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use crate::engine::{Engine, ParkedBody, Section};
+use crate::error::{BoxError, TypedError};
+use crate::output::{self, LogScope};
+
+/// Why a body came to no record of its result.
+pub(crate) enum Failure {
+    /// It returned an error.
+    Body(BoxError),
+    /// What it returned could not be serialized, or not be read back.
+    Serialization(BoxError),
+}
+
+/// Where the code that runs next belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// To the body.
+    Inside,
+    /// To the handler.
+    Outside,
+}
+
+/// A body that waits for ever.
+#[derive(Debug)]
+struct Stalled;
+
+impl fmt::Display for Stalled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "the step's body waits for a future that nothing left to run in this component can complete; a body cannot \
+             be suspended, so it must not wait for durable operations or for other tasks that do",
+        )
+    }
+}
+
+impl std::error::Error for Stalled {}
+
+/// Runs a body; `go` enters and leaves its operation. Returns inside of it: the caller closes the attempt at once, which
+/// leaves it.
+///
+/// The body is pinned by the caller, so that the future of an operation holds it once.
+pub(crate) fn run<'a, T, W>(
+    engine: &'a Arc<Engine>,
+    go: impl Fn(Side) + 'a,
+    scope: &'a Arc<LogScope>,
+    section: &'a Arc<Section>,
+    mut work: Pin<&'a mut W>,
+) -> impl Future<Output = Result<T, Failure>> + 'a
+where
+    T: 'a,
+    W: Future<Output = Result<T, Failure>>,
+{
+    let mut parked = None;
+    poll_fn(move |cx| {
+        let stalled = parked.take().is_some_and(|body: ParkedBody| body.is_stalled());
+        output::flush();
+        go(Side::Inside);
+        if stalled {
+            return Poll::Ready(Err(Failure::Body(TypedError::with_type("StepStalled", Stalled).into())));
+        }
+        let poll = section.within(|| scope.within(|| work.as_mut().poll(cx)));
+        output::flush();
+        if poll.is_pending() {
+            go(Side::Outside);
+            parked = Some(engine.park_body(cx.waker().clone()));
+        }
+        poll
+    })
+}

@@ -1,0 +1,157 @@
+//! Runs a combinator, from its start to its outcome on record.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::inputs::Inputs;
+use super::record::{Winner, Written, failed, internal};
+use super::tally::{Rule, Success, Verdict};
+use crate::context::{DurableContext, DurableFuture, Place, Settled};
+use crate::contract::{Child, ChildResult, ChildState, Identity, Position};
+use crate::error::OperationError;
+use crate::operations::child::INLINE_LIMIT;
+
+/// A combinator with its inputs.
+pub(crate) struct CombinatorRun<O> {
+    ctx: DurableContext,
+    position: Position,
+    pub(crate) name: Option<String>,
+    inputs: Vec<DurableFuture<O>>,
+}
+
+impl<O: Serialize + DeserializeOwned + Send + 'static> CombinatorRun<O> {
+    pub(crate) fn new(
+        ctx: DurableContext,
+        position: Position,
+        inputs: impl IntoIterator<Item = DurableFuture<O>>,
+    ) -> Self {
+        Self { ctx, position, name: None, inputs: inputs.into_iter().collect() }
+    }
+
+    pub(crate) fn ctx(&self) -> &DurableContext {
+        &self.ctx
+    }
+
+    pub(crate) fn try_join_all(self) -> DurableFuture<Vec<O>> {
+        self.over(Rule::TryJoinAll, |json| serde_json::from_str(json))
+    }
+
+    pub(crate) fn join_all(self) -> DurableFuture<Vec<Settled<O>>> {
+        self.over(Rule::JoinAll, |json| {
+            let written: Vec<Written<O>> = serde_json::from_str(json)?;
+            written.into_iter().map(Written::settled).collect()
+        })
+    }
+
+    pub(crate) fn select_ok(self) -> DurableFuture<O> {
+        self.over(Rule::SelectOk, |json| serde_json::from_str(json))
+    }
+
+    pub(crate) fn race(self) -> DurableFuture<O> {
+        self.over(Rule::Race, |json| serde_json::from_str(json))
+    }
+
+    /// The future of the combinator. `read` makes its output of what is recorded.
+    fn over<T: Send + 'static>(mut self, rule: Rule, read: Read<T>) -> DurableFuture<T> {
+        let lasting = self.inputs.iter().any(DurableFuture::is_lasting);
+        let places: Vec<Place> = self.inputs.iter_mut().flat_map(DurableFuture::take_places).collect();
+        let own = self.ctx.place(self.position);
+        let all = std::iter::once(own).chain(places.iter().cloned()).collect();
+        let name = self.name.clone();
+        DurableFuture::of_several(all, lasting, self.execute(rule, read, places, lasting)).named(name)
+    }
+
+    async fn execute<T>(
+        self,
+        rule: Rule,
+        read: Read<T>,
+        places: Vec<Place>,
+        lasting: bool,
+    ) -> Result<T, OperationError> {
+        let Self { ctx, position, name, inputs } = self;
+        let count = inputs.len();
+        let child = ctx.starting()?.child(Identity { position, name, sub_type: None })?;
+        let inputs = Inputs {
+            engine: Arc::clone(ctx.engine()),
+            places,
+            section: Arc::clone(ctx.section()),
+            position,
+            all: inputs.into_iter().enumerate().collect(),
+        };
+        let mut inputs = Some(inputs);
+        let settled = || ctx.engine().changed(child.clone());
+        loop {
+            let recorded = match child.state() {
+                ChildState::Pending => {
+                    match inputs.take() {
+                        Some(inputs) if lasting => {
+                            first_of(inputs.decide(rule, count, true), settled()).await;
+                        }
+                        Some(inputs) => inputs.give_up(),
+                        None => settled().await,
+                    }
+                    continue;
+                }
+                ChildState::Done(outcome) => {
+                    if let Some(inputs) = inputs.take() {
+                        inputs.give_up();
+                    }
+                    return match outcome {
+                        Ok(json) => read(&json.unwrap_or_default()).map_err(internal),
+                        Err(wire) => Err(failed(&*child, wire, count)),
+                    };
+                }
+                ChildState::Run => None,
+                ChildState::Rebuild(summary) => Some(summary),
+            };
+            let Some(mut inputs) = inputs.take() else {
+                return Err(internal("a combinator was closed, and is open again"));
+            };
+            if let Some(summary) = &recorded
+                && !lasting
+            {
+                inputs.keep(Winner::read(summary.as_deref()).map_err(internal)?.as_ref());
+            }
+            let verdict = inputs.decide(rule, count, recorded.is_some()).await;
+            close(&*child, &verdict);
+            settled().await;
+            match verdict {
+                Ok(Success { json, .. }) if recorded.is_some() || json.len() > INLINE_LIMIT => {
+                    return read(&json).map_err(internal);
+                }
+                Err(wire) if recorded.is_some() => return Err(failed(&*child, wire, count)),
+                // What is delivered is what is on record.
+                Ok(_) | Err(_) => {}
+            }
+        }
+    }
+}
+
+type Read<T> = fn(&str) -> Result<T, serde_json::Error>;
+
+/// Closes the context. A result that is too large is made again by replays, from the input that won or from all.
+fn close(child: &dyn Child, verdict: &Verdict) {
+    match verdict {
+        Ok(Success { json, winner }) if json.len() > INLINE_LIMIT => {
+            let summary = winner.map(|index| Winner { index }.write());
+            child.succeed(ChildResult::ReplayChildren(summary.as_deref()));
+        }
+        Ok(Success { json, .. }) => child.succeed(ChildResult::Inline(json)),
+        Err(wire) => child.fail(wire),
+    }
+}
+
+/// Waits for the first of two.
+async fn first_of<T>(one: impl Future<Output = T>, other: impl Future<Output = ()>) {
+    let (mut one, mut other) = (pin!(one), pin!(other));
+    poll_fn(|cx| {
+        let over = one.as_mut().poll(cx).is_ready() || other.as_mut().poll(cx).is_ready();
+        if over { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}

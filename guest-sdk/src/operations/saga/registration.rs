@@ -1,0 +1,27 @@
+//! A step's hold on its compensation.
+
+use crate::context::{Compensation, DurableContext};
+
+/// A step's hold on the compensation that its context owns.
+pub(crate) struct Registration {
+    ctx: DurableContext,
+    number: u64,
+}
+
+impl Registration {
+    pub(crate) fn new(ctx: &DurableContext, compensation: Compensation<DurableContext>) -> Self {
+        Self { ctx: ctx.clone(), number: ctx.own().compensations.register(compensation) }
+    }
+
+    /// The step's end is delivered.
+    pub(crate) fn ended(self, succeeded: bool) {
+        self.ctx.own().compensations.delivered(self.number, succeeded);
+    }
+}
+
+impl Drop for Registration {
+    /// Where the step's end was not delivered, nobody waits for it any more.
+    fn drop(&mut self) {
+        self.ctx.own().compensations.released(self.number);
+    }
+}

@@ -1,0 +1,195 @@
+//! Runs a wait for a condition.
+//!
+//! Always true here:
+//! - A check sees the state that is on record from the check before it, or the initial one. What cannot be read is an error: a
+//!   state is never reset.
+//! - A check runs at most once in an instance: the next belongs to a later invocation. One that fails is not repeated.
+//! - The outcome is delivered when it is on record, and the same as on a replay.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+
+use super::body::{self, Failure, Side};
+use crate::context::{DurableContext, StepContext};
+use crate::contract::{Condition, ConditionState, Identity, Position};
+use crate::engine::Section;
+use crate::error::{
+    BoxError, Framed, MaxChecksExceeded, OperationError, OperationErrorKind, ReplayedFailure,
+    SERIALIZATION_ERROR, WaitForConditionError, WaitForConditionErrorKind, WireError,
+};
+use crate::output::LogScope;
+use crate::policy::{Moment, Polling, WaitDecision, seconds};
+use crate::serdes::Serdes;
+
+/// The type on record for a condition that was given up. Replays know the kind of error by it.
+const EXHAUSTED: &str = "WaitForCondition.MaxChecksExceeded";
+
+/// A wait for a condition with all its options.
+pub(crate) struct ConditionRun<T, F, S> {
+    pub(crate) ctx: DurableContext,
+    pub(crate) position: Position,
+    pub(crate) name: Option<String>,
+    pub(crate) initial: T,
+    pub(crate) polling: Polling<T>,
+    pub(crate) serdes: S,
+    pub(crate) check: F,
+}
+
+impl<T, F, S> ConditionRun<T, F, S> {
+    pub(crate) async fn execute<Fut>(self) -> Result<T, OperationError>
+    where
+        T: Clone + Send + Sync + 'static,
+        F: Fn(StepContext, T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, BoxError>> + Send + 'static,
+        S: Serdes<T>,
+    {
+        let Self { ctx, position, name, initial, polling, serdes, check } = self;
+        let identity = Identity { position, name: name.clone(), sub_type: None };
+        // The initial state is at hand on every replay, so it needs no serdes. The host has nothing to keep of it.
+        let condition = ctx.starting()?.condition(identity, "null")?;
+        let live = Live { ctx: &ctx, condition: &condition };
+        loop {
+            match condition.state() {
+                ConditionState::Pending => live.settled().await,
+                ConditionState::Done { outcome: Ok(state), .. } => {
+                    let state = state.unwrap_or_else(|| "null".to_owned());
+                    let context = ctx.serdes_context(condition.clone());
+                    return serdes.deserialize(state, context).await.map_err(unreadable);
+                }
+                ConditionState::Done { outcome: Err(wire), attempt } => {
+                    return Err(failed(&*condition, wire, attempt));
+                }
+                ConditionState::Run { attempt, state } => {
+                    let context = || ctx.serdes_context(condition.clone());
+                    let state = if attempt == 1 {
+                        Ok(initial.clone())
+                    } else {
+                        // Read for this check only: a replay of a later one does without it.
+                        let read = ctx.section().input(position, attempt as usize);
+                        let state = async { serdes.deserialize(state, context()).await };
+                        read.run(state).await.map_err(unreadable)
+                    };
+                    let state = match state {
+                        Ok(state) => state,
+                        Err(error) => {
+                            live.close_broken(&error).await;
+                            continue;
+                        }
+                    };
+                    let scope = LogScope::new(condition.clone(), name.as_deref(), Some(attempt));
+                    let work = async {
+                        let state = check(StepContext::new(attempt), state).await.map_err(Failure::Body)?;
+                        let text =
+                            serdes.serialize(state, context()).await.map_err(Failure::Serialization)?;
+                        // The strategy sees what the next check will see.
+                        let state = serdes
+                            .deserialize(text.clone(), context())
+                            .await
+                            .map_err(|error| Failure::Serialization(Framed::boxed(UNREADABLE, error)))?;
+                        Ok((text, state))
+                    };
+                    let section = ctx.section().body(position, attempt, scope.name.clone());
+                    match live.run_check(pin!(work), &scope, &section).await {
+                        Ok((text, state)) => {
+                            let decide = || polling.decide(state, attempt, || live.moment());
+                            let decision = section.within(decide);
+                            live.close(&text, decision).await;
+                        }
+                        Err(Failure::Body(error)) => {
+                            live.close_failed(&WireError::of(&*error, "WaitForConditionError")).await;
+                        }
+                        Err(Failure::Serialization(error)) => {
+                            live.close_broken(&serialization_failed(error)).await;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What the phases of a running condition share. Generic over nothing: compiled once.
+struct Live<'a> {
+    ctx: &'a DurableContext,
+    condition: &'a Arc<dyn Condition>,
+}
+
+impl Live<'_> {
+    /// Waits until the condition's state is no longer pending.
+    async fn settled(&self) {
+        self.ctx.engine().changed(self.condition.clone()).await;
+    }
+
+    fn moment(&self) -> Moment {
+        self.ctx.engine().moment(&self.condition.id())
+    }
+
+    /// Runs a check. Returns inside of it: the caller closes the attempt at once, which leaves it.
+    fn run_check<'a, T, W>(
+        &'a self,
+        work: Pin<&'a mut W>,
+        scope: &'a Arc<LogScope>,
+        section: &'a Arc<Section>,
+    ) -> impl Future<Output = Result<T, Failure>> + 'a
+    where
+        T: 'a,
+        W: Future<Output = Result<T, Failure>>,
+    {
+        let go = |side| match side {
+            Side::Inside => self.condition.enter(),
+            Side::Outside => self.condition.leave(),
+        };
+        body::run(self.ctx.engine(), go, scope, section, work)
+    }
+
+    /// Closes an attempt whose check returned a state, and waits for what follows.
+    async fn close(&self, state: &str, decision: WaitDecision) {
+        match decision {
+            WaitDecision::Complete => self.condition.succeed(state),
+            WaitDecision::Continue { delay } => {
+                if let Err(invalid) = self.condition.proceed(state, seconds(delay).max(1)) {
+                    let invalid = OperationError::from(invalid);
+                    self.condition.fail(&WireError::of(&invalid, "Error"));
+                }
+            }
+            WaitDecision::Exhausted { reason } => self.condition.fail(&WireError::new(EXHAUSTED, reason)),
+        }
+        self.settled().await;
+    }
+
+    async fn close_failed(&self, wire: &WireError) {
+        self.condition.fail(wire);
+        self.settled().await;
+    }
+
+    /// Closes an attempt whose state has no text, or whose text is no state.
+    async fn close_broken(&self, error: &OperationError) {
+        self.close_failed(&WireError::typed(error, SERIALIZATION_ERROR)).await;
+    }
+}
+
+const UNREADABLE: &str = "state deserialization failed";
+
+fn serialization_failed(error: BoxError) -> OperationError {
+    let kind = WaitForConditionErrorKind::SerializationFailed;
+    OperationError::new(OperationErrorKind::WaitForCondition(WaitForConditionError::new(kind, Some(error))))
+}
+
+fn unreadable(error: BoxError) -> OperationError {
+    serialization_failed(Framed::boxed(UNREADABLE, error))
+}
+
+/// The error of a condition that is on record as failed.
+fn failed(condition: &dyn Condition, wire: WireError, checks: Option<u32>) -> OperationError {
+    let source = || Some(ReplayedFailure::boxed(wire.clone()));
+    let (kind, source) = match wire.error_type() {
+        Some(EXHAUSTED) => {
+            (WaitForConditionErrorKind::MaxChecksExceeded(MaxChecksExceeded::new(checks)), None)
+        }
+        Some(SERIALIZATION_ERROR) => (WaitForConditionErrorKind::SerializationFailed, source()),
+        _ => (WaitForConditionErrorKind::CheckFailed, source()),
+    };
+    let error = WaitForConditionError::new(kind, source);
+    OperationError::new(OperationErrorKind::WaitForCondition(error)).on_record(condition.id(), "FAILED", wire)
+}

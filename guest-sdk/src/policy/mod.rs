@@ -1,0 +1,23 @@
+//! Decisions about retries, waits and the end of batches: plain data and functions of it.
+//!
+//! Nothing here asks the host, starts an operation or reads a random source.
+
+mod completion;
+mod item_batcher;
+mod retry;
+mod step_options;
+mod wait;
+
+pub(crate) use self::completion::Progress;
+pub use self::completion::{
+    BatchItemStatus, BatchStats, CompletionConfig, CompletionConfigBuilder, CompletionConfigValidationError,
+    CompletionReason, SettledOutcome,
+};
+pub use self::item_batcher::{ItemBatcher, ItemBatcherBuilder, ItemBatcherValidationError};
+pub use self::retry::{
+    JitterStrategy, RetryDecision, RetryPresets, RetryStrategyConfig, RetryStrategyConfigBuilder,
+};
+pub(crate) use self::retry::{Moment, RetryStrategy, seconds};
+pub use self::step_options::StepOptions;
+pub(crate) use self::wait::Polling;
+pub use self::wait::{WaitDecision, WaitStrategy, WaitStrategyBuilder};

@@ -1,0 +1,74 @@
+//! Delays between attempts.
+//!
+//! Always true here: a delay is made of whole seconds, at least one. Deciding uses no random source, so it takes nothing from
+//! the random stream of the handler, which replays must find as it was on the first run.
+
+use std::time::Duration;
+
+/// How a delay is spread, so that what failed together is not tried again together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum JitterStrategy {
+    /// The delay as computed.
+    None,
+    /// From half the delay to all of it.
+    Half,
+    /// From nothing (so 1 second) to all of the delay.
+    #[default]
+    Full,
+}
+
+/// Delays that grow from attempt to attempt.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Schedule {
+    pub(crate) initial_delay: Duration,
+    pub(crate) max_delay: Duration,
+    pub(crate) backoff_rate: f64,
+    /// What is added after each attempt, in place of multiplying.
+    pub(crate) increment: Option<Duration>,
+    pub(crate) jitter: JitterStrategy,
+}
+
+impl Schedule {
+    /// Seconds to wait after an attempt, counted from 1, before they are rounded. `fraction` is asked for jitter, from 0 to
+    /// below 1.
+    pub(crate) fn delay(&self, attempt: u32, fraction: impl FnOnce() -> f64) -> f64 {
+        let repeated = attempt.saturating_sub(1);
+        let initial = self.initial_delay.as_secs_f64();
+        let full = match self.increment {
+            Some(increment) => initial + increment.as_secs_f64() * f64::from(repeated),
+            None => initial * self.backoff_rate.powi(i32::try_from(repeated).unwrap_or(i32::MAX)),
+        };
+        let full = full.min(self.max_delay.as_secs_f64());
+        match self.jitter {
+            JitterStrategy::None => full,
+            JitterStrategy::Half => full / 2.0 + full / 2.0 * fraction(),
+            JitterStrategy::Full => full * fraction(),
+        }
+    }
+}
+
+/// A delay of so many seconds, at least one.
+pub(crate) fn whole_seconds(seconds: f64) -> Duration {
+    // Casts saturate.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let seconds = seconds as u64;
+    Duration::from_secs(seconds.max(1))
+}
+
+/// Whole seconds of a delay or timeout, rounded up.
+pub(crate) fn seconds(duration: Duration) -> u64 {
+    duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_round_up() {
+        assert_eq!(seconds(Duration::ZERO), 0);
+        assert_eq!(seconds(Duration::from_nanos(1)), 1);
+        assert_eq!(seconds(Duration::MAX), u64::MAX);
+    }
+}

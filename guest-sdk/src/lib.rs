@@ -16,20 +16,23 @@
 //! ```
 //!
 //! Make a crate of type `cdylib`, and build it for `wasm32-wasip2` or with `cargo component build`. It then exports the
-//! function under its name; [`durable_handlers!`] exports several. Natively the function is what it looks like, and
-//! the crate `durawasm-testing` can run it so, for debuggers and quick tests.
+//! function under its name; [`durable_handlers!`] exports several. Natively the function is what it looks like, and the
+//! crate `durawasm-testing` can run it so, for debuggers and quick tests.
 //!
-//! **Same surface as AWS's SDK.** Modules, types, methods and bounds are those of the crate `aws-durable-execution-sdk`: a
-//! handler moves between the two by changing a `use`. What differs: the error of a failed operation is always made
-//! from its record (a [`ReplayedFailure`]), never the live value; a callback that cannot be read fails in
-//! [`result`](builders::callback::Callback::result); [`OperationErrorKind::InvalidArgument`] is new. Compensations
-//! ([`run_compensations`](DurableContext::run_compensations)), deterministic values ([`uuid`](DurableContext::uuid),
-//! [`random`](DurableContext::random), [`now`](DurableContext::now)) and checkpoint modes ([`CheckpointMode`]) are new.
+//! **Same surface as AWS's SDK.** Modules, types, methods and bounds are those of the crate
+//! `aws-durable-execution-sdk`: a handler moves between the two by changing a `use`. What differs: the error of a
+//! failed operation is always made from its record (a [`ReplayedFailure`]), never the live value; a callback that
+//! cannot be read fails in [`result`](builders::callback::Callback::result); [`OperationErrorKind::InvalidArgument`] is
+//! new. Compensations ([`run_compensations`](DurableContext::run_compensations)), deterministic values
+//! ([`uuid`](DurableContext::uuid), [`random`](DurableContext::random), [`now`](DurableContext::now)) and checkpoint
+//! modes ([`CheckpointMode`]) are new.
 //!
-//! **Concurrency.** There is one thread and no runtime to start. `future()`, `spawn()`, `tokio::join!` and `futures::join!` work;
-//! timers, sockets and `spawn` of other runtimes do not exist. Nothing but operations suspends a handler.
+//! **Concurrency.** There is one thread and no runtime to start. `future()`, `spawn()`, `tokio::join!` and
+//! `futures::join!` work; timers, sockets and `spawn` of other runtimes do not exist. Nothing but operations suspends a
+//! handler.
 //!
-//! **Logging.** Lines of the `tracing` crate and standard output go to the host, which drops those that a replay repeats.
+//! **Logging.** Lines of the `tracing` crate and standard output go to the host, which drops those that a replay
+//! repeats.
 
 pub mod builders;
 #[cfg(target_family = "wasm")]
@@ -90,7 +93,8 @@ pub use self::policy::RetryDecision;
 pub use self::serdes::{JsonSerdes, Serdes};
 pub use self::values::{ParseUuidError, Uuid};
 
-/// What a host offers: for runners, not for handlers. It follows the WIT package, not the stability promises of this crate.
+/// What a host offers: for runners, not for handlers. It follows the WIT package, not the stability promises of this
+/// crate.
 #[doc(hidden)]
 pub mod runtime {
     pub use crate::contract::{

@@ -2,19 +2,19 @@
 //!
 //! std draws two keys when a thread makes its first map, and then counts: map `n` of the thread has the keys
 //! `(k0 + n, k1)`. So the order of a map depends on how many maps *any* code of the thread made before it. In a durable
-//! handler some of that code runs on the first run only (the bodies of steps, the code of contexts that are over), so
-//! a replay would give the same map another order. std has no way to set its counter. This crate has one: it finds the
+//! handler some of that code runs on the first run only (the bodies of steps, the code of contexts that are over), so a
+//! replay would give the same map another order. std has no way to set its counter. This crate has one: it finds the
 //! counter in the instance's memory, and then reads and writes it, so that each piece of code can have keys of its own.
 //!
-//! **What it relies on.** A WebAssembly guest has one thread, so std keeps the keys in a static at a fixed address of the
-//! linear memory, between `__global_base` and `__data_end`. The host says which keys the instance drew. They are 128
-//! random bits, so the address that holds them is unmistakable. Nothing is assumed silently: [`HashKeys::locate`]
+//! **What it relies on.** A WebAssembly guest has one thread, so std keeps the keys in a static at a fixed address of
+//! the linear memory, between `__global_base` and `__data_end`. The host says which keys the instance drew. They are
+//! 128 random bits, so the address that holds them is unmistakable. Nothing is assumed silently: [`HashKeys::locate`]
 //! returns a handle only after it has seen std count at that address and obey what is written there. With a standard
 //! library that works otherwise it returns none, and maps are as they are without it.
 //!
-//! **Why this is unsafe, and why it holds.** The address was not derived from a reference to the static, which is private
-//! to std. Reads and writes are volatile and go through a function that the compiler cannot see through, so it has to
-//! assume that any static may be read and written there, std's among them.
+//! **Why this is unsafe, and why it holds.** The address was not derived from a reference to the static, which is
+//! private to std. Reads and writes are volatile and go through a function that the compiler cannot see through, so it
+//! has to assume that any static may be read and written there, std's among them.
 //!
 //! Everywhere but in a WebAssembly guest the crate does nothing.
 
@@ -25,8 +25,8 @@ pub struct HashKeys {
 }
 
 impl HashKeys {
-    /// Finds the counter. `drawn` are the two keys that std drew in this instance: the first 128 random bits that the guest
-    /// asked its host for, as two little-endian numbers. None where the counter is not found, or does not obey.
+    /// Finds the counter. `drawn` are the two keys that std drew in this instance: the first 128 random bits that the
+    /// guest asked its host for, as two little-endian numbers. None where the counter is not found, or does not obey.
     pub fn locate(drawn: (u64, u64)) -> Option<Self> {
         let access = Access::locate(drawn)?;
         let keys = Self { access };
@@ -86,7 +86,8 @@ mod guest {
 
     impl Access {
         pub(super) fn locate((first, second): (u64, u64)) -> Option<Self> {
-            // With the counter at rest the keys read `(first + maps made, second)`. One map is made here, so that there are keys.
+            // With the counter at rest the keys read `(first + maps made, second)`. One map is made here, so that there
+            // are keys.
             drop(black_box(RandomState::new()));
             const MOST_MAPS: u64 = 1 << 20;
             let (begin, end) = (&raw const __global_base as usize, &raw const __data_end as usize);
@@ -119,7 +120,8 @@ mod guest {
 
     fn exchange(at: usize, value: u64) -> u64 {
         let at = std::ptr::with_exposed_provenance_mut::<u64>(at);
-        // SAFETY: as for `peek`; and it is the counter: it held 128 bits that nothing else holds. Any value is a valid key.
+        // SAFETY: as for `peek`; and it is the counter: it held 128 bits that nothing else holds. Any value is a valid
+        // key.
         unsafe {
             let before = at.read_volatile();
             at.write_volatile(value);

@@ -1,7 +1,7 @@
 //! The expansion of `#[durable_execution]`.
 //!
-//! Always true here: the function itself is passed on unchanged, also beside an error, so that the compiler reports no errors
-//! that follow from it missing.
+//! Always true here: the function itself is passed on unchanged, also beside an error, so that the compiler reports no
+//! errors that follow from it missing.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};

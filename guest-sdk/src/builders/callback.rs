@@ -24,9 +24,8 @@ pub use crate::values::CallbackId;
 /// # Errors
 ///
 /// A name or a timeout that is not allowed is an error of kind
-/// [`InvalidArgument`](crate::OperationErrorKind::InvalidArgument), and nothing is started. What becomes of the callback is
-/// told by
-/// [`Callback::result`].
+/// [`InvalidArgument`](crate::OperationErrorKind::InvalidArgument), and nothing is started. What becomes of the
+/// callback is told by [`Callback::result`].
 #[must_use = "builders do nothing unless awaited or spawned"]
 #[non_exhaustive]
 pub struct CreateCallbackBuilder<O, S = JsonSerdes> {
@@ -55,7 +54,8 @@ impl<O: Send + 'static, S> CreateCallbackBuilder<O, S> {
         self
     }
 
-    /// Limits the time to the answer: up to 99,999,999 seconds, rounded up to whole ones. Zero is no limit, as is the default.
+    /// Limits the time to the answer: up to 99,999,999 seconds, rounded up to whole ones. Zero is no limit, as is the
+    /// default.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.run.options.timeout = Some(seconds(timeout));
         self
@@ -112,13 +112,14 @@ where
 
 /// A wait for a callback to be: see [`DurableContext::wait_for_callback`].
 ///
-/// The submitter is a step with at-least-once semantics: it may run more than once. Timeouts count from the callback's creation,
-/// before the submitter's first attempt. An answer of more than 256 KiB is read again from the callback on each replay.
+/// The submitter is a step with at-least-once semantics: it may run more than once. Timeouts count from the callback's
+/// creation, before the submitter's first attempt. An answer of more than 256 KiB is read again from the callback on
+/// each replay.
 ///
 /// # Errors
 ///
-/// What fails the callback is an error of kind [`Callback`](crate::OperationErrorKind::Callback), as in [`Callback::result`], also
-/// with the callback's id. A submitter that failed for good is one of kind
+/// What fails the callback is an error of kind [`Callback`](crate::OperationErrorKind::Callback), as in
+/// [`Callback::result`], also with the callback's id. A submitter that failed for good is one of kind
 /// [`ChildContext`](crate::OperationErrorKind::ChildContext).
 #[must_use = "builders do nothing unless awaited or spawned"]
 #[non_exhaustive]
@@ -176,7 +177,8 @@ where
         self
     }
 
-    /// Limits the time to the answer: up to 99,999,999 seconds, rounded up to whole ones. Zero is no limit, as is the default.
+    /// Limits the time to the answer: up to 99,999,999 seconds, rounded up to whole ones. Zero is no limit, as is the
+    /// default.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.run.options.timeout = Some(seconds(timeout));
         self

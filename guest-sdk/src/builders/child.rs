@@ -15,10 +15,10 @@ use crate::serdes::{JsonSerdes, Serdes};
 /// # Errors
 ///
 /// The operation fails with an error of kind [`ChildContext`](crate::OperationErrorKind::ChildContext):
-/// [`ChildFailed`](crate::ChildContextErrorKind::ChildFailed) when the code returns an error, which is on record under the
-/// name that a
-/// [`TypedError`](crate::TypedError) gives it, or under the type on record of an operation that failed in the child, otherwise as `ChildFnError`;
-/// [`Internal`](crate::ChildContextErrorKind::Internal) when the result cannot be written or read.
+/// [`ChildFailed`](crate::ChildContextErrorKind::ChildFailed) when the code returns an error, which is on record under
+/// the name that a [`TypedError`](crate::TypedError) gives it, or under the type on record of an operation that failed
+/// in the child, otherwise as `ChildFnError`; [`Internal`](crate::ChildContextErrorKind::Internal) when the result
+/// cannot be written or read.
 #[must_use = "builders do nothing unless awaited or spawned"]
 #[non_exhaustive]
 pub struct ChildBuilder<O, F, Fut, S = JsonSerdes> {

@@ -1,9 +1,9 @@
 //! The builders of combinators: one operation of several futures.
 //!
-//! They take [`DurableFuture`]s of one output, which every builder's `future()` and `spawn()` make, from this context or another.
-//! A combinator records what it comes to as one CONTEXT (sub-type `RunInChildContext`), its value as JSON. On a replay that is
-//! its outcome, whichever of its inputs have ended by then. Inputs that are not needed any more are dropped. A value of more than
-//! 256 KiB is not recorded: replays make it again, of the input that won or of all.
+//! They take [`DurableFuture`]s of one output, which every builder's `future()` and `spawn()` make, from this context
+//! or another. A combinator records what it comes to as one CONTEXT (sub-type `RunInChildContext`), its value as JSON.
+//! On a replay that is its outcome, whichever of its inputs have ended by then. Inputs that are not needed any more are
+//! dropped. A value of more than 256 KiB is not recorded: replays make it again, of the input that won or of all.
 
 use std::fmt;
 use std::future::IntoFuture;

@@ -49,7 +49,7 @@ impl IntoFuture for RunCompensationsBuilder {
 
     fn into_future(self) -> Self::IntoFuture {
         let place = self.ctx.place(self.position);
-        DurableFuture::lazy(place, saga::roll_back(self.ctx, self.position)).lasting()
+        DurableFuture::lazy(place, saga::roll_back(self.ctx, self.position)).changing_context()
     }
 }
 
@@ -61,12 +61,12 @@ where
 {
     /// Says what undoes the step, given its result: [`DurableContext::run_compensations`] runs it.
     ///
-    /// It is registered when the step has succeeded, and only then, on each replay as on the first run, also if nobody holds the
-    /// step's future any more. The result comes through the step's serdes. A second call replaces the first.
+    /// It is registered when the step has succeeded, and only then, on each replay as on the first run, also if nobody
+    /// holds the step's future any more. The result comes through the step's serdes. A second call replaces the first.
     ///
-    /// It runs once, and again from its beginning if it is interrupted before its end is on record: it should be idempotent.
-    /// It starts no operations, not even those of the contexts around it. One that needs some takes a context:
-    /// [`compensate_in_context`](Self::compensate_in_context).
+    /// It runs once, and again from its beginning if it is interrupted before its end is on record: it should be
+    /// idempotent. It starts no operations, not even those of the contexts around it. One that needs some takes a
+    /// context: [`compensate_in_context`](Self::compensate_in_context).
     ///
     /// # Examples
     ///
@@ -86,11 +86,11 @@ where
         G: FnOnce(O) -> GFut + Send + 'static,
         GFut: Future<Output = Result<(), BoxError>> + Send + 'static,
     {
-        self.undone_by(Box::new(move |_, value| Box::pin(compensation(value))))
+        self.with_compensation(Box::new(move |_, value| Box::pin(compensation(value))))
     }
 
-    /// The same with a context, for a compensation that is a small workflow itself: it may wait, retry, invoke. Its operations
-    /// are recorded under the compensation's, and replayed.
+    /// The same with a context, for a compensation that is a small workflow itself: it may wait, retry, invoke. Its
+    /// operations are recorded under the compensation's, and replayed.
     ///
     /// # Examples
     ///
@@ -116,7 +116,7 @@ where
         G: FnOnce(DurableContext, O) -> GFut + Send + 'static,
         GFut: Future<Output = Result<(), BoxError>> + Send + 'static,
     {
-        self.undone_by(Box::new(move |ctx, value| Box::pin(compensation(ctx, value))))
+        self.with_compensation(Box::new(move |ctx, value| Box::pin(compensation(ctx, value))))
     }
 }
 
@@ -199,25 +199,26 @@ impl DurableContext {
         }
     }
 
-    /// Undoes what the steps of this context have done: runs the compensations of those that have succeeded, that of the latest
-    /// success first, one after another, until none is left. It does not matter who holds the steps' futures, or dropped them: the
-    /// success on record counts.
+    /// Undoes what the steps of this context have done: runs the compensations of those that have succeeded, that of
+    /// the latest success first, one after another, until none is left. It does not matter who holds the steps'
+    /// futures, or dropped them: the success on record counts.
     ///
-    /// Each is a context operation in the history, of sub-type `Compensation`, under its step's name. One that fails does not
-    /// stop the others; the result tells what became of each. A rollback that is interrupted, or suspended by a compensation that
-    /// waits, goes on where it stopped: compensations whose end is on record do not run again, and one that had only begun
-    /// runs again from its beginning.
+    /// Each is a context operation in the history, of sub-type `Compensation`, under its step's name. One that fails
+    /// does not stop the others; the result tells what became of each. A rollback that is interrupted, or suspended by
+    /// a compensation that waits, goes on where it stopped: compensations whose end is on record do not run again, and
+    /// one that had only begun runs again from its beginning.
     ///
-    /// A rollback that is dropped drops the compensation that it was at. The next one tells of that as failed, also where its end
-    /// came too late to be told (its record says how it ended), and of those that had run, and then runs the others. A step whose
-    /// future is still held when a rollback begins, and that succeeds while it runs, is left to the next one.
+    /// A rollback that is dropped drops the compensation that it was at. The next one tells of that as failed, also
+    /// where its end came too late to be told (its record says how it ended), and of those that had run, and then runs
+    /// the others. A step whose future is still held when a rollback begins, and that succeeds while it runs, is left
+    /// to the next one.
     ///
-    /// Compensations of child contexts are not among them: a child rolls back itself, as do items, branches and attempts of
-    /// [`with_retry`](Self::with_retry). What a context has not run when it ends never runs. Nothing runs that is not asked for: a
-    /// handler that fails without calling this leaves everything as it is.
+    /// Compensations of child contexts are not among them: a child rolls back itself, as do items, branches and
+    /// attempts of [`with_retry`](Self::with_retry). What a context has not run when it ends never runs. Nothing runs
+    /// that is not asked for: a handler that fails without calling this leaves everything as it is.
     ///
-    /// A compensation that panics is not one that failed: it ends the instance, is come to again, and fails the execution if it
-    /// always panics, and those that were to follow it do not run. Return an error instead.
+    /// A compensation that panics is not one that failed: it ends the instance, is come to again, and fails the
+    /// execution if it always panics, and those that were to follow it do not run. Return an error instead.
     ///
     /// # Examples
     ///
@@ -246,8 +247,9 @@ impl DurableContext {
         RunCompensationsBuilder::new(self.clone(), self.scope().claim())
     }
 
-    /// How many compensations the next [`run_compensations`](Self::run_compensations) has something to tell of: those of steps that
-    /// have succeeded, delivered or dropped, and have not run, and those that ran in a rollback that was dropped. Where steps were dropped, what is still to be reported is sent, to know.
+    /// How many compensations the next [`run_compensations`](Self::run_compensations) has something to tell of: those
+    /// of steps that have succeeded, delivered or dropped, and have not run, and those that ran in a rollback that was
+    /// dropped. Where steps were dropped, what is still to be reported is sent, to know.
     #[must_use]
     pub fn compensation_count(&self) -> usize {
         self.registered_compensations().len()
@@ -256,6 +258,6 @@ impl DurableContext {
     /// The names of the steps of these compensations, in the order of their successes; empty for a step without a name.
     #[must_use]
     pub fn registered_compensations(&self) -> Vec<String> {
-        self.own().compensations.names(self.engine().runtime())
+        self.state().compensations.names(self.engine().runtime())
     }
 }

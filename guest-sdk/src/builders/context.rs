@@ -1,7 +1,7 @@
 //! The methods of a context that make builders.
 //!
-//! Always true here: an operation's place in the history is claimed by the call of the method, in the order of the calls,
-//! whatever becomes of the builder.
+//! Always true here: an operation's place in the history is claimed by the call of the method, in the order of the
+//! calls, whatever becomes of the builder.
 
 use std::time::Duration;
 
@@ -25,8 +25,8 @@ impl DurableContext {
     /// A step: runs the body and records its result. On a replay, the result comes from the record.
     ///
     /// The body sees live clocks and random numbers. It gets no durable operations: they do not nest in a step. It may
-    /// await futures of its own, but none that another task of the handler completes: a body is never suspended, and one
-    /// that waits while nothing else can run fails with a `StepStalled` error.
+    /// await futures of its own, but none that another task of the handler completes: a body is never suspended, and
+    /// one that waits while nothing else can run fails with a `StepStalled` error.
     ///
     /// # Examples
     ///
@@ -51,10 +51,11 @@ impl DurableContext {
         WaitBuilder::new(self.clone(), self.scope().claim(), seconds(duration))
     }
 
-    /// An invocation of another function, durable or plain: its result. The execution is suspended until the function has ended.
+    /// An invocation of another function, durable or plain: its result. The execution is suspended until the function
+    /// has ended.
     ///
-    /// `function_id` is a function's name, a name with a qualifier or an ARN: 1 to 256 printable ASCII characters. The payload
-    /// may have 6 MiB as text.
+    /// `function_id` is a function's name, a name with a qualifier or an ARN: 1 to 256 printable ASCII characters. The
+    /// payload may have 6 MiB as text.
     ///
     /// # Examples
     ///
@@ -73,11 +74,12 @@ impl DurableContext {
         InvokeBuilder::new(self.clone(), self.scope().claim(), function_id.into(), input)
     }
 
-    /// A wait for a condition: a check that is repeated, with a state that each check hands to the next, until a strategy says
-    /// that it is met. The execution is suspended between checks. The state of the last check is the result.
+    /// A wait for a condition: a check that is repeated, with a state that each check hands to the next, until a
+    /// strategy says that it is met. The execution is suspended between checks. The state of the last check is the
+    /// result.
     ///
-    /// A check is a step's body: it sees live clocks and random numbers, and gets no durable operations. When it fails, the
-    /// operation fails. Without a strategy there is one check.
+    /// A check is a step's body: it sees live clocks and random numbers, and gets no durable operations. When it fails,
+    /// the operation fails. Without a strategy there is one check.
     ///
     /// # Examples
     ///
@@ -151,8 +153,8 @@ impl DurableContext {
         WaitForCallbackBuilder::new(self.clone(), self.scope().claim(), submitter)
     }
 
-    /// A child context: operations with a sequence of their own, and one result. When it has ended, replays take
-    /// that result and do not run its code, unless the result is larger than 256 KiB.
+    /// A child context: operations with a sequence of their own, and one result. When it has ended, replays take that
+    /// result and do not run its code, unless the result is larger than 256 KiB.
     ///
     /// # Examples
     ///
@@ -180,8 +182,8 @@ impl DurableContext {
         ChildBuilder::new(self.clone(), self.scope().claim(), f)
     }
 
-    /// One function for many items, side by side: each in a context of its own, with its index from 0. The result has what
-    /// they returned in the order of the items.
+    /// One function for many items, side by side: each in a context of its own, with its index from 0. The result has
+    /// what they returned in the order of the items.
     ///
     /// Without options all items run at once, and the first failure ends the map and is its error.
     ///
@@ -273,9 +275,8 @@ impl DurableContext {
         ParallelBuilder::new(self.clone(), self.scope().claim(), branches)
     }
 
-    /// All futures side by side: their values in the order of the futures, or the first failure, which drops the others.
-    /// The error
-    /// is then of kind [`JoinFailed`](crate::CombinatorErrorKind::JoinFailed).
+    /// All futures side by side: their values in the order of the futures, or the first failure, which drops the
+    /// others. The error is then of kind [`JoinFailed`](crate::CombinatorErrorKind::JoinFailed).
     ///
     /// # Examples
     ///
@@ -345,8 +346,8 @@ impl DurableContext {
         SelectOkBuilder::new(self.clone(), self.scope().claim(), futures)
     }
 
-    /// The first future that ends, however; the others are dropped. The winner is on record: it wins on every replay, although by
-    /// then others have ended too. A failure that comes first is an error of kind
+    /// The first future that ends, however; the others are dropped. The winner is on record: it wins on every replay,
+    /// although by then others have ended too. A failure that comes first is an error of kind
     /// [`FirstSettledFailed`](crate::CombinatorErrorKind::FirstSettledFailed); no futures are one of kind
     /// [`EmptyInput`](crate::CombinatorErrorKind::EmptyInput).
     ///
@@ -375,8 +376,8 @@ impl DurableContext {
         RaceBuilder::new(self.clone(), self.scope().claim(), futures)
     }
 
-    /// A block of operations that is repeated as one when it fails: each attempt is a child context of its own, so nothing of a
-    /// failed attempt is replayed into the next. The execution is suspended between attempts.
+    /// A block of operations that is repeated as one when it fails: each attempt is a child context of its own, so
+    /// nothing of a failed attempt is replayed into the next. The execution is suspended between attempts.
     ///
     /// # Examples
     ///

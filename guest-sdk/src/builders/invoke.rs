@@ -19,7 +19,8 @@ use crate::serdes::{JsonSerdes, Serdes};
 /// The operation fails with an error of kind [`Invoke`](crate::OperationErrorKind::Invoke):
 /// [`FunctionFailed`](crate::InvokeErrorKind::FunctionFailed) with the function's error as its source,
 /// [`FunctionNotFound`](crate::InvokeErrorKind::FunctionNotFound), or
-/// [`SerializationFailed`](crate::InvokeErrorKind::SerializationFailed), which is not on record: each replay finds it again.
+/// [`SerializationFailed`](crate::InvokeErrorKind::SerializationFailed), which is not on record: each replay finds it
+/// again.
 ///
 /// # Examples
 ///
@@ -85,9 +86,9 @@ where
         InvokeBuilder { run, _output: PhantomData }
     }
 
-    /// Writes the payload in another format than JSON. Only `serialize` is used: before the operation starts, and again on each
-    /// replay, whose text is not sent. The operation has no id yet: the serdes is given the id of the context (or `root`)
-    /// and the operation's place in it, as in `root-3`.
+    /// Writes the payload in another format than JSON. Only `serialize` is used: before the operation starts, and again
+    /// on each replay, whose text is not sent. The operation has no id yet: the serdes is given the id of the context
+    /// (or `root`) and the operation's place in it, as in `root-3`.
     ///
     /// # Examples
     ///

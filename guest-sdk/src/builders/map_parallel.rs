@@ -1,9 +1,8 @@
 //! The builders of batches: one function for many items, or several branches at once.
 //!
-//! What both have in common: items run side by side, each in a context of its own, and the result has them in the order of the
-//! input. [`CompletionConfig`] says when that is enough. Failures of items are part of the result, not errors of the
-//! operation: see
-//! [`MapBuilder::await_batch`].
+//! What both have in common: items run side by side, each in a context of its own, and the result has them in the order
+//! of the input. [`CompletionConfig`] says when that is enough. Failures of items are part of the result, not errors of
+//! the operation: see [`MapBuilder::await_batch`].
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -99,8 +98,8 @@ where
         self
     }
 
-    /// Limits how many items run at once, 1 or more; without it all do. An item that is suspended counts. 0 is an error of the
-    /// operation, which is then not started.
+    /// Limits how many items run at once, 1 or more; without it all do. An item that is suspended counts. 0 is an error
+    /// of the operation, which is then not started.
     pub fn max_concurrency(mut self, max: usize) -> Self {
         self.run.options.max_concurrency = Some(max);
         self
@@ -112,7 +111,8 @@ where
         self
     }
 
-    /// Records the results of items in another format than JSON: in the items' contexts, and within the result of the map.
+    /// Records the results of items in another format than JSON: in the items' contexts, and within the result of the
+    /// map.
     pub fn serdes<IS2>(self, serdes: IS2) -> MapBuilder<I, O, F, Fut, IS2, RS>
     where
         IS2: Serdes<O>,
@@ -121,8 +121,8 @@ where
         MapBuilder { run: run.with_serdes(serdes), items, closure, _output: PhantomData }
     }
 
-    /// Records the result of the map in another format than JSON. What of it is larger than 256 KiB is not recorded: replays
-    /// then make it from the items again.
+    /// Records the result of the map in another format than JSON. What of it is larger than 256 KiB is not recorded:
+    /// replays then make it from the items again.
     pub fn result_serdes<RS2>(self, serdes: RS2) -> MapBuilder<I, O, F, Fut, IS, RS2>
     where
         RS2: Serdes<BatchSummary>,
@@ -137,8 +137,8 @@ where
         self
     }
 
-    /// Names items in the history and in the result, by their index from 0: 1 to 256 printable ASCII characters, or none (`""`),
-    /// the same on every replay. One that is not allowed fails the map.
+    /// Names items in the history and in the result, by their index from 0: 1 to 256 printable ASCII characters, or
+    /// none (`""`), the same on every replay. One that is not allowed fails the map.
     pub fn item_namer(mut self, namer: impl Fn(usize) -> String + Send + Sync + 'static) -> Self {
         self.run.options.namer = Some(Arc::new(namer));
         self
@@ -155,8 +155,8 @@ where
         (run, Bodies { total, each: Box::new(each) })
     }
 
-    /// Runs the map. The result has an entry for each item that was started, with its value or its error, and the reason why
-    /// the map is over.
+    /// Runs the map. The result has an entry for each item that was started, with its value or its error, and the
+    /// reason why the map is over.
     ///
     /// # Errors
     /// Only what no item is to blame for: an argument that is not allowed, or a record that the serdes does not accept.
@@ -202,8 +202,9 @@ where
     type Output = Result<Vec<O>, OperationError>;
     type IntoFuture = DurableFuture<Vec<O>>;
 
-    /// What the items that succeeded returned, in the order of the input. If failures ended the map, the failure of the first
-    /// item in the input that failed, as an error of kind [`ChildContext`](crate::OperationErrorKind::ChildContext).
+    /// What the items that succeeded returned, in the order of the input. If failures ended the map, the failure of the
+    /// first item in the input that failed, as an error of kind
+    /// [`ChildContext`](crate::OperationErrorKind::ChildContext).
     fn into_future(self) -> Self::IntoFuture {
         let place = self.run.options.place();
         let (run, bodies) = self.into_parts();
@@ -272,8 +273,8 @@ impl<O: Send + 'static, IS, RS> ParallelBuilder<O, IS, RS> {
         self
     }
 
-    /// Limits how many branches run at once, 1 or more; without it all do. A branch that is suspended counts. 0 is an error of
-    /// the operation, which is then not started.
+    /// Limits how many branches run at once, 1 or more; without it all do. A branch that is suspended counts. 0 is an
+    /// error of the operation, which is then not started.
     pub fn max_concurrency(mut self, max: usize) -> Self {
         self.run.options.max_concurrency = Some(max);
         self
@@ -285,8 +286,8 @@ impl<O: Send + 'static, IS, RS> ParallelBuilder<O, IS, RS> {
         self
     }
 
-    /// Records the results of branches in another format than JSON: in the branches' contexts, and within the result of the
-    /// parallel.
+    /// Records the results of branches in another format than JSON: in the branches' contexts, and within the result of
+    /// the parallel.
     pub fn serdes<IS2>(self, serdes: IS2) -> ParallelBuilder<O, IS2, RS>
     where
         IS2: Serdes<O>,
@@ -294,8 +295,8 @@ impl<O: Send + 'static, IS, RS> ParallelBuilder<O, IS, RS> {
         ParallelBuilder { run: self.run.with_serdes(serdes), bodies: self.bodies }
     }
 
-    /// Records the result of the parallel in another format than JSON. What of it is larger than 256 KiB is not recorded:
-    /// replays then make it from the branches again.
+    /// Records the result of the parallel in another format than JSON. What of it is larger than 256 KiB is not
+    /// recorded: replays then make it from the branches again.
     pub fn result_serdes<RS2>(self, serdes: RS2) -> ParallelBuilder<O, IS, RS2>
     where
         RS2: Serdes<BatchSummary>,
@@ -314,11 +315,12 @@ impl<O: Send + 'static, IS, RS> ParallelBuilder<O, IS, RS> {
         (run, Bodies { total: bodies.len(), each: Box::new(bodies.into_iter()) })
     }
 
-    /// Runs the parallel. The result has an entry for each branch that was started, with its value or its error, and the reason
-    /// why the parallel is over.
+    /// Runs the parallel. The result has an entry for each branch that was started, with its value or its error, and
+    /// the reason why the parallel is over.
     ///
     /// # Errors
-    /// Only what no branch is to blame for: an argument that is not allowed, or a record that the serdes does not accept.
+    /// Only what no branch is to blame for: an argument that is not allowed, or a record that the serdes does not
+    /// accept.
     pub async fn await_batch(self) -> Result<BatchResult<O>, OperationError>
     where
         IS: Serdes<O>,
@@ -358,8 +360,8 @@ where
     type Output = Result<Vec<O>, OperationError>;
     type IntoFuture = DurableFuture<Vec<O>>;
 
-    /// What the branches that succeeded returned, in their order. If failures ended the parallel, the failure of the first branch
-    /// that failed, as an error of kind [`ChildContext`](crate::OperationErrorKind::ChildContext).
+    /// What the branches that succeeded returned, in their order. If failures ended the parallel, the failure of the
+    /// first branch that failed, as an error of kind [`ChildContext`](crate::OperationErrorKind::ChildContext).
     fn into_future(self) -> Self::IntoFuture {
         let place = self.run.options.place();
         let (run, bodies) = self.into_parts();

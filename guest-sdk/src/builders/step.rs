@@ -5,7 +5,7 @@ use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use crate::context::{DurableContext, DurableFuture, StepContext, Undo};
+use crate::context::{CompensationFn, DurableContext, DurableFuture, StepContext};
 use crate::contract::{Position, StepOptions, StepSemantics};
 use crate::error::{BoxError, OperationError, StepError};
 use crate::operations::step::StepRun;
@@ -14,19 +14,17 @@ use crate::serdes::{JsonSerdes, Serdes};
 
 /// A step to be: see [`DurableContext::step`].
 ///
-/// Without a retry strategy, a failed body is tried again as [`RetryStrategyConfig::default`] says. The result may have 6 MiB as
-/// text.
+/// Without a retry strategy, a failed body is tried again as [`RetryStrategyConfig::default`] says. The result may have
+/// 6 MiB as text.
 ///
 /// # Errors
 ///
 /// The operation fails with an error of kind [`Step`](crate::OperationErrorKind::Step):
-/// [`RetriesExhausted`](crate::StepErrorKind::RetriesExhausted) when the strategy stops, with the last attempt's error as
-/// its source;
-/// the same at once when the result is too large (type `ResultTooLarge` on record);
-/// [`SerializationFailed`](crate::StepErrorKind::SerializationFailed) at once when the result cannot be written or read. A
-/// name or
-/// a timeout that is not allowed is an error of kind [`InvalidArgument`](crate::OperationErrorKind::InvalidArgument), and
-/// nothing is started.
+/// [`RetriesExhausted`](crate::StepErrorKind::RetriesExhausted) when the strategy stops, with the last attempt's error
+/// as its source; the same at once when the result is too large (type `ResultTooLarge` on record);
+/// [`SerializationFailed`](crate::StepErrorKind::SerializationFailed) at once when the result cannot be written or
+/// read. A name or a timeout that is not allowed is an error of kind
+/// [`InvalidArgument`](crate::OperationErrorKind::InvalidArgument), and nothing is started.
 ///
 /// # Examples
 ///
@@ -53,7 +51,7 @@ use crate::serdes::{JsonSerdes, Serdes};
 pub struct StepBuilder<O, F, Fut, S = JsonSerdes> {
     run: StepRun<F, S>,
     /// What undoes it.
-    undo: Option<Undo<DurableContext, O>>,
+    undo: Option<CompensationFn<DurableContext, O>>,
     _output: PhantomData<fn() -> (O, Fut)>,
 }
 
@@ -90,8 +88,8 @@ where
         self
     }
 
-    /// Decides with a function what follows a failed attempt. It gets the error, whose source is what the body returned, and
-    /// the number of the attempt, from 1. It is called once for an attempt, never on a replay of it.
+    /// Decides with a function what follows a failed attempt. It gets the error, whose source is what the body
+    /// returned, and the number of the attempt, from 1. It is called once for an attempt, never on a replay of it.
     pub fn retry_strategy<R>(mut self, strategy: R) -> Self
     where
         R: Fn(&StepError, u32) -> RetryDecision + Send + Sync + 'static,
@@ -117,9 +115,8 @@ where
     }
 
     /// Limits the time that the body of one attempt may take: 1 millisecond or more, rounded up to milliseconds. A body
-    /// that takes
-    /// longer is stopped, also one that never yields; the attempt then failed with an error of type `StepTimeout`, and the
-    /// retry strategy decides. Without it, the limits of the invocation count, which end it.
+    /// that takes longer is stopped, also one that never yields; the attempt then failed with an error of type
+    /// `StepTimeout`, and the retry strategy decides. Without it, the limits of the invocation count, which end it.
     ///
     /// Computing is measured in real time, and sleeping in the body in the execution's time, which a test may skip.
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -128,7 +125,7 @@ where
         self
     }
 
-    pub(super) fn undone_by(mut self, undo: Undo<DurableContext, O>) -> Self {
+    pub(super) fn with_compensation(mut self, undo: CompensationFn<DurableContext, O>) -> Self {
         self.undo = Some(undo);
         self
     }
@@ -174,6 +171,6 @@ where
         let undone = self.undo.is_some();
         let name = self.run.name.clone();
         let step = DurableFuture::lazy(place, self.run.execute(self.undo)).named(name);
-        if undone { step.lasting() } else { step }
+        if undone { step.changing_context() } else { step }
     }
 }

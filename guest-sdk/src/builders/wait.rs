@@ -12,10 +12,9 @@ use crate::operations::wait;
 ///
 /// # Errors
 ///
-/// A duration of less than 1 second or more than 31,622,400 (366 days), and a name that is not allowed, are errors of kind
-/// [`InvalidArgument`](crate::OperationErrorKind::InvalidArgument), and nothing is started. A wait that was cancelled from
-/// outside
-/// fails with one of kind [`Wait`](crate::OperationErrorKind::Wait).
+/// A duration of less than 1 second or more than 31,622,400 (366 days), and a name that is not allowed, are errors of
+/// kind [`InvalidArgument`](crate::OperationErrorKind::InvalidArgument), and nothing is started. A wait that was
+/// cancelled from outside fails with one of kind [`Wait`](crate::OperationErrorKind::Wait).
 ///
 /// # Examples
 ///

@@ -15,15 +15,16 @@ pub use crate::policy::{WaitDecision, WaitStrategy, WaitStrategyBuilder};
 
 /// A wait for a condition to be: see [`DurableContext::wait_for_condition`].
 ///
-/// The wait strategy decides after each check. **Without one there is one check**, and its state is the result. A state may have
-/// 6 MiB as text. A check that is interrupted runs again with the same state.
+/// The wait strategy decides after each check. **Without one there is one check**, and its state is the result. A state
+/// may have 6 MiB as text. A check that is interrupted runs again with the same state.
 ///
 /// # Errors
 ///
 /// The operation fails with an error of kind [`WaitForCondition`](crate::OperationErrorKind::WaitForCondition):
 /// [`CheckFailed`](crate::WaitForConditionErrorKind::CheckFailed) as soon as a check returns an error,
 /// [`MaxChecksExceeded`](crate::WaitForConditionErrorKind::MaxChecksExceeded) when the strategy gives up,
-/// [`SerializationFailed`](crate::WaitForConditionErrorKind::SerializationFailed) when a state cannot be written or read.
+/// [`SerializationFailed`](crate::WaitForConditionErrorKind::SerializationFailed) when a state cannot be written or
+/// read.
 ///
 /// # Examples
 ///
@@ -101,8 +102,8 @@ where
         self
     }
 
-    /// Decides with a function. It gets the state that the check returned, as it was read back from its text, and the number
-    /// of the check, from 1. It is called once for a check, never on a replay of it, and should end some time.
+    /// Decides with a function. It gets the state that the check returned, as it was read back from its text, and the
+    /// number of the check, from 1. It is called once for a check, never on a replay of it, and should end some time.
     pub fn wait_strategy_fn<W>(mut self, strategy: W) -> Self
     where
         W: Fn(S, u32) -> WaitDecision + Send + Sync + 'static,

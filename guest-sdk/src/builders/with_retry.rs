@@ -15,8 +15,8 @@ use crate::serdes::{JsonSerdes, Serdes};
 
 /// A block with retries to be: see [`DurableContext::with_retry`].
 ///
-/// In the history it is a child context that holds a child context for each attempt, named `attempt-1`, `attempt-2` and so on,
-/// and a wait before each attempt but the first, named `retry-delay-1` and so on.
+/// In the history it is a child context that holds a child context for each attempt, named `attempt-1`, `attempt-2` and
+/// so on, and a wait before each attempt but the first, named `retry-delay-1` and so on.
 ///
 /// Without a retry strategy, a failed block is tried again as [`RetryStrategyConfig::default`] says.
 ///
@@ -89,8 +89,8 @@ where
     /// Decides with a function what follows a failed attempt. It gets the error, whose source is the attempt's
     /// [`OperationError`] as it is on record, and the number of the attempt, from 1.
     ///
-    /// It is asked again on each replay, and must decide the same again: by its arguments alone. The delay is that of the first
-    /// time: 1 second to 366 days.
+    /// It is asked again on each replay, and must decide the same again: by its arguments alone. The delay is that of
+    /// the first time: 1 second to 366 days.
     pub fn retry_strategy<R>(mut self, strategy: R) -> Self
     where
         R: Fn(&StepError, u32) -> RetryDecision + Send + Sync + 'static,
@@ -99,8 +99,8 @@ where
         self
     }
 
-    /// Decides by a schedule what follows a failed attempt. Its filters see the attempt's error, under the type
-    /// of what failed in it if that has one, otherwise `ChildFnError`.
+    /// Decides by a schedule what follows a failed attempt. Its filters see the attempt's error, under the type of what
+    /// failed in it if that has one, otherwise `ChildFnError`.
     pub fn retry_strategy_config(mut self, config: RetryStrategyConfig) -> Self {
         self.strategy = RetryStrategy::Schedule(config);
         self

@@ -1,6 +1,7 @@
 //! Scopes and operations in a component: every method is one import.
 //!
-//! Always true here: what a blocking import returned is kept until it is asked for, so that blocking and asking are one call.
+//! Always true here: what a blocking import returned is kept until it is asked for, so that blocking and asking are one
+//! call.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -31,8 +31,8 @@ pub struct Branch<O> {
 }
 
 impl<O: Send + 'static> Branch<O> {
-    /// A branch: its name in the history, 1 to 256 printable ASCII characters or none (`""`), and its code, which runs when
-    /// [`parallel`](DurableContext::parallel) starts the branch.
+    /// A branch: its name in the history, 1 to 256 printable ASCII characters or none (`""`), and its code, which runs
+    /// when [`parallel`](DurableContext::parallel) starts the branch.
     pub fn new<F, Fut>(name: impl Into<String>, factory: F) -> Self
     where
         F: FnOnce(DurableContext) -> Fut + Send + 'static,

@@ -5,8 +5,8 @@ use crate::contract::CheckpointMode;
 use crate::error::OperationError;
 
 impl DurableContext {
-    /// Sends checkpoints in this mode from here on, in all contexts. Each invocation starts with [`CheckpointMode::Batched`], so
-    /// a handler that sets a mode sets it again on each replay.
+    /// Sends checkpoints in this mode from here on, in all contexts. Each invocation starts with
+    /// [`CheckpointMode::Batched`], so a handler that sets a mode sets it again on each replay.
     ///
     /// # Examples
     ///
@@ -31,11 +31,11 @@ impl DurableContext {
         self.engine().runtime().checkpoint_mode()
     }
 
-    /// Gathers what steps report until [`flush_batch`](Self::flush_batch): a step goes on as soon as its body has returned. It is
-    /// [`CheckpointMode::Optimistic`] under its other name.
+    /// Gathers what steps report until [`flush_batch`](Self::flush_batch): a step goes on as soon as its body has
+    /// returned. It is [`CheckpointMode::Optimistic`] under its other name.
     ///
-    /// Waits, invokes and callbacks send what is gathered at once, and so does the end of the invocation. What was not sent
-    /// when an invocation is interrupted runs again: bodies should be idempotent.
+    /// Waits, invokes and callbacks send what is gathered at once, and so does the end of the invocation. What was not
+    /// sent when an invocation is interrupted runs again: bodies should be idempotent.
     ///
     /// # Examples
     ///
@@ -66,7 +66,8 @@ impl DurableContext {
         usize::try_from(self.engine().runtime().pending_updates()).unwrap_or(usize::MAX)
     }
 
-    /// Sends what is buffered. On return it is on record. With nothing buffered it does nothing. The mode stays as it is.
+    /// Sends what is buffered. On return it is on record. With nothing buffered it does nothing. The mode stays as it
+    /// is.
     ///
     /// # Errors
     /// None today: a service that does not take the checkpoint ends the invocation, which is tried again.

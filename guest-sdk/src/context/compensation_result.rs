@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{OperationError, WireError};
 
-/// What became of a rollback: what [`DurableContext::run_compensations`](crate::DurableContext::run_compensations) returns.
+/// What became of a rollback: what [`DurableContext::run_compensations`](crate::DurableContext::run_compensations)
+/// returns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CompensationResult {
@@ -62,8 +63,8 @@ impl CompensationItem {
         }
     }
 
-    /// The error as it is on record; none for a compensation that succeeded, or could not be started, and for an item that was
-    /// deserialized.
+    /// The error as it is on record; none for a compensation that succeeded, or could not be started, and for an item
+    /// that was deserialized.
     #[must_use]
     pub fn wire(&self) -> Option<&WireError> {
         self.wire.as_deref()

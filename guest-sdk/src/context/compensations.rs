@@ -1,8 +1,8 @@
 //! The compensations that a context owns.
 //!
 //! Always true here:
-//! - A compensation is in its context's list from when its step starts, until the step's failure is delivered, the record says that
-//!   the step did not succeed and nobody waits for it any more, or a rollback takes it.
+//! - A compensation is in its context's list from when its step starts, until the step's failure is delivered, the
+//!   record says that the step did not succeed and nobody waits for it any more, or a rollback takes it.
 //! - They stand in the order of their steps' successes on record.
 //! - Nothing is locked while the host is asked, or a compensation is dropped.
 
@@ -16,16 +16,16 @@ use crate::contract::{Runtime, Step, Success};
 use crate::error::{BoxError, SERIALIZATION_ERROR, TypedError};
 use crate::serdes::{Serdes, SerdesContext};
 
-pub(crate) type Undoing = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
+pub(crate) type CompensationFuture = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
 
 /// What undoes a step, given the context to do it in and the step's result.
-pub(crate) type Undo<C, O> = Box<dyn FnOnce(C, O) -> Undoing + Send>;
+pub(crate) type CompensationFn<C, O> = Box<dyn FnOnce(C, O) -> CompensationFuture + Send>;
 
 /// A step that was started, and what undoes it.
 pub(crate) struct Compensation<C> {
     pub(crate) name: Option<String>,
     step: Arc<dyn Step>,
-    pub(crate) run: Box<dyn FnOnce(C, String) -> Undoing + Send>,
+    pub(crate) run: Box<dyn FnOnce(C, String) -> CompensationFuture + Send>,
 }
 
 impl<C: Send + 'static> Compensation<C> {
@@ -35,13 +35,13 @@ impl<C: Send + 'static> Compensation<C> {
         step: Arc<dyn Step>,
         serdes: Arc<S>,
         context: SerdesContext,
-        undo: Undo<C, O>,
+        undo: CompensationFn<C, O>,
     ) -> Self
     where
         O: Send + 'static,
         S: Serdes<O>,
     {
-        let run = Box::new(move |ctx, payload| -> Undoing {
+        let run = Box::new(move |ctx, payload| -> CompensationFuture {
             Box::pin(async move {
                 let value = serdes.deserialize(payload, context).await;
                 let value = value.map_err(|error| TypedError::with_type(SERIALIZATION_ERROR, error))?;
@@ -54,18 +54,18 @@ impl<C: Send + 'static> Compensation<C> {
 
 /// What is known of the step of a compensation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum Delivery {
     /// Somebody holds its future, which has not ended.
-    Held,
+    Pending,
     /// Its success was delivered, as the one of this number.
     Delivered(u64),
     /// Its future was dropped before it ended, or a rollback found that it had succeeded: the record tells.
-    Settled,
+    Recorded,
 }
 
 pub(crate) struct Entry<C> {
     pub(crate) compensation: Compensation<C>,
-    pub(crate) standing: Standing,
+    pub(crate) delivery: Delivery,
     /// Its step's success, once it was asked for.
     pub(crate) success: Option<Success>,
 }
@@ -73,7 +73,7 @@ pub(crate) struct Entry<C> {
 impl<C> Entry<C> {
     /// Its place in the order of successes. Those that are on record by now come before those that are not yet.
     fn order(&self) -> (u64, u64) {
-        let delivered = if let Standing::Delivered(number) = self.standing { number } else { 0 };
+        let delivered = if let Delivery::Delivered(number) = self.delivery { number } else { 0 };
         (self.success.as_ref().map_or(u64::MAX, |success| success.order), delivered)
     }
 }
@@ -83,7 +83,7 @@ pub(crate) struct Compensations<C>(Mutex<List<C>>);
 
 impl<C> Default for Compensations<C> {
     fn default() -> Self {
-        Self(Mutex::new(List { counted: 0, entries: BTreeMap::new(), untold: Vec::new() }))
+        Self(Mutex::new(List { counted: 0, entries: BTreeMap::new(), unreported: Vec::new() }))
     }
 }
 
@@ -93,7 +93,7 @@ struct List<C> {
     /// Those that have not run, by the order in which their steps started.
     entries: BTreeMap<u64, Entry<C>>,
     /// What rollbacks that were dropped did not tell.
-    untold: Vec<CompensationItem>,
+    unreported: Vec<CompensationItem>,
 }
 
 impl<C> List<C> {
@@ -103,9 +103,10 @@ impl<C> List<C> {
     }
 
     /// Changes the standing of an entry whose step's future is held.
-    fn settle_held(&mut self, number: u64, standing: Standing) {
-        if let Some(entry) = self.entries.get_mut(&number).filter(|entry| entry.standing == Standing::Held) {
-            entry.standing = standing;
+    fn set_delivery(&mut self, number: u64, delivery: Delivery) {
+        if let Some(entry) = self.entries.get_mut(&number).filter(|entry| entry.delivery == Delivery::Pending)
+        {
+            entry.delivery = delivery;
         }
     }
 }
@@ -122,9 +123,10 @@ impl<C> Compensations<C> {
         entries.map(|(number, entry)| (*number, Arc::clone(&entry.compensation.step))).collect()
     }
 
-    /// Looks up which steps have succeeded, and when. Those that have not, and that nobody waits for, leave nothing to undo.
+    /// Looks up which steps have succeeded, and when. Those that have not, and that nobody waits for, leave nothing to
+    /// undo.
     fn look_up(&self, runtime: &dyn Runtime) {
-        let steps = self.steps(|entry| entry.standing != Standing::Held && entry.success.is_none());
+        let steps = self.steps(|entry| entry.delivery != Delivery::Pending && entry.success.is_none());
         if steps.is_empty() {
             return;
         }
@@ -139,7 +141,7 @@ impl<C> Compensations<C> {
         let mut list = self.list();
         for (number, success) in found {
             match list.entries.get_mut(&number) {
-                Some(entry) if entry.standing == Standing::Settled && success.is_none() => {
+                Some(entry) if entry.delivery == Delivery::Recorded && success.is_none() => {
                     nothing.extend(list.entries.remove(&number));
                 }
                 Some(entry) => entry.success = success,
@@ -154,7 +156,7 @@ impl<C> Compensations<C> {
     pub(crate) fn settle(&self, succeeded: &[u64]) {
         let mut list = self.list();
         for number in succeeded {
-            list.settle_held(*number, Standing::Settled);
+            list.set_delivery(*number, Delivery::Recorded);
         }
     }
 
@@ -162,31 +164,31 @@ impl<C> Compensations<C> {
     pub(crate) fn pop(&self, runtime: &dyn Runtime) -> Option<Entry<C>> {
         self.look_up(runtime);
         let mut list = self.list();
-        let entries = list.entries.iter().filter(|(_, entry)| entry.standing != Standing::Held);
+        let entries = list.entries.iter().filter(|(_, entry)| entry.delivery != Delivery::Pending);
         let (&number, _) = entries.max_by_key(|(number, entry)| (entry.order(), **number))?;
         list.entries.remove(&number)
     }
 
     /// The names of those that are to run, in the order of their steps' successes.
     pub(crate) fn names(&self, runtime: &dyn Runtime) -> Vec<String> {
-        if !self.steps(|entry| entry.standing == Standing::Settled).is_empty() {
+        if !self.steps(|entry| entry.delivery == Delivery::Recorded).is_empty() {
             self.look_up(runtime);
         }
         let list = self.list();
-        let entries = list.entries.iter().filter(|(_, entry)| entry.standing != Standing::Held);
+        let entries = list.entries.iter().filter(|(_, entry)| entry.delivery != Delivery::Pending);
         let mut entries: Vec<_> = entries.map(|(number, entry)| (entry.order(), *number, entry)).collect();
         entries.sort_unstable_by_key(|(order, number, _)| (*order, *number));
         let names =
             entries.into_iter().map(|(.., entry)| entry.compensation.name.clone().unwrap_or_default());
         // What ran last in a dropped rollback succeeded first of these.
-        names.chain(list.untold.iter().rev().map(|item| item.name.clone())).collect()
+        names.chain(list.unreported.iter().rev().map(|item| item.name.clone())).collect()
     }
 
     /// Adds the compensation of a step that has started. Returns its number.
     pub(crate) fn register(&self, compensation: Compensation<C>) -> u64 {
         let mut list = self.list();
         let number = list.count();
-        list.entries.insert(number, Entry { compensation, standing: Standing::Held, success: None });
+        list.entries.insert(number, Entry { compensation, delivery: Delivery::Pending, success: None });
         number
     }
 
@@ -195,7 +197,7 @@ impl<C> Compensations<C> {
         let mut list = self.list();
         let delivered = list.count();
         if succeeded {
-            list.settle_held(number, Standing::Delivered(delivered));
+            list.set_delivery(number, Delivery::Delivered(delivered));
         } else {
             let failed = list.entries.remove(&number);
             drop(list);
@@ -205,16 +207,16 @@ impl<C> Compensations<C> {
 
     /// Nobody waits any more for the step of this number.
     pub(crate) fn released(&self, number: u64) {
-        self.list().settle_held(number, Standing::Settled);
+        self.list().set_delivery(number, Delivery::Recorded);
     }
 
     /// Takes what rollbacks that were dropped did not tell.
-    pub(crate) fn take_untold(&self) -> Vec<CompensationItem> {
-        std::mem::take(&mut self.list().untold)
+    pub(crate) fn take_unreported(&self) -> Vec<CompensationItem> {
+        std::mem::take(&mut self.list().unreported)
     }
 
     /// Keeps for the next rollback what this one does not tell.
-    pub(crate) fn add_untold(&self, mut items: Vec<CompensationItem>) {
-        self.list().untold.append(&mut items);
+    pub(crate) fn add_unreported(&self, mut items: Vec<CompensationItem>) {
+        self.list().unreported.append(&mut items);
     }
 }

@@ -12,7 +12,7 @@ impl DurableContext {
     fn draw(&self) -> [u8; LENGTH] {
         let arn = self.execution_arn();
         match LogScope::current().and_then(|scope| Some((scope.attempt?, scope))) {
-            None => self.own().values.draw(arn),
+            None => self.state().values.draw(arn),
             Some((attempt, scope)) => {
                 let mut state = hash(arn, "attempt");
                 state.update(scope.id().as_bytes()).update(&[0]).update(&attempt.to_le_bytes());
@@ -21,8 +21,8 @@ impl DurableContext {
         }
     }
 
-    /// The time of the latest outcome that the handler has seen; before the first, that of the execution's start. The same on
-    /// every replay, to the millisecond.
+    /// The time of the latest outcome that the handler has seen; before the first, that of the execution's start. The
+    /// same on every replay, to the millisecond.
     ///
     /// In a component, `SystemTime::now` tells the same between operations. In a step's body both tell the live time.
     ///
@@ -53,8 +53,9 @@ impl DurableContext {
 
     /// A new id, the same on every replay: for idempotency keys, orders, correlation ids.
     ///
-    /// Ids differ between executions, contexts and calls. Clones of a context share one sequence, each child context has its
-    /// own. In a step's body they belong to the attempt, and are the same when an interrupted attempt runs again.
+    /// Ids differ between executions, contexts and calls. Clones of a context share one sequence, each child context
+    /// has its own. In a step's body they belong to the attempt, and are the same when an interrupted attempt runs
+    /// again.
     ///
     /// They are not secret: whoever knows the execution's ARN can compute them.
     ///
@@ -73,8 +74,8 @@ impl DurableContext {
         Uuid::from_random(self.draw())
     }
 
-    /// A number from 0 to below 1, the same on every replay: for samples, shuffles and jitter, not for secrets. Sequences are
-    /// those of [`uuid`](Self::uuid).
+    /// A number from 0 to below 1, the same on every replay: for samples, shuffles and jitter, not for secrets.
+    /// Sequences are those of [`uuid`](Self::uuid).
     ///
     /// # Examples
     ///

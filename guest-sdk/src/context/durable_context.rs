@@ -1,7 +1,7 @@
 //! The handles that handlers and step bodies get.
 //!
-//! Always true here: an operation's place in the history is claimed by the call of the method, in the order of the calls,
-//! whatever becomes of the builder.
+//! Always true here: an operation's place in the history is claimed by the call of the method, in the order of the
+//! calls, whatever becomes of the builder.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -17,13 +17,13 @@ use crate::serdes::SerdesContext;
 
 /// The durable operations: what a handler is given beside its event.
 ///
-/// Each method returns a builder. Awaiting the builder runs the operation: the first time for real, on a replay from the
-/// record. `future()` makes a [`DurableFuture`](crate::DurableFuture) that runs when it is polled, `spawn()` one that
-/// runs at once.
+/// Each method returns a builder. Awaiting the builder runs the operation: the first time for real, on a replay from
+/// the record. `future()` makes a [`DurableFuture`](crate::DurableFuture) that runs when it is polled, `spawn()` one
+/// that runs at once.
 ///
 /// **What replays need.** A handler runs from its beginning after each suspension. It must call the same operations in
-/// the same order each time: decide by the event and by what operations returned. Clocks, random numbers, thread sleeps and
-/// the environment are the same on every replay in a component, outside of step bodies; what is not is state that
+/// the same order each time: decide by the event and by what operations returned. Clocks, random numbers, thread sleeps
+/// and the environment are the same on every replay in a component, outside of step bodies; what is not is state that
 /// step bodies leave behind, since bodies do not run on replays.
 ///
 /// Cloning is cheap. A clone is the same context, with the same sequence of places.
@@ -46,12 +46,12 @@ pub struct DurableContext {
     engine: Arc<Engine>,
     scope: Arc<dyn Scope>,
     section: Arc<Section>,
-    own: Arc<Own>,
+    state: Arc<ContextState>,
 }
 
 /// What belongs to one context, and not to its children. Clones share it.
 #[derive(Default)]
-pub(crate) struct Own {
+pub(crate) struct ContextState {
     id: OnceLock<Option<String>>,
     pub(crate) values: Values,
     pub(crate) compensations: Compensations<DurableContext>,
@@ -61,24 +61,24 @@ impl DurableContext {
     /// The execution's own context.
     pub(crate) fn new(engine: Arc<Engine>, scope: Arc<dyn Scope>) -> Self {
         let section = Section::root(Arc::clone(&scope));
-        Self { engine, scope, section, own: Arc::default() }
+        Self { engine, scope, section, state: Arc::default() }
     }
 
     /// The context of what stands at a place of this one, under this name: a child, or a scope without an operation.
     pub(crate) fn nested(&self, position: Position, scope: Arc<dyn Scope>, name: Option<Arc<str>>) -> Self {
         let section = self.section.context(position, Arc::clone(&scope), name);
-        let values = self.own.values.nested(position);
-        let own = Own { values, ..Own::default() };
-        Self { engine: Arc::clone(&self.engine), scope, section, own: Arc::new(own) }
+        let values = self.state.values.nested(position);
+        let state = ContextState { values, ..ContextState::default() };
+        Self { engine: Arc::clone(&self.engine), scope, section, state: Arc::new(state) }
     }
 
-    pub(crate) fn own(&self) -> &Own {
-        &self.own
+    pub(crate) fn state(&self) -> &ContextState {
+        &self.state
     }
 
     /// The id of the operation that the context belongs to, asked for once.
     pub(crate) fn scope_id(&self) -> Option<&str> {
-        self.own.id.get_or_init(|| self.scope.id()).as_deref()
+        self.state.id.get_or_init(|| self.scope.id()).as_deref()
     }
 
     pub(crate) fn engine(&self) -> &Arc<Engine> {
@@ -93,7 +93,7 @@ impl DurableContext {
     ///
     /// # Errors
     /// When code of another context is about to start it, or this one's has ended.
-    pub(crate) fn starting(&self) -> Result<&dyn Scope, InvalidArgument> {
+    pub(crate) fn checked_scope(&self) -> Result<&dyn Scope, InvalidArgument> {
         self.section.check_start()?;
         // What was printed until now belongs to what ran until now: that may be a replay, and what comes may be none.
         output::flush();

@@ -38,8 +38,8 @@ impl DurableContext {
         UNIX_EPOCH + Duration::from_millis(self.engine().execution().info().start_time_ms)
     }
 
-    /// What Lambda tells of this invocation: its request id, its deadline and the function's ARN. Differs from invocation to
-    /// invocation: fit for logs, not for decisions.
+    /// What Lambda tells of this invocation: its request id, its deadline and the function's ARN. Differs from
+    /// invocation to invocation: fit for logs, not for decisions.
     ///
     /// # Examples
     ///
@@ -58,8 +58,8 @@ impl DurableContext {
 
     /// Whether recorded operations are still to come, in any context: the code that runs now ran before.
     ///
-    /// Fit for leaving out what should happen once, such as a line of a log that is not replay-safe. Not fit for choosing
-    /// operations.
+    /// Fit for leaving out what should happen once, such as a line of a log that is not replay-safe. Not fit for
+    /// choosing operations.
     #[must_use]
     pub fn is_replaying(&self) -> bool {
         self.engine().runtime().is_replaying()
@@ -85,7 +85,8 @@ impl DurableContext {
         if self.is_replaying() { ExecutionMode::Replaying } else { ExecutionMode::Executing }
     }
 
-    /// The id of the operation that this context belongs to, as the history has it; none for the execution's own context.
+    /// The id of the operation that this context belongs to, as the history has it; none for the execution's own
+    /// context.
     ///
     /// A branch or item that has no operation of its own (a flat map or parallel) has the id of the context around it.
     #[must_use]
@@ -93,8 +94,8 @@ impl DurableContext {
         self.scope_id()
     }
 
-    /// The parent id that the history shows for the operations of this context: [`context_id`](Self::context_id), from their
-    /// point of view.
+    /// The parent id that the history shows for the operations of this context: [`context_id`](Self::context_id), from
+    /// their point of view.
     ///
     /// # Examples
     ///

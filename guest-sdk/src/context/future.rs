@@ -1,7 +1,8 @@
 //! The future of every durable operation, and what is made of several.
 //!
-//! Always true here: a lazy future does nothing until it is polled; a spawned one runs by itself and ends with its handle. A
-//! future knows the places of the operations that it would start, so that they can be given up without starting them.
+//! Always true here: a lazy future does nothing until it is polled; a spawned one runs by itself and ends with its
+//! handle. A future knows the places of the operations that it would start, so that they can be given up without
+//! starting them.
 
 use std::fmt;
 use std::future::Future;
@@ -27,7 +28,7 @@ use crate::error::OperationError;
 pub struct DurableFuture<O> {
     inner: Inner<O>,
     places: Places,
-    lasting: bool,
+    changes_context: bool,
     /// The operation's name, for its error.
     name: Option<String>,
 }
@@ -50,15 +51,25 @@ impl<O: Send + 'static> DurableFuture<O> {
     where
         F: Future<Output = Result<O, OperationError>> + Send + 'static,
     {
-        Self { inner: Inner::Lazy(Box::pin(future)), places: Places::One(place), lasting: false, name: None }
+        Self {
+            inner: Inner::Lazy(Box::pin(future)),
+            places: Places::One(place),
+            changes_context: false,
+            name: None,
+        }
     }
 
     /// Of operations that start at these places.
-    pub(crate) fn of_several<F>(places: Vec<Place>, lasting: bool, future: F) -> Self
+    pub(crate) fn of_several<F>(places: Vec<Place>, changes_context: bool, future: F) -> Self
     where
         F: Future<Output = Result<O, OperationError>> + Send + 'static,
     {
-        Self { inner: Inner::Lazy(Box::pin(future)), places: Places::Many(places), lasting, name: None }
+        Self {
+            inner: Inner::Lazy(Box::pin(future)),
+            places: Places::Many(places),
+            changes_context,
+            name: None,
+        }
     }
 
     /// Of an operation that has been started already.
@@ -66,7 +77,12 @@ impl<O: Send + 'static> DurableFuture<O> {
     where
         F: Future<Output = Result<O, OperationError>> + Send + 'static,
     {
-        Self { inner: Inner::Lazy(Box::pin(future)), places: Places::None, lasting: false, name: None }
+        Self {
+            inner: Inner::Lazy(Box::pin(future)),
+            places: Places::None,
+            changes_context: false,
+            name: None,
+        }
     }
 
     /// The same, running by itself, as code of the context.
@@ -89,11 +105,10 @@ impl<O: Send + 'static> DurableFuture<O> {
         }
     }
 
-    /// Notes that the future, when it ends, leaves something behind in its context besides its output: so its outcome alone
-    /// does not
-    /// replace it on a replay.
-    pub(crate) fn lasting(mut self) -> Self {
-        self.lasting = true;
+    /// Notes that the future, when it ends, leaves something behind in its context besides its output: so its outcome
+    /// alone does not replace it on a replay.
+    pub(crate) fn changing_context(mut self) -> Self {
+        self.changes_context = true;
         self
     }
 
@@ -103,8 +118,8 @@ impl<O: Send + 'static> DurableFuture<O> {
     }
 
     /// Whether it leaves something behind.
-    pub(crate) fn is_lasting(&self) -> bool {
-        self.lasting
+    pub(crate) fn changes_context(&self) -> bool {
+        self.changes_context
     }
 }
 

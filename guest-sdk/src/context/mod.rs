@@ -17,7 +17,9 @@ mod values;
 pub(crate) use self::branch::Body;
 pub use self::branch::Branch;
 pub use self::compensation_result::{CompensationItem, CompensationResult, CompensationStatus};
-pub(crate) use self::compensations::{Compensation, Compensations, Entry, Standing, Undo, Undoing};
+pub(crate) use self::compensations::{
+    Compensation, CompensationFn, CompensationFuture, Compensations, Delivery, Entry,
+};
 pub use self::durable_context::DurableContext;
 pub use self::execution_mode::ExecutionMode;
 pub use self::future::DurableFuture;

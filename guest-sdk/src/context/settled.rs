@@ -23,7 +23,7 @@ pub enum Settled<O> {
     /// With this value.
     Fulfilled(O),
     /// With this error. As it comes from the record of the join, its kind is
-    /// [`ChildContext`](crate::OperationErrorKind::ChildContext) whatever failed; type, message and data are those on record
-    /// of the operation that did.
+    /// [`ChildContext`](crate::OperationErrorKind::ChildContext) whatever failed; type, message and data are those on
+    /// record of the operation that did.
     Rejected(OperationError),
 }

@@ -1,11 +1,11 @@
 //! Values that look random and repeat on every replay.
 //!
 //! Always true here:
-//! - A value is a hash of the execution's ARN, of the place of its context among all contexts, and of how many values the
-//!   context has drawn before. No stream of random numbers is read or moved, so neither other contexts nor other users of
-//!   randomness have an influence.
-//! - A step's body runs once, and not on replays. Values drawn in one come from the attempt, and leave the context's where they
-//!   were.
+//! - A value is a hash of the execution's ARN, of the place of its context among all contexts, and of how many values
+//!   the context has drawn before. No stream of random numbers is read or moved, so neither other contexts nor other
+//!   users of randomness have an influence.
+//! - A step's body runs once, and not on replays. Values drawn in one come from the attempt, and leave the context's
+//!   where they were.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

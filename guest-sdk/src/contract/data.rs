@@ -65,8 +65,8 @@ pub enum ChildState {
     Pending,
     /// Run the child's code, then close it.
     Run,
-    /// Run the child's code again to rebuild a result too large to record, then close it. With the summary that was recorded
-    /// in place of the result, if any.
+    /// Run the child's code again to rebuild a result too large to record, then close it. With the summary that was
+    /// recorded in place of the result, if any.
     Rebuild(Option<String>),
     /// The recorded outcome.
     Done(Outcome),

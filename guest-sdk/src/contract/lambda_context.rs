@@ -10,15 +10,15 @@ use super::runtime::Runtime;
 /// One invocation, as the Lambda runtime describes it: what
 /// [`DurableContext::lambda_context`](crate::DurableContext::lambda_context) gives.
 ///
-/// Names are those of the crate `lambda_runtime`. A component knows nothing of mobile clients, Cognito identities and log
-/// streams: those fields are always empty.
+/// Names are those of the crate `lambda_runtime`. A component knows nothing of mobile clients, Cognito identities and
+/// log streams: those fields are always empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LambdaContext {
     /// Identifies this invocation. Another one on every replay.
     pub request_id: String,
-    /// When the invocation is ended if it has not ended by itself, in milliseconds since the Unix epoch. Another one on every
-    /// replay.
+    /// When the invocation is ended if it has not ended by itself, in milliseconds since the Unix epoch. Another one on
+    /// every replay.
     pub deadline: u64,
     /// The ARN of the function that runs, with its version.
     pub invoked_function_arn: String,

@@ -35,8 +35,9 @@ pub trait Runtime: Send + Sync {
     /// Takes one out (WIT: `wait-set.remove`).
     fn unwatch(&self, token: u64);
 
-    /// Blocks until something that is watched is ready, and returns and forgets it, in the order in which the guest is to see
-    /// it (WIT: `wait-set.next`). Never called when nothing is watched. May not return: the invocation is then suspended.
+    /// Blocks until something that is watched is ready, and returns and forgets it, in the order in which the guest is
+    /// to see it (WIT: `wait-set.next`). Never called when nothing is watched. May not return: the invocation is then
+    /// suspended.
     fn next(&self) -> Vec<u64>;
 
     /// The same, but none where `next` would suspend (WIT: `wait-set.next-or-idle`).

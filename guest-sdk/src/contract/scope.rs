@@ -11,8 +11,8 @@ pub trait Scope: Send + Sync {
     /// The id of the operation that the scope belongs to; none for the root.
     fn id(&self) -> Option<String>;
 
-    /// Says that the code that runs from here on draws random numbers from this stream of the scope's (WIT: `context.enter`). Without
-    /// effect where random numbers are the machine's.
+    /// Says that the code that runs from here on draws random numbers from this stream of the scope's (WIT:
+    /// `context.enter`). Without effect where random numbers are the machine's.
     fn enter(&self, _stream: u64) {}
 
     /// Claims the next place.

@@ -92,7 +92,7 @@ impl Executor {
         let main_waker = self.waker(MAIN);
         main_waker.wake_by_ref();
         let waker = Waker::from(Arc::clone(&main_waker));
-        let _left = Left(self);
+        let _drop_tasks = DropTasks(self);
         loop {
             let Some(id) = self.next() else {
                 match reactor.turn() {
@@ -123,7 +123,7 @@ impl Executor {
     }
 
     /// Adds a task. Dropping the handle aborts it.
-    pub(crate) fn launch(self: &Arc<Self>, future: impl Future<Output = ()> + Send + 'static) -> Running {
+    pub(crate) fn launch(self: &Arc<Self>, future: impl Future<Output = ()> + Send + 'static) -> TaskHandle {
         let future: TaskFuture = Box::pin(future);
         let mut tasks = lock(&self.tasks);
         tasks.last += 1;
@@ -132,7 +132,7 @@ impl Executor {
         waker.wake_by_ref();
         tasks.live.insert(id, Task { future: Some(future), waker });
         drop(tasks);
-        Running { executor: Arc::clone(self), id }
+        TaskHandle { executor: Arc::clone(self), id }
     }
 
     fn waker(&self, id: TaskId) -> Arc<TaskWaker> {
@@ -178,9 +178,9 @@ impl Executor {
 }
 
 /// Drops the tasks that are left: tasks hold what holds the executor. Also where a run is unwound, natively.
-struct Left<'a>(&'a Executor);
+struct DropTasks<'a>(&'a Executor);
 
-impl Drop for Left<'_> {
+impl Drop for DropTasks<'_> {
     fn drop(&mut self) {
         let left = std::mem::take(&mut lock(&self.0.tasks).live);
         drop(left);
@@ -220,12 +220,12 @@ impl<F: Future> Future for IntoSlot<F> {
 }
 
 /// A task that runs by itself. Dropping it aborts the task.
-pub(crate) struct Running {
+pub(crate) struct TaskHandle {
     executor: Arc<Executor>,
     id: TaskId,
 }
 
-impl Drop for Running {
+impl Drop for TaskHandle {
     fn drop(&mut self) {
         self.executor.abort(self.id);
     }
@@ -233,7 +233,7 @@ impl Drop for Running {
 
 /// A task that runs by itself; its output is this future's. Dropping it aborts the task.
 pub(crate) struct Spawned<T> {
-    _running: Running,
+    _running: TaskHandle,
     slot: Arc<Mutex<Slot<T>>>,
 }
 

@@ -14,14 +14,14 @@ use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
 
-use super::executor::Running;
+use super::executor::TaskHandle;
 use super::shared::Engine;
 
 /// Tasks under numbers of the caller's.
 pub(crate) struct Group<T> {
     engine: Arc<Engine>,
     /// Ordered, so that what is dropped is dropped in the same order on every replay.
-    running: BTreeMap<usize, Running>,
+    running: BTreeMap<usize, TaskHandle>,
     ended: Arc<Mutex<Ended<T>>>,
 }
 

@@ -11,5 +11,5 @@ pub(crate) use self::group::Group;
 pub(crate) use self::reactor::ParkedBody;
 #[cfg(target_family = "wasm")]
 pub(crate) use self::section::install;
-pub(crate) use self::section::{Section, aside, speak};
+pub(crate) use self::section::{Section, in_observer_section, select_random_stream};
 pub(crate) use self::shared::Engine;

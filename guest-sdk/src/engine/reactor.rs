@@ -1,11 +1,11 @@
 //! What the invocation waits for: pollables of pending operations, and step bodies that wait for something else.
 //!
 //! Always true here:
-//! - An operation's outcome is looked at only after its pollable fired, and pollables fire one at a time, with everything
-//!   that became runnable run before the next. So what a handler sees does not depend on which other outcomes happened
-//!   to arrive in the same moment, and polling a future that still waits costs no call to the host.
-//! - A handler that waits for one operation blocks on it, which is one call. Where more than one is waited for they are in the
-//!   host's set, each put there once: blocking then costs as much as what becomes ready, however many wait.
+//! - An operation's outcome is looked at only after its pollable fired, and pollables fire one at a time, with
+//!   everything that became runnable run before the next. So what a handler sees does not depend on which other
+//!   outcomes happened to arrive in the same moment, and polling a future that still waits costs no call to the host.
+//! - A handler that waits for one operation blocks on it, which is one call. Where more than one is waited for they are
+//!   in the host's set, each put there once: blocking then costs as much as what becomes ready, however many wait.
 //! - A step's body is never left open by a suspension: see [`Reactor::stall_bodies`].
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -141,7 +141,8 @@ impl Reactor {
         true
     }
 
-    /// Ends the bodies that wait while nothing else in the guest can run, with an error of theirs; false if there are none.
+    /// Ends the bodies that wait while nothing else in the guest can run, with an error of theirs; false if there are
+    /// none.
     ///
     /// Such a body waits for a future that only the guest itself could complete, and nothing in it is runnable before
     /// some durable operation ends. To block now would suspend the execution; the body would be lost in the middle, and

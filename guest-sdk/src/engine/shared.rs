@@ -6,11 +6,11 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use super::executor::{Executor, Running, Spawned, Stalled};
+use super::executor::{Executor, Spawned, Stalled, TaskHandle};
 use super::reactor::{ParkedBody, Reactor, Ready};
 use crate::contract::{CheckpointMode, Execution, Interest, Operation, Runtime};
 use crate::output::logging;
-use crate::policy::Moment;
+use crate::policy::JitterSeed;
 
 pub(crate) struct Engine {
     runtime: Arc<dyn Runtime>,
@@ -30,9 +30,9 @@ impl Engine {
         &*self.runtime
     }
 
-    /// Whether outcomes show before they are on record: a replay may then show them in another order, and what had not been sent
-    /// is done again.
-    pub(crate) fn shows_early(&self) -> bool {
+    /// Whether outcomes show before they are on record: a replay may then show them in another order, and what had not
+    /// been sent is done again.
+    pub(crate) fn delivers_unrecorded(&self) -> bool {
         self.runtime.checkpoint_mode() == CheckpointMode::Optimistic
     }
 
@@ -42,9 +42,9 @@ impl Engine {
     }
 
     /// Now, as the code that runs sees it, at an operation of this id.
-    pub(crate) fn moment(&self, operation: &str) -> Moment {
+    pub(crate) fn jitter_seed(&self, operation: &str) -> JitterSeed {
         let arn = self.execution.arn();
-        Moment::new(arn, operation, self.runtime.now())
+        JitterSeed::new(arn, operation, self.runtime.now())
     }
 
     pub(crate) fn run<F: Future>(&self, main: F) -> Result<F::Output, Stalled> {
@@ -60,7 +60,7 @@ impl Engine {
     }
 
     /// Adds a task without an output.
-    pub(crate) fn launch(&self, task: impl Future<Output = ()> + Send + 'static) -> Running {
+    pub(crate) fn launch(&self, task: impl Future<Output = ()> + Send + 'static) -> TaskHandle {
         self.executor.launch(task)
     }
 

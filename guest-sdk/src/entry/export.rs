@@ -36,8 +36,8 @@ impl<F: Functions> Guest for Exported<F> {
     }
 
     fn handle(function: String, event: String) -> Result<Option<String>, ErrorObject> {
-        // The standard library draws the keys of hash maps once, when the first map is made. From here on each piece of code
-        // has keys of its own.
+        // The standard library draws the keys of hash maps once, when the first map is made. From here on each piece of
+        // code has keys of its own.
         drop(RandomState::new());
         engine::install(execution::hash_keys());
         output::install();

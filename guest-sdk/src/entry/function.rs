@@ -9,9 +9,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::configure::{ConfiguredHost, configure};
 use super::options::IntoOptions;
 use super::payload::{finish, parse};
-use super::watch::{Stage, watch};
 use crate::context::DurableContext;
 use crate::contract::{Outcome, Runtime};
 use crate::engine::Engine;
@@ -28,7 +28,7 @@ pub enum Kind {
 
 type Run = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 type Start = Box<dyn Fn(&Arc<Engine>, &str) -> Result<Run, WireError> + Send + Sync>;
-type Watch = Box<dyn Fn(Arc<dyn Runtime>, &str) -> Result<Stage, WireError> + Send + Sync>;
+type Configure = Box<dyn Fn(Arc<dyn Runtime>, &str) -> Result<ConfiguredHost, WireError> + Send + Sync>;
 
 /// A function under its name.
 pub struct Function {
@@ -36,7 +36,7 @@ pub struct Function {
     kind: Kind,
     pub(super) start: Start,
     /// Applies the options, and puts plugins in between.
-    pub(super) watch: Option<Watch>,
+    pub(super) configure: Option<Configure>,
 }
 
 impl fmt::Debug for Function {
@@ -62,7 +62,7 @@ impl Function {
             let run = section.within(|| handler(event, ctx));
             Ok(Box::pin(section.run(async move { finish(run.await) })))
         };
-        Self { name: name.into(), kind: Kind::Durable, start: Box::new(start), watch: None }
+        Self { name: name.into(), kind: Kind::Durable, start: Box::new(start), configure: None }
     }
 
     /// With options, which are evaluated at the beginning of each invocation.
@@ -72,14 +72,14 @@ impl Function {
         O: IntoOptions + 'static,
         F: Fn() -> O + Send + Sync + 'static,
     {
-        let watch = move |host: Arc<dyn Runtime>, event: &str| watch(host, &options, event);
-        Self { watch: Some(Box::new(watch)), ..self }
+        let configure = move |host: Arc<dyn Runtime>, event: &str| configure(host, &options, event);
+        Self { configure: Some(Box::new(configure)), ..self }
     }
 
     /// A plain function, `async` or not.
     pub fn plain<M, F: PlainFunction<M>>(name: impl Into<Cow<'static, str>>, function: F) -> Self {
         let start = move |_: &Arc<Engine>, event: &str| function.start(event);
-        Self { name: name.into(), kind: Kind::Plain, start: Box::new(start), watch: None }
+        Self { name: name.into(), kind: Kind::Plain, start: Box::new(start), configure: None }
     }
 
     /// The name under which it is run.

@@ -1,5 +1,6 @@
 //! Where a handler is entered: the functions of a component, their options, their export, and the run of one.
 
+mod configure;
 #[cfg(target_family = "wasm")]
 mod export;
 mod function;
@@ -8,7 +9,6 @@ mod options;
 mod payload;
 mod registry;
 mod run;
-mod watch;
 
 #[cfg(target_family = "wasm")]
 pub use self::export::{Exported, Functions};

@@ -9,11 +9,9 @@ use crate::plugin::Plugin;
 /// How a handler is run: its plugins, and when its checkpoints are sent.
 ///
 /// Given to `#[durable_execution(options = ..)]` or, in `durable_handlers!`, beside the function. The expression is
-/// evaluated when an
-/// invocation begins, so each invocation has plugins of its own. A builder, what it builds, and the result of
-/// [`build`](OptionsBuilder::build) will do; options that contradict each other fail the execution with an `InvalidOptions`
-/// error. An
-/// expression that panics ends the invocation, as a panic of the handler does.
+/// evaluated when an invocation begins, so each invocation has plugins of its own. A builder, what it builds, and the
+/// result of [`build`](OptionsBuilder::build) will do; options that contradict each other fail the execution with an
+/// `InvalidOptions` error. An expression that panics ends the invocation, as a panic of the handler does.
 ///
 /// # Examples
 ///
@@ -79,16 +77,18 @@ impl OptionsBuilder {
         self
     }
 
-    /// Whether concurrent operations share checkpoints: [`CheckpointMode::Batched`] if so, [`CheckpointMode::Eager`] if not.
+    /// Whether concurrent operations share checkpoints: [`CheckpointMode::Batched`] if so, [`CheckpointMode::Eager`] if
+    /// not.
     pub fn checkpoint_batching(mut self, enabled: bool) -> Self {
         self.batching = Some(enabled);
         self
     }
 
-    /// Says that updates may wait so long for others to share a checkpoint with. A handler in a component needs no delay for that:
-    /// with batching, all that it reports until it waits itself goes into one request, which is sent then. So a delay of more
-    /// than nothing is [`checkpoint_batching(true)`](Self::checkpoint_batching), unless that says otherwise, and its length has
-    /// no meaning. To decide when requests are sent, use [`checkpoint_mode`](Self::checkpoint_mode) and
+    /// Says that updates may wait so long for others to share a checkpoint with. A handler in a component needs no
+    /// delay for that: with batching, all that it reports until it waits itself goes into one request, which is sent
+    /// then. So a delay of more than nothing is [`checkpoint_batching(true)`](Self::checkpoint_batching), unless that
+    /// says otherwise, and its length has no meaning. To decide when requests are sent, use
+    /// [`checkpoint_mode`](Self::checkpoint_mode) and
     /// [`DurableContext::flush_batch`](crate::DurableContext::flush_batch).
     pub fn checkpoint_delay(mut self, delay: Duration) -> Self {
         if !delay.is_zero() {

@@ -14,12 +14,13 @@
 /// ```
 ///
 /// Events are anything that serde reads, results anything it writes; an `Err` is whatever turns into a
-/// [`BoxError`](crate::BoxError). [`Options`](crate::Options), such as plugins, stand beside the function. Names are 1 to
-/// 64 characters of `A-Z a-z 0-9 - _`, each used once. To be called once in
-/// a crate of type `cdylib`, and not beside [`durable_execution`](crate::durable_execution).
+/// [`BoxError`](crate::BoxError). [`Options`](crate::Options), such as plugins, stand beside the function. Names are 1
+/// to 64 characters of `A-Z a-z 0-9 - _`, each used once. To be called once in a crate of type `cdylib`, and not beside
+/// [`durable_execution`](crate::durable_execution).
 ///
-/// Natively it checks the signatures, and no more. Where a runner is to run the functions natively, they are listed under a
-/// name: `pub fn functions;` as the first entry makes a function that returns all of them. The crate is an `rlib` as well then.
+/// Natively it checks the signatures, and no more. Where a runner is to run the functions natively, they are listed
+/// under a name: `pub fn functions;` as the first entry makes a function that returns all of them. The crate is an
+/// `rlib` as well then.
 ///
 /// # Examples
 ///

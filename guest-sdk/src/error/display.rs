@@ -1,7 +1,7 @@
 //! How errors are written: in one line for people, or as one frame of a chain.
 //!
-//! Always true here: `{}` of a public error says what failed and why, to the last cause, without a line break. `{:#}`, and the
-//! message on record, write each layer once.
+//! Always true here: `{}` of a public error says what failed and why, to the last cause, without a line break. `{:#}`,
+//! and the message on record, write each layer once.
 
 use std::error::Error;
 use std::fmt::{self, Write as _};

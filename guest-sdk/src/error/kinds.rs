@@ -120,9 +120,9 @@ pub enum StepErrorKind {
     /// The body returned an error. This is what a retry strategy sees.
     #[non_exhaustive]
     ExecutionFailed,
-    /// An attempt failed, and the retry strategy decided to stop. The source tells why: the body's error, or one of type
-    /// `StepTimeout`, `StepInterrupted` or `StepStalled`. Also a result that is too large to record (`ResultTooLarge`), which no
-    /// strategy is asked about.
+    /// An attempt failed, and the retry strategy decided to stop. The source tells why: the body's error, or one of
+    /// type `StepTimeout`, `StepInterrupted` or `StepStalled`. Also a result that is too large to record
+    /// (`ResultTooLarge`), which no strategy is asked about.
     RetriesExhausted(RetriesExhausted),
     /// The result could not be serialized, or what is on record could not be deserialized.
     #[non_exhaustive]
@@ -213,8 +213,7 @@ impl fmt::Display for UnexpectedStatus {
 #[non_exhaustive]
 pub enum InvokeErrorKind {
     /// The function failed, timed out or was stopped: [`OperationError::status`](crate::OperationError::status) tells
-    /// which, and its
-    /// error is the source, a [`ReplayedFailure`](crate::ReplayedFailure).
+    /// which, and its error is the source, a [`ReplayedFailure`](crate::ReplayedFailure).
     #[non_exhaustive]
     FunctionFailed,
     /// There is no such function, or it may not be invoked: the failure is of type `ResourceNotFoundException`.
@@ -263,8 +262,8 @@ impl fmt::Display for FunctionNotFound {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum WaitForConditionErrorKind {
-    /// A check returned an error, which is the source. Checks are not retried. Also a state that is too large to record, or a
-    /// delay that is not allowed.
+    /// A check returned an error, which is the source. Checks are not retried. Also a state that is too large to
+    /// record, or a delay that is not allowed.
     #[non_exhaustive]
     CheckFailed,
     /// The wait strategy gave up before the condition was met.
@@ -353,9 +352,8 @@ pub enum ChildContextErrorKind {
     /// The child's code returned an error, or an item of a map or parallel did.
     #[non_exhaustive]
     ChildFailed,
-    /// The result could not be serialized, or what is on record could not be deserialized. Of a map or parallel: it could
-    /// not come to
-    /// a result, as when the name of an item is not allowed.
+    /// The result could not be serialized, or what is on record could not be deserialized. Of a map or parallel: it
+    /// could not come to a result, as when the name of an item is not allowed.
     #[non_exhaustive]
     Internal,
 }

@@ -3,8 +3,8 @@
 //! Always true here:
 //! - The error of a failed operation is made from its record, on the first run as on each replay: a handler cannot tell
 //!   the two apart, and takes the same branch in both.
-//! - `{}` is one line for people: what failed, which operation, and why, to the last cause. `{:#}` writes the frames of the whole
-//!   chain, joined with `": "`. The message on record is the latter.
+//! - `{}` is one line for people: what failed, which operation, and why, to the last cause. `{:#}` writes the frames of
+//!   the whole chain, joined with `": "`. The message on record is the latter.
 //! - Kinds classify and carry numbers; the cause is the error's `source()`.
 
 mod boxed;

@@ -1,8 +1,8 @@
 //! Errors of replays that do not fit their record.
 //!
-//! Hosts of this crate end the execution when a replay asks for something else than what is on record: the invocation stops
-//! there, and user code never gets hold of these errors, so none can swallow them. The types are here for handlers that match
-//! on them, as they do with AWS's SDK, and for hosts that are to come.
+//! Hosts of this crate end the execution when a replay asks for something else than what is on record: the invocation
+//! stops there, and user code never gets hold of these errors, so none can swallow them. The types are here for
+//! handlers that match on them, as they do with AWS's SDK, and for hosts that are to come.
 
 use std::error::Error;
 use std::fmt;

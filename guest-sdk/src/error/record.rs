@@ -21,7 +21,8 @@ impl WireError {
         Self::passed_on(error, fallback)
     }
 
-    /// The record of a layer that failed because of an error: under the type that the error has a name for, if it has one.
+    /// The record of a layer that failed because of an error: under the type that the error has a name for, if it has
+    /// one.
     pub(crate) fn passed_on(error: &(dyn Error + 'static), fallback: &str) -> Self {
         Self::typed(error, named(error).unwrap_or(fallback))
     }
@@ -56,8 +57,8 @@ fn named<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a str> {
     })
 }
 
-/// Whether a recorded type says only which layer failed. How a layer failed is not passed on: the record of the next would be
-/// read as its own.
+/// Whether a recorded type says only which layer failed. How a layer failed is not passed on: the record of the next
+/// would be read as its own.
 fn is_generic(name: &str) -> bool {
     const LAYERS: [&str; 13] = [
         "Error",

@@ -6,8 +6,8 @@ use super::boxed::BoxError;
 
 /// An error with a name for the record.
 ///
-/// Once an error is boxed, its type cannot be named any more: it is recorded as `Error`. Wrap it while its type is known,
-/// and the record carries that name.
+/// Once an error is boxed, its type cannot be named any more: it is recorded as `Error`. Wrap it while its type is
+/// known, and the record carries that name.
 ///
 /// # Examples
 ///

@@ -1,8 +1,9 @@
 //! Errors as they are on record: `ErrorObject` in the service model, `error-object` in the WIT package.
 //!
 //! Always true here:
-//! - An error's type is never guessed from its text. It is the first in the chain of sources that says something: a name that the
-//!   author gave ([`TypedError`]), or the type on record of an operation that failed. Else it is a generic one.
+//! - An error's type is never guessed from its text. It is the first in the chain of sources that says something: a
+//!   name that the author gave ([`TypedError`]), or the type on record of an operation that failed. Else it is a
+//!   generic one.
 //! - So a failure's type, data and frames stay the same through all layers that pass it on.
 //! - A record fits in [`LIMIT`], whatever the author put into the error.
 
@@ -37,7 +38,8 @@ impl WireError {
         self.error_message.as_deref()
     }
 
-    /// More for programs, usually JSON. It may come from outside (a callback's answer): nothing in this crate acts on it.
+    /// More for programs, usually JSON. It may come from outside (a callback's answer): nothing in this crate acts on
+    /// it.
     #[must_use]
     pub fn error_data(&self) -> Option<&str> {
         self.error_data.as_deref()

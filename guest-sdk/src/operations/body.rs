@@ -1,8 +1,8 @@
 //! Runs the body of a step's attempt, or the check of a condition's.
 //!
 //! Always true here:
-//! - Only the body, and the serialization of what it returns, is polled inside of the operation; everything between its turns
-//!   runs outside.
+//! - Only the body, and the serialization of what it returns, is polled inside of the operation; everything between its
+//!   turns runs outside.
 //! - A body is never lost by a suspension in its middle: one that nothing left to run can complete ends with an error.
 
 use std::fmt;
@@ -27,9 +27,9 @@ pub(crate) enum Failure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
     /// To the body.
-    Inside,
+    Body,
     /// To the handler.
-    Outside,
+    Handler,
 }
 
 /// A body that waits for ever.
@@ -47,13 +47,13 @@ impl fmt::Display for Stalled {
 
 impl std::error::Error for Stalled {}
 
-/// Runs a body; `go` enters and leaves its operation. Returns inside of it: the caller closes the attempt at once, which
-/// leaves it.
+/// Runs a body; `switch` enters and leaves its operation. Returns inside of it: the caller closes the attempt at once,
+/// which leaves it.
 ///
 /// The body is pinned by the caller, so that the future of an operation holds it once.
 pub(crate) fn run<'a, T, W>(
     engine: &'a Arc<Engine>,
-    go: impl Fn(Side) + 'a,
+    switch: impl Fn(Side) + 'a,
     scope: &'a Arc<LogScope>,
     section: &'a Arc<Section>,
     mut work: Pin<&'a mut W>,
@@ -66,14 +66,14 @@ where
     poll_fn(move |cx| {
         let stalled = parked.take().is_some_and(|body: ParkedBody| body.is_stalled());
         output::flush();
-        go(Side::Inside);
+        switch(Side::Body);
         if stalled {
             return Poll::Ready(Err(Failure::Body(TypedError::with_type("StepStalled", Stalled).into())));
         }
         let poll = section.within(|| scope.within(|| work.as_mut().poll(cx)));
         output::flush();
         if poll.is_pending() {
-            go(Side::Outside);
+            switch(Side::Handler);
             parked = Some(engine.park_body(cx.waker().clone()));
         }
         poll

@@ -1,6 +1,7 @@
 //! Runs callbacks.
 //!
-//! Always true here: a callback's id is returned even if the callback has failed or timed out already; its result tells.
+//! Always true here: a callback's id is returned even if the callback has failed or timed out already; its result
+//! tells.
 
 use std::fmt;
 use std::sync::Arc;
@@ -54,9 +55,9 @@ impl<O: Send + 'static> Callback<O> {
         &self.callback_id
     }
 
-    /// The answer; an empty one is `null`. Fails with an error of kind [`Callback`](crate::OperationErrorKind::Callback) if
-    /// the external
-    /// system reported a failure, if a timeout passed, or if the serdes does not accept the answer.
+    /// The answer; an empty one is `null`. Fails with an error of kind
+    /// [`Callback`](crate::OperationErrorKind::Callback) if the external system reported a failure, if a timeout
+    /// passed, or if the serdes does not accept the answer.
     ///
     /// The future does not borrow the handle. Each call makes one, and all of them get the same answer.
     pub fn result(&self) -> DurableFuture<O> {
@@ -81,14 +82,15 @@ impl<S> CallbackRun<S> {
     {
         let Self { ctx, position, name, options, serdes } = self;
         let identity = Identity { position, name: name.clone(), sub_type: None };
-        let callback = ctx.starting()?.create_callback(identity, options)?;
+        let callback = ctx.checked_scope()?.create_callback(identity, options)?;
         ctx.engine().callback_id_known(callback.clone()).await;
         let id = callback.callback_id().ok_or_else(nameless)?;
         Ok(Callback::new(id, Box::new(Pending { ctx, callback, name, serdes: Arc::new(serdes) })))
     }
 }
 
-/// A callback's answer to come, whatever its serdes. `Sync`, so that handlers may borrow from a [`Callback`] while they wait.
+/// A callback's answer to come, whatever its serdes. `Sync`, so that handlers may borrow from a [`Callback`] while they
+/// wait.
 pub(crate) trait Answer<O>: Send + Sync {
     fn wait(&self) -> DurableFuture<O>;
 

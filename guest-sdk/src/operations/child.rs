@@ -1,14 +1,14 @@
 //! Runs a child context.
 //!
-//! Always true here: the child's code runs at most once in an instance, in a scope of its own; its outcome is delivered when
-//! it is on record, and the same as on a replay.
+//! Always true here: the child's code runs at most once in an instance, in a scope of its own; its outcome is delivered
+//! when it is on record, and the same as on a replay.
 
 use std::future::Future;
 use std::sync::Arc;
 
 use crate::context::DurableContext;
 use crate::contract::{ChildResult, ChildState, Identity, Operation, Position};
-use crate::engine::speak;
+use crate::engine::select_random_stream;
 use crate::error::{
     BoxError, ChildContextError, ChildContextErrorKind, ChildFnError, OperationError, OperationErrorKind,
     ReplayedFailure, SERIALIZATION_ERROR, WireError,
@@ -47,7 +47,7 @@ impl<B, S, E> ChildRun<B, S, E> {
         // Before the future begins, so that it holds it once.
         let mut body = Some(body);
         async move {
-            let child = ctx.starting()?.child(Identity { position, name: name.clone(), sub_type })?;
+            let child = ctx.checked_scope()?.child(Identity { position, name: name.clone(), sub_type })?;
             loop {
                 let state = child.state();
                 let rebuild = matches!(state, ChildState::Rebuild(_));
@@ -56,7 +56,7 @@ impl<B, S, E> ChildRun<B, S, E> {
                     ChildState::Done(Ok(payload)) => {
                         let payload = payload.unwrap_or_else(|| "null".to_owned());
                         let context = ctx.serdes_context(child.clone());
-                        speak();
+                        select_random_stream();
                         return serdes.deserialize(payload, context).await.map_err(internal);
                     }
                     ChildState::Done(Err(wire)) => return Err(failed(&*child, wire)),
@@ -87,11 +87,12 @@ impl<B, S, E> ChildRun<B, S, E> {
                             Ok(json) => child.succeed(ChildResult::Inline(json)),
                             Err(wire) => child.fail(wire),
                         }
-                        // Also after a rebuild: the outcome has its place among the others, and this is where it is delivered.
+                        // Also after a rebuild: the outcome has its place among the others, and this is where it is
+                        // delivered.
                         ctx.engine().changed(child.clone()).await;
                         match result {
                             Ok(json) => {
-                                speak();
+                                select_random_stream();
                                 return serdes.deserialize(json, context).await.map_err(internal);
                             }
                             Err(wire) if rebuild => return Err(failed(&*child, wire)),

@@ -1,7 +1,7 @@
 //! Runs an invocation of another function.
 //!
-//! Always true here: the payload is serialized by the handler's own code, so again on each replay; the record decides what was
-//! sent. What comes back was written by somebody else, and is never followed as a reference.
+//! Always true here: the payload is serialized by the handler's own code, so again on each replay; the record decides
+//! what was sent. What comes back was written by somebody else, and is never followed as a reference.
 
 use crate::context::DurableContext;
 use crate::contract::{EndStatus, Identity, Invoke, InvokeOptions, Position};
@@ -45,7 +45,7 @@ impl<I, P, R> InvokeRun<I, P, R> {
         };
         let function = options.function_name.clone();
         let identity = Identity { position, name, sub_type: None };
-        let invoke = ctx.starting()?.invoke(identity, options, payload.as_deref())?;
+        let invoke = ctx.checked_scope()?.invoke(identity, options, payload.as_deref())?;
         drop(payload);
         let outcome = loop {
             ctx.engine().changed(invoke.clone()).await;

@@ -1,8 +1,8 @@
 //! Runs a step.
 //!
 //! Always true here:
-//! - Between `enter` and `leave` (or the close of the attempt) only the body runs, with the serialization of its result.
-//!   Everything else of the handler, and of this crate, runs outside.
+//! - Between `enter` and `leave` (or the close of the attempt) only the body runs, with the serialization of its
+//!   result. Everything else of the handler, and of this crate, runs outside.
 //! - The outcome is delivered when it is on record: never earlier, and the same as on a replay.
 //! - A body runs at most once in an instance. It is `FnOnce`, so the attempt after a retry belongs to a later
 //!   invocation.
@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::body::{self, Failure, Side};
 use super::saga::Registration;
-use crate::context::{Compensation, DurableContext, StepContext, Undo};
+use crate::context::{Compensation, CompensationFn, DurableContext, StepContext};
 use crate::contract::{Identity, Position, Step, StepOptions, StepState};
 use crate::engine::Section;
 use crate::error::{
@@ -27,12 +27,12 @@ use crate::serdes::{Serdes, SerdesContext};
 
 /// Why an attempt failed before or without its body returning.
 #[derive(Debug)]
-enum Fault {
+enum AttemptFailure {
     Interrupted,
     TimedOut,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for AttemptFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Interrupted => {
@@ -43,9 +43,9 @@ impl fmt::Display for Fault {
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for AttemptFailure {}
 
-impl Fault {
+impl AttemptFailure {
     /// The error under its name for the record.
     fn named(self) -> BoxError {
         let name = match self {
@@ -71,7 +71,7 @@ impl<F, S> StepRun<F, S> {
     /// Runs it. With a compensation, the context owns that from the start on.
     pub(crate) fn execute<O, Fut>(
         self,
-        undo: Option<Undo<DurableContext, O>>,
+        compensation: Option<CompensationFn<DurableContext, O>>,
     ) -> impl Future<Output = Result<O, OperationError>> + Send
     where
         F: FnOnce(StepContext) -> Fut + Send + 'static,
@@ -84,17 +84,17 @@ impl<F, S> StepRun<F, S> {
         let (serdes, mut body) = (Arc::new(serdes), Some(body));
         async move {
             let identity = Identity { position, name: name.clone(), sub_type: None };
-            let step = ctx.starting()?.step(identity, options)?;
-            let registration = undo.map(|undo| {
+            let step = ctx.checked_scope()?.step(identity, options)?;
+            let registration = compensation.map(|compensation| {
                 let context = ctx.serdes_context(step.clone());
                 let compensation =
-                    Compensation::new(name.clone(), step.clone(), serdes.clone(), context, undo);
+                    Compensation::new(name.clone(), step.clone(), serdes.clone(), context, compensation);
                 Registration::new(&ctx, compensation)
             });
-            let live = Live { ctx: &ctx, step: &step, strategy: &strategy };
+            let running = RunningStep { ctx: &ctx, step: &step, strategy: &strategy };
             loop {
                 match step.state() {
-                    StepState::Pending => live.settled().await,
+                    StepState::Pending => running.changed().await,
                     // What is delivered is what is on record, also when this instance has just sent it: a host may have
                     // recorded something else, such as an error for a result that is too large.
                     StepState::Done { outcome, attempt } => {
@@ -104,18 +104,18 @@ impl<F, S> StepRun<F, S> {
                         return match outcome {
                             Ok(payload) => {
                                 let payload = payload.unwrap_or_else(|| "null".to_owned());
-                                live.deliver(&*serdes, payload).await
+                                running.deliver(&*serdes, payload).await
                             }
                             Err(wire) => Err(failed(&*step, wire, attempt)),
                         };
                     }
                     StepState::Interrupted(attempt) => {
                         let section = ctx.section().input(position, attempt as usize);
-                        live.close_failed(attempt, Fault::Interrupted.named(), &section).await;
+                        running.close_failed(attempt, AttemptFailure::Interrupted.named(), &section).await;
                     }
                     StepState::TimedOut(attempt) => {
                         let section = ctx.section().input(position, attempt as usize);
-                        live.close_failed(attempt, Fault::TimedOut.named(), &section).await;
+                        running.close_failed(attempt, AttemptFailure::TimedOut.named(), &section).await;
                     }
                     StepState::Run(attempt) => {
                         let body = body.take().unwrap_or_else(|| needs_fresh_instance());
@@ -126,16 +126,16 @@ impl<F, S> StepRun<F, S> {
                             serdes.written(value, context).await.map_err(Failure::Serialization)
                         };
                         let section = ctx.section().body(position, attempt, scope.name.clone());
-                        match live.run_body(pin!(work), &scope, &section).await {
+                        match running.run_body(pin!(work), &scope, &section).await {
                             Ok(json) => {
                                 step.succeed(&json);
-                                live.settled().await;
+                                running.changed().await;
                             }
-                            Err(Failure::Body(error)) => live.close_failed(attempt, error, &section).await,
+                            Err(Failure::Body(error)) => running.close_failed(attempt, error, &section).await,
                             Err(Failure::Serialization(error)) => {
                                 let error = serialization_failed(error);
                                 step.fail(&WireError::typed(&error, SERIALIZATION_ERROR));
-                                live.settled().await;
+                                running.changed().await;
                             }
                         }
                     }
@@ -146,15 +146,15 @@ impl<F, S> StepRun<F, S> {
 }
 
 /// What the phases of a running step share. Generic over nothing: compiled once.
-struct Live<'a> {
+struct RunningStep<'a> {
     ctx: &'a DurableContext,
     step: &'a Arc<dyn Step>,
     strategy: &'a RetryStrategy,
 }
 
-impl Live<'_> {
+impl RunningStep<'_> {
     /// Waits until the step's state is no longer pending.
-    async fn settled(&self) {
+    async fn changed(&self) {
         self.ctx.engine().changed(self.step.clone()).await;
     }
 
@@ -169,20 +169,20 @@ impl Live<'_> {
         T: 'a,
         W: Future<Output = Result<T, Failure>>,
     {
-        let go = |side| match side {
-            Side::Inside => self.step.enter(),
-            Side::Outside => self.step.leave(),
+        let switch = |side| match side {
+            Side::Body => self.step.enter(),
+            Side::Handler => self.step.leave(),
         };
-        body::run(self.ctx.engine(), go, scope, section, work)
+        body::run(self.ctx.engine(), switch, scope, section, work)
     }
 
-    /// Closes an attempt that failed, as the strategy decides, and waits for what follows. The strategy is asked once, and not
-    /// on replays: it runs in a section of its own.
+    /// Closes an attempt that failed, as the strategy decides, and waits for what follows. The strategy is asked once,
+    /// and not on replays: it runs in a section of its own.
     async fn close_failed(&self, attempt: u32, error: BoxError, section: &Arc<Section>) {
         let wire = WireError::of(&*error, "Error");
         let error = StepError::new(StepErrorKind::ExecutionFailed, Some(error));
-        let moment = || self.ctx.engine().moment(&self.step.id());
-        match section.within(|| self.strategy.decide(&error, attempt, moment)) {
+        let seed = || self.ctx.engine().jitter_seed(&self.step.id());
+        match section.within(|| self.strategy.decide(&error, attempt, seed)) {
             RetryDecision::Retry { delay } => {
                 if let Err(invalid) = self.step.retry(&wire, seconds(delay).max(1)) {
                     let invalid = OperationError::from(invalid);
@@ -191,7 +191,7 @@ impl Live<'_> {
             }
             RetryDecision::Stop => self.step.fail(&wire),
         }
-        self.settled().await;
+        self.changed().await;
     }
 
     /// The value of a recorded result.
@@ -221,8 +221,8 @@ fn failed(step: &dyn Step, wire: WireError, attempts: Option<u32>) -> OperationE
 
 /// The host offers another attempt in the instance that consumed the body.
 fn needs_fresh_instance() -> ! {
-    // A trap is what makes the host try again in a fresh instance, which has the body. Hosts keep a step pending
-    // after a retry until the next invocation, so this is not reached with them.
+    // A trap is what makes the host try again in a fresh instance, which has the body. Hosts keep a step pending after
+    // a retry until the next invocation, so this is not reached with them.
     #[allow(clippy::panic)]
     {
         panic!(

@@ -10,7 +10,7 @@ pub(crate) async fn execute(
     name: Option<String>,
     seconds: u64,
 ) -> Result<(), OperationError> {
-    let wait = ctx.starting()?.wait(Identity { position, name, sub_type: None }, seconds)?;
+    let wait = ctx.checked_scope()?.wait(Identity { position, name, sub_type: None }, seconds)?;
     loop {
         // Also on a replay, the host shows an outcome only to those who wait.
         ctx.engine().changed(wait.clone()).await;

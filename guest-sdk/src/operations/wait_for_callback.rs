@@ -100,7 +100,8 @@ where
     callback.result().await
 }
 
-/// The record of what failed in the context: a callback's own failure as it is, with its id; anything else as the error it is.
+/// The record of what failed in the context: a callback's own failure as it is, with its id; anything else as the error
+/// it is.
 fn record(error: &OperationError) -> WireError {
     let OperationErrorKind::Callback(callback) = error.kind() else {
         // A submitter's failure is no external one, whatever its type.

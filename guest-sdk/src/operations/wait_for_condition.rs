@@ -1,8 +1,8 @@
 //! Runs a wait for a condition.
 //!
 //! Always true here:
-//! - A check sees the state that is on record from the check before it, or the initial one. What cannot be read is an error: a
-//!   state is never reset.
+//! - A check sees the state that is on record from the check before it, or the initial one. What cannot be read is an
+//!   error: a state is never reset.
 //! - A check runs at most once in an instance: the next belongs to a later invocation. One that fails is not repeated.
 //! - The outcome is delivered when it is on record, and the same as on a replay.
 
@@ -19,7 +19,7 @@ use crate::error::{
     SERIALIZATION_ERROR, WaitForConditionError, WaitForConditionErrorKind, WireError,
 };
 use crate::output::LogScope;
-use crate::policy::{Moment, Polling, WaitDecision, seconds};
+use crate::policy::{JitterSeed, Polling, WaitDecision, seconds};
 use crate::serdes::Serdes;
 
 /// The type on record for a condition that was given up. Replays know the kind of error by it.
@@ -47,11 +47,11 @@ impl<T, F, S> ConditionRun<T, F, S> {
         let Self { ctx, position, name, initial, polling, serdes, check } = self;
         let identity = Identity { position, name: name.clone(), sub_type: None };
         // The initial state is at hand on every replay, so it needs no serdes. The host has nothing to keep of it.
-        let condition = ctx.starting()?.condition(identity, "null")?;
-        let live = Live { ctx: &ctx, condition: &condition };
+        let condition = ctx.checked_scope()?.condition(identity, "null")?;
+        let running = RunningCondition { ctx: &ctx, condition: &condition };
         loop {
             match condition.state() {
-                ConditionState::Pending => live.settled().await,
+                ConditionState::Pending => running.changed().await,
                 ConditionState::Done { outcome: Ok(state), .. } => {
                     let state = state.unwrap_or_else(|| "null".to_owned());
                     let context = ctx.serdes_context(condition.clone());
@@ -73,7 +73,7 @@ impl<T, F, S> ConditionRun<T, F, S> {
                     let state = match state {
                         Ok(state) => state,
                         Err(error) => {
-                            live.close_broken(&error).await;
+                            running.close_broken(&error).await;
                             continue;
                         }
                     };
@@ -90,17 +90,17 @@ impl<T, F, S> ConditionRun<T, F, S> {
                         Ok((text, state))
                     };
                     let section = ctx.section().body(position, attempt, scope.name.clone());
-                    match live.run_check(pin!(work), &scope, &section).await {
+                    match running.run_check(pin!(work), &scope, &section).await {
                         Ok((text, state)) => {
-                            let decide = || polling.decide(state, attempt, || live.moment());
+                            let decide = || polling.decide(state, attempt, || running.jitter_seed());
                             let decision = section.within(decide);
-                            live.close(&text, decision).await;
+                            running.close(&text, decision).await;
                         }
                         Err(Failure::Body(error)) => {
-                            live.close_failed(&WireError::of(&*error, "WaitForConditionError")).await;
+                            running.close_failed(&WireError::of(&*error, "WaitForConditionError")).await;
                         }
                         Err(Failure::Serialization(error)) => {
-                            live.close_broken(&serialization_failed(error)).await;
+                            running.close_broken(&serialization_failed(error)).await;
                         }
                     }
                 }
@@ -110,19 +110,19 @@ impl<T, F, S> ConditionRun<T, F, S> {
 }
 
 /// What the phases of a running condition share. Generic over nothing: compiled once.
-struct Live<'a> {
+struct RunningCondition<'a> {
     ctx: &'a DurableContext,
     condition: &'a Arc<dyn Condition>,
 }
 
-impl Live<'_> {
+impl RunningCondition<'_> {
     /// Waits until the condition's state is no longer pending.
-    async fn settled(&self) {
+    async fn changed(&self) {
         self.ctx.engine().changed(self.condition.clone()).await;
     }
 
-    fn moment(&self) -> Moment {
-        self.ctx.engine().moment(&self.condition.id())
+    fn jitter_seed(&self) -> JitterSeed {
+        self.ctx.engine().jitter_seed(&self.condition.id())
     }
 
     /// Runs a check. Returns inside of it: the caller closes the attempt at once, which leaves it.
@@ -136,11 +136,11 @@ impl Live<'_> {
         T: 'a,
         W: Future<Output = Result<T, Failure>>,
     {
-        let go = |side| match side {
-            Side::Inside => self.condition.enter(),
-            Side::Outside => self.condition.leave(),
+        let switch = |side| match side {
+            Side::Body => self.condition.enter(),
+            Side::Handler => self.condition.leave(),
         };
-        body::run(self.ctx.engine(), go, scope, section, work)
+        body::run(self.ctx.engine(), switch, scope, section, work)
     }
 
     /// Closes an attempt whose check returned a state, and waits for what follows.
@@ -155,12 +155,12 @@ impl Live<'_> {
             }
             WaitDecision::Exhausted { reason } => self.condition.fail(&WireError::new(EXHAUSTED, reason)),
         }
-        self.settled().await;
+        self.changed().await;
     }
 
     async fn close_failed(&self, wire: &WireError) {
         self.condition.fail(wire);
-        self.settled().await;
+        self.changed().await;
     }
 
     /// Closes an attempt whose state has no text, or whose text is no state.

@@ -56,7 +56,7 @@ where
                 wait.await.map_err(|error| {
                     Framed::boxed("the delay before the next attempt failed", error.named(Some(&name)))
                 })?;
-                attempt = attempt.saturating_add(1);
+                attempt += 1;
             }
             RetryDecision::Stop => {
                 let frame = format!("retries exhausted after {attempt} attempts");
@@ -76,5 +76,5 @@ fn decide(
     attempt: u32,
 ) -> RetryDecision {
     let id = block.scope_id().unwrap_or_default();
-    strategy.decide(error, attempt, || block.engine().moment(id))
+    strategy.decide(error, attempt, || block.engine().jitter_seed(id))
 }

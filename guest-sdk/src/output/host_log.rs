@@ -1,7 +1,7 @@
 //! Sends what handlers log with the `tracing` crate to the host.
 //!
-//! Always true here: a line carries the operation whose code wrote it; nothing is formatted for a line that the host drops,
-//! such as one that a replay repeats. Spans are not followed: the operation says where a line belongs.
+//! Always true here: a line carries the operation whose code wrote it; nothing is formatted for a line that the host
+//! drops, such as one that a replay repeats. Spans are not followed: the operation says where a line belongs.
 
 use std::error::Error;
 use std::fmt::Debug;

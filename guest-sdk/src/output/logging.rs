@@ -1,14 +1,12 @@
 //! Which lines of a handler's log are kept.
 //!
-//! Lines of the `tracing` crate, and what is written to standard output and error, go to the host. A line carries its level and
-//! fields, the operation whose step or child wrote it, with its name and attempt, and the execution and the invocation.
-//! Lines that a
-//! replay repeats are dropped: each is shown once, however often the handler runs. Here that is switched off, to look
-//! at what a replay does.
+//! Lines of the `tracing` crate, and what is written to standard output and error, go to the host. A line carries its
+//! level and fields, the operation whose step or child wrote it, with its name and attempt, and the execution and the
+//! invocation. Lines that a replay repeats are dropped: each is shown once, however often the handler runs. Here that
+//! is switched off, to look at what a replay does.
 //!
 //! An invocation may write 16 MiB of lines, unless its host says otherwise: one more ends it with
-//! `Sandbox.LogLimitExceeded`. What is
-//! printed without a line end becomes lines of 64 KiB.
+//! `Sandbox.LogLimitExceeded`. What is printed without a line end becomes lines of 64 KiB.
 //!
 //! # Examples
 //!

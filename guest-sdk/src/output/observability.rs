@@ -2,13 +2,13 @@
 //!
 //! The names are those of AWS's SDK, so that what reads one reads the other.
 //!
-//! **What is there without doing anything.** Every line of a handler's log goes to the host with its level and fields, the
-//! operation whose code wrote it, its name and [`ATTEMPT`](field_names::ATTEMPT), and the invocation: see
-//! [`logging`](crate::logging). What the operations themselves do is in the execution's history, with every start, end and
-//! retry, so this crate writes no lines of its own about them.
+//! **What is there without doing anything.** Every line of a handler's log goes to the host with its level and fields,
+//! the operation whose code wrote it, its name and [`ATTEMPT`](field_names::ATTEMPT), and the invocation: see
+//! [`logging`](crate::logging). What the operations themselves do is in the execution's history, with every start, end
+//! and retry, so this crate writes no lines of its own about them.
 //!
-//! **What is for those who want more.** Spans and events under these names, with these fields, are what a plugin or a handler
-//! writes that wants its operations in a tracing backend:
+//! **What is for those who want more.** Spans and events under these names, with these fields, are what a plugin or a
+//! handler writes that wants its operations in a tracing backend:
 //!
 //! | event | when | fields beside the operation's |
 //! |---|---|---|

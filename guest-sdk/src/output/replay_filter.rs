@@ -5,11 +5,12 @@ use tracing_subscriber::layer::{Context, Filter};
 
 use super::logging;
 
-/// Drops the events of replayed code, so that each is seen once, however often the handler runs. For layers of a subscriber that
-/// the handler installs itself: what goes to the host without one is filtered already (see [`logging`](crate::logging)).
+/// Drops the events of replayed code, so that each is seen once, however often the handler runs. For layers of a
+/// subscriber that the handler installs itself: what goes to the host without one is filtered already (see
+/// [`logging`](crate::logging)).
 ///
-/// Events of a step's body are never dropped. Spans are not touched. [`logging::keep_replayed`](crate::logging::keep_replayed) has
-/// no effect here. Needs the feature `replay-filter`.
+/// Events of a step's body are never dropped. Spans are not touched.
+/// [`logging::keep_replayed`](crate::logging::keep_replayed) has no effect here. Needs the feature `replay-filter`.
 ///
 /// # Examples
 ///

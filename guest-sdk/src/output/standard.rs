@@ -1,7 +1,8 @@
 //! What the handler prints, and the buffer that the standard library keeps of it.
 //!
-//! Always true here: what was printed has reached the host before an operation starts, before code waits that may never go on, before
-//! a body begins and when it ends, and when the handler ends or panics. The last line need not end: an instance that is dropped loses nothing of it.
+//! Always true here: what was printed has reached the host before an operation starts, before code waits that may never
+//! go on, before a body begins and when it ends, and when the handler ends or panics. The last line need not end: an
+//! instance that is dropped loses nothing of it.
 
 use std::io::Write as _;
 

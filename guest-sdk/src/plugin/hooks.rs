@@ -8,7 +8,8 @@ use crate::error::BoxError;
 
 /// Watches an execution: see the [module](self).
 ///
-/// Each hook does nothing unless it is implemented. An error that one returns is logged as a warning and has no other effect.
+/// Each hook does nothing unless it is implemented. An error that one returns is logged as a warning and has no other
+/// effect.
 pub trait Plugin: Send + 'static {
     /// What warnings call the plugin; the type's name by default.
     fn name(&self) -> &str {
@@ -27,16 +28,16 @@ pub trait Plugin: Send + 'static {
         Ok(())
     }
 
-    /// The handler has started an operation, or, with [`is_replay`](OperationInfo::is_replay), has come again to one that is on
-    /// record and not over. It is not called for one that was over when the invocation began.
+    /// The handler has started an operation, or, with [`is_replay`](OperationInfo::is_replay), has come again to one
+    /// that is on record and not over. It is not called for one that was over when the invocation began.
     fn on_operation_start(&mut self, info: &OperationInfo) -> Result<(), BoxError> {
         let _ = info;
         Ok(())
     }
 
     /// An operation is over. Called once for an operation, in the invocation that first finds it so: the one that
-    /// completed it, or, with [`is_replay`](OperationInfo::is_replay), the first after it was completed from outside. Replays
-    /// of what was over before that do not call it again.
+    /// completed it, or, with [`is_replay`](OperationInfo::is_replay), the first after it was completed from outside.
+    /// Replays of what was over before that do not call it again.
     fn on_operation_end(&mut self, info: &OperationEndInfo) -> Result<(), BoxError> {
         let _ = info;
         Ok(())
@@ -48,14 +49,15 @@ pub trait Plugin: Send + 'static {
         Ok(())
     }
 
-    /// A function of the handler's is about to run: an attempt of a step, a check of a condition, or the code of a child context.
+    /// A function of the handler's is about to run: an attempt of a step, a check of a condition, or the code of a
+    /// child context.
     fn on_user_function_start(&mut self, info: &UserFunctionInfo) -> Result<(), BoxError> {
         let _ = info;
         Ok(())
     }
 
-    /// The function has returned, or was left in the middle because the execution is suspended or the function is no longer
-    /// needed.
+    /// The function has returned, or was left in the middle because the execution is suspended or the function is no
+    /// longer needed.
     fn on_user_function_end(&mut self, info: &UserFunctionEndInfo) -> Result<(), BoxError> {
         let _ = info;
         Ok(())

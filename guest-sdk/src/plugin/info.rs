@@ -127,10 +127,9 @@ impl InvocationInfo {
         &self.operations
     }
 
-    /// The operations that changed between the previous invocation and this one, by no doing of the handler: a wait that is over,
-    /// a callback that was answered, a step whose next attempt may begin. Each is in [`operations`](Self::operations) too.
-    /// Empty in
-    /// the first invocation.
+    /// The operations that changed between the previous invocation and this one, by no doing of the handler: a wait
+    /// that is over, a callback that was answered, a step whose next attempt may begin. Each is in
+    /// [`operations`](Self::operations) too. Empty in the first invocation.
     #[must_use]
     pub fn updated_operations(&self) -> &Operations {
         &self.updated
@@ -147,8 +146,8 @@ pub struct InvocationEndInfo {
 }
 
 impl InvocationEndInfo {
-    /// How the invocation ends, as the handler has it. The service may still refuse what it returned: a result that is too
-    /// large, or a replay that did not ask for all that is on record, fails the execution.
+    /// How the invocation ends, as the handler has it. The service may still refuse what it returned: a result that is
+    /// too large, or a replay that did not ask for all that is on record, fails the execution.
     #[must_use]
     pub fn status(&self) -> InvocationStatus {
         self.status
@@ -297,7 +296,8 @@ impl OperationChangeInfo {
         &self.execution_arn
     }
 
-    /// The operations that changed, as they stand now. An operation that started and ended in one checkpoint changed once.
+    /// The operations that changed, as they stand now. An operation that started and ended in one checkpoint changed
+    /// once.
     #[must_use]
     pub fn updated_operations(&self) -> &Operations {
         &self.updated
@@ -368,7 +368,8 @@ impl UserFunctionInfo {
         self.is_replay
     }
 
-    /// Whether the context is over, and its code runs again only to make its result, which is too large to be on record.
+    /// Whether the context is over, and its code runs again only to make its result, which is too large to be on
+    /// record.
     #[must_use]
     pub fn is_replaying_children(&self) -> bool {
         self.is_replaying_children

@@ -1,8 +1,7 @@
 //! What plugins know of the invocation, and the calls of their hooks.
 //!
-//! Always true here: hooks are called in asides, and nothing else is, but the evaluation of the options; whatever a hook
-//! does, the
-//! caller gets nothing back. No map here is a `HashMap`: see the module's documentation.
+//! Always true here: hooks are called in asides, and nothing else is, but the evaluation of the options; whatever a
+//! hook does, the caller gets nothing back. No map here is a `HashMap`: see the module's documentation.
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,10 +25,10 @@ pub(crate) struct Observer {
     host: Arc<dyn Runtime>,
     observing: Arc<dyn Observing>,
     plugins: Mutex<Vec<Box<dyn Plugin>>>,
-    seen: Mutex<Seen>,
+    state: Mutex<ObservedState>,
 }
 
-struct Seen {
+struct ObservedState {
     /// With the operations as they stand now.
     invocation: InvocationInfo,
     /// What was completed from outside before this invocation, and has not been reported as over.
@@ -49,7 +48,7 @@ pub(super) struct NewOperation {
     pub(super) parent_id: Option<String>,
 }
 
-fn known(operation: ObservedOperation, is_replay: bool) -> (String, OperationInfo) {
+fn operation_info(operation: ObservedOperation, is_replay: bool) -> (String, OperationInfo) {
     let ObservedOperation { id, parent_id, name, kind, sub_type, status, .. } = operation;
     let info = OperationInfo {
         id: id.clone(),
@@ -78,14 +77,14 @@ impl Observer {
     ) -> Arc<Self> {
         let execution = host.execution();
         let operations: Operations =
-            beginning.operations.into_iter().map(|operation| known(operation, true)).collect();
+            beginning.operations.into_iter().map(|operation| operation_info(operation, true)).collect();
         let updated: Operations = beginning
             .updated
             .iter()
             .filter_map(|id| operations.get(id).map(|operation| (id.clone(), operation.clone())))
             .collect();
         let ended = updated.values().filter(|operation| operation.status.is_terminal());
-        let seen = Seen {
+        let state = ObservedState {
             unreported: ended.map(|operation| operation.id.clone()).collect(),
             invocation: InvocationInfo {
                 execution_arn: execution.arn.into(),
@@ -99,15 +98,15 @@ impl Observer {
             functions: BTreeMap::new(),
             last_function: 0,
         };
-        Arc::new(Self { host, observing, plugins: Mutex::new(plugins), seen: Mutex::new(seen) })
+        Arc::new(Self { host, observing, plugins: Mutex::new(plugins), state: Mutex::new(state) })
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, ObservedState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Calls hooks. The time that they are told is to be asked for in here.
-    fn aside(&self, run: impl FnOnce(&mut Hooks<'_>)) {
+    fn call_hooks(&self, run: impl FnOnce(&mut Hooks<'_>)) {
         let mut plugins = match self.plugins.try_lock() {
             Ok(plugins) => plugins,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
@@ -116,29 +115,31 @@ impl Observer {
         };
         self.observing.enter();
         let mut hooks = Hooks { plugins: &mut plugins, observing: &*self.observing, host: &*self.host };
-        engine::aside(|| run(&mut hooks));
+        engine::in_observer_section(|| run(&mut hooks));
         self.observing.leave();
     }
 
     /// The invocation begins.
     pub(crate) fn begin(&self) {
-        let info = self.seen().invocation.clone();
-        self.aside(|hooks| hooks.call("on_invocation_start", |plugin| plugin.on_invocation_start(&info)));
+        let info = self.state().invocation.clone();
+        self.call_hooks(|hooks| {
+            hooks.call("on_invocation_start", |plugin| plugin.on_invocation_start(&info))
+        });
     }
 
-    /// The handler has started an operation, or has come again to one that is on record. One that is over by then began in an
-    /// earlier invocation; only its end may still be to be told.
+    /// The handler has started an operation, or has come again to one that is on record. One that is over by then began
+    /// in an earlier invocation; only its end may still be to be told.
     pub(super) fn operation_started(&self, new: &NewOperation) {
         let (recorded, unreported) = {
-            let mut seen = self.seen();
-            let recorded = seen.invocation.operations.get(&new.id).cloned();
-            (recorded, seen.unreported.remove(&new.id))
+            let mut state = self.state();
+            let recorded = state.invocation.operations.get(&new.id).cloned();
+            (recorded, state.unreported.remove(&new.id))
         };
         let over = recorded.as_ref().is_some_and(|recorded| recorded.status.is_terminal());
         if over && !unreported {
             return;
         }
-        self.aside(|hooks| {
+        self.call_hooks(|hooks| {
             let info = recorded.unwrap_or_else(|| new.starting(hooks.now()));
             if !over {
                 hooks.call("on_operation_start", |plugin| plugin.on_operation_start(&info));
@@ -157,10 +158,10 @@ impl Observer {
         is_replaying_children: bool,
     ) -> u64 {
         let mut key = 0;
-        self.aside(|hooks| {
+        self.call_hooks(|hooks| {
             let info = {
-                let mut seen = self.seen();
-                let recorded = seen.invocation.operations.get(&operation.id);
+                let mut state = self.state();
+                let recorded = state.invocation.operations.get(&operation.id);
                 let info = UserFunctionInfo {
                     id: operation.id.clone(),
                     name: operation.name.clone(),
@@ -172,9 +173,9 @@ impl Observer {
                     is_replaying_children,
                     start: hooks.now(),
                 };
-                seen.last_function += 1;
-                key = seen.last_function;
-                seen.functions.insert(key, info.clone());
+                state.last_function += 1;
+                key = state.last_function;
+                state.functions.insert(key, info.clone());
                 info
             };
             hooks.call("on_user_function_start", |plugin| plugin.on_user_function_start(&info));
@@ -184,8 +185,8 @@ impl Observer {
 
     /// A function of the handler's has ended; nothing if that is known.
     pub(super) fn function_ended(&self, key: u64, outcome: UserFunctionOutcome, error: Option<&WireError>) {
-        let Some(function) = self.seen().functions.remove(&key) else { return };
-        self.aside(|hooks| {
+        let Some(function) = self.state().functions.remove(&key) else { return };
+        self.call_hooks(|hooks| {
             let end = hooks.now();
             let info = UserFunctionEndInfo { function, end, outcome, error: error.cloned() };
             hooks.call("on_user_function_end", |plugin| plugin.on_user_function_end(&info));
@@ -195,8 +196,8 @@ impl Observer {
     /// Takes in what the service has told.
     pub(super) fn observe(&self) {
         for change in self.observing.changes() {
-            let (info, ended) = self.seen().change(change);
-            self.aside(|hooks| {
+            let (info, ended) = self.state().change(change);
+            self.call_hooks(|hooks| {
                 hooks.call("on_operation_change", |plugin| plugin.on_operation_change(&info));
                 for operation in ended {
                     hooks.operation_ended(operation);
@@ -222,14 +223,14 @@ impl Observer {
 
     fn end(&self, status: InvocationStatus, result: Option<String>, error: Option<WireError>) {
         let (functions, unreported, invocation) = {
-            let mut seen = self.seen();
-            let unreported = std::mem::take(&mut seen.unreported);
-            let operations = &seen.invocation.operations;
+            let mut state = self.state();
+            let unreported = std::mem::take(&mut state.unreported);
+            let operations = &state.invocation.operations;
             let unreported: Vec<_> = unreported.iter().filter_map(|id| operations.get(id).cloned()).collect();
-            (std::mem::take(&mut seen.functions), unreported, seen.invocation.clone())
+            (std::mem::take(&mut state.functions), unreported, state.invocation.clone())
         };
         let info = InvocationEndInfo { invocation, status, result, error };
-        self.aside(|hooks| {
+        self.call_hooks(|hooks| {
             // What began last is inside of what began before.
             for function in functions.into_values().rev() {
                 let (end, outcome) = (hooks.now(), UserFunctionOutcome::Incomplete);
@@ -244,7 +245,7 @@ impl Observer {
     }
 }
 
-impl Seen {
+impl ObservedState {
     /// Merges a change. Returns what is to be told of it, and what is over with it.
     fn change(&mut self, change: Vec<ObservedOperation>) -> (OperationChangeInfo, Vec<OperationInfo>) {
         let operations = Arc::make_mut(&mut self.invocation.operations);
@@ -253,7 +254,7 @@ impl Seen {
         for operation in change {
             let before = operations.get(&operation.id);
             let was_over = before.is_some_and(|before| before.status.is_terminal());
-            let (id, operation) = known(operation, before.is_some_and(|before| before.is_replay));
+            let (id, operation) = operation_info(operation, before.is_some_and(|before| before.is_replay));
             if operation.status.is_terminal() && !was_over {
                 // It is this invocation that finds it over.
                 ended.push(OperationInfo { is_replay: false, ..operation.clone() });
@@ -343,8 +344,8 @@ mod tests {
             attempt: None,
             error: None,
         };
-        let (id, at_beginning) = known(told(OperationStatus::Started), true);
-        let mut seen = Seen {
+        let (id, at_beginning) = operation_info(told(OperationStatus::Started), true);
+        let mut state = ObservedState {
             invocation: InvocationInfo {
                 execution_arn: "arn".into(),
                 request_id: String::new(),
@@ -359,7 +360,7 @@ mod tests {
             last_function: 0,
         };
         let mut ended = |status| {
-            let (info, ended) = seen.change(vec![told(status)]);
+            let (info, ended) = state.change(vec![told(status)]);
             assert_eq!(info.operations()["a"].status(), status);
             assert!(info.updated_operations()["a"].is_replay());
             ended.iter().map(|o| (o.status(), o.is_replay())).collect::<Vec<_>>()

@@ -76,13 +76,13 @@ impl ItemBatcher {
         for item in items {
             let size = if self.max_bytes.is_some() { size(&item)? } else { 0 };
             let full = self.max_items.is_some_and(|max| batch.len() >= max)
-                || self.max_bytes.is_some_and(|max| bytes.saturating_add(size) > max);
+                || self.max_bytes.is_some_and(|max| bytes.checked_add(size).is_none_or(|sum| sum > max));
             if full && !batch.is_empty() {
                 batches.push(std::mem::take(&mut batch));
                 bytes = 0;
             }
             batch.push(item);
-            bytes = bytes.saturating_add(size);
+            bytes += size;
         }
         if !batch.is_empty() {
             batches.push(batch);

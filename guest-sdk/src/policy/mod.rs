@@ -14,10 +14,10 @@ pub use self::completion::{
     CompletionReason, SettledOutcome,
 };
 pub use self::item_batcher::{ItemBatcher, ItemBatcherBuilder, ItemBatcherValidationError};
+pub(crate) use self::retry::{JitterSeed, RetryStrategy, seconds};
 pub use self::retry::{
     JitterStrategy, RetryDecision, RetryPresets, RetryStrategyConfig, RetryStrategyConfigBuilder,
 };
-pub(crate) use self::retry::{Moment, RetryStrategy, seconds};
 pub use self::step_options::StepOptions;
 pub(crate) use self::wait::Polling;
 pub use self::wait::{WaitDecision, WaitStrategy, WaitStrategyBuilder};

@@ -39,8 +39,8 @@ impl StepOptions {
         self
     }
 
-    /// Waits so long before each of the retries, at least one second. The default is one second. Alone, it changes the delay of
-    /// the default's five retries.
+    /// Waits so long before each of the retries, at least one second. The default is one second. Alone, it changes the
+    /// delay of the default's five retries.
     #[must_use]
     pub fn backoff(mut self, backoff: Duration) -> Self {
         self.backoff = Some(backoff);
@@ -53,7 +53,8 @@ impl StepOptions {
         self.backoff(Duration::from_secs(seconds))
     }
 
-    /// Limits the time that the body of one attempt may take: see [`StepBuilder::timeout`](crate::builders::StepBuilder::timeout).
+    /// Limits the time that the body of one attempt may take: see
+    /// [`StepBuilder::timeout`](crate::builders::StepBuilder::timeout).
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);

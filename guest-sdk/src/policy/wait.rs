@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::retry::{JitterStrategy, Moment, Schedule, whole_seconds};
+use super::retry::{JitterSeed, JitterStrategy, Schedule, whole_seconds};
 
 /// What a wait strategy decides after a check.
 ///
@@ -28,8 +28,8 @@ pub enum WaitDecision {
     Complete,
     /// It is not. Check again, with the state that this check returned.
     Continue {
-        /// After so long: rounded up to whole seconds, 1 second to 366 days. The execution is suspended meanwhile. A longer delay
-        /// fails the operation, with an error of type `InvalidArgumentError` on record.
+        /// After so long: rounded up to whole seconds, 1 second to 366 days. The execution is suspended meanwhile. A
+        /// longer delay fails the operation, with an error of type `InvalidArgumentError` on record.
         delay: Duration,
     },
     /// Give up: the operation fails.
@@ -70,10 +70,10 @@ pub(crate) enum Polling<T> {
 }
 
 impl<T> Polling<T> {
-    pub(crate) fn decide(&self, state: T, attempt: u32, moment: impl FnOnce() -> Moment) -> WaitDecision {
+    pub(crate) fn decide(&self, state: T, attempt: u32, seed: impl FnOnce() -> JitterSeed) -> WaitDecision {
         match self {
             Self::Once => WaitDecision::Complete,
-            Self::Schedule(strategy) => strategy.decide(&state, attempt, moment),
+            Self::Schedule(strategy) => strategy.decide(&state, attempt, seed),
             Self::Custom(decide) => decide(state, attempt),
         }
     }
@@ -82,8 +82,8 @@ impl<T> Polling<T> {
 /// When a condition is met, and how often and when it is checked.
 ///
 /// The predicate is asked first, so a condition that is met at the last check is met. After check `n` the delay is
-/// `initial_delay * backoff_rate^(n - 1)`, at most `max_delay`, then spread by the jitter and rounded up to whole seconds, at
-/// least one.
+/// `initial_delay * backoff_rate^(n - 1)`, at most `max_delay`, then spread by the jitter and rounded up to whole
+/// seconds, at least one.
 ///
 /// What is not set: 60 checks, 5 seconds, times 1.5 up to 5 minutes, full jitter.
 ///
@@ -166,7 +166,7 @@ impl<S> WaitStrategy<S> {
     }
 
     /// Decides after a check, counted from 1. `moment` tells it apart from other checks.
-    pub(crate) fn decide(&self, state: &S, attempt: u32, moment: impl FnOnce() -> Moment) -> WaitDecision {
+    pub(crate) fn decide(&self, state: &S, attempt: u32, seed: impl FnOnce() -> JitterSeed) -> WaitDecision {
         if (self.met)(state) {
             return WaitDecision::Complete;
         }
@@ -176,7 +176,7 @@ impl<S> WaitStrategy<S> {
                 "the condition was not met in {attempt} of {max} checks"
             ));
         }
-        let delay = self.schedule.delay(attempt, || moment().fraction(attempt)).ceil();
+        let delay = self.schedule.delay(attempt, || seed().fraction(attempt)).ceil();
         WaitDecision::Continue { delay: whole_seconds(delay) }
     }
 }

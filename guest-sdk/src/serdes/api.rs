@@ -36,8 +36,9 @@ use crate::error::BoxError;
 pub trait Serdes<T>: Send + Sync + 'static {
     /// The text to record for a value.
     ///
-    /// An error fails the operation for good, and is recorded. What is written is read back before it is recorded, as a part of
-    /// the body too: a text that [`deserialize`](Self::deserialize) does not accept fails the operation in the same way.
+    /// An error fails the operation for good, and is recorded. What is written is read back before it is recorded, as a
+    /// part of the body too: a text that [`deserialize`](Self::deserialize) does not accept fails the operation in the
+    /// same way.
     fn serialize(
         &self,
         value: T,

@@ -11,8 +11,8 @@ use crate::contract::{Execution, Operation};
 pub enum PayloadOrigin {
     /// This handler's serdes wrote it.
     SdkRecord,
-    /// Somebody else wrote it: an external system's answer to a callback, another function's result. A serdes that records
-    /// references must not follow one here.
+    /// Somebody else wrote it: an external system's answer to a callback, another function's result. A serdes that
+    /// records references must not follow one here.
     External,
 }
 
@@ -70,7 +70,8 @@ impl SerdesContext {
         }
     }
 
-    /// The operation's id, the same on every replay. Of an item in the result of a batch: the batch's id, `/item-` and the index.
+    /// The operation's id, the same on every replay. Of an item in the result of a batch: the batch's id, `/item-` and
+    /// the index.
     #[must_use]
     pub fn operation_id(&self) -> &str {
         self.operation_id.get_or_init(|| match &self.owner {

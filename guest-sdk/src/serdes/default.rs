@@ -12,7 +12,8 @@ use crate::error::BoxError;
 
 /// The default: compact JSON, for everything that serde can write and read.
 ///
-/// NaN and infinities are refused, wherever in a value they are: JSON has only `null` for them, which is read as another value.
+/// NaN and infinities are refused, wherever in a value they are: JSON has only `null` for them, which is read as
+/// another value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct JsonSerdes;
 

@@ -1,7 +1,7 @@
 //! JSON, and what it cannot hold.
 //!
-//! Always true here: a text is written only for a value without NaN and infinities. `serde_json` writes those as `null`, which is
-//! read as something else (`None`) or not at all.
+//! Always true here: a text is written only for a value without NaN and infinities. `serde_json` writes those as
+//! `null`, which is read as something else (`None`) or not at all.
 
 use std::cell::{Cell, RefCell};
 use std::error::Error;
@@ -20,13 +20,13 @@ use crate::error::{BoxError, Framed};
 /// # Errors
 /// If serde cannot write the value, or a number in it is not finite: the error then has its path.
 pub(crate) fn text<T: Serialize + ?Sized>(value: &T) -> Result<String, BoxError> {
-    let trail = Trail::default();
+    let rejected = RejectedNumber::default();
     let mut text = Vec::with_capacity(128);
     let result =
-        value.serialize(Checked { inner: &mut serde_json::Serializer::new(&mut text), trail: &trail });
-    match (result, trail.refused.get()) {
+        value.serialize(Checked { inner: &mut serde_json::Serializer::new(&mut text), rejected: &rejected });
+    match (result, rejected.number.get()) {
         (Ok(()), _) => Ok(String::from_utf8(text)?),
-        (Err(_), Some(number)) => Err(NotFinite { path: trail.path(), number }.into()),
+        (Err(_), Some(number)) => Err(NotFinite { path: rejected.path(), number }.into()),
         (Err(error), None) => Err(error.into()),
     }
 }
@@ -69,71 +69,75 @@ impl Error for NotFinite {}
 
 /// The way back from a number that was refused. It is written only when there is one.
 #[derive(Default)]
-struct Trail {
-    refused: Cell<Option<f64>>,
+struct RejectedNumber {
+    number: Cell<Option<f64>>,
     /// The innermost first.
-    steps: RefCell<Vec<String>>,
+    segments: RefCell<Vec<String>>,
 }
 
-impl Trail {
-    fn refuse<E: ser::Error>(&self, number: f64) -> E {
-        self.refused.set(Some(number));
+impl RejectedNumber {
+    fn reject<E: ser::Error>(&self, number: f64) -> E {
+        self.number.set(Some(number));
         E::custom("a number is not finite")
     }
 
     /// Adds a step of the path, if there is one to tell of.
-    fn through<T, E>(&self, result: Result<T, E>, step: impl FnOnce() -> String) -> Result<T, E> {
-        if result.is_err() && self.refused.get().is_some() {
-            self.steps.borrow_mut().push(step());
+    fn trace<T, E>(&self, result: Result<T, E>, segment: impl FnOnce() -> String) -> Result<T, E> {
+        if result.is_err() && self.number.get().is_some() {
+            self.segments.borrow_mut().push(segment());
         }
         result
     }
 
     fn path(&self) -> String {
-        let steps = self.steps.borrow();
-        let path: String = steps.iter().rev().map(String::as_str).collect();
+        let segments = self.segments.borrow();
+        let path: String = segments.iter().rev().map(String::as_str).collect();
         path.strip_prefix('.').map(str::to_owned).unwrap_or(path)
     }
 }
 
 /// A value whose parts are checked.
-struct Part<'a, T: ?Sized>(&'a T, &'a Trail);
+struct CheckedValue<'a, T: ?Sized>(&'a T, &'a RejectedNumber);
 
-impl<T: Serialize + ?Sized> Serialize for Part<'_, T> {
+impl<T: Serialize + ?Sized> Serialize for CheckedValue<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(Checked { inner: serializer, trail: self.1 })
+        self.0.serialize(Checked { inner: serializer, rejected: self.1 })
     }
 }
 
 /// A serializer in front of another.
 struct Checked<'a, S> {
     inner: S,
-    trail: &'a Trail,
+    rejected: &'a RejectedNumber,
 }
 
 /// A compound value in front of another. It counts its parts.
-struct Parts<'a, C> {
+struct CheckedCompound<'a, C> {
     inner: C,
-    trail: &'a Trail,
+    rejected: &'a RejectedNumber,
     count: usize,
     /// The name of the variant, which is a part of the path.
     variant: Option<&'static str>,
 }
 
-impl<'a, C> Parts<'a, C> {
-    fn new<E>(inner: Result<C, E>, trail: &'a Trail, variant: Option<&'static str>) -> Result<Self, E> {
-        Ok(Self { inner: inner?, trail, count: 0, variant })
+impl<'a, C> CheckedCompound<'a, C> {
+    fn new<E>(
+        inner: Result<C, E>,
+        rejected: &'a RejectedNumber,
+        variant: Option<&'static str>,
+    ) -> Result<Self, E> {
+        Ok(Self { inner: inner?, rejected, count: 0, variant })
     }
 
     fn indexed<E>(&mut self, result: Result<(), E>) -> Result<(), E> {
         let index = self.count;
         self.count += 1;
         let variant = self.variant;
-        self.trail.through(result, || format!("{}[{index}]", prefix(variant)))
+        self.rejected.trace(result, || format!("{}[{index}]", prefix(variant)))
     }
 
     fn named<E>(&self, key: &str, result: Result<(), E>) -> Result<(), E> {
-        self.trail.through(result, || format!("{}.{key}", prefix(self.variant)))
+        self.rejected.trace(result, || format!("{}.{key}", prefix(self.variant)))
     }
 }
 
@@ -141,7 +145,7 @@ fn prefix(variant: Option<&str>) -> String {
     variant.map(|variant| format!(".{variant}")).unwrap_or_default()
 }
 
-macro_rules! as_it_is {
+macro_rules! pass_through {
     ($($method:ident($($name:ident: $type:ty),*);)*) => {$(
         fn $method(self, $($name: $type),*) -> Result<S::Ok, S::Error> {
             self.inner.$method($($name),*)
@@ -152,15 +156,15 @@ macro_rules! as_it_is {
 impl<'a, S: Serializer> Serializer for Checked<'a, S> {
     type Ok = S::Ok;
     type Error = S::Error;
-    type SerializeSeq = Parts<'a, S::SerializeSeq>;
-    type SerializeTuple = Parts<'a, S::SerializeTuple>;
-    type SerializeTupleStruct = Parts<'a, S::SerializeTupleStruct>;
-    type SerializeTupleVariant = Parts<'a, S::SerializeTupleVariant>;
-    type SerializeMap = Parts<'a, S::SerializeMap>;
-    type SerializeStruct = Parts<'a, S::SerializeStruct>;
-    type SerializeStructVariant = Parts<'a, S::SerializeStructVariant>;
+    type SerializeSeq = CheckedCompound<'a, S::SerializeSeq>;
+    type SerializeTuple = CheckedCompound<'a, S::SerializeTuple>;
+    type SerializeTupleStruct = CheckedCompound<'a, S::SerializeTupleStruct>;
+    type SerializeTupleVariant = CheckedCompound<'a, S::SerializeTupleVariant>;
+    type SerializeMap = CheckedCompound<'a, S::SerializeMap>;
+    type SerializeStruct = CheckedCompound<'a, S::SerializeStruct>;
+    type SerializeStructVariant = CheckedCompound<'a, S::SerializeStructVariant>;
 
-    as_it_is! {
+    pass_through! {
         serialize_bool(v: bool);
         serialize_i8(v: i8);
         serialize_i16(v: i16);
@@ -182,15 +186,15 @@ impl<'a, S: Serializer> Serializer for Checked<'a, S> {
     }
 
     fn serialize_f32(self, v: f32) -> Result<S::Ok, S::Error> {
-        if v.is_finite() { self.inner.serialize_f32(v) } else { Err(self.trail.refuse(f64::from(v))) }
+        if v.is_finite() { self.inner.serialize_f32(v) } else { Err(self.rejected.reject(f64::from(v))) }
     }
 
     fn serialize_f64(self, v: f64) -> Result<S::Ok, S::Error> {
-        if v.is_finite() { self.inner.serialize_f64(v) } else { Err(self.trail.refuse(v)) }
+        if v.is_finite() { self.inner.serialize_f64(v) } else { Err(self.rejected.reject(v)) }
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
-        self.inner.serialize_some(&Part(value, self.trail))
+        self.inner.serialize_some(&CheckedValue(value, self.rejected))
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
@@ -198,7 +202,7 @@ impl<'a, S: Serializer> Serializer for Checked<'a, S> {
         name: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        self.inner.serialize_newtype_struct(name, &Part(value, self.trail))
+        self.inner.serialize_newtype_struct(name, &CheckedValue(value, self.rejected))
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -208,16 +212,17 @@ impl<'a, S: Serializer> Serializer for Checked<'a, S> {
         variant: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        let result = self.inner.serialize_newtype_variant(name, index, variant, &Part(value, self.trail));
-        self.trail.through(result, || prefix(Some(variant)))
+        let result =
+            self.inner.serialize_newtype_variant(name, index, variant, &CheckedValue(value, self.rejected));
+        self.rejected.trace(result, || prefix(Some(variant)))
     }
 
     fn serialize_seq(self, len: Option<usize>) -> Result<Self::SerializeSeq, S::Error> {
-        Parts::new(self.inner.serialize_seq(len), self.trail, None)
+        CheckedCompound::new(self.inner.serialize_seq(len), self.rejected, None)
     }
 
     fn serialize_tuple(self, len: usize) -> Result<Self::SerializeTuple, S::Error> {
-        Parts::new(self.inner.serialize_tuple(len), self.trail, None)
+        CheckedCompound::new(self.inner.serialize_tuple(len), self.rejected, None)
     }
 
     fn serialize_tuple_struct(
@@ -225,7 +230,7 @@ impl<'a, S: Serializer> Serializer for Checked<'a, S> {
         name: &'static str,
         len: usize,
     ) -> Result<Self::SerializeTupleStruct, S::Error> {
-        Parts::new(self.inner.serialize_tuple_struct(name, len), self.trail, None)
+        CheckedCompound::new(self.inner.serialize_tuple_struct(name, len), self.rejected, None)
     }
 
     fn serialize_tuple_variant(
@@ -236,15 +241,15 @@ impl<'a, S: Serializer> Serializer for Checked<'a, S> {
         len: usize,
     ) -> Result<Self::SerializeTupleVariant, S::Error> {
         let inner = self.inner.serialize_tuple_variant(name, index, variant, len);
-        Parts::new(inner, self.trail, Some(variant))
+        CheckedCompound::new(inner, self.rejected, Some(variant))
     }
 
     fn serialize_map(self, len: Option<usize>) -> Result<Self::SerializeMap, S::Error> {
-        Parts::new(self.inner.serialize_map(len), self.trail, None)
+        CheckedCompound::new(self.inner.serialize_map(len), self.rejected, None)
     }
 
     fn serialize_struct(self, name: &'static str, len: usize) -> Result<Self::SerializeStruct, S::Error> {
-        Parts::new(self.inner.serialize_struct(name, len), self.trail, None)
+        CheckedCompound::new(self.inner.serialize_struct(name, len), self.rejected, None)
     }
 
     fn serialize_struct_variant(
@@ -255,7 +260,7 @@ impl<'a, S: Serializer> Serializer for Checked<'a, S> {
         len: usize,
     ) -> Result<Self::SerializeStructVariant, S::Error> {
         let inner = self.inner.serialize_struct_variant(name, index, variant, len);
-        Parts::new(inner, self.trail, Some(variant))
+        CheckedCompound::new(inner, self.rejected, Some(variant))
     }
 
     fn collect_str<T: fmt::Display + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
@@ -270,12 +275,12 @@ impl<'a, S: Serializer> Serializer for Checked<'a, S> {
 /// Compound values whose parts have indexes.
 macro_rules! indexed {
     ($($trait:ident::$method:ident;)*) => {$(
-        impl<C: $trait> $trait for Parts<'_, C> {
+        impl<C: $trait> $trait for CheckedCompound<'_, C> {
             type Ok = C::Ok;
             type Error = C::Error;
 
             fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), C::Error> {
-                let result = self.inner.$method(&Part(value, self.trail));
+                let result = self.inner.$method(&CheckedValue(value, self.rejected));
                 self.indexed(result)
             }
 
@@ -296,7 +301,7 @@ indexed! {
 /// Compound values whose parts have names.
 macro_rules! named {
     ($($trait:ident;)*) => {$(
-        impl<C: $trait> $trait for Parts<'_, C> {
+        impl<C: $trait> $trait for CheckedCompound<'_, C> {
             type Ok = C::Ok;
             type Error = C::Error;
 
@@ -305,7 +310,7 @@ macro_rules! named {
                 key: &'static str,
                 value: &T,
             ) -> Result<(), C::Error> {
-                let result = self.inner.serialize_field(key, &Part(value, self.trail));
+                let result = self.inner.serialize_field(key, &CheckedValue(value, self.rejected));
                 self.named(key, result)
             }
 
@@ -325,7 +330,7 @@ named! {
     SerializeStructVariant;
 }
 
-impl<C: SerializeMap> SerializeMap for Parts<'_, C> {
+impl<C: SerializeMap> SerializeMap for CheckedCompound<'_, C> {
     type Ok = C::Ok;
     type Error = C::Error;
 
@@ -334,7 +339,7 @@ impl<C: SerializeMap> SerializeMap for Parts<'_, C> {
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), C::Error> {
-        let result = self.inner.serialize_value(&Part(value, self.trail));
+        let result = self.inner.serialize_value(&CheckedValue(value, self.rejected));
         self.indexed(result)
     }
 
@@ -343,8 +348,8 @@ impl<C: SerializeMap> SerializeMap for Parts<'_, C> {
         K: Serialize + ?Sized,
         V: Serialize + ?Sized,
     {
-        let result = self.inner.serialize_entry(key, &Part(value, self.trail));
-        self.trail.through(result, || format!("[{}]", serde_json::to_string(key).unwrap_or_default()))
+        let result = self.inner.serialize_entry(key, &CheckedValue(value, self.rejected));
+        self.rejected.trace(result, || format!("[{}]", serde_json::to_string(key).unwrap_or_default()))
     }
 
     fn end(self) -> Result<C::Ok, C::Error> {

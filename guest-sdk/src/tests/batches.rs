@@ -29,8 +29,8 @@ pub(super) fn strict() -> World {
     world
 }
 
-/// Runs a handler, and from each state of its record again: all have to end the same way, with the same record. The outcome,
-/// and the record of the first run.
+/// Runs a handler, and from each state of its record again: all have to end the same way, with the same record. The
+/// outcome, and the record of the first run.
 pub(super) fn everywhere<F, Fut>(handler: F) -> (Result<Value, WireError>, Shared)
 where
     F: Fn(DurableContext) -> Fut + Clone + Send + Sync + 'static,

@@ -211,7 +211,7 @@ fn delays_are_whole_seconds_and_never_early() {
     let seconds = |strategy: &WaitStrategy<bool>, attempt| match strategy.decide(
         &false,
         attempt,
-        crate::policy::Moment::any,
+        crate::policy::JitterSeed::any,
     ) {
         WaitDecision::Continue { delay } => delay.as_secs(),
         other => panic!("{other:?}"),
@@ -226,12 +226,12 @@ fn delays_are_whole_seconds_and_never_early() {
         assert!((1..=most).contains(&seconds(&full, attempt)));
     }
     assert_eq!(
-        exact.decide(&true, u32::MAX, crate::policy::Moment::any),
+        exact.decide(&true, u32::MAX, crate::policy::JitterSeed::any),
         WaitDecision::Complete,
         "met at the last check is met"
     );
     assert!(matches!(
-        exact.decide(&false, u32::MAX, crate::policy::Moment::any),
+        exact.decide(&false, u32::MAX, crate::policy::JitterSeed::any),
         WaitDecision::Exhausted { .. }
     ));
 }

@@ -1,4 +1,5 @@
-//! What a failure keeps on its way: type, data and message, through each kind of layer, on the first run as on a replay.
+//! What a failure keeps on its way: type, data and message, through each kind of layer, on the first run as on a
+//! replay.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! A host for tests: records in memory, waits that end one after another, and the contract's rules as assertions.
 //!
-//! As hosts do, it shows completions only to those who wait, one after another, in the order of the record. Operations below a
-//! context that has ended are not on record any more, unless its result is to be rebuilt.
+//! As hosts do, it shows completions only to those who wait, one after another, in the order of the record. Operations
+//! below a context that has ended are not on record any more, unless its result is to be rebuilt.
 
 mod observing;
 
@@ -114,7 +114,8 @@ pub(crate) fn run(world: &Arc<Mutex<World>>, function: impl Fn() -> Function, ev
     }
 }
 
-/// The id of the context that an operation belongs to; none at the top. What follows a `~` is a scope without a context.
+/// The id of the context that an operation belongs to; none at the top. What follows a `~` is a scope without a
+/// context.
 fn context_of(id: &str) -> Option<&str> {
     let mut scope = id.rsplit_once('/')?.0;
     while let Some((outer, flat)) = scope.rsplit_once('~')

@@ -1,16 +1,16 @@
 //! Runs the items of a batch until it is over.
 //!
-//! Always true here: items start in the order of the input, and never more at once than are allowed. When the batch is over,
-//! those that still run are dropped, and the others are not started.
+//! Always true here: items start in the order of the input, and never more at once than are allowed. When the batch is
+//! over, those that still run are dropped, and the others are not started.
 
 use std::sync::Arc;
 
 use super::errors::internal;
 use super::options::{Bodies, Namer, NestingMode};
-use super::record::{BatchSummary, Decision, Ended};
+use super::record::{BatchEnd, BatchSummary, Ended};
 use crate::context::{Body, DurableContext};
 use crate::contract::{Child, Position};
-use crate::engine::{Group, speak};
+use crate::engine::{Group, select_random_stream};
 use crate::error::{BoxError, ChildFnError, OperationError, SERIALIZATION_ERROR, WireError};
 use crate::operations::child::{self, ChildRun};
 use crate::output::LogScope;
@@ -41,35 +41,37 @@ struct Started {
 }
 
 impl<IS> Items<IS> {
-    /// Runs the items until the batch is over. On a rebuild, `decision` says which of them had ended then, and why it was over.
+    /// Runs the items until the batch is over. On a rebuild, `end` says which of them had ended then, and why it was
+    /// over.
     ///
-    /// Fails only with what no item is to blame for: a name that is not allowed, or a result on record that cannot be read.
+    /// Fails only with what no item is to blame for: a name that is not allowed, or a result on record that cannot be
+    /// read.
     pub(super) async fn run<O>(
         self,
         bodies: Bodies<O>,
-        decision: Option<Decision>,
-    ) -> Result<(BatchSummary, Decision), OperationError>
+        end: Option<BatchEnd>,
+    ) -> Result<(BatchSummary, BatchEnd), OperationError>
     where
         O: Send + 'static,
         IS: Serdes<O>,
     {
         let total = bodies.total;
-        let mut over = Over::new(self.completion.clone(), total, decision);
+        let mut completion = Completion::new(self.completion.clone(), total, end);
         let mut items = Vec::new();
-        let reason = self.until_over(bodies, &mut over, &mut items).await;
-        if self.rebuild || self.ctx.engine().shows_early() {
+        let reason = self.until_over(bodies, &mut completion, &mut items).await;
+        if self.rebuild || self.ctx.engine().delivers_unrecorded() {
             self.give_up(&items, total);
         }
         let reason = reason?;
-        let decision = Decision::new(items.iter().map(|item| item.ended.is_some()).collect(), reason);
+        let end = BatchEnd::new(items.iter().map(|item| item.ended.is_some()).collect(), reason);
         let items = items.into_iter().enumerate().map(|(index, item)| (index, item.name, item.ended));
-        Ok((BatchSummary::new(items, reason), decision))
+        Ok((BatchSummary::new(items, reason), end))
     }
 
     async fn until_over<O>(
         &self,
         bodies: Bodies<O>,
-        over: &mut Over,
+        completion: &mut Completion,
         items: &mut Vec<Started>,
     ) -> Result<CompletionReason, OperationError>
     where
@@ -79,18 +81,19 @@ impl<IS> Items<IS> {
         let mut each = bodies.each;
         let mut group = Group::new(self.ctx.engine());
         loop {
-            while group.len() < self.limit && over.may_start(items.len()) {
+            while group.len() < self.limit && completion.may_start(items.len()) {
                 let Some(body) = each.next() else { break };
                 let index = items.len();
                 let name = self.namer.as_ref().map(|namer| namer(index)).unwrap_or_default();
                 let position = self.ctx.scope().claim();
                 match self.nesting {
-                    // What ran into the batch's end has nothing to rebuild. All that is recorded of it is below its context.
-                    NestingMode::Normal if over.had_not_ended(index) => {}
+                    // What ran into the batch's end has nothing to rebuild. All that is recorded of it is below its
+                    // context.
+                    NestingMode::Normal if completion.was_unfinished(index) => {}
                     NestingMode::Normal => {
                         let item = self.nested(index, position, name.clone(), body);
                         // Which items a replay runs depends on which are over, so none draws from what the others do.
-                        let section = self.ctx.section().silent_input(position, index);
+                        let section = self.ctx.section().deferred_input(position, index);
                         group.spawn(index, section.run(item));
                     }
                     // It has no context, so it runs as far as it did then, and asks for what is recorded of it.
@@ -98,11 +101,11 @@ impl<IS> Items<IS> {
                 }
                 items.push(Started { name, ended: None });
             }
-            if let Some(reason) = over.is_over() {
+            if let Some(reason) = completion.recorded_reason() {
                 return Ok(reason);
             }
             let Some((index, ended)) = group.next().await else { return Ok(CompletionReason::AllCompleted) };
-            if over.had_not_ended(index) {
+            if completion.was_unfinished(index) {
                 continue;
             }
             let ended = ended?;
@@ -110,14 +113,15 @@ impl<IS> Items<IS> {
             if let Some(item) = items.get_mut(index) {
                 item.ended = Some(ended);
             }
-            if let Some(reason) = over.settle(index, status) {
+            if let Some(reason) = completion.settle(index, status) {
                 return Ok(reason);
             }
         }
     }
 
-    /// Gives up what is on record of items that this instance did not start, or did not run to their end. Where a batch is
-    /// decided now, and not on record, there is nothing to give up: what is on record of its items they have asked for.
+    /// Gives up what is on record of items that this instance did not start, or did not run to their end. Where a batch
+    /// is decided now, and not on record, there is nothing to give up: what is on record of its items they have asked
+    /// for.
     fn give_up(&self, items: &[Started], total: usize) {
         if !self.ctx.engine().runtime().is_replaying() {
             return;
@@ -158,7 +162,7 @@ impl<IS> Items<IS> {
                 // In the batch's record the item has another owner, so it is written for that. It has been read from
                 // what was written of it for its own record.
                 Ok(value) => {
-                    speak();
+                    select_random_stream();
                     Ok(Ok(serdes.serialize(value, context).await.map_err(internal)?))
                 }
                 Err(error) => match error.wire().cloned() {
@@ -206,20 +210,20 @@ fn serialization_failed(error: BoxError) -> WireError {
 }
 
 /// When the batch is over.
-enum Over {
+enum Completion {
     /// When its configuration says so.
-    Decides(Progress),
+    Live(Progress),
     /// When all have ended that had then.
-    Decided { decision: Decision, left: usize },
+    Recorded { end: BatchEnd, left: usize },
 }
 
-impl Over {
-    fn new(config: CompletionConfig, total: usize, decision: Option<Decision>) -> Self {
-        match decision {
-            None => Self::Decides(Progress::new(config, total)),
-            Some(decision) => {
-                let left = decision.ended.iter().filter(|ended| **ended).count();
-                Self::Decided { decision, left }
+impl Completion {
+    fn new(config: CompletionConfig, total: usize, end: Option<BatchEnd>) -> Self {
+        match end {
+            None => Self::Live(Progress::new(config, total)),
+            Some(end) => {
+                let left = end.ended.iter().filter(|ended| **ended).count();
+                Self::Recorded { end, left }
             }
         }
     }
@@ -227,20 +231,20 @@ impl Over {
     /// Whether there is an item after so many.
     fn may_start(&self, started: usize) -> bool {
         match self {
-            Self::Decides(_) => true,
-            Self::Decided { decision, .. } => started < decision.ended.len(),
+            Self::Live(_) => true,
+            Self::Recorded { end, .. } => started < end.ended.len(),
         }
     }
 
     /// Whether the batch ended before the item did, as is on record.
-    fn had_not_ended(&self, index: usize) -> bool {
-        matches!(self, Self::Decided { decision, .. } if decision.ended.get(index) == Some(&false))
+    fn was_unfinished(&self, index: usize) -> bool {
+        matches!(self, Self::Recorded { end, .. } if end.ended.get(index) == Some(&false))
     }
 
     /// The reason, if nothing more has to end.
-    fn is_over(&self) -> Option<CompletionReason> {
+    fn recorded_reason(&self) -> Option<CompletionReason> {
         match self {
-            Self::Decided { decision, left: 0 } => Some(decision.reason),
+            Self::Recorded { end, left: 0 } => Some(end.reason),
             _ => None,
         }
     }
@@ -248,10 +252,11 @@ impl Over {
     /// Counts an item that has ended. The reason, if that ends the batch.
     fn settle(&mut self, index: usize, status: BatchItemStatus) -> Option<CompletionReason> {
         match self {
-            Self::Decides(progress) => progress.settle(index, status),
-            // Not before all that were started have been: see `is_over`.
-            Self::Decided { left, .. } => {
-                *left = left.saturating_sub(1);
+            Self::Live(progress) => progress.settle(index, status),
+            // Not before all that were started have been: see `recorded_reason`.
+            Self::Recorded { left, .. } => {
+                debug_assert!(*left > 0, "only items that had ended are counted, each once");
+                *left -= 1;
                 None
             }
         }

@@ -15,8 +15,7 @@ pub enum NestingMode {
     #[default]
     Normal,
     /// The items' operations belong to the batch's CONTEXT, which saves two updates an item. Items have no names in the
-    /// history, and
-    /// their code runs again until the batch has ended.
+    /// history, and their code runs again until the batch has ended.
     Flat,
 }
 

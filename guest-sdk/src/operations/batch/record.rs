@@ -1,7 +1,7 @@
 //! What is on record of a batch: a summary with all results, or, where that is too large, which items ended it.
 //!
-//! Always true here: what a summary says of a batch is what its result says. A decision that does not fit the input is an error,
-//! never taken for another.
+//! Always true here: what a summary says of a batch is what its result says. A decision that does not fit the input is
+//! an error, never taken for another.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +13,8 @@ use crate::serdes::{Serdes, SerdesContext};
 
 /// What is recorded of a batch as a whole: its items with their serialized results or errors, and why it is over.
 ///
-/// A serdes for the batch (`result_serdes`) writes and reads this. It has no methods: go through serde, as in `impl<T:
-/// Serialize + DeserializeOwned> Serdes<T>`. As JSON it is
+/// A serdes for the batch (`result_serdes`) writes and reads this. It has no methods: go through serde, as in
+/// `impl<T: Serialize + DeserializeOwned> Serdes<T>`. As JSON it is
 ///
 /// ```json
 /// {"results": [{"index": 0, "name": "a", "status": "SUCCEEDED", "result": "7"},
@@ -133,11 +133,11 @@ impl SummaryItem {
 
 /// What is recorded in place of a summary that is too large: which items were started and which of them had ended.
 ///
-/// Items start in the order of the input, so those that were are the first so many. Of those that had ended and those that had
-/// not, the fewer are listed.
+/// Items start in the order of the input, so those that were are the first so many. Of those that had ended and those
+/// that had not, the fewer are listed.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct WrittenDecision {
+struct WrittenBatchEnd {
     total_count: usize,
     completion_reason: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -148,13 +148,13 @@ struct WrittenDecision {
 
 /// How a batch ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Decision {
+pub(super) struct BatchEnd {
     /// Whether each of the items that were started had ended.
     pub(super) ended: Vec<bool>,
     pub(super) reason: CompletionReason,
 }
 
-impl Decision {
+impl BatchEnd {
     pub(super) fn new(ended: Vec<bool>, reason: CompletionReason) -> Self {
         Self { ended, reason }
     }
@@ -163,15 +163,15 @@ impl Decision {
     pub(super) fn read(written: Option<&str>, total: usize) -> Result<Option<Self>, String> {
         let Some(written) = written.filter(|text| !text.is_empty()) else { return Ok(None) };
         let wrong = |what: &str| format!("what is on record of the batch's end {what}: {written}");
-        let decision: WrittenDecision =
+        let end: WrittenBatchEnd =
             serde_json::from_str(written).map_err(|error| wrong(&error.to_string()))?;
-        let count = decision.total_count;
+        let count = end.total_count;
         if count > total {
             return Err(wrong(&format!("has {count} items, and the batch has {total}")));
         }
-        let reason = CompletionReason::parse(&decision.completion_reason)
-            .ok_or_else(|| wrong("has no known reason"))?;
-        let (listed, had_ended) = match (decision.started_indexes, decision.completed_indexes) {
+        let reason =
+            CompletionReason::parse(&end.completion_reason).ok_or_else(|| wrong("has no known reason"))?;
+        let (listed, had_ended) = match (end.started_indexes, end.completed_indexes) {
             (Some(started), None) => (started, false),
             (None, Some(completed)) => (completed, true),
             _ => return Err(wrong("does not say which items had ended")),
@@ -191,7 +191,7 @@ impl Decision {
         };
         let (started, completed) = (indexes(false), indexes(true));
         let fewer_started = started.len() <= completed.len();
-        let written = WrittenDecision {
+        let written = WrittenBatchEnd {
             total_count: self.ended.len(),
             completion_reason: self.reason.as_str().to_owned(),
             started_indexes: fewer_started.then_some(started),
@@ -214,21 +214,21 @@ mod tests {
 
     #[test]
     fn a_decision_lists_what_is_fewer() {
-        let decision = |ended: &[bool]| Decision::new(ended.to_vec(), CompletionReason::MinSuccessfulReached);
+        let end = |ended: &[bool]| BatchEnd::new(ended.to_vec(), CompletionReason::MinSuccessfulReached);
         assert_eq!(
-            decision(&[true, false, true]).write().unwrap(),
+            end(&[true, false, true]).write().unwrap(),
             r#"{"totalCount":3,"completionReason":"MIN_SUCCESSFUL_REACHED","startedIndexes":[1]}"#
         );
         assert_eq!(
-            decision(&[false, false, true]).write().unwrap(),
+            end(&[false, false, true]).write().unwrap(),
             r#"{"totalCount":3,"completionReason":"MIN_SUCCESSFUL_REACHED","completedIndexes":[2]}"#
         );
     }
 
     #[test]
     fn a_decision_that_does_not_fit_is_refused() {
-        let read = |text: &str| Decision::read(Some(text), 3);
-        assert_eq!(Decision::read(None, 3), Ok(None));
+        let read = |text: &str| BatchEnd::read(Some(text), 3);
+        assert_eq!(BatchEnd::read(None, 3), Ok(None));
         assert_eq!(read(""), Ok(None));
         for (bad, why) in [
             ("{", "EOF"),
@@ -245,9 +245,9 @@ mod tests {
     proptest! {
         #[test]
         fn a_decision_is_read_as_it_was_written(ended in proptest::collection::vec(any::<bool>(), 0..50)) {
-            let decision = Decision::new(ended, CompletionReason::AllCompleted);
-            let written = decision.write().unwrap();
-            prop_assert_eq!(Decision::read(Some(&written), 50).unwrap().unwrap(), decision);
+            let end = BatchEnd::new(ended, CompletionReason::AllCompleted);
+            let written = end.write().unwrap();
+            prop_assert_eq!(BatchEnd::read(Some(&written), 50).unwrap().unwrap(), end);
         }
     }
 }

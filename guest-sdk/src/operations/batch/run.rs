@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::errors::{failed, internal};
 use super::items::Items;
 use super::options::{Bodies, Kind, Options};
-use super::record::{BatchSummary, Decision};
+use super::record::{BatchEnd, BatchSummary};
 use super::result::BatchResult;
 use crate::context::DurableContext;
 use crate::contract::{Child, ChildResult, ChildState, Identity, Position};
@@ -71,13 +71,13 @@ impl<IS, RS> BatchRun<IS, RS> {
         }
         let Options { ctx, position, kind, name, max_concurrency, completion, nesting, namer, .. } = options;
         let identity = Identity { position, name: name.clone(), sub_type: Some(kind.batch) };
-        let child = ctx.starting()?.child(identity)?;
+        let child = ctx.checked_scope()?.child(identity)?;
         let log = LogScope::new(child.clone(), name.as_deref(), None);
         let batch = Batch { ctx, child, serdes: Arc::new(serdes), result_serdes, _output: PhantomData };
         let mut bodies = Some(bodies);
         loop {
             let state = batch.child.state();
-            let decision = match state {
+            let end = match state {
                 ChildState::Pending => {
                     batch.settled().await;
                     continue;
@@ -90,8 +90,8 @@ impl<IS, RS> BatchRun<IS, RS> {
             let Some(bodies) = bodies.take() else {
                 return Err(internal("a batch was closed, and is open again"));
             };
-            let rebuild = decision.is_some();
-            let decision = Decision::read(decision.flatten().as_deref(), bodies.total).map_err(internal)?;
+            let rebuild = end.is_some();
+            let end = BatchEnd::read(end.flatten().as_deref(), bodies.total).map_err(internal)?;
             let inner = batch.ctx.nested(position, batch.child.context(), log.name.clone());
             let section = Arc::clone(inner.section());
             let items = Items {
@@ -106,10 +106,10 @@ impl<IS, RS> BatchRun<IS, RS> {
                 namer: namer.clone(),
                 rebuild,
             };
-            let work = Arc::clone(&log).instrument(items.run(bodies, decision));
+            let work = Arc::clone(&log).instrument(items.run(bodies, end));
             let work = async {
                 match work.await {
-                    Ok((summary, decision)) => batch.write(summary, &decision).await,
+                    Ok((summary, end)) => batch.write(summary, &end).await,
                     Err(error) => Err(WireError::of(&error, "BatchError")),
                 }
             };
@@ -170,10 +170,10 @@ where
     }
 
     /// What is to be recorded.
-    async fn write(&self, summary: BatchSummary, decision: &Decision) -> Result<Closing, WireError> {
+    async fn write(&self, summary: BatchSummary, end: &BatchEnd) -> Result<Closing, WireError> {
         let written = self.result_serdes.written(summary, self.context()).await;
         let summary = written.map_err(|error| WireError::typed(&internal(error), SERIALIZATION_ERROR))?;
-        let too_large = if summary.len() > INLINE_LIMIT { Some(decision.write()?) } else { None };
+        let too_large = if summary.len() > INLINE_LIMIT { Some(end.write()?) } else { None };
         Ok(Closing { summary, too_large })
     }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::record::Winner;
-use super::tally::{Rule, Tally, Verdict};
+use super::results::{CombinatorKind, CombinatorOutcome, InputResults};
 use crate::context::{DurableFuture, Place};
 use crate::contract::Position;
 use crate::engine::{Engine, Group, Section};
@@ -30,9 +30,9 @@ impl<O: Serialize + DeserializeOwned + Send + 'static> Inputs<O> {
         }
     }
 
-    /// Runs them side by side until it is decided; then drops those that are left. `over` is whether that is on record. Where it is
-    /// decided now, the inputs have asked for all that is on record of them: what they leave out is found.
-    pub(super) async fn decide(self, rule: Rule, count: usize, over: bool) -> Verdict {
+    /// Runs them side by side until it is decided; then drops those that are left. `over` is whether that is on record.
+    /// Where it is decided now, the inputs have asked for all that is on record of them: what they leave out is found.
+    pub(super) async fn decide(self, kind: CombinatorKind, count: usize, over: bool) -> CombinatorOutcome {
         let Self { engine, places, section, position, all } = self;
         let mut group = Group::new(&engine);
         for (index, input) in all {
@@ -41,18 +41,18 @@ impl<O: Serialize + DeserializeOwned + Send + 'static> Inputs<O> {
             let input = async move { input.await.map(|value| json::readable(&value)) };
             group.spawn(index, section.run(input));
         }
-        let mut tally = Tally::new(rule, count);
-        let verdict = loop {
-            let Some((index, outcome)) = group.next().await else { break tally.all_ended() };
-            if let Some(verdict) = tally.ended(index, outcome) {
-                break verdict;
+        let mut results = InputResults::new(kind, count);
+        let outcome = loop {
+            let Some((index, outcome)) = group.next().await else { break results.all_ended() };
+            if let Some(outcome) = results.ended(index, outcome) {
+                break outcome;
             }
         };
         drop(group);
-        if over || engine.shows_early() {
+        if over || engine.delivers_unrecorded() {
             give_up(&engine, &places);
         }
-        verdict
+        outcome
     }
 
     /// Drops them without running them.

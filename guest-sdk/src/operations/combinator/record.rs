@@ -57,13 +57,13 @@ pub(super) fn all_failed(errors: Vec<Option<WireError>>) -> WireError {
         // Writing to a text does not fail.
         let _ = write!(message, "{separator}[{index}] {error}");
     }
-    let failures: Vec<Failure> = errors.iter().map(Failure::of).collect();
+    let failures: Vec<RecordedFailure> = errors.iter().map(RecordedFailure::of).collect();
     WireError::new(ALL_FAILED, message).with_data(serde_json::to_string(&failures).ok())
 }
 
 /// An input's failure, in the data of an error or in the result of a join.
 #[derive(Debug, Serialize, Deserialize)]
-struct Failure {
+struct RecordedFailure {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     message: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,7 +74,7 @@ struct Failure {
     stack_trace: Vec<String>,
 }
 
-impl Failure {
+impl RecordedFailure {
     fn of(error: &WireError) -> Self {
         Self {
             message: error.error_message().map(str::to_owned),
@@ -91,11 +91,11 @@ impl Failure {
 
 /// How an input of a `join_all` ended, as it is recorded.
 ///
-/// Its fields are those of both cases. Were it an enum with a tag, serde would read values in two steps, and lose what such
-/// values cannot hold: wide integers, and keys of maps that are numbers.
+/// Its fields are those of both cases. Were it an enum with a tag, serde would read values in two steps, and lose what
+/// such values cannot hold: wide integers, and keys of maps that are numbers.
 #[derive(Deserialize)]
 #[serde(bound = "O: Deserialize<'de>")]
-pub(super) struct Written<O> {
+pub(super) struct RecordedInput<O> {
     status: Status,
     #[serde(default = "none", deserialize_with = "some")]
     value: Option<O>,
@@ -122,7 +122,7 @@ fn some<'de, D: Deserializer<'de>, O: Deserialize<'de>>(deserializer: D) -> Resu
     O::deserialize(deserializer).map(Some)
 }
 
-impl<O> Written<O> {
+impl<O> RecordedInput<O> {
     pub(super) fn settled(self) -> serde_json::Result<Settled<O>> {
         let Self { status, value, message, error_type, error_data, stack_trace } = self;
         match status {
@@ -146,7 +146,7 @@ pub(super) fn fulfilled(json: &str) -> String {
 }
 
 pub(super) fn rejected(error: &OperationError) -> serde_json::Result<String> {
-    let failure = serde_json::to_string(&Failure::of(&recorded(error)))?;
+    let failure = serde_json::to_string(&RecordedFailure::of(&recorded(error)))?;
     // An object, with the tag in front of its fields.
     let fields = failure.strip_prefix('{').unwrap_or(&failure);
     let separator = if fields == "}" { "" } else { "," };
@@ -179,7 +179,7 @@ pub(super) fn failed(operation: &dyn Operation, mut wire: WireError, count: usiz
 
 /// The failures of a `select_ok`. Where the record has no room for each, they are all that of the whole.
 fn failures(wire: &WireError, count: usize) -> Vec<BoxError> {
-    let each = wire.error_data().and_then(|data| serde_json::from_str::<Vec<Failure>>(data).ok());
+    let each = wire.error_data().and_then(|data| serde_json::from_str::<Vec<RecordedFailure>>(data).ok());
     match each.filter(|each| each.len() == count) {
         Some(each) => each.into_iter().map(|failure| ReplayedFailure::boxed(failure.into_wire())).collect(),
         None => (0..count).map(|_| ReplayedFailure::boxed(wire.clone())).collect(),

@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::inputs::Inputs;
-use super::record::{Winner, Written, failed, internal};
-use super::tally::{Rule, Success, Verdict};
+use super::record::{RecordedInput, Winner, failed, internal};
+use super::results::{CombinatorKind, CombinatorOutcome, CombinatorValue};
 use crate::context::{DurableContext, DurableFuture, Place, Settled};
 use crate::contract::{Child, ChildResult, ChildState, Identity, Position};
 use crate::error::OperationError;
@@ -38,44 +38,45 @@ impl<O: Serialize + DeserializeOwned + Send + 'static> CombinatorRun<O> {
     }
 
     pub(crate) fn try_join_all(self) -> DurableFuture<Vec<O>> {
-        self.over(Rule::TryJoinAll, |json| serde_json::from_str(json))
+        self.over(CombinatorKind::TryJoinAll, |json| serde_json::from_str(json))
     }
 
     pub(crate) fn join_all(self) -> DurableFuture<Vec<Settled<O>>> {
-        self.over(Rule::JoinAll, |json| {
-            let written: Vec<Written<O>> = serde_json::from_str(json)?;
-            written.into_iter().map(Written::settled).collect()
+        self.over(CombinatorKind::JoinAll, |json| {
+            let written: Vec<RecordedInput<O>> = serde_json::from_str(json)?;
+            written.into_iter().map(RecordedInput::settled).collect()
         })
     }
 
     pub(crate) fn select_ok(self) -> DurableFuture<O> {
-        self.over(Rule::SelectOk, |json| serde_json::from_str(json))
+        self.over(CombinatorKind::SelectOk, |json| serde_json::from_str(json))
     }
 
     pub(crate) fn race(self) -> DurableFuture<O> {
-        self.over(Rule::Race, |json| serde_json::from_str(json))
+        self.over(CombinatorKind::Race, |json| serde_json::from_str(json))
     }
 
     /// The future of the combinator. `read` makes its output of what is recorded.
-    fn over<T: Send + 'static>(mut self, rule: Rule, read: Read<T>) -> DurableFuture<T> {
-        let lasting = self.inputs.iter().any(DurableFuture::is_lasting);
+    fn over<T: Send + 'static>(mut self, kind: CombinatorKind, read: Read<T>) -> DurableFuture<T> {
+        let changes_context = self.inputs.iter().any(DurableFuture::changes_context);
         let places: Vec<Place> = self.inputs.iter_mut().flat_map(DurableFuture::take_places).collect();
         let own = self.ctx.place(self.position);
         let all = std::iter::once(own).chain(places.iter().cloned()).collect();
         let name = self.name.clone();
-        DurableFuture::of_several(all, lasting, self.execute(rule, read, places, lasting)).named(name)
+        DurableFuture::of_several(all, changes_context, self.execute(kind, read, places, changes_context))
+            .named(name)
     }
 
     async fn execute<T>(
         self,
-        rule: Rule,
+        kind: CombinatorKind,
         read: Read<T>,
         places: Vec<Place>,
-        lasting: bool,
+        changes_context: bool,
     ) -> Result<T, OperationError> {
         let Self { ctx, position, name, inputs } = self;
         let count = inputs.len();
-        let child = ctx.starting()?.child(Identity { position, name, sub_type: None })?;
+        let child = ctx.checked_scope()?.child(Identity { position, name, sub_type: None })?;
         let inputs = Inputs {
             engine: Arc::clone(ctx.engine()),
             places,
@@ -89,8 +90,8 @@ impl<O: Serialize + DeserializeOwned + Send + 'static> CombinatorRun<O> {
             let recorded = match child.state() {
                 ChildState::Pending => {
                     match inputs.take() {
-                        Some(inputs) if lasting => {
-                            first_of(inputs.decide(rule, count, true), settled()).await;
+                        Some(inputs) if changes_context => {
+                            first_of(inputs.decide(kind, count, true), settled()).await;
                         }
                         Some(inputs) => inputs.give_up(),
                         None => settled().await,
@@ -113,15 +114,15 @@ impl<O: Serialize + DeserializeOwned + Send + 'static> CombinatorRun<O> {
                 return Err(internal("a combinator was closed, and is open again"));
             };
             if let Some(summary) = &recorded
-                && !lasting
+                && !changes_context
             {
                 inputs.keep(Winner::read(summary.as_deref()).map_err(internal)?.as_ref());
             }
-            let verdict = inputs.decide(rule, count, recorded.is_some()).await;
-            close(&*child, &verdict);
+            let outcome = inputs.decide(kind, count, recorded.is_some()).await;
+            close(&*child, &outcome);
             settled().await;
-            match verdict {
-                Ok(Success { json, .. }) if recorded.is_some() || json.len() > INLINE_LIMIT => {
+            match outcome {
+                Ok(CombinatorValue { json, .. }) if recorded.is_some() || json.len() > INLINE_LIMIT => {
                     return read(&json).map_err(internal);
                 }
                 Err(wire) if recorded.is_some() => return Err(failed(&*child, wire, count)),
@@ -135,13 +136,13 @@ impl<O: Serialize + DeserializeOwned + Send + 'static> CombinatorRun<O> {
 type Read<T> = fn(&str) -> Result<T, serde_json::Error>;
 
 /// Closes the context. A result that is too large is made again by replays, from the input that won or from all.
-fn close(child: &dyn Child, verdict: &Verdict) {
-    match verdict {
-        Ok(Success { json, winner }) if json.len() > INLINE_LIMIT => {
+fn close(child: &dyn Child, outcome: &CombinatorOutcome) {
+    match outcome {
+        Ok(CombinatorValue { json, winner }) if json.len() > INLINE_LIMIT => {
             let summary = winner.map(|index| Winner { index }.write());
             child.succeed(ChildResult::ReplayChildren(summary.as_deref()));
         }
-        Ok(Success { json, .. }) => child.succeed(ChildResult::Inline(json)),
+        Ok(CombinatorValue { json, .. }) => child.succeed(ChildResult::Inline(json)),
         Err(wire) => child.fail(wire),
     }
 }

@@ -10,18 +10,18 @@ pub(crate) struct Registration {
 
 impl Registration {
     pub(crate) fn new(ctx: &DurableContext, compensation: Compensation<DurableContext>) -> Self {
-        Self { ctx: ctx.clone(), number: ctx.own().compensations.register(compensation) }
+        Self { ctx: ctx.clone(), number: ctx.state().compensations.register(compensation) }
     }
 
     /// The step's end is delivered.
     pub(crate) fn ended(self, succeeded: bool) {
-        self.ctx.own().compensations.delivered(self.number, succeeded);
+        self.ctx.state().compensations.delivered(self.number, succeeded);
     }
 }
 
 impl Drop for Registration {
     /// Where the step's end was not delivered, nobody waits for it any more.
     fn drop(&mut self) {
-        self.ctx.own().compensations.released(self.number);
+        self.ctx.state().compensations.released(self.number);
     }
 }

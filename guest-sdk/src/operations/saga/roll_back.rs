@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::context::{
-    Compensation, CompensationItem, CompensationResult, CompensationStatus, Compensations, DurableContext,
-    Entry, Standing, Undoing,
+    Compensation, CompensationFuture, CompensationItem, CompensationResult, CompensationStatus,
+    Compensations, Delivery, DurableContext, Entry,
 };
 use crate::contract::{Position, Step};
 use crate::error::{BoxError, OperationError, WireError};
@@ -21,18 +21,18 @@ const ROLLBACK: &str = "run_compensations";
 const SETTLED_STEPS: &str = "SettledSteps";
 
 /// What a rollback has come to so far. Where it is dropped, the next one tells of it.
-struct Progress<'a> {
-    own: &'a Compensations<DurableContext>,
+struct RollbackProgress<'a> {
+    compensations: &'a Compensations<DurableContext>,
     items: Vec<CompensationItem>,
     /// The name of the compensation that runs now; empty if its step has none.
     running: Option<String>,
 }
 
-impl Drop for Progress<'_> {
+impl Drop for RollbackProgress<'_> {
     fn drop(&mut self) {
         self.items.extend(self.running.take().map(CompensationItem::interrupted));
         if !self.items.is_empty() {
-            self.own.add_untold(std::mem::take(&mut self.items));
+            self.compensations.add_unreported(std::mem::take(&mut self.items));
         }
     }
 }
@@ -42,20 +42,22 @@ pub(crate) async fn roll_back(
     ctx: DurableContext,
     position: Position,
 ) -> Result<CompensationResult, OperationError> {
-    let own = &ctx.own().compensations;
+    let compensations = &ctx.state().compensations;
     let runtime = ctx.engine().runtime();
-    let items = own.take_untold();
-    let mut progress = Progress { own, items, running: None };
+    let items = compensations.take_unreported();
+    let mut progress = RollbackProgress { compensations, items, running: None };
     let mut places = None;
     // Their places are below the rollback's own, so what the context does next is where it is however many there are.
     let nested = || ctx.nested(position, ctx.scope().flat(position), Some(ROLLBACK.into()));
-    let held = own.steps(|entry| entry.standing == Standing::Held);
+    let held = compensations.steps(|entry| entry.delivery == Delivery::Pending);
     if !held.is_empty() {
         let places = places.get_or_insert_with(nested);
         let section = Arc::clone(places.section());
-        own.settle(&section.run(which_succeeded(places, held)).await?);
+        compensations.settle(&section.run(which_succeeded(places, held)).await?);
     }
-    while let Some(Entry { compensation: Compensation { name, run, .. }, success, .. }) = own.pop(runtime) {
+    while let Some(Entry { compensation: Compensation { name, run, .. }, success, .. }) =
+        compensations.pop(runtime)
+    {
         let places = places.get_or_insert_with(nested);
         let value = success.and_then(|success| success.value).unwrap_or_else(|| "null".to_owned());
         progress.running = Some(name.clone().unwrap_or_default());
@@ -69,8 +71,8 @@ pub(crate) async fn roll_back(
     Ok(CompensationResult { items, all_succeeded })
 }
 
-/// Which of these steps have succeeded. It is recorded: others of them may succeed while the rollback runs, and a replay is to
-/// take the same.
+/// Which of these steps have succeeded. It is recorded: others of them may succeed while the rollback runs, and a
+/// replay is to take the same.
 async fn which_succeeded(
     places: &DurableContext,
     steps: Vec<(u64, Arc<dyn Step>)>,
@@ -96,7 +98,7 @@ async fn which_succeeded(
 async fn compensate(
     places: &DurableContext,
     name: Option<String>,
-    run: impl FnOnce(DurableContext) -> Undoing + Send,
+    run: impl FnOnce(DurableContext) -> CompensationFuture + Send,
 ) -> Result<(), OperationError> {
     let child = ChildRun {
         ctx: places.clone(),
@@ -110,7 +112,7 @@ async fn compensate(
     };
     let outcome = child.execute().await;
     let engine = places.engine();
-    if engine.shows_early() {
+    if engine.delivers_unrecorded() {
         // Steps may run again after an interruption. What was undone must not be undone twice.
         engine.runtime().flush();
     }

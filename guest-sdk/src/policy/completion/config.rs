@@ -11,9 +11,9 @@ type Predicate = Arc<dyn Fn(&BatchStats<'_>) -> bool + Send + Sync>;
 
 /// When a map or parallel is over before all of its items are.
 ///
-/// What is set is looked at each time an item ends, and what holds first ends the batch: first the tolerances for failures,
-/// then the least number of successes, then the predicate. Items that run then are dropped, and those that have
-/// not been started stay so.
+/// What is set is looked at each time an item ends, and what holds first ends the batch: first the tolerances for
+/// failures, then the least number of successes, then the predicate. Items that run then are dropped, and those that
+/// have not been started stay so.
 ///
 /// **With nothing set** the first failure ends the batch. With anything set, failures that no tolerance limits do not.
 ///
@@ -58,8 +58,8 @@ impl CompletionConfig {
         Self { tolerated_failure_count: Some(count), ..Self::default() }
     }
 
-    /// Over when the failures are more than that part of all items, started or not: 0 to 100 percent. Exactly that part is
-    /// tolerated, so with 100 nothing ends the batch. More than 100 is an error of the operation.
+    /// Over when the failures are more than that part of all items, started or not: 0 to 100 percent. Exactly that part
+    /// is tolerated, so with 100 nothing ends the batch. More than 100 is an error of the operation.
     #[must_use]
     pub fn with_tolerated_failure_percentage(pct: usize) -> Self {
         Self { tolerated_failure_percentage: Some(pct), ..Self::default() }
@@ -159,8 +159,7 @@ impl CompletionConfigBuilder {
         self
     }
 
-    /// Over when this says so, with the reason
-    /// [`PredicateMatched`](super::CompletionReason::PredicateMatched).
+    /// Over when this says so, with the reason [`PredicateMatched`](super::CompletionReason::PredicateMatched).
     ///
     /// It must decide by its argument alone, as it runs again on replays. It is asked item by item in the order of the
     /// input: an item that ended is shown to it when all items before have ended too.

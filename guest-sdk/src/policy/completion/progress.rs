@@ -1,9 +1,8 @@
 //! When a batch is over.
 //!
-//! Always true here: one item at a time, in the order in which they end. The thresholds look at counts, so they hold after
-//! the same
-//! items whatever their order; the predicate looks at items in the order of the input. What holds first ends the
-//! batch.
+//! Always true here: one item at a time, in the order in which they end. The thresholds look at counts, so they hold
+//! after the same items whatever their order; the predicate looks at items in the order of the input. What holds first
+//! ends the batch.
 
 use super::config::CompletionConfig;
 use super::stats::{BatchItemStatus, BatchStats, CompletionReason, SettledOutcome};
@@ -58,7 +57,7 @@ impl Progress {
             return self.failed > 0;
         }
         // In whole numbers, so that exactly the percentage is tolerated.
-        let exceeds = |pct: usize| self.failed.saturating_mul(100) > pct.saturating_mul(self.total);
+        let exceeds = |pct: usize| self.failed as u128 * 100 > pct as u128 * self.total as u128;
         config.tolerated_failure_count().is_some_and(|count| self.failed > count)
             || config.tolerated_failure_percentage().is_some_and(exceeds)
     }

@@ -112,7 +112,8 @@ impl SettledOutcome {
     }
 }
 
-/// How far a batch has come, as a completion predicate sees it: the first items of the input, up to one that has not ended.
+/// How far a batch has come, as a completion predicate sees it: the first items of the input, up to one that has not
+/// ended.
 ///
 /// # Examples
 ///

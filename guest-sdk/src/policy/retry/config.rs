@@ -10,9 +10,9 @@ use crate::error::StepError;
 
 /// How often and when a failed step is tried again, and for which errors.
 ///
-/// **When**: after attempt `n` the delay is `initial_delay * backoff_rate^(n - 1)`, or `initial_delay + increment * (n - 1)`
-/// if there is an increment; at most `max_delay`; then spread by the jitter and made whole seconds, at least one: rounded
-/// to the nearest with full jitter, up otherwise.
+/// **When**: after attempt `n` the delay is `initial_delay * backoff_rate^(n - 1)`, or
+/// `initial_delay + increment * (n - 1)` if there is an increment; at most `max_delay`; then spread by the jitter and
+/// made whole seconds, at least one: rounded to the nearest with full jitter, up otherwise.
 ///
 /// **For which errors**: all, unless something is said of errors. Then for those that fit anything that is said.
 ///
@@ -63,8 +63,8 @@ impl RetryStrategyConfig {
         RetryStrategyConfigBuilder::default()
     }
 
-    /// A builder of delays that grow by the same from attempt to attempt. What is not set: 6 attempts, 1 second, 1 second more
-    /// each time up to 5 minutes, full jitter.
+    /// A builder of delays that grow by the same from attempt to attempt. What is not set: 6 attempts, 1 second, 1
+    /// second more each time up to 5 minutes, full jitter.
     pub fn linear() -> RetryStrategyConfigBuilder {
         Self::builder()
             .initial_delay(Duration::from_secs(1))
@@ -192,7 +192,8 @@ impl RetryStrategyConfigBuilder {
     }
 
     /// Tries again after errors that are recorded under one of these types: the names given with
-    /// [`TypedError`](crate::TypedError), `StepInterrupted`, `StepTimeout` and so on. An error without a name is of type `Error`.
+    /// [`TypedError`](crate::TypedError), `StepInterrupted`, `StepTimeout` and so on. An error without a name is of
+    /// type `Error`.
     ///
     /// Names are compared whole. Without any, nothing is tried again.
     pub fn retryable_error_types<T>(mut self, types: T) -> Self
@@ -204,8 +205,8 @@ impl RetryStrategyConfigBuilder {
         self
     }
 
-    /// Tries again after errors whose message contains one of these texts. The message is the recorded one: that of the error
-    /// and of all its causes.
+    /// Tries again after errors whose message contains one of these texts. The message is the recorded one: that of the
+    /// error and of all its causes.
     pub fn retryable_errors<T>(mut self, messages: T) -> Self
     where
         T: IntoIterator,

@@ -21,8 +21,8 @@ use std::time::Duration;
 pub enum RetryDecision {
     /// Try again.
     Retry {
-        /// After so long: rounded up to whole seconds, 1 second to 366 days. The execution is suspended meanwhile. A longer delay
-        /// fails the operation, with an error of type `InvalidArgumentError` on record.
+        /// After so long: rounded up to whole seconds, 1 second to 366 days. The execution is suspended meanwhile. A
+        /// longer delay fails the operation, with an error of type `InvalidArgumentError` on record.
         delay: Duration,
     },
     /// Fail with the error.

@@ -3,14 +3,14 @@
 mod config;
 mod decision;
 mod filter;
-mod moment;
+mod jitter;
 mod presets;
 mod schedule;
 mod strategy;
 
 pub use self::config::{RetryStrategyConfig, RetryStrategyConfigBuilder};
 pub use self::decision::RetryDecision;
-pub(crate) use self::moment::Moment;
+pub(crate) use self::jitter::JitterSeed;
 pub use self::presets::RetryPresets;
 pub use self::schedule::JitterStrategy;
 pub(crate) use self::schedule::{Schedule, seconds, whole_seconds};

@@ -1,7 +1,7 @@
 //! Delays between attempts.
 //!
-//! Always true here: a delay is made of whole seconds, at least one. Deciding uses no random source, so it takes nothing from
-//! the random stream of the handler, which replays must find as it was on the first run.
+//! Always true here: a delay is made of whole seconds, at least one. Deciding uses no random source, so it takes
+//! nothing from the random stream of the handler, which replays must find as it was on the first run.
 
 use std::time::Duration;
 
@@ -30,10 +30,11 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// Seconds to wait after an attempt, counted from 1, before they are rounded. `fraction` is asked for jitter, from 0 to
-    /// below 1.
+    /// Seconds to wait after an attempt, counted from 1, before they are rounded. `fraction` is asked for jitter, from
+    /// 0 to below 1.
     pub(crate) fn delay(&self, attempt: u32, fraction: impl FnOnce() -> f64) -> f64 {
-        let repeated = attempt.saturating_sub(1);
+        debug_assert!(attempt >= 1, "attempts count from 1");
+        let repeated = attempt - 1;
         let initial = self.initial_delay.as_secs_f64();
         let full = match self.increment {
             Some(increment) => initial + increment.as_secs_f64() * f64::from(repeated),

@@ -2,7 +2,7 @@
 
 use super::config::RetryStrategyConfig;
 use super::decision::RetryDecision;
-use super::moment::Moment;
+use super::jitter::JitterSeed;
 use crate::error::StepError;
 
 type Decide = dyn Fn(&StepError, u32) -> RetryDecision + Send + Sync;
@@ -26,11 +26,11 @@ impl RetryStrategy {
         &self,
         error: &StepError,
         attempt: u32,
-        moment: impl FnOnce() -> Moment,
+        seed: impl FnOnce() -> JitterSeed,
     ) -> RetryDecision {
         match self {
             Self::Custom(decide) => decide(error, attempt),
-            Self::Schedule(config) => config.decide(error, attempt, || moment().fraction(attempt)),
+            Self::Schedule(config) => config.decide(error, attempt, || seed().fraction(attempt)),
         }
     }
 }

@@ -15,8 +15,8 @@ pub enum FileSystemSerdesMode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum FileSystemPathEncoding {
-    /// As they are called, with `%XX` for what is no letter, digit or one of `-_.~`: a folder for the function, in it one for
-    /// the execution's name and in that one for its id. An ARN of another form is one folder.
+    /// As they are called, with `%XX` for what is no letter, digit or one of `-_.~`: a folder for the function, in it
+    /// one for the execution's name and in that one for its id. An ARN of another form is one folder.
     #[default]
     Uri,
     /// By their `BLAKE2b` digests: 64 hexadecimal digits each.
@@ -43,7 +43,8 @@ pub struct FileSystemSerdesConfig {
     pub storage_mode: FileSystemSerdesMode,
     /// How folders and files are named: readably, unless said otherwise.
     pub path_encoding: FileSystemPathEncoding,
-    /// The largest envelope that is recorded with its value, in bytes, where values overflow: 255 KiB, unless said otherwise.
+    /// The largest envelope that is recorded with its value, in bytes, where values overflow: 255 KiB, unless said
+    /// otherwise.
     pub overflow_threshold_bytes: usize,
 }
 
@@ -85,9 +86,8 @@ impl FileSystemSerdesConfigBuilder {
         self
     }
 
-    /// Sets the largest envelope that is recorded with its value, in bytes. A step's record may have 6 MiB; the result of a
-    /// context
-    /// that is larger than 256 KiB is not recorded, and made again by replays.
+    /// Sets the largest envelope that is recorded with its value, in bytes. A step's record may have 6 MiB; the result
+    /// of a context that is larger than 256 KiB is not recorded, and made again by replays.
     pub fn overflow_threshold_bytes(mut self, bytes: usize) -> Self {
         self.config.overflow_threshold_bytes = bytes;
         self

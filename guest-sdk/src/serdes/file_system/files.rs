@@ -21,10 +21,10 @@ pub(super) fn make_dir(dir: &Path) -> Result<(), FileSystemSerdesError> {
 }
 
 /// Writes a text to a file that was not there. Returns its name.
-pub(super) fn publish(dir: &Path, stem: &str, text: &str) -> io::Result<String> {
+pub(super) fn write_new_file(dir: &Path, stem: &str, text: &str) -> io::Result<String> {
     // The time only makes it likely that the first name is free. Where code is replayed it is the recorded time.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-    let name = reserve(dir, stem, now)?;
+    let name = reserve_name(dir, stem, now)?;
     let path = dir.join(&name);
     // The name is ours, and with it this one.
     let staged = dir.join(format!("{name}.tmp"));
@@ -38,7 +38,7 @@ pub(super) fn publish(dir: &Path, stem: &str, text: &str) -> io::Result<String> 
 }
 
 /// Takes a name, by making an empty file: no other writer can take it.
-fn reserve(dir: &Path, stem: &str, now: u128) -> io::Result<String> {
+fn reserve_name(dir: &Path, stem: &str, now: u128) -> io::Result<String> {
     for number in 0..NAMES {
         let name = match number {
             0 => format!("{stem}-{now:x}.json"),
@@ -68,7 +68,7 @@ mod tests {
     fn a_taken_name_is_left_alone_where_time_stands_still() {
         let dir = tempfile::tempdir().unwrap();
         for (taken, name) in ["op-2a.json", "op-2a-1.json", "op-2a-2.json"].into_iter().enumerate() {
-            assert_eq!(reserve(dir.path(), "op", 42).unwrap(), name);
+            assert_eq!(reserve_name(dir.path(), "op", 42).unwrap(), name);
             fs::write(dir.path().join(name), taken.to_string()).unwrap();
         }
         assert_eq!(fs::read_to_string(dir.path().join("op-2a.json")).unwrap(), "0");

@@ -10,25 +10,26 @@ use serde::de::DeserializeOwned;
 use super::config::{FileSystemPathEncoding, FileSystemSerdesConfig, FileSystemSerdesMode};
 use super::envelope::{Header, Inline, VERSION, envelope};
 use super::error::{FileSystemSerdesError, because};
-use super::files::{make_dir, publish};
+use super::files::{make_dir, write_new_file};
 use super::names::{arn_parts, percent_encoded};
 use crate::error::BoxError;
 use crate::serdes::{PayloadOrigin, Serdes, SerdesContext, json};
 
 /// Keeps values as JSON in files, and records where they are: for values that are too large to record.
 ///
-/// The files must last as long as the execution, and be there wherever it is resumed. A component has the folders that its host
-/// grants, and no others. Reading and writing blocks the handler.
+/// The files must last as long as the execution, and be there wherever it is resumed. A component has the folders that
+/// its host grants, and no others. Reading and writing blocks the handler.
 ///
-/// **What is recorded** is an envelope, marked by the key `__aws_durable_serdes`: with the value (kind `inline`), or with the
-/// name of a file relative to the base path (kind `file`). A value that looks like an envelope is no envelope.
+/// **What is recorded** is an envelope, marked by the key `__aws_durable_serdes`: with the value (kind `inline`), or
+/// with the name of a file relative to the base path (kind `file`). A value that looks like an envelope is no envelope.
 ///
 /// **What is followed.** A name counts only in a record that this serdes wrote. What comes from outside
-/// ([`PayloadOrigin::External`]: a callback's answer, another function's result) is read as the value itself, whatever it
-/// looks like. A file has to lie below the base path, with no symbolic link on the way; the base path itself may be one.
+/// ([`PayloadOrigin::External`]: a callback's answer, another function's result) is read as the value itself, whatever
+/// it looks like. A file has to lie below the base path, with no symbolic link on the way; the base path itself may be
+/// one.
 ///
-/// **What is written.** Each value gets a new file, which is whole when it is recorded and never written again. What was written
-/// for an attempt that is not on record stays behind: nothing removes files.
+/// **What is written.** Each value gets a new file, which is whole when it is recorded and never written again. What
+/// was written for an attempt that is not on record stays behind: nothing removes files.
 ///
 /// # Errors
 ///
@@ -83,7 +84,7 @@ impl FileSystemSerdes {
                 return Ok(inline);
             }
         }
-        let name = self.keep(&json, context)?;
+        let name = self.store(&json, context)?;
         let name = serde_json::to_string(&name).map_err(because("the file's name has no JSON"))?;
         Ok(envelope("file", "file", &name))
     }
@@ -111,7 +112,7 @@ impl FileSystemSerdes {
                 inline.value.ok_or_else(|| FileSystemSerdesError::new("the envelope holds no value"))
             }
             ("file", Some(name)) => {
-                let json = self.fetch(&name)?;
+                let json = self.load(&name)?;
                 serde_json::from_str(&json).map_err(because(format!("what is in file {name:?} does not fit")))
             }
             ("file", None) => Err(FileSystemSerdesError::new("the envelope names no file")),
@@ -120,7 +121,7 @@ impl FileSystemSerdes {
     }
 
     /// Writes a text to a file of its own. Returns the file's name relative to the base path.
-    fn keep(&self, json: &str, context: &SerdesContext) -> Result<String, FileSystemSerdesError> {
+    fn store(&self, json: &str, context: &SerdesContext) -> Result<String, FileSystemSerdesError> {
         let folders = self.folders(context.durable_execution_arn());
         let mut dir = self.base.clone();
         fs::create_dir_all(&dir).map_err(because(format!(
@@ -131,13 +132,13 @@ impl FileSystemSerdes {
             dir.push(folder);
             make_dir(&dir)?;
         }
-        let name = publish(&dir, &self.segment(context.operation_id()), json)
+        let name = write_new_file(&dir, &self.segment(context.operation_id()), json)
             .map_err(because(format!("a file in {} cannot be written", dir.display())))?;
         Ok(format!("{}/{name}", folders.join("/")))
     }
 
     /// What is in a file that a record names.
-    fn fetch(&self, name: &str) -> Result<String, FileSystemSerdesError> {
+    fn load(&self, name: &str) -> Result<String, FileSystemSerdesError> {
         let mut path = self.base.clone();
         for component in Path::new(name).components() {
             let Component::Normal(part) = component else {

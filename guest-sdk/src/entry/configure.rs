@@ -9,23 +9,23 @@ use crate::error::WireError;
 use crate::plugin::{ObservedRuntime, Observer};
 
 /// The host as the handler gets it.
-pub(super) struct Stage {
+pub(super) struct ConfiguredHost {
     pub(super) host: Arc<dyn Runtime>,
     /// Who stands in between; none where there are no plugins.
     pub(super) observer: Option<Arc<Observer>>,
 }
 
 /// Evaluates a handler's options, and puts its plugins between the handler and its host.
-pub(super) fn watch<O: IntoOptions>(
+pub(super) fn configure<O: IntoOptions>(
     host: Arc<dyn Runtime>,
     options: &dyn Fn() -> O,
     event: &str,
-) -> Result<Stage, WireError> {
+) -> Result<ConfiguredHost, WireError> {
     let observing = host.observing();
     if let Some(observing) = &observing {
         observing.enter();
     }
-    let options = engine::aside(|| options().into_options());
+    let options = engine::in_observer_section(|| options().into_options());
     if let Some(observing) = &observing {
         observing.leave();
     }
@@ -36,10 +36,10 @@ pub(super) fn watch<O: IntoOptions>(
     let watching = observing.filter(|_| !options.plugins.is_empty());
     let Some((observing, beginning)) = watching.and_then(|o| o.begin().map(|beginning| (o, beginning)))
     else {
-        return Ok(Stage { host, observer: None });
+        return Ok(ConfiguredHost { host, observer: None });
     };
     let observer = Observer::new(Arc::clone(&host), observing, options.plugins, beginning, event);
     observer.begin();
     let host = Arc::new(ObservedRuntime::new(host, Arc::clone(&observer)));
-    Ok(Stage { host, observer: Some(observer) })
+    Ok(ConfiguredHost { host, observer: Some(observer) })
 }

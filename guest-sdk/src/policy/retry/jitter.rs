@@ -5,20 +5,20 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Where something failed, and when.
 #[derive(Debug)]
-pub(crate) struct Moment {
+pub(crate) struct JitterSeed {
     place: String,
     now: SystemTime,
 }
 
 #[cfg(test)]
-impl Moment {
+impl JitterSeed {
     /// Of tests that look at no place and no time.
     pub(crate) fn any() -> Self {
         Self { place: String::new(), now: UNIX_EPOCH }
     }
 }
 
-impl Moment {
+impl JitterSeed {
     /// At an operation of an execution, at this time.
     pub(crate) fn new(execution_arn: &str, operation: &str, now: SystemTime) -> Self {
         Self { place: format!("{execution_arn}/{operation}"), now }
@@ -26,9 +26,9 @@ impl Moment {
 
     /// A number from 0 to below 1 that differs between executions, operations, attempts and moments.
     ///
-    /// It is a hash of all four, so two failures never share their delays because they share an attempt number. It is no
-    /// random source: reading one here would happen on the first run only, and shift what the handler reads next. It is
-    /// the same wherever the handler runs.
+    /// It is a hash of all four, so two failures never share their delays because they share an attempt number. It is
+    /// no random source: reading one here would happen on the first run only, and shift what the handler reads next. It
+    /// is the same wherever the handler runs.
     pub(crate) fn fraction(&self, attempt: u32) -> f64 {
         let since = self.now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut hasher = DefaultHasher::new();
@@ -45,8 +45,8 @@ mod tests {
 
     #[test]
     fn operations_that_fail_together_spread() {
-        let moment = |n| Moment { place: format!("arn/{n}"), now: UNIX_EPOCH };
-        let fractions: Vec<f64> = (0..1000).map(|n| moment(n).fraction(1)).collect();
+        let seed = |n| JitterSeed { place: format!("arn/{n}"), now: UNIX_EPOCH };
+        let fractions: Vec<f64> = (0..1000).map(|n| seed(n).fraction(1)).collect();
         let low = fractions.iter().filter(|f| **f < 0.5).count();
         assert!((400..600).contains(&low), "{low}");
         assert!(fractions.iter().all(|f| (0.0..1.0).contains(f)));

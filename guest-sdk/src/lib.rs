@@ -1,7 +1,8 @@
 //! Durable handlers in Rust, as WebAssembly components.
 //!
-//! A handler is an ordinary async function. What it does through its [`DurableContext`] is on record, so it survives
-//! suspensions, crashes and restarts: it runs again from its beginning, and what it did before comes from the record.
+//! A handler is an ordinary async function. The operations that it performs through its [`DurableContext`] are
+//! recorded, so it survives suspensions, crashes and restarts: it runs again from its beginning, and operations that
+//! have ended return their recorded outcomes.
 //!
 //! ```
 //! use durawasm_guest::{BoxError, DurableContext, durable_execution};
@@ -15,23 +16,23 @@
 //! }
 //! ```
 //!
-//! Make a crate of type `cdylib`, and build it for `wasm32-wasip2` or with `cargo component build`. It then exports the
-//! function under its name; [`durable_handlers!`] exports several. Natively the function is what it looks like, and the
-//! crate `durawasm-testing` can run it so, for debuggers and quick tests.
+//! Create a crate of type `cdylib`, and build it for `wasm32-wasip2` or with `cargo component build`. It then exports
+//! the function under its name; [`durable_handlers!`] exports several. Natively the function stays an ordinary
+//! function, and the crate `durawasm-testing` can run it, for debuggers and quick tests.
 //!
-//! **Same surface as AWS's SDK.** Modules, types, methods and bounds are those of the crate
-//! `aws-durable-execution-sdk`: a handler moves between the two by changing a `use`. What differs: the error of a
-//! failed operation is always made from its record (a [`ReplayedFailure`]), never the live value; a callback that
-//! cannot be read fails in [`result`](builders::callback::Callback::result); [`OperationErrorKind::InvalidArgument`] is
-//! new. Compensations ([`run_compensations`](DurableContext::run_compensations)), deterministic values
-//! ([`uuid`](DurableContext::uuid), [`random`](DurableContext::random), [`now`](DurableContext::now)) and checkpoint
-//! modes ([`CheckpointMode`]) are new.
+//! **Compatibility with AWS's SDK.** Modules, types, methods and bounds are those of the crate
+//! `aws-durable-execution-sdk`: a handler moves between the two by changing a `use`. Differences: the error of a failed
+//! operation is always created from its record (a [`ReplayedFailure`]), never from the live value; a callback whose
+//! answer cannot be deserialized fails in [`result`](builders::callback::Callback::result);
+//! [`OperationErrorKind::InvalidArgument`] is new. Compensations
+//! ([`run_compensations`](DurableContext::run_compensations)), deterministic values ([`uuid`](DurableContext::uuid),
+//! [`random`](DurableContext::random), [`now`](DurableContext::now)) and checkpoint modes ([`CheckpointMode`]) are new.
 //!
-//! **Concurrency.** There is one thread and no runtime to start. `future()`, `spawn()`, `tokio::join!` and
-//! `futures::join!` work; timers, sockets and `spawn` of other runtimes do not exist. Nothing but operations suspends a
+//! **Concurrency.** There is one thread, and no runtime to start. `future()`, `spawn()`, `tokio::join!` and
+//! `futures::join!` work; timers, sockets and `spawn` of other runtimes do not exist. Only operations suspend a
 //! handler.
 //!
-//! **Logging.** Lines of the `tracing` crate and standard output go to the host, which drops those that a replay
+//! **Logging.** Events of the `tracing` crate and standard output go to the host, which drops those that a replay
 //! repeats.
 
 pub mod builders;
@@ -52,12 +53,12 @@ mod values;
 #[cfg(test)]
 mod tests;
 
-/// The examples of the reference are compiled with those of the documentation.
+/// Compiles the examples of the reference with those of the documentation.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/operations.md")]
 mod operations_doc {}
 
-/// So are those of the page for code that comes from other crates.
+/// Compiles the examples of the page about porting code from other crates.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/porting.md")]
 mod porting_doc {}
@@ -93,8 +94,8 @@ pub use self::policy::RetryDecision;
 pub use self::serdes::{JsonSerdes, Serdes};
 pub use self::values::{ParseUuidError, Uuid};
 
-/// What a host offers: for runners, not for handlers. It follows the WIT package, not the stability promises of this
-/// crate.
+/// The contract with the host: for runners, not for handlers. It follows the WIT package, not the stability promises of
+/// this crate.
 #[doc(hidden)]
 pub mod runtime {
     pub use crate::contract::{
@@ -106,7 +107,7 @@ pub mod runtime {
     pub use crate::error::InvalidArgument;
 }
 
-/// What the macros of this crate expand to, and what runners start. No promise of stability.
+/// Used by the expansion of this crate's macros and by runners. No promise of stability.
 #[doc(hidden)]
 pub mod __private {
     #[cfg(target_family = "wasm")]

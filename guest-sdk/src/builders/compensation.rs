@@ -1,4 +1,4 @@
-//! The builder of a rollback, and the part of a step's builder that says what undoes the step.
+//! The builder of a rollback, and the methods that register compensations.
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -10,9 +10,9 @@ use crate::error::{BoxError, OperationError};
 use crate::operations::saga;
 use crate::policy::StepOptions;
 
-/// A rollback to be: see [`DurableContext::run_compensations`].
+/// Builds a rollback: see [`DurableContext::run_compensations`].
 ///
-/// It stands for as many operations as there are compensations, and so has no name of its own.
+/// A rollback is as many operations as there are compensations, so it has no name of its own.
 #[must_use = "builders do nothing unless awaited or spawned"]
 #[non_exhaustive]
 pub struct RunCompensationsBuilder {
@@ -31,12 +31,12 @@ impl RunCompensationsBuilder {
         Self { ctx, position }
     }
 
-    /// The rollback as a future that runs it while it is polled.
+    /// The rollback as a future that runs it while polled.
     pub fn future(self) -> DurableFuture<CompensationResult> {
         self.into_future()
     }
 
-    /// Starts the rollback now, beside the code that follows.
+    /// Starts the rollback now, concurrently with the code that follows.
     pub fn spawn(self) -> DurableFuture<CompensationResult> {
         let ctx = self.ctx.clone();
         self.into_future().spawned(&ctx)
@@ -59,14 +59,16 @@ where
     F: FnOnce(StepContext) -> Fut + Send + 'static,
     Fut: Future<Output = Result<O, BoxError>> + Send + 'static,
 {
-    /// Says what undoes the step, given its result: [`DurableContext::run_compensations`] runs it.
+    /// Sets the compensation of the step: a function that gets the result of the step.
+    /// [`DurableContext::run_compensations`] runs it.
     ///
-    /// It is registered when the step has succeeded, and only then, on each replay as on the first run, also if nobody
-    /// holds the step's future any more. The result comes through the step's serdes. A second call replaces the first.
+    /// The compensation is registered only when the step has succeeded, on each replay as on the first run, even if the
+    /// future of the step has been dropped. The step's serdes deserializes the result. A second call replaces the
+    /// first.
     ///
-    /// It runs once, and again from its beginning if it is interrupted before its end is on record: it should be
-    /// idempotent. It starts no operations, not even those of the contexts around it. One that needs some takes a
-    /// context: [`compensate_in_context`](Self::compensate_in_context).
+    /// A compensation that is interrupted before its end is recorded runs again from its beginning: it should be
+    /// idempotent. It must not start operations, not even those of the contexts around it. If it needs operations, use
+    /// [`compensate_in_context`](Self::compensate_in_context).
     ///
     /// # Examples
     ///
@@ -89,8 +91,8 @@ where
         self.with_compensation(Box::new(move |_, value| Box::pin(compensation(value))))
     }
 
-    /// The same with a context, for a compensation that is a small workflow itself: it may wait, retry, invoke. Its
-    /// operations are recorded under the compensation's, and replayed.
+    /// The same for a compensation that gets a context: it may use all operations, such as waits, steps and invokes.
+    /// They are recorded as children of the compensation, and replayed.
     ///
     /// # Examples
     ///
@@ -121,7 +123,7 @@ where
 }
 
 impl DurableContext {
-    /// A named step, and what undoes it: [`step`](Self::step) with [`name`](StepBuilder::name) and
+    /// A named step with a compensation: [`step`](Self::step) with [`name`](StepBuilder::name) and
     /// [`compensate_with`](StepBuilder::compensate_with).
     ///
     /// # Examples
@@ -199,26 +201,27 @@ impl DurableContext {
         }
     }
 
-    /// Undoes what the steps of this context have done: runs the compensations of those that have succeeded, that of
-    /// the latest success first, one after another, until none is left. It does not matter who holds the steps'
-    /// futures, or dropped them: the success on record counts.
+    /// Runs the compensations of all steps of this context that have succeeded, one after another, starting with the
+    /// compensation of the latest success. A success counts as soon as it is recorded, even if the future of the step
+    /// is still held or has been dropped.
     ///
-    /// Each is a context operation in the history, of sub-type `Compensation`, under its step's name. One that fails
-    /// does not stop the others; the result tells what became of each. A rollback that is interrupted, or suspended by
-    /// a compensation that waits, goes on where it stopped: compensations whose end is on record do not run again, and
-    /// one that had only begun runs again from its beginning.
+    /// Each compensation is a context operation in the history, of sub-type `Compensation`, under the name of its step.
+    /// If one fails, the others still run; the result has an item for each. A rollback that is interrupted, or
+    /// suspended by a compensation that waits, continues: compensations whose end is recorded do not run again, and a
+    /// compensation that had only started runs again from its beginning.
     ///
-    /// A rollback that is dropped drops the compensation that it was at. The next one tells of that as failed, also
-    /// where its end came too late to be told (its record says how it ended), and of those that had run, and then runs
-    /// the others. A step whose future is still held when a rollback begins, and that succeeds while it runs, is left
-    /// to the next one.
+    /// If the future of a rollback is dropped, the compensation that runs at that moment is dropped too. The next
+    /// rollback reports it as failed, even if its end was recorded later (its history entry shows the actual end),
+    /// reports those that had run, and then runs the rest. If the future of a step is still held when a rollback
+    /// starts, and the step succeeds during the rollback, its compensation is left to the next rollback.
     ///
-    /// Compensations of child contexts are not among them: a child rolls back itself, as do items, branches and
-    /// attempts of [`with_retry`](Self::with_retry). What a context has not run when it ends never runs. Nothing runs
-    /// that is not asked for: a handler that fails without calling this leaves everything as it is.
+    /// Compensations of child contexts are not included: a child has to roll back itself, as do items, branches and
+    /// attempts of [`with_retry`](Self::with_retry). Compensations that have not run when their context ends never run.
+    /// Rollbacks are explicit: a handler that fails without calling this method runs no compensations.
     ///
-    /// A compensation that panics is not one that failed: it ends the instance, is come to again, and fails the
-    /// execution if it always panics, and those that were to follow it do not run. Return an error instead.
+    /// A panic in a compensation does not count as a failure of it: the panic ends the instance, the compensation is
+    /// run again, and if it always panics, the execution fails and the remaining compensations do not run. Return an
+    /// error instead.
     ///
     /// # Examples
     ///
@@ -247,15 +250,16 @@ impl DurableContext {
         RunCompensationsBuilder::new(self.clone(), self.scope().claim())
     }
 
-    /// How many compensations the next [`run_compensations`](Self::run_compensations) has something to tell of: those
-    /// of steps that have succeeded, delivered or dropped, and have not run, and those that ran in a rollback that was
-    /// dropped. Where steps were dropped, what is still to be reported is sent, to know.
+    /// The number of compensations that the next [`run_compensations`](Self::run_compensations) reports: those of steps
+    /// that have succeeded and whose compensation has not run, and those that ran in a rollback that was dropped. If
+    /// futures of steps were dropped, this method sends buffered updates, to learn the outcomes of these steps.
     #[must_use]
     pub fn compensation_count(&self) -> usize {
         self.registered_compensations().len()
     }
 
-    /// The names of the steps of these compensations, in the order of their successes; empty for a step without a name.
+    /// The names of the steps of these compensations, in the order in which the steps succeeded; empty for a step
+    /// without a name.
     #[must_use]
     pub fn registered_compensations(&self) -> Vec<String> {
         self.state().compensations.names(self.engine().runtime())

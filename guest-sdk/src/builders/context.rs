@@ -1,7 +1,7 @@
-//! The methods of a context that make builders.
+//! The methods of a context that return builders.
 //!
-//! Always true here: an operation's place in the history is claimed by the call of the method, in the order of the
-//! calls, whatever becomes of the builder.
+//! Invariants: the call of the method claims the position of the operation in the history, in the order of the calls,
+//! whether or not the builder is used.
 
 use std::time::Duration;
 
@@ -24,9 +24,9 @@ use crate::policy::{ItemBatcher, seconds};
 impl DurableContext {
     /// A step: runs the body and records its result. On a replay, the result comes from the record.
     ///
-    /// The body sees live clocks and random numbers. It gets no durable operations: they do not nest in a step. It may
-    /// await futures of its own, but none that another task of the handler completes: a body is never suspended, and
-    /// one that waits while nothing else can run fails with a `StepStalled` error.
+    /// The body sees live clocks and random numbers. It has no durable operations: they cannot be nested in a step. It
+    /// may await its own futures, but not futures that other tasks of the handler complete: a body is never suspended,
+    /// and a body that waits while nothing else can run fails with a `StepStalled` error.
     ///
     /// # Examples
     ///
@@ -46,16 +46,16 @@ impl DurableContext {
         StepBuilder::new(self.clone(), self.scope().claim(), f)
     }
 
-    /// A wait, rounded up to whole seconds: 1 second to 366 days. The execution is suspended meanwhile.
+    /// A wait, rounded up to whole seconds: 1 second to 366 days. The execution is suspended during the wait.
     pub fn wait(&self, duration: Duration) -> WaitBuilder {
         WaitBuilder::new(self.clone(), self.scope().claim(), seconds(duration))
     }
 
-    /// An invocation of another function, durable or plain: its result. The execution is suspended until the function
-    /// has ended.
+    /// An invocation of another function, durable or plain; it returns the result of that function. The execution is
+    /// suspended until the function has ended.
     ///
-    /// `function_id` is a function's name, a name with a qualifier or an ARN: 1 to 256 printable ASCII characters. The
-    /// payload may have 6 MiB as text.
+    /// `function_id` is a function name, a name with a qualifier or an ARN: 1 to 256 printable ASCII characters. The
+    /// serialized payload may have up to 6 MiB.
     ///
     /// # Examples
     ///
@@ -74,12 +74,12 @@ impl DurableContext {
         InvokeBuilder::new(self.clone(), self.scope().claim(), function_id.into(), input)
     }
 
-    /// A wait for a condition: a check that is repeated, with a state that each check hands to the next, until a
-    /// strategy says that it is met. The execution is suspended between checks. The state of the last check is the
-    /// result.
+    /// A wait for a condition: repeats a check until a strategy decides that the condition is met. Each check gets the
+    /// state that the previous check returned. The execution is suspended between checks. The result is the state of
+    /// the last check.
     ///
-    /// A check is a step's body: it sees live clocks and random numbers, and gets no durable operations. When it fails,
-    /// the operation fails. Without a strategy there is one check.
+    /// A check runs like the body of a step: it sees live clocks and random numbers, and has no durable operations. If
+    /// it fails, the operation fails. Without a strategy there is one check.
     ///
     /// # Examples
     ///
@@ -109,7 +109,7 @@ impl DurableContext {
         WaitForConditionBuilder::new(self.clone(), self.scope().claim(), initial_state, check)
     }
 
-    /// A callback: an id for an external system, and a future of its answer.
+    /// A callback: an id for an external system, and a future of the system's answer.
     ///
     /// # Examples
     ///
@@ -130,7 +130,8 @@ impl DurableContext {
         CreateCallbackBuilder::new(self.clone(), self.scope().claim())
     }
 
-    /// A callback, a step that hands its id to the external system, and the wait for the answer, in one operation.
+    /// A callback, a step that hands the callback's id to the external system, and the wait for the answer, as one
+    /// operation.
     ///
     /// # Examples
     ///
@@ -153,7 +154,7 @@ impl DurableContext {
         WaitForCallbackBuilder::new(self.clone(), self.scope().claim(), submitter)
     }
 
-    /// A child context: operations with a sequence of their own, and one result. When it has ended, replays take that
+    /// A child context: a sequence of operations with one result. After the child has ended, replays use its recorded
     /// result and do not run its code, unless the result is larger than 256 KiB.
     ///
     /// # Examples
@@ -182,8 +183,8 @@ impl DurableContext {
         ChildBuilder::new(self.clone(), self.scope().claim(), f)
     }
 
-    /// One function for many items, side by side: each in a context of its own, with its index from 0. The result has
-    /// what they returned in the order of the items.
+    /// Runs one function for many items concurrently, each item in its own context and with its index from 0. The
+    /// result has the returned values in the order of the items.
     ///
     /// Without options all items run at once, and the first failure ends the map and is its error.
     ///
@@ -214,7 +215,7 @@ impl DurableContext {
         MapBuilder::new(self.clone(), self.scope().claim(), items.into_iter().collect(), f)
     }
 
-    /// The same for items that are small: several of them are one item of the map. Each batch has its index from 0.
+    /// The same for small items: several of them are one item of the map. Each batch of items has its index from 0.
     ///
     /// # Examples
     ///
@@ -248,7 +249,8 @@ impl DurableContext {
         MapBuilder::new(self.clone(), self.scope().claim(), Vec::new(), f).with_items(batcher.batch(items))
     }
 
-    /// Several branches side by side, each in a context of its own. The result has what they returned in their order.
+    /// Runs several branches concurrently, each in its own context. The result has the returned values in the order of
+    /// the branches.
     ///
     /// Without options all branches run at once, and the first failure ends the parallel and is its error.
     ///
@@ -275,8 +277,8 @@ impl DurableContext {
         ParallelBuilder::new(self.clone(), self.scope().claim(), branches)
     }
 
-    /// All futures side by side: their values in the order of the futures, or the first failure, which drops the
-    /// others. The error is then of kind [`JoinFailed`](crate::CombinatorErrorKind::JoinFailed).
+    /// Runs all futures concurrently and returns their results in the order of the futures. The first failure drops the
+    /// other futures; the error is of kind [`JoinFailed`](crate::CombinatorErrorKind::JoinFailed).
     ///
     /// # Examples
     ///
@@ -296,7 +298,8 @@ impl DurableContext {
         TryJoinAllBuilder::new(self.clone(), self.scope().claim(), futures)
     }
 
-    /// All futures side by side: how each ended, in the order of the futures. Failures are outcomes like others.
+    /// Runs all futures concurrently and returns the outcome of each, in the order of the futures. Failures are
+    /// returned like successes.
     ///
     /// # Examples
     ///
@@ -324,8 +327,8 @@ impl DurableContext {
         JoinAllBuilder::new(self.clone(), self.scope().claim(), futures)
     }
 
-    /// The first future that succeeds; the others are dropped. If all fail, the error is of kind
-    /// [`AllFailed`](crate::CombinatorErrorKind::AllFailed) and has all failures; of no futures,
+    /// Returns the result of the first future that succeeds, and drops the others. If all fail, the error is of kind
+    /// [`AllFailed`](crate::CombinatorErrorKind::AllFailed) and has all failures. Without futures the error is of kind
     /// [`EmptyInput`](crate::CombinatorErrorKind::EmptyInput).
     ///
     /// # Examples
@@ -346,9 +349,9 @@ impl DurableContext {
         SelectOkBuilder::new(self.clone(), self.scope().claim(), futures)
     }
 
-    /// The first future that ends, however; the others are dropped. The winner is on record: it wins on every replay,
-    /// although by then others have ended too. A failure that comes first is an error of kind
-    /// [`FirstSettledFailed`](crate::CombinatorErrorKind::FirstSettledFailed); no futures are one of kind
+    /// Returns the outcome of the first future that ends, and drops the others. The winner is recorded: it wins on
+    /// every replay, even though other futures have ended by then. If the first outcome is a failure, the error is of
+    /// kind [`FirstSettledFailed`](crate::CombinatorErrorKind::FirstSettledFailed). Without futures it is of kind
     /// [`EmptyInput`](crate::CombinatorErrorKind::EmptyInput).
     ///
     /// # Examples
@@ -376,8 +379,9 @@ impl DurableContext {
         RaceBuilder::new(self.clone(), self.scope().claim(), futures)
     }
 
-    /// A block of operations that is repeated as one when it fails: each attempt is a child context of its own, so
-    /// nothing of a failed attempt is replayed into the next. The execution is suspended between attempts.
+    /// Runs a block of operations, and repeats the whole block if it fails. Each attempt is its own child context, so
+    /// operations of a failed attempt are not replayed into the next attempt. The execution is suspended between
+    /// attempts.
     ///
     /// # Examples
     ///

@@ -1,8 +1,8 @@
-//! Builders of the durable operations, one module an operation.
+//! Builders of the durable operations, one module per operation.
 //!
-//! Always true here: builders are made by the methods of [`DurableContext`](crate::DurableContext), which claim the
-//! operation's place. Every builder has `name`, `future`, `spawn` and `.await`; all but the wait's have `serdes`.
-//! Nothing starts before the future is polled or spawned.
+//! Invariants: builders are created by the methods of [`DurableContext`](crate::DurableContext), which claim the
+//! position of the operation. Every builder has `name`, `future`, `spawn` and `.await`; all but the wait's have
+//! `serdes`. Nothing starts before the future is polled or spawned.
 
 pub mod callback;
 pub mod child;

@@ -1,4 +1,4 @@
-//! The builder of a wait for a condition, and its strategy.
+//! The builder of a wait for a condition.
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -13,18 +13,18 @@ use crate::serdes::{JsonSerdes, Serdes};
 
 pub use crate::policy::{WaitDecision, WaitStrategy, WaitStrategyBuilder};
 
-/// A wait for a condition to be: see [`DurableContext::wait_for_condition`].
+/// Builds a wait for a condition: see [`DurableContext::wait_for_condition`].
 ///
-/// The wait strategy decides after each check. **Without one there is one check**, and its state is the result. A state
-/// may have 6 MiB as text. A check that is interrupted runs again with the same state.
+/// The wait strategy decides after each check. **Without a strategy there is one check**, and its state is the result.
+/// The payload of a state may have up to 6 MiB. A check that is interrupted runs again with the same state.
 ///
 /// # Errors
 ///
 /// The operation fails with an error of kind [`WaitForCondition`](crate::OperationErrorKind::WaitForCondition):
-/// [`CheckFailed`](crate::WaitForConditionErrorKind::CheckFailed) as soon as a check returns an error,
-/// [`MaxChecksExceeded`](crate::WaitForConditionErrorKind::MaxChecksExceeded) when the strategy gives up,
-/// [`SerializationFailed`](crate::WaitForConditionErrorKind::SerializationFailed) when a state cannot be written or
-/// read.
+/// - [`CheckFailed`](crate::WaitForConditionErrorKind::CheckFailed) as soon as a check returns an error;
+/// - [`MaxChecksExceeded`](crate::WaitForConditionErrorKind::MaxChecksExceeded) when the strategy gives up;
+/// - [`SerializationFailed`](crate::WaitForConditionErrorKind::SerializationFailed) when a state cannot be serialized
+///   or deserialized.
 ///
 /// # Examples
 ///
@@ -79,7 +79,7 @@ where
         self
     }
 
-    /// Decides by a predicate and a schedule.
+    /// Decides with a predicate and a schedule.
     ///
     /// # Examples
     ///
@@ -102,8 +102,9 @@ where
         self
     }
 
-    /// Decides with a function. It gets the state that the check returned, as it was read back from its text, and the
-    /// number of the check, from 1. It is called once for a check, never on a replay of it, and should end some time.
+    /// Decides with a function. The function gets the state that the check returned, deserialized from its payload, and
+    /// the number of the check, from 1. It is called once per check, and never on a replay of the check. It should end
+    /// the wait at some time.
     pub fn wait_strategy_fn<W>(mut self, strategy: W) -> Self
     where
         W: Fn(S, u32) -> WaitDecision + Send + Sync + 'static,
@@ -112,7 +113,7 @@ where
         self
     }
 
-    /// Records the states in another format than JSON. The initial state is never serialized.
+    /// Serializes the states with another serdes than JSON. The initial state is never serialized.
     pub fn serdes<SD2>(self, serdes: SD2) -> WaitForConditionBuilder<S, F, Fut, SD2>
     where
         SD2: Serdes<S>,
@@ -122,7 +123,7 @@ where
         WaitForConditionBuilder { run, _future: PhantomData }
     }
 
-    /// The operation as a future that runs it while it is polled.
+    /// The operation as a future that runs it while polled.
     pub fn future(self) -> DurableFuture<S>
     where
         SD: Serdes<S>,
@@ -130,7 +131,7 @@ where
         self.into_future()
     }
 
-    /// Starts the operation now, beside the code that follows.
+    /// Starts the operation now, concurrently with the code that follows.
     pub fn spawn(self) -> DurableFuture<S>
     where
         SD: Serdes<S>,

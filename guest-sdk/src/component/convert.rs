@@ -1,4 +1,4 @@
-//! Between the types of the contract and those of the imports.
+//! Conversions between the types of the contract and those of the imports.
 
 use super::bindings::durawasm::durable::{operations as wit, types};
 use crate::contract::{Identity, Outcome};

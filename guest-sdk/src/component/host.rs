@@ -1,4 +1,4 @@
-//! The host of a component's invocation: every method is one import.
+//! The host of a component's invocation: each method calls one import.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::observing;
 use super::operations::Context;
 use crate::contract::{CheckpointMode, ExecutionInfo, Observing, Pollable, Runtime, Scope};
 
-/// The component's host.
+/// The host of a component.
 pub(crate) struct Host {
     waits: wit::WaitSet,
 }

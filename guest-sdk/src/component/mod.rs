@@ -1,4 +1,4 @@
-//! The contract in a component: what the host imports offer.
+//! The contract in a component, implemented by its imports.
 
 #[allow(missing_docs, clippy::all, clippy::pedantic)] // generated
 pub mod bindings;

@@ -1,10 +1,10 @@
-//! What plugins need, from the imports.
+//! What plugins need of the host, implemented by the imports.
 
 use super::bindings::durawasm::durable::{log, observing as wit};
 use crate::contract::{Beginning, ObservedOperation, Observing, OperationStatus, OperationType};
 use crate::error::WireError;
 
-/// The component's host.
+/// The host of a component.
 pub(super) struct Host;
 
 impl Observing for Host {

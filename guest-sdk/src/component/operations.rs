@@ -1,7 +1,7 @@
-//! Scopes and operations in a component: every method is one import.
+//! Scopes and operations in a component: each method calls one import.
 //!
-//! Always true here: what a blocking import returned is kept until it is asked for, so that blocking and asking are one
-//! call.
+//! Invariants: a blocking import returns the new state or outcome. It is kept until the caller asks for the state or
+//! outcome, so that both together cost one call of the host.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +16,7 @@ use crate::contract::{
 };
 use crate::error::{InvalidArgument, WireError};
 
-/// A scope, and the last place in it that was claimed: counting here saves a call for each operation.
+/// A scope, with the last claimed position: counting here saves a call of the host for each operation.
 pub(super) struct Context {
     context: wit::Context,
     claimed: AtomicU32,
@@ -99,7 +99,7 @@ impl Scope for Context {
     }
 }
 
-/// An operation's handle, and what was found when it was blocked on.
+/// The handle of an operation, with the value that the last blocking call returned.
 struct Handle<T: Resource> {
     resource: T,
     found: Mutex<Option<T::Found>>,
@@ -110,15 +110,15 @@ impl<T: Resource> Handle<T> {
         Self { resource, found: Mutex::new(None) }
     }
 
-    /// What blocking found, once.
+    /// Takes the value that the last blocking call returned.
     fn found(&self) -> Option<T::Found> {
         self.found.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-/// What the resources of all operations have.
+/// The methods that the resources of all operations have.
 trait Resource: Send + Sync {
-    /// What blocking finds.
+    /// What a blocking call returns.
     type Found: Send;
     fn id(&self) -> String;
     fn subscribe(&self, interest: Interest) -> poll::Pollable;
@@ -198,7 +198,7 @@ impl Step for Handle<wit::Step> {
             wit::StepState::Interrupted(attempt) => StepState::Interrupted(attempt),
             wit::StepState::TimedOut(attempt) => StepState::TimedOut(attempt),
             wit::StepState::Done(done) => {
-                // Only errors tell how many attempts there were.
+                // Only errors have the number of attempts.
                 let attempt = done.is_err().then(|| self.resource.attempt());
                 StepState::Done { outcome: outcome(done), attempt }
             }

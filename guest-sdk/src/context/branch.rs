@@ -1,4 +1,4 @@
-//! Code that runs in a context of its own.
+//! Code that runs in its own context: branches of a parallel, and items of a map.
 
 use std::fmt;
 use std::future::Future;
@@ -7,11 +7,11 @@ use std::pin::Pin;
 use super::durable_context::DurableContext;
 use crate::error::BoxError;
 
-/// What an item or a branch runs as: given its context, it returns a value.
+/// The code of an item or a branch: gets its context, and returns a value.
 pub(crate) type Body<O> = Box<dyn FnOnce(DurableContext) -> BodyFuture<O> + Send>;
 pub(crate) type BodyFuture<O> = Pin<Box<dyn Future<Output = Result<O, BoxError>> + Send>>;
 
-/// One branch of [`DurableContext::parallel`]: a name, and code that runs in a context of its own.
+/// One branch of [`DurableContext::parallel`]: a name, and code that runs in its own context.
 ///
 /// # Examples
 ///
@@ -31,8 +31,8 @@ pub struct Branch<O> {
 }
 
 impl<O: Send + 'static> Branch<O> {
-    /// A branch: its name in the history, 1 to 256 printable ASCII characters or none (`""`), and its code, which runs
-    /// when [`parallel`](DurableContext::parallel) starts the branch.
+    /// Creates a branch from its name in the history, 1 to 256 printable ASCII characters or none (`""`), and its code,
+    /// which runs when [`parallel`](DurableContext::parallel) starts the branch.
     pub fn new<F, Fut>(name: impl Into<String>, factory: F) -> Self
     where
         F: FnOnce(DurableContext) -> Fut + Send + 'static,

@@ -1,12 +1,12 @@
-//! When what a handler reports reaches the service.
+//! Methods of a context that control when updates are sent to the service.
 
 use super::durable_context::DurableContext;
 use crate::contract::CheckpointMode;
 use crate::error::OperationError;
 
 impl DurableContext {
-    /// Sends checkpoints in this mode from here on, in all contexts. Each invocation starts with
-    /// [`CheckpointMode::Batched`], so a handler that sets a mode sets it again on each replay.
+    /// Sets the mode in which checkpoints are sent from now on, in all contexts. Each invocation starts with
+    /// [`CheckpointMode::Batched`], so the handler has to set another mode again on each replay.
     ///
     /// # Examples
     ///
@@ -16,7 +16,7 @@ impl DurableContext {
     ///
     /// # async fn handler(ctx: DurableContext) -> Result<(), BoxError> {
     /// ctx.set_checkpoint_mode(CheckpointMode::Eager);
-    /// ctx.step(|_| async { Ok(println!("on record while it runs")) }).name("charge").await?;
+    /// ctx.step(|_| async { Ok(println!("recorded while it runs")) }).name("charge").await?;
     /// ctx.set_checkpoint_mode(CheckpointMode::Batched);
     /// # Ok(())
     /// # }
@@ -31,11 +31,11 @@ impl DurableContext {
         self.engine().runtime().checkpoint_mode()
     }
 
-    /// Gathers what steps report until [`flush_batch`](Self::flush_batch): a step goes on as soon as its body has
-    /// returned. It is [`CheckpointMode::Optimistic`] under its other name.
+    /// Buffers the updates of steps until [`flush_batch`](Self::flush_batch): a step returns as soon as its body has
+    /// returned. The same as setting [`CheckpointMode::Optimistic`].
     ///
-    /// Waits, invokes and callbacks send what is gathered at once, and so does the end of the invocation. What was not
-    /// sent when an invocation is interrupted runs again: bodies should be idempotent.
+    /// Waits, invokes, callbacks and the end of the invocation send the buffered updates. Steps whose updates had not
+    /// been sent when an invocation is interrupted run again: bodies should be idempotent.
     ///
     /// # Examples
     ///
@@ -54,23 +54,23 @@ impl DurableContext {
         self.set_checkpoint_mode(CheckpointMode::Optimistic);
     }
 
-    /// Whether what steps report is gathered.
+    /// Whether updates of steps are buffered.
     #[must_use]
     pub fn is_batch_mode(&self) -> bool {
         self.checkpoint_mode() == CheckpointMode::Optimistic
     }
 
-    /// How many reports are buffered: 0 when all is on record. A step makes two, its start and its end.
+    /// The number of buffered updates: 0 when everything is recorded. A step makes two updates, its start and its end.
     #[must_use]
     pub fn pending_update_count(&self) -> usize {
         usize::try_from(self.engine().runtime().pending_updates()).unwrap_or(usize::MAX)
     }
 
-    /// Sends what is buffered. On return it is on record. With nothing buffered it does nothing. The mode stays as it
-    /// is.
+    /// Sends the buffered updates, and returns when they are recorded. Without buffered updates it does nothing. The
+    /// mode does not change.
     ///
     /// # Errors
-    /// None today: a service that does not take the checkpoint ends the invocation, which is tried again.
+    /// None at present: if the service rejects the checkpoint, the invocation ends and is retried.
     #[allow(clippy::unused_async)] // hosts that do not block are to come
     pub async fn flush_batch(&self) -> Result<(), OperationError> {
         self.engine().runtime().flush();

@@ -1,4 +1,4 @@
-//! What becomes of a rollback.
+//! The result of a rollback.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,18 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{OperationError, WireError};
 
-/// What became of a rollback: what [`DurableContext::run_compensations`](crate::DurableContext::run_compensations)
-/// returns.
+/// The result of [`DurableContext::run_compensations`](crate::DurableContext::run_compensations).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CompensationResult {
-    /// The compensations, in the order in which they ran: that of the last step first.
+    /// The compensations, in the order in which they ran: that of the latest step first.
     pub items: Vec<CompensationItem>,
-    /// Whether none failed, nor was dropped while it ran. True when there were none.
+    /// Whether no compensation failed or was dropped while it ran. True without compensations.
     pub all_succeeded: bool,
 }
 
-/// What became of one compensation.
+/// The result of one compensation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CompensationItem {
@@ -26,7 +25,7 @@ pub struct CompensationItem {
     pub name: String,
     /// Whether it succeeded.
     pub status: CompensationStatus,
-    /// What went wrong with one that failed: the message that is on record. [`wire`](Self::wire) has the error's type.
+    /// The recorded message of the error, if the compensation failed. [`wire`](Self::wire) has the type of the error.
     pub error: Option<String>,
     #[serde(skip)]
     wire: Option<Arc<WireError>>,
@@ -36,14 +35,14 @@ pub struct CompensationItem {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum CompensationStatus {
-    /// It returned.
+    /// It returned `Ok`.
     Succeeded,
     /// It returned an error, could not be started, or its rollback was dropped while it ran.
     Failed,
 }
 
 impl CompensationItem {
-    /// Of one whose rollback was dropped while it ran.
+    /// The item of a compensation whose rollback was dropped while it ran.
     pub(crate) fn interrupted(name: String) -> Self {
         let error = Some("the rollback was dropped while this compensation ran".to_owned());
         Self { name, status: CompensationStatus::Failed, error, wire: None }
@@ -63,8 +62,8 @@ impl CompensationItem {
         }
     }
 
-    /// The error as it is on record; none for a compensation that succeeded, or could not be started, and for an item
-    /// that was deserialized.
+    /// The recorded error; `None` for a compensation that succeeded or could not be started, and for an item that was
+    /// deserialized.
     #[must_use]
     pub fn wire(&self) -> Option<&WireError> {
         self.wire.as_deref()

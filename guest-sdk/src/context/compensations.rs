@@ -1,10 +1,11 @@
 //! The compensations that a context owns.
 //!
-//! Always true here:
-//! - A compensation is in its context's list from when its step starts, until the step's failure is delivered, the
-//!   record says that the step did not succeed and nobody waits for it any more, or a rollback takes it.
-//! - They stand in the order of their steps' successes on record.
-//! - Nothing is locked while the host is asked, or a compensation is dropped.
+//! Invariants:
+//! - A compensation is in the list of its context from the start of its step until the failure of the step is
+//!   delivered, or the step's future was dropped and the history shows that the step did not succeed, or a rollback
+//!   takes the compensation.
+//! - Compensations are ordered by the recorded successes of their steps.
+//! - The list is not locked during calls of the host, nor while a compensation is dropped.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -18,10 +19,10 @@ use crate::serdes::{Serdes, SerdesContext};
 
 pub(crate) type CompensationFuture = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
 
-/// What undoes a step, given the context to do it in and the step's result.
+/// The function that compensates a step: gets a context for its operations, and the result of the step.
 pub(crate) type CompensationFn<C, O> = Box<dyn FnOnce(C, O) -> CompensationFuture + Send>;
 
-/// A step that was started, and what undoes it.
+/// The compensation of a step that was started.
 pub(crate) struct Compensation<C> {
     pub(crate) name: Option<String>,
     step: Arc<dyn Step>,
@@ -29,13 +30,14 @@ pub(crate) struct Compensation<C> {
 }
 
 impl<C: Send + 'static> Compensation<C> {
-    /// For a step. Its result is read from the record when the compensation runs: values need not be cloned.
+    /// Creates the compensation of a step. When it runs, it deserializes the recorded result of the step, so results
+    /// need not implement `Clone`.
     pub(crate) fn new<O, S>(
         name: Option<String>,
         step: Arc<dyn Step>,
         serdes: Arc<S>,
         context: SerdesContext,
-        undo: CompensationFn<C, O>,
+        compensation: CompensationFn<C, O>,
     ) -> Self
     where
         O: Send + 'static,
@@ -45,33 +47,34 @@ impl<C: Send + 'static> Compensation<C> {
             Box::pin(async move {
                 let value = serdes.deserialize(payload, context).await;
                 let value = value.map_err(|error| TypedError::with_type(SERIALIZATION_ERROR, error))?;
-                undo(ctx, value).await
+                compensation(ctx, value).await
             })
         });
         Self { name, step, run }
     }
 }
 
-/// What is known of the step of a compensation.
+/// Where the outcome of a compensation's step has been delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Delivery {
-    /// Somebody holds its future, which has not ended.
+    /// The step's future is held, and has not ended.
     Pending,
-    /// Its success was delivered, as the one of this number.
+    /// The step's success was delivered; the number orders deliveries.
     Delivered(u64),
-    /// Its future was dropped before it ended, or a rollback found that it had succeeded: the record tells.
+    /// The step's future was dropped before it ended, or a rollback found that the step had succeeded: the history
+    /// decides whether the compensation runs.
     Recorded,
 }
 
 pub(crate) struct Entry<C> {
     pub(crate) compensation: Compensation<C>,
     pub(crate) delivery: Delivery,
-    /// Its step's success, once it was asked for.
+    /// The recorded success of the step, once it was looked up.
     pub(crate) success: Option<Success>,
 }
 
 impl<C> Entry<C> {
-    /// Its place in the order of successes. Those that are on record by now come before those that are not yet.
+    /// The position in the order of successes. Recorded successes come before those that are not yet recorded.
     fn order(&self) -> (u64, u64) {
         let delivered = if let Delivery::Delivered(number) = self.delivery { number } else { 0 };
         (self.success.as_ref().map_or(u64::MAX, |success| success.order), delivered)
@@ -88,11 +91,11 @@ impl<C> Default for Compensations<C> {
 }
 
 struct List<C> {
-    /// How many were registered, or delivered.
+    /// Counts registrations and deliveries.
     counted: u64,
-    /// Those that have not run, by the order in which their steps started.
+    /// The compensations that have not run, by the order in which their steps started.
     entries: BTreeMap<u64, Entry<C>>,
-    /// What rollbacks that were dropped did not tell.
+    /// Items that dropped rollbacks did not report.
     unreported: Vec<CompensationItem>,
 }
 
@@ -102,7 +105,7 @@ impl<C> List<C> {
         self.counted
     }
 
-    /// Changes the standing of an entry whose step's future is held.
+    /// Changes the delivery of an entry that is still pending.
     fn set_delivery(&mut self, number: u64, delivery: Delivery) {
         if let Some(entry) = self.entries.get_mut(&number).filter(|entry| entry.delivery == Delivery::Pending)
         {
@@ -116,15 +119,15 @@ impl<C> Compensations<C> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The steps of the entries that `which` selects, with their numbers.
+    /// The steps of the selected entries, with their numbers.
     pub(crate) fn steps(&self, which: impl Fn(&Entry<C>) -> bool) -> Vec<(u64, Arc<dyn Step>)> {
         let list = self.list();
         let entries = list.entries.iter().filter(|(_, entry)| which(entry));
         entries.map(|(number, entry)| (*number, Arc::clone(&entry.compensation.step))).collect()
     }
 
-    /// Looks up which steps have succeeded, and when. Those that have not, and that nobody waits for, leave nothing to
-    /// undo.
+    /// Looks up which steps have succeeded, and in which order. Removes the entries of steps that have not succeeded
+    /// and whose futures were dropped.
     fn look_up(&self, runtime: &dyn Runtime) {
         let steps = self.steps(|entry| entry.delivery != Delivery::Pending && entry.success.is_none());
         if steps.is_empty() {
@@ -133,26 +136,26 @@ impl<C> Compensations<C> {
         let on_record = || steps.iter().map(|(number, step)| (*number, step.recorded_success()));
         let mut found: Vec<_> = on_record().collect();
         if runtime.pending_updates() > 0 && found.iter().any(|(_, success)| success.is_none()) {
-            // What was reported by now counts.
+            // Updates that are still buffered count as well: send them.
             runtime.flush();
             found = on_record().collect();
         }
-        let mut nothing = Vec::new();
+        let mut removed = Vec::new();
         let mut list = self.list();
         for (number, success) in found {
             match list.entries.get_mut(&number) {
                 Some(entry) if entry.delivery == Delivery::Recorded && success.is_none() => {
-                    nothing.extend(list.entries.remove(&number));
+                    removed.extend(list.entries.remove(&number));
                 }
                 Some(entry) => entry.success = success,
                 None => {}
             }
         }
         drop(list);
-        drop(nothing);
+        drop(removed);
     }
 
-    /// Of the steps whose futures are held: these have succeeded.
+    /// Marks pending entries whose steps have succeeded, so that the rollback runs them.
     pub(crate) fn settle(&self, succeeded: &[u64]) {
         let mut list = self.list();
         for number in succeeded {
@@ -160,7 +163,7 @@ impl<C> Compensations<C> {
         }
     }
 
-    /// Takes that of the latest success.
+    /// Takes the entry whose step succeeded last.
     pub(crate) fn pop(&self, runtime: &dyn Runtime) -> Option<Entry<C>> {
         self.look_up(runtime);
         let mut list = self.list();
@@ -169,7 +172,7 @@ impl<C> Compensations<C> {
         list.entries.remove(&number)
     }
 
-    /// The names of those that are to run, in the order of their steps' successes.
+    /// The names of the compensations that a rollback would run, in the order in which their steps succeeded.
     pub(crate) fn names(&self, runtime: &dyn Runtime) -> Vec<String> {
         if !self.steps(|entry| entry.delivery == Delivery::Recorded).is_empty() {
             self.look_up(runtime);
@@ -180,11 +183,11 @@ impl<C> Compensations<C> {
         entries.sort_unstable_by_key(|(order, number, _)| (*order, *number));
         let names =
             entries.into_iter().map(|(.., entry)| entry.compensation.name.clone().unwrap_or_default());
-        // What ran last in a dropped rollback succeeded first of these.
+        // A rollback runs the latest success first, so the unreported items are in reverse order.
         names.chain(list.unreported.iter().rev().map(|item| item.name.clone())).collect()
     }
 
-    /// Adds the compensation of a step that has started. Returns its number.
+    /// Adds the compensation of a step that was started. Returns its number.
     pub(crate) fn register(&self, compensation: Compensation<C>) -> u64 {
         let mut list = self.list();
         let number = list.count();
@@ -192,7 +195,7 @@ impl<C> Compensations<C> {
         number
     }
 
-    /// The end of the step of this number is delivered.
+    /// Notes that the outcome of the step with this number was delivered.
     pub(crate) fn delivered(&self, number: u64, succeeded: bool) {
         let mut list = self.list();
         let delivered = list.count();
@@ -205,17 +208,17 @@ impl<C> Compensations<C> {
         }
     }
 
-    /// Nobody waits any more for the step of this number.
+    /// Notes that the future of the step with this number was dropped.
     pub(crate) fn released(&self, number: u64) {
         self.list().set_delivery(number, Delivery::Recorded);
     }
 
-    /// Takes what rollbacks that were dropped did not tell.
+    /// Takes the items that dropped rollbacks did not report.
     pub(crate) fn take_unreported(&self) -> Vec<CompensationItem> {
         std::mem::take(&mut self.list().unreported)
     }
 
-    /// Keeps for the next rollback what this one does not tell.
+    /// Keeps items that a rollback did not report, for the next rollback.
     pub(crate) fn add_unreported(&self, mut items: Vec<CompensationItem>) {
         self.list().unreported.append(&mut items);
     }

@@ -1,4 +1,4 @@
-//! Values of a context that repeat on every replay: the time, ids, random numbers.
+//! Methods of a context whose values repeat on every replay: the time, ids, random numbers.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,7 +8,7 @@ use crate::output::LogScope;
 use crate::values::Uuid;
 
 impl DurableContext {
-    /// The next value of the code that runs now.
+    /// Draws the next value for the code that runs now.
     fn draw(&self) -> [u8; LENGTH] {
         let arn = self.execution_arn();
         match LogScope::current().and_then(|scope| Some((scope.attempt?, scope))) {
@@ -21,10 +21,11 @@ impl DurableContext {
         }
     }
 
-    /// The time of the latest outcome that the handler has seen; before the first, that of the execution's start. The
-    /// same on every replay, to the millisecond.
+    /// The time of the latest outcome that was delivered to the handler; before the first, the start time of the
+    /// execution. The same on every replay, with a precision of milliseconds.
     ///
-    /// In a component, `SystemTime::now` tells the same between operations. In a step's body both tell the live time.
+    /// In a component, `SystemTime::now` returns the same time between operations. In the body of a step both return
+    /// the live time.
     ///
     /// # Examples
     ///
@@ -51,13 +52,13 @@ impl DurableContext {
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// A new id, the same on every replay: for idempotency keys, orders, correlation ids.
+    /// A new id, the same on every replay, for example for idempotency keys, orders and correlation ids.
     ///
-    /// Ids differ between executions, contexts and calls. Clones of a context share one sequence, each child context
-    /// has its own. In a step's body they belong to the attempt, and are the same when an interrupted attempt runs
-    /// again.
+    /// Ids differ between executions, contexts and calls. Clones of a context share one sequence; each child context
+    /// has its own. In the body of a step the ids belong to the attempt, and are the same when an interrupted attempt
+    /// runs again.
     ///
-    /// They are not secret: whoever knows the execution's ARN can compute them.
+    /// The ids are not secret: they can be computed from the ARN of the execution.
     ///
     /// # Examples
     ///
@@ -74,8 +75,8 @@ impl DurableContext {
         Uuid::from_random(self.draw())
     }
 
-    /// A number from 0 to below 1, the same on every replay: for samples, shuffles and jitter, not for secrets.
-    /// Sequences are those of [`uuid`](Self::uuid).
+    /// A number from 0 (inclusive) to 1 (exclusive), the same on every replay: for samples, shuffles and jitter, not
+    /// for secrets. It uses the same sequences as [`uuid`](Self::uuid).
     ///
     /// # Examples
     ///
@@ -95,7 +96,7 @@ impl DurableContext {
         bits / 9_007_199_254_740_992.0
     }
 
-    /// A number of all that 64 bits can hold, as [`random`](Self::random).
+    /// A number from the full range of `u64`, otherwise like [`random`](Self::random).
     #[must_use]
     pub fn random_u64(&self) -> u64 {
         #[allow(clippy::cast_possible_truncation)] // half of a value is enough

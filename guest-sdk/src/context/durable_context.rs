@@ -1,7 +1,6 @@
-//! The handles that handlers and step bodies get.
+//! The context of a handler or of a part of it.
 //!
-//! Always true here: an operation's place in the history is claimed by the call of the method, in the order of the
-//! calls, whatever becomes of the builder.
+//! Invariants: clones of a context share its sequence of positions, its section and its state. Children have their own.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -15,18 +14,18 @@ use crate::error::InvalidArgument;
 use crate::output;
 use crate::serdes::SerdesContext;
 
-/// The durable operations: what a handler is given beside its event.
+/// The durable operations: the second argument of a handler, after its event.
 ///
-/// Each method returns a builder. Awaiting the builder runs the operation: the first time for real, on a replay from
-/// the record. `future()` makes a [`DurableFuture`](crate::DurableFuture) that runs when it is polled, `spawn()` one
-/// that runs at once.
+/// Each method returns a builder. Awaiting the builder runs the operation; on a replay it returns the recorded outcome.
+/// `future()` makes a [`DurableFuture`](crate::DurableFuture) that runs when it is polled, `spawn()` one that runs at
+/// once.
 ///
-/// **What replays need.** A handler runs from its beginning after each suspension. It must call the same operations in
-/// the same order each time: decide by the event and by what operations returned. Clocks, random numbers, thread sleeps
-/// and the environment are the same on every replay in a component, outside of step bodies; what is not is state that
-/// step bodies leave behind, since bodies do not run on replays.
+/// **Requirements for replays.** A handler runs from its beginning after each suspension. It must call the same
+/// operations in the same order each time, so its decisions must depend only on the event and on what operations
+/// returned. In a component, clocks, random numbers, thread sleep and the environment are the same on every replay,
+/// outside of step bodies. State that step bodies leave behind is not the same, because bodies do not run on replays.
 ///
-/// Cloning is cheap. A clone is the same context, with the same sequence of places.
+/// Cloning is cheap. A clone is the same context, with the same sequence of operations.
 ///
 /// # Examples
 ///
@@ -49,7 +48,7 @@ pub struct DurableContext {
     state: Arc<ContextState>,
 }
 
-/// What belongs to one context, and not to its children. Clones share it.
+/// The state of one context, without that of its children. Clones of the context share it.
 #[derive(Default)]
 pub(crate) struct ContextState {
     id: OnceLock<Option<String>>,
@@ -58,13 +57,13 @@ pub(crate) struct ContextState {
 }
 
 impl DurableContext {
-    /// The execution's own context.
+    /// The root context of the execution.
     pub(crate) fn new(engine: Arc<Engine>, scope: Arc<dyn Scope>) -> Self {
         let section = Section::root(Arc::clone(&scope));
         Self { engine, scope, section, state: Arc::default() }
     }
 
-    /// The context of what stands at a place of this one, under this name: a child, or a scope without an operation.
+    /// The context at a position of this one, with this name: of a child, or of a scope without an operation.
     pub(crate) fn nested(&self, position: Position, scope: Arc<dyn Scope>, name: Option<Arc<str>>) -> Self {
         let section = self.section.context(position, Arc::clone(&scope), name);
         let values = self.state.values.nested(position);
@@ -76,7 +75,7 @@ impl DurableContext {
         &self.state
     }
 
-    /// The id of the operation that the context belongs to, asked for once.
+    /// The id of the operation that the context belongs to, requested from the host once.
     pub(crate) fn scope_id(&self) -> Option<&str> {
         self.state.id.get_or_init(|| self.scope.id()).as_deref()
     }
@@ -89,23 +88,24 @@ impl DurableContext {
         &*self.scope
     }
 
-    /// The scope, to start an operation in.
+    /// The scope, for starting an operation in it.
     ///
     /// # Errors
-    /// When code of another context is about to start it, or this one's has ended.
+    /// If code of another context is about to start the operation, or if the code of this context has ended.
     pub(crate) fn checked_scope(&self) -> Result<&dyn Scope, InvalidArgument> {
         self.section.check_start()?;
-        // What was printed until now belongs to what ran until now: that may be a replay, and what comes may be none.
+        // Output is attributed to the code that ran until now: it may be replayed code, while the code that follows may
+        // not be.
         output::flush();
         Ok(&*self.scope)
     }
 
-    /// What the context's code runs in.
+    /// The section in which the code of the context runs.
     pub(crate) fn section(&self) -> &Arc<Section> {
         &self.section
     }
 
-    /// What stands, or would stand, at a place of this context.
+    /// The place at a position of this context, whether or not an operation is there.
     pub(crate) fn place(&self, position: Position) -> Place {
         Place::new(Arc::clone(&self.scope), position)
     }

@@ -1,9 +1,9 @@
-//! Whether code is replayed.
+//! Whether the code that runs is replayed.
 
-/// Whether the code that runs now ran before.
+/// Whether the code that runs now is replayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExecutionMode {
-    /// What operations return comes from the record.
+    /// Operations return recorded outcomes.
     Replaying,
     /// Operations run for the first time.
     Executing,

@@ -1,4 +1,4 @@
-//! What a handler may know of the execution, the invocation and the context it runs in.
+//! Methods of a context that describe the execution, the invocation and the context itself.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,7 +14,7 @@ impl DurableContext {
         self.engine().execution().arn()
     }
 
-    /// [`execution_arn`](Self::execution_arn), for short.
+    /// Short for [`execution_arn`](Self::execution_arn).
     #[must_use]
     pub fn arn(&self) -> &str {
         self.execution_arn()
@@ -32,14 +32,14 @@ impl DurableContext {
         &self.engine().execution().info().function_version
     }
 
-    /// When the execution started, to the millisecond. The same on every replay.
+    /// When the execution started, with a precision of milliseconds. The same on every replay.
     #[must_use]
     pub fn start_time(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_millis(self.engine().execution().info().start_time_ms)
     }
 
-    /// What Lambda tells of this invocation: its request id, its deadline and the function's ARN. Differs from
-    /// invocation to invocation: fit for logs, not for decisions.
+    /// The Lambda context of this invocation: its request id, its deadline and the ARN of the function. It differs
+    /// between invocations: use it for logs, not for decisions.
     ///
     /// # Examples
     ///
@@ -56,16 +56,16 @@ impl DurableContext {
         self.engine().execution().lambda_context()
     }
 
-    /// Whether recorded operations are still to come, in any context: the code that runs now ran before.
+    /// Whether recorded operations remain to be replayed, in any context.
     ///
-    /// Fit for leaving out what should happen once, such as a line of a log that is not replay-safe. Not fit for
-    /// choosing operations.
+    /// Use it to skip actions that should happen once, such as a log line that is not replay-safe. Do not use it to
+    /// choose operations.
     #[must_use]
     pub fn is_replaying(&self) -> bool {
         self.engine().runtime().is_replaying()
     }
 
-    /// [`is_replaying`](Self::is_replaying), as a value to match on.
+    /// [`is_replaying`](Self::is_replaying), as an enum.
     ///
     /// # Examples
     ///
@@ -75,8 +75,8 @@ impl DurableContext {
     ///
     /// # fn note(ctx: &DurableContext) {
     /// match ctx.execution_mode() {
-    ///     ExecutionMode::Replaying => println!("seen before"),
-    ///     ExecutionMode::Executing => println!("news"),
+    ///     ExecutionMode::Replaying => println!("replayed"),
+    ///     ExecutionMode::Executing => println!("for the first time"),
     /// }
     /// # }
     /// ```
@@ -85,17 +85,17 @@ impl DurableContext {
         if self.is_replaying() { ExecutionMode::Replaying } else { ExecutionMode::Executing }
     }
 
-    /// The id of the operation that this context belongs to, as the history has it; none for the execution's own
-    /// context.
+    /// The id of the operation that this context belongs to, as in the history; none for the root context of the
+    /// execution.
     ///
-    /// A branch or item that has no operation of its own (a flat map or parallel) has the id of the context around it.
+    /// A branch or item without its own operation (in a flat map or parallel) has the id of the context around it.
     #[must_use]
     pub fn context_id(&self) -> Option<&str> {
         self.scope_id()
     }
 
-    /// The parent id that the history shows for the operations of this context: [`context_id`](Self::context_id), from
-    /// their point of view.
+    /// The parent id that the history shows for the operations of this context: the same as
+    /// [`context_id`](Self::context_id).
     ///
     /// # Examples
     ///
@@ -116,7 +116,7 @@ impl DurableContext {
         self.context_id()
     }
 
-    /// [`keep_replayed`](crate::logging::keep_replayed), through a context.
+    /// Calls [`keep_replayed`](crate::logging::keep_replayed).
     pub fn keep_replayed_logs(&self, keep: bool) {
         self.engine().runtime().keep_replayed_logs(keep);
     }

@@ -1,8 +1,7 @@
-//! The future of every durable operation, and what is made of several.
+//! The future of a durable operation.
 //!
-//! Always true here: a lazy future does nothing until it is polled; a spawned one runs by itself and ends with its
-//! handle. A future knows the places of the operations that it would start, so that they can be given up without
-//! starting them.
+//! Invariants: a lazy future does nothing until it is polled; a spawned one runs by itself and ends with its handle. A
+//! future knows the places of the operations that it would start, so that they can be skipped without starting them.
 
 use std::fmt;
 use std::future::Future;
@@ -15,21 +14,22 @@ use super::place::Place;
 use crate::engine::Spawned;
 use crate::error::OperationError;
 
-/// What the builders of all operations turn into.
+/// The future that all builders turn into.
 ///
-/// Made by `.await` and `future()`, it runs the operation while it is polled. Made by `spawn()`, the operation runs
-/// whether it is polled or not; dropping the future stops that. What is on record of an operation stays either way.
+/// A future from `.await` or `future()` runs the operation while it is polled. A future from `spawn()` runs the
+/// operation whether or not it is polled; dropping the future stops that. Recorded updates of the operation remain in
+/// both cases.
 ///
-/// `tokio::join!`, `futures::join!` and the like work as with any future. Which of several operations ends first is the
-/// same on every replay. Where one of several is enough, use [`DurableContext::race`] and
-/// [`DurableContext::select_ok`]: they record which it was.
+/// `tokio::join!`, `futures::join!` and similar macros work as with any future. The order in which several operations
+/// end is the same on every replay. If one of several is enough, use [`DurableContext::race`] or
+/// [`DurableContext::select_ok`]: they record the winner.
 #[must_use = "futures do nothing unless polled or spawned"]
 #[non_exhaustive]
 pub struct DurableFuture<O> {
     inner: Inner<O>,
     places: Places,
     changes_context: bool,
-    /// The operation's name, for its error.
+    /// The name of the operation, for its error.
     name: Option<String>,
 }
 
@@ -38,7 +38,7 @@ enum Inner<O> {
     Spawned(Spawned<Result<O, OperationError>>),
 }
 
-/// Most futures are of one operation: theirs needs no list.
+/// Most futures are of one operation and need no list.
 enum Places {
     None,
     One(Place),
@@ -46,7 +46,7 @@ enum Places {
 }
 
 impl<O: Send + 'static> DurableFuture<O> {
-    /// Of an operation that starts at this place.
+    /// Creates the future of an operation that starts at this place.
     pub(crate) fn lazy<F>(place: Place, future: F) -> Self
     where
         F: Future<Output = Result<O, OperationError>> + Send + 'static,
@@ -59,7 +59,7 @@ impl<O: Send + 'static> DurableFuture<O> {
         }
     }
 
-    /// Of operations that start at these places.
+    /// Creates the future of operations that start at these places.
     pub(crate) fn of_several<F>(places: Vec<Place>, changes_context: bool, future: F) -> Self
     where
         F: Future<Output = Result<O, OperationError>> + Send + 'static,
@@ -72,7 +72,7 @@ impl<O: Send + 'static> DurableFuture<O> {
         }
     }
 
-    /// Of an operation that has been started already.
+    /// Creates the future of an operation that has been started already.
     pub(crate) fn started<F>(future: F) -> Self
     where
         F: Future<Output = Result<O, OperationError>> + Send + 'static,
@@ -85,7 +85,7 @@ impl<O: Send + 'static> DurableFuture<O> {
         }
     }
 
-    /// The same, running by itself, as code of the context.
+    /// Spawns the future, as code of the context.
     pub(crate) fn spawned(self, ctx: &DurableContext) -> Self {
         match self.inner {
             Inner::Lazy(future) => {
@@ -96,7 +96,7 @@ impl<O: Send + 'static> DurableFuture<O> {
         }
     }
 
-    /// Takes out the places of all operations that the future starts.
+    /// Takes the places of all operations that the future starts.
     pub(crate) fn take_places(&mut self) -> Vec<Place> {
         match std::mem::replace(&mut self.places, Places::None) {
             Places::None => Vec::new(),
@@ -105,19 +105,19 @@ impl<O: Send + 'static> DurableFuture<O> {
         }
     }
 
-    /// Notes that the future, when it ends, leaves something behind in its context besides its output: so its outcome
-    /// alone does not replace it on a replay.
+    /// Marks a future that changes the state of its context when it ends, in addition to its result. A recorded outcome
+    /// cannot replace running it on a replay.
     pub(crate) fn changing_context(mut self) -> Self {
         self.changes_context = true;
         self
     }
 
-    /// The same of an operation of this name: its error tells it.
+    /// Adds the name of the operation, for its error.
     pub(crate) fn named(self, name: Option<String>) -> Self {
         Self { name, ..self }
     }
 
-    /// Whether it leaves something behind.
+    /// Whether the future changes the state of its context.
     pub(crate) fn changes_context(&self) -> bool {
         self.changes_context
     }

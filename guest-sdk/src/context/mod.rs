@@ -1,4 +1,4 @@
-//! What operations are started in and what they return: contexts, futures, and what a context owns.
+//! What operations are started in and what they return: contexts, futures, and the state of a context.
 
 mod branch;
 mod checkpointing;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::contract::{Position, Scope};
 
-/// Where an operation stands, or would stand.
+/// The place of an operation: a scope and a position in it.
 #[derive(Clone)]
 pub(crate) struct Place {
     scope: Arc<dyn Scope>,
@@ -16,7 +16,7 @@ impl Place {
         Self { scope, position }
     }
 
-    /// Says that the operation is not needed any more in this invocation, started or not.
+    /// Tells the host that this invocation does not need the operation any more, whether or not it was started.
     pub(crate) fn skip(&self) {
         self.scope.skip(self.position);
     }

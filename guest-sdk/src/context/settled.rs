@@ -1,8 +1,8 @@
-//! How a future of a join ended.
+//! The outcome of one future of a join.
 
 use crate::error::OperationError;
 
-/// How one of the futures of [`DurableContext::join_all`](crate::DurableContext::join_all) ended.
+/// The outcome of one of the futures of [`DurableContext::join_all`](crate::DurableContext::join_all).
 ///
 /// # Examples
 ///
@@ -20,10 +20,10 @@ use crate::error::OperationError;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Settled<O> {
-    /// With this value.
+    /// The future returned this value.
     Fulfilled(O),
-    /// With this error. As it comes from the record of the join, its kind is
-    /// [`ChildContext`](crate::OperationErrorKind::ChildContext) whatever failed; type, message and data are those on
-    /// record of the operation that did.
+    /// The future returned this error. It is created from the record of the join, so its kind is
+    /// [`ChildContext`](crate::OperationErrorKind::ChildContext) for every failed operation; type, message and data are
+    /// those recorded for the operation that failed.
     Rejected(OperationError),
 }

@@ -1,6 +1,6 @@
-//! What the body of a step gets.
+//! The argument of step bodies.
 
-/// What the body of a step knows of it.
+/// The context of a step body.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct StepContext {

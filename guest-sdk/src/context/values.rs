@@ -1,11 +1,11 @@
-//! Values that look random and repeat on every replay.
+//! Deterministic values: they look random and repeat on every replay.
 //!
-//! Always true here:
-//! - A value is a hash of the execution's ARN, of the place of its context among all contexts, and of how many values
-//!   the context has drawn before. No stream of random numbers is read or moved, so neither other contexts nor other
-//!   users of randomness have an influence.
-//! - A step's body runs once, and not on replays. Values drawn in one come from the attempt, and leave the context's
-//!   where they were.
+//! Invariants:
+//! - A value is a hash of the ARN of the execution, of the path of positions to its context, and of the number of
+//!   values that the context has drawn before. It does not use a stream of random numbers, so it is independent of
+//!   other contexts and of other users of random numbers.
+//! - The body of a step does not run on replays. Values that it draws belong to the attempt, and do not advance the
+//!   sequence of the context.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,19 +13,19 @@ use blake2b_simd::{Params, State};
 
 use crate::contract::Position;
 
-/// How many bytes a value has.
+/// The length of a value in bytes.
 pub(super) const LENGTH: usize = 16;
 
-/// What the values of one context are made of.
+/// The sequence of values of one context.
 #[derive(Default)]
 pub(crate) struct Values {
-    /// The places on the way from the execution's own context to this one.
+    /// The positions on the path from the root context to this one.
     path: Vec<Position>,
     drawn: AtomicU64,
 }
 
 impl Values {
-    /// Those of a context at a place in this one's.
+    /// The sequence of the context at a position of this one.
     pub(crate) fn nested(&self, position: Position) -> Self {
         let path = self.path.iter().copied().chain([position]).collect();
         Self { path, drawn: AtomicU64::new(0) }
@@ -40,10 +40,10 @@ impl Values {
     }
 }
 
-/// A hash that has taken in what all values of one kind share.
+/// A hash of everything that the values of one kind have in common.
 pub(super) fn hash(arn: &str, kind: &str) -> State {
     let mut state = Params::new().hash_length(LENGTH).personal(b"durawasm/values").to_state();
-    // The lengths of all parts but one are told or fixed: no two sequences of parts read alike.
+    // The length of every part but one is hashed or fixed, so different sequences of parts have different inputs.
     state.update(kind.as_bytes()).update(&(arn.len() as u64).to_le_bytes()).update(arn.as_bytes());
     state
 }
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_stay_what_they_are_between_releases() {
+    fn values_do_not_change_between_releases() {
         let root = Values::default();
         assert_eq!(u128::from_be_bytes(root.draw("arn:test")), 0x2371_eaa2_ed59_5f5e_0028_f8e9_51f3_5b5b);
         assert_eq!(u128::from_be_bytes(root.draw("arn:test")), 0x6ed1_0701_8490_ae28_cbb4_abe5_cd60_0678);

@@ -1,40 +1,40 @@
-//! What is handed to the host, and what comes back.
+//! The arguments and results of the contract's methods.
 
 use super::step_semantics::StepSemantics;
 use crate::error::WireError;
 
-/// A place in a context's sequence of operations (WIT: `position`), from 1.
+/// A position in a context's sequence of operations (WIT: `position`), from 1.
 pub type Position = u32;
 
-/// What every operation is given (WIT: `identity`).
+/// The arguments that every operation has (WIT: `identity`).
 #[derive(Debug, Clone)]
 pub struct Identity {
-    /// The claimed place.
+    /// The claimed position.
     pub position: Position,
-    /// The label in the history.
+    /// The name in the history.
     pub name: Option<String>,
-    /// The finer kind; none for the operation's usual one.
+    /// The sub-type; `None` for the default of the operation.
     pub sub_type: Option<&'static str>,
 }
 
-/// How a finished operation ended (WIT: `outcome`): its payload, absent when it has none, or its error.
+/// The outcome of a finished operation (WIT: `outcome`): its payload, `None` if it has none, or its error.
 pub type Outcome = Result<Option<String>, WireError>;
 
-/// A success on record (WIT: `success`).
+/// The recorded success of an operation (WIT: `success`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Success {
-    /// Where it stands in the order of all that is on record.
+    /// Its position in the order of all recorded outcomes.
     pub order: u64,
-    /// The recorded result.
+    /// The recorded payload.
     pub value: Option<String>,
 }
 
-/// How a step is run (WIT: `step-options`).
+/// Options of a step (WIT: `step-options`).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StepOptions {
-    /// What an interruption leads to.
+    /// What happens when the body is interrupted.
     pub semantics: StepSemantics,
-    /// How long the body of one attempt may take, in milliseconds.
+    /// The maximum duration of the body of one attempt, in milliseconds.
     pub timeout_ms: Option<u64>,
 }
 
@@ -45,15 +45,15 @@ pub enum StepState {
     Pending,
     /// Run the body for this attempt, from 1.
     Run(u32),
-    /// This at-most-once attempt was interrupted: close it as one that failed.
+    /// This at-most-once attempt was interrupted: close it as failed.
     Interrupted(u32),
-    /// The body of this attempt took longer than its timeout: close it as one that failed.
+    /// The body of this attempt took longer than its timeout: close it as failed.
     TimedOut(u32),
     /// The recorded outcome.
     Done {
         /// The outcome.
         outcome: Outcome,
-        /// The attempt that closed the step, where the runtime tells.
+        /// The attempt that closed the step, if the runtime reports it.
         attempt: Option<u32>,
     },
 }
@@ -65,17 +65,17 @@ pub enum ChildState {
     Pending,
     /// Run the child's code, then close it.
     Run,
-    /// Run the child's code again to rebuild a result too large to record, then close it. With the summary that was
-    /// recorded in place of the result, if any.
+    /// Run the child's code again to rebuild a result that was too large to record, then close it. Has the summary that
+    /// was recorded in place of the result, if any.
     Rebuild(Option<String>),
     /// The recorded outcome.
     Done(Outcome),
 }
 
-/// What is recorded as a child context's result (WIT: `child-result`).
+/// The recorded result of a child context (WIT: `child-result`).
 #[derive(Debug, Clone, Copy)]
 pub enum ChildResult<'a> {
-    /// The result itself.
+    /// The payload itself.
     Inline(&'a str),
     /// Only this summary, if any: replays rebuild the result from the children.
     ReplayChildren(Option<&'a str>),
@@ -90,22 +90,22 @@ pub enum ConditionState {
     Run {
         /// The attempt, from 1.
         attempt: u32,
-        /// The state that it sees.
+        /// The payload of the state that it gets.
         state: String,
     },
     /// The recorded outcome.
     Done {
         /// The outcome.
         outcome: Outcome,
-        /// The attempt that closed the condition, where the runtime tells.
+        /// The attempt that closed the condition, if the runtime reports it.
         attempt: Option<u32>,
     },
 }
 
-/// What to invoke (WIT: `invoke-options`).
+/// Options of an invocation of another function (WIT: `invoke-options`).
 #[derive(Debug, Clone)]
 pub struct InvokeOptions {
-    /// A function's name, name with qualifier, or ARN.
+    /// A function name, a name with qualifier, or an ARN.
     pub function_name: String,
     /// The tenant, for functions with tenant isolation.
     pub tenant_id: Option<String>,
@@ -118,20 +118,20 @@ pub enum EndStatus {
     Succeeded,
     /// With an error.
     Failed,
-    /// It took too long.
+    /// It exceeded its timeout.
     TimedOut,
-    /// Somebody stopped it.
+    /// It was stopped from outside.
     Stopped,
-    /// It was given up.
+    /// It was cancelled.
     Cancelled,
 }
 
-/// What is waited for in an operation.
+/// The event of an operation to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interest {
-    /// Something to do, or its outcome (WIT: `subscribe`).
+    /// There is something to do, or an outcome (WIT: `subscribe`).
     Change,
-    /// A callback's id (WIT: `callback.subscribe-id`).
+    /// The callback has an id (WIT: `callback.subscribe-id`).
     CallbackId,
 }
 
@@ -148,11 +148,11 @@ pub struct ExecutionInfo {
     pub start_time_ms: u64,
 }
 
-/// Limits of a callback in seconds (WIT: `callback-options`).
+/// Timeouts of a callback in seconds (WIT: `callback-options`).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CallbackOptions {
-    /// How long it may stay unanswered.
+    /// The maximum time until the answer.
     pub timeout: Option<u64>,
-    /// How long it may stay without a heartbeat.
+    /// The maximum time between two heartbeats.
     pub heartbeat_timeout: Option<u64>,
 }

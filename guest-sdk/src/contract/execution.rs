@@ -1,4 +1,4 @@
-//! The facts of an execution and of an invocation, each asked of the host once.
+//! The facts of an execution and of an invocation, each requested from the host once.
 
 use std::sync::{Arc, OnceLock};
 
@@ -18,17 +18,17 @@ impl Execution {
         Arc::new(Self { runtime, info: OnceLock::new(), lambda: OnceLock::new() })
     }
 
-    /// The execution.
+    /// The facts of the execution.
     pub(crate) fn info(&self) -> &ExecutionInfo {
         self.info.get_or_init(|| self.runtime.execution())
     }
 
-    /// The execution's ARN.
+    /// The ARN of the execution.
     pub(crate) fn arn(&self) -> &str {
         &self.info().arn
     }
 
-    /// The invocation.
+    /// The facts of the invocation.
     pub(crate) fn lambda_context(&self) -> &LambdaContext {
         self.lambda.get_or_init(|| LambdaContext::new(&*self.runtime, self.info()))
     }

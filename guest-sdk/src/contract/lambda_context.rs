@@ -1,4 +1,4 @@
-//! What Lambda tells a function of its invocation, as its Rust runtime names it.
+//! The Lambda context of an invocation, with the names of the Rust runtime.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,18 +7,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::data::ExecutionInfo;
 use super::runtime::Runtime;
 
-/// One invocation, as the Lambda runtime describes it: what
-/// [`DurableContext::lambda_context`](crate::DurableContext::lambda_context) gives.
+/// The context of one invocation, in the form of the Lambda runtime: returned by
+/// [`DurableContext::lambda_context`](crate::DurableContext::lambda_context).
 ///
-/// Names are those of the crate `lambda_runtime`. A component knows nothing of mobile clients, Cognito identities and
-/// log streams: those fields are always empty.
+/// Names are those of the crate `lambda_runtime`. A component has no mobile clients, Cognito identities and log
+/// streams: those fields are always empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LambdaContext {
-    /// Identifies this invocation. Another one on every replay.
+    /// The id of this invocation. Different on every replay.
     pub request_id: String,
-    /// When the invocation is ended if it has not ended by itself, in milliseconds since the Unix epoch. Another one on
-    /// every replay.
+    /// When the invocation is stopped if it has not ended, in milliseconds since the Unix epoch. Different on every
+    /// replay.
     pub deadline: u64,
     /// The ARN of the function that runs, with its version.
     pub invoked_function_arn: String,
@@ -34,15 +34,15 @@ pub struct LambdaContext {
     pub env_config: Arc<LambdaConfig>,
 }
 
-/// What is known of a function's configuration.
+/// The configuration of a function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LambdaConfig {
-    /// The function's name, without qualifier.
+    /// The name of the function, without qualifier.
     pub function_name: String,
-    /// The memory that an invocation may have, in MB; 0, as the host does not tell.
+    /// The memory limit of an invocation, in MB. Always 0, because the host does not report it.
     pub memory: i32,
-    /// Its version, such as `$LATEST`.
+    /// The version of the function, such as `$LATEST`.
     pub version: String,
     /// The log stream. Always empty here.
     pub log_stream: String,
@@ -50,17 +50,17 @@ pub struct LambdaConfig {
     pub log_group: String,
 }
 
-/// A mobile client, as the Lambda runtime describes it.
+/// A mobile client, in the form of the Lambda runtime.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ClientContext {
-    /// What the client tells of itself.
+    /// Custom values of the client.
     pub custom: HashMap<String, String>,
-    /// What it tells of its surroundings.
+    /// The environment of the client.
     pub environment: HashMap<String, String>,
 }
 
-/// A Cognito identity, as the Lambda runtime describes it.
+/// A Cognito identity, in the form of the Lambda runtime.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct CognitoIdentity {
@@ -73,7 +73,7 @@ pub struct CognitoIdentity {
 impl LambdaContext {
     pub(crate) fn new(runtime: &dyn Runtime, execution: &ExecutionInfo) -> Self {
         let ExecutionInfo { arn, function_name, function_version, .. } = execution;
-        // The execution's ARN is the function's and then its own.
+        // The ARN of the execution starts with that of the function.
         let function = arn.split_once("/durable-execution/").map_or(&**arn, |(function, _)| function);
         Self {
             request_id: runtime.invocation_id(),
@@ -93,7 +93,7 @@ impl LambdaContext {
         }
     }
 
-    /// When the invocation is ended if it has not ended by itself.
+    /// When the invocation is stopped if it has not ended.
     #[must_use]
     pub fn deadline(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_millis(self.deadline)

@@ -1,11 +1,11 @@
-//! The seam below every durable operation: what this crate asks of whatever runs the handler.
+//! The contract between this crate and the host of a handler: traits and plain data.
 //!
-//! The traits mirror the resources of the WIT package `durawasm:durable`, one method for one function, with the same
-//! rules. Operations, contexts and the executor know nothing else of their host: in a component the traits are
-//! implemented by the imports, natively by a test runner. Nothing here blocks but [`Runtime::next`],
-//! [`Runtime::next_or_idle`], [`Runtime::flush`] and [`Operation::block`].
+//! The traits mirror the resources of the WIT package `durawasm:durable`, one method for each function, with the same
+//! rules. Operations, contexts and the executor use the host only through these traits: in a component the imports
+//! implement them, natively a test runner does. Only [`Runtime::next`], [`Runtime::next_or_idle`], [`Runtime::flush`]
+//! and [`Operation::block`] block.
 //!
-//! This module is public for runners only. It follows the WIT package, not the stability promises of this crate.
+//! The names are public for runners only. They follow the WIT package, not the stability promises of this crate.
 
 mod checkpoint_mode;
 mod data;

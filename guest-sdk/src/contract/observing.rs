@@ -3,58 +3,60 @@
 use super::operation_type::{OperationStatus, OperationType};
 use crate::error::WireError;
 
-/// Lets code watch an execution without being a part of it.
+/// Lets code observe an execution without affecting it.
 pub trait Observing: Send + Sync {
-    /// Begins to watch; none where nobody is to watch in this invocation. To be called once, before the handler runs.
+    /// Starts the observation. Returns `None` if this invocation is not to be observed. Called once, before the handler
+    /// runs.
     fn begin(&self) -> Option<Beginning>;
 
-    /// For each answer of the service since the last call the operations that it reported as changed, oldest first.
+    /// The operations that the service reported as changed since the last call: one list for each answer of the
+    /// service, oldest first.
     fn changes(&self) -> Vec<Vec<ObservedOperation>>;
 
-    /// The result of an operation on record.
+    /// The recorded payload of an operation.
     fn result(&self, id: &str) -> Option<String>;
 
-    /// An aside begins: clocks and random are live, and what is written is kept.
+    /// Starts an observer section: clocks and random numbers are live, and output is kept.
     fn enter(&self);
 
-    /// The aside is over.
+    /// Ends the observer section.
     fn leave(&self);
 
     /// Logs a warning.
     fn warn(&self, message: String);
 }
 
-/// The record at the beginning of an invocation (WIT: `observing.beginning`).
+/// The history at the beginning of an invocation (WIT: `observing.beginning`).
 #[derive(Debug, Clone, Default)]
 pub struct Beginning {
-    /// Whether nothing is on record.
+    /// Whether nothing was recorded before this invocation.
     pub first_invocation: bool,
-    /// All operations on record.
+    /// All recorded operations.
     pub operations: Vec<ObservedOperation>,
-    /// Those that changed from outside since the previous invocation.
+    /// The ids of operations that changed from outside since the previous invocation.
     pub updated: Vec<String>,
 }
 
-/// An operation on record, without its result (WIT: `observing.operation`).
+/// A recorded operation, without its result (WIT: `observing.operation`).
 #[derive(Debug, Clone)]
 pub struct ObservedOperation {
     /// Its id.
     pub id: String,
-    /// The context that it belongs to.
+    /// The id of the context that it belongs to.
     pub parent_id: Option<String>,
-    /// Its label.
+    /// Its name.
     pub name: Option<String>,
-    /// What it is.
+    /// Its type.
     pub kind: OperationType,
-    /// What it is, more finely.
+    /// Its sub-type.
     pub sub_type: Option<String>,
-    /// Where it stands.
+    /// Its status.
     pub status: OperationStatus,
     /// When it started, in milliseconds since the Unix epoch.
     pub start_time_ms: u64,
-    /// When it was over.
+    /// When it ended, in milliseconds since the Unix epoch.
     pub end_time_ms: Option<u64>,
-    /// Of a step or a condition: the attempt that is under way, or that ended last.
+    /// For a step or a condition: the current attempt, or the last one.
     pub attempt: Option<u32>,
     /// Its error.
     pub error: Option<WireError>,

@@ -1,84 +1,84 @@
-//! Operations, and what can be waited for.
+//! Operations, and what an invocation can wait for.
 
 use std::any::Any;
 
 use super::data::{ConditionState, EndStatus, Interest, Outcome, StepState, Success};
 use crate::error::{InvalidArgument, WireError};
 
-/// Something that becomes ready (WIT: `wasi:io/poll.pollable`).
+/// An event that becomes ready (WIT: `wasi:io/poll.pollable`).
 pub trait Pollable: Any + Send + Sync {}
 
-/// What every operation has.
+/// The methods of every operation.
 pub trait Operation: Send + Sync {
     /// Its id in the history.
     fn id(&self) -> String;
 
-    /// Ready when what is of interest is there.
+    /// A pollable that is ready when the event has happened.
     fn subscribe(&self, interest: Interest) -> Box<dyn Pollable>;
 
-    /// Blocks until what is of interest is there. May not return: the invocation is then suspended.
+    /// Blocks until the event has happened. May not return: the invocation is then suspended.
     fn block(&self, interest: Interest);
 }
 
 /// A step.
 pub trait Step: Operation {
-    /// What to do now.
+    /// What to do next.
     fn state(&self) -> StepState;
 
-    /// The step's success, as soon as it is on record, shown or not (WIT: `step.recorded-success`).
+    /// The recorded success of the step, as soon as it is recorded, delivered or not (WIT: `step.recorded-success`).
     fn recorded_success(&self) -> Option<Success>;
 
-    /// The body, or a part of it, is about to run.
+    /// The body starts or continues to run.
     fn enter(&self);
 
-    /// The handler's own code runs again.
+    /// The code of the handler continues to run.
     fn leave(&self);
 
-    /// Closes the step with a result.
+    /// Closes the step with the payload of its result.
     fn succeed(&self, result: &str);
 
     /// Closes the step with an error.
     fn fail(&self, error: &WireError);
 
-    /// Closes the attempt with an error; another may follow after so many seconds.
+    /// Closes the attempt with an error; the next attempt may start after `delay` seconds.
     fn retry(&self, error: &WireError, delay: u64) -> Result<(), InvalidArgument>;
 }
 
-/// An operation that only the service ends: a wait, or an invocation of another function.
+/// An operation that only the service completes: a wait, or an invocation of another function.
 pub trait Completed: Operation {
-    /// The outcome, once there is one.
+    /// The outcome, if there is one.
     fn outcome(&self) -> Option<Outcome>;
 }
 
 /// An invocation of another function.
 pub trait Invoke: Completed {
-    /// How the function ended, once there is an outcome (WIT: `chained-invoke.ended`).
+    /// How the function ended, if there is an outcome (WIT: `chained-invoke.ended`).
     fn ended(&self) -> Option<EndStatus>;
 }
 
 /// A callback.
 pub trait Callback: Completed {
-    /// The id that the external system answers with, once the service has made it.
+    /// The id with which the external system answers, once the service has created it.
     fn callback_id(&self) -> Option<String>;
 }
 
 /// A condition.
 pub trait Condition: Operation {
-    /// What to do now.
+    /// What to do next.
     fn state(&self) -> ConditionState;
 
-    /// The check, or a part of it, is about to run.
+    /// The check starts or continues to run.
     fn enter(&self);
 
-    /// The handler's own code runs again.
+    /// The code of the handler continues to run.
     fn leave(&self);
 
-    /// Closes the condition with its final state.
+    /// Closes the condition with the payload of its final state.
     fn succeed(&self, state: &str);
 
     /// Closes the condition with an error.
     fn fail(&self, error: &WireError);
 
-    /// Not met yet: the next attempt sees `state`, after so many seconds, in a later invocation.
+    /// The condition is not met: the next attempt gets `state`, after `delay` seconds, in a later invocation.
     fn proceed(&self, state: &str, delay: u64) -> Result<(), InvalidArgument>;
 }

@@ -1,14 +1,14 @@
-//! What an operation is, and where it stands.
+//! The type and the status of an operation.
 
 use std::fmt;
 
-/// What an operation is (service model: `OperationType`). `Display` writes it as on the wire.
+/// The type of an operation (service model: `OperationType`). `Display` writes the wire format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OperationType {
-    /// A child context, and all that is made of one: a map, a branch, a wait for a callback.
+    /// A child context. Also maps, parallels, their items and branches, and waits for callbacks.
     Context,
-    /// A step, or a condition.
+    /// A step or a condition.
     Step,
     /// A wait.
     Wait,
@@ -19,7 +19,7 @@ pub enum OperationType {
 }
 
 impl OperationType {
-    /// As on the wire, such as `CHAINED_INVOKE`.
+    /// The wire format, such as `CHAINED_INVOKE`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -38,36 +38,36 @@ impl fmt::Display for OperationType {
     }
 }
 
-/// Where an operation stands (service model: `OperationStatus`). `Display` writes it as on the wire.
+/// The status of an operation (service model: `OperationStatus`). `Display` writes the wire format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OperationStatus {
-    /// Begun, not over.
+    /// Started, not ended.
     Started,
-    /// A step between two attempts: its time has not come.
+    /// A step between two attempts, before the time of the next one.
     Pending,
-    /// A step whose next attempt may begin.
+    /// A step whose next attempt may start.
     Ready,
-    /// Over, well.
+    /// Ended with success.
     Succeeded,
-    /// Over, badly.
+    /// Ended with a failure.
     Failed,
-    /// Over: called off.
+    /// Ended by cancellation.
     Cancelled,
-    /// Over: too late.
+    /// Ended by a timeout.
     TimedOut,
-    /// Over: stopped from outside.
+    /// Ended by being stopped from outside.
     Stopped,
 }
 
 impl OperationStatus {
-    /// Whether the operation is over: nothing changes any more.
+    /// Whether the operation has ended: its status does not change any more.
     #[must_use]
     pub fn is_terminal(self) -> bool {
         !matches!(self, Self::Started | Self::Pending | Self::Ready)
     }
 
-    /// As on the wire, such as `TIMED_OUT`.
+    /// The wire format, such as `TIMED_OUT`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

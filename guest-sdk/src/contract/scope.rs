@@ -1,4 +1,4 @@
-//! Where operations are started.
+//! The scopes in which operations are started.
 
 use std::sync::Arc;
 
@@ -8,20 +8,20 @@ use crate::error::{InvalidArgument, WireError};
 
 /// A scope of operation ids (WIT: `context`).
 pub trait Scope: Send + Sync {
-    /// The id of the operation that the scope belongs to; none for the root.
+    /// The id of the operation that the scope belongs to; `None` for the root.
     fn id(&self) -> Option<String>;
 
-    /// Says that the code that runs from here on draws random numbers from this stream of the scope's (WIT:
-    /// `context.enter`). Without effect where random numbers are the machine's.
+    /// The code that runs from now on draws random numbers from this stream of the scope (WIT: `context.enter`). Has no
+    /// effect on hosts whose random numbers are those of the machine.
     fn enter(&self, _stream: u64) {}
 
-    /// Claims the next place.
+    /// Claims the next position.
     fn claim(&self) -> Position;
 
-    /// Whether the operation at this place is on record already.
+    /// Whether the operation at this position is recorded.
     fn is_recorded(&self, position: Position) -> bool;
 
-    /// Says that the operation at this place is not needed any more in this invocation.
+    /// This invocation does not need the operation at this position any more.
     fn skip(&self, position: Position);
 
     /// Starts a step.
@@ -37,7 +37,7 @@ pub trait Scope: Send + Sync {
         options: CallbackOptions,
     ) -> Result<Arc<dyn Callback>, InvalidArgument>;
 
-    /// Starts another function.
+    /// Starts an invocation of another function.
     fn invoke(
         &self,
         identity: Identity,
@@ -48,22 +48,23 @@ pub trait Scope: Send + Sync {
     /// Starts a child context.
     fn child(&self, identity: Identity) -> Result<Arc<dyn Child>, InvalidArgument>;
 
-    /// A scope without an operation, at this place: ids of its own, but its operations' parent is this scope's.
+    /// A scope without an operation, at this position. It has its own ids, but its operations have the same parent as
+    /// those of this scope.
     fn flat(&self, position: Position) -> Arc<dyn Scope>;
 
-    /// Starts a condition; the first attempt sees `initial`.
+    /// Starts a condition; the first attempt gets the state `initial`.
     fn condition(&self, identity: Identity, initial: &str) -> Result<Arc<dyn Condition>, InvalidArgument>;
 }
 
 /// A child context.
 pub trait Child: Operation {
-    /// What to do now.
+    /// What to do next.
     fn state(&self) -> ChildState;
 
     /// The scope of the child's operations.
     fn context(&self) -> Arc<dyn Scope>;
 
-    /// Closes the child with a result.
+    /// Closes the child with its result.
     fn succeed(&self, result: ChildResult<'_>);
 
     /// Closes the child with an error.

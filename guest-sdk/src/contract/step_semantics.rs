@@ -1,6 +1,6 @@
-//! What becomes of a step that is interrupted.
+//! What happens when a step is interrupted.
 
-/// What an interruption in the middle of a step's body leads to.
+/// What happens when the body of a step is interrupted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum StepSemantics {
@@ -8,6 +8,6 @@ pub enum StepSemantics {
     #[default]
     AtLeastOncePerRetry,
     /// The body does not run again for the same attempt: the interruption counts as a failure of the attempt, and the
-    /// retry strategy decides. The start is on record before the body runs, which costs a request.
+    /// retry strategy decides. The start is recorded before the body runs, which costs a request.
     AtMostOncePerRetry,
 }

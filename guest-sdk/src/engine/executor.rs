@@ -1,11 +1,11 @@
-//! The guest's executor: one thread, one main future, any number of spawned tasks.
+//! The executor of the guest: one thread, one main future, any number of spawned tasks.
 //!
-//! Always true here:
-//! - Tasks run in the order in which they became runnable, so a replay runs them in the same order. A spawned task runs
-//!   from the next turn on, whether or not its handle is polled.
-//! - Nothing is locked while a future is polled or dropped: both may spawn, abort and wake.
-//! - The reactor is asked only when no task is runnable, and blocks then. When it has nothing to wait for either, the
-//!   handler waits for a future that nothing will ever complete: see [`Stalled`].
+//! Invariants:
+//! - Tasks run in the order in which they became runnable, which is the same on a replay. A spawned task runs from the
+//!   next turn on, whether or not its handle is polled.
+//! - No lock is held while a future is polled or dropped: both may spawn, abort and wake.
+//! - The reactor is used only when no task is runnable, and then blocks. If it has nothing to wait for, the handler
+//!   waits for a future that can never complete: see [`Stalled`].
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -24,11 +24,11 @@ type TaskId = u64;
 
 const MAIN: TaskId = 0;
 
-/// Nothing can run, nothing durable is pending, and the handler has not returned.
+/// No task is runnable, no durable operation is pending, and the handler has not returned.
 ///
-/// Components are single-threaded and have no timers or sockets of their own, so a future that is neither a durable
-/// operation nor completed by another task can never be. Every replay would end at the same place: this fails the
-/// execution, where a trap would only be tried again.
+/// Components are single-threaded and have no timers or sockets, so a future can complete only if it is a durable
+/// operation or another task completes it. Every replay would end at the same point. Therefore this error fails the
+/// execution, whereas a trap would only be retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stalled;
 
@@ -58,7 +58,7 @@ struct Tasks {
 }
 
 struct Task {
-    /// None while it is being polled.
+    /// `None` while it is polled.
     future: Option<TaskFuture>,
     waker: Arc<TaskWaker>,
 }
@@ -86,7 +86,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Executor {
-    /// Runs `main` to its end. Tasks that are left are dropped then.
+    /// Runs `main` until it returns. Drops the remaining tasks then.
     pub(crate) fn run<F: Future>(&self, reactor: &Reactor, main: F) -> Result<F::Output, Stalled> {
         let mut main = pin!(main);
         let main_waker = self.waker(MAIN);
@@ -111,7 +111,7 @@ impl Executor {
         }
     }
 
-    /// Adds a task with an output. Dropping the handle aborts it.
+    /// Adds a task with a result. Dropping the handle aborts it.
     pub(crate) fn spawn<F>(self: &Arc<Self>, future: F) -> Spawned<F::Output>
     where
         F: Future + Send + 'static,
@@ -159,7 +159,8 @@ impl Executor {
                 drop(tasks);
                 drop(task);
             }
-            // An entry that is gone was aborted meanwhile: its future goes too, when the lock is free.
+            // If the entry is gone, the task was aborted while it was polled: drop its future after the lock is
+            // released.
             Poll::Pending => {
                 if let Some(task) = tasks.live.get_mut(&id) {
                     task.future = Some(future);
@@ -177,7 +178,7 @@ impl Executor {
     }
 }
 
-/// Drops the tasks that are left: tasks hold what holds the executor. Also where a run is unwound, natively.
+/// Drops the remaining tasks, because tasks hold references to the executor. Also when a native run is unwound.
 struct DropTasks<'a>(&'a Executor);
 
 impl Drop for DropTasks<'_> {
@@ -193,7 +194,7 @@ struct Slot<T> {
 }
 
 pin_project! {
-    /// A future whose output goes to a slot.
+    /// A future that stores its result in a slot.
     struct IntoSlot<F: Future> {
         #[pin]
         future: F,
@@ -219,7 +220,7 @@ impl<F: Future> Future for IntoSlot<F> {
     }
 }
 
-/// A task that runs by itself. Dropping it aborts the task.
+/// The handle of a running task. Dropping it aborts the task.
 pub(crate) struct TaskHandle {
     executor: Arc<Executor>,
     id: TaskId,
@@ -231,7 +232,7 @@ impl Drop for TaskHandle {
     }
 }
 
-/// A task that runs by itself; its output is this future's. Dropping it aborts the task.
+/// The handle of a running task, as a future of its result. Dropping it aborts the task.
 pub(crate) struct Spawned<T> {
     _running: TaskHandle,
     slot: Arc<Mutex<Slot<T>>>,

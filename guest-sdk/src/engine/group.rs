@@ -1,10 +1,10 @@
-//! Tasks that belong together: the items of a batch, the inputs of a combinator.
+//! A group of tasks: the items of a batch, the inputs of a combinator.
 //!
-//! Always true here:
-//! - Outputs come in the order in which the tasks ended, which is the same on every replay.
-//! - A completion costs the same however many tasks there are: each task is polled only when it can go on, and whoever
-//!   waits for the group only when one has ended.
-//! - A task never outlives its group.
+//! Invariants:
+//! - Results are returned in the order in which the tasks ended, which is the same on every replay.
+//! - The cost of a completion is independent of the number of tasks: a task is polled only when it can continue, and
+//!   the waiter of the group only when a task has ended.
+//! - Dropping the group aborts its tasks.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::{Future, poll_fn};
@@ -17,10 +17,10 @@ use pin_project_lite::pin_project;
 use super::executor::TaskHandle;
 use super::shared::Engine;
 
-/// Tasks under numbers of the caller's.
+/// Tasks with numbers that the caller assigns.
 pub(crate) struct Group<T> {
     engine: Arc<Engine>,
-    /// Ordered, so that what is dropped is dropped in the same order on every replay.
+    /// Ordered, so that tasks are dropped in the same order on every replay.
     running: BTreeMap<usize, TaskHandle>,
     ended: Arc<Mutex<Ended<T>>>,
 }
@@ -40,18 +40,18 @@ impl<T: Send + 'static> Group<T> {
         Self { engine: Arc::clone(engine), running: BTreeMap::new(), ended }
     }
 
-    /// Starts a task. It first runs when the code that runs now waits.
+    /// Starts a task. It runs for the first time when the current code waits.
     pub(crate) fn spawn(&mut self, number: usize, task: impl Future<Output = T> + Send + 'static) {
         let running = self.engine.launch(Task { task, number, ended: Arc::clone(&self.ended) });
         self.running.insert(number, running);
     }
 
-    /// How many tasks have not been seen to end.
+    /// The number of tasks whose end has not been returned by `next`.
     pub(crate) fn len(&self) -> usize {
         self.running.len()
     }
 
-    /// The next task that ends, and its output; none when there are no tasks.
+    /// The next task that ends, and its result; `None` if there are no tasks.
     pub(crate) async fn next(&mut self) -> Option<(usize, T)> {
         if self.running.is_empty() {
             return None;
@@ -65,14 +65,14 @@ impl<T: Send + 'static> Group<T> {
             Poll::Ready(next)
         })
         .await;
-        let over = self.running.remove(&number);
-        drop(over);
+        let task = self.running.remove(&number);
+        drop(task);
         Some((number, output))
     }
 }
 
 pin_project! {
-    /// A task that notes its output.
+    /// A task that stores its result in the group.
     struct Task<F: Future> {
         #[pin]
         task: F,

@@ -1,4 +1,4 @@
-//! What runs the handler's code: tasks, what they wait for, and the sections that they run in.
+//! The run of the handler's code: tasks, what they wait for, and the sections in which they run.
 
 mod executor;
 mod group;

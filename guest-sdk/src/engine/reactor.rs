@@ -1,12 +1,13 @@
-//! What the invocation waits for: pollables of pending operations, and step bodies that wait for something else.
+//! What the invocation waits for: pollables of pending operations, and step bodies that wait for other futures.
 //!
-//! Always true here:
-//! - An operation's outcome is looked at only after its pollable fired, and pollables fire one at a time, with
-//!   everything that became runnable run before the next. So what a handler sees does not depend on which other
-//!   outcomes happened to arrive in the same moment, and polling a future that still waits costs no call to the host.
-//! - A handler that waits for one operation blocks on it, which is one call. Where more than one is waited for they are
-//!   in the host's set, each put there once: blocking then costs as much as what becomes ready, however many wait.
-//! - A step's body is never left open by a suspension: see [`Reactor::stall_bodies`].
+//! Invariants:
+//! - An operation is asked for its outcome only after its pollable fired, and pollables fire one at a time: everything
+//!   that became runnable runs before the next one fires. Therefore the handler does not depend on which other outcomes
+//!   arrived at the same moment, and polling a future that still waits costs no call of the host.
+//! - A handler that waits for one operation blocks on it directly, which is one call of the host. If it waits for
+//!   several, they are in the wait set of the host, each added once: the cost of blocking depends on the number of
+//!   pollables that become ready, not on the number that wait.
+//! - The body of a step is not open when the execution is suspended: see [`Reactor::stall_bodies`].
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
@@ -26,13 +27,13 @@ pub(crate) struct Reactor {
 #[derive(Default)]
 struct Waits {
     next: u64,
-    /// Ordered by registration: the order in which they are handed to the host is the same on every replay.
+    /// Ordered by registration: pollables are handed to the host in the same order on every replay.
     pending: BTreeMap<u64, Pending>,
-    /// Those that the host does not know yet.
+    /// Entries that have not been added to the wait set of the host.
     unwatched: BTreeSet<u64>,
-    /// Named by the host as ready, and not yet fired.
+    /// Reported as ready by the host, and not yet fired.
     ready: VecDeque<u64>,
-    /// Step bodies whose last poll found nothing to do.
+    /// Step bodies whose last poll returned pending.
     idle_bodies: BTreeMap<u64, IdleBody>,
 }
 
@@ -40,8 +41,8 @@ struct Pending {
     operation: Arc<dyn Operation>,
     interest: Interest,
     waker: Waker,
-    /// The host has named it as ready, and holds it no more.
-    named: bool,
+    /// The host has reported it as ready, and has removed it from its wait set.
+    reported: bool,
 }
 
 struct IdleBody {
@@ -49,12 +50,12 @@ struct IdleBody {
     stalled: bool,
 }
 
-/// What a turn of the reactor did.
+/// The result of a turn of the reactor.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
-    /// A waker was called.
+    /// A waker was called: a task may be runnable.
     Fired,
-    /// Nothing is waited for, so nothing will ever become runnable.
+    /// Nothing is pending, so nothing will become runnable.
     Stalled,
 }
 
@@ -67,12 +68,12 @@ impl Reactor {
         self.waits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for something of an operation.
+    /// A future that completes when the event of the operation has happened.
     pub(crate) fn wait(self: &Arc<Self>, operation: Arc<dyn Operation>, interest: Interest) -> Ready {
         Ready { reactor: Arc::clone(self), state: Waiting::New(operation, interest) }
     }
 
-    /// Notes that a step's body waits for something that is not durable.
+    /// Notes that the body of a step waits for a future that is not durable.
     pub(crate) fn park_body(self: &Arc<Self>, waker: Waker) -> ParkedBody {
         let mut waits = self.waits();
         let key = waits.key();
@@ -80,7 +81,7 @@ impl Reactor {
         ParkedBody { reactor: Arc::clone(self), key }
     }
 
-    /// Makes something runnable, by blocking if need be. To be called only when nothing is.
+    /// Makes a task runnable, blocking if necessary. Called only when no task is runnable.
     pub(crate) fn turn(&self) -> Turn {
         loop {
             if self.fire() {
@@ -95,7 +96,7 @@ impl Reactor {
         }
     }
 
-    /// Fires the next that the host named.
+    /// Fires the next entry that the host has reported as ready.
     fn fire(&self) -> bool {
         loop {
             let mut waits = self.waits();
@@ -110,7 +111,7 @@ impl Reactor {
         }
     }
 
-    /// Blocks on everything that is waited for; false if that is nothing.
+    /// Blocks on all pending entries; returns false if there are none.
     fn block(&self) -> bool {
         output::flush();
         let mut waits = self.waits();
@@ -134,19 +135,18 @@ impl Reactor {
         let mut waits = self.waits();
         for key in ready {
             if let Some(pending) = waits.pending.get_mut(&key) {
-                pending.named = true;
+                pending.reported = true;
             }
             waits.ready.push_back(key);
         }
         true
     }
 
-    /// Ends the bodies that wait while nothing else in the guest can run, with an error of theirs; false if there are
-    /// none.
+    /// Ends, with an error, the bodies that wait while no other task can run; returns false if there are none.
     ///
-    /// Such a body waits for a future that only the guest itself could complete, and nothing in it is runnable before
-    /// some durable operation ends. To block now would suspend the execution; the body would be lost in the middle, and
-    /// would start over and wait again each time something else wakes the execution up.
+    /// Such a body waits for a future that only the guest itself could complete, and no task is runnable before a
+    /// durable operation ends. Blocking now would suspend the execution and interrupt the body, which would start again
+    /// and wait again each time the execution is resumed.
     fn stall_bodies(&self) -> bool {
         let wakers: Vec<Waker> = self
             .waits()
@@ -170,7 +170,7 @@ impl Waits {
     }
 }
 
-/// Completes when what is waited for is there.
+/// Completes when the event has happened.
 pub(crate) struct Ready {
     reactor: Arc<Reactor>,
     state: Waiting,
@@ -193,7 +193,7 @@ impl Future for Ready {
                 let key = waits.key();
                 waits
                     .pending
-                    .insert(key, Pending { operation, interest, waker: cx.waker().clone(), named: false });
+                    .insert(key, Pending { operation, interest, waker: cx.waker().clone(), reported: false });
                 waits.unwatched.insert(key);
                 Waiting::Registered(key)
             }
@@ -215,24 +215,24 @@ impl Drop for Ready {
         if let Waiting::Registered(key) = self.state {
             let mut waits = self.reactor.waits();
             let pending = waits.pending.remove(&key);
-            // What has fired, or was never handed over, the host does not hold.
-            let known = !waits.unwatched.remove(&key);
+            // The host does not hold entries that have fired or were never added.
+            let watched = !waits.unwatched.remove(&key);
             drop(waits);
-            if known && pending.is_some_and(|pending| !pending.named) {
+            if watched && pending.is_some_and(|pending| !pending.reported) {
                 self.reactor.runtime.unwatch(key);
             }
         }
     }
 }
 
-/// A body that waits; forgotten when dropped.
+/// A body that waits; dropping it removes the entry.
 pub(crate) struct ParkedBody {
     reactor: Arc<Reactor>,
     key: u64,
 }
 
 impl ParkedBody {
-    /// Whether the body was found to wait for ever.
+    /// Whether the body waits for a future that can never complete.
     pub(crate) fn is_stalled(&self) -> bool {
         self.reactor.waits().idle_bodies.get(&self.key).is_some_and(|body| body.stalled)
     }

@@ -1,17 +1,16 @@
-//! Which piece of the handler's code runs now, and what belongs to it: random numbers, hash keys, the right to start
-//! operations.
+//! Sections of the handler's code, with their own random numbers, hash keys and right to start operations.
 //!
-//! A replay leaves out code: the bodies of steps, the code of contexts that are over, the inputs of combinators that
-//! are over. So whatever code takes from something that all code shares shifts what the rest gets. A *section* is a
-//! piece of code that a replay runs or leaves out as one.
+//! A replay leaves out code: the bodies of steps, the code of contexts that have ended, the inputs of combinators that
+//! have ended. If code that a replay leaves out takes values from a sequence that all code shares, all later code gets
+//! other values. A *section* is code that a replay runs or leaves out as a whole.
 //!
-//! Always true here:
-//! - All code of the handler's runs in a section: the handler's own and each child's in that of its context, each body
-//!   in one of its own, each input of a combinator in one beside its context's. Sections nest; the innermost one
-//!   counts.
-//! - A section's hash keys go on where they were when it ran last, whatever ran meanwhile, and the host is told whose
-//!   random numbers come next. Both depend on the section's place among all sections, and on nothing else.
-//! - Operations of a context are started by code of that context only.
+//! Invariants:
+//! - All code of the handler runs in a section: the handler and each child in the section of their context, each body
+//!   in its own, and each input of a combinator in its own section of the same context. Sections nest; the innermost
+//!   one applies.
+//! - The hash keys of a section continue where they were when it ran last, and the host knows whose random numbers are
+//!   drawn next. Both depend only on the position of the section among all sections.
+//! - Only code of a context can start operations in it.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -31,16 +30,16 @@ use durawasm_hash_keys::HashKeys;
 
 thread_local! {
     static CURRENT: RefCell<Option<Arc<Section>>> = const { RefCell::new(None) };
-    /// The section whose random numbers the host gives out, by its number; 0 for none yet.
+    /// The number of the section whose random stream the host uses; 0 for none.
     static SELECTED: Cell<u64> = const { Cell::new(0) };
     static SECTIONS: Cell<u64> = const { Cell::new(0) };
-    /// The hash keys of code that belongs to no section and is not replayed: that of plugins.
+    /// The hash key of code outside of sections, which is not replayed: that of plugins.
     static OBSERVER_KEY: Cell<u64> = const { Cell::new(0) };
     #[cfg(target_family = "wasm")]
     static HASH_KEYS: Cell<Option<HashKeys>> = const { Cell::new(None) };
 }
 
-/// Takes charge of the keys of hash maps. `drawn` are those that the instance drew.
+/// Takes control of the keys of hash maps. `drawn` are the keys that the instance drew.
 #[cfg(target_family = "wasm")]
 pub(crate) fn install(drawn: Option<(u64, u64)>) {
     HASH_KEYS.set(drawn.and_then(HashKeys::locate));
@@ -52,13 +51,13 @@ fn next_key() -> u64 {
     HASH_KEYS.get().map_or(0, |keys| keys.next())
 }
 
-/// Sets the key, and returns what it was.
+/// Sets the key, and returns the previous one.
 #[cfg(target_family = "wasm")]
 fn replace_next_key(key: u64) -> u64 {
     HASH_KEYS.get().map_or(0, |keys| keys.replace_next(key))
 }
 
-/// Natively maps are the machine's affair.
+/// Natively the keys of maps are not controlled.
 #[cfg(not(target_family = "wasm"))]
 fn next_key() -> u64 {
     0
@@ -69,7 +68,8 @@ fn replace_next_key(_: u64) -> u64 {
     0
 }
 
-/// Spreads a number over all others (the finalizer of `SplitMix64`), so that the keys of two sections do not meet.
+/// Maps a number to a pseudo-random one (the finalizer of `SplitMix64`), so that the keys of different sections do not
+/// overlap.
 fn mix(key: u64, number: u64) -> u64 {
     let mut z = key ^ number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -77,17 +77,18 @@ fn mix(key: u64, number: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// A piece of the handler's code.
+/// A section of the handler's code.
 pub(crate) struct Section {
     number: u64,
     role: Role,
-    /// Whose random numbers it gets; none in a body, where they are live.
+    /// The source of its random numbers; `None` in a body, where they are live.
     random: Option<Random>,
-    /// No code that may draw random numbers has run in it yet: the host is told of it when some is about to.
+    /// The random stream is not selected when the section is entered: no code that may draw random numbers has run in
+    /// it. [`select_random_stream`] ends that state.
     deferred: AtomicBool,
-    /// Where its keys began.
+    /// Its first hash key.
     seed: u64,
-    /// The first key of its next map, while it does not run.
+    /// The key of its next map, while the section does not run.
     next_key: AtomicU64,
 }
 
@@ -96,10 +97,10 @@ struct Random {
     stream: u64,
 }
 
-/// What a section is of a context or a body.
+/// The relation of a section to its context or body.
 enum Role {
     Main(Owner),
-    /// Some code beside that of this section.
+    /// An input of a combinator, next to the code of this section.
     Input(Arc<Section>),
 }
 
@@ -145,7 +146,7 @@ impl Section {
         Arc::new(Self { number, role, random, deferred, seed, next_key })
     }
 
-    /// The context or the body that it is of.
+    /// The context or body that the section belongs to.
     fn owner(&self) -> &Owner {
         match &self.role {
             Role::Main(owner) => owner,
@@ -153,13 +154,13 @@ impl Section {
         }
     }
 
-    /// Of the execution's own context. Its keys go on where they are.
+    /// The section of the root context. Its hash keys continue where they are.
     pub(crate) fn root(scope: Arc<dyn Scope>) -> Arc<Self> {
         let owner = Owner::new(OwnerKind::Execution, None);
         Self::new(Role::Main(owner), Some(Random { scope, stream: 0 }), false, next_key())
     }
 
-    /// Of a context at a place of this one's.
+    /// The section of the context at a position of this section's context.
     pub(crate) fn context(
         &self,
         position: Position,
@@ -171,19 +172,20 @@ impl Section {
         Self::new(Role::Main(owner), Some(Random { scope, stream: 0 }), false, seed)
     }
 
-    /// Of the body of an attempt, at a place of this one's context.
+    /// The section of the body of an attempt, at a position of this section's context.
     pub(crate) fn body(&self, position: Position, attempt: u32, name: Option<Arc<str>>) -> Arc<Self> {
         let owner = Owner::new(OwnerKind::Body, name);
         let seed = mix(mix(self.seed, u64::from(position)), u64::from(attempt));
         Self::new(Role::Main(owner), None, false, seed)
     }
 
-    /// Beside this one's code and of the same context: what a combinator at this place runs for one of its inputs.
+    /// The section of one input of the combinator at a position of this section's context.
     pub(crate) fn input(self: &Arc<Self>, position: Position, index: usize) -> Arc<Self> {
         self.part(position, index, false)
     }
 
-    /// The same for code of this crate: before any other runs in it, there is a call of [`select_random_stream`].
+    /// The same for code of this crate, whose random stream is selected later: it calls [`select_random_stream`] before
+    /// it runs other code.
     pub(crate) fn deferred_input(self: &Arc<Self>, position: Position, index: usize) -> Arc<Self> {
         self.part(position, index, true)
     }
@@ -194,7 +196,7 @@ impl Section {
         Self::new(Role::Input(Arc::clone(self)), random, deferred, mix(self.seed, stream))
     }
 
-    /// Whether operations of this section's context may be started now.
+    /// Checks whether the current code may start operations in the context of this section.
     pub(crate) fn check_start(&self) -> Result<(), InvalidArgument> {
         let refused = |reason| Err(InvalidArgument { argument: "context".to_owned(), reason });
         let owner = self.owner();
@@ -218,12 +220,12 @@ impl Section {
         })
     }
 
-    /// Its context's code has ended.
+    /// The code of the section's context has ended.
     pub(crate) fn end(&self) {
         self.owner().ended.store(true, Ordering::Relaxed);
     }
 
-    /// Runs something as a part of the section.
+    /// Runs a function in the section.
     pub(crate) fn within<T>(self: &Arc<Self>, run: impl FnOnce() -> T) -> T {
         if CURRENT.with_borrow(|current| current.as_ref().is_some_and(|current| Arc::ptr_eq(current, self))) {
             return run();
@@ -232,12 +234,12 @@ impl Section {
         run()
     }
 
-    /// Polls a future as a part of the section.
+    /// Polls a future in the section.
     pub(crate) fn run<F: Future>(self: Arc<Self>, future: F) -> Within<F> {
         Within { section: self, future }
     }
 
-    /// Tells the host whose random numbers come next, unless it knows.
+    /// Makes the host use the section's random stream, unless it does so already.
     fn select_stream(&self) {
         if let Some(Random { scope, stream }) = &self.random
             && SELECTED.get() != self.number
@@ -249,7 +251,8 @@ impl Section {
     }
 }
 
-/// Code that may draw random numbers is about to run in the innermost section: from now on the host is told of that.
+/// Code that may draw random numbers is about to run in the innermost section: makes the host use the section's random
+/// stream.
 pub(crate) fn select_random_stream() {
     CURRENT.with_borrow(|current| {
         if let Some(section) = current {
@@ -260,7 +263,7 @@ pub(crate) fn select_random_stream() {
 }
 
 pin_project! {
-    /// A future that is polled as a part of a section.
+    /// A future that is polled in a section.
     pub(crate) struct Within<F> {
         section: Arc<Section>,
         #[pin]
@@ -277,7 +280,7 @@ impl<F: Future> Future for Within<F> {
     }
 }
 
-/// What ran before a section, and goes on after it.
+/// The section that was current before, and its hash key; restored on drop.
 struct Previous {
     section: Option<Arc<Section>>,
     next_key: u64,
@@ -294,7 +297,7 @@ impl Previous {
 impl Drop for Previous {
     fn drop(&mut self) {
         let outer = self.section.take();
-        // Where a run is unwound, natively, nothing comes next.
+        // When a native run is unwound, no code follows.
         if let Some(outer) = &outer
             && !std::thread::panicking()
         {
@@ -307,7 +310,8 @@ impl Drop for Previous {
     }
 }
 
-/// Runs code that is no part of the handler, and that no replay repeats: the handler's hash keys stay where they were.
+/// Runs code that does not belong to the handler and is not replayed. The hash keys of the handler's code do not
+/// change.
 pub(crate) fn in_observer_section<T>(run: impl FnOnce() -> T) -> T {
     struct Back(u64);
     impl Drop for Back {
@@ -326,12 +330,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_keys_of_sections_do_not_meet() {
+    fn the_keys_of_sections_do_not_overlap() {
         let mut seen = HashSet::new();
         for seed in [0, 1, u64::MAX] {
             for number in 0..1000 {
                 let key = mix(seed, number);
-                // A section has room for some thousand maps before another's.
+                // The keys of two sections are at least some thousand maps apart.
                 assert!(seen.insert(key >> 12), "{seed} {number}");
             }
         }

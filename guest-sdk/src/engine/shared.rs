@@ -1,6 +1,6 @@
-//! What all contexts of one invocation share: the host, the executor and what they wait for.
+//! What all contexts of one invocation share: the host, the executor and the reactor.
 //!
-//! There is one engine for one invocation. It holds no state of any operation.
+//! There is one engine per invocation. It holds no state of operations.
 
 use std::fmt;
 use std::future::Future;
@@ -30,8 +30,8 @@ impl Engine {
         &*self.runtime
     }
 
-    /// Whether outcomes show before they are on record: a replay may then show them in another order, and what had not
-    /// been sent is done again.
+    /// Whether outcomes are delivered before they are recorded: a replay may then deliver them in another order, and
+    /// runs again what had not been sent.
     pub(crate) fn delivers_unrecorded(&self) -> bool {
         self.runtime.checkpoint_mode() == CheckpointMode::Optimistic
     }
@@ -41,7 +41,7 @@ impl Engine {
         &self.execution
     }
 
-    /// Now, as the code that runs sees it, at an operation of this id.
+    /// The seed of the jitter of an operation, at the current time of the handler.
     pub(crate) fn jitter_seed(&self, operation: &str) -> JitterSeed {
         let arn = self.execution.arn();
         JitterSeed::new(arn, operation, self.runtime.now())
@@ -59,17 +59,17 @@ impl Engine {
         self.executor.spawn(future)
     }
 
-    /// Adds a task without an output.
+    /// Adds a task without a result.
     pub(crate) fn launch(&self, task: impl Future<Output = ()> + Send + 'static) -> TaskHandle {
         self.executor.launch(task)
     }
 
-    /// Waits until there is something to do for an operation, or its outcome.
+    /// Waits until the operation has something to do or an outcome.
     pub(crate) fn changed(&self, operation: Arc<dyn Operation>) -> Ready {
         self.reactor.wait(operation, Interest::Change)
     }
 
-    /// Waits until a callback's id is known.
+    /// Waits until the id of a callback is known.
     pub(crate) fn callback_id_known(&self, callback: Arc<dyn Operation>) -> Ready {
         self.reactor.wait(callback, Interest::CallbackId)
     }

@@ -1,4 +1,4 @@
-//! What a handler's options do before it runs.
+//! How the options of a handler configure its host.
 
 use std::sync::Arc;
 
@@ -8,14 +8,14 @@ use crate::engine;
 use crate::error::WireError;
 use crate::plugin::{ObservedRuntime, Observer};
 
-/// The host as the handler gets it.
+/// The host that the handler gets.
 pub(super) struct ConfiguredHost {
     pub(super) host: Arc<dyn Runtime>,
-    /// Who stands in between; none where there are no plugins.
+    /// The observer between handler and host; `None` without plugins.
     pub(super) observer: Option<Arc<Observer>>,
 }
 
-/// Evaluates a handler's options, and puts its plugins between the handler and its host.
+/// Evaluates the options of a handler, and inserts its plugins between the handler and the host.
 pub(super) fn configure<O: IntoOptions>(
     host: Arc<dyn Runtime>,
     options: &dyn Fn() -> O,

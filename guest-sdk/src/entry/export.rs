@@ -1,4 +1,4 @@
-//! The component's export, `functions`: names and kinds, and the run of one function.
+//! The export `functions` of a component: the names and kinds of its functions, and the run of one.
 
 use std::hash::RandomState;
 use std::marker::PhantomData;
@@ -15,7 +15,7 @@ use crate::{engine, output};
 
 /// The functions of a component. Implemented by the macros of this crate.
 pub trait Functions {
-    /// All of them. The same on every call.
+    /// All functions, the same on every call.
     fn functions() -> Vec<Function>;
 }
 
@@ -36,8 +36,8 @@ impl<F: Functions> Guest for Exported<F> {
     }
 
     fn handle(function: String, event: String) -> Result<Option<String>, ErrorObject> {
-        // The standard library draws the keys of hash maps once, when the first map is made. From here on each piece of
-        // code has keys of its own.
+        // The standard library draws the keys of hash maps once, when the first map is created. After that each section
+        // has its own keys.
         drop(RandomState::new());
         engine::install(execution::hash_keys());
         output::install();

@@ -1,4 +1,4 @@
-//! The functions of a component: each under its name, with what it expects of its host.
+//! The functions of a component, with their names and kinds.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,7 +17,7 @@ use crate::contract::{Outcome, Runtime};
 use crate::engine::Engine;
 use crate::error::{BoxError, WireError};
 
-/// What a function expects of its host (WIT: `kind`).
+/// What a function requires of its host (WIT: `kind`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// It uses durable operations.
@@ -30,12 +30,12 @@ type Run = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 type Start = Box<dyn Fn(&Arc<Engine>, &str) -> Result<Run, WireError> + Send + Sync>;
 type Configure = Box<dyn Fn(Arc<dyn Runtime>, &str) -> Result<ConfiguredHost, WireError> + Send + Sync>;
 
-/// A function under its name.
+/// A function with its name.
 pub struct Function {
     pub(super) name: Cow<'static, str>,
     kind: Kind,
     pub(super) start: Start,
-    /// Applies the options, and puts plugins in between.
+    /// Evaluates the options, and inserts the plugins.
     pub(super) configure: Option<Configure>,
 }
 
@@ -46,7 +46,7 @@ impl fmt::Debug for Function {
 }
 
 impl Function {
-    /// A durable handler.
+    /// Creates a durable handler.
     pub fn durable<E, O, Err, F, Fut>(name: impl Into<Cow<'static, str>>, handler: F) -> Self
     where
         F: Fn(E, DurableContext) -> Fut + Send + Sync + 'static,
@@ -65,7 +65,7 @@ impl Function {
         Self { name: name.into(), kind: Kind::Durable, start: Box::new(start), configure: None }
     }
 
-    /// With options, which are evaluated at the beginning of each invocation.
+    /// Adds options, which are evaluated at the beginning of each invocation.
     #[must_use]
     pub fn with_options<O, F>(self, options: F) -> Self
     where
@@ -76,13 +76,13 @@ impl Function {
         Self { configure: Some(Box::new(configure)), ..self }
     }
 
-    /// A plain function, `async` or not.
+    /// Creates a plain function, `async` or not.
     pub fn plain<M, F: PlainFunction<M>>(name: impl Into<Cow<'static, str>>, function: F) -> Self {
         let start = move |_: &Arc<Engine>, event: &str| function.start(event);
         Self { name: name.into(), kind: Kind::Plain, start: Box::new(start), configure: None }
     }
 
-    /// The name under which it is run.
+    /// The name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -95,9 +95,9 @@ impl Function {
     }
 }
 
-/// A function of an event alone. `M` tells the two forms apart.
+/// A function whose only argument is the event. `M` distinguishes async functions from others.
 pub trait PlainFunction<M>: Send + Sync + 'static {
-    /// Reads the event and calls the function.
+    /// Deserializes the event and calls the function.
     fn start(&self, event: &str) -> Result<Run, WireError>;
 }
 

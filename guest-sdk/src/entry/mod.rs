@@ -1,4 +1,4 @@
-//! Where a handler is entered: the functions of a component, their options, their export, and the run of one.
+//! The entry of handlers: the functions of a component, their options, their export, and the run of one.
 
 mod configure;
 #[cfg(target_family = "wasm")]

@@ -1,9 +1,9 @@
 //! The names of a component's functions.
 
-/// Checks the names of a component's functions while it is compiled.
+/// Checks the names of a component's functions at compile time.
 ///
 /// # Panics
-/// If one is not allowed, or used twice: an error of the compiler, as this is called in constants only.
+/// If a name is not allowed, or used twice. It is called only in constants, so this is a compile error.
 pub const fn check_names(names: &[&str]) {
     let mut rest = names;
     while let [name, others @ ..] = rest {

@@ -1,4 +1,4 @@
-//! How a handler is run.
+//! The options of a handler.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,12 +6,13 @@ use std::time::Duration;
 use crate::contract::CheckpointMode;
 use crate::plugin::Plugin;
 
-/// How a handler is run: its plugins, and when its checkpoints are sent.
+/// The options of a handler: its plugins, and when its checkpoints are sent.
 ///
-/// Given to `#[durable_execution(options = ..)]` or, in `durable_handlers!`, beside the function. The expression is
-/// evaluated when an invocation begins, so each invocation has plugins of its own. A builder, what it builds, and the
-/// result of [`build`](OptionsBuilder::build) will do; options that contradict each other fail the execution with an
-/// `InvalidOptions` error. An expression that panics ends the invocation, as a panic of the handler does.
+/// Passed to `#[durable_execution(options = ..)]` or, in `durable_handlers!`, next to the function. The expression is
+/// evaluated when an invocation begins, so each invocation has its own plugins. It may be an `Options`, an
+/// [`OptionsBuilder`], or the result of [`build`](OptionsBuilder::build). Options that contradict each other fail the
+/// execution with an `InvalidOptions` error. If the expression panics, the invocation ends as if the handler had
+/// panicked.
 ///
 /// # Examples
 ///
@@ -32,7 +33,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// A builder of options.
+    /// Returns a builder of options.
     pub fn builder() -> OptionsBuilder {
         OptionsBuilder::default()
     }
@@ -65,29 +66,30 @@ pub struct OptionsBuilder {
 }
 
 impl OptionsBuilder {
-    /// Registers a plugin. Several are all called, in the order in which they were registered.
+    /// Registers a plugin. All registered plugins are called, in the order of registration.
     pub fn plugin<P: Plugin>(mut self, plugin: P) -> Self {
         self.plugins.push(Box::new(plugin));
         self
     }
 
-    /// The mode in which an invocation begins to send its checkpoints; batched by default. The handler can change it.
+    /// Sets the mode in which an invocation starts to send its checkpoints; batched by default. The handler can change
+    /// it.
     pub fn checkpoint_mode(mut self, mode: CheckpointMode) -> Self {
         self.mode = Some(mode);
         self
     }
 
-    /// Whether concurrent operations share checkpoints: [`CheckpointMode::Batched`] if so, [`CheckpointMode::Eager`] if
-    /// not.
+    /// Sets whether concurrent operations share checkpoints: [`CheckpointMode::Batched`] if so,
+    /// [`CheckpointMode::Eager`] if not.
     pub fn checkpoint_batching(mut self, enabled: bool) -> Self {
         self.batching = Some(enabled);
         self
     }
 
-    /// Says that updates may wait so long for others to share a checkpoint with. A handler in a component needs no
-    /// delay for that: with batching, all that it reports until it waits itself goes into one request, which is sent
-    /// then. So a delay of more than nothing is [`checkpoint_batching(true)`](Self::checkpoint_batching), unless that
-    /// says otherwise, and its length has no meaning. To decide when requests are sent, use
+    /// Sets how long updates may wait for others, to share a checkpoint with them. A handler in a component needs no
+    /// delay for that: with batching, all updates until the handler waits go into one request, which is sent then.
+    /// Therefore a delay of more than zero is the same as [`checkpoint_batching(true)`](Self::checkpoint_batching),
+    /// unless that is set, and its length has no effect. To control when requests are sent, use
     /// [`checkpoint_mode`](Self::checkpoint_mode) and
     /// [`DurableContext::flush_batch`](crate::DurableContext::flush_batch).
     pub fn checkpoint_delay(mut self, delay: Duration) -> Self {
@@ -97,10 +99,10 @@ impl OptionsBuilder {
         self
     }
 
-    /// The options.
+    /// Creates the options.
     ///
     /// # Errors
-    /// If both a mode and [`checkpoint_batching`](Self::checkpoint_batching) are given, and they do not agree.
+    /// If both a mode and [`checkpoint_batching`](Self::checkpoint_batching) are set, and contradict each other.
     pub fn build(self) -> Result<Options, OptionsValidationError> {
         let batching =
             self.batching.map(|on| if on { CheckpointMode::Batched } else { CheckpointMode::Eager });
@@ -136,9 +138,9 @@ impl fmt::Display for OptionsValidationError {
 
 impl std::error::Error for OptionsValidationError {}
 
-/// What may stand where options are expected.
+/// The types that can be used as options.
 pub trait IntoOptions {
-    /// The options.
+    /// Converts the value into options.
     fn into_options(self) -> Result<Options, OptionsValidationError>;
 }
 

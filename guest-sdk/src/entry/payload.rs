@@ -1,4 +1,4 @@
-//! How an event is read, and what is recorded for what a function returned.
+//! Deserialization of events, and the recorded outcome of a function.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -9,7 +9,7 @@ use crate::error::{
 };
 use crate::serdes::json;
 
-/// Reads an event. The place of what does not fit is looked for only when something does not.
+/// Deserializes an event. The path of the first mismatch is determined only after deserialization has failed.
 pub(super) fn parse<E: DeserializeOwned>(event: &str) -> Result<E, WireError> {
     serde_json::from_str(event).map_err(|error| {
         let mut json = serde_json::Deserializer::from_str(event);
@@ -23,7 +23,7 @@ pub(super) fn parse<E: DeserializeOwned>(event: &str) -> Result<E, WireError> {
     })
 }
 
-/// What is recorded for what a function returned.
+/// The recorded outcome of a function.
 pub(super) fn finish<O: Serialize, Err: Into<BoxError>>(result: Result<O, Err>) -> Outcome {
     match result {
         Ok(output) => match json::text(&output) {
@@ -34,7 +34,7 @@ pub(super) fn finish<O: Serialize, Err: Into<BoxError>>(result: Result<O, Err>) 
     }
 }
 
-/// The record of what a function failed with. What an external system reported for a callback is passed on as it is.
+/// The recorded error of a function. A failure that an external system reported for a callback is passed on unchanged.
 fn failure(error: &(dyn std::error::Error + 'static)) -> WireError {
     if let Some(error) = error.downcast_ref::<OperationError>()
         && let OperationErrorKind::Callback(callback) = error.kind()

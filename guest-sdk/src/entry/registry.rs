@@ -5,7 +5,7 @@
 /// ```text
 /// durable_handlers! {
 ///     order,                      // async fn order(event: E, ctx: DurableContext) -> Result<O, Err>
-///     "refund-v2" => refunds::run,  // the same, under another name
+///     "refund-v2" => refunds::run,  // under another name
 ///     "traced" => (tracing::order, Options::builder().plugin(Tracer::new())), // with options
 ///     plain rate,                 // async fn rate(event: E) -> Result<O, Err>, or the same without async
 ///     plain "tax" => taxes::of,
@@ -13,14 +13,14 @@
 /// }
 /// ```
 ///
-/// Events are anything that serde reads, results anything it writes; an `Err` is whatever turns into a
-/// [`BoxError`](crate::BoxError). [`Options`](crate::Options), such as plugins, stand beside the function. Names are 1
-/// to 64 characters of `A-Z a-z 0-9 - _`, each used once. To be called once in a crate of type `cdylib`, and not beside
-/// [`durable_execution`](crate::durable_execution).
+/// Events are any type that serde deserializes, results any type that it serializes; an `Err` is any type that converts
+/// into a [`BoxError`](crate::BoxError). [`Options`](crate::Options), such as plugins, are given next to the function.
+/// Names are 1 to 64 characters of `A-Z a-z 0-9 - _`, each used once. Call the macro once in a crate of type `cdylib`,
+/// and not together with [`durable_execution`](crate::durable_execution).
 ///
-/// Natively it checks the signatures, and no more. Where a runner is to run the functions natively, they are listed
-/// under a name: `pub fn functions;` as the first entry makes a function that returns all of them. The crate is an
-/// `rlib` as well then.
+/// Natively the macro only checks the signatures. For a runner that runs the functions natively, start the list with
+/// `pub fn functions;`: it defines a function of that name which returns all of them. The crate then has to be an
+/// `rlib` as well.
 ///
 /// # Examples
 ///
@@ -69,7 +69,7 @@ macro_rules! durable_handlers {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __durable_handlers {
-    // Eight at a time, so that hundreds of handlers stay below the compiler's recursion limit.
+    // Eight at a time, so that hundreds of handlers stay below the recursion limit of the compiler.
     ({$($list:tt)*} [$($done:tt)*]
         $n1:literal => $f1:path, $n2:literal => $f2:path, $n3:literal => $f3:path, $n4:literal => $f4:path,
         $n5:literal => $f5:path, $n6:literal => $f6:path, $n7:literal => $f7:path, $n8:literal => $f8:path,

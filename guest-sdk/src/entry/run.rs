@@ -1,7 +1,7 @@
-//! The run of a function: found by its name, given its event and run to its end.
+//! The run of one function.
 //!
-//! Always true here: whatever the event and the function's name, the result is a result or a record of an error;
-//! nothing traps but the functions' own code.
+//! Invariants: for every event and every function name, the outcome is a payload or an error; only the code of the
+//! functions can trap.
 
 use std::sync::Arc;
 
@@ -11,16 +11,16 @@ use crate::contract::{Outcome, Runtime};
 use crate::engine::Engine;
 use crate::error::WireError;
 
-/// Runs one function of a component to its end.
+/// Runs one function of a component until it returns.
 ///
 /// # Errors
 /// The error of the function, or `FunctionNotFound`, `InvalidEvent`, `InvalidOptions`, `SerializationError` (of the
-/// result) or `HandlerStalled` (it waits for what can never complete).
+/// result) or `HandlerStalled` (the handler waits for a future that can never complete).
 pub fn run(functions: &[Function], runtime: Arc<dyn Runtime>, name: &str, event: &str) -> Outcome {
     let Some(function) = functions.iter().find(|function| function.name == name) else {
-        let known: Vec<&str> = functions.iter().map(Function::name).collect();
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        let message = format!("this component has no function {name:?}; its functions are: {known}");
+        let names: Vec<&str> = functions.iter().map(Function::name).collect();
+        let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        let message = format!("this component has no function {name:?}; its functions are: {names}");
         return Err(WireError::new("FunctionNotFound", message));
     };
     let ConfiguredHost { host, observer } = match &function.configure {

@@ -1,4 +1,4 @@
-//! The error of the handler's own code.
+//! The error type of the handler's code.
 
-/// The error of handlers and step bodies: anything, boxed.
+/// The error of handlers and step bodies: any error, boxed.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

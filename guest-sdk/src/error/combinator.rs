@@ -7,7 +7,7 @@ use super::boxed::BoxError;
 
 /// A combinator failed: `try_join_all`, `select_ok` or `race`.
 ///
-/// The failures that it comes from are kept as errors, read from the combinator's record: each is a
+/// The failures of the inputs are kept as errors, read from the record of the combinator: each is a
 /// [`ReplayedFailure`](crate::ReplayedFailure). The first is the source.
 ///
 /// # Examples
@@ -40,7 +40,7 @@ impl CombinatorError {
         &self.kind
     }
 
-    /// The failures behind it: all of them in the order of the input where all failed, else the one that decided.
+    /// The failures of the inputs: all of them in the order of the input if all failed, otherwise the one that decided.
     #[must_use]
     pub fn failures(&self) -> &[BoxError] {
         &self.failures
@@ -62,13 +62,13 @@ pub enum CombinatorErrorKind {
     /// All futures of `select_ok` failed.
     #[non_exhaustive]
     AllFailed,
-    /// The first future of `race` to end ended with an error.
+    /// The first future of `race` that ended returned an error.
     #[non_exhaustive]
     FirstSettledFailed,
-    /// `race` or `select_ok` was given no futures, so there is nothing to win. The joins of none succeed with none.
+    /// `race` or `select_ok` was given no futures. Joins without futures succeed with an empty result.
     #[non_exhaustive]
     EmptyInput,
-    /// A value could not be serialized, or what is on record could not be deserialized.
+    /// A value could not be serialized, or a recorded payload could not be deserialized.
     #[non_exhaustive]
     Internal,
 }
@@ -97,7 +97,7 @@ impl JoinFailed {
         Self { failed_index }
     }
 
-    /// Its place in the input, from 0: the first that failed in time.
+    /// Its index in the input, from 0: of the first future that failed.
     #[must_use]
     pub fn failed_index(&self) -> usize {
         self.failed_index

@@ -1,7 +1,7 @@
-//! How errors are written: in one line for people, or as one frame of a chain.
+//! How errors are displayed: on one line for people, or as frames of a chain.
 //!
-//! Always true here: `{}` of a public error says what failed and why, to the last cause, without a line break. `{:#}`,
-//! and the message on record, write each layer once.
+//! Invariants: `{}` of a public error is one line with the failed operation and all causes. `{:#}`, and the recorded
+//! message, contain each layer once.
 
 use std::error::Error;
 use std::fmt::{self, Write as _};
@@ -14,7 +14,7 @@ use super::operation::{OperationError, OperationErrorKind};
 use super::typed::TypedError;
 use super::wire::WireError;
 
-/// Writes one layer of an error, without its causes.
+/// Displays one layer of an error, without its causes.
 struct Frame<'a>(&'a (dyn Error + 'static));
 
 impl fmt::Display for Frame<'_> {
@@ -45,7 +45,7 @@ impl fmt::Display for Frame<'_> {
     }
 }
 
-/// Writes a frame and all frames below it.
+/// Writes a frame and the frames of all causes.
 pub(crate) fn write_chain(
     f: &mut fmt::Formatter<'_>,
     frame: &dyn fmt::Display,
@@ -59,7 +59,7 @@ pub(crate) fn write_chain(
     Ok(())
 }
 
-/// Displays an error with all below it.
+/// Displays an error with all its causes.
 pub(crate) struct Chain<'a>(pub(crate) &'a (dyn Error + 'static));
 
 impl fmt::Display for Chain<'_> {
@@ -68,20 +68,20 @@ impl fmt::Display for Chain<'_> {
     }
 }
 
-/// Writes what failed and why, in one line.
+/// Writes a description and the error with its causes, on one line.
 fn write_line(
     f: &mut fmt::Formatter<'_>,
-    what: fmt::Arguments<'_>,
-    why: &(dyn Error + 'static),
+    description: fmt::Arguments<'_>,
+    cause: &(dyn Error + 'static),
 ) -> fmt::Result {
-    write!(OneLine(f), "{what}: {}", Chain(why))
+    write!(OneLine(f), "{description}: {}", Chain(cause))
 }
 
-/// Writes the line of an operation's error.
+/// Writes the error of an operation, on one line.
 fn write_operation(f: &mut fmt::Formatter<'_>, error: &OperationError) -> fmt::Result {
     let mut line = OneLine(f);
     let kind = error.kind();
-    let what = match kind {
+    let description = match kind {
         OperationErrorKind::Step(_) => "step",
         OperationErrorKind::Wait(_) => "wait",
         OperationErrorKind::Invoke(_) => "invoke",
@@ -93,25 +93,25 @@ fn write_operation(f: &mut fmt::Formatter<'_>, error: &OperationError) -> fmt::R
             "operation"
         }
     };
-    let refused = matches!(kind, OperationErrorKind::InvalidArgument(_));
-    let became = if refused { "was not started" } else { "failed" };
-    line.write_str(what)?;
+    let is_argument = matches!(kind, OperationErrorKind::InvalidArgument(_));
+    let verb = if is_argument { "was not started" } else { "failed" };
+    line.write_str(description)?;
     if let Some(name) = error.name() {
         write!(line, " {name:?}")?;
     } else if let Some(id) = error.operation_id() {
         write!(line, " {id}")?;
     }
-    let why = kind.error();
-    write!(line, " {became}: {}", Chain(why))?;
-    // What was given up, or timed out, has its reason in the record alone.
-    let told = error.wire().and_then(WireError::error_message).filter(|_| why.source().is_none());
-    match told {
-        Some(told) if !why.to_string().contains(told) => write!(line, ": {told}"),
+    let cause = kind.error();
+    write!(line, " {verb}: {}", Chain(cause))?;
+    // If retries were exhausted or a timeout expired, only the recorded message has the reason.
+    let recorded = error.wire().and_then(WireError::error_message).filter(|_| cause.source().is_none());
+    match recorded {
+        Some(recorded) if !cause.to_string().contains(recorded) => write!(line, ": {recorded}"),
         _ => Ok(()),
     }
 }
 
-/// Makes line breaks spaces.
+/// Replaces line breaks with spaces.
 struct OneLine<'a, 'b>(&'a mut fmt::Formatter<'b>);
 
 impl fmt::Write for OneLine<'_, '_> {
@@ -124,15 +124,15 @@ impl fmt::Write for OneLine<'_, '_> {
     }
 }
 
-/// `Display` of errors that have a kind.
+/// Implements `Display` for errors that have a kind.
 macro_rules! display {
-    ($($name:ident: $what:literal),* $(,)?) => {$(
+    ($($name:ident: $description:literal),* $(,)?) => {$(
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 if f.alternate() {
                     write_chain(f, self.kind(), self.source())
                 } else {
-                    write_line(f, format_args!(concat!($what, " failed")), self)
+                    write_line(f, format_args!(concat!($description, " failed")), self)
                 }
             }
         }

@@ -6,7 +6,7 @@ use std::fmt;
 use super::boxed::BoxError;
 use super::display::write_chain;
 
-/// A frame that says what was being done when its source happened.
+/// A frame that describes what failed because of its source.
 #[derive(Debug)]
 pub(crate) struct Framed {
     frame: String,
@@ -31,7 +31,7 @@ impl Error for Framed {
     }
 }
 
-/// What a child context's code returned, as a frame of its own in the record.
+/// The frame around the error that the code of a child context returned.
 #[derive(Debug)]
 pub(crate) struct ChildFnError(pub(crate) BoxError);
 

@@ -1,18 +1,19 @@
-//! Arguments that are not allowed, as the host reports them and as the handler gets them.
+//! Arguments that are not allowed, as reported by the host and as returned to the handler.
 
 use std::error::Error;
 use std::fmt;
 
-/// An argument the contract does not allow (WIT: `invalid-argument`).
+/// An argument that the contract does not allow (WIT: `invalid-argument`).
 #[derive(Debug, Clone)]
 pub struct InvalidArgument {
-    /// Which argument, as the contract spells it.
+    /// The name of the argument in the contract.
     pub argument: String,
-    /// What is wrong with it.
+    /// Why it is not allowed.
     pub reason: String,
 }
 
-/// An operation was not started: an argument is not allowed. Its place in the sequence is taken, so replays agree.
+/// An operation was not started, because an argument is not allowed. Its position in the sequence is used nevertheless,
+/// so replays claim the same positions.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct InvalidArgumentError {
@@ -25,13 +26,13 @@ impl InvalidArgumentError {
         Self { argument: invalid.argument, reason: invalid.reason }
     }
 
-    /// Which argument, as the WIT contract spells it.
+    /// The name of the argument in the WIT contract.
     #[must_use]
     pub fn argument(&self) -> &str {
         &self.argument
     }
 
-    /// What is wrong with it, and what is allowed.
+    /// Why it is not allowed, and what is allowed.
     #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason

@@ -1,13 +1,13 @@
 //! The error of each operation and its kinds.
 //!
-//! All errors here have the same shape: a kind to match on and a cause.
+//! All errors here have the same shape: a kind to match on, and a cause.
 
 use std::error::Error;
 use std::fmt;
 
 use super::boxed::BoxError;
 
-/// An error of one operation: its kind, and the cause as its source.
+/// Defines the error of one operation: its kind, and the cause as its source.
 macro_rules! operation_error {
     ($(#[$doc:meta])* $name:ident, $kind:ident $(, $detail:ident: $type:ty)*) => {
         $(#[$doc])*
@@ -40,17 +40,17 @@ macro_rules! operation_error {
 }
 
 operation_error! {
-    /// A step failed. A retry strategy gets one too, with the error that the body returned as its source.
+    /// A step failed. Retry strategies get this error too, with the error that the body returned as its source.
     StepError, StepErrorKind
 }
 
 operation_error! {
-    /// A wait did not end by its time being over.
+    /// A wait ended with another status than success.
     WaitError, WaitErrorKind
 }
 
 operation_error! {
-    /// Another function failed, or what was handed over could not be serialized.
+    /// The invoked function failed, or the payload or result could not be serialized.
     ///
     /// # Examples
     ///
@@ -66,7 +66,8 @@ operation_error! {
 }
 
 operation_error! {
-    /// A condition was not met within its checks, its check failed, or its state could not be serialized.
+    /// A condition was not met within the maximum number of checks, its check failed, or its state could not be
+    /// serialized.
     ///
     /// # Examples
     ///
@@ -84,12 +85,12 @@ operation_error! {
 }
 
 operation_error! {
-    /// A callback was answered with a failure, timed out, or was answered with what its serdes does not accept.
+    /// A callback was answered with a failure or with a payload that its serdes does not accept, or timed out.
     CallbackError, CallbackErrorKind, callback_id: Option<String>
 }
 
 impl CallbackError {
-    /// The callback's id, which the external system was given; none if there was none.
+    /// The id of the callback, which the external system was given; `None` if there was none.
     #[must_use]
     pub fn callback_id(&self) -> Option<&str> {
         self.callback_id.as_deref()
@@ -107,7 +108,7 @@ operation_error! {
 }
 
 impl StepError {
-    /// What the body returned.
+    /// The error that the body returned.
     pub(crate) fn into_source(self) -> Option<BoxError> {
         self.source
     }
@@ -117,14 +118,14 @@ impl StepError {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StepErrorKind {
-    /// The body returned an error. This is what a retry strategy sees.
+    /// The body returned an error. Retry strategies get this kind.
     #[non_exhaustive]
     ExecutionFailed,
-    /// An attempt failed, and the retry strategy decided to stop. The source tells why: the body's error, or one of
-    /// type `StepTimeout`, `StepInterrupted` or `StepStalled`. Also a result that is too large to record
-    /// (`ResultTooLarge`), which no strategy is asked about.
+    /// An attempt failed, and the retry strategy stopped. The source is the error of the body, or an error of type
+    /// `StepTimeout`, `StepInterrupted` or `StepStalled`. A result that is too large to record (`ResultTooLarge`) fails
+    /// the step with this kind too, without asking the strategy.
     RetriesExhausted(RetriesExhausted),
-    /// The result could not be serialized, or what is on record could not be deserialized.
+    /// The result could not be serialized, or the recorded payload could not be deserialized.
     #[non_exhaustive]
     SerializationFailed,
 }
@@ -139,7 +140,7 @@ impl fmt::Display for StepErrorKind {
     }
 }
 
-/// What is known of a step that was given up.
+/// The details of a step whose retries are exhausted.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct RetriesExhausted {
@@ -151,7 +152,7 @@ impl RetriesExhausted {
         Self { attempts }
     }
 
-    /// How many attempts were made; 0 if the host does not tell.
+    /// The number of attempts; 0 if the host does not report it.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.attempts.unwrap_or_default()
@@ -183,7 +184,7 @@ impl fmt::Display for WaitErrorKind {
     }
 }
 
-/// The status that a wait ended with.
+/// The unexpected status of a wait.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct UnexpectedStatus {
@@ -212,11 +213,11 @@ impl fmt::Display for UnexpectedStatus {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum InvokeErrorKind {
-    /// The function failed, timed out or was stopped: [`OperationError::status`](crate::OperationError::status) tells
-    /// which, and its error is the source, a [`ReplayedFailure`](crate::ReplayedFailure).
+    /// The function failed, timed out or was stopped: see [`OperationError::status`](crate::OperationError::status).
+    /// Its error is the source, a [`ReplayedFailure`](crate::ReplayedFailure).
     #[non_exhaustive]
     FunctionFailed,
-    /// There is no such function, or it may not be invoked: the failure is of type `ResourceNotFoundException`.
+    /// The function does not exist or may not be invoked: the failure is of type `ResourceNotFoundException`.
     FunctionNotFound(FunctionNotFound),
     /// The payload could not be serialized, and nothing was invoked; or the result could not be deserialized.
     #[non_exhaustive]
@@ -245,7 +246,7 @@ impl FunctionNotFound {
         Self { function_id: function_id.into() }
     }
 
-    /// What was invoked: a name, a name with a qualifier or an ARN.
+    /// The function id of the invocation: a name, a name with a qualifier or an ARN.
     #[must_use]
     pub fn function_id(&self) -> &str {
         &self.function_id
@@ -262,13 +263,13 @@ impl fmt::Display for FunctionNotFound {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum WaitForConditionErrorKind {
-    /// A check returned an error, which is the source. Checks are not retried. Also a state that is too large to
-    /// record, or a delay that is not allowed.
+    /// A check returned an error, which is the source. Checks are not retried. Also for a state that is too large to
+    /// record, and for a delay that is not allowed.
     #[non_exhaustive]
     CheckFailed,
     /// The wait strategy gave up before the condition was met.
     MaxChecksExceeded(MaxChecksExceeded),
-    /// A state could not be serialized, or what is on record could not be deserialized. The state is never reset.
+    /// A state could not be serialized, or a recorded payload could not be deserialized. The state is never reset.
     #[non_exhaustive]
     SerializationFailed,
 }
@@ -283,7 +284,7 @@ impl fmt::Display for WaitForConditionErrorKind {
     }
 }
 
-/// What is known of a condition that was given up. The strategy's reason is the message on record
+/// The details of a condition that was not met. The reason that the strategy gave is the recorded message
 /// ([`OperationError::wire`](crate::OperationError::wire)).
 #[derive(Debug)]
 #[non_exhaustive]
@@ -296,7 +297,7 @@ impl MaxChecksExceeded {
         Self { checks }
     }
 
-    /// How many checks were made; 0 if the host does not tell.
+    /// The number of checks; 0 if the host does not report it.
     #[must_use]
     pub fn checks(&self) -> u32 {
         self.checks.unwrap_or_default()
@@ -328,7 +329,7 @@ pub enum CallbackErrorKind {
     /// The serdes does not accept the answer.
     #[non_exhaustive]
     DeserializationFailed,
-    /// Anything else.
+    /// Any other error.
     #[non_exhaustive]
     Internal,
 }
@@ -352,8 +353,8 @@ pub enum ChildContextErrorKind {
     /// The child's code returned an error, or an item of a map or parallel did.
     #[non_exhaustive]
     ChildFailed,
-    /// The result could not be serialized, or what is on record could not be deserialized. Of a map or parallel: it
-    /// could not come to a result, as when the name of an item is not allowed.
+    /// The result could not be serialized, or a recorded payload could not be deserialized. A map or parallel could not
+    /// produce a result, for example because the name of an item is not allowed.
     #[non_exhaustive]
     Internal,
 }

@@ -1,11 +1,11 @@
 //! Errors of durable operations.
 //!
-//! Always true here:
-//! - The error of a failed operation is made from its record, on the first run as on each replay: a handler cannot tell
-//!   the two apart, and takes the same branch in both.
-//! - `{}` is one line for people: what failed, which operation, and why, to the last cause. `{:#}` writes the frames of
-//!   the whole chain, joined with `": "`. The message on record is the latter.
-//! - Kinds classify and carry numbers; the cause is the error's `source()`.
+//! Invariants:
+//! - The error of a failed operation is created from its record, on the first run as on each replay: a handler cannot
+//!   distinguish the two, and takes the same branch in both.
+//! - `{}` is one line for people: the failed operation with its name or id, and all causes. `{:#}` contains the frames
+//!   of the whole chain, joined with `": "`. The recorded message is the latter.
+//! - Kinds classify errors and carry details; the cause is the error's `source()`.
 
 mod boxed;
 mod combinator;

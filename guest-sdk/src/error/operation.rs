@@ -10,10 +10,10 @@ use super::kinds::{
 use super::non_determinism::NonDeterministicExecutionError;
 use super::wire::WireError;
 
-/// What the futures of durable operations fail with.
+/// The error of the futures of durable operations.
 ///
-/// [`kind`](Self::kind) says which operation failed and how; [`source`](Error::source) leads to the cause, which for a
-/// recorded failure is a [`ReplayedFailure`].
+/// [`kind`](Self::kind) returns which operation failed and how; [`source`](Error::source) leads to the cause, which for
+/// a recorded failure is a [`ReplayedFailure`](crate::ReplayedFailure).
 ///
 /// # Examples
 ///
@@ -34,7 +34,7 @@ use super::wire::WireError;
 #[non_exhaustive]
 pub struct OperationError {
     kind: OperationErrorKind,
-    /// Boxed: results stay small where nothing fails.
+    /// Boxed, so that results without an error are small.
     record: Option<Box<Record>>,
     name: Option<Box<str>>,
 }
@@ -53,25 +53,25 @@ impl OperationError {
         &self.kind
     }
 
-    /// The id of the failed operation; none if it was never started.
+    /// The id of the failed operation; `None` if it was never started.
     #[must_use]
     pub fn operation_id(&self) -> Option<&str> {
         self.operation().map(|(id, _)| &**id)
     }
 
-    /// The name of the operation that failed; none if it has none.
+    /// The name of the failed operation; `None` if it has none.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// The operation's status in the history, such as `FAILED` or `TIMED_OUT`; none if it did not fail on record.
+    /// The operation's status in the history, such as `FAILED` or `TIMED_OUT`; `None` if the failure is not recorded.
     #[must_use]
     pub fn status(&self) -> Option<&str> {
         self.operation().map(|(_, status)| *status)
     }
 
-    /// The error as it is on record; none if it is not.
+    /// The recorded error; `None` if it is not recorded.
     #[must_use]
     pub fn wire(&self) -> Option<&WireError> {
         self.record.as_ref().map(|record| &record.wire)
@@ -87,13 +87,13 @@ impl OperationError {
         self
     }
 
-    /// Adds what the history has on the failure.
+    /// Adds the recorded failure.
     pub(crate) fn on_record(mut self, operation_id: String, status: &'static str, wire: WireError) -> Self {
         self.record = Some(Box::new(Record { operation: Some((operation_id, status)), wire }));
         self
     }
 
-    /// Adds the record of a failure that is part of another operation's.
+    /// Adds the record of a failure that is part of the record of another operation.
     pub(crate) fn with_wire(mut self, wire: WireError) -> Self {
         self.record = Some(Box::new(Record { operation: None, wire }));
         self
@@ -134,10 +134,10 @@ pub enum OperationErrorKind {
     ChildContext(ChildContextError),
     /// A combinator of futures.
     Combinator(CombinatorError),
-    /// A replay does not fit its record. Hosts end the execution themselves then, and handlers never see it.
+    /// A replay does not match the history. Hosts end the execution in this case, and handlers never get this error.
     NonDeterministicExecution(NonDeterministicExecutionError),
-    /// Any operation that was not started because an argument is not allowed: a wait of zero seconds, a name of over
-    /// 256 characters, and so on. Not in AWS's SDK, whose service refuses these instead.
+    /// Any operation that was not started because an argument is not allowed: a wait of zero seconds, a name of more
+    /// than 256 characters, and so on. AWS's SDK does not have this kind, because its service rejects these arguments.
     InvalidArgument(InvalidArgumentError),
 }
 
@@ -156,7 +156,7 @@ impl OperationErrorKind {
         }
     }
 
-    /// The error type on record for an error of this kind that names none itself.
+    /// The recorded type of an error of this kind that has no type of its own.
     pub(crate) fn wire_type(&self) -> &'static str {
         match self {
             Self::Step(_) => "StepError",

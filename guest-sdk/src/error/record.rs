@@ -1,4 +1,4 @@
-//! What is recorded for an error.
+//! The record of an error.
 
 use std::error::Error;
 
@@ -8,11 +8,11 @@ use super::replayed::ReplayedFailure;
 use super::typed::TypedError;
 use super::wire::{SERIALIZATION_ERROR, WireError};
 
-/// How far a chain of sources is followed for a name or data.
+/// The maximum length of a chain of sources that is searched for a name or data.
 const CHAIN: usize = 10;
 
 impl WireError {
-    /// The record of an error. `fallback` is the type for one that has no name.
+    /// The record of an error. `fallback` is the type of an error without a name.
     pub(crate) fn of(error: &(dyn Error + 'static), fallback: &str) -> Self {
         let operation = error.downcast_ref::<OperationError>();
         let fallback = recorded(error)
@@ -21,13 +21,12 @@ impl WireError {
         Self::passed_on(error, fallback)
     }
 
-    /// The record of a layer that failed because of an error: under the type that the error has a name for, if it has
-    /// one.
+    /// The record of a layer that failed because of an error: the type is the name in the error, if there is one.
     pub(crate) fn passed_on(error: &(dyn Error + 'static), fallback: &str) -> Self {
         Self::typed(error, named(error).unwrap_or(fallback))
     }
 
-    /// The record of an error under a given type.
+    /// The record of an error with a given type.
     pub(crate) fn typed(error: &(dyn Error + 'static), error_type: &str) -> Self {
         let records = || chain(error).filter_map(recorded);
         let data = records().find_map(WireError::error_data).map(str::to_owned);
@@ -41,7 +40,7 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
     std::iter::successors(Some(error), |error| (*error).source()).take(CHAIN)
 }
 
-/// The record that an error carries itself.
+/// The record that an error contains.
 fn recorded<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a WireError> {
     error
         .downcast_ref::<OperationError>()
@@ -49,7 +48,7 @@ fn recorded<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a WireError> {
         .or_else(|| error.downcast_ref::<ReplayedFailure>().map(ReplayedFailure::wire))
 }
 
-/// The first name in a chain that programs can match on.
+/// The first specific name in a chain.
 fn named<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a str> {
     chain(error).find_map(|error| match error.downcast_ref::<TypedError>() {
         Some(typed) => Some(typed.error_type()),
@@ -57,8 +56,8 @@ fn named<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a str> {
     })
 }
 
-/// Whether a recorded type says only which layer failed. How a layer failed is not passed on: the record of the next
-/// would be read as its own.
+/// Whether a recorded type only names the layer that failed. Such a type is not passed on: the next layer would
+/// interpret it as its own.
 fn is_generic(name: &str) -> bool {
     const LAYERS: [&str; 13] = [
         "Error",
@@ -114,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn data_and_frames_survive_a_boundary() {
+    fn data_and_frames_are_passed_on() {
         let outside = WireError::from_parts(
             Some("Declined".into()),
             Some("no funds".into()),

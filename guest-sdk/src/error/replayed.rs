@@ -6,7 +6,7 @@ use std::fmt;
 use super::boxed::BoxError;
 use super::wire::WireError;
 
-/// The cause of a failure that was read from the record.
+/// The cause of a failure that was read from the history.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ReplayedFailure {
@@ -30,7 +30,7 @@ impl ReplayedFailure {
         self.wire.error_message()
     }
 
-    /// All that is recorded.
+    /// The complete record.
     #[must_use]
     pub fn wire(&self) -> &WireError {
         &self.wire
@@ -38,7 +38,7 @@ impl ReplayedFailure {
 }
 
 impl fmt::Display for ReplayedFailure {
-    /// The message; the type only if there is no message.
+    /// The message; the type if there is no message.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.error_message().or(self.error_type()).unwrap_or("unknown error"))
     }

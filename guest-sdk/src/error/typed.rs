@@ -1,13 +1,13 @@
-//! Errors with a name that their author gave.
+//! Errors with a name.
 
 use std::error::Error;
 
 use super::boxed::BoxError;
 
-/// An error with a name for the record.
+/// An error with a name, which is recorded as its type.
 ///
-/// Once an error is boxed, its type cannot be named any more: it is recorded as `Error`. Wrap it while its type is
-/// known, and the record carries that name.
+/// The type of a boxed error is not known any more: it is recorded as `Error`. Wrap the error while its type is known,
+/// to record that name.
 ///
 /// # Examples
 ///
@@ -27,13 +27,13 @@ pub struct TypedError {
 }
 
 impl TypedError {
-    /// Names the error after its type, without module paths.
+    /// Uses the name of the error's type, without module paths.
     #[must_use]
     pub fn new<E: Error + Send + Sync + 'static>(error: E) -> Self {
         Self { error_type: short_type_name(std::any::type_name::<E>()), inner: Box::new(error) }
     }
 
-    /// Names the error as told.
+    /// Uses the given name.
     #[must_use]
     pub fn with_type(error_type: impl Into<String>, error: impl Into<BoxError>) -> Self {
         Self { error_type: error_type.into(), inner: error.into() }
@@ -58,7 +58,7 @@ impl Error for TypedError {
     }
 }
 
-/// A type's name without module paths, also inside of brackets: `a::B<c::D>` is `B<D>`.
+/// The name of a type without module paths, also in type arguments: `a::B<c::D>` becomes `B<D>`.
 fn short_type_name(full: &str) -> String {
     let mut short = String::with_capacity(full.len());
     let mut segment = 0;
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn type_names_lose_their_paths() {
+    fn module_paths_are_removed_from_type_names() {
         assert_eq!(short_type_name("a::b::C"), "C");
         assert_eq!(short_type_name("a::B<c::D, &e::F>"), "B<D, &F>");
         assert_eq!(short_type_name("Plain"), "Plain");

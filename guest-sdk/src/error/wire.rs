@@ -1,21 +1,21 @@
-//! Errors as they are on record: `ErrorObject` in the service model, `error-object` in the WIT package.
+//! Recorded errors: `ErrorObject` in the service model, `error-object` in the WIT package.
 //!
-//! Always true here:
-//! - An error's type is never guessed from its text. It is the first in the chain of sources that says something: a
-//!   name that the author gave ([`TypedError`]), or the type on record of an operation that failed. Else it is a
-//!   generic one.
-//! - So a failure's type, data and frames stay the same through all layers that pass it on.
-//! - A record fits in [`LIMIT`], whatever the author put into the error.
+//! Invariants:
+//! - The type of an error is never derived from its text. It is the first specific type in the chain of sources: a name
+//!   that the author gave ([`TypedError`](crate::TypedError)), or the recorded type of an operation that failed.
+//!   Otherwise it is a generic type.
+//! - Therefore the type, data and frames of a failure stay the same through all layers that pass it on.
+//! - The size of a record is at most [`LIMIT`], for any error.
 
 use std::fmt;
 
-/// What a record may hold, in bytes, with room for the rest of the update that carries it.
+/// The maximum size of a record in bytes. It leaves room for the rest of the update.
 const LIMIT: usize = 32 * 1024 - 1024;
 
-/// The type on record for a result that could not be serialized. Replays know the kind of error by it.
+/// The recorded type for a value that could not be serialized. Replays determine the kind of error from it.
 pub(crate) const SERIALIZATION_ERROR: &str = "SerializationError";
 
-/// An error as it is on record.
+/// A recorded error.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WireError {
@@ -26,33 +26,33 @@ pub struct WireError {
 }
 
 impl WireError {
-    /// The name programs can match on.
+    /// The type: a name that programs can match on.
     #[must_use]
     pub fn error_type(&self) -> Option<&str> {
         self.error_type.as_deref()
     }
 
-    /// What a person reads.
+    /// The message for people.
     #[must_use]
     pub fn error_message(&self) -> Option<&str> {
         self.error_message.as_deref()
     }
 
-    /// More for programs, usually JSON. It may come from outside (a callback's answer): nothing in this crate acts on
-    /// it.
+    /// Additional data for programs, usually JSON. It may come from an external system (the answer to a callback):
+    /// treat it as untrusted input.
     #[must_use]
     pub fn error_data(&self) -> Option<&str> {
         self.error_data.as_deref()
     }
 
-    /// One frame an entry, innermost first. Components have no backtraces: it is filled only when the failure came with
-    /// one from outside.
+    /// One frame per entry, innermost first. Components have no backtraces: it is filled only if the failure came from
+    /// outside with frames.
     #[must_use]
     pub fn stack_trace(&self) -> &[String] {
         &self.stack_trace
     }
 
-    /// A record with these parts. For runners.
+    /// Creates a record from its parts. For runners.
     #[doc(hidden)]
     #[must_use]
     pub fn from_parts(
@@ -69,7 +69,7 @@ impl WireError {
             .bounded()
     }
 
-    /// Adds data. What is too long is left out.
+    /// Adds data. Data that is too long is omitted.
     pub(crate) fn with_data(mut self, data: Option<String>) -> Self {
         self.error_data = data;
         self.bounded()
@@ -83,7 +83,7 @@ impl WireError {
         self
     }
 
-    /// Takes the outermost frame off, if it begins so. The rest of it.
+    /// Removes the outermost frame if it starts with the prefix. Returns the rest of it.
     pub(crate) fn take_frame(&mut self, prefix: &str) -> Option<String> {
         let rest = self.stack_trace.last()?.strip_prefix(prefix)?.to_owned();
         self.stack_trace.pop();
@@ -94,7 +94,7 @@ impl WireError {
         self.bounded_to(LIMIT)
     }
 
-    /// Keeps the record under the limit: what is least useful goes first.
+    /// Shortens the record to the limit, the least useful parts first.
     fn bounded_to(mut self, limit: usize) -> Self {
         let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         if let Some(error_type) = &mut self.error_type {
@@ -120,7 +120,7 @@ impl WireError {
     }
 }
 
-/// Cuts a text to at most so many bytes, at a character's end.
+/// Shortens a text to at most `limit` bytes, at a character boundary.
 fn shorten(text: &mut String, limit: usize) {
     const MARK: &str = " [cut]";
     if text.len() > limit {
@@ -147,7 +147,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_frame_is_put_on_and_taken_off() {
+    fn a_frame_is_added_and_removed() {
         let big = "x".repeat(2 * LIMIT);
         let mut wire = WireError::new("Declined", big).with_frame("callback: 7".to_owned());
         let length = 8 + wire.error_message().unwrap().len() + wire.stack_trace()[0].len();
@@ -159,7 +159,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_record_fits(name in 0..2000_usize, message in 0..40_000_usize, data in 0..40_000_usize, frames in 0..5000_usize) {
+        fn the_size_of_a_record_is_limited(name in 0..2000_usize, message in 0..40_000_usize, data in 0..40_000_usize, frames in 0..5000_usize) {
             let text = |length: usize| Some("ü".repeat(length));
             let frames = vec!["frame".to_owned(); frames];
             let wire = WireError::from_parts(text(name), text(message), text(data), frames).bounded();

@@ -1,9 +1,9 @@
-//! Runs the body of a step's attempt, or the check of a condition's.
+//! Runs the body of an attempt of a step, or the check of a condition.
 //!
-//! Always true here:
-//! - Only the body, and the serialization of what it returns, is polled inside of the operation; everything between its
-//!   turns runs outside.
-//! - A body is never lost by a suspension in its middle: one that nothing left to run can complete ends with an error.
+//! Invariants:
+//! - Only the body, with the serialization of its result, is polled inside the operation; everything between its polls
+//!   runs outside.
+//! - A suspension never interrupts a body: a body that no remaining task can complete ends with an error.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -15,15 +15,15 @@ use crate::engine::{Engine, ParkedBody, Section};
 use crate::error::{BoxError, TypedError};
 use crate::output::{self, LogScope};
 
-/// Why a body came to no record of its result.
+/// Why a body has no recorded result.
 pub(crate) enum Failure {
     /// It returned an error.
     Body(BoxError),
-    /// What it returned could not be serialized, or not be read back.
+    /// Its result could not be serialized, or its payload could not be deserialized.
     Serialization(BoxError),
 }
 
-/// Where the code that runs next belongs.
+/// To which code the execution switches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
     /// To the body.
@@ -32,7 +32,7 @@ pub(crate) enum Side {
     Handler,
 }
 
-/// A body that waits for ever.
+/// The error of a body that can never complete.
 #[derive(Debug)]
 struct Stalled;
 
@@ -47,10 +47,10 @@ impl fmt::Display for Stalled {
 
 impl std::error::Error for Stalled {}
 
-/// Runs a body; `switch` enters and leaves its operation. Returns inside of it: the caller closes the attempt at once,
-/// which leaves it.
+/// Runs a body; `switch` enters and leaves its operation. Returns inside the operation: the caller closes the attempt
+/// immediately, which leaves it.
 ///
-/// The body is pinned by the caller, so that the future of an operation holds it once.
+/// The caller pins the body, so that the future of an operation contains it only once.
 pub(crate) fn run<'a, T, W>(
     engine: &'a Arc<Engine>,
     switch: impl Fn(Side) + 'a,

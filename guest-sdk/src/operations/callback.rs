@@ -1,7 +1,7 @@
 //! Runs callbacks.
 //!
-//! Always true here: a callback's id is returned even if the callback has failed or timed out already; its result
-//! tells.
+//! Invariants: the id of a callback is returned even if the callback has already failed or timed out; the failure is
+//! returned by its result.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,12 +17,12 @@ use crate::values::CallbackId;
 pub(super) const TIMEOUT: &str = "Callback.Timeout";
 pub(super) const HEARTBEAT: &str = "Callback.Heartbeat";
 
-/// A callback: the id for the external system, and the answer to come.
+/// A callback: the id for the external system, and the future of the answer.
 ///
-/// It exists even if the callback has failed or timed out already: [`result`](Self::result) tells.
+/// The callback may already have failed or timed out: then [`result`](Self::result) returns the error.
 #[non_exhaustive]
 pub struct Callback<O> {
-    /// The id that the external system answers with, as [`id`](Self::id) tells it.
+    /// The id with which the external system answers, the same as [`id`](Self::id).
     pub callback_id: String,
     answer: Box<dyn Answer<O>>,
 }
@@ -37,7 +37,7 @@ impl<O> fmt::Debug for Callback<O> {
 }
 
 impl<O> Callback<O> {
-    /// [`id`](Self::id), as a type of its own.
+    /// The [`id`](Self::id) as a [`CallbackId`].
     #[must_use]
     pub fn id_typed(&self) -> CallbackId {
         CallbackId::from(self.callback_id.clone())
@@ -49,17 +49,18 @@ impl<O: Send + 'static> Callback<O> {
         Self { callback_id: id, answer }
     }
 
-    /// The id that the external system answers with: base64, at most 1024 characters.
+    /// The id with which the external system answers: base64, at most 1024 characters.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.callback_id
     }
 
-    /// The answer; an empty one is `null`. Fails with an error of kind
+    /// The answer; an empty answer is `null`. Fails with an error of kind
     /// [`Callback`](crate::OperationErrorKind::Callback) if the external system reported a failure, if a timeout
-    /// passed, or if the serdes does not accept the answer.
+    /// expired, or if the serdes does not accept the answer.
     ///
-    /// The future does not borrow the handle. Each call makes one, and all of them get the same answer.
+    /// The future does not borrow the handle. The method can be called several times; all futures return the same
+    /// answer.
     pub fn result(&self) -> DurableFuture<O> {
         self.answer.wait()
     }
@@ -84,17 +85,17 @@ impl<S> CallbackRun<S> {
         let identity = Identity { position, name: name.clone(), sub_type: None };
         let callback = ctx.checked_scope()?.create_callback(identity, options)?;
         ctx.engine().callback_id_known(callback.clone()).await;
-        let id = callback.callback_id().ok_or_else(nameless)?;
+        let id = callback.callback_id().ok_or_else(missing_id)?;
         Ok(Callback::new(id, Box::new(Pending { ctx, callback, name, serdes: Arc::new(serdes) })))
     }
 }
 
-/// A callback's answer to come, whatever its serdes. `Sync`, so that handlers may borrow from a [`Callback`] while they
-/// wait.
+/// The pending answer to a callback, independent of its serdes. `Sync`, so that handlers may borrow from a [`Callback`]
+/// while they wait.
 pub(crate) trait Answer<O>: Send + Sync {
     fn wait(&self) -> DurableFuture<O>;
 
-    /// The callback's operation in the history.
+    /// The id of the callback's operation in the history.
     fn operation_id(&self) -> String;
 }
 
@@ -147,13 +148,13 @@ pub(super) fn callback_error(error: CallbackError) -> OperationError {
     OperationError::new(OperationErrorKind::Callback(error))
 }
 
-/// The error of a callback that nobody could answer.
-fn nameless() -> OperationError {
+/// The error of a callback without an id.
+fn missing_id() -> OperationError {
     let reason = "the service did not return an id for the callback, so nobody can answer it";
     callback_error(CallbackError::new(CallbackErrorKind::Internal, Some(reason.into())))
 }
 
-/// The error of a callback that is on record as failed.
+/// The error of a callback that is recorded as failed.
 pub(super) fn failed(
     operation: &dyn contract::Operation,
     wire: WireError,

@@ -1,7 +1,7 @@
 //! Runs a child context.
 //!
-//! Always true here: the child's code runs at most once in an instance, in a scope of its own; its outcome is delivered
-//! when it is on record, and the same as on a replay.
+//! Invariants: the code of the child runs at most once in an instance, in its own scope. Its outcome is delivered when
+//! it is recorded, and is the same as on a replay.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::error::{
 use crate::output::LogScope;
 use crate::serdes::Serdes;
 
-/// The largest result that is recorded itself, in bytes. Replays rebuild a larger one from the child's operations.
+/// The maximum size of a recorded result, in bytes. Replays rebuild a larger one from the operations of the child.
 pub(crate) const INLINE_LIMIT: usize = 256 * 1024;
 
 /// A child context with all its options.
@@ -26,9 +26,9 @@ pub(crate) struct ChildRun<B, S, E> {
     pub(crate) name: Option<String>,
     pub(crate) sub_type: Option<&'static str>,
     pub(crate) serdes: S,
-    /// What is recorded for an error of the code.
+    /// Creates the record of an error that the code returned.
     pub(crate) record: fn(&E) -> WireError,
-    /// What is returned for an error on record.
+    /// Creates the error to return from a recorded one.
     pub(crate) failed: fn(&dyn Operation, WireError) -> OperationError,
     /// The code.
     pub(crate) body: B,
@@ -44,7 +44,7 @@ impl<B, S, E> ChildRun<B, S, E> {
         E: Send,
     {
         let Self { ctx, position, name, sub_type, serdes, record, failed, body } = self;
-        // Before the future begins, so that it holds it once.
+        // Outside of the future, so that the future contains it only once.
         let mut body = Some(body);
         async move {
             let child = ctx.checked_scope()?.child(Identity { position, name: name.clone(), sub_type })?;
@@ -68,7 +68,7 @@ impl<B, S, E> ChildRun<B, S, E> {
                         let inner = ctx.nested(position, child.context(), scope.name.clone());
                         let section = Arc::clone(inner.section());
                         let context = ctx.serdes_context(child.clone());
-                        // Serialization is the child's code too: a replay that finds the child over does without it.
+                        // Serialization is part of the child's code: a replay that finds the child ended leaves it out.
                         let code = async {
                             match body(inner).await {
                                 Ok(value) => {
@@ -80,20 +80,20 @@ impl<B, S, E> ChildRun<B, S, E> {
                         let result = Arc::clone(&section).run(scope.instrument(code)).await;
                         section.end();
                         match &result {
-                            // A rebuild that comes to a small result is not what was too large: its host says so.
-                            Ok(json) if json.len() > INLINE_LIMIT => {
+                            // On a rebuild, a small result is not the one that was too large: the host reports that.
+                            Ok(payload) if payload.len() > INLINE_LIMIT => {
                                 child.succeed(ChildResult::ReplayChildren(None));
                             }
-                            Ok(json) => child.succeed(ChildResult::Inline(json)),
+                            Ok(payload) => child.succeed(ChildResult::Inline(payload)),
                             Err(wire) => child.fail(wire),
                         }
-                        // Also after a rebuild: the outcome has its place among the others, and this is where it is
-                        // delivered.
+                        // Also on a rebuild: the outcome has its position in the order of outcomes, and is delivered
+                        // there.
                         ctx.engine().changed(child.clone()).await;
                         match result {
-                            Ok(json) => {
+                            Ok(payload) => {
                                 select_random_stream();
-                                return serdes.deserialize(json, context).await.map_err(internal);
+                                return serdes.deserialize(payload, context).await.map_err(internal);
                             }
                             Err(wire) if rebuild => return Err(failed(&*child, wire)),
                             Err(_) => {}
@@ -105,12 +105,12 @@ impl<B, S, E> ChildRun<B, S, E> {
     }
 }
 
-/// The record of an error of a child's code.
+/// The record of an error that a child's code returned.
 pub(crate) fn record(error: &ChildFnError) -> WireError {
     WireError::of(error, "ChildFnError")
 }
 
-/// The error of a child that is on record as failed.
+/// The error of a child that is recorded as failed.
 pub(crate) fn failed(operation: &dyn Operation, wire: WireError) -> OperationError {
     let kind = if wire.error_type() == Some(SERIALIZATION_ERROR) {
         ChildContextErrorKind::Internal

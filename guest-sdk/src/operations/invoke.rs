@@ -1,7 +1,7 @@
 //! Runs an invocation of another function.
 //!
-//! Always true here: the payload is serialized by the handler's own code, so again on each replay; the record decides
-//! what was sent. What comes back was written by somebody else, and is never followed as a reference.
+//! Invariants: the payload is serialized by the code of the handler, and therefore again on each replay; the recorded
+//! payload is the one that was sent. The result comes from other code, and is never followed as a reference.
 
 use crate::context::DurableContext;
 use crate::contract::{EndStatus, Identity, Invoke, InvokeOptions, Position};
@@ -11,7 +11,7 @@ use crate::error::{
 };
 use crate::serdes::{PayloadOrigin, Serdes, SerdesContext};
 
-/// The type on record for a function that is not there.
+/// The recorded error type for a function that does not exist.
 const NOT_FOUND: &str = "ResourceNotFoundException";
 
 /// An invocation with all its options.
@@ -34,12 +34,13 @@ impl<I, P, R> InvokeRun<I, P, R> {
         R: Serdes<O>,
     {
         let Self { ctx, position, name, options, input, payload_serdes, result_serdes } = self;
-        // The operation gets its id when it starts, with the payload. Its place is as good a name.
+        // The operation gets its id only when it starts, which requires the payload. Its position identifies it before
+        // that.
         let place = format!("{}-{position}", ctx.scope_id().unwrap_or("root"));
         let context = SerdesContext::new(place, ctx.engine().execution().arn());
         let payload = match payload_serdes.serialize(input, context).await {
             Ok(payload) => Some(payload),
-            // The record decides what was sent.
+            // The recorded payload is the one that was sent.
             Err(_) if ctx.scope().is_recorded(position) => None,
             Err(error) => return Err(serialization_failed("payload serdes", error)),
         };
@@ -75,7 +76,7 @@ fn serialization_failed(frame: &str, error: BoxError) -> OperationError {
     )))
 }
 
-/// The error of an invocation that is on record as ended without a result.
+/// The error of an invocation that is recorded as ended without a result.
 fn failed(invoke: &dyn Invoke, function: &str, wire: WireError) -> OperationError {
     let status = match invoke.ended() {
         Some(EndStatus::TimedOut) => "TIMED_OUT",

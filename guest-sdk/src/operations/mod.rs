@@ -1,4 +1,4 @@
-//! The run of each operation, from its start to its outcome on record.
+//! The run of each operation, from its start to its recorded outcome.
 
 pub(crate) mod batch;
 mod body;

@@ -1,11 +1,10 @@
 //! Runs a step.
 //!
-//! Always true here:
+//! Invariants:
 //! - Between `enter` and `leave` (or the close of the attempt) only the body runs, with the serialization of its
-//!   result. Everything else of the handler, and of this crate, runs outside.
-//! - The outcome is delivered when it is on record: never earlier, and the same as on a replay.
-//! - A body runs at most once in an instance. It is `FnOnce`, so the attempt after a retry belongs to a later
-//!   invocation.
+//!   result. All other code of the handler and of this crate runs outside.
+//! - The outcome is delivered only when it is recorded, and is the same as on a replay.
+//! - A body runs at most once in an instance. It is `FnOnce`, so the attempt after a retry runs in a later invocation.
 
 use std::fmt;
 use std::future::Future;
@@ -25,7 +24,7 @@ use crate::output::LogScope;
 use crate::policy::{RetryDecision, RetryStrategy, seconds};
 use crate::serdes::{Serdes, SerdesContext};
 
-/// Why an attempt failed before or without its body returning.
+/// Why an attempt failed although its body did not return.
 #[derive(Debug)]
 enum AttemptFailure {
     Interrupted,
@@ -46,7 +45,7 @@ impl fmt::Display for AttemptFailure {
 impl std::error::Error for AttemptFailure {}
 
 impl AttemptFailure {
-    /// The error under its name for the record.
+    /// The error with its name for the record.
     fn named(self) -> BoxError {
         let name = match self {
             Self::Interrupted => "StepInterrupted",
@@ -68,7 +67,7 @@ pub(crate) struct StepRun<F, S> {
 }
 
 impl<F, S> StepRun<F, S> {
-    /// Runs it. With a compensation, the context owns that from the start on.
+    /// Runs the step. Its context owns the compensation from the start of the step.
     pub(crate) fn execute<O, Fut>(
         self,
         compensation: Option<CompensationFn<DurableContext, O>>,
@@ -80,7 +79,7 @@ impl<F, S> StepRun<F, S> {
         S: Serdes<O>,
     {
         let Self { ctx, position, name, strategy, options, serdes, body } = self;
-        // Before the future begins, so that it holds each of them once.
+        // Outside of the future, so that the future contains each only once.
         let (serdes, mut body) = (Arc::new(serdes), Some(body));
         async move {
             let identity = Identity { position, name: name.clone(), sub_type: None };
@@ -95,7 +94,7 @@ impl<F, S> StepRun<F, S> {
             loop {
                 match step.state() {
                     StepState::Pending => running.changed().await,
-                    // What is delivered is what is on record, also when this instance has just sent it: a host may have
+                    // Deliver only what is recorded, also if this instance has just sent the result: a host may have
                     // recorded something else, such as an error for a result that is too large.
                     StepState::Done { outcome, attempt } => {
                         if let Some(registration) = registration {
@@ -127,8 +126,8 @@ impl<F, S> StepRun<F, S> {
                         };
                         let section = ctx.section().body(position, attempt, scope.name.clone());
                         match running.run_body(pin!(work), &scope, &section).await {
-                            Ok(json) => {
-                                step.succeed(&json);
+                            Ok(payload) => {
+                                step.succeed(&payload);
                                 running.changed().await;
                             }
                             Err(Failure::Body(error)) => running.close_failed(attempt, error, &section).await,
@@ -145,7 +144,7 @@ impl<F, S> StepRun<F, S> {
     }
 }
 
-/// What the phases of a running step share. Generic over nothing: compiled once.
+/// What the phases of a running step share. Not generic, so that it is compiled once.
 struct RunningStep<'a> {
     ctx: &'a DurableContext,
     step: &'a Arc<dyn Step>,
@@ -153,12 +152,12 @@ struct RunningStep<'a> {
 }
 
 impl RunningStep<'_> {
-    /// Waits until the step's state is no longer pending.
+    /// Waits until the state of the step is not pending.
     async fn changed(&self) {
         self.ctx.engine().changed(self.step.clone()).await;
     }
 
-    /// Runs a body. Returns inside of it: the caller closes the attempt at once, which leaves it.
+    /// Runs a body. Returns inside the operation: the caller closes the attempt immediately, which leaves it.
     fn run_body<'a, T, W>(
         &'a self,
         work: Pin<&'a mut W>,
@@ -176,8 +175,8 @@ impl RunningStep<'_> {
         body::run(self.ctx.engine(), switch, scope, section, work)
     }
 
-    /// Closes an attempt that failed, as the strategy decides, and waits for what follows. The strategy is asked once,
-    /// and not on replays: it runs in a section of its own.
+    /// Closes a failed attempt according to the strategy, and waits for the next state. The strategy runs once, and not
+    /// on replays, so it runs in its own section.
     async fn close_failed(&self, attempt: u32, error: BoxError, section: &Arc<Section>) {
         let wire = WireError::of(&*error, "Error");
         let error = StepError::new(StepErrorKind::ExecutionFailed, Some(error));
@@ -194,7 +193,7 @@ impl RunningStep<'_> {
         self.changed().await;
     }
 
-    /// The value of a recorded result.
+    /// Deserializes a recorded result.
     async fn deliver<O, S: Serdes<O>>(&self, serdes: &S, payload: String) -> Result<O, OperationError> {
         let context: SerdesContext = self.ctx.serdes_context(self.step.clone());
         serdes.deserialize(payload, context).await.map_err(serialization_failed)
@@ -208,7 +207,7 @@ fn serialization_failed(error: BoxError) -> OperationError {
     )))
 }
 
-/// The error of a step that is on record as failed.
+/// The error of a step that is recorded as failed.
 fn failed(step: &dyn Step, wire: WireError, attempts: Option<u32>) -> OperationError {
     let kind = if wire.error_type() == Some(SERIALIZATION_ERROR) {
         StepErrorKind::SerializationFailed
@@ -219,10 +218,10 @@ fn failed(step: &dyn Step, wire: WireError, attempts: Option<u32>) -> OperationE
     OperationError::new(OperationErrorKind::Step(error)).on_record(step.id(), "FAILED", wire)
 }
 
-/// The host offers another attempt in the instance that consumed the body.
+/// The host starts another attempt in an instance whose body has already run.
 fn needs_fresh_instance() -> ! {
-    // A trap is what makes the host try again in a fresh instance, which has the body. Hosts keep a step pending after
-    // a retry until the next invocation, so this is not reached with them.
+    // After a trap the host retries in a fresh instance, which has the body. Hosts keep a step pending after a retry
+    // until the next invocation, so this code is not reached with them.
     #[allow(clippy::panic)]
     {
         panic!(

@@ -12,7 +12,7 @@ pub(crate) async fn execute(
 ) -> Result<(), OperationError> {
     let wait = ctx.checked_scope()?.wait(Identity { position, name, sub_type: None }, seconds)?;
     loop {
-        // Also on a replay, the host shows an outcome only to those who wait.
+        // The host delivers outcomes only to code that waits, also on a replay.
         ctx.engine().changed(wait.clone()).await;
         match wait.outcome() {
             None => {}

@@ -1,4 +1,4 @@
-//! Runs waits for callbacks: a callback, a step that hands its id out, and the answer, in a context of their own.
+//! Runs waits for callbacks: a callback, a step that submits its id, and the answer, in one context.
 
 use std::future::Future;
 
@@ -22,10 +22,11 @@ const WAIT_FOR_CALLBACK: &str = "WaitForCallback";
 
 const DESERIALIZATION: &str = "DeserializationError";
 
-/// The frame on record that tells which callback a context waited for, by its id.
+/// The prefix of the recorded frame with the id of the callback that the context waited for.
 const CALLBACK: &str = "callback ";
 
-/// The same of a callback whose answer could not be read: an external failure may have any type, also the one for this.
+/// The same, if the answer could not be deserialized. The recorded type cannot distinguish this case: an external
+/// failure may have any type.
 const UNREADABLE: &str = "unreadable answer to callback ";
 
 /// A wait for a callback with all its options.
@@ -53,7 +54,7 @@ impl<F, S> WaitForCallbackRun<F, S> {
             position,
             name,
             sub_type: Some(WAIT_FOR_CALLBACK),
-            // The serdes is the callback's. The answer is recorded once more, as JSON, with the context.
+            // The given serdes is for the callback. The answer is recorded a second time, as JSON, with the context.
             serdes: JsonSerdes,
             record,
             failed: context_failed,
@@ -63,7 +64,7 @@ impl<F, S> WaitForCallbackRun<F, S> {
     }
 }
 
-/// What happens in the context: the callback is made, its id submitted, its answer waited for.
+/// The code of the context: creates the callback, submits its id, and waits for the answer.
 async fn submit_and_wait<O, F, Fut, S>(
     ctx: DurableContext,
     options: CallbackOptions,
@@ -100,11 +101,11 @@ where
     callback.result().await
 }
 
-/// The record of what failed in the context: a callback's own failure as it is, with its id; anything else as the error
-/// it is.
+/// The record of an error in the context. A failure of the callback keeps its own record, with the id of the callback
+/// added.
 fn record(error: &OperationError) -> WireError {
     let OperationErrorKind::Callback(callback) = error.kind() else {
-        // A submitter's failure is no external one, whatever its type.
+        // A failure of the submitter is never an external failure, whatever its type.
         let error_type = error.wire().and_then(WireError::error_type).unwrap_or(error.kind().wire_type());
         return WireError::typed(error, error_type);
     };
@@ -124,20 +125,20 @@ fn record(error: &OperationError) -> WireError {
     }
 }
 
-/// The error of a context that is on record as failed.
+/// The error of a context that is recorded as failed.
 fn context_failed(operation: &dyn Operation, mut wire: WireError) -> OperationError {
     if let Some(id) = wire.take_frame(UNREADABLE) {
         return undeserialized(operation, wire, Some(id));
     }
     let id = wire.take_frame(CALLBACK);
     match wire.error_type() {
-        // With an id, it is the callback that failed, whatever the type that the external system gave.
+        // With an id, the callback failed, whatever the type that the external system gave.
         _ if id.is_some() => failed(operation, wire, id),
         Some("ChildContextError" | "InvalidArgumentError" | SERIALIZATION_ERROR) => {
             child::failed(operation, wire)
         }
         Some(DESERIALIZATION) => undeserialized(operation, wire, None),
-        // All other types are the external system's own.
+        // All other types come from the external system.
         _ => failed(operation, wire, None),
     }
 }

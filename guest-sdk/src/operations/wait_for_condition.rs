@@ -1,10 +1,11 @@
 //! Runs a wait for a condition.
 //!
-//! Always true here:
-//! - A check sees the state that is on record from the check before it, or the initial one. What cannot be read is an
-//!   error: a state is never reset.
-//! - A check runs at most once in an instance: the next belongs to a later invocation. One that fails is not repeated.
-//! - The outcome is delivered when it is on record, and the same as on a replay.
+//! Invariants:
+//! - A check gets the recorded state of the previous check, or the initial state. A state that cannot be deserialized
+//!   is an error: the state is never reset.
+//! - A check runs at most once in an instance: the next check runs in a later invocation. A failed check is not
+//!   retried.
+//! - The outcome is delivered only when it is recorded, and is the same as on a replay.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -22,7 +23,8 @@ use crate::output::LogScope;
 use crate::policy::{JitterSeed, Polling, WaitDecision, seconds};
 use crate::serdes::Serdes;
 
-/// The type on record for a condition that was given up. Replays know the kind of error by it.
+/// The recorded type of the error when the maximum number of checks is exceeded. Replays determine the kind of error
+/// from it.
 const EXHAUSTED: &str = "WaitForCondition.MaxChecksExceeded";
 
 /// A wait for a condition with all its options.
@@ -46,7 +48,8 @@ impl<T, F, S> ConditionRun<T, F, S> {
     {
         let Self { ctx, position, name, initial, polling, serdes, check } = self;
         let identity = Identity { position, name: name.clone(), sub_type: None };
-        // The initial state is at hand on every replay, so it needs no serdes. The host has nothing to keep of it.
+        // The handler passes the initial state again on every replay, so it is not serialized, and the host does not
+        // store it.
         let condition = ctx.checked_scope()?.condition(identity, "null")?;
         let running = RunningCondition { ctx: &ctx, condition: &condition };
         loop {
@@ -65,7 +68,7 @@ impl<T, F, S> ConditionRun<T, F, S> {
                     let state = if attempt == 1 {
                         Ok(initial.clone())
                     } else {
-                        // Read for this check only: a replay of a later one does without it.
+                        // Deserialized for this check only: a replay of a later check leaves it out.
                         let read = ctx.section().input(position, attempt as usize);
                         let state = async { serdes.deserialize(state, context()).await };
                         read.run(state).await.map_err(unreadable)
@@ -80,21 +83,21 @@ impl<T, F, S> ConditionRun<T, F, S> {
                     let scope = LogScope::new(condition.clone(), name.as_deref(), Some(attempt));
                     let work = async {
                         let state = check(StepContext::new(attempt), state).await.map_err(Failure::Body)?;
-                        let text =
+                        let payload =
                             serdes.serialize(state, context()).await.map_err(Failure::Serialization)?;
-                        // The strategy sees what the next check will see.
+                        // The strategy gets the same state as the next check.
                         let state = serdes
-                            .deserialize(text.clone(), context())
+                            .deserialize(payload.clone(), context())
                             .await
                             .map_err(|error| Failure::Serialization(Framed::boxed(UNREADABLE, error)))?;
-                        Ok((text, state))
+                        Ok((payload, state))
                     };
                     let section = ctx.section().body(position, attempt, scope.name.clone());
                     match running.run_check(pin!(work), &scope, &section).await {
-                        Ok((text, state)) => {
+                        Ok((payload, state)) => {
                             let decide = || polling.decide(state, attempt, || running.jitter_seed());
                             let decision = section.within(decide);
-                            running.close(&text, decision).await;
+                            running.close(&payload, decision).await;
                         }
                         Err(Failure::Body(error)) => {
                             running.close_failed(&WireError::of(&*error, "WaitForConditionError")).await;
@@ -109,14 +112,14 @@ impl<T, F, S> ConditionRun<T, F, S> {
     }
 }
 
-/// What the phases of a running condition share. Generic over nothing: compiled once.
+/// What the phases of a running condition share. Not generic, so that it is compiled once.
 struct RunningCondition<'a> {
     ctx: &'a DurableContext,
     condition: &'a Arc<dyn Condition>,
 }
 
 impl RunningCondition<'_> {
-    /// Waits until the condition's state is no longer pending.
+    /// Waits until the state of the condition is not pending.
     async fn changed(&self) {
         self.ctx.engine().changed(self.condition.clone()).await;
     }
@@ -125,7 +128,7 @@ impl RunningCondition<'_> {
         self.ctx.engine().jitter_seed(&self.condition.id())
     }
 
-    /// Runs a check. Returns inside of it: the caller closes the attempt at once, which leaves it.
+    /// Runs a check. Returns inside the operation: the caller closes the attempt immediately, which leaves it.
     fn run_check<'a, T, W>(
         &'a self,
         work: Pin<&'a mut W>,
@@ -143,7 +146,7 @@ impl RunningCondition<'_> {
         body::run(self.ctx.engine(), switch, scope, section, work)
     }
 
-    /// Closes an attempt whose check returned a state, and waits for what follows.
+    /// Closes an attempt whose check returned a state, and waits for the next state of the condition.
     async fn close(&self, state: &str, decision: WaitDecision) {
         match decision {
             WaitDecision::Complete => self.condition.succeed(state),
@@ -163,7 +166,7 @@ impl RunningCondition<'_> {
         self.changed().await;
     }
 
-    /// Closes an attempt whose state has no text, or whose text is no state.
+    /// Closes an attempt whose state cannot be serialized or deserialized.
     async fn close_broken(&self, error: &OperationError) {
         self.close_failed(&WireError::typed(error, SERIALIZATION_ERROR)).await;
     }
@@ -180,7 +183,7 @@ fn unreadable(error: BoxError) -> OperationError {
     serialization_failed(Framed::boxed(UNREADABLE, error))
 }
 
-/// The error of a condition that is on record as failed.
+/// The error of a condition that is recorded as failed.
 fn failed(condition: &dyn Condition, wire: WireError, checks: Option<u32>) -> OperationError {
     let source = || Some(ReplayedFailure::boxed(wire.clone()));
     let (kind, source) = match wire.error_type() {

@@ -1,9 +1,9 @@
-//! Repeats a block of operations as one.
+//! Retries a block of operations as a whole.
 //!
-//! Always true here:
-//! - Nothing is remembered between attempts but what is on record: each attempt is a child context of its own
-//!   (`attempt-1`, `attempt-2`, ...), each delay a wait (`retry-delay-1`, ...), all in the context of the block.
-//! - The strategy is asked again on each replay, with the recorded error. The recorded delay counts.
+//! Invariants:
+//! - All state between attempts is recorded: each attempt is its own child context (`attempt-1`, `attempt-2`, ...),
+//!   each delay a wait (`retry-delay-1`, ...), all in the context of the block.
+//! - The strategy is called again on each replay, with the recorded error. The recorded delay applies.
 
 use std::future::Future;
 use std::sync::Arc;

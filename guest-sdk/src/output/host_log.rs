@@ -1,7 +1,7 @@
-//! Sends what handlers log with the `tracing` crate to the host.
+//! Sends the `tracing` events of handlers to the host.
 //!
-//! Always true here: a line carries the operation whose code wrote it; nothing is formatted for a line that the host
-//! drops, such as one that a replay repeats. Spans are not followed: the operation says where a line belongs.
+//! Invariants: a line carries the operation whose code wrote it. Lines that the host drops, such as those that a replay
+//! repeats, are not formatted. Spans are ignored: the operation identifies the origin of a line.
 
 use std::error::Error;
 use std::fmt::Debug;
@@ -15,7 +15,7 @@ use super::log_scope::LogScope;
 use crate::component::bindings::durawasm::durable::log;
 use crate::error::Chain;
 
-/// Makes the host's log the target of `tracing`. A subscriber that the handler installed itself stays.
+/// Makes the host's log the default subscriber of `tracing`. A subscriber that the handler installed stays.
 pub(crate) fn install() {
     if !dispatcher::has_been_set() {
         dispatcher::set_global_default(Dispatch::new(HostLog)).unwrap_or_default();
@@ -35,7 +35,7 @@ fn level(level: Level) -> log::Level {
 }
 
 impl Subscriber for HostLog {
-    /// What the host keeps changes when a replay ends, so it is asked each time.
+    /// What the host keeps changes when a replay ends, so it is asked for each event.
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
         if metadata.is_span() { Interest::never() } else { Interest::sometimes() }
     }

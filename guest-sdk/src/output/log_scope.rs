@@ -1,7 +1,7 @@
-//! Which operation the code that runs now belongs to, for its log lines.
+//! The operation that the current code belongs to, for its log lines.
 //!
-//! Always true here: the current scope is set while a step's body or a child's code is polled, and only then. Scopes
-//! nest; the innermost one counts.
+//! Invariants: the current scope is set only while the body of a step or the code of a child is polled. Scopes nest;
+//! the innermost one applies.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -18,15 +18,15 @@ thread_local! {
     static CURRENT: RefCell<Option<Arc<LogScope>>> = const { RefCell::new(None) };
 }
 
-/// An operation, as log lines show it.
+/// An operation, with the properties that log lines have.
 #[cfg_attr(not(target_family = "wasm"), allow(dead_code))] // read by the log of components
 pub(crate) struct LogScope {
     operation: Arc<dyn Operation>,
     id: OnceLock<String>,
     pub(crate) name: Option<Arc<str>>,
-    /// Which attempt of a body this is; none for a child's code.
+    /// The attempt of a body; `None` for the code of a child.
     pub(crate) attempt: Option<u32>,
-    /// How many deterministic values the attempt has drawn.
+    /// The number of deterministic values that the attempt has drawn.
     drawn: AtomicU64,
 }
 
@@ -37,22 +37,22 @@ impl LogScope {
         Arc::new(Self { operation, id: OnceLock::new(), name, attempt, drawn: AtomicU64::new(0) })
     }
 
-    /// Counts one more deterministic value of the attempt, from 0.
+    /// Counts a deterministic value of the attempt. Returns its number, from 0.
     pub(crate) fn draw(&self) -> u64 {
         self.drawn.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The operation's id, asked for once.
+    /// The id of the operation, requested from the host once.
     pub(crate) fn id(&self) -> &str {
         self.id.get_or_init(|| self.operation.id())
     }
 
-    /// The innermost operation whose code runs now.
+    /// The innermost operation whose code runs.
     pub(crate) fn current() -> Option<Arc<Self>> {
         CURRENT.with_borrow(Clone::clone)
     }
 
-    /// Runs something as a part of the operation.
+    /// Runs a function as part of the operation.
     pub(crate) fn within<T>(self: &Arc<Self>, run: impl FnOnce() -> T) -> T {
         struct Outer(Option<Arc<LogScope>>);
         impl Drop for Outer {
@@ -64,14 +64,14 @@ impl LogScope {
         run()
     }
 
-    /// Polls a future as a part of the operation.
+    /// Polls a future as part of the operation.
     pub(crate) fn instrument<F: Future>(self: Arc<Self>, future: F) -> Instrumented<F> {
         Instrumented { scope: self, future }
     }
 }
 
 pin_project! {
-    /// A future that is polled as a part of an operation.
+    /// A future that is polled as part of an operation.
     pub(crate) struct Instrumented<F> {
         scope: Arc<LogScope>,
         #[pin]

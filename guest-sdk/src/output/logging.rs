@@ -1,12 +1,12 @@
-//! Which lines of a handler's log are kept.
+//! Controls which log lines of a handler are kept.
 //!
-//! Lines of the `tracing` crate, and what is written to standard output and error, go to the host. A line carries its
-//! level and fields, the operation whose step or child wrote it, with its name and attempt, and the execution and the
-//! invocation. Lines that a replay repeats are dropped: each is shown once, however often the handler runs. Here that
-//! is switched off, to look at what a replay does.
+//! Events of the `tracing` crate, and output to standard output and standard error, go to the host. A line carries its
+//! level and fields, the operation whose step or child wrote it, with its name and attempt, the execution and the
+//! invocation. Lines that a replay repeats are dropped: each is shown once, however often the handler runs.
+//! [`keep_replayed`] turns that off, to debug replays.
 //!
-//! An invocation may write 16 MiB of lines, unless its host says otherwise: one more ends it with
-//! `Sandbox.LogLimitExceeded`. What is printed without a line end becomes lines of 64 KiB.
+//! An invocation may write 16 MiB of lines, unless its host sets another limit: one more line ends it with
+//! `Sandbox.LogLimitExceeded`. Output without a line end is split into lines of 64 KiB.
 //!
 //! # Examples
 //!
@@ -30,7 +30,7 @@ thread_local! {
     static CURRENT: RefCell<Option<Arc<dyn Runtime>>> = const { RefCell::new(None) };
 }
 
-/// Keeps the lines of replayed code from here on, or drops them again. Each invocation starts with dropping them.
+/// Keeps the lines of replayed code from now on, or drops them again. Each invocation starts with dropping them.
 ///
 /// Outside of an invocation it does nothing.
 pub fn keep_replayed(keep: bool) {
@@ -39,13 +39,13 @@ pub fn keep_replayed(keep: bool) {
     }
 }
 
-/// Whether the code that runs now is replayed, and no step's body. False outside of an invocation.
+/// Whether the current code is replayed and not the body of a step. False outside of an invocation.
 #[cfg(feature = "replay-filter")]
 pub(crate) fn is_replaying() -> bool {
     CURRENT.with_borrow(Clone::clone).is_some_and(|runtime| runtime.is_replaying())
 }
 
-/// Runs an invocation whose host this is.
+/// Runs a function as an invocation with this host.
 pub(crate) fn within<T>(runtime: &Arc<dyn Runtime>, run: impl FnOnce() -> T) -> T {
     struct Outer(Option<Arc<dyn Runtime>>);
     impl Drop for Outer {

@@ -1,4 +1,4 @@
-//! What the handler writes: log lines, standard output, and the operation that each line belongs to.
+//! The output of the handler: log lines, standard output, and the operation that each line belongs to.
 
 #[cfg(target_family = "wasm")]
 mod host_log;

@@ -1,22 +1,22 @@
-//! Names for those who watch durable handlers: a `tracing` subscriber of the handler's own, a plugin, a query on logs.
+//! Names for code that observes durable handlers: a `tracing` subscriber of the handler, a plugin, a query on logs.
 //!
-//! The names are those of AWS's SDK, so that what reads one reads the other.
+//! The names are those of AWS's SDK, so tools for one work for the other.
 //!
-//! **What is there without doing anything.** Every line of a handler's log goes to the host with its level and fields,
-//! the operation whose code wrote it, its name and [`ATTEMPT`](field_names::ATTEMPT), and the invocation: see
-//! [`logging`](crate::logging). What the operations themselves do is in the execution's history, with every start, end
-//! and retry, so this crate writes no lines of its own about them.
+//! **What is logged without further code.** Every log line of a handler goes to the host with its level and fields, the
+//! operation whose code wrote it, its name and [`ATTEMPT`](field_names::ATTEMPT), and the invocation: see
+//! [`logging`](crate::logging). The history of the execution has every start, end and retry of its operations, so this
+//! crate logs no lines about them.
 //!
-//! **What is for those who want more.** Spans and events under these names, with these fields, are what a plugin or a
-//! handler writes that wants its operations in a tracing backend:
+//! **Names for further spans and events.** A plugin or a handler that exports operations to a tracing backend should
+//! use spans and events with these names and fields:
 //!
-//! | event | when | fields beside the operation's |
+//! | event | when | fields in addition to those of the operation |
 //! |---|---|---|
 //! | [`OPERATION_STARTED`](event_names::OPERATION_STARTED) | an operation begins | `attempt` |
-//! | [`OPERATION_SUCCEEDED`](event_names::OPERATION_SUCCEEDED), [`OPERATION_FAILED`](event_names::OPERATION_FAILED) | it is over | `attempt`, `error` |
+//! | [`OPERATION_SUCCEEDED`](event_names::OPERATION_SUCCEEDED), [`OPERATION_FAILED`](event_names::OPERATION_FAILED) | it has ended | `attempt`, `error` |
 //! | [`OPERATION_RETRY_SCHEDULED`](event_names::OPERATION_RETRY_SCHEDULED) | an attempt failed, and another follows | `attempt`, `delaySeconds`, `error` |
-//! | [`OPERATION_REPLAYED`](event_names::OPERATION_REPLAYED) | an outcome came from the record | `attempt` |
-//! | [`EXECUTION_STARTED`](event_names::EXECUTION_STARTED), [`EXECUTION_RESUMED`](event_names::EXECUTION_RESUMED) | an invocation begins, without a record or with one | |
+//! | [`OPERATION_REPLAYED`](event_names::OPERATION_REPLAYED) | a recorded outcome was returned | `attempt` |
+//! | [`EXECUTION_STARTED`](event_names::EXECUTION_STARTED), [`EXECUTION_RESUMED`](event_names::EXECUTION_RESUMED) | an invocation begins, without or with recorded operations | |
 //! | [`EXECUTION_SUSPENDED`](event_names::EXECUTION_SUSPENDED) | an invocation ends before its execution | |
 
 /// The target of events about operations.
@@ -39,22 +39,22 @@ pub mod event_names {
     /// An operation has succeeded.
     pub const OPERATION_SUCCEEDED: &str = "operation_succeeded";
 
-    /// An operation has failed for good.
+    /// An operation has failed, without another attempt.
     pub const OPERATION_FAILED: &str = "operation_failed";
 
     /// An attempt has failed, and another follows.
     pub const OPERATION_RETRY_SCHEDULED: &str = "operation_retry_scheduled";
 
-    /// An outcome came from the record.
+    /// A recorded outcome was returned.
     pub const OPERATION_REPLAYED: &str = "operation_replayed";
 
-    /// An invocation begins that has nothing to replay.
+    /// An invocation begins without recorded operations.
     pub const EXECUTION_STARTED: &str = "execution_started";
 
-    /// An invocation begins that has something to replay.
+    /// An invocation begins with recorded operations.
     pub const EXECUTION_RESUMED: &str = "execution_resumed";
 
-    /// An invocation ends by being suspended.
+    /// An invocation ends with the suspension of its execution.
     pub const EXECUTION_SUSPENDED: &str = "execution_suspended";
 }
 
@@ -78,16 +78,16 @@ pub mod field_names {
     /// The operation's sub-type, such as `Map` or `Compensation`.
     pub const OPERATION_SUB_TYPE: &str = "operationSubType";
 
-    /// Which attempt, from 1.
+    /// The number of the attempt, from 1.
     pub const ATTEMPT: &str = "attempt";
 
-    /// Whether it happened before.
+    /// Whether the event is replayed.
     pub const IS_REPLAY: &str = "isReplay";
 
-    /// The time to the next attempt, in seconds.
+    /// The delay before the next attempt, in seconds.
     pub const DELAY_SECONDS: &str = "delaySeconds";
 
-    /// What went wrong.
+    /// The error.
     pub const ERROR: &str = "error";
 }
 
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_those_that_consumers_know() {
+    fn names_are_those_of_the_aws_sdk() {
         let events = [
             event_names::OPERATION_STARTED,
             event_names::OPERATION_SUCCEEDED,

@@ -1,16 +1,17 @@
-//! A filter for a `tracing` subscriber of the handler's own.
+//! A filter for a `tracing` subscriber that the handler installs.
 
 use tracing_core::{Event, Metadata};
 use tracing_subscriber::layer::{Context, Filter};
 
 use super::logging;
 
-/// Drops the events of replayed code, so that each is seen once, however often the handler runs. For layers of a
-/// subscriber that the handler installs itself: what goes to the host without one is filtered already (see
+/// Drops the events of replayed code, so that each is seen once, however often the handler runs. It is for layers of a
+/// subscriber that the handler installs: events that go directly to the host are already filtered (see
 /// [`logging`](crate::logging)).
 ///
-/// Events of a step's body are never dropped. Spans are not touched.
-/// [`logging::keep_replayed`](crate::logging::keep_replayed) has no effect here. Needs the feature `replay-filter`.
+/// Events of a step's body are never dropped. Spans are not affected.
+/// [`logging::keep_replayed`](crate::logging::keep_replayed) has no effect on this filter. Needs the feature
+/// `replay-filter`.
 ///
 /// # Examples
 ///
@@ -27,7 +28,7 @@ use super::logging;
 pub struct ReplayFilterLayer;
 
 impl ReplayFilterLayer {
-    /// The filter.
+    /// Creates the filter.
     #[must_use]
     pub fn new() -> Self {
         Self

@@ -1,20 +1,20 @@
-//! What the handler prints, and the buffer that the standard library keeps of it.
+//! Standard output, and the standard library's buffer of it.
 //!
-//! Always true here: what was printed has reached the host before an operation starts, before code waits that may never
-//! go on, before a body begins and when it ends, and when the handler ends or panics. The last line need not end: an
-//! instance that is dropped loses nothing of it.
+//! Invariants: buffered output has been sent to the host before an operation starts, before code waits and may be
+//! suspended, before a body begins, when a body ends, and when the handler ends or panics. An instance that is dropped
+//! loses no output, even if the last line has no line end.
 
 use std::io::Write as _;
 
-/// Hands over what is buffered. Where nothing is, no call of the host is made.
+/// Sends buffered output. Makes no call of the host if nothing is buffered.
 pub(crate) fn flush() {
     if cfg!(target_family = "wasm") {
-        // There is nobody to tell, and nothing to do about it.
+        // The error cannot be reported.
         std::io::stdout().flush().unwrap_or_default();
     }
 }
 
-/// Sees to it that a panic hands over what is buffered, before it says what happened.
+/// Installs a panic hook that sends buffered output before the panic is reported.
 #[cfg(target_family = "wasm")]
 pub(crate) fn flush_on_panic() {
     let report = std::panic::take_hook();

@@ -6,58 +6,58 @@ use super::info::{
 };
 use crate::error::BoxError;
 
-/// Watches an execution: see the [module](self).
+/// Observes an execution: see the [module](crate::plugin).
 ///
-/// Each hook does nothing unless it is implemented. An error that one returns is logged as a warning and has no other
-/// effect.
+/// The default implementation of each hook does nothing. An error that a hook returns is logged as a warning and has no
+/// other effect.
 pub trait Plugin: Send + 'static {
-    /// What warnings call the plugin; the type's name by default.
+    /// The name of the plugin in warnings; by default the name of its type.
     fn name(&self) -> &str {
         std::any::type_name::<Self>()
     }
 
-    /// An invocation begins; the handler's code has not run yet.
+    /// An invocation begins. The code of the handler has not run yet.
     fn on_invocation_start(&mut self, info: &InvocationInfo) -> Result<(), BoxError> {
         let _ = info;
         Ok(())
     }
 
-    /// The invocation is over: the handler has returned, or is suspended.
+    /// The invocation ends: the handler has returned, or is suspended.
     fn on_invocation_end(&mut self, info: &InvocationEndInfo) -> Result<(), BoxError> {
         let _ = info;
         Ok(())
     }
 
-    /// The handler has started an operation, or, with [`is_replay`](OperationInfo::is_replay), has come again to one
-    /// that is on record and not over. It is not called for one that was over when the invocation began.
+    /// The handler has started an operation, or, with [`is_replay`](OperationInfo::is_replay), has reached an operation
+    /// again that is recorded and has not ended. Not called for operations that had ended when the invocation began.
     fn on_operation_start(&mut self, info: &OperationInfo) -> Result<(), BoxError> {
         let _ = info;
         Ok(())
     }
 
-    /// An operation is over. Called once for an operation, in the invocation that first finds it so: the one that
-    /// completed it, or, with [`is_replay`](OperationInfo::is_replay), the first after it was completed from outside.
-    /// Replays of what was over before that do not call it again.
+    /// An operation has ended. Called once per operation, in the invocation that first finds it ended: the one that
+    /// completed it, or, with [`is_replay`](OperationInfo::is_replay), the first one after it was completed from
+    /// outside. Not called again on replays of operations that had ended before.
     fn on_operation_end(&mut self, info: &OperationEndInfo) -> Result<(), BoxError> {
         let _ = info;
         Ok(())
     }
 
-    /// The service has answered a checkpoint, and reports operations as changed.
+    /// The service has answered a checkpoint, and reports changed operations.
     fn on_operation_change(&mut self, info: &OperationChangeInfo) -> Result<(), BoxError> {
         let _ = info;
         Ok(())
     }
 
-    /// A function of the handler's is about to run: an attempt of a step, a check of a condition, or the code of a
-    /// child context.
+    /// A function of the handler is about to run: an attempt of a step, a check of a condition, or the code of a child
+    /// context.
     fn on_user_function_start(&mut self, info: &UserFunctionInfo) -> Result<(), BoxError> {
         let _ = info;
         Ok(())
     }
 
-    /// The function has returned, or was left in the middle because the execution is suspended or the function is no
-    /// longer needed.
+    /// The function has returned, or was dropped because the execution is suspended or the function is not needed any
+    /// more.
     fn on_user_function_end(&mut self, info: &UserFunctionEndInfo) -> Result<(), BoxError> {
         let _ = info;
         Ok(())

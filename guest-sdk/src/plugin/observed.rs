@@ -1,9 +1,8 @@
-//! The host as the handler sees it while plugins watch: between the two, every call is passed on, and what it means is
-//! told.
+//! The host as the handler gets it if there are plugins: passes every call on, and reports it to the observer.
 //!
-//! Always true here: operations, contexts and the executor know nothing of plugins, and a handler without plugins has
-//! nothing in between. An invocation is suspended only after its end was told: nothing but [`ObservedRuntime::next`]
-//! may suspend.
+//! Invariants: operations, contexts and the executor are independent of plugins, and a handler without plugins uses its
+//! host directly. The end of the invocation is reported before a suspension: only [`ObservedRuntime::next`] may
+//! suspend.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
@@ -18,10 +17,10 @@ use crate::contract::{
 };
 use crate::error::{InvalidArgument, WireError};
 
-/// Contexts whose code is this crate's own: what runs in them of the handler's are their children.
+/// The sub-types of contexts whose code belongs to this crate: the handler's functions are their children.
 const SDK_CONTEXTS: [&str; 3] = ["Map", "Parallel", "WaitForCallback"];
 
-/// The token for blocking on a single operation. Those of the reactor count from 1.
+/// The token for blocking on a single operation. The tokens of the reactor count from 1.
 const SINGLE_TOKEN: u64 = u64::MAX;
 
 /// An observed host.
@@ -133,7 +132,7 @@ impl ObservedScope {
         self.id.get_or_init(|| self.inner.id()).clone()
     }
 
-    /// Tells of an operation that was started.
+    /// Reports an operation that was started.
     fn started<T: Operation + ?Sized>(
         &self,
         inner: Arc<T>,
@@ -232,13 +231,13 @@ struct Observed<T: Operation + ?Sized> {
     shared: Arc<Shared>,
     inner: Arc<T>,
     operation: NewOperation,
-    /// What the host has said is to run, if it did.
+    /// The function that the host has requested to run, if any.
     next: Mutex<NextFunction>,
-    /// The function of the handler's that runs.
+    /// The function of the handler that runs.
     function: Mutex<Option<u64>>,
 }
 
-/// What is to run.
+/// A function to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum NextFunction {
     #[default]
@@ -253,7 +252,7 @@ impl<T: Operation + ?Sized> Observed<T> {
         *self.next.lock().unwrap_or_else(PoisonError::into_inner) = next;
     }
 
-    /// The function is about to run, or to run on.
+    /// The function starts or continues to run.
     fn function_entered(&self) {
         let next = std::mem::take(&mut *self.next.lock().unwrap_or_else(PoisonError::into_inner));
         let attempt = match next {
@@ -283,8 +282,8 @@ impl<T: Operation + ?Sized> Observed<T> {
 }
 
 impl<T: Operation + ?Sized> Drop for Observed<T> {
-    /// What is dropped before it was closed is not needed any more; unless the whole run is dropped, which happens
-    /// natively.
+    /// An operation that is dropped before it was closed is not needed any more. When a native run is unwound, nothing
+    /// is reported.
     fn drop(&mut self) {
         if std::thread::panicking() {
             return;
@@ -302,8 +301,8 @@ impl<T: Operation + ?Sized> Operation for Observed<T> {
         self.inner.subscribe(interest)
     }
 
-    /// Through the set, where the host says that the invocation would be suspended. It is called where nothing else is
-    /// waited for.
+    /// Blocks through the wait set, where the host reports that it would suspend the invocation. Called only when
+    /// nothing else is pending.
     fn block(&self, interest: Interest) {
         self.shared.host.watch(self.inner.subscribe(interest), SINGLE_TOKEN);
         self.shared.next();
@@ -378,7 +377,7 @@ impl Child for Observed<dyn Child> {
         state
     }
 
-    /// Asked for where the child's code is about to run.
+    /// Called immediately before the code of the child runs.
     fn context(&self) -> Arc<dyn Scope> {
         if !SDK_CONTEXTS.contains(&&*self.operation.sub_type) {
             self.function_entered();

@@ -1,7 +1,7 @@
-//! What plugins know of the invocation, and the calls of their hooks.
+//! The plugins of an invocation, the state that they get, and the calls of their hooks.
 //!
-//! Always true here: hooks are called in asides, and nothing else is, but the evaluation of the options; whatever a
-//! hook does, the caller gets nothing back. No map here is a `HashMap`: see the module's documentation.
+//! Invariants: observer sections contain only calls of hooks and the evaluation of the options. Nothing that a hook
+//! does is visible to the caller. There is no `HashMap` here: see the documentation of the module.
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +20,7 @@ use crate::engine;
 use crate::error::{BoxError, Chain, WireError};
 use crate::values::Timestamp;
 
-/// One invocation's plugins.
+/// The plugins of one invocation.
 pub(crate) struct Observer {
     host: Arc<dyn Runtime>,
     observing: Arc<dyn Observing>,
@@ -29,16 +29,16 @@ pub(crate) struct Observer {
 }
 
 struct ObservedState {
-    /// With the operations as they stand now.
+    /// With the operations in their current state.
     invocation: InvocationInfo,
-    /// What was completed from outside before this invocation, and has not been reported as over.
+    /// Operations that were completed from outside before this invocation, and whose end has not been reported.
     unreported: BTreeSet<String>,
-    /// Functions of the handler's that run, in the order in which they started.
+    /// The functions of the handler that run, in the order in which they started.
     functions: BTreeMap<u64, UserFunctionInfo>,
     last_function: u64,
 }
 
-/// An operation as the handler starts it.
+/// An operation that the handler starts.
 #[derive(Debug, Clone)]
 pub(super) struct NewOperation {
     pub(super) id: String,
@@ -67,7 +67,7 @@ fn operation_info(operation: ObservedOperation, is_replay: bool) -> (String, Ope
 }
 
 impl Observer {
-    /// For an invocation, from the record at its beginning.
+    /// Creates the observer of an invocation, from the history at its beginning.
     pub(crate) fn new(
         host: Arc<dyn Runtime>,
         observing: Arc<dyn Observing>,
@@ -105,12 +105,12 @@ impl Observer {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Calls hooks. The time that they are told is to be asked for in here.
+    /// Calls hooks in an observer section. Times for hooks are requested in it as well.
     fn call_hooks(&self, run: impl FnOnce(&mut Hooks<'_>)) {
         let mut plugins = match self.plugins.try_lock() {
             Ok(plugins) => plugins,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            // What a hook itself causes has no hooks.
+            // Calls of the host by a hook are not reported to hooks.
             Err(TryLockError::WouldBlock) => return,
         };
         self.observing.enter();
@@ -127,21 +127,21 @@ impl Observer {
         });
     }
 
-    /// The handler has started an operation, or has come again to one that is on record. One that is over by then began
-    /// in an earlier invocation; only its end may still be to be told.
+    /// The handler has started an operation, or has reached a recorded one again. If the operation has ended, it
+    /// started in an earlier invocation, and only its end may still have to be reported.
     pub(super) fn operation_started(&self, new: &NewOperation) {
         let (recorded, unreported) = {
             let mut state = self.state();
             let recorded = state.invocation.operations.get(&new.id).cloned();
             (recorded, state.unreported.remove(&new.id))
         };
-        let over = recorded.as_ref().is_some_and(|recorded| recorded.status.is_terminal());
-        if over && !unreported {
+        let has_ended = recorded.as_ref().is_some_and(|recorded| recorded.status.is_terminal());
+        if has_ended && !unreported {
             return;
         }
         self.call_hooks(|hooks| {
             let info = recorded.unwrap_or_else(|| new.starting(hooks.now()));
-            if !over {
+            if !has_ended {
                 hooks.call("on_operation_start", |plugin| plugin.on_operation_start(&info));
             }
             if unreported {
@@ -150,7 +150,7 @@ impl Observer {
         });
     }
 
-    /// A function of the handler's is about to run. Returns what to end it with.
+    /// A function of the handler is about to run. Returns the key for its end.
     pub(super) fn function_started(
         &self,
         operation: &NewOperation,
@@ -183,7 +183,7 @@ impl Observer {
         key
     }
 
-    /// A function of the handler's has ended; nothing if that is known.
+    /// A function of the handler has ended. Does nothing if its end is already known.
     pub(super) fn function_ended(&self, key: u64, outcome: UserFunctionOutcome, error: Option<&WireError>) {
         let Some(function) = self.state().functions.remove(&key) else { return };
         self.call_hooks(|hooks| {
@@ -193,7 +193,7 @@ impl Observer {
         });
     }
 
-    /// Takes in what the service has told.
+    /// Handles the changes that the service has reported.
     pub(super) fn observe(&self) {
         for change in self.observing.changes() {
             let (info, ended) = self.state().change(change);
@@ -231,7 +231,7 @@ impl Observer {
         };
         let info = InvocationEndInfo { invocation, status, result, error };
         self.call_hooks(|hooks| {
-            // What began last is inside of what began before.
+            // Functions that started last are inside of those that started before.
             for function in functions.into_values().rev() {
                 let (end, outcome) = (hooks.now(), UserFunctionOutcome::Incomplete);
                 let info = UserFunctionEndInfo { function, end, outcome, error: None };
@@ -246,7 +246,7 @@ impl Observer {
 }
 
 impl ObservedState {
-    /// Merges a change. Returns what is to be told of it, and what is over with it.
+    /// Merges a change. Returns its description, and the operations that ended with it.
     fn change(&mut self, change: Vec<ObservedOperation>) -> (OperationChangeInfo, Vec<OperationInfo>) {
         let operations = Arc::make_mut(&mut self.invocation.operations);
         let mut updated = Operations::new();
@@ -256,7 +256,7 @@ impl ObservedState {
             let was_over = before.is_some_and(|before| before.status.is_terminal());
             let (id, operation) = operation_info(operation, before.is_some_and(|before| before.is_replay));
             if operation.status.is_terminal() && !was_over {
-                // It is this invocation that finds it over.
+                // This invocation is the first to find it ended.
                 ended.push(OperationInfo { is_replay: false, ..operation.clone() });
             }
             operations.insert(id.clone(), operation.clone());
@@ -269,7 +269,7 @@ impl ObservedState {
 }
 
 impl NewOperation {
-    /// As it is before the service knows of it.
+    /// The operation before the service has recorded it.
     fn starting(&self, now: Timestamp) -> OperationInfo {
         OperationInfo {
             id: self.id.clone(),
@@ -287,7 +287,7 @@ impl NewOperation {
     }
 }
 
-/// The plugins, in an aside.
+/// The plugins, in an observer section.
 struct Hooks<'a> {
     plugins: &'a mut Vec<Box<dyn Plugin>>,
     observing: &'a dyn Observing,
@@ -302,7 +302,7 @@ impl Hooks<'_> {
     /// Calls a hook of every plugin.
     fn call(&mut self, hook: &str, call: impl Fn(&mut dyn Plugin) -> Result<(), BoxError>) {
         for plugin in self.plugins.iter_mut() {
-            // Where there is unwinding. A component traps, and its host goes on without plugins.
+            // Only native runs unwind. A component traps, and its host continues without plugins.
             let problem = match catch_unwind(AssertUnwindSafe(|| call(&mut **plugin))) {
                 Ok(Ok(())) => continue,
                 Ok(Err(error)) => Chain(&*error).to_string(),
@@ -331,8 +331,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_over_ends_once_however_often_it_is_told() {
-        let told = |status| ObservedOperation {
+    fn an_end_is_reported_once() {
+        let operation = |status| ObservedOperation {
             id: "a".to_owned(),
             parent_id: None,
             name: None,
@@ -344,7 +344,7 @@ mod tests {
             attempt: None,
             error: None,
         };
-        let (id, at_beginning) = operation_info(told(OperationStatus::Started), true);
+        let (id, at_beginning) = operation_info(operation(OperationStatus::Started), true);
         let mut state = ObservedState {
             invocation: InvocationInfo {
                 execution_arn: "arn".into(),
@@ -360,7 +360,7 @@ mod tests {
             last_function: 0,
         };
         let mut ended = |status| {
-            let (info, ended) = state.change(vec![told(status)]);
+            let (info, ended) = state.change(vec![operation(status)]);
             assert_eq!(info.operations()["a"].status(), status);
             assert!(info.updated_operations()["a"].is_replay());
             ended.iter().map(|o| (o.status(), o.is_replay())).collect::<Vec<_>>()

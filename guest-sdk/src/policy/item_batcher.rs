@@ -1,4 +1,4 @@
-//! Many small items as fewer large ones.
+//! Combines many small items into fewer large ones.
 
 use std::error::Error;
 use std::fmt;
@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use crate::error::InvalidArgument;
 
-/// How items are put together, so that a map has an operation for several of them: see
+/// How items are combined, so that a map has one operation for several of them: see
 /// [`DurableContext::map_batched`](crate::DurableContext::map_batched).
 ///
-/// Items stay in their order. A batch is full when the next item would make it larger than is allowed; an item that is
-/// too large by itself is a batch of its own. Without limits all items are one batch.
+/// Items keep their order. A batch is full if the next item would exceed a limit; an item that exceeds a limit by
+/// itself is a batch of its own. Without limits all items are one batch.
 ///
 /// # Examples
 ///
@@ -32,24 +32,24 @@ pub struct ItemBatcher {
 }
 
 impl ItemBatcher {
-    /// A builder without limits.
+    /// Returns a builder without limits.
     pub fn builder() -> ItemBatcherBuilder {
         ItemBatcherBuilder::default()
     }
 
-    /// Batches of at most so many items, 1 or more. 0 is an error of the operation.
+    /// Limits batches to this number of items, 1 or more. 0 is an error of the operation.
     #[must_use]
     pub fn with_max_items(max: usize) -> Self {
         Self { max_items: Some(max), ..Self::default() }
     }
 
-    /// How many items a batch may have.
+    /// The maximum number of items in a batch.
     #[must_use]
     pub fn max_items_per_batch(&self) -> Option<usize> {
         self.max_items
     }
 
-    /// How many bytes the items of a batch may have, as JSON.
+    /// The maximum size of the items of a batch as JSON, in bytes.
     #[must_use]
     pub fn max_item_bytes_per_batch(&self) -> Option<usize> {
         self.max_bytes
@@ -91,7 +91,7 @@ impl ItemBatcher {
     }
 }
 
-/// How long an item is as JSON.
+/// The length of an item as JSON.
 fn size<I: Serialize>(item: &I) -> Result<usize, InvalidArgument> {
     serde_json::to_string(item).map(|json| json.len()).map_err(|error| InvalidArgument {
         argument: "items".to_owned(),
@@ -108,19 +108,19 @@ pub struct ItemBatcherBuilder {
 }
 
 impl ItemBatcherBuilder {
-    /// Limits how many items a batch has: 1 or more.
+    /// Sets the maximum number of items in a batch: 1 or more.
     pub fn max_items_per_batch(mut self, max: usize) -> Self {
         self.batcher.max_items = Some(max);
         self
     }
 
-    /// Limits how many bytes the items of a batch have together, as JSON: 1 or more.
+    /// Sets the maximum size of the items of a batch as JSON, in bytes: 1 or more.
     pub fn max_item_bytes_per_batch(mut self, max: usize) -> Self {
         self.batcher.max_bytes = Some(max);
         self
     }
 
-    /// Makes the batcher.
+    /// Creates the batcher.
     ///
     /// # Errors
     /// If a limit is 0.
@@ -155,7 +155,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_is_too_large_stands_alone() {
+    fn an_item_that_exceeds_a_limit_is_a_batch_of_its_own() {
         let six_bytes = ItemBatcher::builder().max_item_bytes_per_batch(6).build().unwrap();
         let batches = six_bytes.batch(["a", "b", "much too long", "c"]).unwrap();
         assert_eq!(batches, [vec!["a", "b"], vec!["much too long"], vec!["c"]]);
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn no_room_is_no_batcher() {
+    fn a_limit_of_zero_is_an_error() {
         let error = ItemBatcher::builder().max_items_per_batch(0).build().unwrap_err();
         assert!(error.to_string().starts_with("invalid ItemBatcher: max_items_per_batch: 0"), "{error}");
         assert!(ItemBatcher::with_max_items(0).batch([1]).is_err());

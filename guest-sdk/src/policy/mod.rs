@@ -1,6 +1,6 @@
-//! Decisions about retries, waits and the end of batches: plain data and functions of it.
+//! Decisions about retries, condition checks and the end of batches: plain data, and functions of it.
 //!
-//! Nothing here asks the host, starts an operation or reads a random source.
+//! Invariants: nothing here calls the host, starts an operation or uses a source of random numbers.
 
 mod completion;
 mod item_batcher;

@@ -1,13 +1,13 @@
-//! The options of a step, as one value.
+//! The options of a step in one value.
 
 use std::time::Duration;
 
 use super::retry::RetryStrategyConfig;
 
-/// Options for [`step_with_compensation_opts`](crate::DurableContext::step_with_compensation_opts), as the crate
-/// `durable-lambda-core` has them. [`StepBuilder`](crate::builders::StepBuilder) has a method for each, and more.
+/// Options for [`step_with_compensation_opts`](crate::DurableContext::step_with_compensation_opts), as in the crate
+/// `durable-lambda-core`. [`StepBuilder`](crate::builders::StepBuilder) has a method for each of them, and more.
 ///
-/// Without `retries`, a failed step is tried again as [`RetryStrategyConfig::default`] says.
+/// Without `retries`, a failed step is retried as specified by [`RetryStrategyConfig::default`].
 ///
 /// # Examples
 ///
@@ -32,15 +32,15 @@ impl StepOptions {
         Self::default()
     }
 
-    /// Tries a failed step again so many times: with 3, there are at most 4 attempts. With 0, the first failure counts.
+    /// Sets the number of retries: with 3, there are at most 4 attempts; with 0, the first failure fails the step.
     #[must_use]
     pub fn retries(mut self, retries: u32) -> Self {
         self.retries = Some(retries);
         self
     }
 
-    /// Waits so long before each of the retries, at least one second. The default is one second. Alone, it changes the
-    /// delay of the default's five retries.
+    /// Sets the delay before each retry, at least one second. The default is one second. Without `retries`, it changes
+    /// the delay of the default's five retries.
     #[must_use]
     pub fn backoff(mut self, backoff: Duration) -> Self {
         self.backoff = Some(backoff);
@@ -53,7 +53,7 @@ impl StepOptions {
         self.backoff(Duration::from_secs(seconds))
     }
 
-    /// Limits the time that the body of one attempt may take: see
+    /// Limits the duration of the body of one attempt: see
     /// [`StepBuilder::timeout`](crate::builders::StepBuilder::timeout).
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -67,7 +67,7 @@ impl StepOptions {
         self.timeout(Duration::from_secs(seconds))
     }
 
-    /// The schedule, if anything is said of it.
+    /// The retry configuration, if retries or a backoff are set.
     pub(crate) fn schedule(&self) -> Option<RetryStrategyConfig> {
         if self.retries.is_none() && self.backoff.is_none() {
             return None;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::retry::{JitterSeed, JitterStrategy, Schedule, whole_seconds};
 
-/// What a wait strategy decides after a check.
+/// The decision of a wait strategy after a check.
 ///
 /// # Examples
 ///
@@ -26,15 +26,16 @@ use super::retry::{JitterSeed, JitterStrategy, Schedule, whole_seconds};
 pub enum WaitDecision {
     /// The condition is met. The state is the operation's result.
     Complete,
-    /// It is not. Check again, with the state that this check returned.
+    /// The condition is not met. Check again, with the state that this check returned.
     Continue {
-        /// After so long: rounded up to whole seconds, 1 second to 366 days. The execution is suspended meanwhile. A
-        /// longer delay fails the operation, with an error of type `InvalidArgumentError` on record.
+        /// The delay before the next check, rounded up to whole seconds: 1 second to 366 days. The execution is
+        /// suspended during the delay. A longer delay fails the operation; the recorded error has the type
+        /// `InvalidArgumentError`.
         delay: Duration,
     },
     /// Give up: the operation fails.
     Exhausted {
-        /// Why, for people.
+        /// The reason, for people.
         reason: String,
     },
 }
@@ -46,7 +47,7 @@ impl WaitDecision {
         Self::Complete
     }
 
-    /// The condition is not met: check again after so long.
+    /// The condition is not met: check again after this delay.
     #[must_use]
     pub fn continue_with(delay: Duration) -> Self {
         Self::Continue { delay }
@@ -61,9 +62,9 @@ impl WaitDecision {
 
 type Decide<T> = dyn Fn(T, u32) -> WaitDecision + Send + Sync;
 
-/// How a condition decides.
+/// The wait strategy of a condition.
 pub(crate) enum Polling<T> {
-    /// One check, whatever it finds.
+    /// One check, whatever its result.
     Once,
     Schedule(WaitStrategy<T>),
     Custom(Box<Decide<T>>),
@@ -81,11 +82,11 @@ impl<T> Polling<T> {
 
 /// When a condition is met, and how often and when it is checked.
 ///
-/// The predicate is asked first, so a condition that is met at the last check is met. After check `n` the delay is
-/// `initial_delay * backoff_rate^(n - 1)`, at most `max_delay`, then spread by the jitter and rounded up to whole
-/// seconds, at least one.
+/// The predicate is evaluated first, so a condition that is met at the last check succeeds. After check `n` the delay
+/// is `initial_delay * backoff_rate^(n - 1)`, limited to `max_delay`. Then jitter is applied, and the delay is rounded
+/// up to whole seconds, at least one.
 ///
-/// What is not set: 60 checks, 5 seconds, times 1.5 up to 5 minutes, full jitter.
+/// The defaults are 60 checks, 5 seconds, times 1.5 up to 5 minutes, full jitter.
 ///
 /// # Examples
 ///
@@ -119,7 +120,7 @@ impl<S> Clone for WaitStrategy<S> {
 }
 
 impl<S> WaitStrategy<S> {
-    /// A builder, with the predicate that says whether the condition is met.
+    /// Returns a builder, with the predicate that decides whether the condition is met.
     pub fn builder<P>(completion_predicate: P) -> WaitStrategyBuilder<S>
     where
         P: Fn(&S) -> bool + Send + Sync + 'static,
@@ -135,7 +136,7 @@ impl<S> WaitStrategy<S> {
         WaitStrategyBuilder { strategy: WaitStrategy { met, max_attempts: 60, schedule } }
     }
 
-    /// How many checks there are in all.
+    /// The maximum number of checks.
     #[must_use]
     pub fn max_attempts(&self) -> u32 {
         self.max_attempts
@@ -147,25 +148,25 @@ impl<S> WaitStrategy<S> {
         self.schedule.initial_delay
     }
 
-    /// The longest delay, before jitter.
+    /// The maximum delay, before jitter.
     #[must_use]
     pub fn max_delay(&self) -> Duration {
         self.schedule.max_delay
     }
 
-    /// What the delay is multiplied with after each check.
+    /// The factor between the delays of successive checks.
     #[must_use]
     pub fn backoff_rate(&self) -> f64 {
         self.schedule.backoff_rate
     }
 
-    /// How delays are spread.
+    /// The jitter of delays.
     #[must_use]
     pub fn jitter(&self) -> JitterStrategy {
         self.schedule.jitter
     }
 
-    /// Decides after a check, counted from 1. `moment` tells it apart from other checks.
+    /// Decides after a check, counted from 1. `seed` returns the seed of its jitter.
     pub(crate) fn decide(&self, state: &S, attempt: u32, seed: impl FnOnce() -> JitterSeed) -> WaitDecision {
         if (self.met)(state) {
             return WaitDecision::Complete;
@@ -201,7 +202,7 @@ impl<S> Clone for WaitStrategyBuilder<S> {
 }
 
 impl<S> WaitStrategyBuilder<S> {
-    /// Sets how many checks there are in all: with 1, the condition has to be met at once.
+    /// Sets the maximum number of checks: with 1, the condition has to be met at the first.
     pub fn max_attempts(mut self, max_attempts: u32) -> Self {
         self.strategy.max_attempts = max_attempts;
         self
@@ -213,25 +214,25 @@ impl<S> WaitStrategyBuilder<S> {
         self
     }
 
-    /// Sets the longest delay, before jitter.
+    /// Sets the maximum delay, before jitter.
     pub fn max_delay(mut self, delay: Duration) -> Self {
         self.strategy.schedule.max_delay = delay;
         self
     }
 
-    /// Sets what the delay is multiplied with after each check.
+    /// Sets the factor between the delays of successive checks.
     pub fn backoff_rate(mut self, rate: f64) -> Self {
         self.strategy.schedule.backoff_rate = rate;
         self
     }
 
-    /// Sets how delays are spread.
+    /// Sets the jitter of delays.
     pub fn jitter(mut self, jitter: JitterStrategy) -> Self {
         self.strategy.schedule.jitter = jitter;
         self
     }
 
-    /// Makes the strategy.
+    /// Creates the strategy.
     #[must_use]
     pub fn build(self) -> WaitStrategy<S> {
         self.strategy

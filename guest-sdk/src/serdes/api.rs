@@ -1,4 +1,4 @@
-//! The conversion of an operation's values.
+//! The trait `Serdes`.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -7,13 +7,13 @@ use super::context::SerdesContext;
 use super::json::unreadable;
 use crate::error::BoxError;
 
-/// Turns an operation's value into text and back.
+/// Converts an operation's value into a text, its payload, and back.
 ///
-/// Implement it for one type, or for all types that have what the format needs. Every builder with a value has a
-/// `serdes` method; to share one instance among several operations, give each a clone of an [`Arc`] of it.
+/// Implement it for one type, or for all types that the format supports. Every builder with a value has a `serdes`
+/// method. To share one instance among several operations, give each a clone of an [`Arc`] of it.
 ///
-/// `serialize` runs as a part of the operation's body, where clocks and random are live; `deserialize` runs on every
-/// replay and must be a function of its arguments.
+/// `serialize` runs as part of the body of the operation, where clocks and random numbers are live. `deserialize` runs
+/// on every replay, so its result must depend on its arguments alone.
 ///
 /// # Examples
 ///
@@ -28,35 +28,36 @@ use crate::error::BoxError;
 ///         Ok(format!("{:.0}", value * 100.0))
 ///     }
 ///
-///     async fn deserialize(&self, wire: String, _context: SerdesContext) -> Result<f64, BoxError> {
-///         Ok(wire.parse::<f64>()? / 100.0)
+///     async fn deserialize(&self, payload: String, _context: SerdesContext) -> Result<f64, BoxError> {
+///         Ok(payload.parse::<f64>()? / 100.0)
 ///     }
 /// }
 /// ```
 pub trait Serdes<T>: Send + Sync + 'static {
-    /// The text to record for a value.
+    /// Returns the payload of a value.
     ///
-    /// An error fails the operation for good, and is recorded. What is written is read back before it is recorded, as a
-    /// part of the body too: a text that [`deserialize`](Self::deserialize) does not accept fails the operation in the
-    /// same way.
+    /// An error is recorded, and fails the operation without retries. Before a payload is recorded it is deserialized
+    /// again, also as part of the body: a payload that [`deserialize`](Self::deserialize) does not accept fails the
+    /// operation in the same way.
     fn serialize(
         &self,
         value: T,
         context: SerdesContext,
     ) -> impl Future<Output = Result<String, BoxError>> + Send;
 
-    /// The value of a text: one that `serialize` made or, for callbacks, one that came from outside.
+    /// Returns the value of a payload: one that `serialize` created or, for callbacks and invokes, one from outside.
     ///
-    /// An error is returned from the operation. It is not recorded: each replay finds it again.
+    /// An error is returned from the operation. It is not recorded: each replay fails with it again.
     fn deserialize(
         &self,
-        wire: String,
+        payload: String,
         context: SerdesContext,
     ) -> impl Future<Output = Result<T, BoxError>> + Send;
 
-    /// The text to record for a value: one that can be read again.
+    /// Returns the payload of a value, after checking that it can be deserialized.
     ///
-    /// The value that was read back is dropped. What is delivered is read outside of the body, as on a replay.
+    /// The deserialized value is dropped: the result of the operation is deserialized outside of the body, as on a
+    /// replay.
     #[doc(hidden)]
     fn written(
         &self,
@@ -67,9 +68,9 @@ pub trait Serdes<T>: Send + Sync + 'static {
         T: Send,
     {
         async move {
-            let text = self.serialize(value, context.clone()).await?;
-            drop(self.deserialize(text.clone(), context).await.map_err(unreadable)?);
-            Ok(text)
+            let payload = self.serialize(value, context.clone()).await?;
+            drop(self.deserialize(payload.clone(), context).await.map_err(unreadable)?);
+            Ok(payload)
         }
     }
 }
@@ -85,10 +86,10 @@ impl<T, S: Serdes<T> + ?Sized> Serdes<T> for Arc<S> {
 
     fn deserialize(
         &self,
-        wire: String,
+        payload: String,
         context: SerdesContext,
     ) -> impl Future<Output = Result<T, BoxError>> + Send {
-        (**self).deserialize(wire, context)
+        (**self).deserialize(payload, context)
     }
 
     fn written(

@@ -1,22 +1,22 @@
-//! What a serdes knows of the operation that it works for.
+//! The context of a serdes call.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use crate::contract::{Execution, Operation};
 
-/// Where a text comes from.
+/// The origin of a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PayloadOrigin {
-    /// This handler's serdes wrote it.
+    /// A serdes of this handler created it.
     SdkRecord,
-    /// Somebody else wrote it: an external system's answer to a callback, another function's result. A serdes that
-    /// records references must not follow one here.
+    /// Other code created it: an external system's answer to a callback, or another function's result. A serdes that
+    /// records references must not follow a reference in it.
     External,
 }
 
-/// What a serdes may know of the operation that it works for.
+/// The operation for which a serdes is called.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct SerdesContext {
@@ -25,7 +25,7 @@ pub struct SerdesContext {
     origin: PayloadOrigin,
 }
 
-/// Ids are asked for when they are used: most serdes never do.
+/// Ids are requested from the host only when they are used, because most serdes never use them.
 #[derive(Clone)]
 enum Owner {
     Named {
@@ -35,7 +35,7 @@ enum Owner {
         operation: Arc<dyn Operation>,
         execution: Arc<Execution>,
     },
-    /// An item, in the result of its batch.
+    /// An item in the result of its batch.
     Item {
         batch: Arc<dyn Operation>,
         index: usize,
@@ -44,7 +44,7 @@ enum Owner {
 }
 
 impl SerdesContext {
-    /// A context of one's own making, for tests of a serdes. Its origin is [`PayloadOrigin::SdkRecord`].
+    /// Creates a context, for tests of a serdes. Its origin is [`PayloadOrigin::SdkRecord`].
     #[must_use]
     pub fn new(operation_id: impl Into<String>, durable_execution_arn: impl Into<String>) -> Self {
         Self {
@@ -70,8 +70,8 @@ impl SerdesContext {
         }
     }
 
-    /// The operation's id, the same on every replay. Of an item in the result of a batch: the batch's id, `/item-` and
-    /// the index.
+    /// The id of the operation, the same on every replay. For an item in the result of a batch: the id of the batch,
+    /// `/item-` and the index.
     #[must_use]
     pub fn operation_id(&self) -> &str {
         self.operation_id.get_or_init(|| match &self.owner {
@@ -90,13 +90,13 @@ impl SerdesContext {
         }
     }
 
-    /// Where the text comes from.
+    /// The origin of the payload.
     #[must_use]
     pub fn origin(&self) -> PayloadOrigin {
         self.origin
     }
 
-    /// The same with another origin.
+    /// Returns the context with another origin.
     #[must_use]
     pub fn with_origin(mut self, origin: PayloadOrigin) -> Self {
         self.origin = origin;

@@ -1,4 +1,4 @@
-//! The serdes of operations that are given none.
+//! The default serdes.
 
 use std::future::{Future, ready};
 
@@ -10,9 +10,9 @@ use super::context::SerdesContext;
 use super::json;
 use crate::error::BoxError;
 
-/// The default: compact JSON, for everything that serde can write and read.
+/// The default serdes: compact JSON, for all types that serde can serialize and deserialize.
 ///
-/// NaN and infinities are refused, wherever in a value they are: JSON has only `null` for them, which is read as
+/// NaN and infinities are errors, also inside of a value: JSON would have `null` for them, which is deserialized as
 /// another value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct JsonSerdes;
@@ -28,13 +28,13 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Serdes<T> for JsonSerdes 
 
     fn deserialize(
         &self,
-        wire: String,
+        payload: String,
         _context: SerdesContext,
     ) -> impl Future<Output = Result<T, BoxError>> + Send {
-        ready(serde_json::from_str(&wire).map_err(Into::into))
+        ready(serde_json::from_str(&payload).map_err(Into::into))
     }
 
-    // The text is read where it is: neither it nor the context is cloned.
+    // Deserializes the text in place: neither the text nor the context is cloned.
     fn written(
         &self,
         value: T,

@@ -1,7 +1,7 @@
-//! JSON, and what it cannot hold.
+//! JSON text, and errors for numbers that JSON does not support.
 //!
-//! Always true here: a text is written only for a value without NaN and infinities. `serde_json` writes those as
-//! `null`, which is read as something else (`None`) or not at all.
+//! Invariants: a text is created only for values without NaN and infinities. `serde_json` writes those as `null`, which
+//! is deserialized as something else (`None`) or not at all.
 
 use std::cell::{Cell, RefCell};
 use std::error::Error;
@@ -15,10 +15,10 @@ use serde::ser::{
 
 use crate::error::{BoxError, Framed};
 
-/// The compact text of a value.
+/// The compact JSON text of a value.
 ///
 /// # Errors
-/// If serde cannot write the value, or a number in it is not finite: the error then has its path.
+/// If serde cannot serialize the value, or if a number in it is not finite: the error then has the path of the number.
 pub(crate) fn text<T: Serialize + ?Sized>(value: &T) -> Result<String, BoxError> {
     let rejected = RejectedNumber::default();
     let mut text = Vec::with_capacity(128);
@@ -31,10 +31,10 @@ pub(crate) fn text<T: Serialize + ?Sized>(value: &T) -> Result<String, BoxError>
     }
 }
 
-/// The same for a value that is read again: the text is one that can be.
+/// The compact JSON text of a value, after checking that it can be deserialized.
 ///
 /// # Errors
-/// Also if it cannot be read back.
+/// Also if the text cannot be deserialized.
 pub(crate) fn readable<T: Serialize + DeserializeOwned>(value: &T) -> Result<String, BoxError> {
     let text = text(value)?;
     match serde_json::from_str::<T>(&text) {
@@ -48,7 +48,7 @@ pub(super) fn unreadable(error: impl Into<BoxError>) -> BoxError {
     Framed::boxed("what was written cannot be read back", error)
 }
 
-/// A number that JSON cannot hold.
+/// A number that JSON does not support.
 #[derive(Debug)]
 struct NotFinite {
     path: String,
@@ -67,11 +67,11 @@ impl fmt::Display for NotFinite {
 
 impl Error for NotFinite {}
 
-/// The way back from a number that was refused. It is written only when there is one.
+/// A number that was rejected, and its path. The path is filled only in that case.
 #[derive(Default)]
 struct RejectedNumber {
     number: Cell<Option<f64>>,
-    /// The innermost first.
+    /// The segments of the path, innermost first.
     segments: RefCell<Vec<String>>,
 }
 
@@ -81,7 +81,7 @@ impl RejectedNumber {
         E::custom("a number is not finite")
     }
 
-    /// Adds a step of the path, if there is one to tell of.
+    /// Adds a segment of the path, if a number was rejected.
     fn trace<T, E>(&self, result: Result<T, E>, segment: impl FnOnce() -> String) -> Result<T, E> {
         if result.is_err() && self.number.get().is_some() {
             self.segments.borrow_mut().push(segment());
@@ -105,18 +105,18 @@ impl<T: Serialize + ?Sized> Serialize for CheckedValue<'_, T> {
     }
 }
 
-/// A serializer in front of another.
+/// A serializer that checks numbers and passes everything on to another one.
 struct Checked<'a, S> {
     inner: S,
     rejected: &'a RejectedNumber,
 }
 
-/// A compound value in front of another. It counts its parts.
+/// A serializer of a compound value that passes its parts on to another one, and counts them.
 struct CheckedCompound<'a, C> {
     inner: C,
     rejected: &'a RejectedNumber,
     count: usize,
-    /// The name of the variant, which is a part of the path.
+    /// The name of the variant, as a segment of the path.
     variant: Option<&'static str>,
 }
 
@@ -441,14 +441,14 @@ mod tests {
     }
 
     #[test]
-    fn what_serde_refuses_is_serdes_own_error() {
+    fn errors_of_serde_are_passed_on() {
         let keys = BTreeMap::from([((1, 2), 3)]);
         assert_eq!(text(&keys).unwrap_err().to_string(), "key must be a string");
     }
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_back(numbers in proptest::collection::vec(any::<f64>(), 0..8)) {
+        fn numbers_that_are_accepted_can_be_deserialized(numbers in proptest::collection::vec(any::<f64>(), 0..8)) {
             let line = Shape::Line { length: numbers.first().copied().unwrap_or_default() };
             let written = readable(&(&numbers.len(), numbers.clone(), line).1);
             prop_assert_eq!(written.is_ok(), numbers.iter().all(|number| number.is_finite()));

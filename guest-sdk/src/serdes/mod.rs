@@ -1,6 +1,7 @@
-//! How values become the text that is on record, and values again.
+//! Conversion of values to their recorded payloads and back.
 //!
-//! Always true here: what an operation returns went through its serdes both ways, on the first run as on each replay.
+//! Invariants: the result of an operation has been serialized and deserialized by its serdes, on the first run as on
+//! each replay.
 
 mod api;
 mod context;

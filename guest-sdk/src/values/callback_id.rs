@@ -4,15 +4,15 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The id of a callback, as a type of its own.
+/// The id of a callback.
 ///
-/// It displays and serializes as the text that the external system answers with.
+/// It displays and serializes as the text with which the external system answers.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CallbackId(String);
 
 impl CallbackId {
-    /// The text.
+    /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

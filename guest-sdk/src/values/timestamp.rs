@@ -1,9 +1,9 @@
-//! Points in time, as plugins are told of them.
+//! Points in time for plugins.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The last millisecond that ISO 8601 writes with four digits for the year.
+/// The last millisecond of the year 9999: later years have more than four digits in ISO 8601.
 const LAST: u64 = 253_402_300_799_999;
 
 /// A point in time, in whole milliseconds since the Unix epoch.
@@ -24,7 +24,7 @@ const LAST: u64 = 253_402_300_799_999;
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// So many milliseconds after the Unix epoch. What lies beyond the year 9999 becomes its last millisecond.
+    /// Creates a time from milliseconds since the Unix epoch. Times after the year 9999 become its last millisecond.
     #[must_use]
     pub fn from_millis(millis: u64) -> Self {
         Self(millis.min(LAST))
@@ -36,7 +36,7 @@ impl Timestamp {
         self.0
     }
 
-    /// As the standard library's type.
+    /// Converts the time to the type of the standard library.
     #[must_use]
     pub fn to_system_time(self) -> SystemTime {
         UNIX_EPOCH + Duration::from_millis(self.0)
@@ -50,7 +50,7 @@ impl From<Timestamp> for SystemTime {
 }
 
 impl From<SystemTime> for Timestamp {
-    /// What lies before the Unix epoch becomes the epoch.
+    /// Times before the Unix epoch become the epoch.
     fn from(time: SystemTime) -> Self {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         Self::from_millis(u64::try_from(since.as_millis()).unwrap_or(LAST))
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_time_can_be_written() {
+    fn every_time_can_be_displayed() {
         assert_eq!(Timestamp::from_millis(0).to_string(), "1970-01-01T00:00:00.000Z");
         assert_eq!(Timestamp::from_millis(951_782_400_001).to_string(), "2000-02-29T00:00:00.001Z");
         assert_eq!(Timestamp::from_millis(u64::MAX).to_string(), "9999-12-31T23:59:59.999Z");

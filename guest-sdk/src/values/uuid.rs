@@ -5,10 +5,11 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// How many bytes an id has.
+/// The length of an id in bytes.
 const LENGTH: usize = 16;
 
-/// A universally unique id of version 4 (RFC 9562): what [`DurableContext::uuid`] gives.
+/// A universally unique id of version 4 (RFC 9562), as returned by
+/// [`DurableContext::uuid`](crate::DurableContext::uuid).
 ///
 /// It displays and serializes as 36 characters, lower case.
 ///
@@ -26,7 +27,7 @@ const LENGTH: usize = 16;
 pub struct Uuid([u8; LENGTH]);
 
 impl Uuid {
-    /// Marks 16 bytes as an id of version 4.
+    /// Sets the version and variant bits of an id of version 4.
     pub(crate) fn from_random(bytes: [u8; LENGTH]) -> Self {
         const VERSION: u128 = 4 << 76;
         const VARIANT: u128 = 2 << 62;
@@ -34,13 +35,13 @@ impl Uuid {
         Self((cleared | VERSION | VARIANT).to_be_bytes())
     }
 
-    /// Its bytes, as they are displayed.
+    /// The bytes of the id, in the order in which they are displayed.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
 
-    /// Its bytes as a number, the first the highest.
+    /// The bytes of the id as a number, most significant byte first.
     #[must_use]
     pub fn as_u128(&self) -> u128 {
         u128::from_be_bytes(self.0)
@@ -74,7 +75,7 @@ impl From<Uuid> for String {
     }
 }
 
-/// A text is not a UUID: 8, 4, 4, 4 and 12 hexadecimal digits with `-` between them.
+/// The error of a text that is not a UUID: 8, 4, 4, 4 and 12 hexadecimal digits with `-` between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ParseUuidError;
@@ -120,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_uuid_is_refused() {
+    fn a_text_that_is_not_a_uuid_is_an_error() {
         for text in [
             "",
             "67e55044-10b1-426f-9247-bb680e5fe0c",
@@ -137,7 +138,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn ids_are_of_version_4_and_come_back_from_text(bytes: [u8; 16]) {
+        fn ids_are_of_version_4_and_can_be_parsed(bytes: [u8; 16]) {
             let id = Uuid::from_random(bytes);
             let text = id.to_string();
             prop_assert_eq!(text.len(), 36);

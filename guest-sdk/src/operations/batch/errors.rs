@@ -6,7 +6,7 @@ use crate::error::{
     WireError,
 };
 
-/// The error of a batch that could not come to a result.
+/// The error of a batch that could not produce a result.
 pub(super) fn failed(operation: &dyn Operation, wire: WireError) -> OperationError {
     internal(ReplayedFailure::boxed(wire.clone())).on_record(operation.id(), "FAILED", wire)
 }

@@ -1,7 +1,7 @@
-//! Runs the items of a batch until it is over.
+//! Runs the items of a batch until the batch ends.
 //!
-//! Always true here: items start in the order of the input, and never more at once than are allowed. When the batch is
-//! over, those that still run are dropped, and the others are not started.
+//! Invariants: items start in the order of the input, and at most `limit` run at once. When the batch ends, items that
+//! still run are dropped, and the others are not started.
 
 use std::sync::Arc;
 
@@ -17,20 +17,20 @@ use crate::output::LogScope;
 use crate::policy::{BatchItemStatus, CompletionConfig, CompletionReason, Progress};
 use crate::serdes::{Serdes, SerdesContext};
 
-/// What the items of a batch have in common.
+/// What the items of a batch share.
 pub(super) struct Items<IS> {
-    /// The batch's own context.
+    /// The context of the batch.
     pub(super) ctx: DurableContext,
     pub(super) batch: Arc<dyn Child>,
     pub(super) log: Arc<LogScope>,
     pub(super) serdes: Arc<IS>,
     pub(super) item_sub_type: &'static str,
-    /// How many may run at once.
+    /// The maximum number of items that run at once.
     pub(super) limit: usize,
     pub(super) completion: CompletionConfig,
     pub(super) nesting: NestingMode,
     pub(super) namer: Option<Namer>,
-    /// The batch is over on record.
+    /// The history has the end of the batch.
     pub(super) rebuild: bool,
 }
 
@@ -41,11 +41,11 @@ struct Started {
 }
 
 impl<IS> Items<IS> {
-    /// Runs the items until the batch is over. On a rebuild, `end` says which of them had ended then, and why it was
-    /// over.
+    /// Runs the items until the batch ends. On a rebuild, `end` has the recorded end: which items had ended by then,
+    /// and the reason.
     ///
-    /// Fails only with what no item is to blame for: a name that is not allowed, or a result on record that cannot be
-    /// read.
+    /// Fails only with errors that no item causes: a name that is not allowed, or a recorded payload that cannot be
+    /// deserialized.
     pub(super) async fn run<O>(
         self,
         bodies: Bodies<O>,
@@ -60,7 +60,7 @@ impl<IS> Items<IS> {
         let mut items = Vec::new();
         let reason = self.until_over(bodies, &mut completion, &mut items).await;
         if self.rebuild || self.ctx.engine().delivers_unrecorded() {
-            self.give_up(&items, total);
+            self.skip_unfinished(&items, total);
         }
         let reason = reason?;
         let end = BatchEnd::new(items.iter().map(|item| item.ended.is_some()).collect(), reason);
@@ -87,16 +87,18 @@ impl<IS> Items<IS> {
                 let name = self.namer.as_ref().map(|namer| namer(index)).unwrap_or_default();
                 let position = self.ctx.scope().claim();
                 match self.nesting {
-                    // What ran into the batch's end has nothing to rebuild. All that is recorded of it is below its
-                    // context.
+                    // An item that had not ended when the batch ended has nothing to rebuild: its recorded operations
+                    // are all below its context.
                     NestingMode::Normal if completion.was_unfinished(index) => {}
                     NestingMode::Normal => {
                         let item = self.nested(index, position, name.clone(), body);
-                        // Which items a replay runs depends on which are over, so none draws from what the others do.
+                        // The recorded outcomes determine which items a replay runs, so no item may draw from a
+                        // sequence of the others.
                         let section = self.ctx.section().deferred_input(position, index);
                         group.spawn(index, section.run(item));
                     }
-                    // It has no context, so it runs as far as it did then, and asks for what is recorded of it.
+                    // Without a context of its own, the item runs as far as it did then, and starts its recorded
+                    // operations again.
                     NestingMode::Flat => group.spawn(index, self.flat(index, position, &name, body)),
                 }
                 items.push(Started { name, ended: None });
@@ -119,10 +121,10 @@ impl<IS> Items<IS> {
         }
     }
 
-    /// Gives up what is on record of items that this instance did not start, or did not run to their end. Where a batch
-    /// is decided now, and not on record, there is nothing to give up: what is on record of its items they have asked
-    /// for.
-    fn give_up(&self, items: &[Started], total: usize) {
+    /// Skips the recorded operations of items that this instance did not start, or did not run to their end. If the
+    /// batch ends now, not in the history, nothing is to be skipped: its items have started all their recorded
+    /// operations.
+    fn skip_unfinished(&self, items: &[Started], total: usize) {
         if !self.ctx.engine().runtime().is_replaying() {
             return;
         }
@@ -134,7 +136,7 @@ impl<IS> Items<IS> {
         }
     }
 
-    /// An item in a context of its own.
+    /// The run of an item in its own context.
     fn nested<O>(
         &self,
         index: usize,
@@ -159,8 +161,8 @@ impl<IS> Items<IS> {
         };
         async move {
             match run.execute().await {
-                // In the batch's record the item has another owner, so it is written for that. It has been read from
-                // what was written of it for its own record.
+                // The record of the batch has another serdes context, so the value is serialized for it again. The
+                // value was deserialized from the payload in the record of the item.
                 Ok(value) => {
                     select_random_stream();
                     Ok(Ok(serdes.serialize(value, context).await.map_err(internal)?))
@@ -173,7 +175,7 @@ impl<IS> Items<IS> {
         }
     }
 
-    /// An item whose operations belong to the batch.
+    /// The run of an item whose operations belong to the batch.
     fn flat<O>(
         &self,
         index: usize,
@@ -199,7 +201,7 @@ impl<IS> Items<IS> {
         section.run(async move { Ok(work.await) })
     }
 
-    /// For what is recorded of an item with the batch.
+    /// The serdes context of an item in the record of the batch.
     fn context(&self, index: usize) -> SerdesContext {
         SerdesContext::of_item(self.batch.clone(), index, Arc::clone(self.ctx.engine().execution()))
     }
@@ -209,11 +211,11 @@ fn serialization_failed(error: BoxError) -> WireError {
     WireError::typed(&internal(error), SERIALIZATION_ERROR)
 }
 
-/// When the batch is over.
+/// When the batch ends.
 enum Completion {
-    /// When its configuration says so.
+    /// When its configuration decides so.
     Live(Progress),
-    /// When all have ended that had then.
+    /// When all items have ended that had ended in the history.
     Recorded { end: BatchEnd, left: usize },
 }
 
@@ -228,7 +230,7 @@ impl Completion {
         }
     }
 
-    /// Whether there is an item after so many.
+    /// Whether another item may start after this number of items.
     fn may_start(&self, started: usize) -> bool {
         match self {
             Self::Live(_) => true,
@@ -236,12 +238,12 @@ impl Completion {
         }
     }
 
-    /// Whether the batch ended before the item did, as is on record.
+    /// Whether the history shows that the batch ended before the item did.
     fn was_unfinished(&self, index: usize) -> bool {
         matches!(self, Self::Recorded { end, .. } if end.ended.get(index) == Some(&false))
     }
 
-    /// The reason, if nothing more has to end.
+    /// The recorded reason, if all recorded ends have been seen.
     fn recorded_reason(&self) -> Option<CompletionReason> {
         match self {
             Self::Recorded { end, left: 0 } => Some(end.reason),
@@ -249,11 +251,11 @@ impl Completion {
         }
     }
 
-    /// Counts an item that has ended. The reason, if that ends the batch.
+    /// Counts an item that has ended. Returns the reason if that ends the batch.
     fn settle(&mut self, index: usize, status: BatchItemStatus) -> Option<CompletionReason> {
         match self {
             Self::Live(progress) => progress.settle(index, status),
-            // Not before all that were started have been: see `recorded_reason`.
+            // The batch ends later, after all started items: see `recorded_reason`.
             Self::Recorded { left, .. } => {
                 debug_assert!(*left > 0, "only items that had ended are counted, each once");
                 *left -= 1;

@@ -1,14 +1,14 @@
-//! Runs a batch: the items of a map, or the branches of a parallel.
+//! Runs batches: the items of a map, or the branches of a parallel.
 //!
-//! Always true here:
+//! Invariants:
 //! - A batch is one CONTEXT, and each item a CONTEXT in it, or (flat) a scope of ids without one. Item `n`, from 0, has
-//!   the place `n + 1` in the batch, whenever it starts.
-//! - **What replays rely on.** Items start in the order of the input, as many at once as are allowed; one that has
-//!   started keeps its place among them until it has ended. Which end, and when, depends on nothing but the outcomes
-//!   that the host shows, one after another in the order of the record. So a fresh instance that replays any part of
-//!   the record starts the same items in the same order, and ends the batch at the same outcome for the same reason.
-//! - The result is made from what is recorded of the batch, on the first run as on each replay.
-//! - A batch costs the same for each of its items, however many there are.
+//!   the position `n + 1` in the batch, independent of when it starts.
+//! - **What replays rely on.** Items start in the order of the input, up to the allowed number at once; an item that
+//!   has started counts until it has ended. When items end depends only on the outcomes that the host delivers, one
+//!   after another in the order of the history. Therefore a fresh instance that replays any part of the history starts
+//!   the same items in the same order, and ends the batch at the same outcome for the same reason.
+//! - The result is created from the record of the batch, on the first run as on each replay.
+//! - The cost per item is independent of the number of items.
 
 mod errors;
 mod items;

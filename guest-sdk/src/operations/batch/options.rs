@@ -7,19 +7,19 @@ use crate::contract::Position;
 use crate::error::InvalidArgument;
 use crate::policy::CompletionConfig;
 
-/// Whether items have contexts of their own in the history.
+/// Whether items have their own contexts in the history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum NestingMode {
-    /// Each item is a CONTEXT: what has ended is not run again on a replay of a batch that has not.
+    /// Each item is a CONTEXT: if it has ended, a replay of the unfinished batch does not run it again.
     #[default]
     Normal,
-    /// The items' operations belong to the batch's CONTEXT, which saves two updates an item. Items have no names in the
-    /// history, and their code runs again until the batch has ended.
+    /// The operations of items belong to the CONTEXT of the batch, which saves two updates per item. Items have no
+    /// names in the history, and their code runs again until the batch has ended.
     Flat,
 }
 
-/// How the two kinds of batches are called in the history.
+/// The sub-types of a batch and of its items in the history.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Kind {
     pub(super) batch: &'static str,
@@ -31,10 +31,10 @@ impl Kind {
     pub(crate) const PARALLEL: Self = Self { batch: "Parallel", item: "ParallelBranch" };
 }
 
-/// The name of an item, by its index.
+/// Returns the name of an item from its index.
 pub(crate) type Namer = Arc<dyn Fn(usize) -> String + Send + Sync>;
 
-/// What is to be run for the items, in their order.
+/// The code of the items, in their order.
 pub(crate) struct Bodies<O> {
     pub(crate) total: usize,
     pub(crate) each: Box<dyn Iterator<Item = Body<O>> + Send>,
@@ -50,7 +50,7 @@ pub(crate) struct Options {
     pub(crate) completion: CompletionConfig,
     pub(crate) nesting: NestingMode,
     pub(crate) namer: Option<Namer>,
-    /// What is wrong with the items.
+    /// An error of the items, which fails the operation.
     pub(crate) invalid: Option<InvalidArgument>,
 }
 
@@ -69,7 +69,7 @@ impl Options {
         }
     }
 
-    /// Where the batch stands.
+    /// The place of the batch.
     pub(crate) fn place(&self) -> Place {
         self.ctx.place(self.position)
     }

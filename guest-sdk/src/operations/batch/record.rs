@@ -1,7 +1,6 @@
-//! What is on record of a batch: a summary with all results, or, where that is too large, which items ended it.
+//! The record of a batch: a summary with all results, or, if that is too large, which items had ended.
 //!
-//! Always true here: what a summary says of a batch is what its result says. A decision that does not fit the input is
-//! an error, never taken for another.
+//! Invariants: a summary and its result are equivalent. A recorded end that does not match the input is an error.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,10 +10,11 @@ use crate::operations::child::INLINE_LIMIT;
 use crate::policy::{BatchItemStatus, CompletionReason};
 use crate::serdes::{Serdes, SerdesContext};
 
-/// What is recorded of a batch as a whole: its items with their serialized results or errors, and why it is over.
+/// The recorded result of a batch: its items with their serialized results or errors, and the reason why the batch
+/// ended.
 ///
-/// A serdes for the batch (`result_serdes`) writes and reads this. It has no methods: go through serde, as in
-/// `impl<T: Serialize + DeserializeOwned> Serdes<T>`. As JSON it is
+/// A serdes for the batch (`result_serdes`) serializes and deserializes this type. It has no methods: use serde, as in
+/// `impl<T: Serialize + DeserializeOwned> Serdes<T>`. The JSON is
 ///
 /// ```json
 /// {"results": [{"index": 0, "name": "a", "status": "SUCCEEDED", "result": "7"},
@@ -55,11 +55,11 @@ enum Status {
     Started,
 }
 
-/// How an item ended: with its serialized result, or an error.
+/// How an item ended: with its payload, or with an error.
 pub(super) type Ended = Result<String, WireError>;
 
 impl BatchSummary {
-    /// Of items that were started, in the order of the input.
+    /// Creates a summary from the items that were started, in the order of the input.
     pub(super) fn new(
         items: impl Iterator<Item = (usize, String, Option<Ended>)>,
         reason: CompletionReason,
@@ -68,7 +68,7 @@ impl BatchSummary {
         Self { results, reason: reason.as_str().to_owned() }
     }
 
-    /// The result that it tells of.
+    /// Deserializes the result.
     pub(super) async fn read<O, S: Serdes<O>>(
         self,
         serdes: &S,
@@ -95,7 +95,7 @@ impl BatchSummary {
             }
             items.push(item);
         }
-        // A serdes may have made the summary itself, and others may have written it.
+        // A serdes may have created the summary, so the reason may be unknown.
         let reason = CompletionReason::parse(&self.reason).unwrap_or(CompletionReason::AllCompleted);
         Ok(BatchResult::new(items, reason))
     }
@@ -131,10 +131,10 @@ impl SummaryItem {
     }
 }
 
-/// What is recorded in place of a summary that is too large: which items were started and which of them had ended.
+/// The record in place of a summary that is too large: which items were started and which of them had ended.
 ///
-/// Items start in the order of the input, so those that were are the first so many. Of those that had ended and those
-/// that had not, the fewer are listed.
+/// Items start in the order of the input, so the started items are the first `total_count`. Either the items that had
+/// ended or the others are listed, whichever are fewer.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WrittenBatchEnd {
@@ -149,7 +149,7 @@ struct WrittenBatchEnd {
 /// How a batch ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BatchEnd {
-    /// Whether each of the items that were started had ended.
+    /// For each started item, whether it had ended.
     pub(super) ended: Vec<bool>,
     pub(super) reason: CompletionReason,
 }
@@ -159,7 +159,7 @@ impl BatchEnd {
         Self { ended, reason }
     }
 
-    /// Reads what was recorded. None where nothing was, as others do.
+    /// Reads the record. Returns `None` if there is none, as from other SDKs.
     pub(super) fn read(written: Option<&str>, total: usize) -> Result<Option<Self>, String> {
         let Some(written) = written.filter(|text| !text.is_empty()) else { return Ok(None) };
         let wrong = |what: &str| format!("what is on record of the batch's end {what}: {written}");
@@ -183,7 +183,7 @@ impl BatchEnd {
         Ok(Some(Self { ended, reason }))
     }
 
-    /// What to record.
+    /// The text to record.
     pub(super) fn write(&self) -> Result<String, WireError> {
         let indexes = |ended| {
             let of = move |(index, is): (usize, &bool)| (*is == ended).then_some(index);
@@ -213,7 +213,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_decision_lists_what_is_fewer() {
+    fn a_recorded_end_lists_the_fewer_items() {
         let end = |ended: &[bool]| BatchEnd::new(ended.to_vec(), CompletionReason::MinSuccessfulReached);
         assert_eq!(
             end(&[true, false, true]).write().unwrap(),
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_decision_that_does_not_fit_is_refused() {
+    fn a_recorded_end_that_does_not_match_the_input_is_an_error() {
         let read = |text: &str| BatchEnd::read(Some(text), 3);
         assert_eq!(BatchEnd::read(None, 3), Ok(None));
         assert_eq!(read(""), Ok(None));
@@ -244,7 +244,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_decision_is_read_as_it_was_written(ended in proptest::collection::vec(any::<bool>(), 0..50)) {
+        fn a_recorded_end_is_read_as_it_was_written(ended in proptest::collection::vec(any::<bool>(), 0..50)) {
             let end = BatchEnd::new(ended, CompletionReason::AllCompleted);
             let written = end.write().unwrap();
             prop_assert_eq!(BatchEnd::read(Some(&written), 50).unwrap().unwrap(), end);

@@ -1,4 +1,4 @@
-//! What a batch comes to.
+//! The result of a batch.
 
 use std::fmt;
 
@@ -19,13 +19,13 @@ use crate::policy::{BatchItemStatus, CompletionReason};
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct BatchItem<O> {
-    /// Its place in the input, from 0.
+    /// Its index in the input, from 0.
     pub index: usize,
     /// Its name; empty if it has none.
     pub name: String,
-    /// How it stands.
+    /// Its status.
     pub status: BatchItemStatus,
-    /// What it returned, if it succeeded.
+    /// The value that it returned, if it succeeded.
     pub result: Option<O>,
     /// The message of its error, if it failed.
     pub error_message: Option<String>,
@@ -38,7 +38,7 @@ pub struct BatchItem<O> {
 }
 
 impl<O> BatchItem<O> {
-    /// An item, for tests of code that takes results.
+    /// Creates an item, for tests of code that uses results.
     #[must_use]
     pub fn new(
         index: usize,
@@ -56,7 +56,7 @@ impl<O> BatchItem<O> {
         self.status == status
     }
 
-    /// The item's error as it is on record.
+    /// The error of the item as recorded.
     fn wire(&self) -> WireError {
         WireError::from_parts(
             self.error_type.clone(),
@@ -67,7 +67,7 @@ impl<O> BatchItem<O> {
     }
 }
 
-/// Whether something failed in a batch.
+/// Whether an item of a batch failed.
 ///
 /// # Examples
 ///
@@ -106,7 +106,7 @@ impl fmt::Display for BatchStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BatchError<'a> {
-    /// The item's place in the input, from 0.
+    /// The index of the item in the input, from 0.
     pub index: usize,
     /// The item's name; empty if it has none.
     pub name: &'a str,
@@ -116,7 +116,7 @@ pub struct BatchError<'a> {
     pub error_type: Option<&'a str>,
 }
 
-/// What a map or parallel comes to: its items that were started, and why it is over.
+/// The result of a map or parallel: the items that were started, and the reason why it ended.
 ///
 /// # Examples
 ///
@@ -137,20 +137,20 @@ pub struct BatchError<'a> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct BatchResult<O> {
-    /// The items that were started, in the order of the input, whatever the order in which they ended.
+    /// The items that were started, in the order of the input.
     pub items: Vec<BatchItem<O>>,
-    /// Why the batch is over.
+    /// Why the batch ended.
     pub reason: CompletionReason,
 }
 
 impl<O> BatchResult<O> {
-    /// A result, for tests of code that takes one.
+    /// Creates a result, for tests of code that uses results.
     #[must_use]
     pub fn new(items: Vec<BatchItem<O>>, reason: CompletionReason) -> Self {
         Self { items, reason }
     }
 
-    /// What the items that succeeded returned, in the order of the input.
+    /// The values of the items that succeeded, in the order of the input.
     #[must_use]
     pub fn results(&self) -> Vec<&O> {
         self.succeeded().filter_map(|item| item.result.as_ref()).collect()
@@ -181,25 +181,25 @@ impl<O> BatchResult<O> {
         self.items.iter().filter(move |item| item.is(status))
     }
 
-    /// How many items succeeded.
+    /// The number of items that succeeded.
     #[must_use]
     pub fn success_count(&self) -> usize {
         self.succeeded().count()
     }
 
-    /// How many items failed.
+    /// The number of items that failed.
     #[must_use]
     pub fn failure_count(&self) -> usize {
         self.failed().count()
     }
 
-    /// How many items were dropped when the batch ended.
+    /// The number of items that were dropped when the batch ended.
     #[must_use]
     pub fn started_count(&self) -> usize {
         self.started().count()
     }
 
-    /// How many items were started, ended or not.
+    /// The number of items that were started, ended or not.
     #[must_use]
     pub fn total_count(&self) -> usize {
         self.items.len()
@@ -228,10 +228,10 @@ impl<O> BatchResult<O> {
         self.failed().map(error).collect()
     }
 
-    /// Nothing, if no item failed.
+    /// Returns `Ok` if no item failed.
     ///
     /// # Errors
-    /// The failure of the first item in the input that failed, as an error of kind
+    /// The failure of the first failed item in the order of the input, as an error of kind
     /// [`ChildContext`](crate::OperationErrorKind::ChildContext).
     pub fn throw_if_error(&self) -> Result<(), OperationError> {
         match self.failed().next() {

@@ -1,4 +1,4 @@
-//! Runs a batch, from its start to its outcome on record.
+//! Runs a batch, from its start to its recorded outcome.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -31,17 +31,17 @@ impl BatchRun<JsonSerdes, JsonSerdes> {
 }
 
 impl<IS, RS> BatchRun<IS, RS> {
-    /// The same with another serdes for the items.
+    /// Replaces the serdes of the items.
     pub(crate) fn with_serdes<IS2>(self, serdes: IS2) -> BatchRun<IS2, RS> {
         BatchRun { options: self.options, serdes, result_serdes: self.result_serdes }
     }
 
-    /// The same with another serdes for the batch.
+    /// Replaces the serdes of the batch.
     pub(crate) fn with_result_serdes<RS2>(self, result_serdes: RS2) -> BatchRun<IS, RS2> {
         BatchRun { options: self.options, serdes: self.serdes, result_serdes }
     }
 
-    /// Runs the batch; its successes, or an error if failures ended it.
+    /// Runs the batch. Returns the values of the items that succeeded, or an error if failures ended the batch.
     pub(crate) async fn values<O>(self, bodies: Bodies<O>) -> Result<Vec<O>, OperationError>
     where
         O: Send + 'static,
@@ -79,7 +79,7 @@ impl<IS, RS> BatchRun<IS, RS> {
             let state = batch.child.state();
             let end = match state {
                 ChildState::Pending => {
-                    batch.settled().await;
+                    batch.changed().await;
                     continue;
                 }
                 ChildState::Done(Ok(payload)) => return batch.read(payload.unwrap_or_default()).await,
@@ -113,11 +113,12 @@ impl<IS, RS> BatchRun<IS, RS> {
                     Err(error) => Err(WireError::of(&error, "BatchError")),
                 }
             };
-            // What a replay that finds the batch over does without, names and serialization among it.
+            // Everything in this section is left out by a replay that finds the batch ended, including names and
+            // serialization.
             let closing = Arc::clone(&section).run(work).await;
             section.end();
             match &closing {
-                // Also of a rebuild: its host says that this is not what was too large.
+                // Also on a rebuild: the host reports an error if the result is not the one that was too large.
                 Ok(Closing { summary, too_large: None }) => {
                     batch.child.succeed(ChildResult::Inline(summary));
                 }
@@ -126,20 +127,20 @@ impl<IS, RS> BatchRun<IS, RS> {
                 }
                 Err(wire) => batch.child.fail(wire),
             }
-            batch.settled().await;
+            batch.changed().await;
             match closing {
                 Ok(Closing { summary, too_large }) if rebuild || too_large.is_some() => {
                     return batch.read(summary).await;
                 }
                 Err(wire) if rebuild => return Err(failed(&*batch.child, wire)),
-                // What is delivered is what is on record.
+                // Deliver only what is recorded.
                 Ok(_) | Err(_) => {}
             }
         }
     }
 }
 
-/// A batch under way.
+/// A running batch.
 struct Batch<O, IS, RS> {
     ctx: DurableContext,
     child: Arc<dyn Child>,
@@ -148,10 +149,10 @@ struct Batch<O, IS, RS> {
     _output: PhantomData<fn() -> O>,
 }
 
-/// What a batch is closed with.
+/// The values with which a batch is closed.
 struct Closing {
     summary: String,
-    /// What is recorded instead.
+    /// The text that is recorded in place of the summary.
     too_large: Option<String>,
 }
 
@@ -161,7 +162,7 @@ where
     IS: Serdes<O>,
     RS: Serdes<BatchSummary>,
 {
-    async fn settled(&self) {
+    async fn changed(&self) {
         self.ctx.engine().changed(self.child.clone()).await;
     }
 
@@ -169,7 +170,7 @@ where
         self.ctx.serdes_context(self.child.clone())
     }
 
-    /// What is to be recorded.
+    /// Serializes the summary, and the end if the summary is too large.
     async fn write(&self, summary: BatchSummary, end: &BatchEnd) -> Result<Closing, WireError> {
         let written = self.result_serdes.written(summary, self.context()).await;
         let summary = written.map_err(|error| WireError::typed(&internal(error), SERIALIZATION_ERROR))?;
@@ -177,7 +178,7 @@ where
         Ok(Closing { summary, too_large })
     }
 
-    /// The result, from what was recorded.
+    /// Deserializes the result from the recorded payload.
     async fn read(&self, summary: String) -> Result<BatchResult<O>, OperationError> {
         let summary = self.result_serdes.deserialize(summary, self.context()).await.map_err(internal)?;
         let context = |index| {

@@ -1,13 +1,14 @@
-//! Runs what makes one operation of several futures: `try_join_all`, `join_all`, `select_ok` and `race`.
+//! Runs combinators, which make one operation of several futures: `try_join_all`, `join_all`, `select_ok` and `race`.
 //!
-//! Always true here:
-//! - A combinator is one CONTEXT. What it came to is recorded at once when enough of its inputs have ended; the others
-//!   are dropped. Its result is made from that record, on the first run as on each replay.
-//! - **The recorded winner wins again.** A combinator that is over on record does not run its inputs: it gives up their
-//!   operations, so that they are not missed. So it does not matter which of them have ended by then. Only where an
-//!   input leaves something behind in its context, all run once more, as far as they did.
-//! - A CONTEXT that is not to be run when it is first looked at is over on record.
-//! - Each input is polled when it can go on, and not because another can.
+//! Invariants:
+//! - A combinator is one CONTEXT. Its outcome is recorded as soon as enough inputs have ended; the others are dropped.
+//!   Its result is created from that record, on the first run as on each replay.
+//! - **The recorded winner wins again.** If the history has the outcome of a combinator, its inputs do not run: their
+//!   operations are skipped, so that the host does not report them as missing. Therefore it does not matter which
+//!   inputs have ended by then. Only if an input changes the state of its context, all inputs run again, as far as they
+//!   did then.
+//! - If the first state of a CONTEXT is not `Run`, its outcome is recorded.
+//! - An input is polled only when it can continue.
 
 mod inputs;
 mod record;

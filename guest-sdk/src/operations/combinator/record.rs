@@ -1,4 +1,4 @@
-//! What is on record of a combinator, and what is made of it.
+//! The records of combinators, and the results and errors that are created from them.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use crate::error::{
     OperationError, OperationErrorKind, ReplayedFailure, WireError,
 };
 
-/// The error types on record, which tell the kinds.
+/// The recorded error types, which determine the kinds.
 pub(super) const COMBINATOR: &str = "CombinatorError";
 pub(super) const FIRST_SETTLED_FAILED: &str = "CombinatorError.FirstSettledFailed";
 pub(super) const EMPTY_INPUT: &str = "CombinatorError.EmptyInput";
@@ -19,11 +19,11 @@ const ALL_FAILED: &str = "CombinatorError.AllFailed";
 /// Followed by the index of the input.
 pub(super) const JOIN_FAILED: &str = "CombinatorError.JoinFailed.";
 
-/// The frames on record that tell which input decided, by its index. A failure that has a type keeps it.
+/// Recorded frames with the index of the input that decided. A failure that has a type keeps it.
 pub(super) const JOIN: &str = "try_join_all, input ";
 pub(super) const RACE: &str = "race, input ";
 
-/// What is recorded in place of a result that is too large.
+/// The record in place of a result that is too large.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Winner {
     #[serde(rename = "winner")]
@@ -43,25 +43,25 @@ impl Winner {
     }
 }
 
-/// The error that is on record of an input.
+/// The recorded error of an input.
 pub(super) fn recorded(error: &OperationError) -> WireError {
     error.wire().cloned().unwrap_or_else(|| WireError::of(error, COMBINATOR))
 }
 
-/// The record of a `select_ok` that had no success: the failures in words, and as data.
+/// The record of a `select_ok` without a success: the failures as text, and as data.
 pub(super) fn all_failed(errors: Vec<Option<WireError>>) -> WireError {
     let errors: Vec<WireError> = errors.into_iter().flatten().collect();
     let mut message = format!("all {} futures failed: ", errors.len());
     for (index, error) in errors.iter().enumerate() {
         let separator = if index == 0 { "" } else { "; " };
-        // Writing to a text does not fail.
+        // Writing to a `String` does not fail.
         let _ = write!(message, "{separator}[{index}] {error}");
     }
     let failures: Vec<RecordedFailure> = errors.iter().map(RecordedFailure::of).collect();
     WireError::new(ALL_FAILED, message).with_data(serde_json::to_string(&failures).ok())
 }
 
-/// An input's failure, in the data of an error or in the result of a join.
+/// The failure of an input, in the data of an error or in the result of a join.
 #[derive(Debug, Serialize, Deserialize)]
 struct RecordedFailure {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -89,10 +89,10 @@ impl RecordedFailure {
     }
 }
 
-/// How an input of a `join_all` ended, as it is recorded.
+/// The outcome of an input of a `join_all`, as recorded.
 ///
-/// Its fields are those of both cases. Were it an enum with a tag, serde would read values in two steps, and lose what
-/// such values cannot hold: wide integers, and keys of maps that are numbers.
+/// It has the fields of both cases. With a tagged enum, serde would buffer values, and lose those that its buffer does
+/// not support: wide integers, and map keys that are numbers.
 #[derive(Deserialize)]
 #[serde(bound = "O: Deserialize<'de>")]
 pub(super) struct RecordedInput<O> {
@@ -117,13 +117,13 @@ fn none<O>() -> Option<O> {
     None
 }
 
-/// A value that is there, also one that is `null`.
+/// A value that is present, even if it is `null`.
 fn some<'de, D: Deserializer<'de>, O: Deserialize<'de>>(deserializer: D) -> Result<Option<O>, D::Error> {
     O::deserialize(deserializer).map(Some)
 }
 
 impl<O> RecordedInput<O> {
-    pub(super) fn settled(self) -> serde_json::Result<Settled<O>> {
+    pub(super) fn into_settled(self) -> serde_json::Result<Settled<O>> {
         let Self { status, value, message, error_type, error_data, stack_trace } = self;
         match status {
             Status::Fulfilled => match value {
@@ -147,13 +147,13 @@ pub(super) fn fulfilled(json: &str) -> String {
 
 pub(super) fn rejected(error: &OperationError) -> serde_json::Result<String> {
     let failure = serde_json::to_string(&RecordedFailure::of(&recorded(error)))?;
-    // An object, with the tag in front of its fields.
+    // An object that starts with the tag.
     let fields = failure.strip_prefix('{').unwrap_or(&failure);
     let separator = if fields == "}" { "" } else { "," };
     Ok(format!("{{\"status\":\"rejected\"{separator}{fields}"))
 }
 
-/// The error of a combinator that is on record as failed. `count` is how many inputs it had.
+/// The error of a combinator that is recorded as failed. `count` is the number of its inputs.
 pub(super) fn failed(operation: &dyn Operation, mut wire: WireError, count: usize) -> OperationError {
     let joined = wire.take_frame(JOIN);
     let raced = wire.take_frame(RACE).is_some();
@@ -177,7 +177,7 @@ pub(super) fn failed(operation: &dyn Operation, mut wire: WireError, count: usiz
     OperationError::new(OperationErrorKind::Combinator(error)).on_record(operation.id(), "FAILED", wire)
 }
 
-/// The failures of a `select_ok`. Where the record has no room for each, they are all that of the whole.
+/// The failures of a `select_ok`. If the record had no room for the data, each is the failure of the whole.
 fn failures(wire: &WireError, count: usize) -> Vec<BoxError> {
     let each = wire.error_data().and_then(|data| serde_json::from_str::<Vec<RecordedFailure>>(data).ok());
     match each.filter(|each| each.len() == count) {

@@ -1,4 +1,4 @@
-//! How the inputs of a combinator have ended, and what it came to.
+//! Collects the outcomes of a combinator's inputs, and decides its outcome.
 
 use super::record::{
     COMBINATOR, EMPTY_INPUT, FIRST_SETTLED_FAILED, JOIN, JOIN_FAILED, RACE, all_failed, fulfilled, internal,
@@ -6,7 +6,7 @@ use super::record::{
 };
 use crate::error::{BoxError, OperationError, SERIALIZATION_ERROR, WireError};
 
-/// What it takes for a combinator to be over.
+/// The kinds of combinators, which differ in when they end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CombinatorKind {
     TryJoinAll,
@@ -15,19 +15,19 @@ pub(super) enum CombinatorKind {
     Race,
 }
 
-/// What a combinator came to.
+/// The outcome of a combinator.
 pub(super) type CombinatorOutcome = Result<CombinatorValue, WireError>;
 
 pub(super) struct CombinatorValue {
     pub(super) json: String,
-    /// The input that it comes from, if it is one.
+    /// The input that the value comes from, if it is one.
     pub(super) winner: Option<usize>,
 }
 
-/// How the inputs have ended so far.
+/// The outcomes of the inputs so far.
 pub(super) struct InputResults {
     kind: CombinatorKind,
-    /// What succeeded, as JSON. Of a `join_all`: all, as they are recorded.
+    /// The successes as JSON; for a `join_all` all outcomes, as recorded.
     values: Vec<String>,
     errors: Vec<Option<WireError>>,
 }
@@ -40,7 +40,7 @@ impl InputResults {
         Self { kind, values, errors }
     }
 
-    /// Notes how an input ended; what the combinator came to, if that decides it.
+    /// Adds the outcome of an input. Returns the outcome of the combinator if that decides it.
     pub(super) fn ended(
         &mut self,
         index: usize,
@@ -84,7 +84,7 @@ impl InputResults {
         }
     }
 
-    /// What the combinator came to, as none of its inputs decided it.
+    /// The outcome of the combinator when all inputs have ended.
     pub(super) fn all_ended(self) -> CombinatorOutcome {
         match self.kind {
             CombinatorKind::TryJoinAll | CombinatorKind::JoinAll => {

@@ -1,4 +1,4 @@
-//! Runs a combinator, from its start to its outcome on record.
+//! Runs a combinator, from its start to its recorded outcome.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -38,26 +38,26 @@ impl<O: Serialize + DeserializeOwned + Send + 'static> CombinatorRun<O> {
     }
 
     pub(crate) fn try_join_all(self) -> DurableFuture<Vec<O>> {
-        self.over(CombinatorKind::TryJoinAll, |json| serde_json::from_str(json))
+        self.future(CombinatorKind::TryJoinAll, |json| serde_json::from_str(json))
     }
 
     pub(crate) fn join_all(self) -> DurableFuture<Vec<Settled<O>>> {
-        self.over(CombinatorKind::JoinAll, |json| {
+        self.future(CombinatorKind::JoinAll, |json| {
             let written: Vec<RecordedInput<O>> = serde_json::from_str(json)?;
-            written.into_iter().map(RecordedInput::settled).collect()
+            written.into_iter().map(RecordedInput::into_settled).collect()
         })
     }
 
     pub(crate) fn select_ok(self) -> DurableFuture<O> {
-        self.over(CombinatorKind::SelectOk, |json| serde_json::from_str(json))
+        self.future(CombinatorKind::SelectOk, |json| serde_json::from_str(json))
     }
 
     pub(crate) fn race(self) -> DurableFuture<O> {
-        self.over(CombinatorKind::Race, |json| serde_json::from_str(json))
+        self.future(CombinatorKind::Race, |json| serde_json::from_str(json))
     }
 
-    /// The future of the combinator. `read` makes its output of what is recorded.
-    fn over<T: Send + 'static>(mut self, kind: CombinatorKind, read: Read<T>) -> DurableFuture<T> {
+    /// The future of the combinator. `read` deserializes its result.
+    fn future<T: Send + 'static>(mut self, kind: CombinatorKind, read: Read<T>) -> DurableFuture<T> {
         let changes_context = self.inputs.iter().any(DurableFuture::changes_context);
         let places: Vec<Place> = self.inputs.iter_mut().flat_map(DurableFuture::take_places).collect();
         let own = self.ctx.place(self.position);
@@ -85,22 +85,22 @@ impl<O: Serialize + DeserializeOwned + Send + 'static> CombinatorRun<O> {
             all: inputs.into_iter().enumerate().collect(),
         };
         let mut inputs = Some(inputs);
-        let settled = || ctx.engine().changed(child.clone());
+        let changed = || ctx.engine().changed(child.clone());
         loop {
             let recorded = match child.state() {
                 ChildState::Pending => {
                     match inputs.take() {
                         Some(inputs) if changes_context => {
-                            first_of(inputs.decide(kind, count, true), settled()).await;
+                            first_of(inputs.decide(kind, count, true), changed()).await;
                         }
-                        Some(inputs) => inputs.give_up(),
-                        None => settled().await,
+                        Some(inputs) => inputs.skip(),
+                        None => changed().await,
                     }
                     continue;
                 }
                 ChildState::Done(outcome) => {
                     if let Some(inputs) = inputs.take() {
-                        inputs.give_up();
+                        inputs.skip();
                     }
                     return match outcome {
                         Ok(json) => read(&json.unwrap_or_default()).map_err(internal),
@@ -120,13 +120,13 @@ impl<O: Serialize + DeserializeOwned + Send + 'static> CombinatorRun<O> {
             }
             let outcome = inputs.decide(kind, count, recorded.is_some()).await;
             close(&*child, &outcome);
-            settled().await;
+            changed().await;
             match outcome {
                 Ok(CombinatorValue { json, .. }) if recorded.is_some() || json.len() > INLINE_LIMIT => {
                     return read(&json).map_err(internal);
                 }
                 Err(wire) if recorded.is_some() => return Err(failed(&*child, wire, count)),
-                // What is delivered is what is on record.
+                // Deliver only what is recorded.
                 Ok(_) | Err(_) => {}
             }
         }
@@ -135,7 +135,7 @@ impl<O: Serialize + DeserializeOwned + Send + 'static> CombinatorRun<O> {
 
 type Read<T> = fn(&str) -> Result<T, serde_json::Error>;
 
-/// Closes the context. A result that is too large is made again by replays, from the input that won or from all.
+/// Closes the context. If the result is too large, replays compute it again, from the input that won or from all.
 fn close(child: &dyn Child, outcome: &CombinatorOutcome) {
     match outcome {
         Ok(CombinatorValue { json, winner }) if json.len() > INLINE_LIMIT => {
@@ -147,12 +147,12 @@ fn close(child: &dyn Child, outcome: &CombinatorOutcome) {
     }
 }
 
-/// Waits for the first of two.
+/// Waits for the first of two futures.
 async fn first_of<T>(one: impl Future<Output = T>, other: impl Future<Output = ()>) {
     let (mut one, mut other) = (pin!(one), pin!(other));
     poll_fn(|cx| {
-        let over = one.as_mut().poll(cx).is_ready() || other.as_mut().poll(cx).is_ready();
-        if over { Poll::Ready(()) } else { Poll::Pending }
+        let is_ready = one.as_mut().poll(cx).is_ready() || other.as_mut().poll(cx).is_ready();
+        if is_ready { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
 }

@@ -1,15 +1,16 @@
-//! Compensations: what undoes steps that have succeeded.
+//! Compensations, which undo steps that have succeeded.
 //!
-//! Always true here:
-//! - A context owns the compensation of a step from when the step starts, whoever holds the step's future: it is one
-//!   that is to run as soon as the step's success is on record, delivered or not. It goes to the list of the context
-//!   that the step was called on: clones share it, children have their own.
-//! - A rollback takes compensations one at a time, that of the latest success on record first, each into a context
-//!   operation of its own. Whatever becomes of one, the next follows. What is on record as ended does not run again.
-//! - What a rollback takes is the same on each replay: of a step whose future was dropped, the record does not change
-//!   any more. Of one whose future is held it may: so what counted is recorded.
-//! - What a rollback tells of a compensation is made from its record. What a rollback that was dropped did not tell,
-//!   the next one does.
+//! Invariants:
+//! - The context on which a step was called owns the step's compensation from the start of the step: clones of the
+//!   context share the list, children have their own. A rollback runs the compensation if the success of the step is
+//!   recorded, whether or not the success was delivered.
+//! - A rollback runs compensations one at a time, starting with the latest recorded success, each in its own context
+//!   operation. It continues after a failure. Compensations whose end is recorded do not run again.
+//! - A rollback runs the same compensations on each replay. The record of a step whose future was dropped does not
+//!   change any more. The record of a step whose future is held may change, so the rollback records which of these
+//!   steps had succeeded.
+//! - The result of a rollback is created from the records of its compensations. Items of a dropped rollback are
+//!   reported by the next one.
 
 mod registration;
 mod roll_back;

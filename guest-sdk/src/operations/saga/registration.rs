@@ -1,8 +1,8 @@
-//! A step's hold on its compensation.
+//! The registration of a compensation by its step.
 
 use crate::context::{Compensation, DurableContext};
 
-/// A step's hold on the compensation that its context owns.
+/// The registration of a step's compensation in its context.
 pub(crate) struct Registration {
     ctx: DurableContext,
     number: u64,
@@ -13,14 +13,14 @@ impl Registration {
         Self { ctx: ctx.clone(), number: ctx.state().compensations.register(compensation) }
     }
 
-    /// The step's end is delivered.
+    /// The outcome of the step is delivered.
     pub(crate) fn ended(self, succeeded: bool) {
         self.ctx.state().compensations.delivered(self.number, succeeded);
     }
 }
 
 impl Drop for Registration {
-    /// Where the step's end was not delivered, nobody waits for it any more.
+    /// If the outcome of the step was not delivered, its future was dropped.
     fn drop(&mut self) {
         self.ctx.state().compensations.released(self.number);
     }

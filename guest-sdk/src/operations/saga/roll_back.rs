@@ -14,17 +14,17 @@ use crate::serdes::JsonSerdes;
 /// The sub-type of the context around a compensation.
 const COMPENSATION: &str = "Compensation";
 
-/// What the code of a rollback is called in errors.
+/// The name of the rollback's code in errors.
 const ROLLBACK: &str = "run_compensations";
 
-/// The sub-type of the context that says which steps counted, where some are still waited for.
+/// The sub-type of the context that records which steps had succeeded, if futures of steps are held.
 const SETTLED_STEPS: &str = "SettledSteps";
 
-/// What a rollback has come to so far. Where it is dropped, the next one tells of it.
+/// The progress of a rollback. If it is dropped, its items are kept for the next rollback.
 struct RollbackProgress<'a> {
     compensations: &'a Compensations<DurableContext>,
     items: Vec<CompensationItem>,
-    /// The name of the compensation that runs now; empty if its step has none.
+    /// The name of the compensation that runs; empty if its step has no name.
     running: Option<String>,
 }
 
@@ -37,7 +37,7 @@ impl Drop for RollbackProgress<'_> {
     }
 }
 
-/// Runs the compensations of a context, at a place of it.
+/// Runs the compensations of a context, at a position of it.
 pub(crate) async fn roll_back(
     ctx: DurableContext,
     position: Position,
@@ -46,23 +46,24 @@ pub(crate) async fn roll_back(
     let runtime = ctx.engine().runtime();
     let items = compensations.take_unreported();
     let mut progress = RollbackProgress { compensations, items, running: None };
-    let mut places = None;
-    // Their places are below the rollback's own, so what the context does next is where it is however many there are.
-    let nested = || ctx.nested(position, ctx.scope().flat(position), Some(ROLLBACK.into()));
-    let held = compensations.steps(|entry| entry.delivery == Delivery::Pending);
-    if !held.is_empty() {
-        let places = places.get_or_insert_with(nested);
-        let section = Arc::clone(places.section());
-        compensations.settle(&section.run(which_succeeded(places, held)).await?);
+    let mut rollback_ctx = None;
+    // The compensations have positions below that of the rollback, so the later positions of the context do not depend
+    // on their number.
+    let create_ctx = || ctx.nested(position, ctx.scope().flat(position), Some(ROLLBACK.into()));
+    let pending = compensations.steps(|entry| entry.delivery == Delivery::Pending);
+    if !pending.is_empty() {
+        let rollback_ctx = rollback_ctx.get_or_insert_with(create_ctx);
+        let section = Arc::clone(rollback_ctx.section());
+        compensations.settle(&section.run(which_succeeded(rollback_ctx, pending)).await?);
     }
     while let Some(Entry { compensation: Compensation { name, run, .. }, success, .. }) =
         compensations.pop(runtime)
     {
-        let places = places.get_or_insert_with(nested);
+        let rollback_ctx = rollback_ctx.get_or_insert_with(create_ctx);
         let value = success.and_then(|success| success.value).unwrap_or_else(|| "null".to_owned());
         progress.running = Some(name.clone().unwrap_or_default());
-        let section = Arc::clone(places.section());
-        let outcome = section.run(compensate(places, name.clone(), |ctx| run(ctx, value))).await;
+        let section = Arc::clone(rollback_ctx.section());
+        let outcome = section.run(compensate(rollback_ctx, name.clone(), |ctx| run(ctx, value))).await;
         progress.running = None;
         progress.items.push(CompensationItem::new(name, outcome));
     }
@@ -71,15 +72,15 @@ pub(crate) async fn roll_back(
     Ok(CompensationResult { items, all_succeeded })
 }
 
-/// Which of these steps have succeeded. It is recorded: others of them may succeed while the rollback runs, and a
-/// replay is to take the same.
+/// Returns which of these steps have succeeded, and records it: other steps may succeed during the rollback, and a
+/// replay has to run the same compensations.
 async fn which_succeeded(
-    places: &DurableContext,
+    rollback_ctx: &DurableContext,
     steps: Vec<(u64, Arc<dyn Step>)>,
 ) -> Result<Vec<u64>, OperationError> {
-    let look = ChildRun {
-        ctx: places.clone(),
-        position: places.scope().claim(),
+    let run = ChildRun {
+        ctx: rollback_ctx.clone(),
+        position: rollback_ctx.scope().claim(),
         name: None,
         sub_type: Some(SETTLED_STEPS),
         serdes: JsonSerdes,
@@ -91,18 +92,18 @@ async fn which_succeeded(
             Ok(succeeded.map(|(number, _)| number).collect())
         },
     };
-    look.execute().await
+    run.execute().await
 }
 
 /// Runs one compensation.
 async fn compensate(
-    places: &DurableContext,
+    rollback_ctx: &DurableContext,
     name: Option<String>,
     run: impl FnOnce(DurableContext) -> CompensationFuture + Send,
 ) -> Result<(), OperationError> {
     let child = ChildRun {
-        ctx: places.clone(),
-        position: places.scope().claim(),
+        ctx: rollback_ctx.clone(),
+        position: rollback_ctx.scope().claim(),
         name,
         sub_type: Some(COMPENSATION),
         serdes: JsonSerdes,
@@ -111,9 +112,9 @@ async fn compensate(
         body: run,
     };
     let outcome = child.execute().await;
-    let engine = places.engine();
+    let engine = rollback_ctx.engine();
     if engine.delivers_unrecorded() {
-        // Steps may run again after an interruption. What was undone must not be undone twice.
+        // Without this, an interruption could run steps again, and later their compensations a second time.
         engine.runtime().flush();
     }
     outcome

@@ -1,4 +1,4 @@
-//! When a batch is over, as its author says.
+//! The configuration of when a batch ends.
 
 use std::error::Error;
 use std::fmt;
@@ -9,13 +9,14 @@ use crate::error::InvalidArgument;
 
 type Predicate = Arc<dyn Fn(&BatchStats<'_>) -> bool + Send + Sync>;
 
-/// When a map or parallel is over before all of its items are.
+/// When a map or parallel ends before all of its items have ended.
 ///
-/// What is set is looked at each time an item ends, and what holds first ends the batch: first the tolerances for
-/// failures, then the least number of successes, then the predicate. Items that run then are dropped, and those that
-/// have not been started stay so.
+/// The conditions are checked each time an item ends: first the failure tolerances, then the minimum number of
+/// successes, then the predicate. The first condition that holds ends the batch. Items that run at that moment are
+/// dropped, and items that have not been started do not start.
 ///
-/// **With nothing set** the first failure ends the batch. With anything set, failures that no tolerance limits do not.
+/// **With no condition set** the first failure ends the batch. With any condition set, failures end the batch only if a
+/// tolerance is exceeded.
 ///
 /// # Examples
 ///
@@ -41,31 +42,31 @@ pub struct CompletionConfig {
 }
 
 impl CompletionConfig {
-    /// A builder that sets several at once and checks them.
+    /// Returns a builder that sets several conditions and checks them.
     pub fn builder() -> CompletionConfigBuilder {
         CompletionConfigBuilder::default()
     }
 
-    /// Over after so many successes, whatever fails. 0 sets no such number.
+    /// Ends the batch after this number of successes, independent of failures. 0 sets no minimum.
     #[must_use]
     pub fn with_min_successful(min: usize) -> Self {
         Self { min_successful: Some(min), ..Self::default() }
     }
 
-    /// Over with more failures than that: 0 for the first.
+    /// Ends the batch when there are more failures than this: with 0, at the first.
     #[must_use]
     pub fn with_tolerated_failure_count(count: usize) -> Self {
         Self { tolerated_failure_count: Some(count), ..Self::default() }
     }
 
-    /// Over when the failures are more than that part of all items, started or not: 0 to 100 percent. Exactly that part
-    /// is tolerated, so with 100 nothing ends the batch. More than 100 is an error of the operation.
+    /// Ends the batch when more than this percentage of all items, started or not, have failed: 0 to 100. Exactly this
+    /// percentage is tolerated, so with 100 no failure ends the batch. More than 100 is an error of the operation.
     #[must_use]
     pub fn with_tolerated_failure_percentage(pct: usize) -> Self {
         Self { tolerated_failure_percentage: Some(pct), ..Self::default() }
     }
 
-    /// Over when this says so: see [`CompletionConfigBuilder::completion_predicate`].
+    /// Ends the batch when the predicate returns true: see [`CompletionConfigBuilder::completion_predicate`].
     #[must_use]
     pub fn with_completion_predicate<F>(predicate: F) -> Self
     where
@@ -80,13 +81,13 @@ impl CompletionConfig {
         self.min_successful
     }
 
-    /// The number of failures that does not end the batch.
+    /// The number of failures that is tolerated.
     #[must_use]
     pub fn tolerated_failure_count(&self) -> Option<usize> {
         self.tolerated_failure_count
     }
 
-    /// The percentage of failures that does not end the batch.
+    /// The percentage of failures that is tolerated.
     #[must_use]
     pub fn tolerated_failure_percentage(&self) -> Option<usize> {
         self.tolerated_failure_percentage
@@ -98,7 +99,7 @@ impl CompletionConfig {
         self.predicate.is_some()
     }
 
-    /// Whether nothing is set, so that the first failure ends the batch.
+    /// Whether no condition is set, so that the first failure ends the batch.
     pub(super) fn is_empty(&self) -> bool {
         self.min_successful.is_none()
             && self.tolerated_failure_count.is_none()
@@ -132,7 +133,7 @@ impl fmt::Debug for CompletionConfig {
     }
 }
 
-/// Builds a [`CompletionConfig`]: what is set first to hold ends the batch.
+/// Builds a [`CompletionConfig`]: the first condition that holds ends the batch.
 #[derive(Debug, Clone, Default)]
 #[must_use = "builders do nothing unless .build() is called"]
 #[non_exhaustive]
@@ -141,28 +142,30 @@ pub struct CompletionConfigBuilder {
 }
 
 impl CompletionConfigBuilder {
-    /// Over after so many successes. 0 sets no such number.
+    /// Ends the batch after this number of successes. 0 sets no minimum.
     pub fn min_successful(mut self, min: usize) -> Self {
         self.config.min_successful = Some(min);
         self
     }
 
-    /// Over with more failures than that: 0 for the first.
+    /// Ends the batch when there are more failures than this: with 0, at the first.
     pub fn tolerated_failure_count(mut self, count: usize) -> Self {
         self.config.tolerated_failure_count = Some(count);
         self
     }
 
-    /// Over when the failures are more than that part of all items: 0 to 100 percent.
+    /// Ends the batch when more than this percentage of all items have failed: 0 to 100.
     pub fn tolerated_failure_percentage(mut self, pct: usize) -> Self {
         self.config.tolerated_failure_percentage = Some(pct);
         self
     }
 
-    /// Over when this says so, with the reason [`PredicateMatched`](super::CompletionReason::PredicateMatched).
+    /// Ends the batch when the predicate returns true, with the reason
+    /// [`PredicateMatched`](super::CompletionReason::PredicateMatched).
     ///
-    /// It must decide by its argument alone, as it runs again on replays. It is asked item by item in the order of the
-    /// input: an item that ended is shown to it when all items before have ended too.
+    /// The predicate runs again on replays, so it must depend on its argument alone. It is called for one item after
+    /// another in the order of the input: an item that has ended is passed to it when all items before it have ended
+    /// too.
     pub fn completion_predicate<F>(mut self, predicate: F) -> Self
     where
         F: Fn(&BatchStats<'_>) -> bool + Send + Sync + 'static,
@@ -171,7 +174,7 @@ impl CompletionConfigBuilder {
         self
     }
 
-    /// Makes the configuration.
+    /// Creates the configuration.
     ///
     /// # Errors
     /// If the percentage is above 100.

@@ -1,4 +1,4 @@
-//! When a batch is over before all of its items are.
+//! When a batch ends before all of its items have ended.
 
 mod config;
 mod progress;

@@ -1,13 +1,13 @@
-//! When a batch is over.
+//! Decides when a batch ends.
 //!
-//! Always true here: one item at a time, in the order in which they end. The thresholds look at counts, so they hold
-//! after the same items whatever their order; the predicate looks at items in the order of the input. What holds first
-//! ends the batch.
+//! Invariants: items are counted one at a time, in the order in which they end. Thresholds depend on counts only, so
+//! they hold after the same items in any order; the predicate gets items in the order of the input. The first condition
+//! that holds ends the batch.
 
 use super::config::CompletionConfig;
 use super::stats::{BatchItemStatus, BatchStats, CompletionReason, SettledOutcome};
 
-/// How far a batch has come.
+/// The progress of a batch.
 pub(crate) struct Progress {
     config: CompletionConfig,
     total: usize,
@@ -16,10 +16,10 @@ pub(crate) struct Progress {
     prefix: Prefix,
 }
 
-/// What a predicate sees: all items up to the first that has not ended. Not kept without a predicate.
+/// The argument of the predicate: all items up to the first that has not ended. Empty without a predicate.
 #[derive(Default)]
 struct Prefix {
-    /// The items that have ended, wherever they are.
+    /// The items that have ended, by index.
     ended: Vec<Option<BatchItemStatus>>,
     outcomes: Vec<SettledOutcome>,
     succeeded: usize,
@@ -35,7 +35,7 @@ impl Progress {
         Self { config, total, succeeded: 0, failed: 0, prefix }
     }
 
-    /// Counts an item that has ended. The reason, if that ends the batch.
+    /// Counts an item that has ended. Returns the reason if that ends the batch.
     pub(crate) fn settle(&mut self, index: usize, status: BatchItemStatus) -> Option<CompletionReason> {
         match status {
             BatchItemStatus::Succeeded => self.succeeded += 1,
@@ -56,7 +56,7 @@ impl Progress {
         if config.is_empty() {
             return self.failed > 0;
         }
-        // In whole numbers, so that exactly the percentage is tolerated.
+        // In integers, so that exactly the given percentage is tolerated; wide enough for every product.
         let exceeds = |pct: usize| self.failed as u128 * 100 > pct as u128 * self.total as u128;
         config.tolerated_failure_count().is_some_and(|count| self.failed > count)
             || config.tolerated_failure_percentage().is_some_and(exceeds)
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Which item ended the batch, and why.
+    /// The item that ended the batch, and the reason.
     fn end(
         config: CompletionConfig,
         total: usize,
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_set_ends_with_the_first_failure_and_anything_set_does_not() {
+    fn the_first_failure_ends_the_batch_only_without_conditions() {
         let items = in_order(&[Succeeded, Failed, Failed]);
         let none = CompletionConfig::default();
         assert_eq!(end(none, 3, &items), Some((1, FailureToleranceExceeded)));
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn exactly_what_is_tolerated_is_tolerated() {
+    fn exactly_the_given_tolerance_is_tolerated() {
         let failures = in_order(&[Failed; 4]);
         let end = |config| end(config, 4, &failures).map(|(index, _)| index);
         for (count, last) in [(0, Some(0)), (1, Some(1)), (3, Some(3)), (4, None)] {
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn tolerances_come_first_and_the_predicate_last() {
+    fn tolerances_are_checked_first_and_the_predicate_last() {
         let config = CompletionConfig::builder()
             .min_successful(1)
             .tolerated_failure_count(0)
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_percentage_above_100_is_no_configuration() {
+    fn a_percentage_above_100_is_an_error() {
         let error = CompletionConfig::builder().tolerated_failure_percentage(101).build().unwrap_err();
         let text = "invalid CompletionConfig: tolerated_failure_percentage: 101 is not within 0 to 100";
         assert_eq!(error.to_string(), text);

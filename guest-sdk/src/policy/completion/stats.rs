@@ -1,8 +1,8 @@
-//! What is known of the items of a batch.
+//! The statuses of the items of a batch.
 
 use std::fmt;
 
-/// How an item stands when its batch is over.
+/// The status of an item when its batch has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BatchItemStatus {
@@ -10,12 +10,12 @@ pub enum BatchItemStatus {
     Succeeded,
     /// It failed.
     Failed,
-    /// It was under way, and was dropped when the batch ended. It has neither a result nor an error.
+    /// It was running, and was dropped when the batch ended. It has neither a result nor an error.
     Started,
 }
 
 impl BatchItemStatus {
-    /// As it is on record: `SUCCEEDED`, `FAILED` or `STARTED`.
+    /// The recorded text: `SUCCEEDED`, `FAILED` or `STARTED`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -32,7 +32,7 @@ impl fmt::Display for BatchItemStatus {
     }
 }
 
-/// Why a batch is over.
+/// Why a batch ended.
 ///
 /// # Examples
 ///
@@ -44,13 +44,13 @@ impl fmt::Display for BatchItemStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CompletionReason {
-    /// All its items are.
+    /// All items have ended.
     AllCompleted,
-    /// As many succeeded as were asked for.
+    /// The minimum number of items succeeded.
     MinSuccessfulReached,
-    /// More failed than are tolerated.
+    /// More items failed than are tolerated.
     FailureToleranceExceeded,
-    /// The completion predicate said so.
+    /// The completion predicate returned true.
     PredicateMatched,
 }
 
@@ -62,7 +62,7 @@ impl CompletionReason {
         Self::PredicateMatched,
     ];
 
-    /// As it is on record, such as `ALL_COMPLETED`.
+    /// The recorded text, such as `ALL_COMPLETED`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -84,7 +84,7 @@ impl fmt::Display for CompletionReason {
     }
 }
 
-/// An item that has ended, as a completion predicate sees it.
+/// An item that has ended, as passed to a completion predicate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SettledOutcome {
@@ -93,13 +93,13 @@ pub struct SettledOutcome {
 }
 
 impl SettledOutcome {
-    /// An outcome, also for tests of predicates.
+    /// Creates an outcome, also for tests of predicates.
     #[must_use]
     pub fn new(index: usize, status: BatchItemStatus) -> Self {
         Self { index, status }
     }
 
-    /// The item's place in the input, from 0.
+    /// The index of the item in the input, from 0.
     #[must_use]
     pub fn index(&self) -> usize {
         self.index
@@ -112,7 +112,7 @@ impl SettledOutcome {
     }
 }
 
-/// How far a batch has come, as a completion predicate sees it: the first items of the input, up to one that has not
+/// The progress of a batch, as passed to a completion predicate: the items of the input up to the first that has not
 /// ended.
 ///
 /// # Examples
@@ -134,37 +134,37 @@ pub struct BatchStats<'a> {
 }
 
 impl<'a> BatchStats<'a> {
-    /// Statistics, also for tests of predicates.
+    /// Creates statistics, also for tests of predicates.
     #[must_use]
     pub fn new(succeeded: usize, failed: usize, total_items: usize, outcomes: &'a [SettledOutcome]) -> Self {
         Self { succeeded, failed, total_items, outcomes }
     }
 
-    /// How many of these items succeeded.
+    /// The number of these items that succeeded.
     #[must_use]
     pub fn succeeded(&self) -> usize {
         self.succeeded
     }
 
-    /// How many of them failed.
+    /// The number of these items that failed.
     #[must_use]
     pub fn failed(&self) -> usize {
         self.failed
     }
 
-    /// How many they are.
+    /// The number of these items.
     #[must_use]
     pub fn settled(&self) -> usize {
         self.succeeded + self.failed
     }
 
-    /// How many items there are in all, started or not.
+    /// The number of all items, started or not.
     #[must_use]
     pub fn total_items(&self) -> usize {
         self.total_items
     }
 
-    /// These items, in the order of the input: the one at `n` is item `n`.
+    /// The outcomes of these items, in the order of the input: element `n` is item `n`.
     #[must_use]
     pub fn outcomes(&self) -> &'a [SettledOutcome] {
         self.outcomes

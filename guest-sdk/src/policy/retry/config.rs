@@ -1,4 +1,4 @@
-//! A schedule of retries, from numbers, and which errors it is for.
+//! The configuration of retries: their schedule, and the errors that they apply to.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,15 +8,15 @@ use super::filter::{Filter, Rule};
 use super::schedule::{JitterStrategy, Schedule, whole_seconds};
 use crate::error::StepError;
 
-/// How often and when a failed step is tried again, and for which errors.
+/// How often and when a failed step is retried, and for which errors.
 ///
 /// **When**: after attempt `n` the delay is `initial_delay * backoff_rate^(n - 1)`, or
-/// `initial_delay + increment * (n - 1)` if there is an increment; at most `max_delay`; then spread by the jitter and
-/// made whole seconds, at least one: rounded to the nearest with full jitter, up otherwise.
+/// `initial_delay + increment * (n - 1)` if there is an increment, limited to `max_delay`. Then jitter is applied, and
+/// the delay is rounded to whole seconds, at least one: to the nearest with full jitter, up otherwise.
 ///
-/// **For which errors**: all, unless something is said of errors. Then for those that fit anything that is said.
+/// **For which errors**: all, if no filter is set. Otherwise for errors that at least one filter accepts.
 ///
-/// The default makes 6 attempts, starts at 5 seconds, doubles up to 60 seconds and uses full jitter.
+/// The default is 6 attempts, starting at 5 seconds and doubling up to 60 seconds, with full jitter.
 ///
 /// # Examples
 ///
@@ -58,13 +58,13 @@ impl Default for RetryStrategyConfig {
 }
 
 impl RetryStrategyConfig {
-    /// A builder that starts from the default: delays that multiply.
+    /// Returns a builder that starts from the default, an exponential schedule.
     pub fn builder() -> RetryStrategyConfigBuilder {
         RetryStrategyConfigBuilder::default()
     }
 
-    /// A builder of delays that grow by the same from attempt to attempt. What is not set: 6 attempts, 1 second, 1
-    /// second more each time up to 5 minutes, full jitter.
+    /// Returns a builder of a linear schedule. Its defaults are 6 attempts, 1 second, an increment of 1 second up to 5
+    /// minutes, full jitter.
     pub fn linear() -> RetryStrategyConfigBuilder {
         Self::builder()
             .initial_delay(Duration::from_secs(1))
@@ -72,7 +72,7 @@ impl RetryStrategyConfig {
             .max_delay(Duration::from_mins(5))
     }
 
-    /// So many attempts in all, with the same delay after each and no jitter.
+    /// The given number of attempts, with the same delay after each and no jitter.
     #[must_use]
     pub fn fixed(max_attempts: u32, delay: Duration) -> Self {
         Self::builder()
@@ -90,7 +90,7 @@ impl RetryStrategyConfig {
         Self::builder().max_attempts(1).build()
     }
 
-    /// How many attempts there are in all, the first included.
+    /// The number of attempts, including the first.
     #[must_use]
     pub fn max_attempts(&self) -> u32 {
         self.max_attempts
@@ -102,31 +102,31 @@ impl RetryStrategyConfig {
         self.schedule.initial_delay
     }
 
-    /// The longest delay, before jitter.
+    /// The maximum delay, before jitter.
     #[must_use]
     pub fn max_delay(&self) -> Duration {
         self.schedule.max_delay
     }
 
-    /// What the delay is multiplied with after each attempt.
+    /// The factor between the delays of successive attempts.
     #[must_use]
     pub fn backoff_rate(&self) -> f64 {
         self.schedule.backoff_rate
     }
 
-    /// What is added to the delay after each attempt; none if delays multiply.
+    /// The difference between the delays of successive attempts; `None` for an exponential schedule.
     #[must_use]
     pub fn increment(&self) -> Option<Duration> {
         self.schedule.increment
     }
 
-    /// How delays are spread.
+    /// The jitter of delays.
     #[must_use]
     pub fn jitter(&self) -> JitterStrategy {
         self.schedule.jitter
     }
 
-    /// Decides by the filters and the schedule.
+    /// Decides according to the filters and the schedule.
     pub(super) fn decide(
         &self,
         error: &StepError,
@@ -137,7 +137,7 @@ impl RetryStrategyConfig {
             return RetryDecision::Stop;
         }
         let seconds = self.schedule.delay(attempt, fraction);
-        // Full jitter rounds to the nearest second. The others round up: they never fire before the delay they promise.
+        // Full jitter rounds to the nearest second. The others round up: they never fire before the computed delay.
         let seconds = match self.jitter() {
             JitterStrategy::Full => seconds.round(),
             JitterStrategy::None | JitterStrategy::Half => seconds.ceil(),
@@ -146,7 +146,7 @@ impl RetryStrategyConfig {
     }
 }
 
-/// Builds a [`RetryStrategyConfig`]. What is not set is as in the default.
+/// Builds a [`RetryStrategyConfig`]. Unset values are those of the default.
 #[derive(Debug, Clone, Default)]
 #[must_use = "builders do nothing unless .build() is called"]
 #[non_exhaustive]
@@ -155,7 +155,7 @@ pub struct RetryStrategyConfigBuilder {
 }
 
 impl RetryStrategyConfigBuilder {
-    /// Sets how many attempts there are in all: with 1, none is repeated.
+    /// Sets the number of attempts, including the first: with 1, there are no retries.
     pub fn max_attempts(mut self, max_attempts: u32) -> Self {
         self.config.max_attempts = max_attempts;
         self
@@ -167,35 +167,34 @@ impl RetryStrategyConfigBuilder {
         self
     }
 
-    /// Sets the longest delay, before jitter: up to 366 days.
+    /// Sets the maximum delay, before jitter: up to 366 days.
     pub fn max_delay(mut self, delay: Duration) -> Self {
         self.config.schedule.max_delay = delay;
         self
     }
 
-    /// Sets what the delay is multiplied with after each attempt, unless there is an increment.
+    /// Sets the factor between the delays of successive attempts, used without an increment.
     pub fn backoff_rate(mut self, rate: f64) -> Self {
         self.config.schedule.backoff_rate = rate;
         self
     }
 
-    /// Sets what is added to the delay after each attempt, in place of multiplying it.
+    /// Sets the difference between the delays of successive attempts, used in place of the factor.
     pub fn increment(mut self, increment: Duration) -> Self {
         self.config.schedule.increment = Some(increment);
         self
     }
 
-    /// Sets how delays are spread.
+    /// Sets the jitter of delays.
     pub fn jitter(mut self, jitter: JitterStrategy) -> Self {
         self.config.schedule.jitter = jitter;
         self
     }
 
-    /// Tries again after errors that are recorded under one of these types: the names given with
-    /// [`TypedError`](crate::TypedError), `StepInterrupted`, `StepTimeout` and so on. An error without a name is of
-    /// type `Error`.
+    /// Retries errors that are recorded under one of these types: names given with [`TypedError`](crate::TypedError),
+    /// `StepInterrupted`, `StepTimeout` and so on. An error without a name has the type `Error`.
     ///
-    /// Names are compared whole. Without any, nothing is tried again.
+    /// Names have to match completely. An empty list retries no errors.
     pub fn retryable_error_types<T>(mut self, types: T) -> Self
     where
         T: IntoIterator,
@@ -205,8 +204,7 @@ impl RetryStrategyConfigBuilder {
         self
     }
 
-    /// Tries again after errors whose message contains one of these texts. The message is the recorded one: that of the
-    /// error and of all its causes.
+    /// Retries errors whose message contains one of these texts. It is the recorded message, which includes all causes.
     pub fn retryable_errors<T>(mut self, messages: T) -> Self
     where
         T: IntoIterator,
@@ -216,7 +214,7 @@ impl RetryStrategyConfigBuilder {
         self
     }
 
-    /// Tries again after errors that the function accepts. The source of the error it gets is what the body returned.
+    /// Retries errors that the function accepts. The source of its argument is the error that the body returned.
     pub fn retry_if<P>(mut self, accepts: P) -> Self
     where
         P: Fn(&StepError) -> bool + Send + Sync + 'static,
@@ -225,7 +223,7 @@ impl RetryStrategyConfigBuilder {
         self
     }
 
-    /// Makes the configuration.
+    /// Creates the configuration.
     #[must_use]
     pub fn build(self) -> RetryStrategyConfig {
         self.config
@@ -242,7 +240,7 @@ mod tests {
     use crate::error::WireError;
     use crate::policy::{RetryPresets, seconds};
 
-    /// What the configuration decides about an error without a name.
+    /// The decision about an error without a name.
     fn decide(config: &RetryStrategyConfig, attempt: u32, fraction: f64) -> RetryDecision {
         config.decide(&failure("boom"), attempt, || fraction)
     }
@@ -296,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn presets_are_what_their_docs_say() {
+    fn presets_have_the_documented_values() {
         let shape = |c: &RetryStrategyConfig| {
             (c.max_attempts(), c.initial_delay().as_secs(), c.max_delay().as_secs(), c.jitter())
         };
@@ -311,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn filters_say_which_errors_are_worth_another_attempt() {
+    fn filters_select_the_errors_that_are_retried() {
         let retries = |config: &RetryStrategyConfig, error: crate::BoxError| {
             config.decide(&failure(error), 1, || 0.0) != RetryDecision::Stop
         };
@@ -324,7 +322,7 @@ mod tests {
         assert!(retries(&either, "temporarily unavailable".into()));
         assert!(!retries(&either, typed("TimeoutOfMind")), "a type is compared whole");
         assert!(!retries(&either, "denied".into()));
-        // What is on record of another operation counts under its recorded type.
+        // The recorded error of another operation has its recorded type.
         let record = WireError::new("Throttled", "slow down");
         assert!(retries(&either, crate::ReplayedFailure::boxed(record)));
 
@@ -344,7 +342,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn delays_stay_within_their_bounds(
+        fn delays_are_within_their_bounds(
             attempt in 1..10_000_u32,
             initial in 0..100_000_u64,
             max in 0..100_000_u64,
@@ -365,7 +363,7 @@ mod tests {
         }
 
         #[test]
-        fn the_last_attempt_is_the_last(max in 0..50_u32, attempt in 1..100_u32) {
+        fn there_is_no_attempt_after_the_maximum(max in 0..50_u32, attempt in 1..100_u32) {
             let config = RetryStrategyConfig::builder().max_attempts(max).build();
             prop_assert_eq!(decide(&config, attempt, 0.5) == RetryDecision::Stop, attempt >= max);
         }

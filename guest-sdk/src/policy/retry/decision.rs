@@ -1,8 +1,8 @@
-//! What a retry strategy decides.
+//! The decision of a retry strategy.
 
 use std::time::Duration;
 
-/// What a retry strategy decides after a failed attempt.
+/// The decision of a retry strategy after a failed attempt.
 ///
 /// # Examples
 ///
@@ -19,12 +19,13 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RetryDecision {
-    /// Try again.
+    /// Make another attempt.
     Retry {
-        /// After so long: rounded up to whole seconds, 1 second to 366 days. The execution is suspended meanwhile. A
-        /// longer delay fails the operation, with an error of type `InvalidArgumentError` on record.
+        /// The delay before the attempt, rounded up to whole seconds: 1 second to 366 days. The execution is suspended
+        /// during the delay. A longer delay fails the operation; the recorded error has the type
+        /// `InvalidArgumentError`.
         delay: Duration,
     },
-    /// Fail with the error.
+    /// Fail with the error of the attempt.
     Stop,
 }

@@ -1,4 +1,4 @@
-//! Which errors are worth another attempt.
+//! Which errors are retried.
 
 use std::error::Error;
 use std::fmt;
@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use crate::error::{StepError, WireError};
 
-/// Which errors are worth another attempt: those that one of the rules fits.
+/// Which errors are retried: those that match at least one rule.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Filter {
-    /// Without any, all errors.
+    /// `None` for all errors.
     rules: Option<Vec<Rule>>,
 }
 
 #[derive(Clone)]
 pub(crate) enum Rule {
-    /// Errors that are recorded under this type.
+    /// Errors with this recorded type.
     Type(String),
     /// Errors whose recorded message contains this.
     Message(String),

@@ -1,9 +1,9 @@
-//! What jitter is made of.
+//! The seed of jitter.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Where something failed, and when.
+/// The execution, operation and time of a failure, from which its jitter is computed.
 #[derive(Debug)]
 pub(crate) struct JitterSeed {
     place: String,
@@ -12,23 +12,23 @@ pub(crate) struct JitterSeed {
 
 #[cfg(test)]
 impl JitterSeed {
-    /// Of tests that look at no place and no time.
+    /// For tests in which the seed does not matter.
     pub(crate) fn any() -> Self {
         Self { place: String::new(), now: UNIX_EPOCH }
     }
 }
 
 impl JitterSeed {
-    /// At an operation of an execution, at this time.
+    /// The seed for an operation of an execution at this time.
     pub(crate) fn new(execution_arn: &str, operation: &str, now: SystemTime) -> Self {
         Self { place: format!("{execution_arn}/{operation}"), now }
     }
 
-    /// A number from 0 to below 1 that differs between executions, operations, attempts and moments.
+    /// A number from 0 (inclusive) to 1 (exclusive) that differs between executions, operations, attempts and times.
     ///
-    /// It is a hash of all four, so two failures never share their delays because they share an attempt number. It is
-    /// no random source: reading one here would happen on the first run only, and shift what the handler reads next. It
-    /// is the same wherever the handler runs.
+    /// It is a hash of all four, so different operations do not share their delays. It does not use a source of random
+    /// numbers: that would happen on the first run only, and change the numbers that the handler draws later. It is the
+    /// same on every platform.
     pub(crate) fn fraction(&self, attempt: u32) -> f64 {
         let since = self.now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut hasher = DefaultHasher::new();
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn operations_that_fail_together_spread() {
+    fn jitter_differs_between_operations() {
         let seed = |n| JitterSeed { place: format!("arn/{n}"), now: UNIX_EPOCH };
         let fractions: Vec<f64> = (0..1000).map(|n| seed(n).fraction(1)).collect();
         let low = fractions.iter().filter(|f| **f < 0.5).count();

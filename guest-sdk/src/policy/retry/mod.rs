@@ -1,4 +1,4 @@
-//! Whether, when and how often something is tried again.
+//! Whether, when and how often an operation is retried.
 
 mod config;
 mod decision;

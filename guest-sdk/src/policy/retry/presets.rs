@@ -1,11 +1,11 @@
-//! Schedules for common needs.
+//! Retry configurations for common cases.
 
 use std::time::Duration;
 
 use super::config::RetryStrategyConfig;
 use super::schedule::JitterStrategy;
 
-/// Schedules for common needs, under the names that other SDKs have for them.
+/// Retry configurations for common cases, with the names that other SDKs use.
 ///
 /// # Examples
 ///
@@ -28,14 +28,14 @@ impl RetryPresets {
         RetryStrategyConfig::none()
     }
 
-    /// What a step does without a strategy: 6 attempts, 5 seconds doubled up to 1 minute, full jitter.
+    /// The default of a step: 6 attempts, 5 seconds doubled up to 1 minute, full jitter.
     #[must_use]
     #[allow(clippy::should_implement_trait)] // the name that the other SDKs have for it
     pub fn default() -> RetryStrategyConfig {
         RetryStrategyConfig::default()
     }
 
-    /// For what passes soon: 3 attempts, 5 seconds doubled up to 5 minutes, half jitter.
+    /// For short interruptions: 3 attempts, 5 seconds doubled up to 5 minutes, half jitter.
     #[must_use]
     pub fn transient() -> RetryStrategyConfig {
         RetryStrategyConfig::builder()
@@ -45,13 +45,13 @@ impl RetryPresets {
             .build()
     }
 
-    /// For what has to become available: 5 attempts, 5 seconds doubled up to 5 minutes, full jitter.
+    /// For resources that become available later: 5 attempts, 5 seconds doubled up to 5 minutes, full jitter.
     #[must_use]
     pub fn resource_availability() -> RetryStrategyConfig {
         RetryStrategyConfig::builder().max_attempts(5).max_delay(Duration::from_mins(5)).build()
     }
 
-    /// For what must get through: 10 attempts, 1 second times 1.5 up to 1 minute, no jitter.
+    /// For critical operations: 10 attempts, 1 second times 1.5 up to 1 minute, no jitter.
     #[must_use]
     pub fn critical() -> RetryStrategyConfig {
         RetryStrategyConfig::builder()

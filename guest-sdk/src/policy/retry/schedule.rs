@@ -1,11 +1,11 @@
 //! Delays between attempts.
 //!
-//! Always true here: a delay is made of whole seconds, at least one. Deciding uses no random source, so it takes
-//! nothing from the random stream of the handler, which replays must find as it was on the first run.
+//! Invariants: a delay is a whole number of seconds, at least one. Decisions do not use a source of random numbers,
+//! because replays must find the random numbers of the handler as they were on the first run.
 
 use std::time::Duration;
 
-/// How a delay is spread, so that what failed together is not tried again together.
+/// How delays are randomized, so that operations that failed together are not retried together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum JitterStrategy {
@@ -13,25 +13,25 @@ pub enum JitterStrategy {
     None,
     /// From half the delay to all of it.
     Half,
-    /// From nothing (so 1 second) to all of the delay.
+    /// From zero (so 1 second) to all of the delay.
     #[default]
     Full,
 }
 
-/// Delays that grow from attempt to attempt.
+/// A schedule of delays.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Schedule {
     pub(crate) initial_delay: Duration,
     pub(crate) max_delay: Duration,
     pub(crate) backoff_rate: f64,
-    /// What is added after each attempt, in place of multiplying.
+    /// The difference between successive delays, used in place of the factor.
     pub(crate) increment: Option<Duration>,
     pub(crate) jitter: JitterStrategy,
 }
 
 impl Schedule {
-    /// Seconds to wait after an attempt, counted from 1, before they are rounded. `fraction` is asked for jitter, from
-    /// 0 to below 1.
+    /// The delay after an attempt, counted from 1, in seconds and before rounding. `fraction` returns the random part
+    /// of the jitter, from 0 (inclusive) to 1 (exclusive).
     pub(crate) fn delay(&self, attempt: u32, fraction: impl FnOnce() -> f64) -> f64 {
         debug_assert!(attempt >= 1, "attempts count from 1");
         let repeated = attempt - 1;
@@ -49,7 +49,7 @@ impl Schedule {
     }
 }
 
-/// A delay of so many seconds, at least one.
+/// Converts a delay to whole seconds, at least one.
 pub(crate) fn whole_seconds(seconds: f64) -> Duration {
     // Casts saturate.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -57,7 +57,7 @@ pub(crate) fn whole_seconds(seconds: f64) -> Duration {
     Duration::from_secs(seconds.max(1))
 }
 
-/// Whole seconds of a delay or timeout, rounded up.
+/// The whole seconds of a delay or timeout, rounded up.
 pub(crate) fn seconds(duration: Duration) -> u64 {
     duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
 }

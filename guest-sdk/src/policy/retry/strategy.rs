@@ -1,4 +1,4 @@
-//! How a step decides about another attempt.
+//! The retry strategy of an operation.
 
 use super::config::RetryStrategyConfig;
 use super::decision::RetryDecision;
@@ -7,7 +7,7 @@ use crate::error::StepError;
 
 type Decide = dyn Fn(&StepError, u32) -> RetryDecision + Send + Sync;
 
-/// How a step decides.
+/// A retry strategy: a configuration or a function.
 pub(crate) enum RetryStrategy {
     Schedule(RetryStrategyConfig),
     Custom(Box<Decide>),
@@ -21,7 +21,7 @@ impl RetryStrategy {
         Self::Custom(Box::new(decide))
     }
 
-    /// Decides after the failure of an attempt, counted from 1. `moment` tells it apart from other failures.
+    /// Decides after a failed attempt, counted from 1. `seed` returns the seed of its jitter.
     pub(crate) fn decide(
         &self,
         error: &StepError,

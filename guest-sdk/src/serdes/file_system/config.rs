@@ -1,13 +1,13 @@
-//! How values are kept.
+//! The configuration of a [`FileSystemSerdes`](super::FileSystemSerdes).
 
-/// When a value goes to a file.
+/// When a value is stored in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum FileSystemSerdesMode {
-    /// Always: a record holds a name and no value.
+    /// Always: the recorded payload contains only the name of the file.
     #[default]
     Always,
-    /// When its envelope is larger than the threshold. Smaller ones are recorded themselves.
+    /// If its envelope is larger than the threshold. Smaller values are recorded directly.
     Overflow,
 }
 
@@ -15,15 +15,16 @@ pub enum FileSystemSerdesMode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum FileSystemPathEncoding {
-    /// As they are called, with `%XX` for what is no letter, digit or one of `-_.~`: a folder for the function, in it
-    /// one for the execution's name and in that one for its id. An ARN of another form is one folder.
+    /// Readable names, with `%XX` for all characters other than letters, digits and `-_.~`: a folder for the function,
+    /// which contains one for the name of the execution, which contains one for its id. An ARN of another form is one
+    /// folder.
     #[default]
     Uri,
-    /// By their `BLAKE2b` digests: 64 hexadecimal digits each.
+    /// The `BLAKE2b` digests of the names: 64 hexadecimal digits each.
     Hash,
 }
 
-/// How a [`FileSystemSerdes`] keeps values.
+/// The configuration of a [`FileSystemSerdes`](super::FileSystemSerdes).
 ///
 /// # Examples
 ///
@@ -39,12 +40,12 @@ pub enum FileSystemPathEncoding {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct FileSystemSerdesConfig {
-    /// When a value goes to a file: always, unless said otherwise.
+    /// When a value is stored in a file: by default always.
     pub storage_mode: FileSystemSerdesMode,
-    /// How folders and files are named: readably, unless said otherwise.
+    /// How folders and files are named: by default with readable names.
     pub path_encoding: FileSystemPathEncoding,
-    /// The largest envelope that is recorded with its value, in bytes, where values overflow: 255 KiB, unless said
-    /// otherwise.
+    /// The size of the largest envelope that is recorded with its value, in bytes, in the mode `Overflow`: by default
+    /// 255 KiB.
     pub overflow_threshold_bytes: usize,
 }
 
@@ -59,13 +60,13 @@ impl Default for FileSystemSerdesConfig {
 }
 
 impl FileSystemSerdesConfig {
-    /// A builder that starts from the default.
+    /// Returns a builder that starts from the default.
     pub fn builder() -> FileSystemSerdesConfigBuilder {
         FileSystemSerdesConfigBuilder::default()
     }
 }
 
-/// Builds a [`FileSystemSerdesConfig`]. What is not set is as in the default.
+/// Builds a [`FileSystemSerdesConfig`]. Unset values are those of the default.
 #[derive(Debug, Clone, Default)]
 #[must_use = "builders do nothing unless .build() is called"]
 #[non_exhaustive]
@@ -74,7 +75,7 @@ pub struct FileSystemSerdesConfigBuilder {
 }
 
 impl FileSystemSerdesConfigBuilder {
-    /// Sets when a value goes to a file.
+    /// Sets when a value is stored in a file.
     pub fn storage_mode(mut self, mode: FileSystemSerdesMode) -> Self {
         self.config.storage_mode = mode;
         self
@@ -86,14 +87,14 @@ impl FileSystemSerdesConfigBuilder {
         self
     }
 
-    /// Sets the largest envelope that is recorded with its value, in bytes. A step's record may have 6 MiB; the result
-    /// of a context that is larger than 256 KiB is not recorded, and made again by replays.
+    /// Sets the size of the largest envelope that is recorded with its value, in bytes. The payload of a step may have
+    /// up to 6 MiB; the result of a context is not recorded if it is larger than 256 KiB, and replays compute it again.
     pub fn overflow_threshold_bytes(mut self, bytes: usize) -> Self {
         self.config.overflow_threshold_bytes = bytes;
         self
     }
 
-    /// Makes the configuration.
+    /// Creates the configuration.
     #[must_use]
     pub fn build(self) -> FileSystemSerdesConfig {
         self.config

@@ -1,4 +1,4 @@
-//! What is recorded for a value: the value itself, or the name of its file.
+//! The recorded payload: the value itself, or the name of its file.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
@@ -12,7 +12,7 @@ pub(super) struct Marker {
     pub(super) kind: String,
 }
 
-/// What tells an envelope from anything else.
+/// The fields that identify an envelope.
 #[derive(Deserialize)]
 pub(super) struct Header {
     #[serde(rename = "__aws_durable_serdes")]
@@ -27,7 +27,7 @@ pub(super) struct Inline<T> {
     pub(super) value: Option<T>,
 }
 
-/// Tells a value that is null from one that is not there.
+/// Distinguishes a value that is null from a missing value.
 fn present<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Option<T>, D::Error> {
     T::deserialize(from).map(Some)
 }

@@ -1,11 +1,11 @@
-//! The error of values that cannot be kept.
+//! The error of a `FileSystemSerdes`.
 
 use std::error::Error;
 use std::fmt;
 
 use crate::error::{BoxError, write_chain};
 
-/// A value could not be kept in a file, or not be read back from one.
+/// A value could not be stored in a file, or not be read from one.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct FileSystemSerdesError {
@@ -14,14 +14,14 @@ pub struct FileSystemSerdesError {
 }
 
 impl FileSystemSerdesError {
-    /// An error that says this.
+    /// Creates an error with this message.
     #[must_use]
     pub fn new(context: impl Into<String>) -> Self {
         Self { context: context.into(), source: None }
     }
 }
 
-/// Says what went wrong when something else did.
+/// Returns a function that adds a message to the error that caused it.
 pub(super) fn because<E: Into<BoxError>>(
     context: impl Into<String>,
 ) -> impl FnOnce(E) -> FileSystemSerdesError {

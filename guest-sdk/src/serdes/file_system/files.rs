@@ -1,4 +1,4 @@
-//! Writing files that no other writer touches.
+//! Writes files under names that no other writer uses.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -7,10 +7,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::error::{FileSystemSerdesError, because};
 
-/// How many names are tried for one file.
+/// The maximum number of names that are tried for one file.
 const NAMES: u32 = 10_000;
 
-/// Makes a folder, unless there is one.
+/// Creates a folder, unless it exists.
 pub(super) fn make_dir(dir: &Path) -> Result<(), FileSystemSerdesError> {
     let failed = || because(format!("the folder {} cannot be made", dir.display()));
     match fs::create_dir(dir) {
@@ -20,13 +20,13 @@ pub(super) fn make_dir(dir: &Path) -> Result<(), FileSystemSerdesError> {
     }
 }
 
-/// Writes a text to a file that was not there. Returns its name.
+/// Writes a text to a new file. Returns its name.
 pub(super) fn write_new_file(dir: &Path, stem: &str, text: &str) -> io::Result<String> {
-    // The time only makes it likely that the first name is free. Where code is replayed it is the recorded time.
+    // The time only makes it likely that the first name is unused. In replayed code it is the recorded time.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
     let name = reserve_name(dir, stem, now)?;
     let path = dir.join(&name);
-    // The name is ours, and with it this one.
+    // No other writer uses the reserved name, nor this name, which is derived from it.
     let staged = dir.join(format!("{name}.tmp"));
     let written = write_whole(&staged, text).and_then(|()| fs::rename(&staged, &path));
     if written.is_err() {
@@ -37,7 +37,7 @@ pub(super) fn write_new_file(dir: &Path, stem: &str, text: &str) -> io::Result<S
     written.map(|()| name)
 }
 
-/// Takes a name, by making an empty file: no other writer can take it.
+/// Reserves a name by creating an empty file, so that no other writer can use it.
 fn reserve_name(dir: &Path, stem: &str, now: u128) -> io::Result<String> {
     for number in 0..NAMES {
         let name = match number {
@@ -56,7 +56,7 @@ fn reserve_name(dir: &Path, stem: &str, now: u128) -> io::Result<String> {
 fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(text.as_bytes())?;
-    // A record must not outlive what it names.
+    // The content has to be on disk before the name is recorded.
     file.sync_all()
 }
 
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_taken_name_is_left_alone_where_time_stands_still() {
+    fn an_existing_file_is_not_overwritten_at_the_same_time() {
         let dir = tempfile::tempdir().unwrap();
         for (taken, name) in ["op-2a.json", "op-2a-1.json", "op-2a-2.json"].into_iter().enumerate() {
             assert_eq!(reserve_name(dir.path(), "op", 42).unwrap(), name);

@@ -1,11 +1,12 @@
-//! A serdes that keeps values in files, and records where they are.
+//! A serdes that stores values in files, and records the names of the files.
 //!
-//! Always true here:
-//! - A file that a record may name is never written again: each value gets a file of its own, whole before it is named.
-//! - The file system decides which names are free. Naming takes nothing from a random source, so it shifts nothing that
-//!   a replay reads.
-//! - Only what this serdes recorded itself leads to a file, and only to one below the base path: no name that climbs,
-//!   no symbolic link on the way.
+//! Invariants:
+//! - A file whose name may be recorded is never written again: each value has its own file, which is complete before it
+//!   gets its final name.
+//! - The file system decides which names are unused. Names do not use a source of random numbers, so they do not change
+//!   the numbers of replayed code.
+//! - Only payloads that this serdes created lead to files, and only to files below the base path: a name has no parent
+//!   components, and no component of its path is a symbolic link.
 
 mod config;
 mod envelope;

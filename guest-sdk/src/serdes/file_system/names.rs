@@ -1,6 +1,6 @@
 //! Names of folders and files.
 
-/// The function, the execution's name and its id: `arn:...:function:NAME:VERSION/durable-execution/EXECUTION/ID`.
+/// The function, the name of the execution and its id: `arn:...:function:NAME:VERSION/durable-execution/EXECUTION/ID`.
 pub(super) fn arn_parts(arn: &str) -> Option<[&str; 3]> {
     let (function, execution) = arn.split_once("/durable-execution/")?;
     let (execution, id) = execution.split_once('/')?;
@@ -9,7 +9,7 @@ pub(super) fn arn_parts(arn: &str) -> Option<[&str; 3]> {
 }
 
 pub(super) fn percent_encoded(name: &str) -> String {
-    // A dot alone would be a folder of its own, or the one above.
+    // As path components, `.` and `..` would be the folder itself and its parent.
     let dots = matches!(name, "." | "..");
     let mut encoded = String::with_capacity(name.len());
     for byte in name.bytes() {
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_name_is_a_way_up_or_nothing() {
+    fn no_name_is_empty_or_a_parent_component() {
         let encoded = ["", ".", "..", "...", "a/b", "ü %", "op-1/item-0"].map(percent_encoded);
         assert_eq!(encoded, ["%", "%2E", "%2E%2E", "...", "a%2Fb", "%C3%BC%20%25", "op-1%2Fitem-0"]);
     }

@@ -1,4 +1,4 @@
-//! The serdes that keeps values in files.
+//! The serdes that stores values in files.
 
 use std::fs;
 use std::future::{Future, ready};
@@ -15,26 +15,27 @@ use super::names::{arn_parts, percent_encoded};
 use crate::error::BoxError;
 use crate::serdes::{PayloadOrigin, Serdes, SerdesContext, json};
 
-/// Keeps values as JSON in files, and records where they are: for values that are too large to record.
+/// Stores values as JSON in files, and records the names of the files: for values that are too large to record.
 ///
-/// The files must last as long as the execution, and be there wherever it is resumed. A component has the folders that
-/// its host grants, and no others. Reading and writing blocks the handler.
+/// The files must exist as long as the execution, wherever it is resumed. A component can use only the folders that its
+/// host grants. Reading and writing blocks the handler.
 ///
-/// **What is recorded** is an envelope, marked by the key `__aws_durable_serdes`: with the value (kind `inline`), or
-/// with the name of a file relative to the base path (kind `file`). A value that looks like an envelope is no envelope.
-///
-/// **What is followed.** A name counts only in a record that this serdes wrote. What comes from outside
-/// ([`PayloadOrigin::External`]: a callback's answer, another function's result) is read as the value itself, whatever
-/// it looks like. A file has to lie below the base path, with no symbolic link on the way; the base path itself may be
+/// **Recorded payload.** An envelope, marked by the key `__aws_durable_serdes`: with the value (kind `inline`), or with
+/// the name of a file relative to the base path (kind `file`). A value that looks like an envelope is not treated as
 /// one.
 ///
-/// **What is written.** Each value gets a new file, which is whole when it is recorded and never written again. What
-/// was written for an attempt that is not on record stays behind: nothing removes files.
+/// **References.** A file name is used only in payloads that this serdes created. Payloads from outside
+/// ([`PayloadOrigin::External`]: a callback's answer, another function's result) are deserialized as the value itself,
+/// even if they look like an envelope. A file has to be below the base path, with no symbolic link on the path; the
+/// base path itself may be one.
+///
+/// **Files.** Each value has a new file, which is complete before its name is recorded, and never written again. Files
+/// of attempts that were not recorded remain: nothing removes files.
 ///
 /// # Errors
 ///
-/// A [`FileSystemSerdesError`] when a file cannot be written or read, or holds another type; when a record is no
-/// envelope, or of another version.
+/// A [`FileSystemSerdesError`] if a file cannot be written or read, if it has a value of another type, or if a recorded
+/// payload is not an envelope or has another version.
 ///
 /// # Examples
 ///
@@ -60,13 +61,13 @@ pub struct FileSystemSerdes {
 }
 
 impl FileSystemSerdes {
-    /// Keeps every value in a file below this folder, which is made if it is not there.
+    /// Stores every value in a file below this folder, which is created if it does not exist.
     #[must_use]
     pub fn new(base_path: impl Into<String>) -> Self {
         Self::with_config(base_path, FileSystemSerdesConfig::default())
     }
 
-    /// Keeps values below this folder as the configuration says.
+    /// Stores values below this folder according to the configuration.
     #[must_use]
     pub fn with_config(base_path: impl Into<String>, config: FileSystemSerdesConfig) -> Self {
         Self { base: PathBuf::from(base_path.into()), config }
@@ -91,13 +92,13 @@ impl FileSystemSerdes {
 
     fn read<T: DeserializeOwned>(
         &self,
-        wire: &str,
+        payload: &str,
         context: &SerdesContext,
     ) -> Result<T, FileSystemSerdesError> {
         if context.origin() == PayloadOrigin::External {
-            return serde_json::from_str(wire).map_err(because("what came from outside does not fit"));
+            return serde_json::from_str(payload).map_err(because("what came from outside does not fit"));
         }
-        let header: Header = serde_json::from_str(wire)
+        let header: Header = serde_json::from_str(payload)
             .map_err(because("the record is no envelope of this serdes, which did not write it"))?;
         if header.marker.version != VERSION {
             let version = header.marker.version;
@@ -108,7 +109,7 @@ impl FileSystemSerdes {
         match (&*header.marker.kind, header.file) {
             ("inline", _) => {
                 let inline: Inline<T> =
-                    serde_json::from_str(wire).map_err(because("the recorded value does not fit"))?;
+                    serde_json::from_str(payload).map_err(because("the recorded value does not fit"))?;
                 inline.value.ok_or_else(|| FileSystemSerdesError::new("the envelope holds no value"))
             }
             ("file", Some(name)) => {
@@ -120,7 +121,7 @@ impl FileSystemSerdes {
         }
     }
 
-    /// Writes a text to a file of its own. Returns the file's name relative to the base path.
+    /// Writes a text to a new file. Returns the file's name relative to the base path.
     fn store(&self, json: &str, context: &SerdesContext) -> Result<String, FileSystemSerdesError> {
         let folders = self.folders(context.durable_execution_arn());
         let mut dir = self.base.clone();
@@ -137,7 +138,7 @@ impl FileSystemSerdes {
         Ok(format!("{}/{name}", folders.join("/")))
     }
 
-    /// What is in a file that a record names.
+    /// Returns the content of the file with a recorded name.
     fn load(&self, name: &str) -> Result<String, FileSystemSerdesError> {
         let mut path = self.base.clone();
         for component in Path::new(name).components() {
@@ -156,7 +157,7 @@ impl FileSystemSerdes {
         fs::read_to_string(&path).map_err(because(format!("file {name:?} cannot be read")))
     }
 
-    /// The folders of an execution, from the base path on.
+    /// The folders of an execution, relative to the base path.
     fn folders(&self, arn: &str) -> Vec<String> {
         let parts = match self.config.path_encoding {
             FileSystemPathEncoding::Uri => arn_parts(arn),
@@ -168,7 +169,7 @@ impl FileSystemSerdes {
         }
     }
 
-    /// A name as one segment of a path: never empty, a dot or two, never with a separator.
+    /// Converts a name to one component of a path: never empty, `.` or `..`, and without separators.
     fn segment(&self, name: &str) -> String {
         match self.config.path_encoding {
             FileSystemPathEncoding::Hash => {
@@ -193,10 +194,10 @@ where
 
     fn deserialize(
         &self,
-        wire: String,
+        payload: String,
         context: SerdesContext,
     ) -> impl Future<Output = Result<T, BoxError>> + Send {
-        ready(self.read(&wire, &context).map_err(Into::into))
+        ready(self.read(&payload, &context).map_err(Into::into))
     }
 }
 
@@ -244,8 +245,8 @@ mod tests {
         found
     }
 
-    fn named(wire: &str) -> String {
-        let envelope: Value = serde_json::from_str(wire).unwrap();
+    fn named(payload: &str) -> String {
+        let envelope: Value = serde_json::from_str(payload).unwrap();
         assert_eq!(envelope["__aws_durable_serdes"], json!({"version": 1, "kind": "file"}));
         envelope["file"].as_str().unwrap().to_owned()
     }
@@ -255,11 +256,11 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let base = base.path().join("made/on/demand");
         let serdes = serdes(&base, FileSystemSerdesConfig::default());
-        let wire = serdes.write(&json!({"file": "no reference"}), &step()).unwrap();
-        let name = named(&wire);
+        let payload = serdes.write(&json!({"file": "no reference"}), &step()).unwrap();
+        let name = named(&payload);
         assert!(name.starts_with("import/night%20run/7f-3/op-1-"), "{name}");
         assert_eq!(files(&base), BTreeSet::from([name]));
-        assert_eq!(serdes.read::<Value>(&wire, &step()).unwrap(), json!({"file": "no reference"}));
+        assert_eq!(serdes.read::<Value>(&payload, &step()).unwrap(), json!({"file": "no reference"}));
     }
 
     #[test]
@@ -267,10 +268,10 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let serdes = serdes(base.path(), FileSystemSerdesConfig::default());
         let wires: Vec<String> = (0..50).map(|n| serdes.write(&n, &step()).unwrap()).collect();
-        let names: BTreeSet<String> = wires.iter().map(|wire| named(wire)).collect();
+        let names: BTreeSet<String> = wires.iter().map(|payload| named(payload)).collect();
         assert_eq!(names, files(base.path()), "fifty files, and nothing left over");
-        for (n, wire) in wires.iter().enumerate() {
-            assert_eq!(serdes.read::<usize>(wire, &step()).unwrap(), n);
+        for (n, payload) in wires.iter().enumerate() {
+            assert_eq!(serdes.read::<usize>(payload, &step()).unwrap(), n);
         }
     }
 
@@ -281,9 +282,9 @@ mod tests {
         let serdes = serdes(base.path(), overflow(inline.len()));
         assert_eq!(serdes.write(&"12", &step()).unwrap(), inline);
         assert_eq!(serdes.read::<String>(inline, &step()).unwrap(), "12");
-        let wire = serdes.write(&"123", &step()).unwrap();
-        assert_eq!(files(base.path()), BTreeSet::from([named(&wire)]));
-        assert_eq!(serdes.read::<String>(&wire, &step()).unwrap(), "123");
+        let payload = serdes.write(&"123", &step()).unwrap();
+        assert_eq!(files(base.path()), BTreeSet::from([named(&payload)]));
+        assert_eq!(serdes.read::<String>(&payload, &step()).unwrap(), "123");
         // Null is a value.
         let null = serdes.write(&None::<u32>, &step()).unwrap();
         assert_eq!(serdes.read::<Option<u32>>(&null, &step()).unwrap(), None);
@@ -295,22 +296,22 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let config = FileSystemSerdesConfig::builder().path_encoding(FileSystemPathEncoding::Hash).build();
         let serdes = serdes(base.path(), config);
-        let wire = serdes.write(&1, &step()).unwrap();
-        let name = named(&wire);
+        let payload = serdes.write(&1, &step()).unwrap();
+        let name = named(&payload);
         let (folder, file) = name.split_once('/').unwrap();
         let hex = |text: &str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
         assert!(hex(folder) && hex(file.split_once('-').unwrap().0), "{name}");
-        assert_eq!(serdes.read::<u32>(&wire, &step()).unwrap(), 1);
+        assert_eq!(serdes.read::<u32>(&payload, &step()).unwrap(), 1);
     }
 
     #[test]
-    fn what_comes_from_outside_names_no_file() {
+    fn a_payload_from_outside_is_never_a_reference() {
         let base = tempfile::tempdir().unwrap();
         let serdes = serdes(base.path(), FileSystemSerdesConfig::default());
-        let wire = serdes.write(&"secret", &step()).unwrap();
+        let payload = serdes.write(&"secret", &step()).unwrap();
         let outside = step().with_origin(PayloadOrigin::External);
-        let read: Value = serdes.read(&wire, &outside).unwrap();
-        assert_eq!(read, serde_json::from_str::<Value>(&wire).unwrap(), "it is the value");
+        let read: Value = serdes.read(&payload, &outside).unwrap();
+        assert_eq!(read, serde_json::from_str::<Value>(&payload).unwrap(), "it is the value");
     }
 
     #[test]
@@ -356,11 +357,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_envelope_is_an_error() {
+    fn a_payload_that_is_not_an_envelope_is_an_error() {
         let base = tempfile::tempdir().unwrap();
         let serdes = serdes(base.path(), FileSystemSerdesConfig::default());
         let marked = |version: u32, kind: &str| json!({"version": version, "kind": kind});
-        for (wire, says) in [
+        for (payload, says) in [
             (json!(7), "no envelope"),
             (json!({"file": "x"}), "no envelope"),
             (json!({"__aws_durable_serdes": marked(2, "file"), "file": "x"}), "version 2"),
@@ -369,8 +370,8 @@ mod tests {
             (json!({"__aws_durable_serdes": marked(1, "inline")}), "holds no value"),
             (json!({"__aws_durable_serdes": marked(1, "inline"), "value": "x"}), "does not fit"),
         ] {
-            let error = serdes.read::<u32>(&wire.to_string(), &step()).unwrap_err();
-            assert!(error.to_string().contains(says), "{wire}: {error}");
+            let error = serdes.read::<u32>(&payload.to_string(), &step()).unwrap_err();
+            assert!(error.to_string().contains(says), "{payload}: {error}");
         }
     }
 
@@ -398,8 +399,8 @@ mod tests {
             prop_assert!(!segment.is_empty() && segment != "." && segment != ".." && !segment.contains('/'));
             prop_assume!(segment.len() < 200 && serdes.folders(&arn).iter().all(|folder| folder.len() < 200));
             let context = SerdesContext::new(operation, arn);
-            let wire = serdes.write(&"kept", &context).unwrap();
-            prop_assert_eq!(serdes.read::<String>(&wire, &context).unwrap(), "kept");
+            let payload = serdes.write(&"kept", &context).unwrap();
+            prop_assert_eq!(serdes.read::<String>(&payload, &context).unwrap(), "kept");
         }
     }
 }

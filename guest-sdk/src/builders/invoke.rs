@@ -32,7 +32,8 @@ use crate::serdes::{JsonSerdes, Serdes};
 /// let rate = match ctx.invoke::<f64, _>("exchange-rate:live", "EUR".to_owned()).name("rate").await {
 ///     Ok(rate) => rate,
 ///     Err(error) => match error.kind() {
-///         OperationErrorKind::Invoke(invoke) if matches!(invoke.kind(), InvokeErrorKind::FunctionFailed { .. }) => 1.0,
+///         OperationErrorKind::Invoke(invoke)
+///             if matches!(invoke.kind(), InvokeErrorKind::FunctionFailed { .. }) => 1.0,
 ///         _ => return Err(error.into()),
 ///     },
 /// };

@@ -123,7 +123,7 @@ impl Observer {
     pub(crate) fn begin(&self) {
         let info = self.state().invocation.clone();
         self.call_hooks(|hooks| {
-            hooks.call("on_invocation_start", |plugin| plugin.on_invocation_start(&info))
+            hooks.call("on_invocation_start", |plugin| plugin.on_invocation_start(&info));
         });
     }
 

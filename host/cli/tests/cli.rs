@@ -98,7 +98,7 @@ fn bad_input_is_one_line_and_an_exit_code() {
         (&["run", "examples/order", "--answer", "approval=maybe"], 2, "approval=maybe"),
         (&["run", "examples/order", "--name", "no good"], 2, "execution's name"),
         (&["run", "examples/order", "--function", "nope", "-q"], 2, "there is no function \"nope\""),
-        (&["build", "host"], 3, "no `cdylib` library"),
+        (&["build", "host/core"], 3, "no `cdylib` library"),
         (&["inspect", &text], 4, "not WebAssembly"),
     ];
     for (arguments, code, says) in cases {

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use super::{Driver, Facts, InvocationBounds, Surroundings};
 use crate::{
-    protocol::{DurableServiceClient, InvocationInput, Limits, Operation, OperationType, ServiceError},
+    protocol::{
+        CheckpointToken, DurableServiceClient, ExecutionArn, InvocationInput, Limits, Operation, OperationType, ServiceError,
+        StatePage,
+    },
     replay::Engine,
 };
 
@@ -19,11 +22,14 @@ pub async fn load(
     bounds: InvocationBounds,
     around: &Surroundings,
 ) -> Result<(Driver, Arc<str>), ServiceError> {
-    let (operations, event) = load_state(&input, &*around.client).await?;
+    let InvocationInput { durable_execution_arn: arn, checkpoint_token, initial_execution_state, updated_operation_ids } =
+        input;
+    let client = &*around.client;
+    let (operations, event) = load_state(&arn, &checkpoint_token, initial_execution_state, client).await?;
     let engine = Engine::new(operations, limits.clone(), bounds.operations);
-    let engine = engine.with_news(&input.updated_operation_ids);
+    let engine = engine.with_news(&updated_operation_ids);
     let facts = Facts {
-        arn: input.durable_execution_arn,
+        arn,
         invocation_id,
         started: engine.time(),
         deadline: around.clock.precise_now().saturating_add(bounds.wall),
@@ -31,8 +37,8 @@ pub async fn load(
     let driver = Driver::new(
         engine,
         facts,
-        input.checkpoint_token,
-        input.updated_operation_ids,
+        checkpoint_token,
+        updated_operation_ids,
         (around.faults.clone(), around.isolation),
         (around.log.clone(), bounds.log),
     );
@@ -41,13 +47,14 @@ pub async fn load(
 
 /// The whole record, page after page, and the event in it.
 async fn load_state(
-    input: &InvocationInput,
+    arn: &ExecutionArn,
+    token: &CheckpointToken,
+    first: StatePage,
     client: &dyn DurableServiceClient,
 ) -> Result<(Vec<Arc<Operation>>, Arc<str>), ServiceError> {
-    let mut operations = input.initial_execution_state.operations.clone();
-    let mut marker = input.initial_execution_state.next_marker.clone();
+    let StatePage { mut operations, next_marker: mut marker } = first;
     while let Some(at) = marker.filter(|m| !m.is_empty()) {
-        let page = client.get_state(&input.durable_execution_arn, &input.checkpoint_token, &at).await?;
+        let page = client.get_state(arn, token, &at).await?;
         operations.extend(page.operations);
         marker = page.next_marker;
     }

@@ -1,13 +1,13 @@
 //! Tables of operations, for people.
 
-use std::sync::Arc;
+use std::{io::Write as _, sync::Arc};
 
-use comfy_table::{ContentArrangement, Table, presets};
 use durawasm_core::protocol::{Operation, Timestamp};
 use durawasm_report::{duration, kind, printable, tree};
+use tabwriter::TabWriter;
 
-/// The width of a table where there is no terminal to ask, in columns.
-const WIDTH: u16 = 110;
+/// How many spaces separate columns.
+const GAP: usize = 2;
 
 /// Which columns a table has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,22 +55,17 @@ pub(crate) fn table(operations: &[Arc<Operation>], start: Timestamp, config: Pri
         (config.show_duration, "duration"),
         (config.show_parent_id, "parent"),
     ];
-    let chosen = |cells: [String; 7]| {
-        let cells: Vec<String> =
-            columns.iter().zip(cells).filter(|((shown, _), _)| *shown).map(|(_, cell)| cell).collect();
-        cells
+    let line = |cells: [String; 7]| {
+        let cells = columns.iter().zip(cells).filter(|((shown, _), _)| *shown);
+        // A tab ends a cell.
+        cells.map(|(_, cell)| cell.replace(['\t', '\n'], " ")).collect::<Vec<_>>().join("\t")
     };
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    if table.width().is_none() {
-        table.set_width(WIDTH);
-    }
-    table.set_header(chosen(columns.map(|(_, title)| title.to_owned())));
+    let mut lines = vec![line(columns.map(|(_, title)| title.to_owned()))];
     let since = |at: Timestamp| format!("+{}", duration(at.since(start)));
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     for (depth, operation) in tree(operations) {
         let end = operation.end_timestamp;
-        table.add_row(chosen([
+        lines.push(line([
             "  ".repeat(depth.min(20)) + &printable(operation.name.as_deref().unwrap_or("-")),
             kind(operation),
             operation.status.to_string(),
@@ -80,6 +75,13 @@ pub(crate) fn table(operations: &[Arc<Operation>], start: Timestamp, config: Pri
             or_dash(operation.parent_id.as_ref().map(ToString::to_string)),
         ]));
     }
-    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
-    lines.join("\n")
+    aligned(&lines).unwrap_or_else(|| lines.join("\n"))
+}
+
+/// Lines of cells, which tabs end, with columns of the same width.
+fn aligned(lines: &[String]) -> Option<String> {
+    let mut writer = TabWriter::new(Vec::new()).padding(GAP);
+    writer.write_all(lines.join("\n").as_bytes()).ok()?;
+    let aligned = String::from_utf8(writer.into_inner().ok()?).ok()?;
+    Some(aligned.lines().map(|line| format!(" {line}").trim_end().to_owned()).collect::<Vec<_>>().join("\n"))
 }

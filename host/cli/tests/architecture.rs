@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 #[path = "architecture/imports.rs"]
@@ -55,7 +56,12 @@ fn dependencies(manifest: &toml::Table) -> BTreeSet<String> {
     let targets = targets.into_iter().flat_map(|targets| targets.values());
     let targets = targets.filter_map(|target| target.get("dependencies"));
     let tables = manifest.get("dependencies").into_iter().chain(targets);
-    tables.filter_map(|table| table.as_table()).flat_map(toml::Table::keys).cloned().collect()
+    let packages = |table: &toml::Table| -> Vec<String> {
+        let renamed =
+            |needed: &toml::Value| needed.get("package").and_then(|name| name.as_str().map(str::to_owned));
+        table.iter().map(|(name, needed)| renamed(needed).unwrap_or_else(|| name.clone())).collect()
+    };
+    tables.filter_map(|table| table.as_table()).flat_map(packages).collect()
 }
 
 /// The crates whose files must not import from each other in a circle.
@@ -143,7 +149,37 @@ fn only_the_sandbox_depends_on_wasmtime_and_only_binaries_on_clap() {
     };
     assert_eq!(with("wasmtime"), ["host/sandbox"]);
     assert_eq!(with("clap"), ["host/cli", "host/conformance"]);
-    assert_eq!(with("comfy-table"), ["host/cli", "testing"]);
+    assert_eq!(with("comfy-table"), ["host/cli"]);
+}
+
+/// What `cargo tree` prints for these arguments: each package with its features, a line each.
+fn features(arguments: &[&str]) -> BTreeSet<String> {
+    let mut tree = Command::new(env!("CARGO"));
+    tree.current_dir(root())
+        .args(["tree", "--offline", "--prefix", "none", "-f", "{p} [{f}]"])
+        .args(arguments);
+    let output = tree.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    lines.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
+}
+
+#[test]
+fn the_command_line_and_the_tests_build_dependencies_with_the_same_features() {
+    let workspace: toml::Table = text("Cargo.toml").parse().unwrap();
+    let built = workspace["workspace"]["default-members"].as_array().unwrap();
+    let built: Vec<String> = built
+        .iter()
+        .map(|path| manifest(path.as_str().unwrap())["package"]["name"].as_str().unwrap().to_owned())
+        .collect();
+    let selected: Vec<&str> = built.iter().flat_map(|name| ["-p", name]).collect();
+    let run = features(&[&["-e", "normal,build"], &selected[..]].concat());
+    let test = features(&["-e", "normal,build,dev", "--workspace"]);
+    let used = features(&["-e", "normal,build", "-p", "durawasm"]);
+    let name = |line: &str| line.split(' ').take(2).collect::<Vec<_>>().join(" ");
+    let used: BTreeSet<String> = used.iter().map(|line| name(line)).collect();
+    let other: Vec<_> = run.difference(&test).filter(|line| used.contains(&name(line))).collect();
+    assert!(other.is_empty(), "the tests turn more features on; turn them on in host/features: {other:#?}");
 }
 
 /// Only these files may read the machine's clock or its randomness.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::{Driver, Facts, InvocationBounds, Surroundings};
 use crate::{
     protocol::{
-        CheckpointToken, DurableServiceClient, ExecutionArn, InvocationInput, Limits, Operation, OperationType, ServiceError,
-        StatePage,
+        CheckpointToken, DurableServiceClient, ExecutionArn, InvocationInput, Limits, Operation,
+        OperationType, ServiceError, StatePage,
     },
     replay::Engine,
 };
@@ -22,8 +22,12 @@ pub async fn load(
     bounds: InvocationBounds,
     around: &Surroundings,
 ) -> Result<(Driver, Arc<str>), ServiceError> {
-    let InvocationInput { durable_execution_arn: arn, checkpoint_token, initial_execution_state, updated_operation_ids } =
-        input;
+    let InvocationInput {
+        durable_execution_arn: arn,
+        checkpoint_token,
+        initial_execution_state,
+        updated_operation_ids,
+    } = input;
     let client = &*around.client;
     let (operations, event) = load_state(&arn, &checkpoint_token, initial_execution_state, client).await?;
     let engine = Engine::new(operations, limits.clone(), bounds.operations);

@@ -1,8 +1,8 @@
 //! Bounds on the work that validating a component can take.
 //!
 //! Validation is linear in the size of the bytes, with a few exceptions, where a file of some kilobytes can ask for
-//! minutes: deep nesting, and many instances of something large. Here each payload is admitted before it is validated, so
-//! that any component is accepted or refused within seconds. Real components stay far below all of these numbers.
+//! minutes: deep nesting, and many instances of something large. Here each payload is admitted before it is validated,
+//! so that any component is accepted or refused within seconds. Real components stay far below all of these numbers.
 
 use wasmparser::{ComponentInstance, Payload};
 

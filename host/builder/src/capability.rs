@@ -1,7 +1,7 @@
 //! What a component's imports let it reach, in words.
 //!
-//! A component reaches nothing except through its imports, so this list is complete. It tells what the sandbox does with
-//! each by default; what a user grants on top is known where it is granted.
+//! A component reaches nothing except through its imports, so this list is complete. It tells what the sandbox does
+//! with each by default; what a user grants on top is known where it is granted.
 
 use serde::Serialize;
 

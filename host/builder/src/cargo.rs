@@ -1,8 +1,8 @@
 //! `cargo build` of a handler's package.
 //!
 //! Guests have a target folder of their own, `guest` inside the workspace's: building one never waits for the lock of a
-//! host build, nor makes its artifacts stale. Two builds of guests take turns through cargo's lock. Cargo's messages for
-//! programs are read here; its words for people go to this process's stderr or, line by line, to the caller.
+//! host build, nor makes its artifacts stale. Two builds of guests take turns through cargo's lock. Cargo's messages
+//! for programs are read here; its words for people go to this process's stderr or, line by line, to the caller.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -28,7 +28,8 @@ enum Message {
     Other,
 }
 
-/// Builds the package's library in a folder, and returns the path of the WebAssembly that came out: a component or a core module.
+/// Builds the package's library in a folder, and returns the path of the WebAssembly that came out: a component or a
+/// core module.
 pub(super) fn build(
     environment: &Environment,
     toolchain: &Toolchain,

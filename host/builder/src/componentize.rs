@@ -1,8 +1,8 @@
 //! From what the linker produced to the component's file.
 //!
 //! A component is kept as it is; a core module becomes one here, in this process, with the adapter from WASI preview 1
-//! that belongs to the host's wasmtime. The file at the end is always whole: it is replaced in one move, and left alone,
-//! with its time of modification, when nothing has changed.
+//! that belongs to the host's wasmtime. The file at the end is always whole: it is replaced in one move, and left
+//! alone, with its time of modification, when nothing has changed.
 
 use std::{
     fs, io,

@@ -1,7 +1,7 @@
 //! What a component imports and exports, read from its bytes alone.
 //!
-//! The bytes may come from anyone. They are validated whole before anything in them is believed, size and number of items
-//! are bounded, and names are shown without control characters. Nothing is compiled or run.
+//! The bytes may come from anyone. They are validated whole before anything in them is believed, size and number of
+//! items are bounded, and names are shown without control characters. Nothing is compiled or run.
 
 use std::{fs::File, io, io::Read, path::Path};
 
@@ -298,8 +298,8 @@ mod tests {
         [&[u8::try_from(bytes.len()).unwrap()], bytes].concat()
     }
 
-    /// A component that imports an instance with one function and exports the instance under another name:
-    /// `(component (import IMPORT (instance $i (export FUNCTION (func)))) (export EXPORT (instance $i)))`.
+    /// A component that imports an instance with one function and exports the instance under another name: `(component
+    /// (import IMPORT (instance $i (export FUNCTION (func)))) (export EXPORT (instance $i)))`.
     fn component(import: &str, function: &str, export: &str) -> Vec<u8> {
         let name = |name: &str| [&[0], with_length(name.as_bytes()).as_slice()].concat();
         let section = |id: u8, item: Vec<u8>| {

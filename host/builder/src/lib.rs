@@ -78,8 +78,8 @@ pub struct BuildOptions {
     pub target: Option<Target>,
     /// The name of the only rustup toolchain to look at; without it all are, the active one first.
     pub toolchain: Option<String>,
-    /// Cargo's target folder; without it `guest` in the workspace's target folder. A package whose library has the name of another
-    /// one's that was built there before has a folder of its own in it.
+    /// Cargo's target folder; without it `guest` in the workspace's target folder. A package whose library has the name
+    /// of another one's that was built there before has a folder of its own in it.
     pub target_dir: Option<PathBuf>,
     /// Where cargo's words go.
     pub cargo_output: CargoOutput,
@@ -131,8 +131,8 @@ impl fmt::Display for BuildEvent<'_> {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BuiltComponent {
-    /// The component's file: `<library>.wasm` in the target folder, `<library>.debug.wasm` for a debug build. Builds of other packages
-    /// leave it alone.
+    /// The component's file: `<library>.wasm` in the target folder, `<library>.debug.wasm` for a debug build. Builds of
+    /// other packages leave it alone.
     pub path: PathBuf,
     /// Its size in bytes.
     pub size: u64,
@@ -153,8 +153,8 @@ pub struct BuiltComponent {
 /// Blocks for as long as cargo takes. Builds of one workspace, in any process, take turns.
 ///
 /// # Errors
-/// A [`BuildError`] says what is wrong, where, and what to do. A component that is not a durable handler is an error too:
-/// nothing could run it.
+/// A [`BuildError`] says what is wrong, where, and what to do. A component that is not a durable handler is an error
+/// too: nothing could run it.
 pub fn build(
     options: &BuildOptions,
     output: &mut dyn FnMut(BuildEvent<'_>),

@@ -3,8 +3,9 @@
 //! Cargo names the file of a `cdylib` after the library alone. So two packages that share a target folder, and whose
 //! libraries have the same name, share the file too: cargo takes the one of the other for its own and calls it fresh.
 //!
-//! Always true: in one folder, the libraries of one name belong to one package. The first that asks has the shared folder; each
-//! other one has a folder of its own inside it. Which one has it is written down in the shared folder (`.crates/NAME`).
+//! Always true: in one folder, the libraries of one name belong to one package. The first that asks has the shared
+//! folder; each other one has a folder of its own inside it. Which one has it is written down in the shared folder
+//! (`.crates/NAME`).
 
 use std::{
     fs, io,

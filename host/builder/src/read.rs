@@ -7,8 +7,8 @@ use super::{
     inspect::{inspect, read_bounded},
 };
 
-/// Reads a component with durable handlers. A core module that holds one, such as an older linker leaves, is made into a
-/// component on the way.
+/// Reads a component with durable handlers. A core module that holds one, such as an older linker leaves, is made into
+/// a component on the way.
 ///
 /// # Errors
 /// A [`BuildError`] says what the file is instead.

@@ -93,8 +93,8 @@ pub struct Toolchain {
 }
 
 impl Toolchain {
-    /// Finds the toolchain to build the crate in `dir` with. A `target` or the name of a toolchain that the caller gives
-    /// leaves no choice about it.
+    /// Finds the toolchain to build the crate in `dir` with. A `target` or the name of a toolchain that the caller
+    /// gives leaves no choice about it.
     pub(super) fn find(
         environment: &Environment,
         dir: &Path,
@@ -215,7 +215,8 @@ fn has_std(libraries: &Path) -> bool {
     libraries.read_dir().is_ok_and(|mut files| files.any(|file| file.is_ok_and(|file| is_std(&file.path()))))
 }
 
-/// The names of all toolchains in rustup. It is asked in a folder that has no override, as one that is broken is an error.
+/// The names of all toolchains in rustup. It is asked in a folder that has no override, as one that is broken is an
+/// error.
 fn rustup_list(environment: &Environment) -> io::Result<Vec<String>> {
     let mut rustup = environment.command("rustup", &env::temp_dir());
     let printed = stdout(rustup.args(["toolchain", "list"]).env_remove("RUSTUP_TOOLCHAIN"))?;

@@ -1,6 +1,7 @@
 //! Durations and times as people write and read them: `90s`, `2h 30m`, `3days`; `2025-01-31T09:00:00Z`.
 //!
-//! Always true: no unit is used whose length is not always the same. The longest is a day; months and years are not read.
+//! Always true: no unit is used whose length is not always the same. The longest is a day; months and years are not
+//! read.
 
 use std::{str::FromStr, time::Duration};
 
@@ -8,8 +9,8 @@ use chrono::{DateTime, Utc};
 
 use crate::protocol::Limits;
 
-/// The first second at which time may not start: WASI tells nanoseconds since 1970 in 64 bits, which end in July 2554, and an
-/// execution may take a year.
+/// The first second at which time may not start: WASI tells nanoseconds since 1970 in 64 bits, which end in July 2554,
+/// and an execution may take a year.
 const LATEST_START: i64 = 18_397_756_800;
 
 /// The longest duration: some hundred years, so that a time and a duration always make a time.

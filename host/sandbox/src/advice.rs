@@ -1,6 +1,7 @@
 //! What to do about an end of a guest that by itself says little.
 //!
-//! Always true: advice only adds to a message; it is given where the frames or the panic tell the cause, and nowhere else.
+//! Always true: advice only adds to a message; it is given where the frames or the panic tell the cause, and nowhere
+//! else.
 
 use wasmtime::Trap;
 

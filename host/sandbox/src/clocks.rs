@@ -1,7 +1,7 @@
 //! `wasi:clocks` and `wasi:random`, virtualized.
 //!
-//! Always true: between operations, what a guest reads depends on the record and the execution alone. Inside a step's body
-//! it reads the surroundings.
+//! Always true: between operations, what a guest reads depends on the record and the execution alone. Inside a step's
+//! body it reads the surroundings.
 
 use std::time::Duration;
 

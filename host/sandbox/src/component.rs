@@ -1,7 +1,7 @@
 //! Compiled components, and the sandbox that runs them.
 //!
-//! Always true: an invocation gets an instance that no other invocation sees, before or after; instances are made from a
-//! template whose imports are resolved once.
+//! Always true: an invocation gets an instance that no other invocation sees, before or after; instances are made from
+//! a template whose imports are resolved once.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -53,8 +53,8 @@ impl Sandbox {
         Ok(Self(Arc::new(Inner { engine, linker, limits, places, _ticker: ticker })))
     }
 
-    /// Sets a sandbox up with the default compile cache; without one, where that cannot be used. Says why, then: a cache that cannot be
-    /// used costs time, and nothing else.
+    /// Sets a sandbox up with the default compile cache; without one, where that cannot be used. Says why, then: a
+    /// cache that cannot be used costs time, and nothing else.
     pub fn with_default_cache(limits: &SandboxLimits) -> Result<(Self, Option<SandboxError>), SandboxError> {
         let with = |cache| Self::new(SandboxOptions { cache, limits: limits.clone() });
         match with(default_cache_directory()) {

@@ -51,8 +51,8 @@ fn config(options: &EngineOptions) -> Result<Config, SandboxError> {
     // Results must not depend on the machine: the bit pattern of a NaN and the freedom of relaxed SIMD would.
     config.cranelift_nan_canonicalization(true);
     config.relaxed_simd_deterministic(true);
-    // Shared memory brings races, which no replay repeats: wasmtime is built without its `threads` feature.
-    // A guest that never yields is interrupted between two loop iterations. Unlike fuel this costs almost nothing.
+    // Shared memory brings races, which no replay repeats: wasmtime is built without its `threads` feature. A guest
+    // that never yields is interrupted between two loop iterations. Unlike fuel this costs almost nothing.
     config.epoch_interruption(true);
     // Compiled once, replayed thousands of times.
     config.cranelift_opt_level(OptLevel::Speed);
@@ -134,8 +134,8 @@ impl Drop for EpochTicker {
 mod tests {
     use super::*;
 
-    // (func (export "f") (param i32) (result i32)
-    //   (i32.reinterpret_f32 (f32.add (f32.reinterpret_i32 (local.get 0)) (f32.const 1))))
+    // (func (export "f") (param i32) (result i32) (i32.reinterpret_f32 (f32.add (f32.reinterpret_i32 (local.get 0))
+    // (f32.const 1))))
     const ADD_ONE: &[u8] =
         b"\0asm\x01\0\0\0\x01\x06\x01\x60\x01\x7f\x01\x7f\x03\x02\x01\0\x07\x05\x01\x01f\0\0\
         \x0a\x0e\x01\x0c\0\x20\0\xbe\x43\0\0\x80\x3f\x92\xbc\x0b";

@@ -9,8 +9,8 @@ use durawasm_core::{
 };
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
-/// How many WASI handles (files, directories, streams) an instance with directories may hold at the same time: each may be
-/// one of the process's file descriptors. Who opens one more is refused.
+/// How many WASI handles (files, directories, streams) an instance with directories may hold at the same time: each may
+/// be one of the process's file descriptors. Who opens one more is refused.
 pub(super) const MAX_WASI_HANDLES: usize = 256;
 
 /// Gives a guest what it was granted.

@@ -170,8 +170,8 @@ impl Handler {
         Ok(store)
     }
 
-    /// A fresh instance's store in the same invocation, after what was reported is sent. Where the body of a step took too long,
-    /// the new instance finds the attempt as one that timed out.
+    /// A fresh instance's store in the same invocation, after what was reported is sent. Where the body of a step took
+    /// too long, the new instance finds the attempt as one that timed out.
     async fn restart(
         &self,
         mut store: Store<State>,

@@ -1,7 +1,8 @@
 //! The random numbers of replayed code: streams of its contexts.
 //!
-//! Always true: what a stream gives depends on the execution, the context and the stream's number alone, and on how much
-//! was drawn from it before; never on what other contexts draw, nor on whether a replay runs them or leaves them out.
+//! Always true: what a stream gives depends on the execution, the context and the stream's number alone, and on how
+//! much was drawn from it before; never on what other contexts draw, nor on whether a replay runs them or leaves them
+//! out.
 
 use std::collections::{HashMap, hash_map::Entry};
 

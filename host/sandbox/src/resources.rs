@@ -1,7 +1,7 @@
 //! What a guest's handles stand for.
 //!
-//! Always true: a handle's number is the key of what it stands for, so the host keeps nothing for it, and dropping one costs
-//! nothing. wasmtime gives a guest only the handles that it was handed, by type.
+//! Always true: a handle's number is the key of what it stands for, so the host keeps nothing for it, and dropping one
+//! costs nothing. wasmtime gives a guest only the handles that it was handed, by type.
 
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::DynPollable;

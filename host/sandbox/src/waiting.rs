@@ -1,8 +1,8 @@
 //! `wasi:io/poll`: where a guest waits, and where an invocation may end.
 //!
-//! Always true, in this order: what is ready is returned; else the next recorded completion is shown; else what is queued
-//! is sent; else, if all that the guest waits for is durable, the invocation is suspended; else it lives on until
-//! something happens.
+//! Always true, in this order: what is ready is returned; else the next recorded completion is shown; else what is
+//! queued is sent; else, if all that the guest waits for is durable, the invocation is suspended; else it lives on
+//! until something happens.
 
 use std::{future::Future, task::Poll, time::Duration};
 

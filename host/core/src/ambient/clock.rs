@@ -31,8 +31,8 @@ impl Drop for Actor {
     }
 }
 
-/// Keeps a clock from skipping to a point in time, or past it, while it is held. Real time cannot be kept; there it does
-/// nothing.
+/// Keeps a clock from skipping to a point in time, or past it, while it is held. Real time cannot be kept; there it
+/// does nothing.
 #[must_use = "time may skip as soon as this is dropped"]
 pub struct Hold(Option<Box<dyn FnOnce() + Send>>);
 
@@ -73,8 +73,8 @@ pub trait Clock: Send + Sync {
     /// not inside [`Clock::sleep`].
     fn actor(&self) -> Actor;
 
-    /// Ends at `deadline`; without one, never. The caller is an actor, and sleeps at most once at a time. Dropping the future
-    /// wakes the actor early.
+    /// Ends at `deadline`; without one, never. The caller is an actor, and sleeps at most once at a time. Dropping the
+    /// future wakes the actor early.
     fn sleep(&self, deadline: Option<Timestamp>) -> Sleep;
 
     /// Whether sleeping takes no real time.

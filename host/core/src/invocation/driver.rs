@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Invariants:
-//! - what was queued is sent in order, in batches that keep the service's limits, and each batch has the token of the answer
-//!   before it: at most one request is under way;
+//! - what was queued is sent in order, in batches that keep the service's limits, and each batch has the token of the
+//!   answer before it: at most one request is under way;
 //! - what a run has reported before it ended is sent, unless the service is lost or the instance was killed;
 //! - an injected fault counts once, where it is to occur;
 //! - whether a run is replayed, and what its code sees as time, depends on the record and on what was shown of it.
@@ -283,8 +283,8 @@ impl Driver {
         self.engine.check_suspension().map_or_else(Ended::from, |()| Ended::Suspended)
     }
 
-    /// For a fresh run in the same invocation, on the record as it is by now. What was reported has been sent. `stopped` is a
-    /// step whose body took too long.
+    /// For a fresh run in the same invocation, on the record as it is by now. What was reported has been sent.
+    /// `stopped` is a step whose body took too long.
     ///
     /// # Errors
     /// When there is no such step.

@@ -17,16 +17,16 @@ use crate::protocol::ServiceError;
 /// invocations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disturbance {
-    /// After each checkpoint the instance is dropped, and a fresh one replays all there is, within the same invocation. The
-    /// history of a deterministic handler stays the same, event for event. Not while a step's body is open, nor before a
-    /// body that may run at most once and is about to: there it would be an interruption.
+    /// After each checkpoint the instance is dropped, and a fresh one replays all there is, within the same invocation.
+    /// The history of a deterministic handler stays the same, event for event. Not while a step's body is open, nor
+    /// before a body that may run at most once and is about to: there it would be an interruption.
     ReplayAtEveryCheckpoint,
     /// The instance dies when it is about to send its n-th checkpoint. What it was about to send is lost.
     DieBeforeCheckpoint(u64),
     /// The same, after the service has the checkpoint on record.
     DieAfterCheckpoint(u64),
-    /// The instance dies when it starts an operation that is not on record, the n-th such start over all invocations. The
-    /// start is lost.
+    /// The instance dies when it starts an operation that is not on record, the n-th such start over all invocations.
+    /// The start is lost.
     DieAtOperation(u64),
     /// The service cannot be reached for the n-th checkpoint: nothing of it is on record. The invocation crashes.
     FailCheckpoint(u64),

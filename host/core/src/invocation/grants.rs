@@ -2,12 +2,13 @@
 //!
 //! Invariants:
 //! - what is not granted is not there;
-//! - a path that a guest opens leads into a granted directory and never out of it, whatever `..` or links it goes through;
+//! - a path that a guest opens leads into a granted directory and never out of it, whatever `..` or links it goes
+//!   through;
 //! - while a guest waits for a file, its invocation lives on, and virtual time stands still.
 //!
-//! A replay reads environment and files anew. So between operations a handler may rely only on what nobody changes: files
-//! that change belong into steps. How much a guest writes is not bounded: a writable directory is a grant of the space
-//! around it.
+//! A replay reads environment and files anew. So between operations a handler may rely only on what nobody changes:
+//! files that change belong into steps. How much a guest writes is not bounded: a writable directory is a grant of the
+//! space around it.
 
 use std::{
     collections::{BTreeMap, btree_map},
@@ -76,8 +77,9 @@ impl Grants {
         Ok(self)
     }
 
-    /// Grants a directory of the host under a path of the guest's; another one under this path is replaced, also if it was
-    /// written otherwise: `/data/` and `//data/.` are `/data`. The directory has to be there when an invocation starts.
+    /// Grants a directory of the host under a path of the guest's; another one under this path is replaced, also if it
+    /// was written otherwise: `/data/` and `//data/.` are `/data`. The directory has to be there when an invocation
+    /// starts.
     pub fn directory(
         &mut self,
         host: impl Into<PathBuf>,
@@ -115,8 +117,8 @@ impl Grants {
     }
 }
 
-/// A path from the root on without empty parts and `.`. One path of the guest's is written in one way: else two directories would be
-/// granted under it, and which of them a guest opens would be left to the order of their names.
+/// A path from the root on without empty parts and `.`. One path of the guest's is written in one way: else two
+/// directories would be granted under it, and which of them a guest opens would be left to the order of their names.
 fn plain_path(path: &str) -> String {
     let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
     format!("/{}", parts.join("/"))

@@ -1,7 +1,8 @@
 //! What one invocation has for plugins: code of a guest that observes its execution.
 //!
-//! Invariants: nothing is kept for plugins before they observe; in a hook the guest has live time and randomness and everything
-//! that it writes is kept, and afterwards the handler's are as they were; plugins that have ended an instance observe no more.
+//! Invariants: nothing is kept for plugins before they observe; in a hook the guest has live time and randomness and
+//! everything that it writes is kept, and afterwards the handler's are as they were; plugins that have ended an
+//! instance observe no more.
 
 use std::sync::Arc;
 
@@ -119,8 +120,8 @@ impl ObservedChanges {
 
     /// For a fresh instance in the same invocation. `asked` tells of which operations the last one has asked for.
     ///
-    /// The end of what changed from outside was told when it was asked for. What the service told since the guest listened last
-    /// is still to be told: it counts as changed from outside.
+    /// The end of what changed from outside was told when it was asked for. What the service told since the guest
+    /// listened last is still to be told: it counts as changed from outside.
     #[must_use]
     pub fn restarted(self, asked: impl Fn(&OperationId) -> bool) -> Self {
         let Self { mut updated, told } = self;

@@ -2,8 +2,8 @@
 //!
 //! Invariants:
 //! - the mode decides when a report leaves: at once in eager mode, else when the guest waits;
-//! - where isolation by step is asked for, a fresh instance takes over after each report that ends a body or a context, unless
-//!   another body is open, which it would interrupt.
+//! - where isolation by step is asked for, a fresh instance takes over after each report that ends a body or a context,
+//!   unless another body is open, which it would interrupt.
 
 use super::{Driver, Ended, Isolation, driver::Sending};
 use crate::replay::{CheckpointMode, Engine, Key, ReplayError};

@@ -1,4 +1,5 @@
-//! The driver without a guest: random programs run on it against the rules of the server, without threads, I/O or real time.
+//! The driver without a guest: random programs run on it against the rules of the server, without threads, I/O or real
+//! time.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! Where a guest waits.
 //!
-//! Invariants, in this order: what is ready is returned; else the next recorded completion is shown; else what is queued is
-//! sent; else nothing that is durable can come in this invocation.
+//! Invariants, in this order: what is ready is returned; else the next recorded completion is shown; else what is
+//! queued is sent; else nothing that is durable can come in this invocation.
 
 use super::{Driver, Ended, Need, driver::Sending};
 use crate::replay::{CheckpointMode, Interest, Key, SetKey};
@@ -59,8 +59,8 @@ impl Driver {
         }
     }
 
-    /// For a guest that waits for these operations, and perhaps for something else, none of which is ready: shows the next
-    /// recorded completion, or sends what is queued. False when there was nothing to show or to send.
+    /// For a guest that waits for these operations, and perhaps for something else, none of which is ready: shows the
+    /// next recorded completion, or sends what is queued. False when there was nothing to show or to send.
     ///
     /// # Errors
     /// Why the run is ended.

@@ -18,8 +18,8 @@ pub trait Attendant: Observer {
     /// The execution waits for time, or for somebody: nothing of it runs.
     fn waits(&self) {}
 
-    /// Whether an answer may still come to what the execution waits for. While it may, the execution is not given up, and goes
-    /// on waiting.
+    /// Whether an answer may still come to what the execution waits for. While it may, the execution is not given up,
+    /// and goes on waiting.
     fn may_answer(&self, what: &[Outside]) -> bool;
 
     /// Ends when `may_answer` may say something else than it did when this was called.

@@ -41,8 +41,8 @@ pub struct EnvironmentOptions {
     pub seed: Option<u64>,
     /// The service's limits.
     pub limits: Limits,
-    /// How long executions of these functions may take when they are invoked by others, in seconds, by the functions' names.
-    /// By default any time.
+    /// How long executions of these functions may take when they are invoked by others, in seconds, by the functions'
+    /// names. By default any time.
     pub execution_timeouts: HashMap<String, u64>,
     /// What functions may reach. By default nothing.
     pub grants: FunctionGrants,
@@ -81,7 +81,8 @@ pub enum EnvironmentError {
     Functions(ErrorObject),
 }
 
-/// What an environment runs on: a server, its time, and where randomness comes from. Several environments may share one.
+/// What an environment runs on: a server, its time, and where randomness comes from. Several environments may share
+/// one.
 #[derive(Clone)]
 pub struct Backend {
     /// The server.
@@ -146,7 +147,8 @@ impl Environment {
         Ok(Self { _server: Some(server), ..environment })
     }
 
-    /// An environment without functions, with a server of its own. Functions can be added with [`register`](Self::register).
+    /// An environment without functions, with a server of its own. Functions can be added with
+    /// [`register`](Self::register).
     ///
     /// # Errors
     /// When the system refuses a thread.

@@ -1,7 +1,7 @@
 //! What executions are granted: by function, and a scratch directory for each.
 //!
-//! Always true: an execution's scratch directory is empty when the execution starts, is the same in all its invocations,
-//! and is gone when the execution is over.
+//! Always true: an execution's scratch directory is empty when the execution starts, is the same in all its
+//! invocations, and is gone when the execution is over.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -24,8 +24,8 @@ pub struct FunctionGrants {
     pub all: Grants,
     /// For single functions, by name; these come on top, and count where both say something.
     pub by_function: BTreeMap<String, Grants>,
-    /// Whether each execution, and each run of a plain function, has a directory of its own at [`SCRATCH`], to read and to
-    /// write. It is in the host's temporary folder, and nothing but the space there bounds what a guest writes.
+    /// Whether each execution, and each run of a plain function, has a directory of its own at [`SCRATCH`], to read and
+    /// to write. It is in the host's temporary folder, and nothing but the space there bounds what a guest writes.
     pub scratch: bool,
 }
 

@@ -7,8 +7,8 @@
 //! | `HOST::GUEST` | a directory of the host under a path of the guest's, to read and to write |
 //! | `HOST::GUEST:ro` | the same, to read |
 //!
-//! Always true: what becomes a grant can be given. A variable that is not set, and a directory that is not there, are refused here,
-//! and not when an invocation starts.
+//! Always true: what becomes a grant can be given. A variable that is not set, and a directory that is not there, are
+//! refused here, and not when an invocation starts.
 
 use std::{
     collections::BTreeMap,
@@ -20,8 +20,8 @@ use std::{
 use super::{FunctionGrants, SCRATCH, scratch::ScratchRoot};
 use crate::invocation::{Access, GrantError, Grants};
 
-/// How large the environment variables of a handler may be together, in bytes: names, values and [`EACH_VARIABLE`]. What starts a guest
-/// copies all of them into a part of its memory that is not much larger.
+/// How large the environment variables of a handler may be together, in bytes: names, values and [`EACH_VARIABLE`].
+/// What starts a guest copies all of them into a part of its memory that is not much larger.
 const MOST_ENVIRONMENT: usize = 24 * 1024;
 
 /// What a variable takes beside its name and its value: two pointers and two lengths.

@@ -133,8 +133,8 @@ impl Orchestrator {
         self.start(start, None, Some(attendant)).await
     }
 
-    /// Starts an execution and runs it until `enough` finds that it has gone far enough, or to its end. It is asked between
-    /// invocations; an execution that is left so goes no further.
+    /// Starts an execution and runs it until `enough` finds that it has gone far enough, or to its end. It is asked
+    /// between invocations; an execution that is left so goes no further.
     ///
     /// # Errors
     /// As for [`Orchestrator::run`].
@@ -171,7 +171,8 @@ impl Orchestrator {
         Ok(Run { view, stall, checkpoints })
     }
 
-    /// Invokes and waits until the execution is over, stalls, or has gone far enough. `deadline` is when its timeout passes.
+    /// Invokes and waits until the execution is over, stalls, or has gone far enough. `deadline` is when its timeout
+    /// passes.
     async fn drive(
         &self,
         arn: &ExecutionArn,
@@ -205,7 +206,8 @@ impl Orchestrator {
                         attendant.invoked();
                     }
                     let mut invocation = pin!(self.invoke(arn, deadline));
-                    // Targets go on meanwhile: time stands still for everyone while one of them is in the middle of something.
+                    // Targets go on meanwhile: time stands still for everyone while one of them is in the middle of
+                    // something.
                     *checkpoints += u64::from(loop {
                         tokio::select! {
                             biased;
@@ -323,8 +325,8 @@ impl Orchestrator {
         let this = self.clone();
         let actor = self.clock.actor();
         Box::pin(async move {
-            // Whoever is active at this instant comes first, and what starts with this target runs before or after it, not
-            // beside it: the order in which they end does not depend on the machine.
+            // Whoever is active at this instant comes first, and what starts with this target runs before or after it,
+            // not beside it: the order in which they end does not depend on the machine.
             this.clock.sleep(Some(this.clock.now())).await;
             let outcome = match spawner.deeper() {
                 Ok(spawner) => this.run_target(&caller, &invoke, spawner).await,

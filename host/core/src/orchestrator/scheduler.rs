@@ -37,7 +37,8 @@ pub type UpdateCheckpoint =
 
 /// Decides when functions run. Used from within a tokio runtime.
 pub trait Scheduler: Send + Sync {
-    /// Takes a function to run, some time: at `timestamp`, where the scheduler goes by it. `update_checkpoint` runs first.
+    /// Takes a function to run, some time: at `timestamp`, where the scheduler goes by it. `update_checkpoint` runs
+    /// first.
     fn schedule_function(
         &mut self,
         start_invocation: StartInvocation,
@@ -49,8 +50,8 @@ pub trait Scheduler: Send + Sync {
     /// Whether functions wait to be run. One that runs does not count.
     fn has_scheduled_function(&self) -> bool;
 
-    /// Whether functions run at their timestamps. Where they do not, timeouts are scheduled when nothing else is left to wait
-    /// for.
+    /// Whether functions run at their timestamps. Where they do not, timeouts are scheduled when nothing else is left
+    /// to wait for.
     fn goes_by_timestamps(&self) -> bool {
         false
     }

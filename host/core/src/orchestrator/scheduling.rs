@@ -2,8 +2,8 @@
 //!
 //! Always true:
 //! - a function that the scheduler has started has ended when its execution waits again or is over;
-//! - where the scheduler does not go by timestamps, timeouts come last: one is handed over when no other function is with the
-//!   scheduler, whichever execution it is of;
+//! - where the scheduler does not go by timestamps, timeouts come last: one is handed over when no other function is
+//!   with the scheduler, whichever execution it is of;
 //! - when the last run under a scheduler is over, or given up, what is left with the scheduler is flushed.
 
 use std::{

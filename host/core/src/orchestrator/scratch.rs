@@ -1,7 +1,7 @@
 //! Scratch directories: an empty place in the host's temporary folder for each execution.
 //!
-//! Always true: nobody but its owner's guests is given a scratch directory; when its owner goes, so does it, with whatever
-//! a guest has left in it.
+//! Always true: nobody but its owner's guests is given a scratch directory; when its owner goes, so does it, with
+//! whatever a guest has left in it.
 
 use std::{
     fs, io,
@@ -41,8 +41,8 @@ impl ScratchRoot {
         Ok(root.folder.insert(folder).path().join(name))
     }
 
-    /// Removes a directory. A guest may have nested directories as deep as it liked: what is in one is moved up before it is
-    /// removed, so that neither the stack nor the length of paths grows with the depth.
+    /// Removes a directory. A guest may have nested directories as deep as it liked: what is in one is moved up before
+    /// it is removed, so that neither the stack nor the length of paths grows with the depth.
     fn remove(&self, directory: &Path) -> io::Result<()> {
         let mut left = vec![directory.to_owned()];
         while let Some(directory) = left.pop() {

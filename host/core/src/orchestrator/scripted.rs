@@ -1,7 +1,7 @@
 //! A function from data: a stand-in for one that is not there, or that must not be called.
 //!
-//! Always true: it ends the way it was told to, that long after it was called, whatever it is given; and while it takes its
-//! time, the clock is told.
+//! Always true: it ends the way it was told to, that long after it was called, whatever it is given; and while it takes
+//! its time, the clock is told.
 
 use std::{
     sync::{

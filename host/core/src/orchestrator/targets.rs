@@ -3,8 +3,8 @@
 //! Always true:
 //! - all targets of a run are polled at one level, so a chain of invocations takes no native stack, however long it is;
 //! - a chain has an end, and so has the number of targets;
-//! - a target's actor reaches its caller together with the target's end: were it dropped while the caller is still asleep,
-//!   time would skip past what the caller does next.
+//! - a target's actor reaches its caller together with the target's end: were it dropped while the caller is still
+//!   asleep, time would skip past what the caller does next.
 
 use std::{
     future::Future,

@@ -53,9 +53,9 @@ pub trait DurableServiceClient: Send + Sync {
         marker: &'a str,
     ) -> ServiceCall<'a, StatePage>;
 
-    /// Watches: its news comes when a poll may bring something that no deadline announces, such as an answered callback. May end early; a
-    /// service that cannot tell never ends it. Whoever is to sleep in skipped time waits for the watch first, and then for its
-    /// news beside the sleep.
+    /// Watches: its news comes when a poll may bring something that no deadline announces, such as an answered
+    /// callback. May end early; a service that cannot tell never ends it. Whoever is to sleep in skipped time waits for
+    /// the watch first, and then for its news beside the sleep.
     fn watch<'a>(&'a self, _arn: &'a ExecutionArn) -> Watch<'a> {
         Box::pin(std::future::ready(Watching::never()))
     }

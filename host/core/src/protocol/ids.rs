@@ -75,8 +75,8 @@ macro_rules! text_id {
 }
 
 text_id! {
-    /// Identifies an operation within its execution: 1 to 64 of `A-Z a-z 0-9 - _` (service model: `OperationId`).
-    /// What comes from outside is checked with [`OperationId::check`].
+    /// Identifies an operation within its execution: 1 to 64 of `A-Z a-z 0-9 - _` (service model: `OperationId`). What
+    /// comes from outside is checked with [`OperationId::check`].
     OperationId
 }
 text_id! {

@@ -14,9 +14,9 @@ pub struct InvocationInput {
     pub checkpoint_token: CheckpointToken,
     /// The first page of what is on record; its first operation is the EXECUTION.
     pub initial_execution_state: StatePage,
-    /// The operations that changed since the previous invocation by no doing of the handler, such as a wait that is over.
-    /// For code
-    /// that watches; a replay does not need it. Empty in the first invocation, and where a service does not tell.
+    /// The operations that changed since the previous invocation by no doing of the handler, such as a wait that is
+    /// over. For code that watches; a replay does not need it. Empty in the first invocation, and where a service does
+    /// not tell.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub updated_operation_ids: Vec<OperationId>,
 }

@@ -22,8 +22,8 @@ pub struct Limits {
     pub written_bytes: Option<usize>,
     /// Most events of one execution, after which it can checkpoint nothing more: what retries for ever has an end.
     pub events: usize,
-    /// Seconds of its own time after which an execution without a timeout times out (service model: `ExecutionTimeout` is at most a
-    /// year); `None` is never. Nobody waits for this: what nobody will answer stalls before.
+    /// Seconds of its own time after which an execution without a timeout times out (service model: `ExecutionTimeout`
+    /// is at most a year); `None` is never. Nobody waits for this: what nobody will answer stalls before.
     pub longest_execution: Option<u64>,
 }
 

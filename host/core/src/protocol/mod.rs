@@ -1,7 +1,7 @@
 //! The wire: what the AWS Lambda durable execution service and a handler say to each other.
 //!
-//! Plain data, and the trait through which an invocation talks to a service. Names and shapes are the service model's; JSON is
-//! spelled as on the wire. Nothing here decides anything.
+//! Plain data, and the trait through which an invocation talks to a service. Names and shapes are the service model's;
+//! JSON is spelled as on the wire. Nothing here decides anything.
 
 mod client;
 mod error_object;

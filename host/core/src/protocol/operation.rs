@@ -191,9 +191,9 @@ pub struct Operation {
     /// Of a `CHAINED_INVOKE`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub chained_invoke_details: Option<ChainedInvokeDetails>,
-    /// Where in the execution's order this operation reached its present status: every start and every change of a status has a
-    /// number, from 1. Ours, not the wire's: timestamps alone do not order what happened in the same millisecond. 0 where
-    /// the service does not say.
+    /// Where in the execution's order this operation reached its present status: every start and every change of a
+    /// status has a number, from 1. Ours, not the wire's: timestamps alone do not order what happened in the same
+    /// millisecond. 0 where the service does not say.
     #[serde(skip)]
     pub sequence: u64,
     /// The number of this operation's first start.
@@ -224,7 +224,8 @@ impl Operation {
         }
     }
 
-    /// Whether what is below it is left out of the state: a context that is over, and whose result is not to be rebuilt.
+    /// Whether what is below it is left out of the state: a context that is over, and whose result is not to be
+    /// rebuilt.
     pub fn hides_children(&self) -> bool {
         self.kind == OperationType::Context
             && self.status.is_terminal()

@@ -1,7 +1,7 @@
 //! How a guest closes what it ran.
 //!
-//! Always true: an attempt is closed once; what closes it becomes one update; nothing that breaks the service's limits is
-//! sent.
+//! Always true: an attempt is closed once; what closes it becomes one update; nothing that breaks the service's limits
+//! is sent.
 
 use super::{
     Divergence, Key, ReplayError,
@@ -24,8 +24,8 @@ pub enum ChildResult {
 }
 
 impl Engine {
-    /// What an invocation comes to whose handler returned: this, unless something on record was not asked for, or the service
-    /// would not take it.
+    /// What an invocation comes to whose handler returned: this, unless something on record was not asked for, or the
+    /// service would not take it.
     pub fn conclude(&self, returned: Result<Option<String>, ErrorObject>) -> InvocationOutput {
         if let Err(ReplayError::NonDeterministic(divergence)) = self.check_return() {
             return InvocationOutput::failed(divergence.to_error());

@@ -1,17 +1,17 @@
 //! What a replay does that the record rules out, beyond a single operation that is another.
 //!
 //! Always true:
-//! - STARTs leave in the order in which they were made, and replayed code makes them in the same order each time. So one that is
-//!   not on record was made after all that are. A run that makes a new one, and after it one that was on record when the
-//!   invocation began, is not the code that ran before. A future that is made early and awaited late changes nothing
-//!   here: it starts where it is awaited, on each run.
-//! - What is below a context was started before the context was closed. So a run that closes one, and has not asked for all that
-//!   is on record below it, has left out what ran before.
+//! - STARTs leave in the order in which they were made, and replayed code makes them in the same order each time. So
+//!   one that is not on record was made after all that are. A run that makes a new one, and after it one that was on
+//!   record when the invocation began, is not the code that ran before. A future that is made early and awaited late
+//!   changes nothing here: it starts where it is awaited, on each run.
+//! - What is below a context was started before the context was closed. So a run that closes one, and has not asked for
+//!   all that is on record below it, has left out what ran before.
 //! - A run that is suspended has come to where runs before it were: it has asked for all that is on record.
 //!
-//! None of this holds where outcomes are shown before they are on record ([`CheckpointMode::Optimistic`]): on the first run they come in
-//! another order than on a replay. There nothing is concluded. That completions on record were never shown proves nothing:
-//! the outside completes what nobody waits for any more.
+//! None of this holds where outcomes are shown before they are on record ([`CheckpointMode::Optimistic`]): on the first
+//! run they come in another order than on a replay. There nothing is concluded. That completions on record were never
+//! shown proves nothing: the outside completes what nobody waits for any more.
 
 use std::collections::HashMap;
 
@@ -100,8 +100,8 @@ impl Engine {
         self.check_asked("ended without starting it")
     }
 
-    /// What is wrong with a handler that can do nothing before something happens, and is to be suspended: the same. What is on
-    /// record was started by runs that did not wait here.
+    /// What is wrong with a handler that can do nothing before something happens, and is to be suspended: the same.
+    /// What is on record was started by runs that did not wait here.
     pub fn check_suspension(&self) -> Result<(), ReplayError> {
         if self.starts.is_loose() {
             return Ok(());

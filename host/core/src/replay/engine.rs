@@ -1,14 +1,14 @@
 //! The replay engine: what one invocation knows of its execution, and what a guest may do next.
 //!
-//! Sans-IO: the sandbox calls it for every durable import, sends what [`Engine::take_batch`] gives and feeds back what the
-//! service answers. It never blocks, reads no clock and knows no guest.
+//! Sans-IO: the sandbox calls it for every durable import, sends what [`Engine::take_batch`] gives and feeds back what
+//! the service answers. It never blocks, reads no clock and knows no guest.
 //!
 //! Always true:
 //! - an operation is looked up by an id that depends on its scope and position alone;
-//! - the guest learns of a completion only where it waits ([`Engine::reveal`]), and of completions in the order in which
-//!   the service recorded them: a replay interleaves exactly as the first run did;
-//! - an attempt that is on record and not over goes on only where the guest waits, in the same order: what the guest dropped
-//!   because of a completion it drops again before a body of it runs;
+//! - the guest learns of a completion only where it waits ([`Engine::reveal`]), and of completions in the order in
+//!   which the service recorded them: a replay interleaves exactly as the first run did;
+//! - an attempt that is on record and not over goes on only where the guest waits, in the same order: what the guest
+//!   dropped because of a completion it drops again before a body of it runs;
 //! - an outcome is shown only when the service has it on record;
 //! - time, for the guest, is the time of the latest outcome it was shown.
 
@@ -260,15 +260,15 @@ impl Engine {
         self.slots.iter().any(|slot| slot.entered && matches!(slot.phase, Phase::Running { .. }))
     }
 
-    /// Whether a body that may run at most once may run now. The order in which such bodies become ready is not on record: were the
-    /// instance dropped before one is entered, a fresh one could run them in another order.
+    /// Whether a body that may run at most once may run now. The order in which such bodies become ready is not on
+    /// record: were the instance dropped before one is entered, a fresh one could run them in another order.
     pub fn is_about_to_run_once(&self) -> bool {
         let once = |slot: &Slot| slot.semantics == Semantics::AtMostOncePerRetry;
         self.slots.iter().any(|slot| once(slot) && matches!(slot.phase, Phase::Running { .. }))
     }
 
-    /// For a fresh instance in the same invocation, after the last one was dropped: all that is on record by now. `stopped` is an
-    /// attempt that took too long.
+    /// For a fresh instance in the same invocation, after the last one was dropped: all that is on record by now.
+    /// `stopped` is an attempt that took too long.
     pub fn restarted(self, stopped: Option<Key>) -> Result<Self, ReplayError> {
         let stopped = match stopped {
             Some(key) => Some((self.id(key)?.clone(), self.attempt(key)?)),
@@ -348,7 +348,8 @@ impl Engine {
         }
     }
 
-    /// Says which operations have changed since an earlier invocation last heard of them: no code has seen their ends yet.
+    /// Says which operations have changed since an earlier invocation last heard of them: no code has seen their ends
+    /// yet.
     #[must_use]
     pub fn with_news(mut self, news: &[OperationId]) -> Self {
         if news.is_empty() {
@@ -415,8 +416,8 @@ impl Engine {
         self.slot(key)?.scope.ok_or_else(|| misuse("this operation is not a child context"))
     }
 
-    /// The success of an operation, where it is on record: its place in the order of completions, and its result. Also where the
-    /// guest was not shown it.
+    /// The success of an operation, where it is on record: its place in the order of completions, and its result. Also
+    /// where the guest was not shown it.
     pub fn recorded_success(&self, key: Key) -> Result<Option<Success>, ReplayError> {
         let record = self.slot(key)?.ended().filter(|record| record.status == OperationStatus::Succeeded);
         Ok(record.map(|record| (end_rank(record), record.result().cloned())))

@@ -1,7 +1,7 @@
 //! Operation ids, and the scopes that give them.
 //!
-//! Always true: an id depends on nothing but the scope's namespace and the position, so every replay makes the same ids; a
-//! position is used once at most.
+//! Always true: an id depends on nothing but the scope's namespace and the position, so every replay makes the same
+//! ids; a position is used once at most.
 
 use std::collections::BTreeSet;
 
@@ -55,8 +55,8 @@ impl Scope {
         Some(position)
     }
 
-    /// Uses a place, and gives the id that belongs to it. What was not claimed is claimed with it. `None`: used before, or
-    /// not a place.
+    /// Uses a place, and gives the id that belongs to it. What was not claimed is claimed with it. `None`: used before,
+    /// or not a place.
     pub(super) fn take(&mut self, position: Position) -> Option<OperationId> {
         if position < self.used_below || position == Position::MAX || !self.used_beyond.insert(position) {
             return None;

@@ -1,7 +1,7 @@
 //! Updates on their way to the service.
 //!
-//! Always true: updates leave in the order in which they were made; a batch keeps the service's limits, and holds one update
-//! for an operation, or a START and what closes it.
+//! Always true: updates leave in the order in which they were made; a batch keeps the service's limits, and holds one
+//! update for an operation, or a START and what closes it.
 
 use std::collections::{HashMap, VecDeque};
 

@@ -11,7 +11,8 @@ impl Engine {
         self.known.values().all(|known| self.latest(known).is_none())
     }
 
-    /// All that is on record by now, in the order in which it started; what started with one change, in the order of ids.
+    /// All that is on record by now, in the order in which it started; what started with one change, in the order of
+    /// ids.
     pub fn records(&self) -> Vec<&Arc<Operation>> {
         let mut records: Vec<_> = self.known.values().filter_map(|known| self.latest(known)).collect();
         records.sort_unstable_by(|a, b| (start_rank(a), &a.id).cmp(&(start_rank(b), &b.id)));
@@ -23,8 +24,8 @@ impl Engine {
         self.latest(self.known.get(id)?)
     }
 
-    /// Before a fresh instance takes over in the same invocation: takes back what it will start again at the same place, so that
-    /// what is sent together stays together.
+    /// Before a fresh instance takes over in the same invocation: takes back what it will start again at the same
+    /// place, so that what is sent together stays together.
     pub fn take_back_starts(&mut self) {
         self.outbox.take_back_starts();
     }

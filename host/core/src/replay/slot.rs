@@ -28,17 +28,17 @@ pub enum Semantics {
     AtMostOncePerRetry,
 }
 
-/// When something that is not on record as over is shown to a guest that waits for it: among the completions that it waits
-/// for.
+/// When something that is not on record as over is shown to a guest that waits for it: among the completions that it
+/// waits for.
 ///
-/// Of an attempt that is on record: the guest may have been shown some of them, and have dropped the operation then. It is to drop
-/// it again before its body runs.
+/// Of an attempt that is on record: the guest may have been shown some of them, and have dropped the operation then. It
+/// is to drop it again before its body runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Turn {
     /// After the completions up to this rank.
     After(u64),
-    /// After all that are on record: an outcome that the service does not have yet; among several, in the order in which they are
-    /// sent.
+    /// After all that are on record: an outcome that the service does not have yet; among several, in the order in
+    /// which they are sent.
     Unsent(u64),
     /// After those too; among several, in the order of their starts. An attempt that was interrupted: its end would
     /// have come after them.
@@ -57,13 +57,13 @@ impl Turn {
 pub(super) enum Phase {
     /// A start is on its way, or the outside has to act: the record will say.
     Waiting,
-    /// What closes the operation, or the attempt, is on its way. A next attempt belongs to a later invocation: a guest's
-    /// body can be gone once it has run.
+    /// What closes the operation, or the attempt, is on its way. A next attempt belongs to a later invocation: a
+    /// guest's body can be gone once it has run.
     Closing,
     /// Closed, and shown to the guest before the service has it.
     Shown,
-    /// An attempt on record may go on, or an outcome show before the service has it, once the guest was shown all that comes
-    /// before.
+    /// An attempt on record may go on, or an outcome show before the service has it, once the guest was shown all that
+    /// comes before.
     Due(Turn),
     /// The guest is to run this attempt.
     Running { attempt: u32 },

@@ -1,7 +1,7 @@
 //! How a guest starts operations, and how their records are found.
 //!
-//! Always true: the place is taken whatever comes of it; what is on record is compared with what the guest asks for, and not
-//! sent again.
+//! Always true: the place is taken whatever comes of it; what is on record is compared with what the guest asks for,
+//! and not sent again.
 
 use std::{collections::hash_map::Entry, time::Duration};
 
@@ -175,8 +175,8 @@ impl Engine {
         taken.ok_or_else(|| misuse(format!("position {position} was not claimed, or was used before")))
     }
 
-    /// Starts an operation, or finds its record. `check` is what is to be said of its arguments; `options` completes the
-    /// START update.
+    /// Starts an operation, or finds its record. `check` is what is to be said of its arguments; `options` completes
+    /// the START update.
     #[expect(clippy::too_many_arguments, reason = "one line for each kind of operation, above")]
     fn begin(
         &mut self,

@@ -202,7 +202,8 @@ fn what_a_started_step_comes_to_depends_on_its_semantics() {
     assert_eq!(actions(&mut replay), [OperationAction::Start]);
 }
 
-/// A step as its record says, and a wait that ended at rank 5: which of them a guest that waits for both is shown, in order.
+/// A step as its record says, and a wait that ended at rank 5: which of them a guest that waits for both is shown, in
+/// order.
 fn shown_of_both(semantics: Semantics, status: &str, sequence: u64) -> (Vec<&'static str>, Engine) {
     let mut first = engine(Vec::new());
     let _ = step(&mut first, "a", semantics);

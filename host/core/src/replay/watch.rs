@@ -1,7 +1,7 @@
 //! What a guest waits for, where that is much.
 //!
-//! Always true: an operation that is watched and has something to show is in `ready`, or in `due` or `turns` at its place in the
-//! order of the record; so a turn costs as much as what it returns, however much is watched.
+//! Always true: an operation that is watched and has something to show is in `ready`, or in `due` or `turns` at its
+//! place in the order of the record; so a turn costs as much as what it returns, however much is watched.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -168,8 +168,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes what has something to show: what is ready, else what comes next in the order of the record, which is shown with
-    /// it. Empty when the service has to say something first.
+    /// Takes what has something to show: what is ready, else what comes next in the order of the record, which is shown
+    /// with it. Empty when the service has to say something first.
     pub fn take_watched(&mut self, set: SetKey) -> Result<Vec<u64>, ReplayError> {
         loop {
             let revealed = self.revealed();

@@ -58,19 +58,18 @@ pub enum AnswerOrder {
     /// Each callback has answers of its own, as [`ScriptedAnswer`] tells.
     #[default]
     ByCallback,
-    /// As one who goes through the callbacks in the order in which they started: each takes the first unused answer that is for it,
-    /// and after a heartbeat the next one too; an answer takes as long as it says from then on, and only when it is given the
-    /// callback after it has its turn. What comes to a callback that is over is lost.
+    /// As one who goes through the callbacks in the order in which they started: each takes the first unused answer
+    /// that is for it, and after a heartbeat the next one too; an answer takes as long as it says from then on, and
+    /// only when it is given the callback after it has its turn. What comes to a callback that is over is lost.
     InTurn,
 }
 
 /// An answer that the outside world gives by itself, some time after a callback has started.
 ///
 /// Unless answers are given in turn: a callback that starts takes, in the script's order, the first unused entry that
-/// matches its name; if that is a
-/// heartbeat, also the matching entries after it up to and including the first that is none. An entry is used once.
-/// So several answers for one name go to successive callbacks of that name, and heartbeats go with the answer that
-/// follows them. What is due after the callback is over is lost, as a late answer is.
+/// matches its name; if that is a heartbeat, also the matching entries after it up to and including the first that is
+/// none. An entry is used once. So several answers for one name go to successive callbacks of that name, and heartbeats
+/// go with the answer that follows them. What is due after the callback is over is lost, as a late answer is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScriptedAnswer {
     /// The callback's name, or for a callback without one, the name of the context it is in. `*` stands for any text,

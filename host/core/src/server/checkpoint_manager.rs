@@ -32,8 +32,8 @@ use crate::protocol::{
     StatePage, Timestamp,
 };
 
-/// The state of one execution. What may be done to it is asked of the [`ExecutionManager`](super::ExecutionManager); who
-/// has one of these can look at it.
+/// The state of one execution. What may be done to it is asked of the [`ExecutionManager`](super::ExecutionManager);
+/// who has one of these can look at it.
 pub struct CheckpointManager {
     pub(super) arn: ExecutionArn,
     pub(super) id: [u8; 16],
@@ -115,7 +115,8 @@ impl CheckpointManager {
         manager
     }
 
-    /// The last instant of an execution without a timeout. It is no timer: nobody waits for it, but nothing happens after it.
+    /// The last instant of an execution without a timeout. It is no timer: nobody waits for it, but nothing happens
+    /// after it.
     fn longest(&self) -> Option<Timestamp> {
         let seconds = self.limits.longest_execution.filter(|_| self.timeout_seconds.is_none())?;
         let execution = self.operations.get(EXECUTION)?;
@@ -255,8 +256,8 @@ impl CheckpointManager {
         self.script.take(name.as_deref().unwrap_or_default())
     }
 
-    /// Where answers are given in turn: goes on to the next callback that one is for, unless one is on its way. Called after all
-    /// that opens or closes callbacks.
+    /// Where answers are given in turn: goes on to the next callback that one is for, unless one is on its way. Called
+    /// after all that opens or closes callbacks.
     fn send_next_answer(&mut self, at: Timestamp) {
         loop {
             let from = match self.script.turn() {

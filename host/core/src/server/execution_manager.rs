@@ -273,8 +273,8 @@ impl ExecutionManager {
         })
     }
 
-    /// The timers that a scheduler is to have fire and has not taken before, in the order in which they were scheduled. None
-    /// where the clock decides.
+    /// The timers that a scheduler is to have fire and has not taken before, in the order in which they were scheduled.
+    /// None where the clock decides.
     ///
     /// # Errors
     /// [`ServiceError::NotFound`].

@@ -177,8 +177,8 @@ impl ServerHandle {
         self.call(move |server, now| server.manager.stop_execution(now, &arn, error)).await
     }
 
-    /// Lets everything happen that is due by now, and says what the execution needs next.
-    /// See [`ExecutionManager::poll`](super::ExecutionManager::poll).
+    /// Lets everything happen that is due by now, and says what the execution needs next. See
+    /// [`ExecutionManager::poll`](super::ExecutionManager::poll).
     ///
     /// # Errors
     /// As there, or [`ServiceError::Unavailable`].
@@ -188,7 +188,8 @@ impl ServerHandle {
     }
 
     /// Lets everything happen that is due by now, and says what the execution needs next: the same as
-    /// [`take_invokes`](Self::take_invokes), [`poll`](Self::poll) and, where it waits, [`watch`](Self::watch), at one point in time.
+    /// [`take_invokes`](Self::take_invokes), [`poll`](Self::poll) and, where it waits, [`watch`](Self::watch), at one
+    /// point in time.
     ///
     /// # Errors
     /// As for [`ExecutionManager::poll`](super::ExecutionManager::poll), or [`ServiceError::Unavailable`].
@@ -243,9 +244,10 @@ impl ServerHandle {
         self.0.crash(why.into());
     }
 
-    /// Watches an execution, from when this ends. Its news comes when there is some that nobody has got yet: a handler that runs
-    /// would learn something from a poll; an execution without one needs an invocation; what it waits for has another deadline; or
-    /// it is over. At once, if there is some already, or if there is no such execution or no server: the next call tells.
+    /// Watches an execution, from when this ends. Its news comes when there is some that nobody has got yet: a handler
+    /// that runs would learn something from a poll; an execution without one needs an invocation; what it waits for has
+    /// another deadline; or it is over. At once, if there is some already, or if there is no such execution or no
+    /// server: the next call tells.
     pub async fn watch(&self, arn: &ExecutionArn) -> Watching {
         let (watcher, news) = oneshot::channel();
         let arn = arn.clone();

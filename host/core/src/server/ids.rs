@@ -1,7 +1,7 @@
 //! Where ids come from: a buffered stream of random bytes, one for each execution.
 //!
-//! Always true: an execution's ids depend on the entropy, its ARN and the order of its own requests alone, so a seeded run
-//! repeats them, whatever runs beside it. The source is asked rarely: not every checkpoint costs a system call.
+//! Always true: an execution's ids depend on the entropy, its ARN and the order of its own requests alone, so a seeded
+//! run repeats them, whatever runs beside it. The source is asked rarely: not every checkpoint costs a system call.
 
 use std::{fmt::Write, sync::Arc};
 

@@ -1,6 +1,7 @@
 //! Looking at an execution without changing it.
 //!
-//! Always true: whoever looks sees the execution as its last request left it. What has become due since then, it does not show.
+//! Always true: whoever looks sees the execution as its last request left it. What has become due since then, it does
+//! not show.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! Watching an execution from outside, as it happens.
 //!
-//! Always true: an observer is told on the server's thread, within the request that changed something and before its answer;
-//! a skipping clock stands still meanwhile. What it is told is in the order in which it happened.
+//! Always true: an observer is told on the server's thread, within the request that changed something and before its
+//! answer; a skipping clock stands still meanwhile. What it is told is in the order in which it happened.
 
 use std::sync::Arc;
 
@@ -32,8 +32,8 @@ pub struct CallbackChange {
     pub operation: Arc<Operation>,
     /// Whether it waits for an answer.
     pub open: bool,
-    /// When no answer can come any more, if nothing happens before: it times out, it has missed a heartbeat, or its execution
-    /// times out.
+    /// When no answer can come any more, if nothing happens before: it times out, it has missed a heartbeat, or its
+    /// execution times out.
     pub deadline: Option<Timestamp>,
 }
 

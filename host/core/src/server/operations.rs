@@ -2,11 +2,11 @@
 //!
 //! Always true:
 //! - operations stay in the order of their START, EXECUTION first; none is ever removed;
-//! - what changes together has one number: the execution's changes are counted, and an operation tells which one started
-//!   it and which one brought it to where it stands;
+//! - what changes together has one number: the execution's changes are counted, and an operation tells which one
+//!   started it and which one brought it to where it stands;
 //! - an operation is *changed* from each change until the handler gets it;
-//! - an operation is *listed*, that is, part of the state a handler replays, unless a context above it is over and
-//!   does not replay its children. What is not listed never is again;
+//! - an operation is *listed*, that is, part of the state a handler replays, unless a context above it is over and does
+//!   not replay its children. What is not listed never is again;
 //! - no method looks at all operations, but those that return all.
 
 use std::{
@@ -166,8 +166,8 @@ impl OperationTable {
         self.outstanding
     }
 
-    /// Whether a step's next attempt may begin that could not in the running invocation: it takes another one. A step that
-    /// was ready before, and was not started, does not count: an invocation more would not start it either.
+    /// Whether a step's next attempt may begin that could not in the running invocation: it takes another one. A step
+    /// that was ready before, and was not started, does not count: an invocation more would not start it either.
     pub(super) fn has_newly_ready(&self) -> bool {
         self.became_ready && self.ready > 0
     }

@@ -56,8 +56,8 @@ impl AnswerScript {
         })
     }
 
-    /// The walk comes to this callback, of this name, and goes on after it. The entry that the callback takes, if there is one for
-    /// it.
+    /// The walk comes to this callback, of this name, and goes on after it. The entry that the callback takes, if there
+    /// is one for it.
     pub(super) fn visit(&mut self, callback: Index, name: &str) -> Option<ScriptedAnswer> {
         self.walk.next = callback + 1;
         let place = self.entries.iter().position(|entry| entry.is_for(name))?;
@@ -74,8 +74,8 @@ impl AnswerScript {
         }
     }
 
-    /// Takes the answers for a callback of this name: heartbeats up to the first other answer. None where entries are given
-    /// in turn.
+    /// Takes the answers for a callback of this name: heartbeats up to the first other answer. None where entries are
+    /// given in turn.
     pub(super) fn take(&mut self, name: &str) -> Vec<ScriptedAnswer> {
         let mut taken = Vec::new();
         if self.order == AnswerOrder::InTurn {
@@ -127,8 +127,8 @@ pub enum Unused {
     },
 }
 
-/// The answers of a script that changed nothing, in the script's order, and why. Of a script whose answers go to callbacks by
-/// their names ([`AnswerOrder::ByCallback`]).
+/// The answers of a script that changed nothing, in the script's order, and why. Of a script whose answers go to
+/// callbacks by their names ([`AnswerOrder::ByCallback`]).
 pub fn unused_answers(answers: &[ScriptedAnswer], view: &ExecutionView) -> Vec<(ScriptedAnswer, Unused)> {
     let mut script = AnswerScript::new(answers.to_vec(), AnswerOrder::ByCallback);
     let mut names = HashSet::new();
@@ -162,8 +162,8 @@ pub fn unused_answers(answers: &[ScriptedAnswer], view: &ExecutionView) -> Vec<(
     unused
 }
 
-/// Why an answer that a callback took came too late, if it did. At the very instant at which the callback ended, it may have been
-/// what ended it.
+/// Why an answer that a callback took came too late, if it did. At the very instant at which the callback ended, it may
+/// have been what ended it.
 fn lateness(answer: &ScriptedAnswer, callback: &Operation, view: &ExecutionView) -> Option<Unused> {
     // Time has milliseconds.
     let due = Duration::new(answer.after.as_secs(), answer.after.subsec_millis() * 1_000_000);
@@ -180,8 +180,8 @@ fn lateness(answer: &ScriptedAnswer, callback: &Operation, view: &ExecutionView)
     (!in_time).then_some(Unused::TooLate { status: Some(callback.status), after })
 }
 
-/// The names of an execution's callbacks, in the order of their START: the name that a callback has, or else that of the context
-/// it is in, or else nothing.
+/// The names of an execution's callbacks, in the order of their START: the name that a callback has, or else that of
+/// the context it is in, or else nothing.
 pub fn callback_names(view: &ExecutionView) -> impl Iterator<Item = &str> {
     callbacks(view).map(|(name, _)| name)
 }

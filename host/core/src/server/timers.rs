@@ -3,7 +3,8 @@
 //! Always true:
 //! - timers fire in the order of their deadlines; among equal deadlines, the one that was scheduled first;
 //! - a timer fires once or is cancelled; neither leaves anything behind;
-//! - where a scheduler decides when timers fire, none fires by itself but the execution's timeout: when that has passed, it has.
+//! - where a scheduler decides when timers fire, none fires by itself but the execution's timeout: when that has
+//!   passed, it has.
 
 use std::collections::BTreeMap;
 

@@ -2,7 +2,8 @@
 //!
 //! Always true:
 //! - a token has a random part and works for one checkpoint; only the latest token of the running invocation works;
-//! - what a token says of its execution is for finding it; that it is the current one is found out by comparing all of it;
+//! - what a token says of its execution is for finding it; that it is the current one is found out by comparing all of
+//!   it;
 //! - a marker works only where the server put it: it carries a check that cannot be made without the server's key.
 
 use base64::{Engine, engine::general_purpose::STANDARD};

@@ -5,8 +5,8 @@
 //! request. The thread processes what is sent while the state is in use, so no caller ever waits for a lock.
 //!
 //! Invariants:
-//! - requests are processed one after another, in the order in which they were made: who holds the lock processes, and a
-//!   caller may do so only while nothing is queued;
+//! - requests are processed one after another, in the order in which they were made: who holds the lock processes, and
+//!   a caller may do so only while nothing is queued;
 //! - a request that panics ends the server, and neither the process nor its callers: they get the reason;
 //! - after the shutdown reason is set, no request is processed;
 //! - the thread uses no CPU while nothing is queued.

@@ -1,7 +1,7 @@
 //! Every bound of the service model that the server is given something for: at the bound, and one beyond it.
 //!
-//! Shapes that only a network front checks (ARNs, tokens and callback ids of requests, page sizes, filters) are looked up here
-//! and not found. `AttemptCount`, `DurationSeconds` and `EventId` are the server's own output.
+//! Shapes that only a network front checks (ARNs, tokens and callback ids of requests, page sizes, filters) are looked
+//! up here and not found. `AttemptCount`, `DurationSeconds` and `EventId` are the server's own output.
 
 use super::world::*;
 use crate::{
@@ -61,7 +61,8 @@ fn start_with(change: impl FnOnce(&mut StartExecution)) -> Given {
 /// A bound: the shape, the least and the most that is allowed, and what to give for a number.
 type Bound = (&'static str, Option<u64>, Option<u64>, fn(u64) -> Given);
 
-/// Texts and payloads count by length, numbers by themselves. A bound that is none in the model has the reason beside it.
+/// Texts and payloads count by length, numbers by themselves. A bound that is none in the model has the reason beside
+/// it.
 const BOUNDS: &[Bound] = &[
     ("OperationId", Some(1), Some(64), |n| one(start(&text(n), Type::Step))),
     ("OperationName", Some(1), Some(256), |n| one(start("new", Type::Step).name(&text(n)))),

@@ -1,9 +1,7 @@
-//! Virtual time: a discrete-event simulation of a clock.
-//!
-//! Always true:
-//! - time moves only while every actor sleeps, and then to the earliest deadline, never past it;
-//! - it does not move to an instant that is held, nor past it, unless that was permitted;
-//! - one sleeper wakes at a time; among equal deadlines, the one that was scheduled first;
+//! Virtual time: a discrete-event simulation of a clock. ~ Invariants:
+//! - time advances only while every actor sleeps, and then to the earliest deadline;
+//! - time does not advance to or past an instant that is held, unless a permit covers that instant;
+//! - one sleeper wakes at a time; of sleepers with equal deadlines, the one that was scheduled first;
 //! - time never goes backwards.
 
 use std::{
@@ -17,24 +15,24 @@ use std::{
 use super::clock::{Actor, Clock, Hold, Permit, Sleep};
 use crate::time::Timestamp;
 
-/// A clock that skips to whatever comes next. Clones share the time.
+/// A clock that skips to the earliest deadline. Clones share the time.
 #[derive(Clone)]
 pub struct VirtualClock(Arc<Mutex<State>>);
 
 struct State {
     now: Timestamp,
-    /// Actors that are not asleep.
+    /// The number of actors that are not asleep.
     active: usize,
     next_ticket: u64,
-    /// By deadline, then by order of scheduling.
+    /// Ordered by deadline, then by the order of scheduling.
     sleepers: BTreeMap<(Timestamp, u64), Option<Waker>>,
     holds: BTreeSet<(Timestamp, u64)>,
-    /// Holds up to the last of these do not count.
+    /// The latest of these instants overrides holds up to and including it.
     permits: BTreeSet<(Timestamp, u64)>,
 }
 
 impl VirtualClock {
-    /// A clock that shows `start` until everyone sleeps.
+    /// Creates a clock that shows `start` until every actor sleeps.
     pub fn new(start: Timestamp) -> Self {
         Self(Arc::new(Mutex::new(State {
             now: start,
@@ -52,7 +50,7 @@ impl VirtualClock {
 }
 
 impl State {
-    /// Wakes the next sleeper, if nobody is active and nothing holds the time.
+    /// Wakes the next sleeper, if every actor sleeps and no hold prevents it.
     fn turn(&mut self) {
         if self.active > 0 {
             return;
@@ -127,9 +125,9 @@ impl Clock for VirtualClock {
 
 enum Phase {
     New,
-    /// In `sleepers` under this key, or taken from there: then it is awake.
+    /// The key in `sleepers`. If the key is gone, the clock has woken the sleeper.
     Scheduled((Timestamp, u64)),
-    /// Asleep for good.
+    /// The sleeper has no deadline.
     Forever,
     Over,
 }
@@ -177,7 +175,7 @@ impl Drop for Sleeper {
     fn drop(&mut self) {
         let mut state = self.clock.state();
         match self.phase {
-            // Taken from `sleepers`: it was counted as active when that happened.
+            // The clock has removed the key and counted the actor as active.
             Phase::Scheduled(key) => {
                 if state.sleepers.remove(&key).is_some() {
                     state.active += 1;

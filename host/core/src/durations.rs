@@ -1,6 +1,7 @@
 //! Parses and formats durations and times in the form that people write: `90s`, `2h 30m`, `3days`;
-//! `2025-01-31T09:00:00Z`. ~ Invariants: every unit has a fixed length. The longest unit is a day; months and years are
-//! refused.
+//! `2025-01-31T09:00:00Z`.
+//!
+//! Invariants: every unit has a fixed length. The longest unit is a day; months and years are refused.
 
 use std::{str::FromStr, time::Duration};
 
@@ -36,7 +37,8 @@ pub enum DurationError {
 }
 
 /// Parses a duration: numbers with units (`ms`, `s`, `m`, `h`, `days`, `weeks` and their abbreviations), or a number of
-/// seconds. ~
+/// seconds.
+///
 /// # Errors
 /// When the text is not a duration, or a longer one than 36500 days.
 pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
@@ -57,7 +59,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     }
 }
 
-/// Parses a duration that is greater than zero. ~
+/// Parses a duration that is greater than zero.
+///
 /// # Errors
 /// As for [`parse_duration`], and when the duration is zero.
 pub fn parse_some_duration(text: &str) -> Result<Duration, DurationError> {
@@ -72,7 +75,8 @@ pub fn parse_some_duration(text: &str) -> Result<Duration, DurationError> {
 pub struct ExecutionTimeout(pub Option<u64>);
 
 impl ExecutionTimeout {
-    /// Converts a duration. ~
+    /// Converts a duration.
+    ///
     /// # Errors
     /// When it is not a whole number of seconds within [`Limits::EXECUTION_SECONDS`].
     pub fn of(duration: Duration) -> Result<Self, String> {
@@ -115,7 +119,8 @@ impl FromStr for ExecutionTimeout {
     }
 }
 
-/// Parses the time at which a virtual clock starts: `2025-01-31T09:00:00Z`, from 1970 to 2552. ~
+/// Parses the time at which a virtual clock starts: `2025-01-31T09:00:00Z`, from 1970 to 2552.
+///
 /// # Errors
 /// When the text is not an RFC 3339 time, or the time is outside that range.
 pub fn parse_start_time(text: &str) -> Result<DateTime<Utc>, String> {

@@ -1,5 +1,7 @@
-//! The durable runtime without a guest: everything that runs durable executions, independent of what runs their code. ~
-//! Each module imports only from those above it: ~
+//! The durable runtime without a guest: everything that runs durable executions, independent of what runs their code.
+//!
+//! Each module imports only from those above it:
+//!
 //! | module | its one job |
 //! |---|---|
 //! | [`time`] | points in time, to the millisecond |

@@ -504,11 +504,11 @@ impl wit::HostWaitSet for &mut Durable {
             return Err(self.end(Ended::Replay(ReplayError::Misuse(reason))));
         };
         self.handle_returned();
-        self.change(|engine| engine.watch(set(&this), key, interest, token))
+        self.change(|engine| engine.add_to_set(set(&this), key, interest, token))
     }
 
     fn remove(&mut self, this: Resource<WaitSet>, token: u64) -> wasmtime::Result<()> {
-        self.change(|engine| engine.unwatch(set(&this), token))
+        self.change(|engine| engine.remove_from_set(set(&this), token))
     }
 
     async fn next(&mut self, this: Resource<WaitSet>) -> wasmtime::Result<Vec<u64>> {

@@ -1,5 +1,7 @@
-//! Time and randomness, each behind a trait. ~ Every other module gets a [`Clock`] and an [`Entropy`] as parameters.
-//! Only `system.rs` reads the machine's clock and the machine's randomness.
+//! Time and randomness, each behind a trait.
+//!
+//! Every other module gets a [`Clock`] and an [`Entropy`] as parameters. Only `system.rs` reads the machine's clock and
+//! the machine's randomness.
 
 mod clock;
 mod entropy;

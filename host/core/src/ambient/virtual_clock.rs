@@ -1,4 +1,6 @@
-//! Virtual time: a discrete-event simulation of a clock. ~ Invariants:
+//! Virtual time: a discrete-event simulation of a clock.
+//!
+//! Invariants:
 //! - time advances only while every actor sleeps, and then to the earliest deadline;
 //! - time does not advance to or past an instant that is held, unless a permit covers that instant;
 //! - one sleeper wakes at a time; of sleepers with equal deadlines, the one that was scheduled first;
@@ -51,7 +53,7 @@ impl VirtualClock {
 
 impl State {
     /// Wakes the next sleeper, if every actor sleeps and no hold prevents it.
-    fn turn(&mut self) {
+    fn wake_next(&mut self) {
         if self.active > 0 {
             return;
         }
@@ -87,12 +89,12 @@ impl Clock for VirtualClock {
         Actor::new(move || {
             let mut state = clock.state();
             state.active = state.active.saturating_sub(1);
-            state.turn();
+            state.wake_next();
         })
     }
 
     fn sleep(&self, deadline: Option<Timestamp>) -> Sleep {
-        Box::pin(Sleeper { clock: self.clone(), deadline, phase: Phase::New })
+        Box::pin(Sleeper { clock: self.clone(), deadline, state: SleepState::New })
     }
 
     fn skips(&self) -> bool {
@@ -107,7 +109,7 @@ impl Clock for VirtualClock {
         Hold::new(move || {
             let mut state = clock.state();
             state.holds.remove(&key);
-            state.turn();
+            state.wake_next();
         })
     }
 
@@ -115,7 +117,7 @@ impl Clock for VirtualClock {
         let mut state = self.state();
         let key = (until, state.ticket());
         state.permits.insert(key);
-        state.turn();
+        state.wake_next();
         let clock = self.clone();
         Hold::new(move || {
             clock.state().permits.remove(&key);
@@ -123,19 +125,19 @@ impl Clock for VirtualClock {
     }
 }
 
-enum Phase {
+enum SleepState {
     New,
     /// The key in `sleepers`. If the key is gone, the clock has woken the sleeper.
     Scheduled((Timestamp, u64)),
     /// The sleeper has no deadline.
     Forever,
-    Over,
+    Woken,
 }
 
 struct Sleeper {
     clock: VirtualClock,
     deadline: Option<Timestamp>,
-    phase: Phase,
+    state: SleepState,
 }
 
 impl Future for Sleeper {
@@ -144,29 +146,29 @@ impl Future for Sleeper {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let clock = self.clock.clone();
         let mut state = clock.state();
-        if let Phase::New = self.phase {
+        if let SleepState::New = self.state {
             state.active = state.active.saturating_sub(1);
-            self.phase = match self.deadline {
-                None => Phase::Forever,
+            self.state = match self.deadline {
+                None => SleepState::Forever,
                 Some(deadline) => {
                     let key = (deadline, state.ticket());
                     state.sleepers.insert(key, None);
-                    Phase::Scheduled(key)
+                    SleepState::Scheduled(key)
                 }
             };
-            state.turn();
+            state.wake_next();
         }
-        match self.phase {
-            Phase::Scheduled(key) => {
+        match self.state {
+            SleepState::Scheduled(key) => {
                 if let Some(waker) = state.sleepers.get_mut(&key) {
                     *waker = Some(cx.waker().clone());
                     return Poll::Pending;
                 }
-                self.phase = Phase::Over;
+                self.state = SleepState::Woken;
                 Poll::Ready(())
             }
-            Phase::Over => Poll::Ready(()),
-            Phase::New | Phase::Forever => Poll::Pending,
+            SleepState::Woken => Poll::Ready(()),
+            SleepState::New | SleepState::Forever => Poll::Pending,
         }
     }
 }
@@ -174,15 +176,15 @@ impl Future for Sleeper {
 impl Drop for Sleeper {
     fn drop(&mut self) {
         let mut state = self.clock.state();
-        match self.phase {
+        match self.state {
             // The clock has removed the key and counted the actor as active.
-            Phase::Scheduled(key) => {
+            SleepState::Scheduled(key) => {
                 if state.sleepers.remove(&key).is_some() {
                     state.active += 1;
                 }
             }
-            Phase::Forever => state.active += 1,
-            Phase::New | Phase::Over => {}
+            SleepState::Forever => state.active += 1,
+            SleepState::New | SleepState::Woken => {}
         }
     }
 }

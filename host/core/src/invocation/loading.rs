@@ -1,4 +1,4 @@
-//! The record that an invocation begins with.
+//! Loads the record at the start of an invocation.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use crate::{
     replay::Engine,
 };
 
-/// An invocation on the execution's whole record, and the event in it: JSON text.
+/// Loads the whole state of the execution. Returns the invocation's driver and the input of the execution as JSON text.
 ///
 /// # Errors
-/// When the service refuses a page of the record, or the record does not begin with the EXECUTION operation.
+/// When the service refuses a page of the state, or the state does not begin with the EXECUTION operation.
 pub async fn load(
     invocation_id: Arc<str>,
     input: InvocationInput,
@@ -21,7 +21,7 @@ pub async fn load(
 ) -> Result<(Driver, Arc<str>), ServiceError> {
     let (operations, event) = load_state(&input, &*around.client).await?;
     let engine = Engine::new(operations, limits.clone(), bounds.operations);
-    let engine = engine.with_news(&input.updated_operation_ids);
+    let engine = engine.with_updated(&input.updated_operation_ids);
     let facts = Facts {
         arn: input.durable_execution_arn,
         invocation_id,
@@ -39,7 +39,7 @@ pub async fn load(
     Ok((driver, event))
 }
 
-/// The whole record, page after page, and the event in it.
+/// Loads all pages of the state, and returns the operations and the input of the execution.
 async fn load_state(
     input: &InvocationInput,
     client: &dyn DurableServiceClient,

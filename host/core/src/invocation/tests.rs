@@ -170,7 +170,7 @@ impl World {
                     for (token, seconds) in [(1, one), (2, other)] {
                         let identity = named(format!("act {number}.{token}"));
                         let key = Self::start(driver, |engine| engine.wait(root, None, identity, seconds))?;
-                        driver.engine_mut().watch(set, key, Interest::Change, token)?;
+                        driver.engine_mut().add_to_set(set, key, Interest::Change, token)?;
                     }
                     let mut left = 2;
                     while left > 0 {
@@ -233,7 +233,7 @@ fn run(program: &[Act], conditions: &Conditions) -> Outcome {
                     deadline: std::time::Duration::MAX,
                 };
                 let mut driver = Driver::new(
-                    engine.with_news(&input.updated_operation_ids),
+                    engine.with_updated(&input.updated_operation_ids),
                     facts,
                     input.checkpoint_token,
                     input.updated_operation_ids,

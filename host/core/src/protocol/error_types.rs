@@ -1,5 +1,6 @@
-//! The types of all errors that durawasm itself reports: `ErrorObject::error_type`, which programs match on. ~ Errors
-//! of guests have the types that their SDK gives them.
+//! The types of all errors that durawasm itself reports: `ErrorObject::error_type`, which programs match on.
+//!
+//! Errors of guests have the types that their SDK gives them.
 
 /// The execution took longer than its timeout.
 pub const EXECUTION_TIMEOUT: &str = "Execution.Timeout";

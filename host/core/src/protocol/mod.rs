@@ -1,6 +1,7 @@
-//! The wire types of the AWS Lambda durable execution service. ~ Plain data, and the trait through which an invocation
-//! calls a service. Names and shapes are those of the service model; JSON is spelled as on the wire. This module
-//! contains no rules of the server.
+//! The wire types of the AWS Lambda durable execution service.
+//!
+//! Plain data, and the trait through which an invocation calls a service. Names and shapes are those of the service
+//! model; JSON is spelled as on the wire. This module contains no rules of the server.
 
 mod client;
 mod error_object;

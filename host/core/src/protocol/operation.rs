@@ -146,8 +146,9 @@ impl std::fmt::Display for ExecutionStatus {
     }
 }
 
-/// The state of one operation (service model: `Operation`). ~ Texts are reference-counted, so that a copy of an
-/// operation is cheap. A state is a list of shared operations.
+/// The state of one operation (service model: `Operation`).
+///
+/// Texts are reference-counted, so that a copy of an operation is cheap. A state is a list of shared operations.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Operation {

@@ -114,10 +114,10 @@ fn what_is_on_record_shows_before_what_is_not_yet() {
     let (a, b) = (wait(&mut engine, "a"), step(&mut engine, "b", AGAIN));
     engine.succeed(b, None).unwrap();
     let set = engine.new_set().unwrap();
-    engine.watch(set, b, Interest::Change, 0).unwrap();
-    engine.watch(set, a, Interest::Change, 1).unwrap();
-    assert_eq!(engine.take_watched(set).unwrap(), [1], "on a replay both are on record, in this order");
-    assert_eq!(engine.take_watched(set).unwrap(), [0]);
+    engine.add_to_set(set, b, Interest::Change, 0).unwrap();
+    engine.add_to_set(set, a, Interest::Change, 1).unwrap();
+    assert_eq!(engine.take_from_set(set).unwrap(), [1], "on a replay both are on record, in this order");
+    assert_eq!(engine.take_from_set(set).unwrap(), [0]);
     assert_eq!(engine.queued(), 2);
 }
 
@@ -214,11 +214,11 @@ fn shown_of_both(semantics: Semantics, status: &str, sequence: u64) -> (Vec<&'st
     let mut waited_for = vec![step(&mut replay, "a", semantics), wait(&mut replay, "b")];
     let (a, set) = (waited_for[0], replay.new_set().unwrap());
     for (token, key) in (0..).zip(&waited_for) {
-        replay.watch(set, *key, Interest::Change, token).unwrap();
+        replay.add_to_set(set, *key, Interest::Change, token).unwrap();
     }
     let mut shown = Vec::new();
     while !waited_for.is_empty() {
-        let Some(token) = replay.take_watched(set).unwrap().pop() else { break };
+        let Some(token) = replay.take_from_set(set).unwrap().pop() else { break };
         waited_for.pop();
         shown.push(if token == 0 { "a" } else { "b" });
     }
@@ -288,9 +288,9 @@ fn interrupted_attempts_go_on_in_the_order_of_their_starts() {
     let set = replay.new_set().unwrap();
     for (token, name) in (0..).zip(names) {
         let key = step(&mut replay, name, AGAIN);
-        replay.watch(set, key, Interest::Change, token).unwrap();
+        replay.add_to_set(set, key, Interest::Change, token).unwrap();
     }
-    let order: Vec<_> = (0..3).map(|_| replay.take_watched(set).unwrap()).collect();
+    let order: Vec<_> = (0..3).map(|_| replay.take_from_set(set).unwrap()).collect();
     assert_eq!(order, [[1], [2], [0]]);
 }
 
@@ -544,9 +544,9 @@ fn what_the_last_instance_was_about_to_run_goes_on_at_its_place() {
         let mut fresh = first.restarted(None).unwrap();
         let (s, w) = (step(&mut fresh, "s", AGAIN), wait(&mut fresh, "w"));
         let set = fresh.new_set().unwrap();
-        fresh.watch(set, s, Interest::Change, 0).unwrap();
-        fresh.watch(set, w, Interest::Change, 1).unwrap();
-        let seen = [fresh.take_watched(set).unwrap(), fresh.take_watched(set).unwrap()];
+        fresh.add_to_set(set, s, Interest::Change, 0).unwrap();
+        fresh.add_to_set(set, w, Interest::Change, 1).unwrap();
+        let seen = [fresh.take_from_set(set).unwrap(), fresh.take_from_set(set).unwrap()];
         assert_eq!(seen, order, "entered: {entered}");
     }
 }
@@ -646,15 +646,15 @@ fn a_wait_set_takes_each_operation_and_token_once() {
     let mut engine = engine(Vec::new());
     let (a, b) = (wait(&mut engine, "a"), wait(&mut engine, "b"));
     let set = engine.new_set().unwrap();
-    assert!(matches!(engine.take_watched(set), Err(ReplayError::Misuse(_))), "it is empty");
-    engine.watch(set, a, Interest::Change, 1).unwrap();
-    assert!(matches!(engine.watch(set, a, Interest::Change, 2), Err(ReplayError::Misuse(_))));
-    engine.unwatch(set, 1).unwrap();
-    engine.unwatch(set, 1).unwrap();
-    engine.watch(set, b, Interest::Change, 1).unwrap();
-    assert!(matches!(engine.watch(set, a, Interest::Change, 1), Err(ReplayError::Misuse(_))));
+    assert!(matches!(engine.take_from_set(set), Err(ReplayError::Misuse(_))), "it is empty");
+    engine.add_to_set(set, a, Interest::Change, 1).unwrap();
+    assert!(matches!(engine.add_to_set(set, a, Interest::Change, 2), Err(ReplayError::Misuse(_))));
+    engine.remove_from_set(set, 1).unwrap();
+    engine.remove_from_set(set, 1).unwrap();
+    engine.add_to_set(set, b, Interest::Change, 1).unwrap();
+    assert!(matches!(engine.add_to_set(set, a, Interest::Change, 1), Err(ReplayError::Misuse(_))));
     let other = super::SetKey::from_number(9);
-    assert!(matches!(engine.unwatch(other, 1), Err(ReplayError::Misuse(_))));
+    assert!(matches!(engine.remove_from_set(other, 1), Err(ReplayError::Misuse(_))));
 }
 
 proptest! {
@@ -682,11 +682,11 @@ proptest! {
             let mut pending: Vec<(u64, Key)> = (0..).zip(keys).collect();
             let set = replay.new_set().unwrap();
             for (token, key) in &pending {
-                replay.watch(set, *key, Interest::Change, *token).unwrap();
+                replay.add_to_set(set, *key, Interest::Change, *token).unwrap();
             }
             for ((token, _), gone) in pending.clone().iter().zip(&abandoned) {
                 if *gone {
-                    replay.unwatch(set, *token).unwrap();
+                    replay.remove_from_set(set, *token).unwrap();
                     pending.retain(|(other, _)| other != token);
                 }
             }
@@ -694,7 +694,7 @@ proptest! {
             let mut turns = Vec::new();
             while !pending.is_empty() {
                 let ready = if in_set {
-                    replay.take_watched(set).unwrap()
+                    replay.take_from_set(set).unwrap()
                 } else {
                     let keys: Vec<Key> = pending.iter().map(|(_, key)| *key).collect();
                     let ready = |replay: &Engine| -> Vec<u64> {

@@ -21,7 +21,7 @@ use super::{
     invoke_table::InvokeTable,
     observer::Observer,
     operations::{Index, OperationTable},
-    script::{AnswerScript, Turn},
+    script::{AnswerScript, ScriptPosition},
     timers::{Timer, TimerKey, Timers},
     token::{Markers, check_token, new_token},
     transitions::{self, invalid},
@@ -264,13 +264,13 @@ impl CheckpointManager {
         loop {
             let from = match self.script.turn() {
                 None => return,
-                Some(Turn::OnItsWay(callback)) if self.callbacks.is_open(callback) => return,
+                Some(ScriptPosition::Pending(callback)) if self.callbacks.is_open(callback) => return,
                 // The callback ended before its answer was due.
-                Some(Turn::OnItsWay(callback)) => {
+                Some(ScriptPosition::Pending(callback)) => {
                     self.script.given(callback);
                     continue;
                 }
-                Some(Turn::From(from)) => from,
+                Some(ScriptPosition::From(from)) => from,
             };
             let Some(callback) = self.operations.next_callback(from) else { return };
             self.answer_in_turn(at, callback);

@@ -179,7 +179,7 @@ impl Durable {
     /// Counts a handle that the guest has dropped.
     pub(super) fn handle_returned(&mut self) {
         debug_assert!(self.handles > 0, "only a handle that was given can be given back");
-        self.handles = self.handles.saturating_sub(1);
+        self.handles -= 1;
     }
 
     /// The time that the guest sees, since the Unix epoch.

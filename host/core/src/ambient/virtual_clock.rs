@@ -88,7 +88,8 @@ impl Clock for VirtualClock {
         let clock = self.clone();
         Actor::new(move || {
             let mut state = clock.state();
-            state.active = state.active.saturating_sub(1);
+            debug_assert!(state.active > 0, "an actor is dropped awake");
+            state.active -= 1;
             state.wake_next();
         })
     }
@@ -147,7 +148,8 @@ impl Future for Sleeper {
         let clock = self.clock.clone();
         let mut state = clock.state();
         if let SleepState::New = self.state {
-            state.active = state.active.saturating_sub(1);
+            debug_assert!(state.active > 0, "a sleeper is an actor");
+            state.active -= 1;
             self.state = match self.deadline {
                 None => SleepState::Forever,
                 Some(deadline) => {

@@ -211,10 +211,10 @@ impl Driver {
     /// # Errors
     /// The reason why the run is ended.
     pub fn send(&mut self) -> Result<Need<()>, Ended> {
-        Ok(self.to_send()?.map_or(Need::Done(()), Need::Send))
+        Ok(self.next_request()?.map_or(Need::Done(()), Need::Send))
     }
 
-    pub(super) fn to_send(&mut self) -> Result<Option<CheckpointRequest>, Ended> {
+    pub(super) fn next_request(&mut self) -> Result<Option<CheckpointRequest>, Ended> {
         if self.sending == Sending::Nothing {
             return Ok(None);
         }

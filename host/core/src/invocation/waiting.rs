@@ -23,7 +23,7 @@ impl Driver {
     /// The reason why the run is ended; [`Ended::Suspended`] if the event cannot occur in this invocation.
     pub fn wait_for(&mut self, key: Key, interest: Interest) -> Result<Need<()>, Ended> {
         loop {
-            if let Some(request) = self.to_send()? {
+            if let Some(request) = self.next_request()? {
                 return Ok(Need::Send(request));
             }
             if self.engine.is_ready(key, interest)? {
@@ -46,7 +46,7 @@ impl Driver {
     /// The reason why the run is ended.
     pub fn wait_for_set(&mut self, set: SetKey) -> Result<Need<Option<Vec<u64>>>, Ended> {
         loop {
-            if let Some(request) = self.to_send()? {
+            if let Some(request) = self.next_request()? {
                 return Ok(Need::Send(request));
             }
             let tokens = self.engine.take_from_set(set)?;
@@ -75,6 +75,6 @@ impl Driver {
             }
             self.sending = Sending::BeforeWait;
         }
-        Ok(self.to_send()?.map_or(Need::Done(true), Need::Send))
+        Ok(self.next_request()?.map_or(Need::Done(true), Need::Send))
     }
 }

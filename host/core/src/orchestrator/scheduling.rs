@@ -69,7 +69,8 @@ impl Drop for Outstanding {
     fn drop(&mut self) {
         let idle = {
             let mut state = lock(&self.0.0.state);
-            state.outstanding = state.outstanding.saturating_sub(1);
+            debug_assert!(state.outstanding > 0, "each function is counted when it is scheduled");
+            state.outstanding -= 1;
             state.outstanding == 0
         };
         if idle {
@@ -200,7 +201,8 @@ impl Drop for ScheduledExecution {
         }
         let last = {
             let mut state = lock(&self.scheduler.0.state);
-            state.runs = state.runs.saturating_sub(1);
+            debug_assert!(state.runs > 0, "each run is counted when it starts");
+            state.runs -= 1;
             if state.runs == 0 { std::mem::take(&mut state.timeouts) } else { return }
         };
         drop(last);

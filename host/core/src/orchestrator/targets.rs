@@ -131,7 +131,8 @@ impl Targets {
     /// Waits for the next target to end; forever if none is running.
     pub(super) async fn next(&mut self) -> Option<TargetEnd> {
         let done = self.ended.recv().await;
-        self.running = self.running.saturating_sub(1);
+        debug_assert!(self.running > 0, "every end belongs to a target that was started");
+        self.running -= 1;
         done
     }
 }

@@ -8,7 +8,7 @@ use super::{
     checks::{check_payload, check_seconds, fit_error},
     engine::{CheckpointMode, Engine},
     error::misuse,
-    slot::{SlotState, Turn},
+    slot::{RevealPoint, SlotState},
 };
 use crate::protocol::{
     ContextOptions, ErrorObject, InvocationOutput, Limits, OperationAction, OperationUpdate, StepOptions,
@@ -105,9 +105,10 @@ impl Engine {
             ChildResult::ReplayChildren(summary) => (Some(summary.unwrap_or_default()), true),
         };
         if payload.as_ref().is_some_and(|p| p.len() > Limits::INLINE_RESULT_BYTES) {
-            return Err(misuse(
-                "a child context was closed with more than 256 KiB; replay-children is for that",
-            ));
+            return Err(misuse(format!(
+                "a child context was closed with more than {} KiB; replay-children is for that",
+                Limits::INLINE_RESULT_BYTES / 1024
+            )));
         }
         let mut update = self.close(key, OperationAction::Succeed)?;
         update.payload = payload.map(Into::into);
@@ -153,7 +154,10 @@ impl Engine {
         let what = slot.describe();
         Ok(ReplayError::NonDeterministic(Box::new(Divergence {
             id: slot.id.clone(),
-            expected: format!("{what} that succeeded with a result of more than 256 KiB"),
+            expected: format!(
+                "{what} that succeeded with a result of more than {} KiB",
+                Limits::INLINE_RESULT_BYTES / 1024
+            ),
             actual: format!("ran its code again for the result, and it {how}"),
         })))
     }
@@ -188,7 +192,7 @@ impl Engine {
                 Some(error) => Err(error.clone()),
                 None => Ok(update.payload.clone()),
             });
-            slot.phase = SlotState::Due(Turn::Unsent(unsent));
+            slot.phase = SlotState::Due(RevealPoint::Unsent(unsent));
         }
         self.outbox.push(update);
         Ok(())

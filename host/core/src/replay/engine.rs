@@ -26,7 +26,7 @@ use super::{
     error::misuse,
     ids::Scope,
     outbox::Outbox,
-    slot::{Slot, SlotState, Turn, end_rank, start_rank, status_rank},
+    slot::{RevealPoint, Slot, SlotState, end_rank, start_rank, status_rank},
     watch::WaitSet,
 };
 use crate::protocol::{
@@ -327,6 +327,7 @@ impl Engine {
                 && known.key.is_none()
                 && !std::mem::replace(&mut known.skipped, true)
             {
+                // Saturates because an operation that the service sent unrequested was not counted.
                 self.unclaimed = self.unclaimed.saturating_sub(1);
             }
             below
@@ -453,7 +454,7 @@ impl Engine {
     /// it; or lets an attempt continue whose turn is before that completion. Returns false if there is neither.
     pub fn reveal(&mut self, waited_for: &[(Key, Interest)]) -> Result<bool, ReplayError> {
         let mut next: Option<(u64, Timestamp)> = None;
-        let mut turn: Option<(Turn, Key)> = None;
+        let mut turn: Option<(RevealPoint, Key)> = None;
         for (key, interest) in waited_for {
             if let Some(due) = self.turn(*key, *interest)? {
                 turn = Some(turn.map_or((due, *key), |first| first.min((due, *key))));
@@ -476,7 +477,7 @@ impl Engine {
     }
 
     /// The turn of an attempt that has not continued yet.
-    pub(super) fn turn(&self, key: Key, interest: Interest) -> Result<Option<Turn>, ReplayError> {
+    pub(super) fn turn(&self, key: Key, interest: Interest) -> Result<Option<RevealPoint>, ReplayError> {
         Ok(match (self.slot(key)?.phase, interest) {
             (SlotState::Due(turn), Interest::Change) => Some(turn),
             _ => None,
@@ -532,7 +533,7 @@ impl Engine {
             match slot.phase {
                 // Its end is on record now and has a rank.
                 SlotState::Due(_) if slot.ended().is_some() => slot.phase = SlotState::Waiting,
-                SlotState::Due(Turn::Unsent(_)) => {}
+                SlotState::Due(RevealPoint::Unsent(_)) => {}
                 SlotState::Waiting | SlotState::Due(_) if slot.kind == OperationType::Step => {
                     self.settle_step(key)?;
                 }
@@ -589,9 +590,9 @@ impl Engine {
             // The acknowledgement of this invocation's START.
             OperationStatus::Started if is_new_record => return self.resume(key),
             // The previous instance was about to run this attempt; this instance runs it at the same point.
-            OperationStatus::Started if !untouched => SlotState::Due(Turn::Last(start_rank(&record))),
+            OperationStatus::Started if !untouched => SlotState::Due(RevealPoint::Last(start_rank(&record))),
             OperationStatus::Started | OperationStatus::Ready => {
-                SlotState::Due(Turn::After(status_rank(&record)))
+                SlotState::Due(RevealPoint::After(status_rank(&record)))
             }
             _ => SlotState::Waiting,
         };

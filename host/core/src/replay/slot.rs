@@ -33,7 +33,7 @@ pub enum Semantics {
 /// For a recorded attempt: earlier instances may have seen some of these completions and dropped the operation then.
 /// The guest must be able to drop it again before its body runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Turn {
+pub(super) enum RevealPoint {
     /// After the completions up to and including this rank.
     After(u64),
     /// After all recorded completions: an outcome that the service has not recorded yet. Several are ordered by when
@@ -43,7 +43,7 @@ pub(super) enum Turn {
     Last(u64),
 }
 
-impl Turn {
+impl RevealPoint {
     /// Whether this turn is before the completion with this rank.
     pub(super) fn is_before(self, completion: u64) -> bool {
         matches!(self, Self::After(rank) if rank < completion)
@@ -62,7 +62,7 @@ pub(super) enum SlotState {
     /// Closed; the outcome was shown before the service recorded it.
     Shown,
     /// A recorded attempt continues, or an unrecorded outcome is shown, after all completions before this turn.
-    Due(Turn),
+    Due(RevealPoint),
     /// The guest must run this attempt.
     Running { attempt: u32 },
     /// The guest must close this attempt without running it, because it was interrupted.

@@ -201,6 +201,7 @@ impl Engine {
                     return Err(misuse("an operation was started twice"));
                 };
                 if known.claim(key) {
+                    // Saturates because an operation that the service sent unrequested was not counted.
                     self.unclaimed = self.unclaimed.saturating_sub(1);
                 }
                 check_same(&record, kind, sub_type, identity.name.as_deref(), parent.as_ref())?;

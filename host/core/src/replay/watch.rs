@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{Engine, Interest, Key, ReplayError, error::misuse, slot::Turn};
+use super::{Engine, Interest, Key, ReplayError, error::misuse, slot::RevealPoint};
 
 /// The most sets of one invocation. A guest needs one.
 const MAX_SETS: usize = 16;
@@ -34,7 +34,7 @@ struct Entry {
     waited: Waited,
     token: u64,
     due: Option<u64>,
-    turn: Option<Turn>,
+    turn: Option<RevealPoint>,
 }
 
 /// When an entry becomes ready.
@@ -44,7 +44,7 @@ struct ReadyAt {
     /// With the completion that has this rank.
     rank: Option<u64>,
     /// When an attempt may continue.
-    turn: Option<Turn>,
+    turn: Option<RevealPoint>,
 }
 
 /// A set of operations that the guest waits for.
@@ -60,7 +60,7 @@ pub(super) struct WaitSet {
     /// Ready once the guest has seen the completions up to this rank.
     due: BTreeSet<(u64, u64)>,
     /// Ready when its turn comes.
-    turns: BTreeSet<(Turn, Key, u64)>,
+    turns: BTreeSet<(RevealPoint, Key, u64)>,
 }
 
 impl WaitSet {

@@ -152,6 +152,7 @@ impl Default for InvocationRetry {
 impl InvocationRetry {
     /// The delay in seconds after the `crashes`-th consecutive crash; `None` if no retry is left.
     pub fn delay_seconds(self, crashes: u32) -> Option<u64> {
+        // Saturates because the caller of the server chooses the delay.
         (1..=self.max_retries)
             .contains(&crashes)
             .then(|| self.first_delay_seconds.saturating_mul(2_u64.saturating_pow(crashes - 1)))

@@ -158,7 +158,7 @@ impl CheckpointManager {
         let changed = self.operations.change(index, |operation| {
             end(operation, now, status_of(&outcome));
             let details = operation.step_details.get_or_insert_default();
-            details.attempt = details.attempt.saturating_add(1);
+            details.attempt += 1;
             (details.result, details.error) = split(&outcome);
         });
         if let Some(operation) = changed {
@@ -171,7 +171,7 @@ impl CheckpointManager {
         let changed = self.operations.change(index, |operation| {
             operation.status = OperationStatus::Pending;
             let details = operation.step_details.get_or_insert_default();
-            details.attempt = details.attempt.saturating_add(1);
+            details.attempt += 1;
             details.next_attempt_timestamp = Some(next);
             match &outcome {
                 Ok(state) => (details.result, details.error) = (state.clone(), None),

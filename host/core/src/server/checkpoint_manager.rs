@@ -185,7 +185,7 @@ impl CheckpointManager {
                 self.apply(now, ids, transition);
             }
             self.send_next_answer(now);
-            self.written = self.written.saturating_add(written);
+            self.written += written;
         }
         self.checkpoints += 1;
         let mut next = token.clone();

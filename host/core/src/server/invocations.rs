@@ -269,7 +269,7 @@ impl CheckpointManager {
     /// Records a crashed invocation. Returns the execution's end if no retry is left.
     fn crash(&mut self, now: Timestamp, error: ErrorObject) -> Option<Verdict> {
         self.end_invocation(now, Some(error.clone()));
-        self.crashes = self.crashes.saturating_add(1);
+        self.crashes += 1;
         let Some(delay) = self.retry.delay_seconds(self.crashes) else { return Some(Verdict::Failed(error)) };
         self.phase = ExecutionPhase::BackingOff;
         self.timers.schedule(now.plus_seconds(delay), Timer::Reinvoke);

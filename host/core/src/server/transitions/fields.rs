@@ -26,7 +26,7 @@ pub(super) fn check_batch(
             "the checkpoint has {bytes} bytes; more than one update may have at most {most}"
         ));
     }
-    let written = written.saturating_add(updates.iter().map(written_by).sum());
+    let written = written + updates.iter().map(written_by).sum::<usize>();
     if let Some(most) = limits.written_bytes.filter(|most| written > *most) {
         return invalid(format!(
             "the execution would have written {written} bytes; at most {most} are allowed"

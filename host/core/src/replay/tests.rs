@@ -1,4 +1,4 @@
-//! The engine, fed with records and reports: no sandbox, no server.
+//! Tests of the engine with records and updates, without a sandbox or a server.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ fn named(name: &str) -> Identity {
     Identity { name: Some(name.to_owned()), sub_type: None }
 }
 
-/// The record that a service would keep for a START that an engine sent.
+/// The record that a service makes of a START.
 fn record(start: &OperationUpdate, status: &str, sequence: u64) -> Arc<Operation> {
     let mut value = serde_json::to_value(start).unwrap();
     let object = value.as_object_mut().unwrap();
@@ -47,7 +47,7 @@ fn wait(engine: &mut Engine, name: &str) -> Key {
     engine.wait(engine.root(), None, named(name), 5).unwrap()
 }
 
-/// What the STARTs of these waits look like.
+/// The STARTs of these waits.
 fn waits(names: &[&str]) -> Vec<OperationUpdate> {
     let mut first = engine(Vec::new());
     for name in names {
@@ -131,12 +131,12 @@ fn an_outcome_that_was_not_sent_yet_waits_for_its_turn_whatever_the_service_says
     for key in keys {
         engine.succeed(key, Some("7".to_owned())).unwrap();
     }
-    // The starts are on record, and the outcomes are not.
+    // The starts are on record, the outcomes are not.
     engine.apply(starts.iter().map(|start| record(start, "STARTED", 2)).collect()).unwrap();
     for key in keys {
         assert_eq!(engine.step_state(key).unwrap(), StepState::Pending, "the guest does not wait yet");
     }
-    // By now they are, in another order than that in which they were to show.
+    // The outcomes are recorded now, in another order than the one in which they were to be shown.
     engine.apply(vec![record(&starts[1], "SUCCEEDED", 3), record(&starts[0], "SUCCEEDED", 5)]).unwrap();
     assert!(engine.reveal(&change(&keys)).unwrap());
     assert_eq!(engine.step_state(keys[0]).unwrap(), StepState::Pending);
@@ -202,8 +202,7 @@ fn what_a_started_step_comes_to_depends_on_its_semantics() {
     assert_eq!(actions(&mut replay), [OperationAction::Start]);
 }
 
-/// A step as its record says, and a wait that ended at rank 5: which of them a guest that waits for both is shown, in
-/// order.
+/// A step with this record, and a wait that ended at rank 5: the order in which a guest that waits for both sees them.
 fn shown_of_both(semantics: Semantics, status: &str, sequence: u64) -> (Vec<&'static str>, Engine) {
     let mut first = engine(Vec::new());
     let _ = step(&mut first, "a", semantics);
@@ -382,7 +381,7 @@ fn a_new_start_before_a_recorded_one_is_found_out() {
             assert!(actual.contains("started a WAIT (Wait) named \"new\" before"), "{actual}");
         }
     }
-    // What the service tells of during the invocation was not on record when it began.
+    // An operation that the service sends during the invocation was not on record when it began.
     let mut engine = engine(Vec::new());
     engine.wait(engine.root(), Some(3), named("new"), 5).unwrap();
     engine.apply(recorded()).unwrap();
@@ -658,7 +657,7 @@ fn a_wait_set_takes_each_operation_and_token_once() {
 }
 
 proptest! {
-    /// A set shows the same as a list does, turn by turn, whatever of it is known when it is watched.
+    /// A wait set shows the same operations as a list does, in the same order.
     #[test]
     fn a_wait_set_shows_what_a_list_shows(
         sequences in proptest::collection::vec(1_u64..6, 1..12),
@@ -718,7 +717,8 @@ proptest! {
         prop_assert_eq!(run(true), run(false));
     }
 
-    /// However completions are spread over changes: each wait of the guest shows the next change, whole, in order.
+    /// However completions are distributed over answers, each wait of the guest shows the next change completely and in
+    /// order.
     #[test]
     fn completions_show_in_the_recorded_order(sequences in proptest::collection::vec(1_u64..6, 1..12)) {
         let names: Vec<String> = (0..sequences.len()).map(|n| format!("w{n}")).collect();

@@ -164,14 +164,10 @@ impl From<serde_json::Error> for TestError {
 impl From<ServiceError> for TestError {
     fn from(error: ServiceError) -> Self {
         match error {
-            ServiceError::InvalidParameterValue(why) if why.starts_with("Invalid checkpoint token") => {
-                Self::InvalidCheckpointToken(why)
-            }
-            ServiceError::InvalidParameterValue(why) if why.ends_with("is not running") => {
-                Self::InvocationNotFound(why)
-            }
+            ServiceError::InvalidToken => Self::InvalidCheckpointToken(error.message().to_owned()),
+            ServiceError::InvocationNotRunning(why) => Self::InvocationNotFound(why),
             ServiceError::InvalidParameterValue(why) => Self::CheckpointServerError(why),
-            ServiceError::NotFound(why) if why.contains("no callback") => Self::CallbackNotFound(why),
+            ServiceError::CallbackNotFound(why) => Self::CallbackNotFound(why),
             ServiceError::NotFound(why) => Self::ExecutionNotFound(why),
             ServiceError::CallbackOver(why) => Self::CallbackAlreadyCompleted(why),
             ServiceError::Unavailable(why) => Self::CheckpointCommunicationError(why),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 fn file(name: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     match name.strip_prefix("server/") {
-        Some(name) => root.join("host/src/server/tests").join(name).with_extension("rs"),
+        Some(name) => root.join("host/core/src/server/tests").join(name).with_extension("rs"),
         None => root.join("testing/tests").join(name).with_extension("rs"),
     }
 }

@@ -1,32 +1,35 @@
-//! Sets the keys that the standard library hashes the next `HashMap` with.
+//! Sets the keys with which the standard library hashes the next `HashMap`.
 //!
-//! std draws two keys when a thread makes its first map, and then counts: map `n` of the thread has the keys
-//! `(k0 + n, k1)`. So the order of a map depends on how many maps *any* code of the thread made before it. In a durable
-//! handler some of that code runs on the first run only (the bodies of steps, the code of contexts that are over), so
-//! a replay would give the same map another order. std has no way to set its counter. This crate has one: it finds the
-//! counter in the instance's memory, and then reads and writes it, so that each piece of code can have keys of its own.
+//! The standard library draws two keys when a thread creates its first map, and then counts: map `n` of the thread has
+//! the keys `(k0 + n, k1)`. The iteration order of a map therefore depends on how many maps *any* code of the thread
+//! created before it. In a durable handler some code runs only on the first run (the bodies of steps, the code of
+//! contexts that have ended), so a replay would give the same map another order. The standard library has no function
+//! to set its counter. This crate finds the counter in the memory of the instance, and reads and writes it, so that
+//! each section of the code can have its own keys.
 //!
-//! **What it relies on.** A WebAssembly guest has one thread, so std keeps the keys in a static at a fixed address of the
-//! linear memory, between `__global_base` and `__data_end`. The host says which keys the instance drew. They are 128
-//! random bits, so the address that holds them is unmistakable. Nothing is assumed silently: [`HashKeys::locate`]
-//! returns a handle only after it has seen std count at that address and obey what is written there. With a standard
-//! library that works otherwise it returns none, and maps are as they are without it.
+//! **What it relies on.** A WebAssembly guest has one thread, so the standard library keeps the keys in a static at a
+//! fixed address of the linear memory, between `__global_base` and `__data_end`. The host reports which keys the
+//! instance drew. They are 128 random bits, so no other address holds the same value. [`HashKeys::locate`] returns a
+//! handle only after it has observed that the standard library counts at that address and uses what is written there.
+//! With a standard library that works otherwise it returns `None`, and maps behave as they do without this crate.
 //!
-//! **Why this is unsafe, and why it holds.** The address was not derived from a reference to the static, which is private
-//! to std. Reads and writes are volatile and go through a function that the compiler cannot see through, so it has to
-//! assume that any static may be read and written there, std's among them.
+//! **Why this is unsafe, and why it is sound.** The address is not derived from a reference to the static, which is
+//! private to the standard library. Reads and writes are volatile and go through a function that is opaque to the
+//! compiler, so the compiler has to assume that any static may be read and written there, including that of the
+//! standard library.
 //!
-//! Everywhere but in a WebAssembly guest the crate does nothing.
+//! On all targets other than a WebAssembly guest the crate does nothing.
 
-/// std's counter for the keys of hash maps.
+/// The standard library's counter for the keys of hash maps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HashKeys {
     access: Access,
 }
 
 impl HashKeys {
-    /// Finds the counter. `drawn` are the two keys that std drew in this instance: the first 128 random bits that the guest
-    /// asked its host for, as two little-endian numbers. None where the counter is not found, or does not obey.
+    /// Finds the counter. `drawn` are the two keys that the standard library drew in this instance: the first 128
+    /// random bits that the guest requested from its host, as two little-endian numbers. Returns `None` if the counter
+    /// is not found, or if the standard library does not use it as expected.
     pub fn locate(drawn: (u64, u64)) -> Option<Self> {
         let access = Access::locate(drawn)?;
         let keys = Self { access };
@@ -38,12 +41,12 @@ impl HashKeys {
         self.access.read()
     }
 
-    /// Sets the first key of the next map, and returns what it was. The maps after it count on from there.
+    /// Sets the first key of the next map, and returns the previous one. Later maps count on from the new key.
     pub fn replace_next(&self, key: u64) -> u64 {
         self.access.replace(key)
     }
 
-    /// Whether std counts here, and goes on from what is written. Leaves the counter as it was.
+    /// Whether the standard library counts here, and continues from what is written. Leaves the counter unchanged.
     fn obeys(self) -> bool {
         use std::hash::{BuildHasher, RandomState};
 
@@ -74,9 +77,9 @@ mod guest {
     use std::hint::black_box;
 
     unsafe extern "C" {
-        /// The linker's: where statics begin.
+        /// Defined by the linker: where statics begin.
         static __global_base: u8;
-        /// The linker's: where they end.
+        /// Defined by the linker: where statics end.
         static __data_end: u8;
     }
 
@@ -86,11 +89,11 @@ mod guest {
 
     impl Access {
         pub(super) fn locate((first, second): (u64, u64)) -> Option<Self> {
-            // With the counter at rest the keys read `(first + maps made, second)`. One map is made here, so that there are keys.
+            // The keys read `(first + number of maps created, second)`. One map is created here, so that keys exist.
             drop(black_box(RandomState::new()));
             const MOST_MAPS: u64 = 1 << 20;
             let (begin, end) = (&raw const __global_base as usize, &raw const __data_end as usize);
-            // std's keys start as zeros, and such statics come last.
+            // The static is initialized with zeros, and the linker places such statics last: search from the end.
             let mut at = end.checked_sub(16)? & !7;
             while at >= begin {
                 let here = Self(at);
@@ -113,13 +116,14 @@ mod guest {
 
     fn peek(at: usize) -> u64 {
         let at = std::ptr::with_exposed_provenance::<u64>(at);
-        // SAFETY: `at` is aligned and between the first and the last static, which linear memory always holds.
+        // SAFETY: `at` is aligned and between the first and the last static, which is always inside the linear memory.
         unsafe { at.read_volatile() }
     }
 
     fn exchange(at: usize, value: u64) -> u64 {
         let at = std::ptr::with_exposed_provenance_mut::<u64>(at);
-        // SAFETY: as for `peek`; and it is the counter: it held 128 bits that nothing else holds. Any value is a valid key.
+        // SAFETY: as for `peek`. In addition this is the counter: it held 128 bits that nothing else holds. Any value
+        // is a valid key.
         unsafe {
             let before = at.read_volatile();
             at.write_volatile(value);
@@ -130,7 +134,7 @@ mod guest {
 
 #[cfg(not(target_arch = "wasm32"))]
 mod elsewhere {
-    /// There is none.
+    /// The counter does not exist on this target.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub(super) enum Access {}
 

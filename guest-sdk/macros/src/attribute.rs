@@ -1,14 +1,14 @@
 //! The expansion of `#[durable_execution]`.
 //!
-//! Always true here: the function itself is passed on unchanged, also beside an error, so that the compiler reports no errors
-//! that follow from it missing.
+//! Invariants: the function itself is passed on unchanged, also next to an error, so that the compiler reports no
+//! errors that only follow from a missing function.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::{Error, Expr, FnArg, ItemFn, LitStr, Path, Result, ReturnType, Type};
 
-/// The function, and its export or what is wrong with it.
+/// The function, followed by its export or by the errors in it.
 pub(crate) fn expand(arguments: TokenStream, item: &TokenStream) -> TokenStream {
     let export = export(arguments, item.clone()).unwrap_or_else(Error::into_compile_error);
     quote! { #item #export }
@@ -69,7 +69,7 @@ fn parse_arguments(arguments: TokenStream) -> Result<Arguments> {
     Ok(parsed)
 }
 
-/// Reports all that is wrong with the signature, at its place.
+/// Reports all errors in the signature, each at its location.
 fn check(function: &ItemFn) -> Result<()> {
     let signature = &function.sig;
     let mut problems: Vec<Error> = Vec::new();
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_signature_is_said() {
+    fn errors_in_a_signature_are_reported() {
         let wrong = error(quote!(), quote! { fn order(event: Order) {} });
         assert!(wrong.contains("`async fn`"), "{wrong}");
         assert!(wrong.contains("this one has 1"), "{wrong}");
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_an_argument_is_said() {
+    fn errors_in_an_argument_are_reported() {
         let handler =
             quote! { async fn order(event: Order, ctx: DurableContext) -> Result<(), BoxError> { Ok(()) } };
         assert!(error(quote!(nam = "x"), handler.clone()).contains("takes `name"));

@@ -11,14 +11,15 @@ use proc_macro::TokenStream;
 /// async fn order(event: Order, ctx: DurableContext) -> Result<Receipt, BoxError> { .. }
 /// ```
 ///
-/// The event is anything that serde reads, the result anything it writes, the error whatever turns into a `BoxError`.
-/// The function itself stays as it is: callable natively, in tests, or from another function.
+/// The event is any type that serde deserializes, the result any type that it serializes, the error any type that
+/// converts into a `BoxError`. The function itself stays unchanged: it can be called natively, in tests, or from
+/// another function.
 ///
-/// Arguments: `name = "..."` exports it under another name than its own; `options = expression` gives it `Options`, such as
-/// plugins, and is evaluated at the beginning of each invocation; `crate = path` says where `durawasm-guest` is found if
-/// it was renamed.
+/// Arguments: `name = "..."` exports the function under another name; `options = expression` gives it `Options`, such
+/// as plugins, and is evaluated at the start of each invocation; `crate = path` is the path of `durawasm-guest` if it
+/// was renamed.
 ///
-/// A component has one export. For several functions use `durable_handlers!` instead, without the attribute.
+/// A component has one export. To export several functions use `durable_handlers!` instead, without the attribute.
 #[proc_macro_attribute]
 pub fn durable_execution(arguments: TokenStream, item: TokenStream) -> TokenStream {
     attribute::expand(arguments.into(), &item.into()).into()

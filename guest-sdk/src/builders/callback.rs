@@ -1,123 +1,31 @@
-//! The builders of callbacks, and the handle of one.
+//! The builders of callbacks.
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
-use super::RetryStrategyConfig;
-use crate::callback::{Answer, CallbackRun, WaitForCallbackRun};
-use crate::context::{DurableContext, StepContext};
-use crate::future::DurableFuture;
-use crate::retry::{RetryStrategy, seconds};
-use crate::runtime::{CallbackOptions, Position};
+use crate::context::{DurableContext, DurableFuture, StepContext};
+use crate::contract::{CallbackOptions, Position};
+use crate::error::{BoxError, OperationError, StepError};
+use crate::operations::callback::CallbackRun;
+use crate::operations::wait_for_callback::WaitForCallbackRun;
+use crate::policy::{RetryDecision, RetryStrategy, RetryStrategyConfig, seconds};
 use crate::serdes::{JsonSerdes, Serdes};
-use crate::{BoxError, OperationError, RetryDecision, StepError};
 
-/// The id of a callback, as a type of its own.
-///
-/// It displays and serializes as the text that the external system answers with.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct CallbackId(String);
+pub use crate::operations::callback::Callback;
+pub use crate::values::CallbackId;
 
-impl CallbackId {
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for CallbackId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl AsRef<str> for CallbackId {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<String> for CallbackId {
-    fn from(id: String) -> Self {
-        Self(id)
-    }
-}
-
-impl From<&str> for CallbackId {
-    fn from(id: &str) -> Self {
-        Self(id.to_owned())
-    }
-}
-
-impl From<CallbackId> for String {
-    fn from(id: CallbackId) -> Self {
-        id.0
-    }
-}
-
-/// A callback: the id for the external system, and the answer to come.
-///
-/// It exists even if the callback has failed or timed out already: [`result`](Self::result) tells.
-#[non_exhaustive]
-pub struct Callback<O> {
-    /// The id that the external system answers with, as [`id`](Self::id) tells it.
-    pub callback_id: String,
-    answer: Box<dyn Answer<O>>,
-}
-
-impl<O> fmt::Debug for Callback<O> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Callback")
-            .field("callback_id", &self.callback_id)
-            .field("operation_id", &self.answer.operation_id())
-            .finish_non_exhaustive()
-    }
-}
-
-impl<O> Callback<O> {
-    /// [`id`](Self::id), as a type of its own.
-    #[must_use]
-    pub fn id_typed(&self) -> CallbackId {
-        CallbackId(self.callback_id.clone())
-    }
-}
-
-impl<O: Send + 'static> Callback<O> {
-    pub(crate) fn new(id: String, answer: Box<dyn Answer<O>>) -> Self {
-        Self { callback_id: id, answer }
-    }
-
-    /// The id that the external system answers with: base64, at most 1024 characters.
-    #[must_use]
-    pub fn id(&self) -> &str {
-        &self.callback_id
-    }
-
-    /// The answer; an empty one is `null`. Fails with an error of kind [`Callback`](crate::OperationErrorKind::Callback) if
-    /// the external
-    /// system reported a failure, if a timeout passed, or if the serdes does not accept the answer.
-    ///
-    /// The future does not borrow the handle. Each call makes one, and all of them get the same answer.
-    pub fn result(&self) -> DurableFuture<O> {
-        self.answer.wait()
-    }
-}
-
-/// A callback to be: see [`DurableContext::create_callback`].
+/// Builds a callback: see [`DurableContext::create_callback`].
 ///
 /// # Errors
 ///
 /// A name or a timeout that is not allowed is an error of kind
-/// [`InvalidArgument`](crate::OperationErrorKind::InvalidArgument), and nothing is started. What becomes of the callback is
-/// told by
-/// [`Callback::result`].
+/// [`InvalidArgument`](crate::OperationErrorKind::InvalidArgument), and nothing is started. If the callback itself
+/// fails, [`Callback::result`] returns the error.
 #[must_use = "builders do nothing unless awaited or spawned"]
 #[non_exhaustive]
 pub struct CreateCallbackBuilder<O, S = JsonSerdes> {
@@ -146,19 +54,20 @@ impl<O: Send + 'static, S> CreateCallbackBuilder<O, S> {
         self
     }
 
-    /// Limits the time to the answer: up to 99,999,999 seconds, rounded up to whole ones. Zero is no limit, as is the default.
+    /// Limits the time until the answer: up to 99,999,999 seconds, rounded up to whole seconds. Zero, the default,
+    /// means no limit.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.run.options.timeout = Some(seconds(timeout));
         self
     }
 
-    /// Limits the time between two signs of life of the external system. Same range.
+    /// Limits the time between two heartbeats of the external system. Same range.
     pub fn heartbeat(mut self, interval: Duration) -> Self {
         self.run.options.heartbeat_timeout = Some(seconds(interval));
         self
     }
 
-    /// Reads the answer in another format than JSON. Only `deserialize` is used.
+    /// Deserializes the answer with another serdes than JSON. Only `deserialize` is used.
     pub fn serdes<S2>(self, serdes: S2) -> CreateCallbackBuilder<O, S2>
     where
         S2: Serdes<O>,
@@ -168,7 +77,7 @@ impl<O: Send + 'static, S> CreateCallbackBuilder<O, S> {
         CreateCallbackBuilder { run, _output: PhantomData }
     }
 
-    /// The callback as a future that makes it when polled.
+    /// The callback as a future that creates it when polled.
     pub fn future(self) -> DurableFuture<Callback<O>>
     where
         S: Serdes<O>,
@@ -176,7 +85,7 @@ impl<O: Send + 'static, S> CreateCallbackBuilder<O, S> {
         self.into_future()
     }
 
-    /// Makes the callback now, beside the code that follows.
+    /// Creates the callback now, concurrently with the code that follows.
     pub fn spawn(self) -> DurableFuture<Callback<O>>
     where
         S: Serdes<O>,
@@ -201,16 +110,17 @@ where
     }
 }
 
-/// A wait for a callback to be: see [`DurableContext::wait_for_callback`].
+/// Builds a wait for a callback: see [`DurableContext::wait_for_callback`].
 ///
-/// The submitter is a step with at-least-once semantics: it may run more than once. Timeouts count from the callback's creation,
-/// before the submitter's first attempt. An answer of more than 256 KiB is read again from the callback on each replay.
+/// The submitter is a step with at-least-once semantics: it may run more than once. Timeouts count from the creation of
+/// the callback, before the first attempt of the submitter. An answer of more than 256 KiB is read again from the
+/// callback on each replay.
 ///
 /// # Errors
 ///
-/// What fails the callback is an error of kind [`Callback`](crate::OperationErrorKind::Callback), as in [`Callback::result`], also
-/// with the callback's id. A submitter that failed for good is one of kind
-/// [`ChildContext`](crate::OperationErrorKind::ChildContext).
+/// If the callback fails, the error is of kind [`Callback`](crate::OperationErrorKind::Callback), as in
+/// [`Callback::result`], and has the id of the callback. If the submitter fails after its last attempt, the error is of
+/// kind [`ChildContext`](crate::OperationErrorKind::ChildContext).
 #[must_use = "builders do nothing unless awaited or spawned"]
 #[non_exhaustive]
 pub struct WaitForCallbackBuilder<O, F, Fut, S = JsonSerdes> {
@@ -251,8 +161,8 @@ where
         self
     }
 
-    /// Decides with a function what follows a failed attempt of the submitter, as
-    /// [`StepBuilder::retry_strategy`](super::StepBuilder::retry_strategy) does.
+    /// Decides with a function what follows a failed attempt of the submitter, like
+    /// [`StepBuilder::retry_strategy`](super::StepBuilder::retry_strategy).
     pub fn submitter_retry<R>(mut self, strategy: R) -> Self
     where
         R: Fn(&StepError, u32) -> RetryDecision + Send + Sync + 'static,
@@ -261,25 +171,26 @@ where
         self
     }
 
-    /// Decides by a schedule what follows a failed attempt of the submitter.
+    /// Decides with a schedule what follows a failed attempt of the submitter.
     pub fn submitter_retry_config(mut self, config: RetryStrategyConfig) -> Self {
         self.run.submitter_retry = RetryStrategy::Schedule(config);
         self
     }
 
-    /// Limits the time to the answer: up to 99,999,999 seconds, rounded up to whole ones. Zero is no limit, as is the default.
+    /// Limits the time until the answer: up to 99,999,999 seconds, rounded up to whole seconds. Zero, the default,
+    /// means no limit.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.run.options.timeout = Some(seconds(timeout));
         self
     }
 
-    /// Limits the time between two signs of life of the external system. Same range.
+    /// Limits the time between two heartbeats of the external system. Same range.
     pub fn heartbeat(mut self, interval: Duration) -> Self {
         self.run.options.heartbeat_timeout = Some(seconds(interval));
         self
     }
 
-    /// Reads the answer in another format than JSON. Only `deserialize` is used.
+    /// Deserializes the answer with another serdes than JSON. Only `deserialize` is used.
     pub fn serdes<S2>(self, serdes: S2) -> WaitForCallbackBuilder<O, F, Fut, S2>
     where
         S2: Serdes<O>,
@@ -297,12 +208,12 @@ where
     Fut: Future<Output = Result<(), BoxError>> + Send + 'static,
     S: Serdes<O>,
 {
-    /// The operation as a future that runs it while it is polled.
+    /// The operation as a future that runs it while polled.
     pub fn future(self) -> DurableFuture<O> {
         self.into_future()
     }
 
-    /// Starts the operation now, beside the code that follows.
+    /// Starts the operation now, concurrently with the code that follows.
     pub fn spawn(self) -> DurableFuture<O> {
         let ctx = self.run.ctx.clone();
         self.into_future().spawned(&ctx)

@@ -4,23 +4,21 @@ use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 
-use crate::child::{self, ChildRun};
-use crate::context::DurableContext;
-use crate::error::ChildFnError;
-use crate::future::DurableFuture;
-use crate::runtime::Position;
+use crate::context::{DurableContext, DurableFuture};
+use crate::contract::Position;
+use crate::error::{BoxError, ChildFnError, OperationError};
+use crate::operations::child::{self, ChildRun};
 use crate::serdes::{JsonSerdes, Serdes};
-use crate::{BoxError, OperationError};
 
-/// A child context to be: see [`DurableContext::run_in_child_context`].
+/// Builds a child context: see [`DurableContext::run_in_child_context`].
 ///
 /// # Errors
 ///
 /// The operation fails with an error of kind [`ChildContext`](crate::OperationErrorKind::ChildContext):
-/// [`ChildFailed`](crate::ChildContextErrorKind::ChildFailed) when the code returns an error, which is on record under the
-/// name that a
-/// [`TypedError`](crate::TypedError) gives it, or under the type on record of an operation that failed in the child, otherwise as `ChildFnError`;
-/// [`Internal`](crate::ChildContextErrorKind::Internal) when the result cannot be written or read.
+/// - [`ChildFailed`](crate::ChildContextErrorKind::ChildFailed) when the code returns an error. Its recorded type is
+///   the name that a [`TypedError`](crate::TypedError) gives it, or the recorded type of an operation that failed in
+///   the child, otherwise `ChildFnError`;
+/// - [`Internal`](crate::ChildContextErrorKind::Internal) when the result cannot be serialized or deserialized.
 #[must_use = "builders do nothing unless awaited or spawned"]
 #[non_exhaustive]
 pub struct ChildBuilder<O, F, Fut, S = JsonSerdes> {
@@ -56,7 +54,7 @@ where
         self
     }
 
-    /// Records the result in another format than JSON.
+    /// Serializes the result with another serdes than JSON.
     pub fn serdes<S2>(self, serdes: S2) -> ChildBuilder<O, F, Fut, S2>
     where
         S2: Serdes<O>,
@@ -65,7 +63,7 @@ where
         ChildBuilder { ctx, position, name, serdes, body, _output: PhantomData }
     }
 
-    /// The child as a future that runs it while it is polled.
+    /// The child as a future that runs it while polled.
     pub fn future(self) -> DurableFuture<O>
     where
         S: Serdes<O>,
@@ -73,7 +71,7 @@ where
         self.into_future()
     }
 
-    /// Starts the child now, beside the code that follows.
+    /// Starts the child now, concurrently with the code that follows.
     pub fn spawn(self) -> DurableFuture<O>
     where
         S: Serdes<O>,

@@ -1,9 +1,10 @@
-//! The builders of combinators: one operation of several futures.
+//! The builders of combinators: one operation that combines several futures.
 //!
-//! They take [`DurableFuture`]s of one output, which every builder's `future()` and `spawn()` make, from this context or another.
-//! A combinator records what it comes to as one CONTEXT (sub-type `RunInChildContext`), its value as JSON. On a replay that is
-//! its outcome, whichever of its inputs have ended by then. Inputs that are not needed any more are dropped. A value of more than
-//! 256 KiB is not recorded: replays make it again, of the input that won or of all.
+//! They take [`DurableFuture`]s of one result type, which the `future()` and `spawn()` methods of all builders return,
+//! from this context or another. A combinator records its outcome as one CONTEXT (sub-type `RunInChildContext`), with
+//! its result as JSON. A replay returns that outcome, independent of which inputs have ended by then. Inputs that are
+//! no longer needed are dropped. A result of more than 256 KiB is not recorded: replays compute it again, from the
+//! input that won or from all inputs.
 
 use std::fmt;
 use std::future::IntoFuture;
@@ -11,13 +12,12 @@ use std::future::IntoFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::OperationError;
-use crate::combinator::CombinatorRun;
-use crate::context::DurableContext;
-use crate::future::{DurableFuture, Settled};
-use crate::runtime::Position;
+use crate::context::{DurableContext, DurableFuture, Settled};
+use crate::contract::Position;
+use crate::error::OperationError;
+use crate::operations::combinator::CombinatorRun;
 
-/// A builder of a combinator: its documentation, its name, its output, and what runs it.
+/// Defines the builder of a combinator from its documentation, its name, its result type and the function that runs it.
 macro_rules! combinator {
     ($(#[$doc:meta])* $builder:ident, $output:ty, $run:ident) => {
         $(#[$doc])*
@@ -48,12 +48,12 @@ macro_rules! combinator {
                 self
             }
 
-            /// The operation as a future that runs it while it is polled.
+            /// The operation as a future that runs it while polled.
             pub fn future(self) -> DurableFuture<$output> {
                 self.into_future()
             }
 
-            /// Starts the operation now, beside the code that follows.
+            /// Starts the operation now, concurrently with the code that follows.
             pub fn spawn(self) -> DurableFuture<$output> {
                 let ctx = self.run.ctx().clone();
                 self.into_future().spawned(&ctx)
@@ -72,21 +72,21 @@ macro_rules! combinator {
 }
 
 combinator! {
-    /// A join to be that fails with the first failure: see [`DurableContext::try_join_all`].
+    /// Builds a join that fails with the first failure: see [`DurableContext::try_join_all`].
     TryJoinAllBuilder, Vec<O>, try_join_all
 }
 
 combinator! {
-    /// A join to be that waits for all: see [`DurableContext::join_all`].
+    /// Builds a join that waits for all futures: see [`DurableContext::join_all`].
     JoinAllBuilder, Vec<Settled<O>>, join_all
 }
 
 combinator! {
-    /// A choice to be of the first success: see [`DurableContext::select_ok`].
+    /// Builds a selection of the first success: see [`DurableContext::select_ok`].
     SelectOkBuilder, O, select_ok
 }
 
 combinator! {
-    /// A choice to be of the first outcome: see [`DurableContext::race`].
+    /// Builds a selection of the first outcome: see [`DurableContext::race`].
     RaceBuilder, O, race
 }

@@ -4,23 +4,23 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
 
-use crate::OperationError;
-use crate::context::DurableContext;
-use crate::future::DurableFuture;
-use crate::invoke::InvokeRun;
-use crate::runtime::{InvokeOptions, Position};
+use crate::context::{DurableContext, DurableFuture};
+use crate::contract::{InvokeOptions, Position};
+use crate::error::OperationError;
+use crate::operations::invoke::InvokeRun;
 use crate::serdes::{JsonSerdes, Serdes};
 
-/// An invocation to be: see [`DurableContext::invoke`].
+/// Builds an invocation: see [`DurableContext::invoke`].
 ///
-/// The payload and the result have a serdes each, both JSON unless said otherwise.
+/// The payload and the result each have a serdes; both default to JSON.
 ///
 /// # Errors
 ///
 /// The operation fails with an error of kind [`Invoke`](crate::OperationErrorKind::Invoke):
-/// [`FunctionFailed`](crate::InvokeErrorKind::FunctionFailed) with the function's error as its source,
-/// [`FunctionNotFound`](crate::InvokeErrorKind::FunctionNotFound), or
-/// [`SerializationFailed`](crate::InvokeErrorKind::SerializationFailed), which is not on record: each replay finds it again.
+/// - [`FunctionFailed`](crate::InvokeErrorKind::FunctionFailed), with the function's error as its source;
+/// - [`FunctionNotFound`](crate::InvokeErrorKind::FunctionNotFound);
+/// - [`SerializationFailed`](crate::InvokeErrorKind::SerializationFailed), which is not recorded: each replay fails
+///   with it again.
 ///
 /// # Examples
 ///
@@ -32,7 +32,8 @@ use crate::serdes::{JsonSerdes, Serdes};
 /// let rate = match ctx.invoke::<f64, _>("exchange-rate:live", "EUR".to_owned()).name("rate").await {
 ///     Ok(rate) => rate,
 ///     Err(error) => match error.kind() {
-///         OperationErrorKind::Invoke(invoke) if matches!(invoke.kind(), InvokeErrorKind::FunctionFailed { .. }) => 1.0,
+///         OperationErrorKind::Invoke(invoke)
+///             if matches!(invoke.kind(), InvokeErrorKind::FunctionFailed { .. }) => 1.0,
 ///         _ => return Err(error.into()),
 ///     },
 /// };
@@ -75,8 +76,8 @@ where
         self
     }
 
-    /// Reads the result in another format than JSON. Only `deserialize` is used, and its context says that the text is
-    /// [`External`](crate::serdes::PayloadOrigin::External).
+    /// Deserializes the result with another serdes than JSON. Only `deserialize` is used, with a context whose origin
+    /// is [`External`](crate::serdes::PayloadOrigin::External).
     pub fn serdes<RS2>(self, serdes: RS2) -> InvokeBuilder<O, I, PS, RS2>
     where
         RS2: Serdes<O>,
@@ -86,9 +87,9 @@ where
         InvokeBuilder { run, _output: PhantomData }
     }
 
-    /// Writes the payload in another format than JSON. Only `serialize` is used: before the operation starts, and again on each
-    /// replay, whose text is not sent. The operation has no id yet: the serdes is given the id of the context (or `root`)
-    /// and the operation's place in it, as in `root-3`.
+    /// Serializes the payload with another serdes than JSON. Only `serialize` is used: before the operation starts, and
+    /// again on each replay, which does not send the payload. The operation has no id at that time: the serdes context
+    /// has the id of the context (or `root`) and the position of the operation in it, such as `root-3`.
     ///
     /// # Examples
     ///
@@ -103,8 +104,8 @@ where
     ///         Ok(format!("{:?}", text.to_uppercase()))
     ///     }
     ///
-    ///     async fn deserialize(&self, wire: String, _: SerdesContext) -> Result<String, BoxError> {
-    ///         Ok(wire)
+    ///     async fn deserialize(&self, payload: String, _: SerdesContext) -> Result<String, BoxError> {
+    ///         Ok(payload)
     ///     }
     /// }
     ///
@@ -122,8 +123,7 @@ where
         InvokeBuilder { run, _output: PhantomData }
     }
 
-    /// Says for which tenant the function is invoked, where functions are isolated by tenants: 1 to 256 printable ASCII
-    /// characters.
+    /// Sets the tenant, for functions with tenant isolation: 1 to 256 printable ASCII characters.
     pub fn tenant_id(mut self, tenant_id: impl Into<String>) -> Self {
         self.run.options.tenant_id = Some(tenant_id.into());
         self
@@ -142,7 +142,7 @@ where
         self.into_future()
     }
 
-    /// Starts the invocation now: the function runs beside the code that follows.
+    /// Starts the invocation now: the function runs concurrently with the code that follows.
     pub fn spawn(self) -> DurableFuture<O> {
         let ctx = self.run.ctx.clone();
         self.into_future().spawned(&ctx)

@@ -1,30 +1,29 @@
-//! The builders of batches: one function for many items, or several branches at once.
+//! The builders of batches: one function for many items (map), or several branches (parallel).
 //!
-//! What both have in common: items run side by side, each in a context of its own, and the result has them in the order of the
-//! input. [`CompletionConfig`] says when that is enough. Failures of items are part of the result, not errors of the
-//! operation: see
-//! [`MapBuilder::await_batch`].
+//! Items run concurrently, each in its own context, and the result has them in the order of the input.
+//! [`CompletionConfig`] decides when enough items have ended. With [`MapBuilder::await_batch`], failures of items are
+//! part of the result and not errors of the operation.
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use crate::batch::{BatchRun, Bodies, Kind};
-use crate::context::DurableContext;
-use crate::future::{Body, Branch, DurableFuture};
-use crate::runtime::{InvalidArgument, Position};
+use crate::context::{Body, Branch, DurableContext, DurableFuture};
+use crate::contract::Position;
+use crate::error::{BoxError, InvalidArgument, OperationError};
+use crate::operations::batch::{BatchRun, Bodies, Kind};
 use crate::serdes::{JsonSerdes, Serdes};
-use crate::{BoxError, OperationError};
 
-pub use super::completion::{CompletionConfig, CompletionConfigBuilder, CompletionConfigValidationError};
-pub use super::item_batcher::{ItemBatcher, ItemBatcherBuilder, ItemBatcherValidationError};
-pub use crate::batch::{
-    BatchError, BatchItem, BatchItemStatus, BatchResult, BatchStats, BatchStatus, BatchSummary,
-    CompletionReason, NestingMode, SettledOutcome,
+pub use crate::operations::batch::{
+    BatchError, BatchItem, BatchResult, BatchStatus, BatchSummary, NestingMode,
+};
+pub use crate::policy::{
+    BatchItemStatus, BatchStats, CompletionConfig, CompletionConfigBuilder, CompletionConfigValidationError,
+    CompletionReason, ItemBatcher, ItemBatcherBuilder, ItemBatcherValidationError, SettledOutcome,
 };
 
-/// A map to be: see [`DurableContext::map`].
+/// Builds a map: see [`DurableContext::map`].
 ///
 /// # Examples
 ///
@@ -76,7 +75,7 @@ impl<I, O, F, Fut> MapBuilder<I, O, F, Fut> {
         Self { run, items, closure, _output: PhantomData }
     }
 
-    /// Of items that could not be made.
+    /// Sets the items, or the error that prevented their creation.
     pub(crate) fn with_items(mut self, items: Result<Vec<I>, InvalidArgument>) -> Self {
         match items {
             Ok(items) => self.items = items,
@@ -99,20 +98,21 @@ where
         self
     }
 
-    /// Limits how many items run at once, 1 or more; without it all do. An item that is suspended counts. 0 is an error of the
+    /// Limits how many items run at once, 1 or more; by default all do. A suspended item counts. 0 is an error of the
     /// operation, which is then not started.
     pub fn max_concurrency(mut self, max: usize) -> Self {
         self.run.options.max_concurrency = Some(max);
         self
     }
 
-    /// Says when the map is over before all items are. Without it, the first failure ends it.
+    /// Sets when the map ends before all items have ended. By default the first failure ends it.
     pub fn completion(mut self, config: CompletionConfig) -> Self {
         self.run.options.completion = config;
         self
     }
 
-    /// Records the results of items in another format than JSON: in the items' contexts, and within the result of the map.
+    /// Serializes the results of items with another serdes than JSON: in the contexts of the items, and within the
+    /// result of the map.
     pub fn serdes<IS2>(self, serdes: IS2) -> MapBuilder<I, O, F, Fut, IS2, RS>
     where
         IS2: Serdes<O>,
@@ -121,8 +121,8 @@ where
         MapBuilder { run: run.with_serdes(serdes), items, closure, _output: PhantomData }
     }
 
-    /// Records the result of the map in another format than JSON. What of it is larger than 256 KiB is not recorded: replays
-    /// then make it from the items again.
+    /// Serializes the result of the map with another serdes than JSON. If the payload is larger than 256 KiB, it is not
+    /// recorded: replays compute it again from the items.
     pub fn result_serdes<RS2>(self, serdes: RS2) -> MapBuilder<I, O, F, Fut, IS, RS2>
     where
         RS2: Serdes<BatchSummary>,
@@ -131,14 +131,14 @@ where
         MapBuilder { run: run.with_result_serdes(serdes), items, closure, _output: PhantomData }
     }
 
-    /// Says whether items have contexts of their own in the history.
+    /// Sets whether items have their own contexts in the history.
     pub fn nesting(mut self, mode: NestingMode) -> Self {
         self.run.options.nesting = mode;
         self
     }
 
-    /// Names items in the history and in the result, by their index from 0: 1 to 256 printable ASCII characters, or none (`""`),
-    /// the same on every replay. One that is not allowed fails the map.
+    /// Names items in the history and in the result, by their index from 0: 1 to 256 printable ASCII characters, or
+    /// none (`""`), the same on every replay. A name that is not allowed fails the map.
     pub fn item_namer(mut self, namer: impl Fn(usize) -> String + Send + Sync + 'static) -> Self {
         self.run.options.namer = Some(Arc::new(namer));
         self
@@ -155,11 +155,12 @@ where
         (run, Bodies { total, each: Box::new(each) })
     }
 
-    /// Runs the map. The result has an entry for each item that was started, with its value or its error, and the reason why
-    /// the map is over.
+    /// Runs the map. The result has an entry for each item that was started, with its value or its error, and the
+    /// reason why the map ended.
     ///
     /// # Errors
-    /// Only what no item is to blame for: an argument that is not allowed, or a record that the serdes does not accept.
+    /// Only errors that no item causes: an argument that is not allowed, or a recorded payload that the serdes does not
+    /// accept.
     pub async fn await_batch(self) -> Result<BatchResult<O>, OperationError>
     where
         IS: Serdes<O>,
@@ -170,7 +171,7 @@ where
         run.result(bodies).await.map_err(|error| error.named(name.as_deref()))
     }
 
-    /// The map as a future that runs it while it is polled.
+    /// The map as a future that runs it while polled.
     pub fn future(self) -> DurableFuture<Vec<O>>
     where
         IS: Serdes<O>,
@@ -179,7 +180,7 @@ where
         self.into_future()
     }
 
-    /// Starts the map now, beside the code that follows.
+    /// Starts the map now, concurrently with the code that follows.
     pub fn spawn(self) -> DurableFuture<Vec<O>>
     where
         IS: Serdes<O>,
@@ -202,8 +203,9 @@ where
     type Output = Result<Vec<O>, OperationError>;
     type IntoFuture = DurableFuture<Vec<O>>;
 
-    /// What the items that succeeded returned, in the order of the input. If failures ended the map, the failure of the first
-    /// item in the input that failed, as an error of kind [`ChildContext`](crate::OperationErrorKind::ChildContext).
+    /// Returns the values of the items that succeeded, in the order of the input. If failures ended the map, returns
+    /// the failure of the first failed item in the order of the input, as an error of kind
+    /// [`ChildContext`](crate::OperationErrorKind::ChildContext).
     fn into_future(self) -> Self::IntoFuture {
         let place = self.run.options.place();
         let (run, bodies) = self.into_parts();
@@ -212,7 +214,7 @@ where
     }
 }
 
-/// A parallel to be: see [`DurableContext::parallel`].
+/// Builds a parallel: see [`DurableContext::parallel`].
 ///
 /// # Examples
 ///
@@ -272,21 +274,21 @@ impl<O: Send + 'static, IS, RS> ParallelBuilder<O, IS, RS> {
         self
     }
 
-    /// Limits how many branches run at once, 1 or more; without it all do. A branch that is suspended counts. 0 is an error of
+    /// Limits how many branches run at once, 1 or more; by default all do. A suspended branch counts. 0 is an error of
     /// the operation, which is then not started.
     pub fn max_concurrency(mut self, max: usize) -> Self {
         self.run.options.max_concurrency = Some(max);
         self
     }
 
-    /// Says when the parallel is over before all branches are. Without it, the first failure ends it.
+    /// Sets when the parallel ends before all branches have ended. By default the first failure ends it.
     pub fn completion(mut self, config: CompletionConfig) -> Self {
         self.run.options.completion = config;
         self
     }
 
-    /// Records the results of branches in another format than JSON: in the branches' contexts, and within the result of the
-    /// parallel.
+    /// Serializes the results of branches with another serdes than JSON: in the contexts of the branches, and within
+    /// the result of the parallel.
     pub fn serdes<IS2>(self, serdes: IS2) -> ParallelBuilder<O, IS2, RS>
     where
         IS2: Serdes<O>,
@@ -294,8 +296,8 @@ impl<O: Send + 'static, IS, RS> ParallelBuilder<O, IS, RS> {
         ParallelBuilder { run: self.run.with_serdes(serdes), bodies: self.bodies }
     }
 
-    /// Records the result of the parallel in another format than JSON. What of it is larger than 256 KiB is not recorded:
-    /// replays then make it from the branches again.
+    /// Serializes the result of the parallel with another serdes than JSON. If the payload is larger than 256 KiB, it
+    /// is not recorded: replays compute it again from the branches.
     pub fn result_serdes<RS2>(self, serdes: RS2) -> ParallelBuilder<O, IS, RS2>
     where
         RS2: Serdes<BatchSummary>,
@@ -303,7 +305,7 @@ impl<O: Send + 'static, IS, RS> ParallelBuilder<O, IS, RS> {
         ParallelBuilder { run: self.run.with_result_serdes(serdes), bodies: self.bodies }
     }
 
-    /// Says whether branches have contexts of their own in the history.
+    /// Sets whether branches have their own contexts in the history.
     pub fn nesting(mut self, mode: NestingMode) -> Self {
         self.run.options.nesting = mode;
         self
@@ -314,11 +316,12 @@ impl<O: Send + 'static, IS, RS> ParallelBuilder<O, IS, RS> {
         (run, Bodies { total: bodies.len(), each: Box::new(bodies.into_iter()) })
     }
 
-    /// Runs the parallel. The result has an entry for each branch that was started, with its value or its error, and the reason
-    /// why the parallel is over.
+    /// Runs the parallel. The result has an entry for each branch that was started, with its value or its error, and
+    /// the reason why the parallel ended.
     ///
     /// # Errors
-    /// Only what no branch is to blame for: an argument that is not allowed, or a record that the serdes does not accept.
+    /// Only errors that no branch causes: an argument that is not allowed, or a recorded payload that the serdes does
+    /// not accept.
     pub async fn await_batch(self) -> Result<BatchResult<O>, OperationError>
     where
         IS: Serdes<O>,
@@ -329,7 +332,7 @@ impl<O: Send + 'static, IS, RS> ParallelBuilder<O, IS, RS> {
         run.result(bodies).await.map_err(|error| error.named(name.as_deref()))
     }
 
-    /// The parallel as a future that runs it while it is polled.
+    /// The parallel as a future that runs it while polled.
     pub fn future(self) -> DurableFuture<Vec<O>>
     where
         IS: Serdes<O>,
@@ -338,7 +341,7 @@ impl<O: Send + 'static, IS, RS> ParallelBuilder<O, IS, RS> {
         self.into_future()
     }
 
-    /// Starts the parallel now, beside the code that follows.
+    /// Starts the parallel now, concurrently with the code that follows.
     pub fn spawn(self) -> DurableFuture<Vec<O>>
     where
         IS: Serdes<O>,
@@ -358,8 +361,9 @@ where
     type Output = Result<Vec<O>, OperationError>;
     type IntoFuture = DurableFuture<Vec<O>>;
 
-    /// What the branches that succeeded returned, in their order. If failures ended the parallel, the failure of the first branch
-    /// that failed, as an error of kind [`ChildContext`](crate::OperationErrorKind::ChildContext).
+    /// Returns the values of the branches that succeeded, in their order. If failures ended the parallel, returns the
+    /// failure of the first failed branch, as an error of kind
+    /// [`ChildContext`](crate::OperationErrorKind::ChildContext).
     fn into_future(self) -> Self::IntoFuture {
         let place = self.run.options.place();
         let (run, bodies) = self.into_parts();

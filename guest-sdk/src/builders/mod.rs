@@ -1,20 +1,17 @@
-//! Builders of the durable operations, one module an operation.
+//! Builders of the durable operations, one module per operation.
 //!
-//! Always true here: builders are made by the methods of [`DurableContext`](crate::DurableContext), which claim the
-//! operation's place. Every builder has `name`, `future`, `spawn` and `.await`; all but the wait's have `serdes`.
-//! Nothing starts before the future is polled or spawned.
+//! Invariants: builders are created by the methods of [`DurableContext`](crate::DurableContext), which claim the
+//! position of the operation. Every builder has `name`, `future`, `spawn` and `.await`; all but the wait's have
+//! `serdes`. Nothing starts before the future is polled or spawned.
 
 pub mod callback;
 pub mod child;
 pub mod combinator;
 mod compensation;
-mod completion;
+mod context;
 pub mod invoke;
-mod item_batcher;
 pub mod map_parallel;
-mod retry;
 pub mod step;
-mod step_options;
 pub mod wait;
 pub mod wait_for_condition;
 pub mod with_retry;
@@ -25,9 +22,10 @@ pub use self::combinator::{JoinAllBuilder, RaceBuilder, SelectOkBuilder, TryJoin
 pub use self::compensation::RunCompensationsBuilder;
 pub use self::invoke::InvokeBuilder;
 pub use self::map_parallel::{MapBuilder, ParallelBuilder};
-pub use self::retry::{JitterStrategy, RetryPresets, RetryStrategyConfig, RetryStrategyConfigBuilder};
 pub use self::step::StepBuilder;
-pub use self::step_options::StepOptions;
 pub use self::wait::WaitBuilder;
 pub use self::wait_for_condition::WaitForConditionBuilder;
 pub use self::with_retry::WithRetryBuilder;
+pub use crate::policy::{
+    JitterStrategy, RetryPresets, RetryStrategyConfig, RetryStrategyConfigBuilder, StepOptions,
+};

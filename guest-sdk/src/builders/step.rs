@@ -5,31 +5,29 @@ use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use super::RetryStrategyConfig;
-use crate::context::{DurableContext, StepContext};
-use crate::future::DurableFuture;
-use crate::retry::RetryStrategy;
-use crate::runtime::{Position, StepOptions};
-use crate::saga::Undo;
+use crate::context::{CompensationFn, DurableContext, DurableFuture, StepContext};
+use crate::contract::{Position, StepOptions, StepSemantics};
+use crate::error::{BoxError, OperationError, StepError};
+use crate::operations::step::StepRun;
+use crate::policy::{RetryDecision, RetryStrategy, RetryStrategyConfig};
 use crate::serdes::{JsonSerdes, Serdes};
-use crate::step::{StepRun, StepSemantics};
-use crate::{BoxError, OperationError, RetryDecision, StepError};
 
-/// A step to be: see [`DurableContext::step`].
+/// Builds a step: see [`DurableContext::step`].
 ///
-/// Without a retry strategy, a failed body is tried again as [`RetryStrategyConfig::default`] says. The result may have 6 MiB as
-/// text.
+/// Without a retry strategy, a failed body is retried as specified by [`RetryStrategyConfig::default`]. The serialized
+/// result may have up to 6 MiB.
 ///
 /// # Errors
 ///
 /// The operation fails with an error of kind [`Step`](crate::OperationErrorKind::Step):
-/// [`RetriesExhausted`](crate::StepErrorKind::RetriesExhausted) when the strategy stops, with the last attempt's error as
-/// its source;
-/// the same at once when the result is too large (type `ResultTooLarge` on record);
-/// [`SerializationFailed`](crate::StepErrorKind::SerializationFailed) at once when the result cannot be written or read. A
-/// name or
-/// a timeout that is not allowed is an error of kind [`InvalidArgument`](crate::OperationErrorKind::InvalidArgument), and
-/// nothing is started.
+/// - [`RetriesExhausted`](crate::StepErrorKind::RetriesExhausted) when the strategy stops, with the error of the last
+///   attempt as its source; also, without further attempts, when the result is too large (recorded type
+///   `ResultTooLarge`);
+/// - [`SerializationFailed`](crate::StepErrorKind::SerializationFailed), without further attempts, when the result
+///   cannot be serialized or deserialized.
+///
+/// A name or a timeout that is not allowed is an error of kind
+/// [`InvalidArgument`](crate::OperationErrorKind::InvalidArgument), and nothing is started.
 ///
 /// # Examples
 ///
@@ -55,8 +53,8 @@ use crate::{BoxError, OperationError, RetryDecision, StepError};
 #[non_exhaustive]
 pub struct StepBuilder<O, F, Fut, S = JsonSerdes> {
     run: StepRun<F, S>,
-    /// What undoes it.
-    undo: Option<Undo<O>>,
+    /// The compensation of the step.
+    compensation: Option<CompensationFn<DurableContext, O>>,
     _output: PhantomData<fn() -> (O, Fut)>,
 }
 
@@ -77,7 +75,7 @@ impl<O, F, Fut> StepBuilder<O, F, Fut> {
             serdes: JsonSerdes,
             body,
         };
-        Self { run, undo: None, _output: PhantomData }
+        Self { run, compensation: None, _output: PhantomData }
     }
 }
 
@@ -93,8 +91,9 @@ where
         self
     }
 
-    /// Decides with a function what follows a failed attempt. It gets the error, whose source is what the body returned, and
-    /// the number of the attempt, from 1. It is called once for an attempt, never on a replay of it.
+    /// Decides with a function what follows a failed attempt. The function gets the error, whose source is the error
+    /// that the body returned, and the number of the attempt, from 1. It is called once per attempt, and never on a
+    /// replay of the attempt.
     pub fn retry_strategy<R>(mut self, strategy: R) -> Self
     where
         R: Fn(&StepError, u32) -> RetryDecision + Send + Sync + 'static,
@@ -103,40 +102,39 @@ where
         self
     }
 
-    /// Decides by a schedule what follows a failed attempt.
+    /// Decides with a schedule what follows a failed attempt.
     pub fn retry_strategy_config(mut self, config: RetryStrategyConfig) -> Self {
         self.run.strategy = RetryStrategy::Schedule(config);
         self
     }
 
-    /// Records the result in another format than JSON.
+    /// Serializes the result with another serdes than JSON.
     pub fn serdes<S2>(self, serdes: S2) -> StepBuilder<O, F, Fut, S2>
     where
         S2: Serdes<O>,
     {
         let StepRun { ctx, position, name, strategy, options, body, .. } = self.run;
         let run = StepRun { ctx, position, name, strategy, options, serdes, body };
-        StepBuilder { run, undo: self.undo, _output: PhantomData }
+        StepBuilder { run, compensation: self.compensation, _output: PhantomData }
     }
 
-    /// Limits the time that the body of one attempt may take: 1 millisecond or more, rounded up to milliseconds. A body
-    /// that takes
-    /// longer is stopped, also one that never yields; the attempt then failed with an error of type `StepTimeout`, and the
-    /// retry strategy decides. Without it, the limits of the invocation count, which end it.
+    /// Limits the duration of the body of one attempt: 1 millisecond or more, rounded up to milliseconds. A body that
+    /// takes longer is stopped, even if it never yields; the attempt fails with an error of type `StepTimeout`, and the
+    /// retry strategy decides. Without a timeout, only the limits of the invocation apply, which end the invocation.
     ///
-    /// Computing is measured in real time, and sleeping in the body in the execution's time, which a test may skip.
+    /// Computation is measured in real time, and sleep in the body in the time of the execution, which a test may skip.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         let millis = timeout.as_nanos().div_ceil(1_000_000);
         self.run.options.timeout_ms = Some(u64::try_from(millis).unwrap_or(u64::MAX));
         self
     }
 
-    pub(super) fn undone_by(mut self, undo: Undo<O>) -> Self {
-        self.undo = Some(undo);
+    pub(super) fn with_compensation(mut self, compensation: CompensationFn<DurableContext, O>) -> Self {
+        self.compensation = Some(compensation);
         self
     }
 
-    /// Says what an interruption in the middle of the body leads to.
+    /// Sets what happens when the body is interrupted.
     pub fn semantics(mut self, semantics: StepSemantics) -> Self {
         self.run.options.semantics = semantics;
         self
@@ -155,7 +153,7 @@ where
         self.into_future()
     }
 
-    /// Starts the step now, beside the code that follows.
+    /// Starts the step now, concurrently with the code that follows.
     pub fn spawn(self) -> DurableFuture<O> {
         let ctx = self.run.ctx.clone();
         self.into_future().spawned(&ctx)
@@ -174,9 +172,9 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         let place = self.run.ctx.place(self.run.position);
-        let undone = self.undo.is_some();
+        let has_compensation = self.compensation.is_some();
         let name = self.run.name.clone();
-        let step = DurableFuture::lazy(place, self.run.execute(self.undo)).named(name);
-        if undone { step.lasting() } else { step }
+        let step = DurableFuture::lazy(place, self.run.execute(self.compensation)).named(name);
+        if has_compensation { step.changing_context() } else { step }
     }
 }

@@ -3,19 +3,18 @@
 use std::fmt;
 use std::future::IntoFuture;
 
-use crate::OperationError;
-use crate::context::DurableContext;
-use crate::future::DurableFuture;
-use crate::runtime::Position;
+use crate::context::{DurableContext, DurableFuture};
+use crate::contract::Position;
+use crate::error::OperationError;
+use crate::operations::wait;
 
-/// A wait to be: see [`DurableContext::wait`].
+/// Builds a wait: see [`DurableContext::wait`].
 ///
 /// # Errors
 ///
-/// A duration of less than 1 second or more than 31,622,400 (366 days), and a name that is not allowed, are errors of kind
-/// [`InvalidArgument`](crate::OperationErrorKind::InvalidArgument), and nothing is started. A wait that was cancelled from
-/// outside
-/// fails with one of kind [`Wait`](crate::OperationErrorKind::Wait).
+/// A duration of less than 1 second or more than 31,622,400 seconds (366 days), and a name that is not allowed, are
+/// errors of kind [`InvalidArgument`](crate::OperationErrorKind::InvalidArgument), and nothing is started. A wait that
+/// was cancelled from outside fails with an error of kind [`Wait`](crate::OperationErrorKind::Wait).
 ///
 /// # Examples
 ///
@@ -62,7 +61,7 @@ impl WaitBuilder {
         self.into_future()
     }
 
-    /// Starts the wait now: its time runs beside the code that follows.
+    /// Starts the wait now: its time passes concurrently with the code that follows.
     pub fn spawn(self) -> DurableFuture<()> {
         let ctx = self.ctx.clone();
         self.into_future().spawned(&ctx)
@@ -75,7 +74,7 @@ impl IntoFuture for WaitBuilder {
 
     fn into_future(self) -> Self::IntoFuture {
         let place = self.ctx.place(self.position);
-        let wait = crate::wait::execute(self.ctx, self.position, self.name.clone(), self.seconds);
+        let wait = wait::execute(self.ctx, self.position, self.name.clone(), self.seconds);
         DurableFuture::lazy(place, wait).named(self.name)
     }
 }

@@ -1,31 +1,30 @@
-//! The builder of a block that is repeated as one.
+//! The builder of a block that is retried as a whole.
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::{ChildBuilder, RetryStrategyConfig};
-use crate::context::DurableContext;
-use crate::future::DurableFuture;
-use crate::retry::RetryStrategy;
-use crate::runtime::Position;
+use super::child::ChildBuilder;
+use crate::context::{DurableContext, DurableFuture};
+use crate::contract::Position;
+use crate::error::{BoxError, OperationError, StepError};
+use crate::operations::with_retry::attempts;
+use crate::policy::{RetryDecision, RetryStrategy, RetryStrategyConfig};
 use crate::serdes::{JsonSerdes, Serdes};
-use crate::with_retry::attempts;
-use crate::{BoxError, OperationError, RetryDecision, StepError};
 
-/// A block with retries to be: see [`DurableContext::with_retry`].
+/// Builds a block with retries: see [`DurableContext::with_retry`].
 ///
-/// In the history it is a child context that holds a child context for each attempt, named `attempt-1`, `attempt-2` and so on,
-/// and a wait before each attempt but the first, named `retry-delay-1` and so on.
+/// In the history the block is a child context that contains a child context for each attempt, named `attempt-1`,
+/// `attempt-2` and so on, and a wait before each attempt but the first, named `retry-delay-1` and so on.
 ///
-/// Without a retry strategy, a failed block is tried again as [`RetryStrategyConfig::default`] says.
+/// Without a retry strategy, a failed block is retried as specified by [`RetryStrategyConfig::default`].
 ///
 /// # Errors
 ///
 /// When the strategy stops, the operation fails with an error of kind
-/// [`ChildContext`](crate::OperationErrorKind::ChildContext); its message says how many attempts there were and how the
-/// last one failed.
+/// [`ChildContext`](crate::OperationErrorKind::ChildContext); its message has the number of attempts and the error of
+/// the last attempt.
 ///
 /// # Examples
 ///
@@ -87,11 +86,11 @@ where
         self
     }
 
-    /// Decides with a function what follows a failed attempt. It gets the error, whose source is the attempt's
-    /// [`OperationError`] as it is on record, and the number of the attempt, from 1.
+    /// Decides with a function what follows a failed attempt. The function gets the error, whose source is the
+    /// attempt's [`OperationError`] as recorded, and the number of the attempt, from 1.
     ///
-    /// It is asked again on each replay, and must decide the same again: by its arguments alone. The delay is that of the first
-    /// time: 1 second to 366 days.
+    /// The function is called again on each replay, and must return the same decision: it must depend on its arguments
+    /// alone. The recorded delay applies: 1 second to 366 days.
     pub fn retry_strategy<R>(mut self, strategy: R) -> Self
     where
         R: Fn(&StepError, u32) -> RetryDecision + Send + Sync + 'static,
@@ -100,14 +99,14 @@ where
         self
     }
 
-    /// Decides by a schedule what follows a failed attempt. Its filters see the attempt's error, under the type
-    /// of what failed in it if that has one, otherwise `ChildFnError`.
+    /// Decides with a schedule what follows a failed attempt. Its filters see the error of the attempt, under the type
+    /// of the error that failed in it if that has one, otherwise `ChildFnError`.
     pub fn retry_strategy_config(mut self, config: RetryStrategyConfig) -> Self {
         self.strategy = RetryStrategy::Schedule(config);
         self
     }
 
-    /// Records the result, of the attempt and of the block, in another format than JSON.
+    /// Serializes the result, of the attempt and of the block, with another serdes than JSON.
     pub fn serdes<S2>(self, serdes: S2) -> WithRetryBuilder<O, F, Fut, S2>
     where
         S2: Serdes<O>,
@@ -116,7 +115,7 @@ where
         WithRetryBuilder { ctx, position, name, strategy, serdes, body, _output: PhantomData }
     }
 
-    /// The block as a future that runs it while it is polled.
+    /// The block as a future that runs it while polled.
     pub fn future(self) -> DurableFuture<O>
     where
         S: Serdes<O>,
@@ -124,7 +123,7 @@ where
         self.into_future()
     }
 
-    /// Starts the block now, beside the code that follows.
+    /// Starts the block now, concurrently with the code that follows.
     pub fn spawn(self) -> DurableFuture<O>
     where
         S: Serdes<O>,

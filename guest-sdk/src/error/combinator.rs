@@ -3,12 +3,11 @@
 use std::error::Error;
 use std::fmt;
 
-use super::line::{write_chain, write_line};
-use crate::BoxError;
+use super::boxed::BoxError;
 
 /// A combinator failed: `try_join_all`, `select_ok` or `race`.
 ///
-/// The failures that it comes from are kept as errors, read from the combinator's record: each is a
+/// The failures of the inputs are kept as errors, read from the record of the combinator: each is a
 /// [`ReplayedFailure`](crate::ReplayedFailure). The first is the source.
 ///
 /// # Examples
@@ -41,20 +40,10 @@ impl CombinatorError {
         &self.kind
     }
 
-    /// The failures behind it: all of them in the order of the input where all failed, else the one that decided.
+    /// The failures of the inputs: all of them in the order of the input if all failed, otherwise the one that decided.
     #[must_use]
     pub fn failures(&self) -> &[BoxError] {
         &self.failures
-    }
-}
-
-impl fmt::Display for CombinatorError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if f.alternate() {
-            write_chain(f, &self.kind, self.source())
-        } else {
-            write_line(f, format_args!("combinator failed"), self)
-        }
     }
 }
 
@@ -73,13 +62,13 @@ pub enum CombinatorErrorKind {
     /// All futures of `select_ok` failed.
     #[non_exhaustive]
     AllFailed,
-    /// The first future of `race` to end ended with an error.
+    /// The first future of `race` that ended returned an error.
     #[non_exhaustive]
     FirstSettledFailed,
-    /// `race` or `select_ok` was given no futures, so there is nothing to win. The joins of none succeed with none.
+    /// `race` or `select_ok` was given no futures. Joins without futures succeed with an empty result.
     #[non_exhaustive]
     EmptyInput,
-    /// A value could not be serialized, or what is on record could not be deserialized.
+    /// A value could not be serialized, or a recorded payload could not be deserialized.
     #[non_exhaustive]
     Internal,
 }
@@ -108,7 +97,7 @@ impl JoinFailed {
         Self { failed_index }
     }
 
-    /// Its place in the input, from 0: the first that failed in time.
+    /// Its index in the input, from 0: of the first future that failed.
     #[must_use]
     pub fn failed_index(&self) -> usize {
         self.failed_index

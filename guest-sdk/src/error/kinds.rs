@@ -1,17 +1,15 @@
 //! The error of each operation and its kinds.
 //!
-//! All errors here have the same shape: a kind to match on and a cause.
+//! All errors here have the same shape: a kind to match on, and a cause.
 
 use std::error::Error;
 use std::fmt;
 
-use super::line::{write_chain, write_line};
-use crate::BoxError;
-use crate::runtime::InvalidArgument;
+use super::boxed::BoxError;
 
-/// An error of one operation: its kind, and the cause as its source.
+/// Defines the error of one operation: its kind, and the cause as its source.
 macro_rules! operation_error {
-    ($(#[$doc:meta])* $name:ident, $kind:ident, $what:literal $(, $detail:ident: $type:ty)*) => {
+    ($(#[$doc:meta])* $name:ident, $kind:ident $(, $detail:ident: $type:ty)*) => {
         $(#[$doc])*
         #[derive(Debug)]
         #[non_exhaustive]
@@ -33,16 +31,6 @@ macro_rules! operation_error {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                if f.alternate() {
-                    write_chain(f, &self.kind, self.source())
-                } else {
-                    write_line(f, format_args!(concat!($what, " failed")), self)
-                }
-            }
-        }
-
         impl Error for $name {
             fn source(&self) -> Option<&(dyn Error + 'static)> {
                 self.source.as_deref().map(|source| source as &(dyn Error + 'static))
@@ -52,17 +40,17 @@ macro_rules! operation_error {
 }
 
 operation_error! {
-    /// A step failed. A retry strategy gets one too, with the error that the body returned as its source.
-    StepError, StepErrorKind, "step"
+    /// A step failed. Retry strategies get this error too, with the error that the body returned as its source.
+    StepError, StepErrorKind
 }
 
 operation_error! {
-    /// A wait did not end by its time being over.
-    WaitError, WaitErrorKind, "wait"
+    /// A wait ended with another status than success.
+    WaitError, WaitErrorKind
 }
 
 operation_error! {
-    /// Another function failed, or what was handed over could not be serialized.
+    /// The invoked function failed, or the payload or result could not be serialized.
     ///
     /// # Examples
     ///
@@ -74,11 +62,12 @@ operation_error! {
     ///         if matches!(invoke.kind(), InvokeErrorKind::FunctionNotFound(_)))
     /// }
     /// ```
-    InvokeError, InvokeErrorKind, "invoke"
+    InvokeError, InvokeErrorKind
 }
 
 operation_error! {
-    /// A condition was not met within its checks, its check failed, or its state could not be serialized.
+    /// A condition was not met within the maximum number of checks, its check failed, or its state could not be
+    /// serialized.
     ///
     /// # Examples
     ///
@@ -92,16 +81,16 @@ operation_error! {
     ///     }
     /// }
     /// ```
-    WaitForConditionError, WaitForConditionErrorKind, "wait for a condition"
+    WaitForConditionError, WaitForConditionErrorKind
 }
 
 operation_error! {
-    /// A callback was answered with a failure, timed out, or was answered with what its serdes does not accept.
-    CallbackError, CallbackErrorKind, "callback", callback_id: Option<String>
+    /// A callback was answered with a failure or with a payload that its serdes does not accept, or timed out.
+    CallbackError, CallbackErrorKind, callback_id: Option<String>
 }
 
 impl CallbackError {
-    /// The callback's id, which the external system was given; none if there was none.
+    /// The id of the callback, which the external system was given; `None` if there was none.
     #[must_use]
     pub fn callback_id(&self) -> Option<&str> {
         self.callback_id.as_deref()
@@ -115,11 +104,11 @@ impl CallbackError {
 
 operation_error! {
     /// A child context failed.
-    ChildContextError, ChildContextErrorKind, "child context"
+    ChildContextError, ChildContextErrorKind
 }
 
 impl StepError {
-    /// What the body returned.
+    /// The error that the body returned.
     pub(crate) fn into_source(self) -> Option<BoxError> {
         self.source
     }
@@ -129,14 +118,14 @@ impl StepError {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StepErrorKind {
-    /// The body returned an error. This is what a retry strategy sees.
+    /// The body returned an error. Retry strategies get this kind.
     #[non_exhaustive]
     ExecutionFailed,
-    /// An attempt failed, and the retry strategy decided to stop. The source tells why: the body's error, or one of type
-    /// `StepTimeout`, `StepInterrupted` or `StepStalled`. Also a result that is too large to record (`ResultTooLarge`), which no
-    /// strategy is asked about.
+    /// An attempt failed, and the retry strategy stopped. The source is the error of the body, or an error of type
+    /// `StepTimeout`, `StepInterrupted` or `StepStalled`. A result that is too large to record (`ResultTooLarge`) fails
+    /// the step with this kind too, without asking the strategy.
     RetriesExhausted(RetriesExhausted),
-    /// The result could not be serialized, or what is on record could not be deserialized.
+    /// The result could not be serialized, or the recorded payload could not be deserialized.
     #[non_exhaustive]
     SerializationFailed,
 }
@@ -151,7 +140,7 @@ impl fmt::Display for StepErrorKind {
     }
 }
 
-/// What is known of a step that was given up.
+/// The details of a step whose retries are exhausted.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct RetriesExhausted {
@@ -163,7 +152,7 @@ impl RetriesExhausted {
         Self { attempts }
     }
 
-    /// How many attempts were made; 0 if the host does not tell.
+    /// The number of attempts; 0 if the host does not report it.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.attempts.unwrap_or_default()
@@ -195,7 +184,7 @@ impl fmt::Display for WaitErrorKind {
     }
 }
 
-/// The status that a wait ended with.
+/// The unexpected status of a wait.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct UnexpectedStatus {
@@ -224,12 +213,11 @@ impl fmt::Display for UnexpectedStatus {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum InvokeErrorKind {
-    /// The function failed, timed out or was stopped: [`OperationError::status`](crate::OperationError::status) tells
-    /// which, and its
-    /// error is the source, a [`ReplayedFailure`](crate::ReplayedFailure).
+    /// The function failed, timed out or was stopped: see [`OperationError::status`](crate::OperationError::status).
+    /// Its error is the source, a [`ReplayedFailure`](crate::ReplayedFailure).
     #[non_exhaustive]
     FunctionFailed,
-    /// There is no such function, or it may not be invoked: the failure is of type `ResourceNotFoundException`.
+    /// The function does not exist or may not be invoked: the failure is of type `ResourceNotFoundException`.
     FunctionNotFound(FunctionNotFound),
     /// The payload could not be serialized, and nothing was invoked; or the result could not be deserialized.
     #[non_exhaustive]
@@ -258,7 +246,7 @@ impl FunctionNotFound {
         Self { function_id: function_id.into() }
     }
 
-    /// What was invoked: a name, a name with a qualifier or an ARN.
+    /// The function id of the invocation: a name, a name with a qualifier or an ARN.
     #[must_use]
     pub fn function_id(&self) -> &str {
         &self.function_id
@@ -275,13 +263,13 @@ impl fmt::Display for FunctionNotFound {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum WaitForConditionErrorKind {
-    /// A check returned an error, which is the source. Checks are not retried. Also a state that is too large to record, or a
-    /// delay that is not allowed.
+    /// A check returned an error, which is the source. Checks are not retried. Also for a state that is too large to
+    /// record, and for a delay that is not allowed.
     #[non_exhaustive]
     CheckFailed,
     /// The wait strategy gave up before the condition was met.
     MaxChecksExceeded(MaxChecksExceeded),
-    /// A state could not be serialized, or what is on record could not be deserialized. The state is never reset.
+    /// A state could not be serialized, or a recorded payload could not be deserialized. The state is never reset.
     #[non_exhaustive]
     SerializationFailed,
 }
@@ -296,7 +284,7 @@ impl fmt::Display for WaitForConditionErrorKind {
     }
 }
 
-/// What is known of a condition that was given up. The strategy's reason is the message on record
+/// The details of a condition that was not met. The reason that the strategy gave is the recorded message
 /// ([`OperationError::wire`](crate::OperationError::wire)).
 #[derive(Debug)]
 #[non_exhaustive]
@@ -309,7 +297,7 @@ impl MaxChecksExceeded {
         Self { checks }
     }
 
-    /// How many checks were made; 0 if the host does not tell.
+    /// The number of checks; 0 if the host does not report it.
     #[must_use]
     pub fn checks(&self) -> u32 {
         self.checks.unwrap_or_default()
@@ -341,7 +329,7 @@ pub enum CallbackErrorKind {
     /// The serdes does not accept the answer.
     #[non_exhaustive]
     DeserializationFailed,
-    /// Anything else.
+    /// Any other error.
     #[non_exhaustive]
     Internal,
 }
@@ -365,9 +353,8 @@ pub enum ChildContextErrorKind {
     /// The child's code returned an error, or an item of a map or parallel did.
     #[non_exhaustive]
     ChildFailed,
-    /// The result could not be serialized, or what is on record could not be deserialized. Of a map or parallel: it could
-    /// not come to
-    /// a result, as when the name of an item is not allowed.
+    /// The result could not be serialized, or a recorded payload could not be deserialized. A map or parallel could not
+    /// produce a result, for example because the name of an item is not allowed.
     #[non_exhaustive]
     Internal,
 }
@@ -378,64 +365,5 @@ impl fmt::Display for ChildContextErrorKind {
             Self::ChildFailed => "child failed",
             Self::Internal => "internal error",
         })
-    }
-}
-
-/// An operation was not started: an argument is not allowed. Its place in the sequence is taken, so replays agree.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct InvalidArgumentError {
-    argument: String,
-    reason: String,
-}
-
-impl InvalidArgumentError {
-    pub(crate) fn new(invalid: InvalidArgument) -> Self {
-        Self { argument: invalid.argument, reason: invalid.reason }
-    }
-
-    /// Which argument, as the WIT contract spells it.
-    #[must_use]
-    pub fn argument(&self) -> &str {
-        &self.argument
-    }
-
-    /// What is wrong with it, and what is allowed.
-    #[must_use]
-    pub fn reason(&self) -> &str {
-        &self.reason
-    }
-}
-
-impl fmt::Display for InvalidArgumentError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "invalid {}: {}", self.argument, self.reason)
-    }
-}
-
-impl Error for InvalidArgumentError {}
-
-/// A frame that says what was being done when its source happened.
-#[derive(Debug)]
-pub(crate) struct Framed {
-    frame: String,
-    source: BoxError,
-}
-
-impl Framed {
-    pub(crate) fn boxed(frame: impl Into<String>, source: impl Into<BoxError>) -> BoxError {
-        Box::new(Self { frame: frame.into(), source: source.into() })
-    }
-}
-
-impl fmt::Display for Framed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if f.alternate() { write_chain(f, &self.frame, self.source()) } else { f.write_str(&self.frame) }
-    }
-}
-
-impl Error for Framed {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.source)
     }
 }

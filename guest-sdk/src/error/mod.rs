@@ -1,235 +1,40 @@
 //! Errors of durable operations.
 //!
-//! Always true here:
-//! - The error of a failed operation is made from its record, on the first run as on each replay: a handler cannot tell
-//!   the two apart, and takes the same branch in both.
-//! - `{}` is one line for people: what failed, which operation, and why, to the last cause. `{:#}` writes the frames of the whole
-//!   chain, joined with `": "`. The message on record is the latter.
-//! - Kinds classify and carry numbers; the cause is the error's `source()`.
+//! Invariants:
+//! - The error of a failed operation is created from its record, on the first run as on each replay: a handler cannot
+//!   distinguish the two, and takes the same branch in both.
+//! - `{}` is one line for people: the failed operation with its name or id, and all causes. `{:#}` contains the frames
+//!   of the whole chain, joined with `": "`. The recorded message is the latter.
+//! - Kinds classify errors and carry details; the cause is the error's `source()`.
 
+mod boxed;
 mod combinator;
+mod display;
+mod frames;
+mod invalid_argument;
 mod kinds;
-mod line;
 mod non_determinism;
+mod operation;
+mod record;
+mod replayed;
+mod typed;
 mod wire;
 
-use std::error::Error;
-use std::fmt;
-
-use self::line::Frame;
-use crate::runtime::{InvalidArgument, Operation};
-
+pub use self::boxed::BoxError;
 pub use self::combinator::{CombinatorError, CombinatorErrorKind, JoinFailed};
-pub(crate) use self::kinds::Framed;
+pub(crate) use self::display::{Chain, write_chain};
+pub(crate) use self::frames::{ChildFnError, Framed};
+pub use self::invalid_argument::{InvalidArgument, InvalidArgumentError};
 pub use self::kinds::{
     CallbackError, CallbackErrorKind, ChildContextError, ChildContextErrorKind, FunctionNotFound,
-    InvalidArgumentError, InvokeError, InvokeErrorKind, MaxChecksExceeded, RetriesExhausted, StepError,
-    StepErrorKind, UnexpectedStatus, WaitError, WaitErrorKind, WaitForConditionError,
-    WaitForConditionErrorKind,
+    InvokeError, InvokeErrorKind, MaxChecksExceeded, RetriesExhausted, StepError, StepErrorKind,
+    UnexpectedStatus, WaitError, WaitErrorKind, WaitForConditionError, WaitForConditionErrorKind,
 };
-pub(crate) use self::line::{Chain, write_chain};
 pub use self::non_determinism::{
     NonDeterministicExecutionError, NonDeterministicExecutionErrorKind, OperationMismatch, UnrecognizedStatus,
 };
-pub(crate) use self::wire::{ChildFnError, SERIALIZATION_ERROR};
-pub use self::wire::{ReplayedFailure, TypedError, WireError};
-
-/// What the futures of durable operations fail with.
-///
-/// [`kind`](Self::kind) says which operation failed and how; [`source`](Error::source) leads to the cause, which for a
-/// recorded failure is a [`ReplayedFailure`].
-///
-/// # Examples
-///
-/// ```
-/// use durawasm_guest::{OperationError, OperationErrorKind, StepErrorKind};
-///
-/// fn gave_up_after(error: &OperationError) -> Option<u32> {
-///     match error.kind() {
-///         OperationErrorKind::Step(step) => match step.kind() {
-///             StepErrorKind::RetriesExhausted(details) => Some(details.attempts()),
-///             _ => None,
-///         },
-///         _ => None,
-///     }
-/// }
-/// ```
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct OperationError {
-    kind: OperationErrorKind,
-    /// Boxed: results stay small where nothing fails.
-    record: Option<Box<Record>>,
-    name: Option<Box<str>>,
-}
-
-#[derive(Debug)]
-struct Record {
-    /// The operation's id, and its status.
-    operation: Option<(String, &'static str)>,
-    wire: WireError,
-}
-
-impl OperationError {
-    /// Which operation failed, and how.
-    #[must_use]
-    pub fn kind(&self) -> &OperationErrorKind {
-        &self.kind
-    }
-
-    /// The id of the failed operation; none if it was never started.
-    #[must_use]
-    pub fn operation_id(&self) -> Option<&str> {
-        self.operation().map(|(id, _)| &**id)
-    }
-
-    /// The name of the operation that failed; none if it has none.
-    #[must_use]
-    pub fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    /// The operation's status in the history, such as `FAILED` or `TIMED_OUT`; none if it did not fail on record.
-    #[must_use]
-    pub fn status(&self) -> Option<&str> {
-        self.operation().map(|(_, status)| *status)
-    }
-
-    /// The error as it is on record; none if it is not.
-    #[must_use]
-    pub fn wire(&self) -> Option<&WireError> {
-        self.record.as_ref().map(|record| &record.wire)
-    }
-
-    pub(crate) fn new(kind: OperationErrorKind) -> Self {
-        Self { kind, record: None, name: None }
-    }
-
-    /// Adds the operation's name.
-    pub(crate) fn named(mut self, name: Option<&str>) -> Self {
-        self.name = name.map(Into::into);
-        self
-    }
-
-    /// Adds what the history has on the failure.
-    pub(crate) fn on_record(
-        mut self,
-        operation: &dyn Operation,
-        status: &'static str,
-        wire: WireError,
-    ) -> Self {
-        self.record = Some(Box::new(Record { operation: Some((operation.id(), status)), wire }));
-        self
-    }
-
-    /// Adds the record of a failure that is part of another operation's.
-    pub(crate) fn with_wire(mut self, wire: WireError) -> Self {
-        self.record = Some(Box::new(Record { operation: None, wire }));
-        self
-    }
-
-    fn operation(&self) -> Option<&(String, &'static str)> {
-        self.record.as_ref().and_then(|record| record.operation.as_ref())
-    }
-}
-
-impl From<InvalidArgument> for OperationError {
-    fn from(invalid: InvalidArgument) -> Self {
-        Self::new(OperationErrorKind::InvalidArgument(InvalidArgumentError::new(invalid)))
-    }
-}
-
-impl fmt::Display for OperationError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if f.alternate() { Chain(self).fmt(f) } else { line::write_operation(f, self) }
-    }
-}
-
-impl Error for OperationError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(self.kind.error())
-    }
-}
-
-/// Which operation failed.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum OperationErrorKind {
-    /// A step.
-    Step(StepError),
-    /// A wait.
-    Wait(WaitError),
-    /// An invocation of another function.
-    Invoke(InvokeError),
-    /// A callback.
-    Callback(CallbackError),
-    /// A wait for a condition.
-    WaitForCondition(WaitForConditionError),
-    /// A child context, the context around a wait for a callback, or a map or parallel.
-    ChildContext(ChildContextError),
-    /// A combinator of futures.
-    Combinator(CombinatorError),
-    /// A replay does not fit its record. Hosts end the execution themselves then, and handlers never see it.
-    NonDeterministicExecution(NonDeterministicExecutionError),
-    /// Any operation that was not started because an argument is not allowed: a wait of zero seconds, a name of over
-    /// 256 characters, and so on. Not in AWS's SDK, whose service refuses these instead.
-    InvalidArgument(InvalidArgumentError),
-}
-
-impl OperationErrorKind {
-    fn family(&self) -> &'static str {
-        match self {
-            Self::Step(_) => "step",
-            Self::Wait(_) => "wait",
-            Self::Invoke(_) => "invoke",
-            Self::Callback(_) => "callback",
-            Self::WaitForCondition(_) => "wait_for_condition",
-            Self::ChildContext(_) => "child_context",
-            Self::Combinator(_) => "combinator",
-            Self::NonDeterministicExecution(_) => "non_deterministic_execution",
-            Self::InvalidArgument(_) => "invalid_argument",
-        }
-    }
-
-    /// The error type on record for an error of this kind that names none itself.
-    pub(crate) fn wire_type(&self) -> &'static str {
-        match self {
-            Self::Step(_) => "StepError",
-            Self::Wait(_) => "WaitError",
-            Self::Invoke(_) => "InvokeError",
-            Self::Callback(_) => "CallbackError",
-            Self::WaitForCondition(_) => "WaitForConditionError",
-            Self::ChildContext(_) => "ChildContextError",
-            Self::Combinator(_) => "PromiseCombinatorError",
-            Self::NonDeterministicExecution(_) => "NonDeterministicExecutionError",
-            Self::InvalidArgument(_) => "InvalidArgumentError",
-        }
-    }
-
-    fn error(&self) -> &(dyn Error + 'static) {
-        match self {
-            Self::Step(error) => error,
-            Self::Wait(error) => error,
-            Self::Invoke(error) => error,
-            Self::Callback(error) => error,
-            Self::WaitForCondition(error) => error,
-            Self::ChildContext(error) => error,
-            Self::Combinator(error) => error,
-            Self::NonDeterministicExecution(error) => error,
-            Self::InvalidArgument(error) => error,
-        }
-    }
-}
-
-impl fmt::Display for OperationErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.family(), Frame(self.error()))
-    }
-}
-
-const _: () = {
-    const fn sendable<T: Send + Sync + 'static>() {}
-    sendable::<OperationError>();
-    sendable::<TypedError>();
-    sendable::<ReplayedFailure>();
-};
+pub use self::operation::{DurableError, OperationError, OperationErrorKind};
+pub use self::replayed::ReplayedFailure;
+pub use self::typed::TypedError;
+pub(crate) use self::wire::SERIALIZATION_ERROR;
+pub use self::wire::WireError;

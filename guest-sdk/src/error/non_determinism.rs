@@ -1,13 +1,13 @@
-//! Errors of replays that do not fit their record.
+//! Errors of replays that do not match the history.
 //!
-//! Hosts of this crate end the execution when a replay asks for something else than what is on record: the invocation stops
-//! there, and user code never gets hold of these errors, so none can swallow them. The types are here for handlers that match
-//! on them, as they do with AWS's SDK, and for hosts that are to come.
+//! Hosts of this crate end the execution when a replay does not match the history: the invocation stops at that point,
+//! so user code never gets these errors and cannot ignore them. The types exist for handlers that match on them, as
+//! with AWS's SDK, and for future hosts.
 
 use std::error::Error;
 use std::fmt;
 
-/// A replay does not fit its record. The execution cannot go on.
+/// A replay does not match the history. The execution cannot continue.
 ///
 /// # Examples
 ///
@@ -30,7 +30,7 @@ pub struct NonDeterministicExecutionError {
 }
 
 impl NonDeterministicExecutionError {
-    /// What does not fit.
+    /// How the replay differs.
     #[must_use]
     pub fn kind(&self) -> &NonDeterministicExecutionErrorKind {
         &self.kind
@@ -45,13 +45,13 @@ impl fmt::Display for NonDeterministicExecutionError {
 
 impl Error for NonDeterministicExecutionError {}
 
-/// What does not fit.
+/// How the replay differs.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum NonDeterministicExecutionErrorKind {
-    /// Another operation stands at this place in the record.
+    /// The history has another operation at this position.
     OperationMismatch(OperationMismatch),
-    /// The record has a status that is not known.
+    /// The history has an unknown status.
     UnrecognizedStatus(UnrecognizedStatus),
 }
 
@@ -80,13 +80,13 @@ impl OperationMismatch {
         &self.wire_id
     }
 
-    /// What is on record.
+    /// The recorded operation.
     #[must_use]
     pub fn expected(&self) -> &str {
         &self.expected
     }
 
-    /// What the handler asked for.
+    /// The operation that the handler started.
     #[must_use]
     pub fn actual(&self) -> &str {
         &self.actual
@@ -100,7 +100,7 @@ impl fmt::Display for OperationMismatch {
     }
 }
 
-/// A status that is not known.
+/// An unknown status.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct UnrecognizedStatus {
@@ -115,7 +115,7 @@ impl UnrecognizedStatus {
         &self.wire_id
     }
 
-    /// The status as it is on record.
+    /// The recorded status.
     #[must_use]
     pub fn status(&self) -> &str {
         &self.status
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
     use crate::{OperationError, OperationErrorKind};
 
-    /// What a handler that was written for AWS's SDK does with an error.
+    /// Matches an error like a handler that was written for AWS's SDK.
     fn diagnose(error: &OperationError) -> String {
         match error.kind() {
             OperationErrorKind::NonDeterministicExecution(error) => match error.kind() {

@@ -1,28 +1,21 @@
-//! Errors as they are on record: `ErrorObject` in the service model, `error-object` in the WIT package.
+//! Recorded errors: `ErrorObject` in the service model, `error-object` in the WIT package.
 //!
-//! Always true here:
-//! - An error's type is never guessed from its text. It is the first in the chain of sources that says something: a name that the
-//!   author gave ([`TypedError`]), or the type on record of an operation that failed. Else it is a generic one.
-//! - So a failure's type, data and frames stay the same through all layers that pass it on.
-//! - A record fits in [`LIMIT`], whatever the author put into the error.
+//! Invariants:
+//! - The type of an error is never derived from its text. It is the first specific type in the chain of sources: a name
+//!   that the author gave ([`TypedError`](crate::TypedError)), or the recorded type of an operation that failed.
+//!   Otherwise it is a generic type.
+//! - Therefore the type, data and frames of a failure stay the same through all layers that pass it on.
+//! - The size of a record is at most [`LIMIT`], for any error.
 
-use std::error::Error;
 use std::fmt;
 
-use super::OperationError;
-use super::line::{Chain, write_chain, write_line};
-use crate::BoxError;
-
-/// What a record may hold, in bytes, with room for the rest of the update that carries it.
+/// The maximum size of a record in bytes. It leaves room for the rest of the update.
 const LIMIT: usize = 32 * 1024 - 1024;
 
-/// How far a chain of sources is followed for a name or data.
-const CHAIN: usize = 10;
-
-/// The type on record for a result that could not be serialized. Replays know the kind of error by it.
+/// The recorded type for a value that could not be serialized. Replays determine the kind of error from it.
 pub(crate) const SERIALIZATION_ERROR: &str = "SerializationError";
 
-/// An error as it is on record.
+/// A recorded error.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WireError {
@@ -33,32 +26,33 @@ pub struct WireError {
 }
 
 impl WireError {
-    /// The name programs can match on.
+    /// The type: a name that programs can match on.
     #[must_use]
     pub fn error_type(&self) -> Option<&str> {
         self.error_type.as_deref()
     }
 
-    /// What a person reads.
+    /// The message for people.
     #[must_use]
     pub fn error_message(&self) -> Option<&str> {
         self.error_message.as_deref()
     }
 
-    /// More for programs, usually JSON. It may come from outside (a callback's answer): nothing in this crate acts on it.
+    /// Additional data for programs, usually JSON. It may come from an external system (the answer to a callback):
+    /// treat it as untrusted input.
     #[must_use]
     pub fn error_data(&self) -> Option<&str> {
         self.error_data.as_deref()
     }
 
-    /// One frame an entry, innermost first. Components have no backtraces: it is filled only when the failure came with
-    /// one from outside.
+    /// One frame per entry, innermost first. Components have no backtraces: it is filled only if the failure came from
+    /// outside with frames.
     #[must_use]
     pub fn stack_trace(&self) -> &[String] {
         &self.stack_trace
     }
 
-    /// A record with these parts. For runners.
+    /// Creates a record from its parts. For runners.
     #[doc(hidden)]
     #[must_use]
     pub fn from_parts(
@@ -75,35 +69,7 @@ impl WireError {
             .bounded()
     }
 
-    /// The record of an error. `fallback` is the type for one that has no name.
-    pub(crate) fn of(error: &(dyn Error + 'static), fallback: &str) -> Self {
-        let operation = error.downcast_ref::<OperationError>();
-        let fallback = recorded(error)
-            .and_then(WireError::error_type)
-            .unwrap_or_else(|| operation.map_or(fallback, |error| error.kind().wire_type()));
-        Self::passed_on(error, fallback)
-    }
-
-    /// The record of a layer that failed because of an error: under the type that the error has a name for, if it has one.
-    pub(crate) fn passed_on(error: &(dyn Error + 'static), fallback: &str) -> Self {
-        Self::typed(error, named(error).unwrap_or(fallback))
-    }
-
-    /// The record of an error under a given type.
-    pub(crate) fn typed(error: &(dyn Error + 'static), error_type: &str) -> Self {
-        let records = || chain(error).filter_map(recorded);
-        Self {
-            error_type: Some(error_type.to_owned()),
-            error_message: Some(Chain(error).to_string()),
-            error_data: records().find_map(|record| record.error_data.clone()),
-            stack_trace: records()
-                .find(|record| !record.stack_trace.is_empty())
-                .map_or_else(Vec::new, |record| record.stack_trace.clone()),
-        }
-        .bounded()
-    }
-
-    /// Adds data. What is too long is left out.
+    /// Adds data. Data that is too long is omitted.
     pub(crate) fn with_data(mut self, data: Option<String>) -> Self {
         self.error_data = data;
         self.bounded()
@@ -117,18 +83,18 @@ impl WireError {
         self
     }
 
-    /// Takes the outermost frame off, if it begins so. The rest of it.
+    /// Removes the outermost frame if it starts with the prefix. Returns the rest of it.
     pub(crate) fn take_frame(&mut self, prefix: &str) -> Option<String> {
         let rest = self.stack_trace.last()?.strip_prefix(prefix)?.to_owned();
         self.stack_trace.pop();
         Some(rest)
     }
 
-    fn bounded(self) -> Self {
+    pub(super) fn bounded(self) -> Self {
         self.bounded_to(LIMIT)
     }
 
-    /// Keeps the record under the limit: what is least useful goes first.
+    /// Shortens the record to the limit, the least useful parts first.
     fn bounded_to(mut self, limit: usize) -> Self {
         let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         if let Some(error_type) = &mut self.error_type {
@@ -154,7 +120,7 @@ impl WireError {
     }
 }
 
-/// Cuts a text to at most so many bytes, at a character's end.
+/// Shortens a text to at most `limit` bytes, at a character boundary.
 fn shorten(text: &mut String, limit: usize) {
     const MARK: &str = " [cut]";
     if text.len() > limit {
@@ -175,234 +141,13 @@ impl fmt::Display for WireError {
     }
 }
 
-/// The cause of a failure that was read from the record.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct ReplayedFailure {
-    wire: WireError,
-}
-
-impl ReplayedFailure {
-    pub(crate) fn boxed(wire: WireError) -> BoxError {
-        Box::new(Self { wire })
-    }
-
-    /// The recorded error type.
-    #[must_use]
-    pub fn error_type(&self) -> Option<&str> {
-        self.wire.error_type()
-    }
-
-    /// The recorded message.
-    #[must_use]
-    pub fn error_message(&self) -> Option<&str> {
-        self.wire.error_message()
-    }
-
-    /// All that is recorded.
-    #[must_use]
-    pub fn wire(&self) -> &WireError {
-        &self.wire
-    }
-}
-
-impl fmt::Display for ReplayedFailure {
-    /// The message; the type only if there is no message.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.error_message().or(self.error_type()).unwrap_or("unknown error"))
-    }
-}
-
-impl Error for ReplayedFailure {}
-
-/// An error with a name for the record.
-///
-/// Once an error is boxed, its type cannot be named any more: it is recorded as `Error`. Wrap it while its type is known,
-/// and the record carries that name.
-///
-/// # Examples
-///
-/// ```
-/// use durawasm_guest::{BoxError, TypedError};
-///
-/// let parsed = "seven".parse::<u32>().map_err(TypedError::new);
-/// assert_eq!(parsed.as_ref().map_err(TypedError::error_type), Err("ParseIntError"));
-/// let error: BoxError = TypedError::with_type("NoStock", "three are left").into(); // what a step's body returns
-/// assert_eq!(error.to_string(), "NoStock: three are left");
-/// ```
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct TypedError {
-    error_type: String,
-    inner: BoxError,
-}
-
-impl TypedError {
-    /// Names the error after its type, without module paths.
-    #[must_use]
-    pub fn new<E: Error + Send + Sync + 'static>(error: E) -> Self {
-        Self { error_type: short_type_name(std::any::type_name::<E>()), inner: Box::new(error) }
-    }
-
-    /// Names the error as told.
-    #[must_use]
-    pub fn with_type(error_type: impl Into<String>, error: impl Into<BoxError>) -> Self {
-        Self { error_type: error_type.into(), inner: error.into() }
-    }
-
-    /// The name.
-    #[must_use]
-    pub fn error_type(&self) -> &str {
-        &self.error_type
-    }
-
-    /// The error itself.
-    #[must_use]
-    pub fn inner(&self) -> &(dyn Error + 'static) {
-        &*self.inner
-    }
-}
-
-impl fmt::Display for TypedError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if f.alternate() {
-            write_chain(f, &self.error_type, self.source())
-        } else {
-            write_line(f, format_args!("{}", self.error_type), &*self.inner)
-        }
-    }
-}
-
-impl Error for TypedError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.inner)
-    }
-}
-
-/// What a child context's code returned, as a frame of its own in the record.
-#[derive(Debug)]
-pub(crate) struct ChildFnError(pub(crate) BoxError);
-
-impl fmt::Display for ChildFnError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("child function error")
-    }
-}
-
-impl Error for ChildFnError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.0)
-    }
-}
-
-fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| (*error).source()).take(CHAIN)
-}
-
-/// The record that an error carries itself.
-fn recorded<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a WireError> {
-    error
-        .downcast_ref::<OperationError>()
-        .and_then(OperationError::wire)
-        .or_else(|| error.downcast_ref::<ReplayedFailure>().map(ReplayedFailure::wire))
-}
-
-/// The first name in a chain that programs can match on.
-fn named<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a str> {
-    chain(error).find_map(|error| match error.downcast_ref::<TypedError>() {
-        Some(typed) => Some(typed.error_type()),
-        None => recorded(error).and_then(WireError::error_type).filter(|name| !is_generic(name)),
-    })
-}
-
-/// Whether a recorded type says only which layer failed. How a layer failed is not passed on: the record of the next would be
-/// read as its own.
-fn is_generic(name: &str) -> bool {
-    const LAYERS: [&str; 13] = [
-        "Error",
-        "StepError",
-        "WaitError",
-        "InvokeError",
-        "CallbackError",
-        "WaitForConditionError",
-        "ChildContextError",
-        "ChildFnError",
-        "BatchError",
-        "CompensationError",
-        "HandlerError",
-        "PromiseCombinatorError",
-        SERIALIZATION_ERROR,
-    ];
-    LAYERS.contains(&name) || name.starts_with("CombinatorError")
-}
-
-/// A type's name without module paths, also inside of brackets: `a::B<c::D>` is `B<D>`.
-fn short_type_name(full: &str) -> String {
-    let mut short = String::with_capacity(full.len());
-    let mut segment = 0;
-    for c in full.chars() {
-        if c == ':' {
-            short.truncate(segment);
-            continue;
-        }
-        short.push(c);
-        if !(c.is_alphanumeric() || c == '_') {
-            segment = short.len();
-        }
-    }
-    short
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    #[derive(Debug)]
-    struct Declined(&'static str);
-    impl fmt::Display for Declined {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str(self.0)
-        }
-    }
-    impl Error for Declined {}
-
     #[test]
-    fn an_error_is_recorded_under_the_name_it_was_given() {
-        let plain: BoxError = "boom".into();
-        assert_eq!(WireError::of(&*plain, "Error").to_string(), "Error: boom");
-        let typed: BoxError = TypedError::new(Declined("no funds")).into();
-        let wire = WireError::of(&*typed, "Error");
-        assert_eq!((wire.error_type(), wire.error_message()), (Some("Declined"), Some("Declined: no funds")));
-        let replayed = ReplayedFailure::boxed(wire);
-        assert_eq!(WireError::of(&*replayed, "Error").error_type(), Some("Declined"));
-    }
-
-    #[test]
-    fn type_names_lose_their_paths() {
-        assert_eq!(short_type_name("a::b::C"), "C");
-        assert_eq!(short_type_name("a::B<c::D, &e::F>"), "B<D, &F>");
-        assert_eq!(short_type_name("Plain"), "Plain");
-    }
-
-    #[test]
-    fn data_and_frames_survive_a_boundary() {
-        let outside = WireError::from_parts(
-            Some("Declined".into()),
-            Some("no funds".into()),
-            Some("{\"code\":51}".into()),
-            vec!["pay.c:1".into()],
-        );
-        let child = ChildFnError(ReplayedFailure::boxed(outside));
-        let wire = WireError::of(&child, "ChildFnError");
-        assert_eq!(wire.error_type(), Some("Declined"));
-        assert_eq!(wire.error_message(), Some("child function error: no funds"));
-        assert_eq!(wire.error_data(), Some("{\"code\":51}"));
-        assert_eq!(wire.stack_trace(), ["pay.c:1"]);
-    }
-
-    #[test]
-    fn a_frame_is_put_on_and_taken_off() {
+    fn a_frame_is_added_and_removed() {
         let big = "x".repeat(2 * LIMIT);
         let mut wire = WireError::new("Declined", big).with_frame("callback: 7".to_owned());
         let length = 8 + wire.error_message().unwrap().len() + wire.stack_trace()[0].len();
@@ -414,7 +159,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_record_fits(name in 0..2000_usize, message in 0..40_000_usize, data in 0..40_000_usize, frames in 0..5000_usize) {
+        fn the_size_of_a_record_is_limited(name in 0..2000_usize, message in 0..40_000_usize, data in 0..40_000_usize, frames in 0..5000_usize) {
             let text = |length: usize| Some("ü".repeat(length));
             let frames = vec!["frame".to_owned(); frames];
             let wire = WireError::from_parts(text(name), text(message), text(data), frames).bounded();

@@ -1,123 +1,37 @@
-//! What plugins are told.
+//! The arguments of plugin hooks.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::Timestamp;
+use crate::contract::{OperationStatus, OperationType};
 use crate::error::WireError;
+use crate::values::Timestamp;
 
 /// Operations by their id.
 pub type Operations = BTreeMap<String, OperationInfo>;
 
-/// What an operation is (service model: `OperationType`). `Display` writes it as on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum OperationType {
-    /// A child context, and all that is made of one: a map, a branch, a wait for a callback.
-    Context,
-    /// A step, or a condition.
-    Step,
-    /// A wait.
-    Wait,
-    /// A callback.
-    Callback,
-    /// An invocation of another function.
-    ChainedInvoke,
-}
-
-impl OperationType {
-    /// As on the wire, such as `CHAINED_INVOKE`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Context => "CONTEXT",
-            Self::Step => "STEP",
-            Self::Wait => "WAIT",
-            Self::Callback => "CALLBACK",
-            Self::ChainedInvoke => "CHAINED_INVOKE",
-        }
-    }
-}
-
-impl fmt::Display for OperationType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// Where an operation stands (service model: `OperationStatus`). `Display` writes it as on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum OperationStatus {
-    /// Begun, not over.
-    Started,
-    /// A step between two attempts: its time has not come.
-    Pending,
-    /// A step whose next attempt may begin.
-    Ready,
-    /// Over, well.
-    Succeeded,
-    /// Over, badly.
-    Failed,
-    /// Over: called off.
-    Cancelled,
-    /// Over: too late.
-    TimedOut,
-    /// Over: stopped from outside.
-    Stopped,
-}
-
-impl OperationStatus {
-    /// Whether the operation is over: nothing changes any more.
-    #[must_use]
-    pub fn is_terminal(self) -> bool {
-        !matches!(self, Self::Started | Self::Pending | Self::Ready)
-    }
-
-    /// As on the wire, such as `TIMED_OUT`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Started => "STARTED",
-            Self::Pending => "PENDING",
-            Self::Ready => "READY",
-            Self::Succeeded => "SUCCEEDED",
-            Self::Failed => "FAILED",
-            Self::Cancelled => "CANCELLED",
-            Self::TimedOut => "TIMED_OUT",
-            Self::Stopped => "STOPPED",
-        }
-    }
-}
-
-impl fmt::Display for OperationStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// How an invocation ends. `Display` writes it as on the wire.
+/// How an invocation ends. `Display` writes the wire format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum InvocationStatus {
-    /// The handler returned a result: the execution is over.
+    /// The handler returned a result: the execution has ended.
     Succeeded,
-    /// The handler returned an error: the execution is over.
+    /// The handler returned an error: the execution has ended.
     Failed,
     /// The execution is suspended; another invocation will follow.
     Pending,
 }
 
 impl InvocationStatus {
-    /// Whether the execution is over with this invocation.
+    /// Whether the execution ends with this invocation.
     #[must_use]
     pub fn is_terminal(self) -> bool {
         self != Self::Pending
     }
 
-    /// As on the wire, such as `PENDING`.
+    /// The wire format, such as `PENDING`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -134,7 +48,7 @@ impl fmt::Display for InvocationStatus {
     }
 }
 
-/// How a function of the handler's ended. `Display` writes it in capitals.
+/// How a function of the handler ended. `Display` writes it in capitals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UserFunctionOutcome {
@@ -142,7 +56,7 @@ pub enum UserFunctionOutcome {
     Succeeded,
     /// It returned an error, or a value that could not be serialized.
     Failed,
-    /// It was left in the middle: the execution is suspended, or nobody needs the function's value any more.
+    /// It was dropped: the execution is suspended, or the value of the function is not needed any more.
     Incomplete,
 }
 
@@ -183,19 +97,19 @@ impl InvocationInfo {
         &self.execution_arn
     }
 
-    /// Identifies this invocation.
+    /// The id of this invocation.
     #[must_use]
     pub fn request_id(&self) -> &str {
         &self.request_id
     }
 
-    /// Whether the execution begins with this invocation: nothing was on record when it did.
+    /// Whether this is the first invocation of the execution: nothing was recorded when it began.
     #[must_use]
     pub fn is_first_invocation(&self) -> bool {
         self.is_first_invocation
     }
 
-    /// When the execution started: the same in all its invocations.
+    /// When the execution started, the same in all its invocations.
     #[must_use]
     pub fn execution_start_timestamp(&self) -> Timestamp {
         self.execution_start
@@ -207,23 +121,22 @@ impl InvocationInfo {
         &self.input
     }
 
-    /// The operations on record now, without those below a context that was over when the invocation began.
+    /// The operations recorded by now, without those below a context that had ended when the invocation began.
     #[must_use]
     pub fn operations(&self) -> &Operations {
         &self.operations
     }
 
-    /// The operations that changed between the previous invocation and this one, by no doing of the handler: a wait that is over,
-    /// a callback that was answered, a step whose next attempt may begin. Each is in [`operations`](Self::operations) too.
-    /// Empty in
-    /// the first invocation.
+    /// The operations that changed between the previous invocation and this one without the handler: a wait that has
+    /// ended, a callback that was answered, a step whose next attempt may start. Each is also in
+    /// [`operations`](Self::operations). Empty in the first invocation.
     #[must_use]
     pub fn updated_operations(&self) -> &Operations {
         &self.updated
     }
 }
 
-/// The end of an invocation: what [`InvocationInfo`] tells, and how it ends.
+/// The end of an invocation: an [`InvocationInfo`] with the status and the outcome.
 #[derive(Debug, Clone)]
 pub struct InvocationEndInfo {
     pub(super) invocation: InvocationInfo,
@@ -233,8 +146,9 @@ pub struct InvocationEndInfo {
 }
 
 impl InvocationEndInfo {
-    /// How the invocation ends, as the handler has it. The service may still refuse what it returned: a result that is too
-    /// large, or a replay that did not ask for all that is on record, fails the execution.
+    /// How the invocation ends from the point of view of the handler. The service may still reject what the handler
+    /// returned: a result that is too large, or a replay that did not start all recorded operations, fails the
+    /// execution.
     #[must_use]
     pub fn status(&self) -> InvocationStatus {
         self.status
@@ -284,68 +198,70 @@ impl OperationInfo {
         &self.id
     }
 
-    /// Its label.
+    /// Its name.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// What it is.
+    /// Its type.
     #[must_use]
     pub fn operation_type(&self) -> OperationType {
         self.operation_type
     }
 
-    /// What it is, more finely, such as `ParallelBranch`.
+    /// Its sub-type, such as `ParallelBranch`.
     #[must_use]
     pub fn sub_type(&self) -> Option<&str> {
         self.sub_type.as_deref()
     }
 
-    /// The id of the context that it belongs to; none at the top.
+    /// The id of the context that it belongs to; `None` for operations of the root context.
     #[must_use]
     pub fn parent_id(&self) -> Option<&str> {
         self.parent_id.as_deref()
     }
 
-    /// Where it stands.
+    /// Its status.
     #[must_use]
     pub fn status(&self) -> OperationStatus {
         self.status
     }
 
-    /// When it started, as the service has it. In `on_operation_start` of one that is not on record yet: now.
+    /// When it started, according to the service. In `on_operation_start` of an operation that is not recorded yet: the
+    /// current time.
     #[must_use]
     pub fn start_timestamp(&self) -> Timestamp {
         self.start
     }
 
-    /// When it was over, as the service has it.
+    /// When it ended, according to the service.
     #[must_use]
     pub fn end_timestamp(&self) -> Option<Timestamp> {
         self.end
     }
 
-    /// Of a step or a condition: the attempt that is under way, or that ended last; from 1.
+    /// For a step or a condition: the current attempt, or the last one, from 1.
     #[must_use]
     pub fn attempt(&self) -> Option<u32> {
         self.attempt
     }
 
-    /// Whether the operation was on record when this invocation began; in `on_operation_end`: whether it was over then.
+    /// Whether the operation was recorded when this invocation began; in `on_operation_end`: whether it had ended by
+    /// then.
     #[must_use]
     pub fn is_replay(&self) -> bool {
         self.is_replay
     }
 
-    /// The error on record: of an operation that failed, or of a step's last attempt.
+    /// The recorded error: of an operation that failed, or of the last attempt of a step.
     #[must_use]
     pub fn error(&self) -> Option<&WireError> {
         self.error.as_ref()
     }
 }
 
-/// The end of an operation: what [`OperationInfo`] tells, and its result.
+/// The end of an operation: an [`OperationInfo`] with the result.
 #[derive(Debug, Clone)]
 pub struct OperationEndInfo {
     pub(super) operation: OperationInfo,
@@ -353,7 +269,8 @@ pub struct OperationEndInfo {
 }
 
 impl OperationEndInfo {
-    /// The result as it is on record, in the operation's own format; none if it failed or has none.
+    /// The recorded payload of the result, in the format of the operation's serdes; `None` if the operation failed or
+    /// has no result.
     #[must_use]
     pub fn result(&self) -> Option<&str> {
         self.result.as_deref()
@@ -368,7 +285,7 @@ impl Deref for OperationEndInfo {
     }
 }
 
-/// What an answer of the service has changed.
+/// The changes that an answer of the service reports.
 #[derive(Debug, Clone)]
 pub struct OperationChangeInfo {
     pub(super) execution_arn: Arc<str>,
@@ -383,20 +300,21 @@ impl OperationChangeInfo {
         &self.execution_arn
     }
 
-    /// The operations that changed, as they stand now. An operation that started and ended in one checkpoint changed once.
+    /// The operations that changed, in their current state. An operation that started and ended in one checkpoint is
+    /// reported once.
     #[must_use]
     pub fn updated_operations(&self) -> &Operations {
         &self.updated
     }
 
-    /// All operations that this invocation knows, as they stand now; those that changed among them.
+    /// All operations that this invocation knows, in their current state, including those that changed.
     #[must_use]
     pub fn operations(&self) -> &Operations {
         &self.operations
     }
 }
 
-/// A function of the handler's that runs: an attempt of a step, a check of a condition, or the code of a child context.
+/// A function of the handler that runs: an attempt of a step, a check of a condition, or the code of a child context.
 #[derive(Debug, Clone)]
 pub struct UserFunctionInfo {
     pub(super) id: String,
@@ -417,44 +335,45 @@ impl UserFunctionInfo {
         &self.id
     }
 
-    /// The operation's label.
+    /// The operation's name.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// What the operation is: a step or a context.
+    /// The operation's type: a step or a context.
     #[must_use]
     pub fn operation_type(&self) -> OperationType {
         self.operation_type
     }
 
-    /// What the operation is, more finely, such as `ParallelBranch`.
+    /// The operation's sub-type, such as `ParallelBranch`.
     #[must_use]
     pub fn sub_type(&self) -> Option<&str> {
         self.sub_type.as_deref()
     }
 
-    /// The id of the context that the operation belongs to; none at the top.
+    /// The id of the context that the operation belongs to; `None` for operations of the root context.
     #[must_use]
     pub fn parent_id(&self) -> Option<&str> {
         self.parent_id.as_deref()
     }
 
-    /// Of a step or a condition: which attempt this is, from 1. None for a context.
+    /// For a step or a condition: the number of the attempt, from 1. `None` for a context.
     #[must_use]
     pub fn attempt(&self) -> Option<u32> {
         self.attempt
     }
 
-    /// Whether the operation was on record when this invocation began: a later attempt of a step, or the code of a
+    /// Whether the operation was recorded when this invocation began: a later attempt of a step, or the code of a
     /// context that runs again.
     #[must_use]
     pub fn is_replay(&self) -> bool {
         self.is_replay
     }
 
-    /// Whether the context is over, and its code runs again only to make its result, which is too large to be on record.
+    /// Whether the context has ended, and its code runs again only to compute its result, which was too large to
+    /// record.
     #[must_use]
     pub fn is_replaying_children(&self) -> bool {
         self.is_replaying_children
@@ -467,7 +386,7 @@ impl UserFunctionInfo {
     }
 }
 
-/// The end of a function of the handler's: what [`UserFunctionInfo`] tells, and how it ended.
+/// The end of a function of the handler: a [`UserFunctionInfo`] with the outcome.
 #[derive(Debug, Clone)]
 pub struct UserFunctionEndInfo {
     pub(super) function: UserFunctionInfo,

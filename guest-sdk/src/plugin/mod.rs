@@ -1,7 +1,7 @@
-//! Plugins: code that watches an execution and is no part of it, for logs, metrics and traces.
+//! Plugins: code that observes an execution without affecting it, for logs, metrics and traces.
 //!
-//! Implement [`Plugin`], and register it with the handler's [`Options`](crate::Options). Its hooks are called where invocations,
-//! operations and the handler's own functions start and end.
+//! Implement [`Plugin`], and register it with the [`Options`](crate::Options) of the handler. Its hooks are called when
+//! invocations, operations and functions of the handler start and end.
 //!
 //! ```
 //! use durawasm_guest::plugin::{InvocationInfo, OperationEndInfo};
@@ -33,102 +33,50 @@
 //! }
 //! ```
 //!
-//! # What always holds
-//! - **A plugin never affects the execution.** An error that a hook returns becomes a warning in the log. A hook that panics in a
-//!   component loses its instance, which cannot unwind: the invocation is tried again at once without plugins, from what is on
-//!   record, and the history shows nothing of it. (A step's body that was under way beside it counts as interrupted.)
-//! - **Hooks are not replayed code.** They see live clocks and random numbers, and what they print or log is kept while
-//!   the handler replays. What the handler sees of time and chance is the same with plugins as without. (The standard
-//!   library is an exception: each `HashMap` made in a hook changes the iteration order of maps that the handler makes later, as
-//!   those made in step bodies do. Use a `BTreeMap` in hooks.)
-//! - **An invocation has plugins of its own**: the options are evaluated when it begins, and what a plugin keeps ends with it.
-//! - Hooks are called one after another on the handler's thread; several plugins in the order in which they were registered.
+//! # Invariants
+//! - **A plugin never affects the execution.** An error that a hook returns is logged as a warning. A component cannot
+//!   unwind, so a hook that panics ends its instance: the invocation is retried immediately without plugins, from the
+//!   recorded operations, and the history does not show it. (The body of a step that ran concurrently counts as
+//!   interrupted.)
+//! - **Hooks are not replayed code.** They see live clocks and random numbers, and their output is kept while the
+//!   handler replays. The handler sees the same time and random numbers with plugins as without. (With a standard
+//!   library whose hash keys cannot be controlled, each `HashMap` that a hook creates changes the iteration order of
+//!   the handler's later maps. Use a `BTreeMap` in hooks.)
+//! - **Each invocation has its own plugins**: the options are evaluated when it begins, and the state of a plugin ends
+//!   with it.
+//! - Hooks are called one after another on the thread of the handler, for several plugins in the order of registration.
 //!
 //! # When hooks are called
 //!
 //! | hook | called |
 //! |---|---|
 //! | [`on_invocation_start`](Plugin::on_invocation_start) | before the handler's code |
-//! | [`on_operation_start`](Plugin::on_operation_start) | when the handler starts an operation, in each invocation in which it does and the operation is not over yet |
+//! | [`on_operation_start`](Plugin::on_operation_start) | when the handler starts an operation, in each invocation in which it does so and the operation has not ended |
 //! | [`on_user_function_start`](Plugin::on_user_function_start), [`on_user_function_end`](Plugin::on_user_function_end) | around each attempt of a step, each check of a condition, and the code of a child context, branch or iteration |
 //! | [`on_operation_change`](Plugin::on_operation_change) | when the service has answered a checkpoint |
-//! | [`on_operation_end`](Plugin::on_operation_end) | once for an operation: in the invocation that first finds it over |
+//! | [`on_operation_end`](Plugin::on_operation_end) | once per operation, in the invocation that first finds it ended |
 //! | [`on_invocation_end`](Plugin::on_invocation_end) | after the handler has returned, or when it is about to be suspended |
 //!
-//! A fresh instance can take over within an invocation: when a step's body took too long, and under isolation by step. The plugins
-//! are then made anew, [`on_invocation_start`](Plugin::on_invocation_start) is called again with the same request id, and nothing is
-//! called in the instance that was given up. The end of an operation is told once all the same.
+//! A fresh instance can take over within an invocation: if the body of a step took too long, and under isolation by
+//! step. Then the plugins are created again, [`on_invocation_start`](Plugin::on_invocation_start) is called again with
+//! the same request id, and no hook is called in the previous instance. The end of an operation is still reported only
+//! once.
 //!
-//! An invocation that traps, exits or is cut off by a limit ends without a hook. What is recorded with its end has no
-//! `on_operation_end` either. A step that runs into its timeout takes its instance with it: the invocation goes on in another,
-//! with new plugins, which are told of its start again.
+//! An invocation that traps, exits or exceeds a limit ends without a call of a hook. Updates that are recorded with its
+//! end have no `on_operation_end` either. A step that exceeds its timeout ends its instance: the invocation continues
+//! in another instance, with new plugins, which get the start of the step again.
 
+mod hooks;
 mod info;
 mod observed;
 mod observer;
-mod time;
 
+pub use self::hooks::Plugin;
 pub use self::info::{
     InvocationEndInfo, InvocationInfo, InvocationStatus, OperationChangeInfo, OperationEndInfo,
-    OperationInfo, OperationStatus, OperationType, Operations, UserFunctionEndInfo, UserFunctionInfo,
-    UserFunctionOutcome,
+    OperationInfo, Operations, UserFunctionEndInfo, UserFunctionInfo, UserFunctionOutcome,
 };
-pub(crate) use self::observer::{Stage, watch};
-pub use self::time::Timestamp;
-use crate::BoxError;
-
-/// Watches an execution: see the [module](self).
-///
-/// Each hook does nothing unless it is implemented. An error that one returns is logged as a warning and has no other effect.
-pub trait Plugin: Send + 'static {
-    /// What warnings call the plugin; the type's name by default.
-    fn name(&self) -> &str {
-        std::any::type_name::<Self>()
-    }
-
-    /// An invocation begins; the handler's code has not run yet.
-    fn on_invocation_start(&mut self, info: &InvocationInfo) -> Result<(), BoxError> {
-        let _ = info;
-        Ok(())
-    }
-
-    /// The invocation is over: the handler has returned, or is suspended.
-    fn on_invocation_end(&mut self, info: &InvocationEndInfo) -> Result<(), BoxError> {
-        let _ = info;
-        Ok(())
-    }
-
-    /// The handler has started an operation, or, with [`is_replay`](OperationInfo::is_replay), has come again to one that is on
-    /// record and not over. It is not called for one that was over when the invocation began.
-    fn on_operation_start(&mut self, info: &OperationInfo) -> Result<(), BoxError> {
-        let _ = info;
-        Ok(())
-    }
-
-    /// An operation is over. Called once for an operation, in the invocation that first finds it so: the one that
-    /// completed it, or, with [`is_replay`](OperationInfo::is_replay), the first after it was completed from outside. Replays
-    /// of what was over before that do not call it again.
-    fn on_operation_end(&mut self, info: &OperationEndInfo) -> Result<(), BoxError> {
-        let _ = info;
-        Ok(())
-    }
-
-    /// The service has answered a checkpoint, and reports operations as changed.
-    fn on_operation_change(&mut self, info: &OperationChangeInfo) -> Result<(), BoxError> {
-        let _ = info;
-        Ok(())
-    }
-
-    /// A function of the handler's is about to run: an attempt of a step, a check of a condition, or the code of a child context.
-    fn on_user_function_start(&mut self, info: &UserFunctionInfo) -> Result<(), BoxError> {
-        let _ = info;
-        Ok(())
-    }
-
-    /// The function has returned, or was left in the middle because the execution is suspended or the function is no longer
-    /// needed.
-    fn on_user_function_end(&mut self, info: &UserFunctionEndInfo) -> Result<(), BoxError> {
-        let _ = info;
-        Ok(())
-    }
-}
+pub(crate) use self::observed::ObservedRuntime;
+pub(crate) use self::observer::Observer;
+pub use crate::contract::{OperationStatus, OperationType};
+pub use crate::values::Timestamp;

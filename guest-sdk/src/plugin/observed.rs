@@ -1,42 +1,43 @@
-//! The host as the handler sees it while plugins watch: between the two, every call is passed on, and what it means is told.
+//! The host as the handler gets it if there are plugins: passes every call on, and reports it to the observer.
 //!
-//! Always true here: operations, contexts and the executor know nothing of plugins, and a handler without plugins has nothing in
-//! between. An invocation is suspended only after its end was told: nothing but [`ObservedRuntime::next`] may suspend.
+//! Invariants: operations, contexts and the executor are independent of plugins, and a handler without plugins uses its
+//! host directly. The end of the invocation is reported before a suspension: only [`ObservedRuntime::next`] may
+//! suspend.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
+use super::info::UserFunctionOutcome;
 use super::observer::{NewOperation, Observer};
-use super::{OperationType, UserFunctionOutcome};
-use crate::checkpointing::CheckpointMode;
-use crate::error::WireError;
-use crate::runtime::{
-    Callback, CallbackOptions, Child, ChildResult, ChildState, Completed, Condition, ConditionState,
-    EndStatus, ExecutionInfo, Identity, Interest, InvalidArgument, Invoke, InvokeOptions, Observing,
-    Operation, Outcome, Pollable, Position, Runtime, Scope, Step, StepOptions, StepState, Success,
+use crate::contract::{
+    Callback, CallbackOptions, CheckpointMode, Child, ChildResult, ChildState, Completed, Condition,
+    ConditionState, EndStatus, ExecutionInfo, Identity, Interest, Invoke, InvokeOptions, Observing,
+    Operation, OperationType, Outcome, Pollable, Position, Runtime, Scope, Step, StepOptions, StepState,
+    Success,
 };
+use crate::error::{InvalidArgument, WireError};
 
-/// Contexts whose code is this crate's own: what runs in them of the handler's are their children.
-const OWN_CODE: [&str; 3] = ["Map", "Parallel", "WaitForCallback"];
+/// The sub-types of contexts whose code belongs to this crate: the handler's functions are their children.
+const SDK_CONTEXTS: [&str; 3] = ["Map", "Parallel", "WaitForCallback"];
 
-/// The token for blocking on a single operation. Those of the reactor count from 1.
-const SINGLE: u64 = u64::MAX;
+/// The token for blocking on a single operation. The tokens of the reactor count from 1.
+const SINGLE_TOKEN: u64 = u64::MAX;
 
 /// An observed host.
-pub(super) struct ObservedRuntime(Arc<Watched>);
+pub(crate) struct ObservedRuntime(Arc<Shared>);
 
-struct Watched {
+struct Shared {
     host: Arc<dyn Runtime>,
     observer: Arc<Observer>,
 }
 
 impl ObservedRuntime {
-    pub(super) fn new(host: Arc<dyn Runtime>, observer: Arc<Observer>) -> Self {
-        Self(Arc::new(Watched { host, observer }))
+    pub(crate) fn new(host: Arc<dyn Runtime>, observer: Arc<Observer>) -> Self {
+        Self(Arc::new(Shared { host, observer }))
     }
 }
 
-impl Watched {
+impl Shared {
     fn next_or_idle(&self) -> Option<Vec<u64>> {
         let ready = self.host.next_or_idle();
         self.observer.observe();
@@ -74,7 +75,7 @@ impl Runtime for ObservedRuntime {
 
     fn root(&self) -> Arc<dyn Scope> {
         let id = OnceLock::from(None);
-        Arc::new(ObservedScope { watched: Arc::clone(&self.0), inner: self.0.host.root(), id })
+        Arc::new(ObservedScope { shared: Arc::clone(&self.0), inner: self.0.host.root(), id })
     }
 
     fn watch(&self, pollable: Box<dyn Pollable>, token: u64) {
@@ -121,7 +122,7 @@ impl Runtime for ObservedRuntime {
 
 /// A scope.
 struct ObservedScope {
-    watched: Arc<Watched>,
+    shared: Arc<Shared>,
     inner: Arc<dyn Scope>,
     id: OnceLock<Option<String>>,
 }
@@ -131,7 +132,7 @@ impl ObservedScope {
         self.id.get_or_init(|| self.inner.id()).clone()
     }
 
-    /// Tells of an operation that was started.
+    /// Reports an operation that was started.
     fn started<T: Operation + ?Sized>(
         &self,
         inner: Arc<T>,
@@ -142,12 +143,12 @@ impl ObservedScope {
         let (id, parent_id) = (inner.id(), self.parent_id());
         let sub_type = sub_type.to_owned();
         let operation = NewOperation { id, name, operation_type, sub_type, parent_id };
-        self.watched.observer.operation_started(&operation);
+        self.shared.observer.operation_started(&operation);
         Arc::new(Observed {
-            watched: Arc::clone(&self.watched),
+            shared: Arc::clone(&self.shared),
             inner,
             operation,
-            attempt: Mutex::default(),
+            next: Mutex::default(),
             function: Mutex::default(),
         })
     }
@@ -215,7 +216,7 @@ impl Scope for ObservedScope {
 
     fn flat(&self, position: Position) -> Arc<dyn Scope> {
         let inner = self.inner.flat(position);
-        Arc::new(Self { watched: Arc::clone(&self.watched), inner, id: OnceLock::new() })
+        Arc::new(Self { shared: Arc::clone(&self.shared), inner, id: OnceLock::new() })
     }
 
     fn condition(&self, identity: Identity, initial: &str) -> Result<Arc<dyn Condition>, InvalidArgument> {
@@ -227,18 +228,18 @@ impl Scope for ObservedScope {
 
 /// An operation.
 struct Observed<T: Operation + ?Sized> {
-    watched: Arc<Watched>,
+    shared: Arc<Shared>,
     inner: Arc<T>,
     operation: NewOperation,
-    /// What the host has said is to run, if it did.
-    attempt: Mutex<Run>,
-    /// The function of the handler's that runs.
+    /// The function that the host has requested to run, if any.
+    next: Mutex<NextFunction>,
+    /// The function of the handler that runs.
     function: Mutex<Option<u64>>,
 }
 
-/// What is to run.
+/// A function to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Run {
+enum NextFunction {
     #[default]
     Nothing,
     Attempt(u32),
@@ -247,26 +248,27 @@ enum Run {
 }
 
 impl<T: Operation + ?Sized> Observed<T> {
-    fn to_run(&self, run: Run) {
-        *self.attempt.lock().unwrap_or_else(PoisonError::into_inner) = run;
+    fn set_next(&self, next: NextFunction) {
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = next;
     }
 
-    /// The function is about to run, or to run on.
-    fn function_runs(&self) {
-        let run = std::mem::take(&mut *self.attempt.lock().unwrap_or_else(PoisonError::into_inner));
-        let attempt = match run {
-            Run::Nothing => return,
-            Run::Attempt(attempt) => Some(attempt),
-            Run::Code | Run::Rebuild => None,
+    /// The function starts or continues to run.
+    fn function_entered(&self) {
+        let next = std::mem::take(&mut *self.next.lock().unwrap_or_else(PoisonError::into_inner));
+        let attempt = match next {
+            NextFunction::Nothing => return,
+            NextFunction::Attempt(attempt) => Some(attempt),
+            NextFunction::Code | NextFunction::Rebuild => None,
         };
-        let key = self.watched.observer.function_started(&self.operation, attempt, run == Run::Rebuild);
+        let key =
+            self.shared.observer.function_started(&self.operation, attempt, next == NextFunction::Rebuild);
         *self.function.lock().unwrap_or_else(PoisonError::into_inner) = Some(key);
     }
 
     fn function_ended(&self, outcome: UserFunctionOutcome, error: Option<&WireError>) {
         let function = self.function.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(key) = function {
-            self.watched.observer.function_ended(key, outcome, error);
+            self.shared.observer.function_ended(key, outcome, error);
         }
     }
 
@@ -280,7 +282,8 @@ impl<T: Operation + ?Sized> Observed<T> {
 }
 
 impl<T: Operation + ?Sized> Drop for Observed<T> {
-    /// What is dropped before it was closed is not needed any more; unless the whole run is dropped, which happens natively.
+    /// An operation that is dropped before it was closed is not needed any more. When a native run is unwound, nothing
+    /// is reported.
     fn drop(&mut self) {
         if std::thread::panicking() {
             return;
@@ -298,11 +301,11 @@ impl<T: Operation + ?Sized> Operation for Observed<T> {
         self.inner.subscribe(interest)
     }
 
-    /// Through the set, where the host says that the invocation would be suspended. It is called where nothing else is
-    /// waited for.
+    /// Blocks through the wait set, where the host reports that it would suspend the invocation. Called only when
+    /// nothing else is pending.
     fn block(&self, interest: Interest) {
-        self.watched.host.watch(self.inner.subscribe(interest), SINGLE);
-        self.watched.next();
+        self.shared.host.watch(self.inner.subscribe(interest), SINGLE_TOKEN);
+        self.shared.next();
     }
 }
 
@@ -310,7 +313,7 @@ impl Step for Observed<dyn Step> {
     fn state(&self) -> StepState {
         let state = self.inner.state();
         if let StepState::Run(attempt) = state {
-            self.to_run(Run::Attempt(attempt));
+            self.set_next(NextFunction::Attempt(attempt));
         }
         state
     }
@@ -320,7 +323,7 @@ impl Step for Observed<dyn Step> {
     }
 
     fn enter(&self) {
-        self.function_runs();
+        self.function_entered();
         self.inner.enter();
     }
 
@@ -367,20 +370,20 @@ impl Child for Observed<dyn Child> {
     fn state(&self) -> ChildState {
         let state = self.inner.state();
         match state {
-            ChildState::Run => self.to_run(Run::Code),
-            ChildState::Rebuild(_) => self.to_run(Run::Rebuild),
+            ChildState::Run => self.set_next(NextFunction::Code),
+            ChildState::Rebuild(_) => self.set_next(NextFunction::Rebuild),
             ChildState::Pending | ChildState::Done(_) => {}
         }
         state
     }
 
-    /// Asked for where the child's code is about to run.
+    /// Called immediately before the code of the child runs.
     fn context(&self) -> Arc<dyn Scope> {
-        if !OWN_CODE.contains(&&*self.operation.sub_type) {
-            self.function_runs();
+        if !SDK_CONTEXTS.contains(&&*self.operation.sub_type) {
+            self.function_entered();
         }
         let id = OnceLock::from(Some(self.operation.id.clone()));
-        Arc::new(ObservedScope { watched: Arc::clone(&self.watched), inner: self.inner.context(), id })
+        Arc::new(ObservedScope { shared: Arc::clone(&self.shared), inner: self.inner.context(), id })
     }
 
     fn succeed(&self, result: ChildResult<'_>) {
@@ -398,13 +401,13 @@ impl Condition for Observed<dyn Condition> {
     fn state(&self) -> ConditionState {
         let state = self.inner.state();
         if let ConditionState::Run { attempt, .. } = state {
-            self.to_run(Run::Attempt(attempt));
+            self.set_next(NextFunction::Attempt(attempt));
         }
         state
     }
 
     fn enter(&self) {
-        self.function_runs();
+        self.function_entered();
         self.inner.enter();
     }
 

@@ -1,109 +1,44 @@
-//! What plugins know of the invocation, and the calls of their hooks.
+//! The plugins of an invocation, the state that they get, and the calls of their hooks.
 //!
-//! Always true here: hooks are called in asides, and nothing else is, but the evaluation of the options; whatever a hook
-//! does, the
-//! caller gets nothing back. No map here is a `HashMap`: see the module's documentation.
+//! Invariants: observer sections contain only calls of hooks and the evaluation of the options. Nothing that a hook
+//! does is visible to the caller. There is no `HashMap` here: see the documentation of the module.
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use super::observed::ObservedRuntime;
-use super::{
+use super::hooks::Plugin;
+use super::info::{
     InvocationEndInfo, InvocationInfo, InvocationStatus, OperationChangeInfo, OperationEndInfo,
-    OperationInfo, OperationStatus, OperationType, Operations, Plugin, Timestamp, UserFunctionEndInfo,
-    UserFunctionInfo, UserFunctionOutcome,
+    OperationInfo, Operations, UserFunctionEndInfo, UserFunctionInfo, UserFunctionOutcome,
 };
-use crate::BoxError;
-use crate::error::{Chain, WireError};
-use crate::options::IntoOptions;
-use crate::runtime::{ObservedOperation, Observing, Outcome, Runtime};
-use crate::section;
+use crate::contract::{
+    Beginning, ObservedOperation, Observing, OperationStatus, OperationType, Outcome, Runtime,
+};
+use crate::engine;
+use crate::error::{BoxError, Chain, WireError};
+use crate::values::Timestamp;
 
-/// The host as the handler gets it.
-pub(crate) struct Stage {
-    pub(crate) host: Arc<dyn Runtime>,
-    /// Who stands in between; none where there are no plugins.
-    pub(crate) observer: Option<Arc<Observer>>,
-}
-
-/// Evaluates a handler's options, and puts its plugins between the handler and its host.
-pub(crate) fn watch<O: IntoOptions>(
-    host: Arc<dyn Runtime>,
-    options: &dyn Fn() -> O,
-    event: &str,
-) -> Result<Stage, WireError> {
-    let observing = host.observing();
-    if let Some(observing) = &observing {
-        observing.enter();
-    }
-    let options = section::aside(|| options().into_options());
-    if let Some(observing) = &observing {
-        observing.leave();
-    }
-    let options = options.map_err(|error| WireError::new("InvalidOptions", error.to_string()))?;
-    if let Some(mode) = options.checkpoint_mode {
-        host.set_checkpoint_mode(mode);
-    }
-    let watching = observing.filter(|_| !options.plugins.is_empty());
-    let Some((observing, beginning)) = watching.and_then(|o| o.begin().map(|beginning| (o, beginning)))
-    else {
-        return Ok(Stage { host, observer: None });
-    };
-    let execution = host.execution();
-    let operations: Operations =
-        beginning.operations.into_iter().map(|operation| known(operation, true)).collect();
-    let updated: Operations = beginning
-        .updated
-        .iter()
-        .filter_map(|id| operations.get(id).map(|operation| (id.clone(), operation.clone())))
-        .collect();
-    let ended = updated.values().filter(|operation| operation.status.is_terminal());
-    let seen = Seen {
-        unreported: ended.map(|operation| operation.id.clone()).collect(),
-        invocation: InvocationInfo {
-            execution_arn: execution.arn.into(),
-            request_id: host.invocation_id(),
-            is_first_invocation: beginning.first_invocation,
-            execution_start: Timestamp::from_millis(execution.start_time_ms),
-            input: event.to_owned(),
-            operations: Arc::new(operations),
-            updated: Arc::new(updated),
-        },
-        functions: BTreeMap::new(),
-        last_function: 0,
-    };
-    let observer = Arc::new(Observer {
-        host: Arc::clone(&host),
-        observing,
-        plugins: Mutex::new(options.plugins),
-        seen: Mutex::new(seen),
-    });
-    observer.begin();
-    let host = Arc::new(ObservedRuntime::new(host, Arc::clone(&observer)));
-    Ok(Stage { host, observer: Some(observer) })
-}
-
-/// One invocation's plugins.
+/// The plugins of one invocation.
 pub(crate) struct Observer {
     host: Arc<dyn Runtime>,
     observing: Arc<dyn Observing>,
     plugins: Mutex<Vec<Box<dyn Plugin>>>,
-    seen: Mutex<Seen>,
+    state: Mutex<ObservedState>,
 }
 
-struct Seen {
-    /// With the operations as they stand now.
+struct ObservedState {
+    /// With the operations in their current state.
     invocation: InvocationInfo,
-    /// What was completed from outside before this invocation, and has not been reported as over.
+    /// Operations that were completed from outside before this invocation, and whose end has not been reported.
     unreported: BTreeSet<String>,
-    /// Functions of the handler's that run, in the order in which they started.
+    /// The functions of the handler that run, in the order in which they started.
     functions: BTreeMap<u64, UserFunctionInfo>,
     last_function: u64,
 }
 
-/// An operation as the handler starts it.
+/// An operation that the handler starts.
 #[derive(Debug, Clone)]
 pub(super) struct NewOperation {
     pub(super) id: String,
@@ -113,7 +48,7 @@ pub(super) struct NewOperation {
     pub(super) parent_id: Option<String>,
 }
 
-fn known(operation: ObservedOperation, is_replay: bool) -> (String, OperationInfo) {
+fn operation_info(operation: ObservedOperation, is_replay: bool) -> (String, OperationInfo) {
     let ObservedOperation { id, parent_id, name, kind, sub_type, status, .. } = operation;
     let info = OperationInfo {
         id: id.clone(),
@@ -132,44 +67,81 @@ fn known(operation: ObservedOperation, is_replay: bool) -> (String, OperationInf
 }
 
 impl Observer {
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Creates the observer of an invocation, from the history at its beginning.
+    pub(crate) fn new(
+        host: Arc<dyn Runtime>,
+        observing: Arc<dyn Observing>,
+        plugins: Vec<Box<dyn Plugin>>,
+        beginning: Beginning,
+        event: &str,
+    ) -> Arc<Self> {
+        let execution = host.execution();
+        let operations: Operations =
+            beginning.operations.into_iter().map(|operation| operation_info(operation, true)).collect();
+        let updated: Operations = beginning
+            .updated
+            .iter()
+            .filter_map(|id| operations.get(id).map(|operation| (id.clone(), operation.clone())))
+            .collect();
+        let ended = updated.values().filter(|operation| operation.status.is_terminal());
+        let state = ObservedState {
+            unreported: ended.map(|operation| operation.id.clone()).collect(),
+            invocation: InvocationInfo {
+                execution_arn: execution.arn.into(),
+                request_id: host.invocation_id(),
+                is_first_invocation: beginning.first_invocation,
+                execution_start: Timestamp::from_millis(execution.start_time_ms),
+                input: event.to_owned(),
+                operations: Arc::new(operations),
+                updated: Arc::new(updated),
+            },
+            functions: BTreeMap::new(),
+            last_function: 0,
+        };
+        Arc::new(Self { host, observing, plugins: Mutex::new(plugins), state: Mutex::new(state) })
     }
 
-    /// Calls hooks. The time that they are told is to be asked for in here.
-    fn aside(&self, run: impl FnOnce(&mut Hooks<'_>)) {
+    fn state(&self) -> MutexGuard<'_, ObservedState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Calls hooks in an observer section. Times for hooks are requested in it as well.
+    fn call_hooks(&self, run: impl FnOnce(&mut Hooks<'_>)) {
         let mut plugins = match self.plugins.try_lock() {
             Ok(plugins) => plugins,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            // What a hook itself causes has no hooks.
+            // Calls of the host by a hook are not reported to hooks.
             Err(TryLockError::WouldBlock) => return,
         };
         self.observing.enter();
         let mut hooks = Hooks { plugins: &mut plugins, observing: &*self.observing, host: &*self.host };
-        section::aside(|| run(&mut hooks));
+        engine::in_observer_section(|| run(&mut hooks));
         self.observing.leave();
     }
 
-    fn begin(&self) {
-        let info = self.seen().invocation.clone();
-        self.aside(|hooks| hooks.call("on_invocation_start", |plugin| plugin.on_invocation_start(&info)));
+    /// The invocation begins.
+    pub(crate) fn begin(&self) {
+        let info = self.state().invocation.clone();
+        self.call_hooks(|hooks| {
+            hooks.call("on_invocation_start", |plugin| plugin.on_invocation_start(&info));
+        });
     }
 
-    /// The handler has started an operation, or has come again to one that is on record. One that is over by then began in an
-    /// earlier invocation; only its end may still be to be told.
+    /// The handler has started an operation, or has reached a recorded one again. If the operation has ended, it
+    /// started in an earlier invocation, and only its end may still have to be reported.
     pub(super) fn operation_started(&self, new: &NewOperation) {
         let (recorded, unreported) = {
-            let mut seen = self.seen();
-            let recorded = seen.invocation.operations.get(&new.id).cloned();
-            (recorded, seen.unreported.remove(&new.id))
+            let mut state = self.state();
+            let recorded = state.invocation.operations.get(&new.id).cloned();
+            (recorded, state.unreported.remove(&new.id))
         };
-        let over = recorded.as_ref().is_some_and(|recorded| recorded.status.is_terminal());
-        if over && !unreported {
+        let has_ended = recorded.as_ref().is_some_and(|recorded| recorded.status.is_terminal());
+        if has_ended && !unreported {
             return;
         }
-        self.aside(|hooks| {
+        self.call_hooks(|hooks| {
             let info = recorded.unwrap_or_else(|| new.starting(hooks.now()));
-            if !over {
+            if !has_ended {
                 hooks.call("on_operation_start", |plugin| plugin.on_operation_start(&info));
             }
             if unreported {
@@ -178,7 +150,7 @@ impl Observer {
         });
     }
 
-    /// A function of the handler's is about to run. Returns what to end it with.
+    /// A function of the handler is about to run. Returns the key for its end.
     pub(super) fn function_started(
         &self,
         operation: &NewOperation,
@@ -186,10 +158,10 @@ impl Observer {
         is_replaying_children: bool,
     ) -> u64 {
         let mut key = 0;
-        self.aside(|hooks| {
+        self.call_hooks(|hooks| {
             let info = {
-                let mut seen = self.seen();
-                let recorded = seen.invocation.operations.get(&operation.id);
+                let mut state = self.state();
+                let recorded = state.invocation.operations.get(&operation.id);
                 let info = UserFunctionInfo {
                     id: operation.id.clone(),
                     name: operation.name.clone(),
@@ -201,9 +173,9 @@ impl Observer {
                     is_replaying_children,
                     start: hooks.now(),
                 };
-                seen.last_function += 1;
-                key = seen.last_function;
-                seen.functions.insert(key, info.clone());
+                state.last_function += 1;
+                key = state.last_function;
+                state.functions.insert(key, info.clone());
                 info
             };
             hooks.call("on_user_function_start", |plugin| plugin.on_user_function_start(&info));
@@ -211,21 +183,21 @@ impl Observer {
         key
     }
 
-    /// A function of the handler's has ended; nothing if that is known.
+    /// A function of the handler has ended. Does nothing if its end is already known.
     pub(super) fn function_ended(&self, key: u64, outcome: UserFunctionOutcome, error: Option<&WireError>) {
-        let Some(function) = self.seen().functions.remove(&key) else { return };
-        self.aside(|hooks| {
+        let Some(function) = self.state().functions.remove(&key) else { return };
+        self.call_hooks(|hooks| {
             let end = hooks.now();
             let info = UserFunctionEndInfo { function, end, outcome, error: error.cloned() };
             hooks.call("on_user_function_end", |plugin| plugin.on_user_function_end(&info));
         });
     }
 
-    /// Takes in what the service has told.
+    /// Handles the changes that the service has reported.
     pub(super) fn observe(&self) {
         for change in self.observing.changes() {
-            let (info, ended) = self.seen().change(change);
-            self.aside(|hooks| {
+            let (info, ended) = self.state().change(change);
+            self.call_hooks(|hooks| {
                 hooks.call("on_operation_change", |plugin| plugin.on_operation_change(&info));
                 for operation in ended {
                     hooks.operation_ended(operation);
@@ -251,15 +223,15 @@ impl Observer {
 
     fn end(&self, status: InvocationStatus, result: Option<String>, error: Option<WireError>) {
         let (functions, unreported, invocation) = {
-            let mut seen = self.seen();
-            let unreported = std::mem::take(&mut seen.unreported);
-            let operations = &seen.invocation.operations;
+            let mut state = self.state();
+            let unreported = std::mem::take(&mut state.unreported);
+            let operations = &state.invocation.operations;
             let unreported: Vec<_> = unreported.iter().filter_map(|id| operations.get(id).cloned()).collect();
-            (std::mem::take(&mut seen.functions), unreported, seen.invocation.clone())
+            (std::mem::take(&mut state.functions), unreported, state.invocation.clone())
         };
         let info = InvocationEndInfo { invocation, status, result, error };
-        self.aside(|hooks| {
-            // What began last is inside of what began before.
+        self.call_hooks(|hooks| {
+            // Functions that started last are inside of those that started before.
             for function in functions.into_values().rev() {
                 let (end, outcome) = (hooks.now(), UserFunctionOutcome::Incomplete);
                 let info = UserFunctionEndInfo { function, end, outcome, error: None };
@@ -273,8 +245,8 @@ impl Observer {
     }
 }
 
-impl Seen {
-    /// Merges a change. Returns what is to be told of it, and what is over with it.
+impl ObservedState {
+    /// Merges a change. Returns its description, and the operations that ended with it.
     fn change(&mut self, change: Vec<ObservedOperation>) -> (OperationChangeInfo, Vec<OperationInfo>) {
         let operations = Arc::make_mut(&mut self.invocation.operations);
         let mut updated = Operations::new();
@@ -282,9 +254,9 @@ impl Seen {
         for operation in change {
             let before = operations.get(&operation.id);
             let was_over = before.is_some_and(|before| before.status.is_terminal());
-            let (id, operation) = known(operation, before.is_some_and(|before| before.is_replay));
+            let (id, operation) = operation_info(operation, before.is_some_and(|before| before.is_replay));
             if operation.status.is_terminal() && !was_over {
-                // It is this invocation that finds it over.
+                // This invocation is the first to find it ended.
                 ended.push(OperationInfo { is_replay: false, ..operation.clone() });
             }
             operations.insert(id.clone(), operation.clone());
@@ -297,7 +269,7 @@ impl Seen {
 }
 
 impl NewOperation {
-    /// As it is before the service knows of it.
+    /// The operation before the service has recorded it.
     fn starting(&self, now: Timestamp) -> OperationInfo {
         OperationInfo {
             id: self.id.clone(),
@@ -315,7 +287,7 @@ impl NewOperation {
     }
 }
 
-/// The plugins, in an aside.
+/// The plugins, in an observer section.
 struct Hooks<'a> {
     plugins: &'a mut Vec<Box<dyn Plugin>>,
     observing: &'a dyn Observing,
@@ -330,7 +302,7 @@ impl Hooks<'_> {
     /// Calls a hook of every plugin.
     fn call(&mut self, hook: &str, call: impl Fn(&mut dyn Plugin) -> Result<(), BoxError>) {
         for plugin in self.plugins.iter_mut() {
-            // Where there is unwinding. A component traps, and its host goes on without plugins.
+            // Only native runs unwind. A component traps, and its host continues without plugins.
             let problem = match catch_unwind(AssertUnwindSafe(|| call(&mut **plugin))) {
                 Ok(Ok(())) => continue,
                 Ok(Err(error)) => Chain(&*error).to_string(),
@@ -359,8 +331,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_over_ends_once_however_often_it_is_told() {
-        let told = |status| ObservedOperation {
+    fn an_end_is_reported_once() {
+        let operation = |status| ObservedOperation {
             id: "a".to_owned(),
             parent_id: None,
             name: None,
@@ -372,8 +344,8 @@ mod tests {
             attempt: None,
             error: None,
         };
-        let (id, at_beginning) = known(told(OperationStatus::Started), true);
-        let mut seen = Seen {
+        let (id, at_beginning) = operation_info(operation(OperationStatus::Started), true);
+        let mut state = ObservedState {
             invocation: InvocationInfo {
                 execution_arn: "arn".into(),
                 request_id: String::new(),
@@ -388,7 +360,7 @@ mod tests {
             last_function: 0,
         };
         let mut ended = |status| {
-            let (info, ended) = seen.change(vec![told(status)]);
+            let (info, ended) = state.change(vec![operation(status)]);
             assert_eq!(info.operations()["a"].status(), status);
             assert!(info.updated_operations()["a"].is_replay());
             ended.iter().map(|o| (o.status(), o.is_replay())).collect::<Vec<_>>()

@@ -1,7 +1,7 @@
-//! JSON, and what it cannot hold.
+//! JSON text, and errors for numbers that JSON does not support.
 //!
-//! Always true here: a text is written only for a value without NaN and infinities. `serde_json` writes those as `null`, which is
-//! read as something else (`None`) or not at all.
+//! Invariants: a text is created only for values without NaN and infinities. `serde_json` writes those as `null`, which
+//! is deserialized as something else (`None`) or not at all.
 
 use std::cell::{Cell, RefCell};
 use std::error::Error;
@@ -13,37 +13,42 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
-use crate::BoxError;
+use crate::error::{BoxError, Framed};
 
-/// The compact text of a value.
+/// The compact JSON text of a value.
 ///
 /// # Errors
-/// If serde cannot write the value, or a number in it is not finite: the error then has its path.
+/// If serde cannot serialize the value, or if a number in it is not finite: the error then has the path of the number.
 pub(crate) fn text<T: Serialize + ?Sized>(value: &T) -> Result<String, BoxError> {
-    let trail = Trail::default();
+    let rejected = RejectedNumber::default();
     let mut text = Vec::with_capacity(128);
     let result =
-        value.serialize(Checked { inner: &mut serde_json::Serializer::new(&mut text), trail: &trail });
-    match (result, trail.refused.get()) {
+        value.serialize(Checked { inner: &mut serde_json::Serializer::new(&mut text), rejected: &rejected });
+    match (result, rejected.number.get()) {
         (Ok(()), _) => Ok(String::from_utf8(text)?),
-        (Err(_), Some(number)) => Err(NotFinite { path: trail.path(), number }.into()),
+        (Err(_), Some(number)) => Err(NotFinite { path: rejected.path(), number }.into()),
         (Err(error), None) => Err(error.into()),
     }
 }
 
-/// The same for a value that is read again: the text is one that can be.
+/// The compact JSON text of a value, after checking that it can be deserialized.
 ///
 /// # Errors
-/// Also if it cannot be read back.
+/// Also if the text cannot be deserialized.
 pub(crate) fn readable<T: Serialize + DeserializeOwned>(value: &T) -> Result<String, BoxError> {
     let text = text(value)?;
     match serde_json::from_str::<T>(&text) {
         Ok(_) => Ok(text),
-        Err(error) => Err(super::unreadable(error)),
+        Err(error) => Err(unreadable(error)),
     }
 }
 
-/// A number that JSON cannot hold.
+/// The error of a text that its own serdes does not accept.
+pub(super) fn unreadable(error: impl Into<BoxError>) -> BoxError {
+    Framed::boxed("what was written cannot be read back", error)
+}
+
+/// A number that JSON does not support.
 #[derive(Debug)]
 struct NotFinite {
     path: String,
@@ -62,73 +67,77 @@ impl fmt::Display for NotFinite {
 
 impl Error for NotFinite {}
 
-/// The way back from a number that was refused. It is written only when there is one.
+/// A number that was rejected, and its path. The path is filled only in that case.
 #[derive(Default)]
-struct Trail {
-    refused: Cell<Option<f64>>,
-    /// The innermost first.
-    steps: RefCell<Vec<String>>,
+struct RejectedNumber {
+    number: Cell<Option<f64>>,
+    /// The segments of the path, innermost first.
+    segments: RefCell<Vec<String>>,
 }
 
-impl Trail {
-    fn refuse<E: ser::Error>(&self, number: f64) -> E {
-        self.refused.set(Some(number));
+impl RejectedNumber {
+    fn reject<E: ser::Error>(&self, number: f64) -> E {
+        self.number.set(Some(number));
         E::custom("a number is not finite")
     }
 
-    /// Adds a step of the path, if there is one to tell of.
-    fn through<T, E>(&self, result: Result<T, E>, step: impl FnOnce() -> String) -> Result<T, E> {
-        if result.is_err() && self.refused.get().is_some() {
-            self.steps.borrow_mut().push(step());
+    /// Adds a segment of the path, if a number was rejected.
+    fn trace<T, E>(&self, result: Result<T, E>, segment: impl FnOnce() -> String) -> Result<T, E> {
+        if result.is_err() && self.number.get().is_some() {
+            self.segments.borrow_mut().push(segment());
         }
         result
     }
 
     fn path(&self) -> String {
-        let steps = self.steps.borrow();
-        let path: String = steps.iter().rev().map(String::as_str).collect();
+        let segments = self.segments.borrow();
+        let path: String = segments.iter().rev().map(String::as_str).collect();
         path.strip_prefix('.').map(str::to_owned).unwrap_or(path)
     }
 }
 
 /// A value whose parts are checked.
-struct Part<'a, T: ?Sized>(&'a T, &'a Trail);
+struct CheckedValue<'a, T: ?Sized>(&'a T, &'a RejectedNumber);
 
-impl<T: Serialize + ?Sized> Serialize for Part<'_, T> {
+impl<T: Serialize + ?Sized> Serialize for CheckedValue<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(Checked { inner: serializer, trail: self.1 })
+        self.0.serialize(Checked { inner: serializer, rejected: self.1 })
     }
 }
 
-/// A serializer in front of another.
+/// A serializer that checks numbers and passes everything on to another one.
 struct Checked<'a, S> {
     inner: S,
-    trail: &'a Trail,
+    rejected: &'a RejectedNumber,
 }
 
-/// A compound value in front of another. It counts its parts.
-struct Parts<'a, C> {
+/// A serializer of a compound value that passes its parts on to another one, and counts them.
+struct CheckedCompound<'a, C> {
     inner: C,
-    trail: &'a Trail,
+    rejected: &'a RejectedNumber,
     count: usize,
-    /// The name of the variant, which is a part of the path.
+    /// The name of the variant, as a segment of the path.
     variant: Option<&'static str>,
 }
 
-impl<'a, C> Parts<'a, C> {
-    fn new<E>(inner: Result<C, E>, trail: &'a Trail, variant: Option<&'static str>) -> Result<Self, E> {
-        Ok(Self { inner: inner?, trail, count: 0, variant })
+impl<'a, C> CheckedCompound<'a, C> {
+    fn new<E>(
+        inner: Result<C, E>,
+        rejected: &'a RejectedNumber,
+        variant: Option<&'static str>,
+    ) -> Result<Self, E> {
+        Ok(Self { inner: inner?, rejected, count: 0, variant })
     }
 
     fn indexed<E>(&mut self, result: Result<(), E>) -> Result<(), E> {
         let index = self.count;
         self.count += 1;
         let variant = self.variant;
-        self.trail.through(result, || format!("{}[{index}]", prefix(variant)))
+        self.rejected.trace(result, || format!("{}[{index}]", prefix(variant)))
     }
 
     fn named<E>(&self, key: &str, result: Result<(), E>) -> Result<(), E> {
-        self.trail.through(result, || format!("{}.{key}", prefix(self.variant)))
+        self.rejected.trace(result, || format!("{}.{key}", prefix(self.variant)))
     }
 }
 
@@ -136,7 +145,7 @@ fn prefix(variant: Option<&str>) -> String {
     variant.map(|variant| format!(".{variant}")).unwrap_or_default()
 }
 
-macro_rules! as_it_is {
+macro_rules! pass_through {
     ($($method:ident($($name:ident: $type:ty),*);)*) => {$(
         fn $method(self, $($name: $type),*) -> Result<S::Ok, S::Error> {
             self.inner.$method($($name),*)
@@ -147,15 +156,15 @@ macro_rules! as_it_is {
 impl<'a, S: Serializer> Serializer for Checked<'a, S> {
     type Ok = S::Ok;
     type Error = S::Error;
-    type SerializeSeq = Parts<'a, S::SerializeSeq>;
-    type SerializeTuple = Parts<'a, S::SerializeTuple>;
-    type SerializeTupleStruct = Parts<'a, S::SerializeTupleStruct>;
-    type SerializeTupleVariant = Parts<'a, S::SerializeTupleVariant>;
-    type SerializeMap = Parts<'a, S::SerializeMap>;
-    type SerializeStruct = Parts<'a, S::SerializeStruct>;
-    type SerializeStructVariant = Parts<'a, S::SerializeStructVariant>;
+    type SerializeSeq = CheckedCompound<'a, S::SerializeSeq>;
+    type SerializeTuple = CheckedCompound<'a, S::SerializeTuple>;
+    type SerializeTupleStruct = CheckedCompound<'a, S::SerializeTupleStruct>;
+    type SerializeTupleVariant = CheckedCompound<'a, S::SerializeTupleVariant>;
+    type SerializeMap = CheckedCompound<'a, S::SerializeMap>;
+    type SerializeStruct = CheckedCompound<'a, S::SerializeStruct>;
+    type SerializeStructVariant = CheckedCompound<'a, S::SerializeStructVariant>;
 
-    as_it_is! {
+    pass_through! {
         serialize_bool(v: bool);
         serialize_i8(v: i8);
         serialize_i16(v: i16);
@@ -177,15 +186,15 @@ impl<'a, S: Serializer> Serializer for Checked<'a, S> {
     }
 
     fn serialize_f32(self, v: f32) -> Result<S::Ok, S::Error> {
-        if v.is_finite() { self.inner.serialize_f32(v) } else { Err(self.trail.refuse(f64::from(v))) }
+        if v.is_finite() { self.inner.serialize_f32(v) } else { Err(self.rejected.reject(f64::from(v))) }
     }
 
     fn serialize_f64(self, v: f64) -> Result<S::Ok, S::Error> {
-        if v.is_finite() { self.inner.serialize_f64(v) } else { Err(self.trail.refuse(v)) }
+        if v.is_finite() { self.inner.serialize_f64(v) } else { Err(self.rejected.reject(v)) }
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
-        self.inner.serialize_some(&Part(value, self.trail))
+        self.inner.serialize_some(&CheckedValue(value, self.rejected))
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
@@ -193,7 +202,7 @@ impl<'a, S: Serializer> Serializer for Checked<'a, S> {
         name: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        self.inner.serialize_newtype_struct(name, &Part(value, self.trail))
+        self.inner.serialize_newtype_struct(name, &CheckedValue(value, self.rejected))
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -203,16 +212,17 @@ impl<'a, S: Serializer> Serializer for Checked<'a, S> {
         variant: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        let result = self.inner.serialize_newtype_variant(name, index, variant, &Part(value, self.trail));
-        self.trail.through(result, || prefix(Some(variant)))
+        let result =
+            self.inner.serialize_newtype_variant(name, index, variant, &CheckedValue(value, self.rejected));
+        self.rejected.trace(result, || prefix(Some(variant)))
     }
 
     fn serialize_seq(self, len: Option<usize>) -> Result<Self::SerializeSeq, S::Error> {
-        Parts::new(self.inner.serialize_seq(len), self.trail, None)
+        CheckedCompound::new(self.inner.serialize_seq(len), self.rejected, None)
     }
 
     fn serialize_tuple(self, len: usize) -> Result<Self::SerializeTuple, S::Error> {
-        Parts::new(self.inner.serialize_tuple(len), self.trail, None)
+        CheckedCompound::new(self.inner.serialize_tuple(len), self.rejected, None)
     }
 
     fn serialize_tuple_struct(
@@ -220,7 +230,7 @@ impl<'a, S: Serializer> Serializer for Checked<'a, S> {
         name: &'static str,
         len: usize,
     ) -> Result<Self::SerializeTupleStruct, S::Error> {
-        Parts::new(self.inner.serialize_tuple_struct(name, len), self.trail, None)
+        CheckedCompound::new(self.inner.serialize_tuple_struct(name, len), self.rejected, None)
     }
 
     fn serialize_tuple_variant(
@@ -231,15 +241,15 @@ impl<'a, S: Serializer> Serializer for Checked<'a, S> {
         len: usize,
     ) -> Result<Self::SerializeTupleVariant, S::Error> {
         let inner = self.inner.serialize_tuple_variant(name, index, variant, len);
-        Parts::new(inner, self.trail, Some(variant))
+        CheckedCompound::new(inner, self.rejected, Some(variant))
     }
 
     fn serialize_map(self, len: Option<usize>) -> Result<Self::SerializeMap, S::Error> {
-        Parts::new(self.inner.serialize_map(len), self.trail, None)
+        CheckedCompound::new(self.inner.serialize_map(len), self.rejected, None)
     }
 
     fn serialize_struct(self, name: &'static str, len: usize) -> Result<Self::SerializeStruct, S::Error> {
-        Parts::new(self.inner.serialize_struct(name, len), self.trail, None)
+        CheckedCompound::new(self.inner.serialize_struct(name, len), self.rejected, None)
     }
 
     fn serialize_struct_variant(
@@ -250,7 +260,7 @@ impl<'a, S: Serializer> Serializer for Checked<'a, S> {
         len: usize,
     ) -> Result<Self::SerializeStructVariant, S::Error> {
         let inner = self.inner.serialize_struct_variant(name, index, variant, len);
-        Parts::new(inner, self.trail, Some(variant))
+        CheckedCompound::new(inner, self.rejected, Some(variant))
     }
 
     fn collect_str<T: fmt::Display + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
@@ -265,12 +275,12 @@ impl<'a, S: Serializer> Serializer for Checked<'a, S> {
 /// Compound values whose parts have indexes.
 macro_rules! indexed {
     ($($trait:ident::$method:ident;)*) => {$(
-        impl<C: $trait> $trait for Parts<'_, C> {
+        impl<C: $trait> $trait for CheckedCompound<'_, C> {
             type Ok = C::Ok;
             type Error = C::Error;
 
             fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), C::Error> {
-                let result = self.inner.$method(&Part(value, self.trail));
+                let result = self.inner.$method(&CheckedValue(value, self.rejected));
                 self.indexed(result)
             }
 
@@ -291,7 +301,7 @@ indexed! {
 /// Compound values whose parts have names.
 macro_rules! named {
     ($($trait:ident;)*) => {$(
-        impl<C: $trait> $trait for Parts<'_, C> {
+        impl<C: $trait> $trait for CheckedCompound<'_, C> {
             type Ok = C::Ok;
             type Error = C::Error;
 
@@ -300,7 +310,7 @@ macro_rules! named {
                 key: &'static str,
                 value: &T,
             ) -> Result<(), C::Error> {
-                let result = self.inner.serialize_field(key, &Part(value, self.trail));
+                let result = self.inner.serialize_field(key, &CheckedValue(value, self.rejected));
                 self.named(key, result)
             }
 
@@ -320,7 +330,7 @@ named! {
     SerializeStructVariant;
 }
 
-impl<C: SerializeMap> SerializeMap for Parts<'_, C> {
+impl<C: SerializeMap> SerializeMap for CheckedCompound<'_, C> {
     type Ok = C::Ok;
     type Error = C::Error;
 
@@ -329,7 +339,7 @@ impl<C: SerializeMap> SerializeMap for Parts<'_, C> {
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), C::Error> {
-        let result = self.inner.serialize_value(&Part(value, self.trail));
+        let result = self.inner.serialize_value(&CheckedValue(value, self.rejected));
         self.indexed(result)
     }
 
@@ -338,8 +348,8 @@ impl<C: SerializeMap> SerializeMap for Parts<'_, C> {
         K: Serialize + ?Sized,
         V: Serialize + ?Sized,
     {
-        let result = self.inner.serialize_entry(key, &Part(value, self.trail));
-        self.trail.through(result, || format!("[{}]", serde_json::to_string(key).unwrap_or_default()))
+        let result = self.inner.serialize_entry(key, &CheckedValue(value, self.rejected));
+        self.rejected.trace(result, || format!("[{}]", serde_json::to_string(key).unwrap_or_default()))
     }
 
     fn end(self) -> Result<C::Ok, C::Error> {
@@ -431,14 +441,14 @@ mod tests {
     }
 
     #[test]
-    fn what_serde_refuses_is_serdes_own_error() {
+    fn errors_of_serde_are_passed_on() {
         let keys = BTreeMap::from([((1, 2), 3)]);
         assert_eq!(text(&keys).unwrap_err().to_string(), "key must be a string");
     }
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_back(numbers in proptest::collection::vec(any::<f64>(), 0..8)) {
+        fn numbers_that_are_accepted_can_be_deserialized(numbers in proptest::collection::vec(any::<f64>(), 0..8)) {
             let line = Shape::Line { length: numbers.first().copied().unwrap_or_default() };
             let written = readable(&(&numbers.len(), numbers.clone(), line).1);
             prop_assert_eq!(written.is_ok(), numbers.iter().all(|number| number.is_finite()));

@@ -1,4 +1,4 @@
-//! Maps and parallels.
+//! Tests of maps and parallels.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,15 +22,15 @@ use crate::{
     RetryDecision, Serdes, TypedError, WireError,
 };
 
-/// A world in which everything on record has to be asked for.
+/// A world in which a handler has to start or skip every recorded operation.
 pub(super) fn strict() -> World {
     let mut world = World::default();
     (world.strict, world.snapshots) = (true, Some(Vec::new()));
     world
 }
 
-/// Runs a handler, and from each state of its record again: all have to end the same way, with the same record. The outcome,
-/// and the record of the first run.
+/// Runs a handler, and again from each state of its records: all runs must end with the same outcome and the same
+/// records. Returns the outcome, and the records of the first run.
 pub(super) fn everywhere<F, Fut>(handler: F) -> (Result<Value, WireError>, Shared)
 where
     F: Fn(DurableContext) -> Fut + Clone + Send + Sync + 'static,
@@ -75,7 +75,7 @@ impl World {
     }
 }
 
-/// A batch in short.
+/// A short description of a batch.
 fn outline<O: Serialize>(batch: &BatchResult<O>) -> Value {
     let item = |item: &crate::builders::map_parallel::BatchItem<O>| {
         let error = item.error_type.as_ref().zip(item.error_message.as_ref());
@@ -93,7 +93,7 @@ where
 }
 
 #[test]
-fn a_map_is_a_context_with_one_for_each_item() {
+fn a_map_is_a_context_with_a_child_context_for_each_item() {
     let (outcome, world) = everywhere(|ctx| async move {
         let greetings =
             ctx.map(["World", "Kiro"], |ctx, name, index| async move {
@@ -182,7 +182,7 @@ fn flat_items_have_no_contexts() {
 }
 
 #[test]
-fn a_batch_of_nothing_is_recorded() {
+fn an_empty_batch_is_recorded() {
     let (outcome, world) = everywhere(|ctx| async move {
         let batch = ctx.map(Vec::<u32>::new(), |_, item, _| async move { Ok(item) }).await_batch().await?;
         assert_eq!((batch.status(), batch.total_count()), (BatchStatus::Succeeded, 0));
@@ -194,7 +194,7 @@ fn a_batch_of_nothing_is_recorded() {
     assert_eq!(world.lock().unwrap().lines(), ["/1 childMap", "/2 childParallel"]);
 }
 
-/// Items that fail where they are told to, one after another.
+/// Items of which the given ones fail, one after another.
 async fn some_fail(
     ctx: &DurableContext,
     fails: &[usize],
@@ -219,7 +219,7 @@ async fn some_fail(
 }
 
 #[test]
-fn the_first_failure_ends_a_batch_unless_something_else_is_said() {
+fn the_first_failure_ends_a_batch_by_default() {
     let (outcome, world) = everywhere(|ctx| async move {
         let mut all = Vec::new();
         let configs = [
@@ -304,7 +304,7 @@ fn a_failure_that_ends_a_batch_is_its_error_live_and_replayed() {
 }
 
 #[test]
-fn what_runs_when_a_batch_ends_is_dropped_and_told_as_started() {
+fn items_that_run_when_a_batch_ends_are_dropped_and_reported_as_started() {
     for nesting in [NestingMode::Normal, NestingMode::Flat] {
         let bodies = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&bodies);
@@ -339,7 +339,7 @@ fn what_runs_when_a_batch_ends_is_dropped_and_told_as_started() {
     }
 }
 
-/// Adds so much that the result is too large to be recorded.
+/// Appends so much that the result is too large to be recorded.
 struct Padded;
 
 impl<T: Serialize + DeserializeOwned + Send + 'static> Serdes<T> for Padded {
@@ -433,7 +433,7 @@ fn batches_nest() {
     assert_eq!(outcome.unwrap(), json!([10, 41, 93]));
 }
 
-/// Writes values after a mark.
+/// Serializes values with a prefix.
 struct Marked(&'static str);
 
 impl<T: Serialize + DeserializeOwned + Send + 'static> Serdes<T> for Marked {
@@ -449,7 +449,7 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Serdes<T> for Marked {
 }
 
 #[test]
-fn items_and_the_batch_have_serdes_of_their_own() {
+fn items_and_the_batch_have_their_own_serdes() {
     for nesting in [NestingMode::Normal, NestingMode::Flat] {
         let (outcome, world) = everywhere(move |ctx| async move {
             let map = ctx.map(["x"], |_, item, _| async move { Ok(item.to_uppercase()) }).nesting(nesting);
@@ -467,7 +467,7 @@ fn items_and_the_batch_have_serdes_of_their_own() {
     }
 }
 
-/// Writes nothing but small numbers, and reads nothing but smaller ones.
+/// Serializes only numbers below a limit, and deserializes only numbers below a smaller one.
 struct Picky;
 
 impl Serdes<u32> for Picky {
@@ -481,7 +481,7 @@ impl Serdes<u32> for Picky {
 }
 
 #[test]
-fn a_result_that_cannot_be_written_or_not_be_read_back_fails_its_item() {
+fn a_result_that_cannot_be_serialized_or_deserialized_fails_its_item() {
     for nesting in [NestingMode::Normal, NestingMode::Flat] {
         let (outcome, _) = everywhere(move |ctx| async move {
             let numbers = |numbers: [u32; 2]| {
@@ -533,7 +533,7 @@ fn a_batch_that_is_not_allowed_is_not_started() {
 }
 
 #[test]
-fn small_items_are_put_together() {
+fn small_items_are_combined() {
     let (outcome, world) = everywhere(|ctx| async move {
         let batcher = ItemBatcher::with_max_items(3);
         let map = ctx.map_batched(1..=7_u32, batcher, |ctx, items, index| async move {
@@ -546,7 +546,7 @@ fn small_items_are_put_together() {
 }
 
 #[test]
-fn batches_run_beside_each_other_and_are_aborted_with_their_futures() {
+fn batches_run_concurrently_and_are_aborted_with_their_futures() {
     let (outcome, world) = everywhere(|ctx| async move {
         let waits = |seconds: u64| {
             ctx.map(0..2_u64, move |ctx, n, _| async move {
@@ -588,12 +588,12 @@ fn a_map_of_ten_thousand_items() {
     }
 }
 
-/// What an item does.
+/// The operations of an item.
 #[derive(Debug, Clone)]
 enum Op {
     Step,
     Wait(u64),
-    /// A step that fails once.
+    /// A step whose first attempt fails.
     Retry(u64),
     /// A child context with a step.
     Child,
@@ -642,10 +642,10 @@ fn plans() -> impl Strategy<Value = Plan> {
         })
 }
 
-/// What happened outside of the record.
+/// Events that the records do not show.
 #[derive(Default)]
 struct Seen {
-    /// How often each body ran.
+    /// The number of runs of each body.
     bodies: Mutex<BTreeMap<(usize, usize), usize>>,
     most: AtomicUsize,
 }
@@ -659,7 +659,7 @@ impl Drop for Running {
     }
 }
 
-/// One item, as planned.
+/// One generated item.
 async fn item(
     ctx: DurableContext,
     index: usize,
@@ -736,7 +736,7 @@ async fn planned(
     if plan.large { map.result_serdes(Padded).await_batch().await } else { map.await_batch().await }
 }
 
-/// What must be true of a batch, whatever the order in which its items ended.
+/// Properties of a batch for every order in which its items end.
 fn check(plan: &Plan, batch: &BatchResult<usize>) -> Result<(), TestCaseError> {
     let total = plan.items.len();
     prop_assert!(batch.items.iter().enumerate().all(|(at, item)| at == item.index), "a prefix of the input");
@@ -781,7 +781,7 @@ proptest! {
         let (outcome, _) = everywhere(move |ctx| {
             let (results, plan, seen, runs) = (Arc::clone(&all), planned_.clone(), Arc::clone(&watched), Arc::clone(&runs));
             async move {
-                // Only the first run goes through without an interruption, so only its bodies are counted.
+                // Only the first run is never interrupted, so only its bodies are counted.
                 let seen = if runs.load(Ordering::Relaxed) == 0 { seen } else { Arc::default() };
                 let batch = planned(&ctx, plan, seen).await?;
                 let outline = outline(&batch);

@@ -1,4 +1,4 @@
-//! One operation of several futures.
+//! Tests of combinators.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,7 +17,7 @@ use crate::{
     RetryDecision, Settled, TypedError,
 };
 
-/// Waits so many seconds, then returns them.
+/// Waits for the given number of seconds, then returns it.
 fn after(ctx: &DurableContext, seconds: u64) -> DurableFuture<u64> {
     ctx.run_in_child_context(move |ctx| async move {
         ctx.wait(Duration::from_secs(seconds)).await?;
@@ -42,7 +42,7 @@ fn kind(error: &OperationError) -> &CombinatorErrorKind {
 }
 
 #[test]
-fn the_recorded_winner_wins_again_although_all_have_ended() {
+fn the_recorded_winner_wins_again_after_all_inputs_have_ended() {
     let (outcome, world) = everywhere(|ctx| async move {
         let winner = ctx.race([after(&ctx, 10), after(&ctx, 1)]).name("first").await?;
         ctx.wait(Duration::from_secs(20)).await?;
@@ -60,7 +60,7 @@ fn the_recorded_winner_wins_again_although_all_have_ended() {
 }
 
 #[test]
-fn a_replay_does_not_run_the_inputs_of_what_is_over() {
+fn a_replay_does_not_run_the_inputs_of_a_combinator_that_has_ended() {
     let runs = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&runs);
     let world = Arc::new(Mutex::new(strict()));
@@ -90,7 +90,7 @@ fn a_replay_does_not_run_the_inputs_of_what_is_over() {
 }
 
 #[test]
-fn the_first_outcome_may_be_a_failure_and_the_first_success_may_not() {
+fn race_returns_a_failure_that_comes_first_and_select_ok_does_not() {
     let (outcome, _) = everywhere(|ctx| async move {
         let lost = ctx.race([after(&ctx, 2), fails(&ctx, "no funds")]).await.unwrap_err();
         assert!(matches!(kind(&lost), CombinatorErrorKind::FirstSettledFailed), "{lost}");
@@ -105,7 +105,7 @@ fn the_first_outcome_may_be_a_failure_and_the_first_success_may_not() {
 }
 
 #[test]
-fn all_failures_are_told_where_none_succeeded() {
+fn all_failures_are_returned_if_no_input_succeeds() {
     let (outcome, world) = everywhere(|ctx| async move {
         let error = ctx.select_ok([fails(&ctx, "one"), fails(&ctx, "two")]).await.unwrap_err();
         ctx.wait(second()).await?;
@@ -127,7 +127,7 @@ fn all_failures_are_told_where_none_succeeded() {
 }
 
 #[test]
-fn too_many_failures_to_tell_of_are_told_of_together() {
+fn failures_too_large_to_record_each_are_recorded_together() {
     let (outcome, _) = everywhere(|ctx| async move {
         let long: &'static str = Box::leak("x".repeat(20_000).into_boxed_str());
         let error = ctx.select_ok([fails(&ctx, long), fails(&ctx, long)]).await.unwrap_err();
@@ -159,7 +159,7 @@ fn a_join_has_all_values_or_the_first_failure() {
 }
 
 #[test]
-fn a_join_of_outcomes_has_failures_too() {
+fn join_all_returns_failures_too() {
     let (outcome, world) = everywhere(|ctx| async move {
         let all = ctx.join_all([fails(&ctx, "no"), after(&ctx, 1)]).await?;
         ctx.wait(second()).await?;
@@ -176,7 +176,7 @@ fn a_join_of_outcomes_has_failures_too() {
 }
 
 #[test]
-fn of_nothing_there_are_joins_and_no_winners() {
+fn without_inputs_joins_succeed_and_selections_fail() {
     let (outcome, world) = everywhere(|ctx| async move {
         let none: [DurableFuture<u64>; 0] = [];
         assert!(ctx.try_join_all(none).await?.is_empty());
@@ -203,13 +203,13 @@ fn combinators_are_inputs_of_combinators() {
     });
     assert_eq!(outcome.unwrap(), 3);
     let calls = &world.lock().unwrap().calls;
-    // Three combinators, and the six waits below them.
+    // Three combinators, and the six waits in them.
     assert_eq!(calls.iter().filter(|call| *call == "skip").count(), 9, "{calls:?}");
     assert_eq!(calls.iter().filter(|call| *call == "child").count(), 1, "{calls:?}");
 }
 
 #[test]
-fn inputs_are_of_every_kind_and_state() {
+fn inputs_may_be_of_every_kind_and_state() {
     let (outcome, _) = everywhere(|ctx| async move {
         let map = ctx.map([1_u64, 2], |ctx, n, _| async move {
             ctx.wait(Duration::from_secs(n + 5)).await?;
@@ -232,7 +232,7 @@ fn inputs_are_of_every_kind_and_state() {
             ctx.wait(second()).await?;
             Ok(vec![5_u64])
         });
-        // Ended already, and still the third to be looked at.
+        // It has already ended, but is returned third.
         let ended = ctx
             .step(|_| async { Err::<Vec<u64>, _>("no".into()) })
             .retry_strategy(|_, _| RetryDecision::Stop)
@@ -257,7 +257,7 @@ fn inputs_are_of_every_kind_and_state() {
 }
 
 #[test]
-fn an_input_that_does_not_start_is_a_failure_like_others() {
+fn an_input_that_does_not_start_is_a_failure() {
     let (outcome, _) = everywhere(|ctx| async move {
         let never = ctx.wait(Duration::ZERO).future();
         let error = ctx.try_join_all([ctx.wait(second()).future(), never]).await.unwrap_err();
@@ -342,7 +342,7 @@ fn ten_thousand_inputs() {
     assert!(!calls.iter().any(|call| call == "step"), "a replay runs none of them");
 }
 
-/// How an input ends: after so many seconds in so many parts, well or not.
+/// How an input ends: after how many seconds in how many parts, and whether it succeeds.
 #[derive(Debug, Clone)]
 #[allow(clippy::struct_excessive_bools, reason = "they are independent")]
 struct Input {
@@ -350,7 +350,7 @@ struct Input {
     good: bool,
     spawned: bool,
     body: bool,
-    /// A step with a compensation, tried again after the first part.
+    /// A step with a compensation, whose first attempt fails after the first part.
     step: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Waits for a condition.
+//! Tests of waits for a condition.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -61,7 +61,7 @@ fn without_a_strategy_there_is_one_check() {
 }
 
 #[test]
-fn a_predicate_that_is_never_met_is_given_up() {
+fn the_maximum_number_of_checks_fails_the_wait() {
     let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let all = std::sync::Arc::clone(&seen);
     let (world, outcome) = execute(move |_, ctx| {
@@ -101,7 +101,7 @@ fn a_predicate_that_is_never_met_is_given_up() {
 }
 
 #[test]
-fn a_check_that_fails_is_not_repeated() {
+fn a_failed_check_is_not_retried() {
     static CHECKS: AtomicU32 = AtomicU32::new(0);
     let (world, outcome) = execute(|_, ctx| async move {
         let error = ctx
@@ -131,7 +131,7 @@ fn a_check_that_fails_is_not_repeated() {
     assert!(outcome.unwrap_err().starts_with("WaitForConditionError: "), "an error without a name");
 }
 
-/// Numbers in unary.
+/// Serializes numbers in unary.
 struct Strokes;
 
 impl Serdes<usize> for Strokes {
@@ -151,7 +151,7 @@ impl Serdes<usize> for Strokes {
 }
 
 #[test]
-fn a_state_that_cannot_be_kept_is_an_error_and_never_reset() {
+fn a_state_that_cannot_be_serialized_is_an_error_and_never_reset() {
     static CHECKS: AtomicU32 = AtomicU32::new(0);
     let (_, outcome) = execute(|_, ctx| async move {
         let mut errors = Vec::new();
@@ -188,7 +188,7 @@ fn a_state_that_cannot_be_kept_is_an_error_and_never_reset() {
 }
 
 #[test]
-fn a_check_that_can_never_end_is_an_error() {
+fn a_check_that_can_never_complete_is_an_error() {
     let (_, outcome) = execute(|_, ctx| async move {
         let _hour = ctx.wait(Duration::from_hours(1)).spawn();
         ctx.wait_for_condition(|_, ()| std::future::pending(), ()).await?;
@@ -198,7 +198,7 @@ fn a_check_that_can_never_end_is_an_error() {
 }
 
 #[test]
-fn delays_are_whole_seconds_and_never_early() {
+fn delays_are_whole_seconds_and_rounded_up() {
     let strategy = |jitter| {
         WaitStrategy::builder(|met: &bool| *met)
             .max_attempts(u32::MAX)
@@ -211,7 +211,7 @@ fn delays_are_whole_seconds_and_never_early() {
     let seconds = |strategy: &WaitStrategy<bool>, attempt| match strategy.decide(
         &false,
         attempt,
-        crate::retry::Moment::any,
+        crate::policy::JitterSeed::any,
     ) {
         WaitDecision::Continue { delay } => delay.as_secs(),
         other => panic!("{other:?}"),
@@ -226,12 +226,12 @@ fn delays_are_whole_seconds_and_never_early() {
         assert!((1..=most).contains(&seconds(&full, attempt)));
     }
     assert_eq!(
-        exact.decide(&true, u32::MAX, crate::retry::Moment::any),
+        exact.decide(&true, u32::MAX, crate::policy::JitterSeed::any),
         WaitDecision::Complete,
         "met at the last check is met"
     );
     assert!(matches!(
-        exact.decide(&false, u32::MAX, crate::retry::Moment::any),
+        exact.decide(&false, u32::MAX, crate::policy::JitterSeed::any),
         WaitDecision::Exhausted { .. }
     ));
 }

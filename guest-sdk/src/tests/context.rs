@@ -1,4 +1,4 @@
-//! What a context tells of itself, its modes and its deterministic values.
+//! Tests of the facts, modes and deterministic values of a context.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -17,7 +17,7 @@ use crate::{
 };
 
 #[test]
-fn the_first_run_executes_and_a_replay_replays_until_it_reaches_the_news() {
+fn a_replay_ends_at_the_first_operation_that_is_not_recorded() {
     static MODES: Mutex<Vec<ExecutionMode>> = Mutex::new(Vec::new());
     let (_, outcome) = execute(|_, ctx| async move {
         assert_eq!(ctx.is_replaying(), ctx.execution_mode() == ExecutionMode::Replaying);
@@ -34,7 +34,7 @@ fn the_first_run_executes_and_a_replay_replays_until_it_reaches_the_news() {
 }
 
 #[test]
-fn a_context_knows_its_execution_its_invocation_and_its_place() {
+fn a_context_has_the_facts_of_its_execution_and_invocation() {
     static SEEN: Mutex<Vec<String>> = Mutex::new(Vec::new());
     let (_, outcome) = execute(|_, ctx| async move {
         assert_eq!((ctx.arn(), ctx.execution_arn()), ("arn:test", "arn:test"));
@@ -65,7 +65,7 @@ fn a_context_knows_its_execution_its_invocation_and_its_place() {
 }
 
 #[test]
-fn a_batch_gathers_until_it_is_flushed() {
+fn batch_mode_buffers_updates_until_a_flush() {
     let (world, outcome) = execute(|_, ctx| async move {
         assert!(!ctx.is_batch_mode());
         assert_eq!((ctx.checkpoint_mode(), ctx.pending_update_count()), (CheckpointMode::Batched, 0));
@@ -82,7 +82,7 @@ fn a_batch_gathers_until_it_is_flushed() {
         assert!(ctx.is_batch_mode(), "a flush leaves the mode");
         Ok(json!([sum, pending]))
     });
-    // The fake counts ends only.
+    // The fake host counts only ends.
     assert_eq!(outcome.unwrap(), "[6,3]");
     assert_eq!(world.lock().unwrap().checkpoints, 1);
     let (world, _) = execute(|_, ctx| async move {
@@ -95,7 +95,7 @@ fn a_batch_gathers_until_it_is_flushed() {
 }
 
 #[test]
-fn a_wait_sends_what_is_gathered() {
+fn a_wait_sends_buffered_updates() {
     static BODIES: AtomicU32 = AtomicU32::new(0);
     let (_, outcome) = execute(|_, ctx| async move {
         ctx.set_checkpoint_mode(CheckpointMode::Optimistic);
@@ -107,7 +107,7 @@ fn a_wait_sends_what_is_gathered() {
 }
 
 #[test]
-fn replayed_lines_are_kept_when_asked_for() {
+fn replayed_lines_are_kept_on_request() {
     let (world, outcome) = execute(|_, ctx| async move {
         ctx.keep_replayed_logs(true);
         logging::keep_replayed(false);
@@ -118,7 +118,7 @@ fn replayed_lines_are_kept_when_asked_for() {
     logging::keep_replayed(true); // of no invocation
 }
 
-/// Values that contexts draw, at the same time and one after another.
+/// Values that contexts draw, concurrently and one after another.
 async fn draw(ctx: DurableContext, slow_first: bool) -> Result<Value, BoxError> {
     let mut values = vec![ctx.uuid().to_string()];
     let branch = |seconds: u64| {
@@ -144,7 +144,7 @@ async fn draw(ctx: DurableContext, slow_first: bool) -> Result<Value, BoxError> 
 }
 
 #[test]
-fn values_are_the_same_on_each_replay_whatever_ends_first() {
+fn values_are_the_same_on_each_replay_in_any_order_of_ends() {
     static RUNS: Mutex<Vec<Value>> = Mutex::new(Vec::new());
     for slow_first in [true, false] {
         let (world, outcome) = execute(move |_, ctx| async move {
@@ -162,7 +162,7 @@ fn values_are_the_same_on_each_replay_whatever_ends_first() {
 }
 
 #[test]
-fn each_invocation_draws_the_same_although_children_and_bodies_do_not_run_again() {
+fn values_do_not_depend_on_whether_children_and_bodies_run_again() {
     static FIRST: Mutex<Vec<String>> = Mutex::new(Vec::new());
     static LAST: Mutex<Vec<String>> = Mutex::new(Vec::new());
     let (world, outcome) = execute(|_, ctx| async move {
@@ -184,7 +184,7 @@ fn each_invocation_draws_the_same_although_children_and_bodies_do_not_run_again(
 }
 
 #[test]
-fn an_attempt_that_runs_again_draws_what_it_drew() {
+fn an_attempt_that_runs_again_draws_the_same_values() {
     static KEYS: Mutex<Vec<String>> = Mutex::new(Vec::new());
     let (_, outcome) = execute(|_, ctx| async move {
         let inside = ctx.clone();
@@ -221,7 +221,7 @@ fn the_time_is_that_of_the_latest_outcome() {
     assert_eq!(*TIMES.lock().unwrap(), [0, 1000, 2000, 0, 1000, 2000]);
 }
 
-/// Runs a handler that makes a callback, which is answered so.
+/// Runs a handler that creates a callback, which gets the given answer.
 fn answered<F, Fut>(answer: Result<Option<String>, WireError>, handler: F) -> Result<String, String>
 where
     F: Fn(Value, DurableContext) -> Fut + Clone + Send + Sync + 'static,
@@ -233,13 +233,13 @@ where
     outcome.map(Option::unwrap_or_default).map_err(|error| error.to_string())
 }
 
-/// Makes a callback, lets it be answered, and only then asks for it.
+/// Creates a callback, waits until it is answered, and only then awaits its result.
 async fn late(_: Value, ctx: DurableContext) -> Result<Value, BoxError> {
     let callback = ctx.create_callback::<String>().name("reply").heartbeat(second()).await?;
     let id = callback.id_typed();
     let answer = callback.result().await;
     ctx.wait(second()).await?;
-    // On this replay the callback is over when it is made.
+    // On this replay the callback has already ended when it is created.
     Ok(match answer {
         Ok(answer) => json!([id, answer]),
         Err(error) => {
@@ -256,7 +256,7 @@ async fn late(_: Value, ctx: DurableContext) -> Result<Value, BoxError> {
 }
 
 #[test]
-fn a_callback_has_its_id_however_it_ended() {
+fn a_callback_that_has_ended_still_has_its_id() {
     let text = |text: &str| text.to_owned();
     assert_eq!(answered(Ok(Some(text("\"yes\""))), late).unwrap(), r#"["callback-/1","yes"]"#);
     let failures = [
@@ -290,7 +290,7 @@ fn a_callback_without_an_id_is_an_error_not_a_hang() {
 }
 
 #[test]
-fn a_callback_can_be_shared_whatever_its_answer_is() {
+fn a_callback_is_sync_for_every_type_of_answer() {
     fn sendable<T: Send + Sync>() {}
     sendable::<Callback<*mut ()>>();
     sendable::<Callback<std::rc::Rc<()>>>();

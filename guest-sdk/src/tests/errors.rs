@@ -1,4 +1,4 @@
-//! What a failure keeps on its way: type, data and message, through each kind of layer, on the first run as on a replay.
+//! Tests of type, data and message of failures through each kind of layer, on the first run as on a replay.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::{
 
 const DATA: &str = "{\"code\":51}";
 
-/// Where failures come from, and the types and data that they have.
+/// Origins of failures, and the types and data that they have.
 const ORIGINS: [(&str, &str, Option<&str>); 9] = [
     ("step", "Declined", Some(DATA)),
     ("external", "Rejected", Some(DATA)),
@@ -72,13 +72,13 @@ async fn origin(ctx: &DurableContext, name: &'static str) -> Result<DurableFutur
             ctx.wait_for_condition(|_, _: u32| async { Err(refusal("Unreachable")) }, 0).name(name).future()
         }
         "external" | "late" | "dead" => ctx.create_callback::<u32>().name(name).await?.result(),
-        // The callback of a wait for one has no name.
+        // The callback of a wait for a callback has no name.
         "waited" => ctx.wait_for_callback(|_, _| async { Ok(()) }).future(),
         _ => ctx.invoke::<u32, _>("other", ()).name(name).future(),
     })
 }
 
-/// What comes out at the end of a path.
+/// The error at the end of a path.
 async fn through(ctx: &DurableContext, path: &'static str, name: &'static str) -> WireError {
     let fails = move |ctx: DurableContext| async move { Ok::<_, BoxError>(origin(&ctx, name).await?.await?) };
     let error = match path {
@@ -137,7 +137,7 @@ async fn through(ctx: &DurableContext, path: &'static str, name: &'static str) -
     error.wire().unwrap().clone()
 }
 
-/// Runs a handler, and again after a wait; what it saw each time.
+/// Runs a handler, and again after a wait. Returns what it observed each time.
 fn seen_in_all<T, F, Fut>(handler: F) -> Vec<T>
 where
     T: Send + 'static,
@@ -175,7 +175,7 @@ where
 fn a_failure_keeps_its_type_its_data_and_its_message_on_every_path() {
     for (name, error_type, data) in ORIGINS {
         for path in PATHS {
-            // By `?` out of one context more, at the end.
+            // Finally through one more context, with `?`.
             let saw = seen_in_all(move |ctx| async move {
                 let at_once = through(&ctx, path, name).await;
                 let outer = ctx.run_in_child_context(move |ctx| async move {
@@ -189,7 +189,7 @@ fn a_failure_keeps_its_type_its_data_and_its_message_on_every_path() {
                     assert_eq!(wire.error_type(), Some(error_type), "{what}");
                     assert_eq!(wire.error_data(), data, "{what}");
                     let message = wire.error_message().unwrap();
-                    // A timeout has a message of its own.
+                    // A timeout has its own message.
                     assert!(message.contains("why ") || message.contains("timed out"), "{what}");
                     assert!(wire.stack_trace().iter().all(|frame| frame == "pay.c:1"), "{what}");
                 }
@@ -199,7 +199,7 @@ fn a_failure_keeps_its_type_its_data_and_its_message_on_every_path() {
 }
 
 #[test]
-fn all_failures_of_a_selection_keep_their_own() {
+fn the_failures_of_select_ok_keep_type_data_and_message() {
     for (name, error_type, data) in ORIGINS {
         let saw = seen_in_all(move |ctx| async move {
             let inputs = [origin(&ctx, name).await.unwrap(), origin(&ctx, "step").await.unwrap()];
@@ -216,7 +216,7 @@ fn all_failures_of_a_selection_keep_their_own() {
 }
 
 #[test]
-fn a_wait_for_a_callback_tells_which_it_was() {
+fn the_error_of_a_wait_for_a_callback_has_its_id() {
     let saw = seen_in_all(|ctx| async move {
         let error = origin(&ctx, "waited").await.unwrap().await.unwrap_err();
         let OperationErrorKind::Callback(callback) = error.kind() else { panic!("{error}") };
@@ -227,7 +227,7 @@ fn a_wait_for_a_callback_tells_which_it_was() {
 }
 
 #[test]
-fn an_external_type_is_never_taken_for_the_contexts_own() {
+fn an_external_error_type_is_never_taken_for_a_type_of_the_sdk() {
     for error_type in ["ChildContextError", "SerializationError", "InvalidArgumentError", "Callback.Timeout"]
     {
         let world = Arc::new(Mutex::new(World::default()));
@@ -244,7 +244,7 @@ fn an_external_type_is_never_taken_for_the_contexts_own() {
 }
 
 #[test]
-fn an_error_says_in_one_line_what_failed_and_why() {
+fn an_error_is_displayed_on_one_line_with_its_causes() {
     let expected = [
         ("step", "step \"step\" failed: retries exhausted after 1 attempts: Declined: why Declined"),
         ("external", "callback \"external\" failed: external failure: why Rejected"),
@@ -263,7 +263,7 @@ fn an_error_says_in_one_line_what_failed_and_why() {
                 move |ctx| async move { origin(&ctx, name).await.unwrap().await.unwrap_err().to_string() },
             )
         {
-            // Ids are the host's: here, places.
+            // The fake host uses positions as ids.
             assert_eq!(text.replace(" /1 ", " /7 "), line);
         }
     }

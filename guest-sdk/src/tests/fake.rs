@@ -1,7 +1,7 @@
-//! A host for tests: records in memory, waits that end one after another, and the contract's rules as assertions.
+//! A fake host: records in memory, waits that end one after another, and assertions for the rules of the contract.
 //!
-//! As hosts do, it shows completions only to those who wait, one after another, in the order of the record. Operations below a
-//! context that has ended are not on record any more, unless its result is to be rebuilt.
+//! Like other hosts, it delivers outcomes only to code that waits, one after another, in the order of the records.
+//! Records of operations below a context that has ended are ignored, unless its result is to be rebuilt.
 
 mod observing;
 
@@ -19,35 +19,35 @@ use crate::runtime::{
     Operation, Outcome, Pollable, Position, Runtime, Scope, Step, StepOptions, StepState, Success,
 };
 
-/// What is on record of an execution, and what its invocations did.
+/// The records of an execution, and statistics of its invocations.
 #[derive(Default)]
 pub(crate) struct World {
     pub(crate) records: BTreeMap<String, Record>,
     pub(crate) invocations: u32,
     /// The calls of the latest invocation.
     pub(crate) calls: Vec<String>,
-    /// How callbacks and invokes of these names are answered.
+    /// The answers to callbacks and invokes with these names.
     pub(crate) answers: BTreeMap<String, Outcome>,
-    /// How invokes of these names end; others succeed or fail, as their answers do.
+    /// How invokes with these names end; others succeed or fail according to their answers.
     pub(crate) ends: BTreeMap<String, EndStatus>,
-    /// What became due, in order: its id, and how many seconds it was given.
+    /// Waits and retries that became due, in order: the id, and the requested number of seconds.
     pub(crate) passed: Vec<(String, u64)>,
-    /// Steps whose first attempt is found to have taken too long.
+    /// Steps whose first attempt exceeds its timeout.
     pub(crate) slow_steps: BTreeSet<String>,
-    /// How often what was reported went to the record.
+    /// The number of checkpoints.
     pub(crate) checkpoints: u32,
     pub(crate) observed: observing::Observed,
-    /// A handler that ends must have asked for all that is on record, or skipped it.
+    /// Whether a handler that ends must have started or skipped every recorded operation.
     pub(crate) strict: bool,
-    /// The record after each change, if asked for.
+    /// A snapshot of the records after each change, if requested.
     pub(crate) snapshots: Option<Vec<Snapshot>>,
-    /// The seconds that have passed.
+    /// The number of seconds that have passed.
     pub(crate) now: u64,
-    /// What ended, in order.
+    /// The ids of operations that have ended, in order.
     ended: Vec<String>,
 }
 
-/// A record at some time.
+/// A snapshot of the records.
 #[derive(Clone)]
 pub(crate) struct Snapshot {
     records: BTreeMap<String, Record>,
@@ -61,35 +61,36 @@ impl From<Snapshot> for World {
     }
 }
 
-/// What is on record of an operation.
+/// The record of an operation.
 #[derive(Clone, Default)]
 pub(crate) struct Record {
     pub(crate) kind: &'static str,
     pub(crate) name: Option<String>,
     pub(crate) sub_type: Option<&'static str>,
     pub(crate) outcome: Option<Outcome>,
-    /// Its place among what ended, from 1.
+    /// Its position among the operations that have ended, from 1.
     rank: u64,
-    /// What a function was invoked with.
+    /// The payload of an invoke.
     pub(crate) invoke: Option<(InvokeOptions, Option<String>)>,
     attempt: u32,
-    /// How many seconds are left from its last change, and when that was.
+    /// The remaining number of seconds since its last change, and the time of that.
     due: Option<u64>,
     since: u64,
-    /// How much had ended when its next attempt came up.
+    /// The number of operations that had ended when its next attempt became due.
     ready: Option<u64>,
-    /// What is recorded instead of a result that is to be rebuilt.
+    /// The summary that is recorded in place of a result that is to be rebuilt.
     pub(crate) summary: Option<String>,
     state: Option<String>,
 }
 
-/// The end of an invocation that is suspended.
+/// The payload of the panic that suspends an invocation.
 struct Suspended;
 
-/// What a handler panics with to end its invocation as a trap does: what was not sent is lost, and another follows.
+/// The payload of the panic with which a handler ends its invocation like a trap: updates that had not been sent are
+/// lost, and another invocation follows.
 pub(crate) struct Crashed;
 
-/// Runs a handler to the end of its execution.
+/// Runs a handler until its execution ends.
 pub(crate) fn run(world: &Arc<Mutex<World>>, function: impl Fn() -> Function, event: &str) -> Outcome {
     loop {
         {
@@ -114,7 +115,8 @@ pub(crate) fn run(world: &Arc<Mutex<World>>, function: impl Fn() -> Function, ev
     }
 }
 
-/// The id of the context that an operation belongs to; none at the top. What follows a `~` is a scope without a context.
+/// The id of the context that an operation belongs to; none for operations of the root context. The part after a `~` is
+/// a scope without a context.
 fn context_of(id: &str) -> Option<&str> {
     let mut scope = id.rsplit_once('/')?.0;
     while let Some((outer, flat)) = scope.rsplit_once('~')
@@ -126,7 +128,7 @@ fn context_of(id: &str) -> Option<&str> {
 }
 
 impl World {
-    /// Something was recorded.
+    /// Notes that something was recorded.
     fn changed(&mut self) {
         let Self { records, ended, now, snapshots, .. } = self;
         if let Some(snapshots) = snapshots {
@@ -134,13 +136,13 @@ impl World {
         }
     }
 
-    /// Whether an operation is left out, as it belongs to a context that has ended.
+    /// Whether the record of an operation is ignored, because it belongs to a context that has ended.
     fn hides(&self, id: &str) -> bool {
         std::iter::successors(context_of(id), |id| context_of(id))
             .any(|id| self.records.get(id).is_some_and(|r| r.outcome.is_some() && r.summary.is_none()))
     }
 
-    /// Another attempt comes up after so many seconds.
+    /// Another attempt becomes due after the given number of seconds.
     fn wake_up(&mut self, id: &str, delay: u64) {
         let record = self.records.get_mut(id).unwrap();
         (record.due, record.since) = (Some(delay), self.now);
@@ -154,7 +156,7 @@ impl World {
         record.due = None;
     }
 
-    /// The next wait or retry is due.
+    /// Makes the next wait or retry due.
     fn pass_time(&mut self) {
         let next = self
             .records
@@ -170,7 +172,7 @@ impl World {
         record.ready = Some(self.ended.len().try_into().unwrap());
         if matches!(record.kind, "wait" | "callback" | "invoke") {
             let answer = (record.kind != "wait").then(|| "\"answer\"".to_owned());
-            // The callback of a wait for one has no name.
+            // The callback of a wait for a callback has no name.
             let nameless = (record.kind == "callback").then_some("");
             let scripted =
                 record.name.as_deref().or(nameless).and_then(|name| self.answers.get(name)).cloned();
@@ -187,25 +189,27 @@ struct Instance {
     used: BTreeSet<(String, Position)>,
     closed: Vec<(String, Option<Outcome>)>,
     running: BTreeMap<String, bool>,
-    /// Attempts on record that go on when they are waited for, after so much of what ended; none for after all.
+    /// Recorded attempts that continue when they are waited for, after the given number of ended operations; none for
+    /// after all.
     turns: BTreeMap<String, Option<u64>>,
     in_body: bool,
     watched: BTreeMap<u64, String>,
     tokens: BTreeMap<String, u64>,
-    /// What was ready when it was added.
+    /// Tokens of pollables that were ready when they were added.
     ready: Vec<u64>,
     mode: CheckpointMode,
-    /// Outcomes that are delivered before they are on record.
+    /// Outcomes that are delivered before they are recorded.
     shown: BTreeMap<String, Outcome>,
     /// Results that are to be rebuilt, with their summaries.
     large: BTreeMap<String, String>,
-    /// Which operations are on record that were not started yet, and where the record ended when the invocation began.
+    /// Recorded operations that have not been started in this invocation, and the number of ended operations when the
+    /// invocation began.
     unclaimed: BTreeSet<String>,
     recorded: u64,
 }
 
 impl Instance {
-    /// Watches no more; false if it was not watched.
+    /// Removes an entry of the wait set; returns false if there is none.
     fn forget(&mut self, token: u64) -> bool {
         self.ready.retain(|ready| *ready != token);
         let id = self.watched.remove(&token);
@@ -221,7 +225,7 @@ struct Host {
 impl Host {
     fn new(world: Arc<Mutex<World>>) -> Self {
         let known = world.lock().unwrap();
-        // Ids of callbacks are noted among the records, and are none.
+        // Ids of callbacks have entries among the records, but are not operations.
         let unclaimed =
             known.records.keys().filter(|id| !id.ends_with("#id") && !known.hides(id)).cloned().collect();
         let recorded = known.records.values().map(|record| record.rank).max().unwrap_or_default();
@@ -273,7 +277,7 @@ impl Host {
         any
     }
 
-    /// Shows an outcome, if there is one, or lets an attempt go on.
+    /// Delivers an outcome, if there is one, or lets an attempt continue.
     fn reveal(&self, id: &str) -> bool {
         let rank = self.world().records[id].rank;
         let mut instance = self.instance.lock().unwrap();
@@ -288,7 +292,7 @@ impl Host {
         shows
     }
 
-    /// Shows the next outcome that is watched, or lets the attempt go on that comes before it.
+    /// Delivers the next outcome of the wait set, or lets the attempt continue that comes before it.
     fn reveal_next(&self) -> Option<u64> {
         let world = self.world();
         let mut instance = self.instance.lock().unwrap();
@@ -311,7 +315,7 @@ impl Host {
         Some(token)
     }
 
-    /// Waits for one; false when the invocation would be suspended.
+    /// Waits for one operation; returns false if the invocation would be suspended.
     fn wait(&self, id: &str) -> bool {
         while !self.ready(id) {
             if !self.reveal(id) && !self.flush() {
@@ -322,7 +326,7 @@ impl Host {
     }
 }
 
-/// One invocation's host.
+/// The host of one invocation.
 struct Invocation(Arc<Host>);
 
 impl Runtime for Invocation {
@@ -430,7 +434,7 @@ struct FakeScope {
 }
 
 impl FakeScope {
-    /// Starts an operation at its place: known or new.
+    /// Starts the operation at a position, recorded or new.
     fn begin(&self, kind: &'static str, identity: Identity, due: Option<u64>) -> Arc<FakeOperation> {
         self.host.call(kind);
         let mut instance = self.host.instance.lock().unwrap();
@@ -574,12 +578,12 @@ impl FakeOperation {
         self.host.instance.lock().unwrap().running[&self.id]
     }
 
-    /// What is recorded instead of the result, if that is to be rebuilt.
+    /// The summary in place of the result, if that is to be rebuilt.
     fn rebuilds(&self) -> Option<String> {
         self.host.world().records[&self.id].summary.clone()
     }
 
-    /// What is waited for, as the host knows it.
+    /// An entry of the wait set.
     fn awaited(&self, interest: Interest) -> String {
         if interest == Interest::Change {
             return self.id.clone();

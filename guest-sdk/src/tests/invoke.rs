@@ -1,4 +1,4 @@
-//! Invocations of other functions.
+//! Tests of invocations of other functions.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,14 +11,14 @@ use crate::runtime::{EndStatus, Outcome};
 use crate::serdes::{PayloadOrigin, Serdes, SerdesContext};
 use crate::{BoxError, DurableContext, InvokeErrorKind, OperationError, OperationErrorKind, WireError};
 
-/// Runs a handler whose invokes of these names end so.
+/// Runs a handler whose invokes with these names end as given.
 fn execute<F, Fut>(answers: &[(&str, Outcome)], handler: F) -> (Arc<Mutex<World>>, Outcome)
 where
     F: Fn(Value, DurableContext) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Result<Value, BoxError>> + Send + 'static,
 {
     let answers = answers.iter().map(|(name, outcome)| ((*name).to_owned(), outcome.clone())).collect();
-    // Each end has its own name in the tests.
+    // Each end has its own name in these tests.
     let ends =
         [("late", EndStatus::TimedOut), ("ended", EndStatus::Stopped), ("dropped", EndStatus::Cancelled)];
     let ends = ends.map(|(name, end)| (name.to_owned(), end)).into();
@@ -35,7 +35,7 @@ fn kind(error: &OperationError) -> &InvokeErrorKind {
 }
 
 #[test]
-fn a_function_gets_its_payload_and_its_result_comes_back_after_a_suspension() {
+fn an_invoke_passes_the_payload_and_returns_the_result() {
     let price = [("ask", Ok(Some("[7]".to_owned())))];
     let (world, outcome) = execute(&price, |_, ctx| async move {
         let invoke = ctx.invoke::<Vec<u32>, _>("price", json!({"sku": 1}));
@@ -63,7 +63,7 @@ fn a_function_without_a_result_returns_null() {
 }
 
 #[test]
-fn each_way_to_end_is_told_apart() {
+fn each_end_status_has_its_own_error() {
     let missing = "ResourceNotFoundException";
     let ends = [
         ("failed", "Declined", "FAILED", "function failed"),
@@ -98,7 +98,7 @@ fn each_way_to_end_is_told_apart() {
     }
 }
 
-/// Text between pipes.
+/// Serializes text between pipes.
 struct Piped;
 
 impl Serdes<String> for Piped {
@@ -117,7 +117,7 @@ impl Serdes<String> for Piped {
 }
 
 #[test]
-fn payload_and_result_have_a_format_each() {
+fn payload_and_result_have_their_own_serdes() {
     let functions = [("good", Ok(Some("|yes".to_owned()))), ("bad", Ok(Some("no".to_owned())))];
     let (world, outcome) = execute(&functions, |_, ctx| async move {
         let answer = ctx.run_in_child_context(|ctx| async move {
@@ -149,7 +149,7 @@ fn payload_and_result_have_a_format_each() {
 }
 
 #[test]
-fn functions_run_beside_each_other() {
+fn functions_run_concurrently() {
     let (world, outcome) = execute(&[], |_, ctx| async move {
         let one = ctx.invoke::<String, _>("one", 1).name("one").spawn();
         let two = ctx.invoke::<String, _>("two", 2).name("two").future();

@@ -1,4 +1,4 @@
-//! Scenarios: handlers on a host of the tests, through all their invocations.
+//! Scenarios: handlers on a fake host, through all their invocations.
 
 mod batches;
 mod combinators;
@@ -24,7 +24,7 @@ use crate::{BoxError, DurableContext, OperationErrorKind, RetryDecision, StepErr
 
 type Shared = Arc<Mutex<World>>;
 
-/// Runs a handler in a world of its own.
+/// Runs a handler in its own world.
 fn execute<F, Fut>(handler: F) -> (Shared, Result<String, String>)
 where
     F: Fn(Value, DurableContext) -> Fut + Clone + Send + Sync + 'static,
@@ -54,7 +54,7 @@ fn a_step_runs_once_however_often_its_handler_does() {
 }
 
 #[test]
-fn places_are_claimed_by_calls_not_by_awaits() {
+fn positions_are_claimed_by_calls_not_by_awaits() {
     let (world, outcome) = execute(|_, ctx| async move {
         let first = ctx.step(|_| async { Ok(1) }).name("first");
         drop(ctx.step(|_| async { Ok(()) }).name("abandoned"));
@@ -179,7 +179,7 @@ fn a_callback_is_submitted_then_answered() {
 }
 
 #[test]
-fn what_can_never_complete_is_an_error_not_a_hang() {
+fn a_future_that_can_never_complete_is_an_error() {
     let (_, outcome) = execute(|_, ctx| async move {
         ctx.step(|_| async { Ok(()) }).await?;
         std::future::pending().await
@@ -196,7 +196,7 @@ fn what_can_never_complete_is_an_error_not_a_hang() {
 }
 
 #[test]
-fn bodies_may_wait_for_each_other() {
+fn bodies_can_wait_for_each_other() {
     let (_, outcome) = execute(|_, ctx| async move {
         let (send, receive) = tokio::sync::oneshot::channel();
         let receiver = ctx.step(move |_| async move { Ok(receive.await?) }).spawn();

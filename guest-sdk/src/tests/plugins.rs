@@ -1,4 +1,4 @@
-//! Plugins: which hooks are called, in which order, and that nothing comes of them.
+//! Tests of plugins: which hooks are called, in which order, and that they do not affect the execution.
 
 use std::sync::{Arc, Mutex};
 
@@ -17,7 +17,7 @@ use crate::{
 
 type Journal = Arc<Mutex<Vec<String>>>;
 
-/// Writes down all that it is told.
+/// Writes down all calls of hooks.
 struct Scribe {
     world: Shared,
     journal: Journal,
@@ -25,8 +25,8 @@ struct Scribe {
 
 impl Scribe {
     fn note(&self, line: String) -> Result<(), BoxError> {
-        if !self.world.lock().unwrap().observed.aside {
-            return Err("a hook outside of an aside".into());
+        if !self.world.lock().unwrap().observed.in_observer_section {
+            return Err("a hook outside of an observer section".into());
         }
         self.journal.lock().unwrap().push(line);
         Ok(())
@@ -112,7 +112,7 @@ where
     run(world, function, "null").map(Option::unwrap_or_default).map_err(|error| error.to_string())
 }
 
-/// Runs a handler with a scribe, and returns what that wrote.
+/// Runs a handler with a plugin that writes down calls, and returns what it has written.
 fn watched<F, Fut>(handler: F) -> (Shared, Result<String, String>, Vec<String>)
 where
     F: Fn(Value, DurableContext) -> Fut + Clone + Send + Sync + 'static,
@@ -181,7 +181,7 @@ fn hooks_follow_a_retry_a_child_and_a_suspension() {
 }
 
 #[test]
-fn a_failure_is_told_and_what_is_left_in_the_middle() {
+fn failures_and_incomplete_functions_are_reported() {
     let (_, outcome, lines) = watched(|_, ctx| async move {
         let left = ctx.run_in_child_context(|ctx| async move { Ok(ctx.wait(second()).await?) }).spawn();
         let fails = ctx.step(|_| async { Err::<(), _>(TypedError::with_type("Declined", "boom").into()) });
@@ -208,7 +208,7 @@ fn a_failure_is_told_and_what_is_left_in_the_middle() {
 }
 
 #[test]
-fn what_is_inside_ends_before_what_is_around_it() {
+fn inner_functions_end_before_outer_ones() {
     let (_, outcome, lines) = watched(|_, ctx| async move {
         let outer = ctx.run_in_child_context(|ctx| async move {
             let inner = ctx.run_in_child_context(|ctx| async move { Ok(ctx.wait(second()).await?) });
@@ -223,7 +223,7 @@ fn what_is_inside_ends_before_what_is_around_it() {
 }
 
 #[test]
-fn what_is_sent_at_the_end_is_told_before_the_end() {
+fn changes_sent_at_the_end_are_reported_before_the_end() {
     let (world, journal) = (Shared::default(), Journal::default());
     let scribe = Scribe { world: Arc::clone(&world), journal: Arc::clone(&journal) };
     let scribe = Arc::new(Mutex::new(Some(scribe)));
@@ -240,9 +240,9 @@ fn what_is_sent_at_the_end_is_told_before_the_end() {
 }
 
 #[test]
-fn a_completion_that_the_handler_does_not_come_to_is_told_at_the_end() {
+fn a_completion_that_the_handler_does_not_reach_is_reported_at_the_end() {
     let (_, outcome, lines) = watched(|_, ctx| async move {
-        // Called first and never started in the second invocation, where the other has ended already.
+        // Called first, but not started in the second invocation, in which the other has already ended.
         let other = ctx.wait(second());
         if ctx.is_replaying() {
             return Ok(Value::Null);

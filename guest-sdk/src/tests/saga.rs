@@ -1,4 +1,4 @@
-//! Compensations.
+//! Tests of compensations.
 
 use std::panic::panic_any;
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,7 @@ use crate::{
     BoxError, CheckpointMode, CompensationStatus, DurableContext, OperationError, RetryDecision, TypedError,
 };
 
-/// What happened, in order.
+/// Events, in order.
 type Journal = Arc<Mutex<Vec<String>>>;
 
 fn note(journal: &Journal, what: impl Into<String>) {
@@ -23,7 +23,7 @@ fn take(journal: &Journal) -> Vec<String> {
     std::mem::take(&mut journal.lock().unwrap())
 }
 
-/// Runs a handler that keeps a journal.
+/// Runs a handler that writes a journal.
 fn journaled<F, Fut>(handler: F) -> (Shared, Result<String, String>, Vec<String>)
 where
     F: Fn(DurableContext, Journal) -> Fut + Clone + Send + Sync + 'static,
@@ -36,7 +36,7 @@ where
     (world, outcome, entries)
 }
 
-/// A step that returns a number, and notes it when it is undone.
+/// A step that returns a number, and writes it to the journal when it is compensated.
 async fn book(ctx: &DurableContext, number: u32, journal: &Journal) -> Result<u32, OperationError> {
     let journal = Arc::clone(journal);
     ctx.step(move |_| async move { Ok(number) })
@@ -48,7 +48,7 @@ async fn book(ctx: &DurableContext, number: u32, journal: &Journal) -> Result<u3
         .await
 }
 
-/// The kinds, names and sub-types on record, in the order of their ids.
+/// The kinds, names and sub-types of the records, in the order of their ids.
 fn compensations(world: &Shared) -> Vec<(String, String)> {
     let world = world.lock().unwrap();
     let all = world.records.values().filter(|record| record.sub_type == Some("Compensation"));
@@ -71,7 +71,7 @@ fn a_step_returns_what_it_returned_without_a_compensation() {
 }
 
 #[test]
-fn success_registers_and_failure_does_not_on_each_run() {
+fn a_compensation_is_registered_on_success_only() {
     let (world, _, counts) = journaled(|ctx, journal| async move {
         note(&journal, ctx.compensation_count().to_string());
         book(&ctx, 1, &journal).await?;
@@ -102,7 +102,7 @@ fn without_compensations_a_rollback_does_nothing_and_succeeds() {
 }
 
 #[test]
-fn a_rollback_is_last_in_first_out_each_in_a_context_of_its_own() {
+fn a_rollback_is_last_in_first_out_with_a_context_for_each_compensation() {
     let (world, outcome, journal) = journaled(|ctx, journal| async move {
         for number in 1..=3 {
             book(&ctx, number, &journal).await?;
@@ -120,7 +120,7 @@ fn a_rollback_is_last_in_first_out_each_in_a_context_of_its_own() {
 }
 
 #[test]
-fn a_failure_is_told_and_does_not_stop_the_others() {
+fn a_failure_is_reported_and_does_not_stop_the_others() {
     let (world, _, journal) = journaled(|ctx, journal| async move {
         let kept = Arc::clone(&journal);
         ctx.step(|_| async { Ok(()) })
@@ -159,7 +159,7 @@ fn a_failure_is_told_and_does_not_stop_the_others() {
     assert_eq!(of("step2").unwrap().as_deref(), Some("null"));
 }
 
-/// Three compensations, where the second to run waits, and the third crashes when it runs for the first time.
+/// Three compensations: the second to run waits, and the third crashes when it runs for the first time.
 async fn interrupted(ctx: DurableContext, journal: Journal) -> Result<Value, BoxError> {
     let kept = Arc::clone(&journal);
     ctx.step(|_| async { Ok(1_u32) })
@@ -189,7 +189,7 @@ async fn interrupted(ctx: DurableContext, journal: Journal) -> Result<Value, Box
 }
 
 #[test]
-fn a_rollback_goes_on_where_it_stopped() {
+fn a_rollback_continues_after_an_interruption() {
     let (world, outcome, journal) = journaled(interrupted);
     assert_eq!(outcome.unwrap(), r#"[true,3,"after"]"#);
     let expected =
@@ -201,7 +201,7 @@ fn a_rollback_goes_on_where_it_stopped() {
 }
 
 #[test]
-fn what_is_undone_is_on_record_before_the_next_in_all_modes() {
+fn a_compensation_is_recorded_before_the_next_runs_in_all_modes() {
     for mode in [CheckpointMode::Batched, CheckpointMode::Eager, CheckpointMode::Optimistic] {
         let (_, outcome, journal) = journaled(move |ctx, journal| async move {
             ctx.set_checkpoint_mode(mode);
@@ -215,7 +215,7 @@ fn what_is_undone_is_on_record_before_the_next_in_all_modes() {
 }
 
 #[test]
-fn what_is_undone_is_not_undone_twice_although_steps_may_run_twice() {
+fn a_compensation_does_not_run_twice_although_steps_may_run_twice() {
     let (_, outcome, journal) = journaled(|ctx, journal| async move {
         ctx.enable_batch_mode();
         let kept = Arc::clone(&journal);
@@ -236,7 +236,7 @@ fn what_is_undone_is_not_undone_twice_although_steps_may_run_twice() {
 }
 
 #[test]
-fn steps_in_combinators_are_undone_on_a_replay_too() {
+fn steps_in_combinators_are_compensated_on_a_replay_too() {
     let (world, outcome, journal) = journaled(|ctx, journal| async move {
         let step = |number: u32| {
             let journal = Arc::clone(&journal);
@@ -343,7 +343,7 @@ fn concurrent_steps_register_in_the_order_in_which_they_end() {
 }
 
 #[test]
-fn an_abandoned_rollback_loses_nothing() {
+fn a_rollback_builder_that_is_dropped_loses_nothing() {
     let (_, outcome, journal) = journaled(|ctx, journal| async move {
         book(&ctx, 1, &journal).await?;
         drop(ctx.run_compensations());
@@ -353,7 +353,7 @@ fn an_abandoned_rollback_loses_nothing() {
     assert_eq!((outcome.unwrap(), journal), ("1".to_owned(), vec!["undo 1".to_owned()]));
 }
 
-/// Reads nothing any more, once it is told so.
+/// Deserializes nothing after the switch was set.
 struct Forgets(Arc<std::sync::atomic::AtomicBool>);
 
 impl Serdes<u32> for Forgets {
@@ -370,7 +370,7 @@ impl Serdes<u32> for Forgets {
 }
 
 #[test]
-fn a_result_that_cannot_be_read_is_a_compensation_that_failed() {
+fn a_result_that_cannot_be_deserialized_fails_the_compensation() {
     let (_, outcome, _) = journaled(|ctx, _| async move {
         let forgets = Arc::new(std::sync::atomic::AtomicBool::new(ctx.is_replaying()));
         let step = ctx.step(|_| async { Ok(1) }).name("step").serdes(Forgets(forgets));
@@ -386,10 +386,10 @@ fn a_result_that_cannot_be_read_is_a_compensation_that_failed() {
 }
 
 #[test]
-fn what_was_dropped_is_undone_in_the_order_of_the_record() {
+fn dropped_steps_are_compensated_in_the_order_of_the_history() {
     let (_, outcome, journal) = journaled(|ctx, journal| async move {
         let [one, two, three] = [1, 2, 3].map(|number| book(&ctx, number, &journal));
-        // The first whose end is delivered is the only one; the others have ended, too.
+        // Only the end of the first was delivered; the others have ended as well.
         tokio::select! {
             biased;
             _ = two => {}
@@ -406,7 +406,7 @@ fn what_was_dropped_is_undone_in_the_order_of_the_record() {
 }
 
 #[test]
-fn what_a_dropped_rollback_had_come_to_is_told_by_the_next() {
+fn the_items_of_a_dropped_rollback_are_reported_by_the_next() {
     let (_, outcome, _) = journaled(|ctx, journal| async move {
         book(&ctx, 1, &journal).await?;
         for number in 2..=3 {

@@ -1,4 +1,5 @@
-//! Values that can be written and not be read back: the record says that they failed, on the first run as on a replay.
+//! Tests of values that can be serialized but not deserialized: their failure is recorded, on the first run as on a
+//! replay.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use super::{execute, second};
 use crate::builders::map_parallel::NestingMode;
 use crate::{BoxError, DurableContext, DurableFuture, OperationError, Settled};
 
-/// Reads less than it writes.
+/// Deserializes less than it serializes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "u32")]
 struct Small(u32);
@@ -26,7 +27,7 @@ impl TryFrom<u32> for Small {
 
 type Outcomes<T> = Vec<(&'static str, Result<T, OperationError>)>;
 
-/// The value, out of each kind of operation.
+/// The value as the result of each kind of operation.
 async fn outcomes<T>(ctx: &DurableContext, value: T) -> Outcomes<T>
 where
     T: Serialize + serde::de::DeserializeOwned + Clone + Send + Sync + 'static,
@@ -64,7 +65,7 @@ where
     all
 }
 
-/// The value through each combinator, with an input that can hold it.
+/// The value through each combinator, with an input type that accepts it.
 async fn combined<T>(ctx: &DurableContext, value: T) -> Outcomes<T>
 where
     T: Serialize + serde::de::DeserializeOwned + Clone + Send + Sync + 'static,
@@ -97,7 +98,7 @@ fn refusals<T: std::fmt::Debug>(outcomes: Outcomes<T>) -> Value {
 }
 
 #[test]
-fn a_value_that_cannot_be_read_back_is_recorded_as_a_failure() {
+fn a_value_that_cannot_be_deserialized_is_recorded_as_a_failure() {
     let (outcome, world) = everywhere(|ctx| async move {
         let mut all = vec![
             refusals(outcomes(&ctx, f64::NAN).await),
@@ -111,7 +112,7 @@ fn a_value_that_cannot_be_read_back_is_recorded_as_a_failure() {
     });
     for refusals in outcome.unwrap().as_array().unwrap() {
         for refusal in refusals.as_array().unwrap() {
-            // Of a block, it is the record of its attempt that says so.
+            // For a block, the failure is in the record of its attempt.
             let error_type = if refusal[0] == "with_retry" { "ChildFnError" } else { "SerializationError" };
             assert_eq!(refusal[1], error_type, "{refusal}");
             let message = refusal[2].as_str().unwrap();
@@ -145,7 +146,7 @@ struct HashMapped {
 }
 
 #[test]
-fn a_join_reads_wide_integers_and_keys_that_are_numbers() {
+fn a_join_supports_wide_integers_and_numeric_keys() {
     let (outcome, _) = everywhere(|ctx| async move {
         let wide = combined(&ctx, (u128::MAX, i128::MIN)).await;
         assert!(wide.into_iter().all(|(_, outcome)| outcome.unwrap() == (u128::MAX, i128::MIN)));

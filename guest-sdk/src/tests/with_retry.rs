@@ -1,4 +1,4 @@
-//! Blocks that are repeated as one, and steps that take too long.
+//! Tests of blocks with retries, and of steps that exceed their timeout.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -20,7 +20,7 @@ fn after(seconds: u64) -> RetryDecision {
 }
 
 #[test]
-fn each_attempt_has_operations_of_its_own() {
+fn each_attempt_has_its_own_operations() {
     static BODIES: AtomicU32 = AtomicU32::new(0);
     let (world, outcome) = execute(|_, ctx| async move {
         let value = ctx
@@ -63,7 +63,7 @@ fn each_attempt_has_operations_of_its_own() {
 }
 
 #[test]
-fn what_the_strategy_sees_is_on_record_and_the_error_counts_the_attempts() {
+fn the_strategy_gets_the_recorded_error() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let all = Arc::clone(&seen);
     let (world, outcome) = execute(move |_, ctx| {
@@ -134,7 +134,7 @@ fn a_large_result_of_a_block_is_rebuilt() {
 }
 
 #[test]
-fn a_step_that_took_too_long_failed_and_the_strategy_decides() {
+fn a_step_that_exceeds_its_timeout_is_retried_by_the_strategy() {
     let run_slow = |strategy: fn(&crate::StepError, u32) -> RetryDecision| {
         let world = Arc::new(Mutex::new(World::default()));
         world.lock().unwrap().slow_steps.insert("/1".to_owned());

@@ -176,12 +176,15 @@ async fn complete(server: &ServerHandle, asked: &Asked, answer: Answer) -> Reply
 }
 
 fn refusal(error: &ServiceError) -> Reply {
-    match error {
-        ServiceError::NotFound(why) => Reply::error(404, "ResourceNotFoundException", why),
-        ServiceError::CallbackOver(why) => Reply::error(400, "CallbackTimeoutException", why),
-        ServiceError::InvalidParameterValue(why) => Reply::error(400, "InvalidParameterValueException", why),
-        ServiceError::Unavailable(why) => Reply::error(500, "ServiceException", why),
-    }
+    let (status, exception) = match error {
+        ServiceError::NotFound(_) | ServiceError::CallbackNotFound(_) => (404, "ResourceNotFoundException"),
+        ServiceError::CallbackOver(_) => (400, "CallbackTimeoutException"),
+        ServiceError::InvalidParameterValue(_)
+        | ServiceError::InvalidToken
+        | ServiceError::InvocationNotRunning(_) => (400, "InvalidParameterValueException"),
+        ServiceError::Unavailable(_) => (500, "ServiceException"),
+    };
+    Reply::error(status, exception, error.message())
 }
 
 async fn invoke(environment: Arc<Environment>, asked: &Asked) -> Reply {

@@ -1,4 +1,4 @@
-//! What plugins need, on the host of the tests.
+//! What plugins need of the host, on the fake host.
 
 use std::sync::Arc;
 
@@ -6,23 +6,23 @@ use super::{Host, Record, World};
 use crate::plugin::{OperationStatus, OperationType};
 use crate::runtime::{Beginning, ObservedOperation, Observing};
 
-/// What plugins did, and what they are to be told.
+/// The calls of plugins, and what is to be reported to them.
 #[derive(Default)]
 pub(crate) struct Observed {
-    /// Nobody is to watch.
+    /// Whether invocations are not to be observed.
     pub(crate) off: bool,
-    /// An aside is under way.
-    pub(crate) aside: bool,
+    /// Whether an observer section is open.
+    pub(crate) in_observer_section: bool,
     pub(crate) warnings: Vec<String>,
-    /// What ended, or came up again, between two invocations.
+    /// Operations that ended, or became due again, between two invocations.
     pub(super) updated: Vec<String>,
-    /// Started, and in no checkpoint yet.
+    /// Operations that were started, and are in no checkpoint yet.
     pub(super) started: Vec<String>,
     changes: Vec<Vec<ObservedOperation>>,
 }
 
 impl World {
-    /// A checkpoint was sent, with these closed.
+    /// A checkpoint was sent, and closed these operations.
     pub(super) fn note_checkpoint(&mut self, closed: Vec<String>) {
         let mut ids = std::mem::take(&mut self.observed.started);
         ids.extend(closed);
@@ -88,12 +88,18 @@ impl Observing for Arc<Host> {
     }
 
     fn enter(&self) {
-        assert!(!std::mem::replace(&mut self.world().observed.aside, true), "an aside in an aside");
-        assert!(!self.instance.lock().unwrap().in_body, "an aside in a body");
+        assert!(
+            !std::mem::replace(&mut self.world().observed.in_observer_section, true),
+            "an observer section in an observer section"
+        );
+        assert!(!self.instance.lock().unwrap().in_body, "an observer section in a body");
     }
 
     fn leave(&self) {
-        assert!(std::mem::replace(&mut self.world().observed.aside, false), "no aside");
+        assert!(
+            std::mem::replace(&mut self.world().observed.in_observer_section, false),
+            "no observer section"
+        );
     }
 
     fn warn(&self, message: String) {

@@ -7,57 +7,77 @@ use crate::time::Timestamp;
 /// A future that completes when a clock reaches a deadline.
 pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// Runs a function when it is dropped.
+struct OnDrop(Option<Box<dyn FnOnce() + Send>>);
+
+impl OnDrop {
+    fn new(act: impl FnOnce() + Send + 'static) -> Self {
+        Self(Some(Box::new(act)))
+    }
+}
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        if let Some(act) = self.0.take() {
+            act();
+        }
+    }
+}
+
 /// Keeps a virtual clock from advancing until it is dropped. It has no effect on real time.
 #[must_use = "time may skip as soon as this is dropped"]
-pub struct Actor(Option<Box<dyn FnOnce() + Send>>);
+pub struct Actor {
+    _leave: OnDrop,
+}
 
 impl Actor {
     /// Creates an actor that calls `leave` when it is dropped.
     pub(super) fn new(leave: impl FnOnce() + Send + 'static) -> Self {
-        Self(Some(Box::new(leave)))
+        Self { _leave: OnDrop::new(leave) }
     }
 
     /// Creates an actor for a clock that does not skip.
-    pub(super) fn unbound() -> Self {
-        Self(None)
-    }
-}
-
-impl Drop for Actor {
-    fn drop(&mut self) {
-        if let Some(leave) = self.0.take() {
-            leave();
-        }
+    pub fn unbound() -> Self {
+        Self { _leave: OnDrop(None) }
     }
 }
 
 /// Keeps a virtual clock from advancing to a point in time or past it, until it is dropped. It has no effect on real
 /// time.
 #[must_use = "time may skip as soon as this is dropped"]
-pub struct Hold(Option<Box<dyn FnOnce() + Send>>);
+pub struct Hold {
+    _release: OnDrop,
+}
 
 impl Hold {
     /// Creates a hold that calls `release` when it is dropped.
     pub(super) fn new(release: impl FnOnce() + Send + 'static) -> Self {
-        Self(Some(Box::new(release)))
+        Self { _release: OnDrop::new(release) }
     }
 
     /// Creates a hold for a clock that does not skip.
-    pub(super) fn unbound() -> Self {
-        Self(None)
+    pub fn unbound() -> Self {
+        Self { _release: OnDrop(None) }
     }
 }
 
-impl Drop for Hold {
-    fn drop(&mut self) {
-        if let Some(release) = self.0.take() {
-            release();
-        }
-    }
+/// Allows a virtual clock to advance despite holds, until it is dropped. It has no effect on real time.
+#[must_use = "holds apply again as soon as this is dropped"]
+pub struct Permit {
+    _withdraw: OnDrop,
 }
 
-/// Allows a virtual clock to advance despite holds, until it is dropped.
-pub type Permit = Hold;
+impl Permit {
+    /// Creates a permit that calls `withdraw` when it is dropped.
+    pub(super) fn new(withdraw: impl FnOnce() + Send + 'static) -> Self {
+        Self { _withdraw: OnDrop::new(withdraw) }
+    }
+
+    /// Creates a permit for a clock that does not skip.
+    pub fn unbound() -> Self {
+        Self { _withdraw: OnDrop(None) }
+    }
+}
 
 /// A clock that can be read and slept on. It never goes backwards.
 pub trait Clock: Send + Sync {
@@ -86,6 +106,6 @@ pub trait Clock: Send + Sync {
 
     /// Allows the clock to skip up to and including this instant despite holds, until the permit is dropped.
     fn permit(&self, _until: Timestamp) -> Permit {
-        Hold::unbound()
+        Permit::unbound()
     }
 }

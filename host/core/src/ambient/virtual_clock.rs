@@ -120,7 +120,7 @@ impl Clock for VirtualClock {
         state.permits.insert(key);
         state.wake_next();
         let clock = self.clone();
-        Hold::new(move || {
+        Permit::new(move || {
             clock.state().permits.remove(&key);
         })
     }

@@ -2,15 +2,27 @@
 
 use super::{ErrorObject, error_types};
 
+/// The message for a token that is not the current one.
+const INVALID_TOKEN: &str = "Invalid checkpoint token";
+
 /// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ServiceError {
     /// The request breaks the service's rules (`InvalidParameterValueException`). A retry fails in the same way.
     #[error("InvalidParameterValueException: {0}")]
     InvalidParameterValue(String),
-    /// The execution, callback or function does not exist (`ResourceNotFoundException`).
+    /// The checkpoint token is not the current one (`InvalidParameterValueException`).
+    #[error("InvalidParameterValueException: {INVALID_TOKEN}")]
+    InvalidToken,
+    /// The invocation to complete is not running (`InvalidParameterValueException`).
+    #[error("InvalidParameterValueException: {0}")]
+    InvocationNotRunning(String),
+    /// The execution, operation or function does not exist (`ResourceNotFoundException`).
     #[error("ResourceNotFoundException: {0}")]
     NotFound(String),
+    /// The callback does not exist (`ResourceNotFoundException`).
+    #[error("ResourceNotFoundException: {0}")]
+    CallbackNotFound(String),
     /// The callback has ended already, by an answer or a timeout (`CallbackTimeoutException`).
     #[error("CallbackTimeoutException: {0}")]
     CallbackOver(String),
@@ -20,6 +32,19 @@ pub enum ServiceError {
 }
 
 impl ServiceError {
+    /// The message without the name of the exception.
+    pub fn message(&self) -> &str {
+        match self {
+            Self::InvalidToken => INVALID_TOKEN,
+            Self::InvalidParameterValue(why)
+            | Self::InvocationNotRunning(why)
+            | Self::NotFound(why)
+            | Self::CallbackNotFound(why)
+            | Self::CallbackOver(why)
+            | Self::Unavailable(why) => why,
+        }
+    }
+
     /// Converts it to the error of an invocation that ends because of it.
     pub fn to_error(&self) -> ErrorObject {
         ErrorObject::new(error_types::CHECKPOINT_FAILED, self.to_string())

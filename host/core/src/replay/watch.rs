@@ -168,8 +168,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes the tokens of all entries that are ready. If none is, shows the guest the next completion in the order
-    /// of the record and takes its entries. Empty if the set has to wait for the service.
+    /// Takes the tokens of all entries that are ready. If none is, shows the guest the next completion in the order of
+    /// the record and takes its entries. Empty if the set has to wait for the service.
     pub fn take_from_set(&mut self, set: SetKey) -> Result<Vec<u64>, ReplayError> {
         loop {
             let revealed = self.revealed();

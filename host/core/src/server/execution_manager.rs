@@ -146,8 +146,8 @@ impl ExecutionManager {
     /// Applies a handler's updates, all or none (service model: `CheckpointDurableExecution`).
     ///
     /// # Errors
-    /// [`ServiceError::InvalidParameterValue`] when the token is not the current one or an update breaks the rules;
-    /// then nothing changes and the token stays valid. [`ServiceError::NotFound`].
+    /// [`ServiceError::InvalidToken`]; [`ServiceError::InvalidParameterValue`] when an update breaks the rules; then
+    /// nothing changes and the token stays valid. [`ServiceError::NotFound`].
     pub fn checkpoint(
         &mut self,
         now: Timestamp,
@@ -177,7 +177,7 @@ impl ExecutionManager {
     /// execution has ended already, the result is ignored.
     ///
     /// # Errors
-    /// [`ServiceError::InvalidParameterValue`] when that invocation is not running. [`ServiceError::NotFound`].
+    /// [`ServiceError::InvocationNotRunning`]. [`ServiceError::NotFound`].
     pub fn complete_invocation(
         &mut self,
         now: Timestamp,
@@ -199,7 +199,7 @@ impl ExecutionManager {
         id: &CallbackId,
         answer: Answer,
     ) -> Result<(), ServiceError> {
-        let unknown = || ServiceError::NotFound(format!("there is no callback {id}"));
+        let unknown = || ServiceError::CallbackNotFound(format!("there is no callback {id}"));
         let (execution, index) = read_callback_id(id).ok_or_else(unknown)?;
         let arn = self.by_id.get(&execution).cloned().ok_or_else(unknown)?;
         self.with(&arn, |execution, _| {

@@ -196,7 +196,10 @@ impl CheckpointManager {
             {
                 return Ok(Next::Closed);
             }
-            _ => return invalid(format!("invocation {request_id} is not running")),
+            _ => {
+                let why = format!("invocation {request_id} is not running");
+                return Err(ServiceError::InvocationNotRunning(why));
+            }
         }
         let verdict = match (self.phase.decided(), result) {
             (Some(decided), result) => {

@@ -42,7 +42,7 @@ pub fn encode_checkpoint_token(data: &CheckpointTokenData) -> String {
 /// # Errors
 /// [`ServiceError::InvalidParameterValue`] when the text is not a token of a server.
 pub fn decode_checkpoint_token(token: &str) -> Result<CheckpointTokenData, ServiceError> {
-    let refused = || ServiceError::InvalidParameterValue("Invalid checkpoint token".to_owned());
+    let refused = || ServiceError::InvalidToken;
     let bytes = STANDARD.decode(token).map_err(|_| refused())?;
     let mut rest = bytes.as_slice();
     let mut next = || {
@@ -78,7 +78,7 @@ pub(super) fn check_token(
     if current == Some(given) {
         return Ok(());
     }
-    Err(ServiceError::InvalidParameterValue("Invalid checkpoint token".to_owned()))
+    Err(ServiceError::InvalidToken)
 }
 
 /// Creates and verifies the markers of one server.

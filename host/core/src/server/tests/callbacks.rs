@@ -106,7 +106,7 @@ fn forged_ids_are_unknown() {
     let id = world.callback_id("c");
     let forged = CallbackId::from(format!("{}AAAA", &id.as_str()[..40]));
     let outcome = world.manager.complete_callback(world.now, &forged, ok("1"));
-    assert!(matches!(outcome, Err(ServiceError::NotFound(_))), "{outcome:?}");
+    assert!(matches!(outcome, Err(ServiceError::CallbackNotFound(_))), "{outcome:?}");
 }
 
 fn scripted(callback: &str, seconds: u64, answer: Answer) -> ScriptedAnswer {

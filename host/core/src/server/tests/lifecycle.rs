@@ -10,7 +10,11 @@ use crate::{
 
 fn invalid<T: std::fmt::Debug>(outcome: Result<T, ServiceError>) -> String {
     match outcome {
-        Err(ServiceError::InvalidParameterValue(message)) => message,
+        Err(
+            error @ (ServiceError::InvalidParameterValue(_)
+            | ServiceError::InvalidToken
+            | ServiceError::InvocationNotRunning(_)),
+        ) => error.message().to_owned(),
         other => panic!("{other:?}"),
     }
 }

@@ -116,7 +116,7 @@ fn act(world: &mut World, act: Act, tokens: &mut Vec<CheckpointToken>) {
         }
         Act::StaleToken(which) if !tokens.is_empty() => {
             let outcome = world.manager.checkpoint(world.now, &world.arn, which.get(tokens), vec![]);
-            let refused = ServiceError::InvalidParameterValue("Invalid checkpoint token".into());
+            let refused = ServiceError::InvalidToken;
             assert_eq!(outcome.unwrap_err(), refused);
         }
         Act::Suspend if running => {

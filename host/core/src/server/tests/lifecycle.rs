@@ -475,7 +475,7 @@ fn nothing_is_found_where_nothing_is() {
     let other = "arn:aws:lambda:us-east-1:000000000000:function:f:1/durable-execution/a/b".into();
     assert!(matches!(world.manager.poll(world.now, &other), Err(ServiceError::NotFound(_))));
     let unknown = world.manager.complete_callback(world.now, &"AAAA".into(), ok("1"));
-    assert!(matches!(unknown, Err(ServiceError::NotFound(_))));
+    assert!(matches!(unknown, Err(ServiceError::CallbackNotFound(_))));
 }
 
 #[test]

@@ -1,26 +1,26 @@
-//! Bounds on the work that validating a component can take.
+//! Limits on the work of validating a component.
 //!
-//! Validation is linear in the size of the bytes, with a few exceptions, where a file of some kilobytes can ask for
-//! minutes: deep nesting, and many instances of something large. Here each payload is admitted before it is validated, so
-//! that any component is accepted or refused within seconds. Real components stay far below all of these numbers.
+//! Validation is linear in the number of bytes, with a few exceptions in which a file of some kilobytes can take
+//! minutes: deep nesting, and many instances of a large component. Each payload is checked here before it is validated,
+//! so that every component is accepted or refused within seconds. Real components stay far below these limits.
 
 use wasmparser::{ComponentInstance, Payload};
 
 use super::InspectError;
 
-/// How deep components may be nested; guests have some five levels.
+/// The deepest nesting of components; guests have about five levels.
 pub(super) const MAX_DEPTH: usize = 32;
 
-/// How many modules and components may be in a component, itself included; interpreters have some hundred.
+/// The most modules and components in a component, including itself; interpreters have about a hundred.
 pub(super) const MAX_PARTS: usize = 2_000;
 
-/// How often components may be instantiated, at up to 90 ms each: toolchains do so once per exported interface.
+/// The most component instances, each of which takes up to 90 ms; toolchains make one for each exported interface.
 const MAX_COMPONENT_INSTANCES: usize = 64;
 
-/// The most core instances, times the imports and exports of core modules: each instance may look at each name.
+/// The most core instances, multiplied by the imports and exports of core modules: each instance may look up each name.
 const MAX_CORE_LOOKUPS: usize = 20_000_000;
 
-/// What has been admitted so far.
+/// The totals of the payloads so far.
 #[derive(Debug, Default)]
 pub(super) struct Bounds {
     depth: usize,
@@ -31,12 +31,12 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// How deep the parser is: 1 in the outermost component.
+    /// The nesting depth of the parser: 1 in the outermost component.
     pub(super) fn depth(&self) -> usize {
         self.depth
     }
 
-    /// Counts a payload, or refuses it.
+    /// Adds a payload to the totals. Fails if they exceed a limit.
     pub(super) fn admit(&mut self, payload: &Payload<'_>) -> Result<(), InspectError> {
         match payload {
             Payload::Version { .. } => {

@@ -1,7 +1,7 @@
-//! What a component's imports let it reach, in words.
+//! The capabilities that a component's imports give it.
 //!
-//! A component reaches nothing except through its imports, so this list is complete. It tells what the sandbox does with
-//! each by default; what a user grants on top is known where it is granted.
+//! A component can access only its imports, so the list is complete. It tells how the sandbox treats each capability by
+//! default, without grants.
 
 use serde::Serialize;
 
@@ -10,13 +10,13 @@ use super::{
     inspect::{ComponentSummary, Interface},
 };
 
-/// What a group of imports is about.
+/// The kind of a group of imports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum CapabilityKind {
     /// Durable operations and the execution's data (`durawasm:durable`).
     Durable,
-    /// Waiting and streams (`wasi:io`), by themselves and for the others.
+    /// Waiting and streams (`wasi:io`), also for other interfaces.
     Io,
     /// Time (`wasi:clocks`).
     Clocks,
@@ -34,35 +34,35 @@ pub enum CapabilityKind {
     Sockets,
     /// HTTP requests (`wasi:http`).
     Http,
-    /// What this host does not know.
+    /// An interface that this host does not know.
     Unknown,
 }
 
-/// What the sandbox does with a capability by default.
+/// How the sandbox treats a capability by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Treatment {
-    /// It works.
+    /// It is available.
     Provided,
-    /// It works, and answers the same on every replay.
+    /// It is available, and returns the same values on every replay.
     Virtualized,
-    /// What is written is kept with the execution; there is nothing to read.
+    /// Output is kept with the execution; input is empty.
     Captured,
-    /// The component starts, and finds nothing there.
+    /// The component starts, but finds nothing there.
     NotGranted,
-    /// The component does not start unless it is granted.
+    /// The component starts only if it is granted.
     NotProvided,
 }
 
-/// A group of imports, and what becomes of them.
+/// A group of imports, and their treatment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Capability {
-    /// What it is about.
+    /// The kind of the imports.
     pub kind: CapabilityKind,
-    /// What the sandbox does with it by default.
+    /// How the sandbox treats them by default.
     pub treatment: Treatment,
-    /// The same in a few words for a person.
+    /// A short description for people.
     pub note: &'static str,
     /// The imports, as `name@version`, in the order of the component.
     pub imports: Vec<String>,
@@ -107,7 +107,7 @@ impl CapabilityKind {
 }
 
 impl ComponentSummary {
-    /// What the component's imports let it reach, one entry a kind.
+    /// The capabilities of the component's imports, one entry for each kind.
     pub fn capabilities(&self) -> Vec<Capability> {
         let interfaces = self.imports.interfaces.iter().map(|interface| {
             let shown = match &interface.version {

@@ -1,8 +1,9 @@
 //! `cargo build` of a handler's package.
 //!
-//! Guests have a target folder of their own, `guest` inside the workspace's: building one never waits for the lock of a
-//! host build, nor makes its artifacts stale. Two builds of guests take turns through cargo's lock. Cargo's messages for
-//! programs are read here; its words for people go to this process's stderr or, line by line, to the caller.
+//! Guests have a target folder of their own, `guest` inside the workspace's. So building a guest does not wait for the
+//! lock of a host build and does not invalidate its artifacts. Concurrent builds of guests are serialized by cargo's
+//! lock. Cargo's JSON messages are parsed here; its output for people goes to this process's stderr or, line by line,
+//! to the caller.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -16,7 +17,7 @@ use serde::Deserialize;
 use super::{BuildError, BuildEvent, BuildOptions, CargoOutput, Profile, Toolchain};
 use super::{environment::Environment, package::Package};
 
-/// What cargo prints on stdout, one JSON object a line. Only what is read here is spelled out.
+/// A line of cargo's stdout, a JSON object. Only the members that are read are declared.
 #[derive(Deserialize)]
 #[serde(tag = "reason", rename_all = "kebab-case")]
 enum Message {
@@ -28,7 +29,7 @@ enum Message {
     Other,
 }
 
-/// Builds the package's library in a folder, and returns the path of the WebAssembly that came out: a component or a core module.
+/// Builds the package's library, and returns the path of the WebAssembly file: a component or a core module.
 pub(super) fn build(
     environment: &Environment,
     toolchain: &Toolchain,
@@ -85,7 +86,7 @@ fn command(
     cargo
 }
 
-/// The .wasm file that cargo reports for the package. Reads to the end, so that cargo never waits for its reader.
+/// The .wasm file that cargo reports for the package. Reads to the end, so that cargo does not block.
 fn wasm_of(messages: impl Read, package: &str) -> Option<PathBuf> {
     let is_wasm = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "wasm");
     let files = lines(messages).filter_map(|line| match serde_json::from_slice(&line) {
@@ -97,12 +98,12 @@ fn wasm_of(messages: impl Read, package: &str) -> Option<PathBuf> {
     files.last()
 }
 
-/// Lines as they come, until the end or an error.
+/// The lines of a stream, until its end or an error.
 fn lines(stream: impl Read) -> impl Iterator<Item = Vec<u8>> {
     BufReader::new(stream).split(b'\n').map_while(Result::ok)
 }
 
-/// The first error among cargo's lines, with its place in the source.
+/// The first error in cargo's output, with its source location.
 #[derive(Default)]
 struct FirstError {
     message: Option<String>,
@@ -128,7 +129,7 @@ impl FirstError {
     }
 }
 
-/// The line without the escape sequences of colours, which `CARGO_TERM_COLOR=always` puts in.
+/// Removes the escape sequences of colours, which `CARGO_TERM_COLOR=always` adds.
 fn without_colours(line: &str) -> String {
     let mut parts = line.split('\u{1b}');
     let first = parts.next().unwrap_or_default().to_owned();

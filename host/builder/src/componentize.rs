@@ -1,8 +1,8 @@
-//! From what the linker produced to the component's file.
+//! Makes a component's file from the output of the linker.
 //!
-//! A component is kept as it is; a core module becomes one here, in this process, with the adapter from WASI preview 1
-//! that belongs to the host's wasmtime. The file at the end is always whole: it is replaced in one move, and left alone,
-//! with its time of modification, when nothing has changed.
+//! A component is kept unchanged; a core module is converted in this process, with the WASI preview 1 adapter that
+//! belongs to the host's wasmtime. The file is replaced atomically, and left alone, with its modification time, if
+//! nothing has changed.
 
 use std::{
     fs, io,
@@ -18,13 +18,13 @@ use wit_component::ComponentEncoder;
 
 use super::{BuildError, Profile};
 
-/// Whether this is a core module, as the target wasm32-wasip1 produces.
+/// Whether this is a core module, which the target wasm32-wasip1 produces.
 pub(super) fn is_core_module(wasm: &[u8]) -> bool {
     Parser::is_core_wasm(wasm)
 }
 
-/// Makes a component of a core module that was linked against WASI preview 1 and carries its WIT world, as every guest
-/// made with wit-bindgen does. `path` is where it came from.
+/// Converts a core module to a component. It must be linked against WASI preview 1 and contain its WIT world, as all
+/// guests made with wit-bindgen do. `path` is its file, for messages.
 pub(super) fn encode(module: &[u8], path: &Path) -> Result<Vec<u8>, BuildError> {
     let encode = || {
         ComponentEncoder::default()
@@ -33,11 +33,11 @@ pub(super) fn encode(module: &[u8], path: &Path) -> Result<Vec<u8>, BuildError> 
             .module(module)?
             .encode()
     };
-    // The alternate form has the whole chain of causes.
+    // The alternate format includes the chain of causes.
     encode().map_err(|error| BuildError::Componentize { wasm: path.to_owned(), reason: format!("{error:#}") })
 }
 
-/// Where the component made of `wasm` goes: a place that depends on the crate and the profile only.
+/// The path of the component made of `wasm`. It depends only on the crate and the profile.
 pub(super) fn path_for(wasm: &Path, target_dir: &Path, profile: Profile) -> PathBuf {
     let name = wasm.file_stem().unwrap_or_default().to_string_lossy();
     target_dir.join(match profile {
@@ -46,7 +46,7 @@ pub(super) fn path_for(wasm: &Path, target_dir: &Path, profile: Profile) -> Path
     })
 }
 
-/// Puts a file in place as a whole. False if it was there already, byte for byte.
+/// Replaces a file atomically. Returns false if it has these bytes already.
 pub(super) fn write_if_changed(path: &Path, bytes: &[u8]) -> io::Result<bool> {
     let same_size = fs::metadata(path).is_ok_and(|there| there.len() == bytes.len() as u64);
     if same_size && fs::read(path).is_ok_and(|there| there == bytes) {

@@ -5,10 +5,10 @@
 
 use super::inspect::{ComponentSummary, Interface};
 
-/// The WIT package that guests are written against.
+/// The WIT package of the contract.
 pub const CONTRACT_PACKAGE: &str = "durawasm:durable";
 
-/// The beginning of every version that this host understands.
+/// The prefix of the supported versions.
 const SERIES: &str = "0.1.";
 
 /// The interface that a handler exports, and its functions (`wit/world.wit`).
@@ -24,7 +24,7 @@ pub enum ContractError {
          with #[durable_execution] (it exports: {exports})"
     )]
     NotExported {
-        /// What it exports instead.
+        /// The exported names.
         exports: String,
     },
 
@@ -36,7 +36,7 @@ pub enum ContractError {
     OtherVersion {
         /// The interface.
         interface: String,
-        /// The version that it was built for.
+        /// The version.
         found: String,
     },
 
@@ -51,10 +51,10 @@ pub enum ContractError {
 }
 
 impl ComponentSummary {
-    /// The version of the contract that this handler was built for.
+    /// Returns the version of the contract that this handler was built for.
     ///
     /// # Errors
-    /// Says why this host cannot run it, if so.
+    /// When this host does not support the component.
     pub fn contract_version(&self) -> Result<&str, ContractError> {
         let of_contract = |interface: &&Interface| interface.package() == CONTRACT_PACKAGE;
         for interface in self.imports.interfaces.iter().filter(of_contract) {
@@ -72,7 +72,7 @@ impl ComponentSummary {
         }
     }
 
-    /// The first few names of what is exported.
+    /// The first exported names, for messages.
     fn exported_names(&self) -> String {
         let interfaces = self.exports.interfaces.iter().map(|interface| interface.name.as_str());
         let mut names: Vec<_> = interfaces.chain(self.exports.others.iter().map(String::as_str)).collect();
@@ -87,7 +87,7 @@ impl ComponentSummary {
     }
 }
 
-/// The interface's version, if this host understands it.
+/// Returns the interface's version, if this host supports it.
 fn version_of(interface: &Interface) -> Result<&str, ContractError> {
     match interface.version.as_deref() {
         Some(version) if version.starts_with(SERIES) => Ok(version),

@@ -1,10 +1,10 @@
-//! The environment in which a guest is built: the same whether the host was started from a shell or by cargo.
+//! The environment variables of guest builds: the same whether the host was started from a shell or by cargo.
 //!
-//! `cargo run` and `cargo test` leave traces of the outer build in the environment of what they start: the toolchain
-//! that rustup had chosen, the outer package's variables, flags meant for the host's own target, and folders of
-//! libraries. With them a guest would be built by another compiler, with other flags, or for no reason again. Only what
-//! comes from the outer build is taken away: the user's own settings (`CARGO_HOME`, `CARGO_TARGET_DIR`,
-//! `CARGO_PROFILE_*`, `CARGO_TERM_*`, `CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS`, ...) stay.
+//! `cargo run` and `cargo test` set variables of the outer build for their child processes: the toolchain that rustup
+//! has chosen, the outer package's variables, flags for the host's target, and library folders. With these a guest
+//! would be built by another compiler, with other flags, or again without need. Only variables of the outer build are
+//! removed: the user's own settings (`CARGO_HOME`, `CARGO_TARGET_DIR`, `CARGO_PROFILE_*`, `CARGO_TERM_*`,
+//! `CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS`, ...) are kept.
 
 use std::{
     collections::BTreeMap,
@@ -38,14 +38,14 @@ const REMOVED: [&str; 20] = [
     "RUST_RECURSION_COUNT",
 ];
 
-/// The beginnings of the names of variables that cargo sets for one package.
+/// Prefixes of the variables that cargo sets for one package.
 const REMOVED_PREFIXES: [&str; 5] =
     ["CARGO_BIN_", "CARGO_CFG_", "CARGO_FEATURE_", "CARGO_MANIFEST_", "CARGO_PKG_"];
 
-/// Lists of folders to which cargo adds those of the toolchain and of the outer build.
+/// Lists of folders to which cargo adds folders of the toolchain and of the outer build.
 const LIBRARY_PATHS: [&str; 2] = ["LD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"];
 
-/// The variables that guest builds see, and nothing else.
+/// The only variables of guest builds.
 #[derive(Debug, Clone)]
 pub(super) struct Environment(BTreeMap<OsString, OsString>);
 
@@ -55,11 +55,11 @@ impl Environment {
         Self::clean(env::vars_os(), env::current_exe().ok().as_deref())
     }
 
-    /// What is left of `outer` for a guest build started by the program `exe`.
+    /// Removes the variables of the outer build from `outer`; `exe` is the running program.
     fn clean(outer: impl IntoIterator<Item = (OsString, OsString)>, exe: Option<&Path>) -> Self {
         let mut variables: BTreeMap<OsString, OsString> = outer.into_iter().collect();
         let is = |name: &str, value: &str| variables.get(OsStr::new(name)).is_some_and(|v| v == value);
-        // Inside cargo the toolchain is the one the user asked for only if the user set it in the environment.
+        // Within cargo, the toolchain variable is the user's choice only if the user has set it in the environment.
         let inside_cargo = variables.contains_key(OsStr::new("CARGO"));
         let chosen_by_rustup = inside_cargo && !is("RUSTUP_TOOLCHAIN_SOURCE", "env");
         if chosen_by_rustup {
@@ -78,7 +78,7 @@ impl Environment {
                 !REMOVED.contains(&name) && !REMOVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
             })
         });
-        // A toolchain that is not there is reported, not downloaded behind the user's back.
+        // A missing toolchain must be reported, not downloaded.
         variables.insert("RUSTUP_AUTO_INSTALL".into(), "0".into());
         Self(variables)
     }
@@ -88,7 +88,7 @@ impl Environment {
         self.0.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
     }
 
-    /// A command that sees these variables, reads nothing, and runs in `dir`.
+    /// Creates a command with these variables, without input, that runs in `dir`.
     pub(super) fn command(&self, program: impl AsRef<OsStr>, dir: &Path) -> Command {
         let mut command = Command::new(program);
         command.env_clear().envs(&self.0).current_dir(dir).stdin(Stdio::null());
@@ -96,7 +96,7 @@ impl Environment {
     }
 }
 
-/// A list of folders without those that belong to a toolchain or to the build of `exe`. None if nothing is left.
+/// Removes folders of a toolchain or of the build of `exe` from a list. `None` if nothing is left.
 fn without_build_folders(list: &OsStr, exe: Option<&Path>) -> Option<OsString> {
     let of_toolchain = |dir: &Path| dir.iter().any(|part| part == "rustlib") || dir.join("rustlib").is_dir();
     let profile = exe.and_then(Path::parent).map(|dir| match dir.file_name() {

@@ -1,4 +1,4 @@
-//! What can go wrong between a handler crate and its component.
+//! Errors of building a handler crate.
 
 use std::{io, path::PathBuf, process::ExitStatus};
 
@@ -10,9 +10,9 @@ pub enum BuildError {
     /// There is no crate at the path.
     #[error("there is no handler crate at {}: {reason}; give the folder of a crate, or its Cargo.toml", path.display())]
     NoCrate {
-        /// The path that was given.
+        /// The given path.
         path: PathBuf,
-        /// What is there instead.
+        /// What was found instead.
         reason: String,
     },
 
@@ -21,7 +21,7 @@ pub enum BuildError {
         "handlers cannot be built for target {target:?}; use wasm32-wasip2 or wasm32-wasip1 (DURAWASM_GUEST_TARGET or the build's options)"
     )]
     UnknownTarget {
-        /// The target that was given.
+        /// The given target.
         target: String,
     },
 
@@ -31,9 +31,9 @@ pub enum BuildError {
          run `rustup target add {install}`, or `scripts/setup` in durawasm's repository where that cannot download"
     )]
     NoToolchain {
-        /// The targets that would do.
+        /// The suitable targets.
         targets: String,
-        /// The toolchains that were looked at, in order.
+        /// The toolchains that were tried, in order.
         looked_at: String,
         /// The arguments of the rustup command that would install one.
         install: String,
@@ -46,7 +46,7 @@ pub enum BuildError {
     Start {
         /// The program.
         program: String,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
 
@@ -55,31 +55,31 @@ pub enum BuildError {
     Manifest {
         /// The manifest.
         manifest: PathBuf,
-        /// What cargo says.
+        /// The error of cargo.
         reason: String,
     },
 
-    /// The package that was asked for is not in the workspace.
+    /// The requested package is not in the workspace.
     #[error("the workspace of {} has no package {package:?}; it has {}", manifest.display(), list(available))]
     UnknownPackage {
         /// The manifest.
         manifest: PathBuf,
-        /// The package that was asked for.
+        /// The requested package.
         package: String,
         /// The packages of the workspace.
         available: Vec<String>,
     },
 
-    /// The manifest names no package, and several packages of its workspace could be meant.
+    /// The manifest names no package, and several packages of its workspace are candidates.
     #[error("several handler crates belong to {}: {}; choose one with --package NAME", manifest.display(), packages.join(", "))]
     SeveralPackages {
         /// The manifest.
         manifest: PathBuf,
-        /// The packages that could be meant.
+        /// The candidates.
         packages: Vec<String>,
     },
 
-    /// There is nothing that could become a component.
+    /// The package has no library that can become a component.
     #[error(
         "{} has no `cdylib` library, so there is no handler to build; add `[lib]` with `crate-type = [\"cdylib\"]`{}",
         manifest.display(),
@@ -92,18 +92,18 @@ pub enum BuildError {
         others: Vec<String>,
     },
 
-    /// Cargo failed. Its own words went where the build's options say.
+    /// Cargo failed. Its output went where the build's options say.
     #[error("cargo could not build package {package} ({status}): {reason}")]
     Compile {
         /// The package.
         package: String,
-        /// How cargo ended.
+        /// The exit status of cargo.
         status: ExitStatus,
-        /// Its first error, if its output came through here.
+        /// The first error, if cargo's output was read.
         reason: String,
     },
 
-    /// Cargo succeeded without saying where the WebAssembly is.
+    /// Cargo succeeded without reporting a WebAssembly file.
     #[error(
         "cargo built package {package} but reported no .wasm file; its library must have `crate-type = [\"cdylib\"]`"
     )]
@@ -112,30 +112,30 @@ pub enum BuildError {
         package: String,
     },
 
-    /// The core module cannot be made into a component.
+    /// The core module cannot be converted to a component.
     #[error("{} cannot be made into a component: {reason}", wasm.display())]
     Componentize {
         /// The core module.
         wasm: PathBuf,
-        /// What the encoder says.
+        /// The error of the encoder.
         reason: String,
     },
 
-    /// What came out is not a component that can be run.
+    /// The output is not a component that can be run.
     #[error("{}: {source}", wasm.display())]
     Inspect {
-        /// What cargo produced.
+        /// The file that cargo produced.
         wasm: PathBuf,
-        /// What is wrong.
+        /// The reason.
         source: InspectError,
     },
 
-    /// What came out is a component, but not a durable handler.
+    /// The output is a component, but not a durable handler.
     #[error("{}: {source}", wasm.display())]
     Contract {
-        /// What cargo produced.
+        /// The file that cargo produced.
         wasm: PathBuf,
-        /// What is wrong.
+        /// The reason.
         source: ContractError,
     },
 
@@ -146,12 +146,12 @@ pub enum BuildError {
         path: PathBuf,
         /// `read` or `written`.
         action: &'static str,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
 }
 
-/// Names in one line, or that there are none.
+/// Joins names to one line.
 fn list(names: &[String]) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }

@@ -1,7 +1,7 @@
-//! What a component imports and exports, read from its bytes alone.
+//! Reads the imports and exports of a component from its bytes.
 //!
-//! The bytes may come from anyone. They are validated whole before anything in them is believed, size and number of items
-//! are bounded, and names are shown without control characters. Nothing is compiled or run.
+//! The bytes may be hostile. They are validated completely before they are interpreted, their size and number of items
+//! are limited, and control characters in names are escaped. Nothing is compiled or run.
 
 use std::{fs::File, io, io::Read, path::Path};
 
@@ -14,31 +14,32 @@ use wasmparser::{
 
 use super::bounds::Bounds;
 
-/// The largest component that is read, in bytes. The largest seen in practice, whole interpreters, have under 20 MB.
+/// The largest component that is read, in bytes. The largest known components, whole interpreters, have less than 20
+/// MB.
 pub const MAX_COMPONENT_SIZE: u64 = 256 * 1024 * 1024;
 
-/// How many imports, exports and functions within them a component may have in all.
+/// The most imports, exports and functions in a component.
 const MAX_ITEMS: usize = 20_000;
 
-/// What a component imports and exports.
+/// The imports and exports of a component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ComponentSummary {
     /// Its size in bytes.
     pub size: u64,
-    /// What it needs.
+    /// The imports.
     pub imports: Surface,
-    /// What it offers.
+    /// The exports.
     pub exports: Surface,
 }
 
-/// One side of a component: everything that it imports, or exports.
+/// The imports or the exports of a component.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Surface {
     /// Interfaces, in the order of the component.
     pub interfaces: Vec<Interface>,
-    /// Names of functions, types, modules and components that belong to no interface.
+    /// Names of functions, types, modules and components outside of interfaces.
     pub others: Vec<String>,
 }
 
@@ -50,7 +51,7 @@ pub struct Interface {
     pub name: String,
     /// Its version, such as `0.2.6`.
     pub version: Option<String>,
-    /// The functions that the component uses or offers, such as `now` or `[method]context.step`.
+    /// The functions that the component imports or exports, such as `now` or `[method]context.step`.
     pub functions: Vec<String>,
 }
 
@@ -66,59 +67,59 @@ impl Interface {
     }
 }
 
-/// Why bytes are not a component.
+/// Why bytes are not an acceptable component.
 #[derive(Debug, thiserror::Error)]
 pub enum InspectError {
     /// The file could not be read.
     #[error("it cannot be read: {0}")]
     Read(#[from] io::Error),
 
-    /// The path leads to something else.
+    /// The path is not a file.
     #[error("it is not a file; give the path of a component (.wasm)")]
     NotAFile,
 
-    /// There are no bytes.
+    /// The file is empty.
     #[error("the file is empty; build it again with `durawasm build`")]
     Empty,
 
-    /// There are too many bytes.
+    /// The file is too large.
     #[error(
         "it has {size} bytes, and a component may have {MAX_COMPONENT_SIZE}; strip its debug information"
     )]
     TooLarge {
-        /// The number of bytes.
+        /// The size in bytes.
         size: u64,
     },
 
-    /// It is something else than WebAssembly.
+    /// The bytes are not WebAssembly.
     #[error("this is not WebAssembly but {looks_like}; build a component with `durawasm build`")]
     NotWasm {
-        /// What it seems to be.
+        /// What they seem to be.
         looks_like: &'static str,
     },
 
-    /// It is WebAssembly, but a core module.
+    /// The bytes are a core module.
     #[error("this is a core module, not a component; build the handler's crate with `durawasm build`")]
     CoreModule,
 
-    /// It starts as a component does and goes wrong.
+    /// The bytes begin like a component and are invalid.
     #[error(
         "this component is damaged or cut off: {reason} (at byte {offset}); build it again with `durawasm build`"
     )]
     Invalid {
-        /// What is wrong.
+        /// The error of the validator.
         reason: String,
-        /// Where.
+        /// The position of the error.
         offset: u64,
     },
 
-    /// It has too many imports and exports.
+    /// The component has too many imports and exports.
     #[error(
         "this component has more than {MAX_ITEMS} imports, exports and functions in them: no handler needs that many"
     )]
     TooManyItems,
 
-    /// It would take too long to validate.
+    /// Validation would take too long.
     #[error(
         "this component is nested too deep, or made of too many parts and instances of them: no handler needs that"
     )]
@@ -136,9 +137,9 @@ pub fn inspect_file(path: &Path) -> Result<ComponentSummary, InspectError> {
     inspect(&read_bounded(path)?)
 }
 
-/// A file's bytes, if it is a file, and no larger than a component may be.
+/// Reads a file whose size is within the limit for components.
 pub(super) fn read_bounded(path: &Path) -> Result<Vec<u8>, InspectError> {
-    // A pipe or a device could block or never end.
+    // Reading a pipe or a device could block or not end.
     let metadata = std::fs::metadata(path)?;
     if !metadata.is_file() {
         return Err(InspectError::NotAFile);
@@ -151,7 +152,7 @@ pub(super) fn read_bounded(path: &Path) -> Result<Vec<u8>, InspectError> {
     Ok(bytes)
 }
 
-/// Validates a component in full, and tells what it imports and exports.
+/// Validates a component, and returns its imports and exports.
 pub fn inspect(bytes: &[u8]) -> Result<ComponentSummary, InspectError> {
     let size = bytes.len() as u64;
     if size > MAX_COMPONENT_SIZE {
@@ -171,7 +172,7 @@ pub fn inspect(bytes: &[u8]) -> Result<ComponentSummary, InspectError> {
     })
 }
 
-/// What bytes that are not a component are.
+/// Describes bytes that are not a component.
 fn not_a_component(bytes: &[u8]) -> InspectError {
     let looks_like = match bytes {
         [] => return InspectError::Empty,
@@ -193,14 +194,14 @@ fn not_a_component(bytes: &[u8]) -> InspectError {
     InspectError::NotWasm { looks_like }
 }
 
-/// The names that the outermost component imports and exports, and the types of everything in it.
+/// The names that the outermost component imports and exports, and all types.
 struct Outline<'a> {
     types: Types,
     imports: Vec<&'a str>,
     exports: Vec<&'a str>,
 }
 
-/// Validates everything, down to the bodies of functions.
+/// Validates the whole component, including the bodies of functions.
 fn validate(bytes: &[u8]) -> Result<Outline<'_>, InspectError> {
     let features = WasmFeatures::default();
     let mut parser = Parser::new(0);
@@ -241,7 +242,7 @@ fn validate(bytes: &[u8]) -> Result<Outline<'_>, InspectError> {
     Ok(Outline { types: types.ok_or_else(no_end)?, imports, exports })
 }
 
-/// Sorts names into interfaces with their functions and the rest. Takes what it finds off `left`.
+/// Splits names into interfaces with their functions, and others. Reduces `left` by the number of items.
 fn surface<'t>(
     types: &'t Types,
     names: &[&str],
@@ -278,7 +279,7 @@ fn surface<'t>(
     Ok(surface)
 }
 
-/// Text from a component, fit for a terminal: what could move the cursor or colour the screen is escaped.
+/// Escapes characters that could move the cursor or change colours of a terminal.
 fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
@@ -298,8 +299,8 @@ mod tests {
         [&[u8::try_from(bytes.len()).unwrap()], bytes].concat()
     }
 
-    /// A component that imports an instance with one function and exports the instance under another name:
-    /// `(component (import IMPORT (instance $i (export FUNCTION (func)))) (export EXPORT (instance $i)))`.
+    /// A component that imports an instance with one function and exports the instance under another name: `(component
+    /// (import IMPORT (instance $i (export FUNCTION (func)))) (export EXPORT (instance $i)))`.
     fn component(import: &str, function: &str, export: &str) -> Vec<u8> {
         let name = |name: &str| [&[0], with_length(name.as_bytes()).as_slice()].concat();
         let section = |id: u8, item: Vec<u8>| {

@@ -1,8 +1,8 @@
-//! From a handler crate to a component.
+//! Builds components from handler crates.
 //!
-//! [`build`] runs cargo with a toolchain that has a WASI target, makes a component of what comes out if the linker has
-//! not, and checks that it is a durable handler; [`inspect()`] says what any component imports and exports. Nothing is
-//! installed, nothing is printed, and no code of the component runs: its bytes are only read, and may be hostile.
+//! [`build`] runs cargo with a toolchain that has a WASI target, converts the output to a component if the linker has
+//! not, and checks that it is a durable handler; [`inspect()`] lists the imports and exports of any component. This
+//! crate installs and prints nothing and runs no code of a component: it only reads the bytes, which may be hostile.
 
 mod bounds;
 mod capability;
@@ -53,7 +53,7 @@ impl fmt::Display for Profile {
     }
 }
 
-/// Where cargo's words for people go: progress, warnings, errors.
+/// Where cargo's output for people goes: progress, warnings, errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CargoOutput {
     /// To this process's stderr, with colours and a progress bar if that is a terminal.
@@ -63,50 +63,50 @@ pub enum CargoOutput {
     Forward,
 }
 
-/// What to build, and how.
+/// The options of a build.
 #[derive(Debug, Clone, Default)]
 pub struct BuildOptions {
     /// The crate's folder, or its `Cargo.toml`.
     pub path: PathBuf,
-    /// The package to build, where the path leaves a choice.
+    /// The package to build, if the path allows several.
     pub package: Option<String>,
-    /// How it is compiled.
+    /// The profile.
     pub profile: Profile,
-    /// Cargo features to turn on beside the default ones.
+    /// Additional cargo features, besides the default ones.
     pub features: Vec<String>,
-    /// The target; without it `DURAWASM_GUEST_TARGET`, or else the best that there is.
+    /// The target. By default `DURAWASM_GUEST_TARGET`, or else the preferred one that is available.
     pub target: Option<Target>,
-    /// The name of the only rustup toolchain to look at; without it all are, the active one first.
+    /// The name of the only rustup toolchain to try. By default all are tried, the active one first.
     pub toolchain: Option<String>,
-    /// Cargo's target folder; without it `guest` in the workspace's target folder. A package whose library has the name of another
-    /// one's that was built there before has a folder of its own in it.
+    /// Cargo's target folder. By default `guest` in the workspace's target folder. If another package with a library of
+    /// the same name was built there before, the package gets its own folder inside it.
     pub target_dir: Option<PathBuf>,
-    /// Where cargo's words go.
+    /// Where cargo's output goes.
     pub cargo_output: CargoOutput,
 }
 
 impl BuildOptions {
-    /// An optimized build of the crate at `path`.
+    /// Options for an optimized build of the crate at `path`.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), ..Self::default() }
     }
 }
 
-/// What a build is doing. `Display` says it in one line.
+/// A progress event of a build. `Display` describes it in one line.
 #[derive(Debug)]
 pub enum BuildEvent<'a> {
     /// Cargo starts.
     Compiling {
         /// The package.
         package: &'a str,
-        /// How it is compiled.
+        /// The profile.
         profile: Profile,
-        /// With what, and for what target.
+        /// The toolchain and target.
         toolchain: &'a Toolchain,
     },
-    /// A line of cargo's, without the line's end. May have colours. Only with [`CargoOutput::Forward`].
+    /// A line of cargo's output, without the line end. It may contain colours. Only with [`CargoOutput::Forward`].
     CargoLine(&'a str),
-    /// The core module that cargo produced is made into a component.
+    /// The core module is being converted to a component.
     Componentizing,
 }
 
@@ -131,8 +131,8 @@ impl fmt::Display for BuildEvent<'_> {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BuiltComponent {
-    /// The component's file: `<library>.wasm` in the target folder, `<library>.debug.wasm` for a debug build. Builds of other packages
-    /// leave it alone.
+    /// The component's file: `<library>.wasm` in the target folder, `<library>.debug.wasm` for a debug build. Builds of
+    /// other packages do not change it.
     pub path: PathBuf,
     /// Its size in bytes.
     pub size: u64,
@@ -142,19 +142,19 @@ pub struct BuiltComponent {
     pub target: Target,
     /// The toolchain that compiled it.
     pub toolchain: String,
-    /// What it imports and exports.
+    /// Its imports and exports.
     pub summary: ComponentSummary,
-    /// Whether the file was there already, byte for byte, and has been left alone.
+    /// Whether the file had the same bytes already and was left alone.
     pub fresh: bool,
 }
 
-/// Builds the handler crate that `options` name, and tells `output` what is going on.
+/// Builds a handler crate, and reports progress to `output`.
 ///
-/// Blocks for as long as cargo takes. Builds of one workspace, in any process, take turns.
+/// Blocks until cargo has finished. Builds of one workspace, in any process, are serialized.
 ///
 /// # Errors
-/// A [`BuildError`] says what is wrong, where, and what to do. A component that is not a durable handler is an error too:
-/// nothing could run it.
+/// A [`BuildError`] says what is wrong, where, and what to do. A component that is not a durable handler is an error,
+/// because nothing could run it.
 pub fn build(
     options: &BuildOptions,
     output: &mut dyn FnMut(BuildEvent<'_>),

@@ -1,7 +1,7 @@
-//! Which package of a workspace is the handler.
+//! Selection of the handler's package in a workspace.
 //!
-//! A handler is a package whose library is a `cdylib`. The one whose manifest was given is taken; a manifest of a
-//! workspace alone stands for its only handler. Anything else is for the user to decide by name.
+//! A handler is a package whose library is a `cdylib`. If a package's manifest is given, that package is selected; if a
+//! workspace's manifest is given, its only handler. Otherwise the user must name the package.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use super::{BuildError, environment::Environment, toolchain::Toolchain};
 /// The package to build.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Package {
-    /// Cargo's id of it: unlike the name, it means no other package.
+    /// Cargo's package id, which is unique, unlike the name.
     pub(super) id: String,
     pub(super) name: String,
     /// The name of its library.
@@ -22,7 +22,7 @@ pub(super) struct Package {
     pub(super) target_directory: PathBuf,
 }
 
-/// The part of the output of `cargo metadata` that matters here (format version 1).
+/// The part of the output of `cargo metadata` that is used (format version 1).
 #[derive(Deserialize)]
 struct Metadata {
     packages: Vec<MetadataPackage>,
@@ -44,7 +44,7 @@ struct MetadataTarget {
 }
 
 impl MetadataPackage {
-    /// The name of the library that is a handler.
+    /// The name of its `cdylib` library, if it has one.
     fn library(&self) -> Option<&str> {
         let mut targets = self.targets.iter();
         let library = targets.find(|target| target.kind.iter().any(|kind| kind == "cdylib"));
@@ -56,7 +56,8 @@ impl MetadataPackage {
     }
 }
 
-/// The manifest at `path`, which is one or a folder with one. Absolute, without symbolic links, as cargo reports it.
+/// The manifest at `path`, which is a manifest or a folder with one. The result is absolute and without symbolic links,
+/// as cargo reports it.
 pub(super) fn manifest_at(path: &Path) -> Result<PathBuf, BuildError> {
     let no_crate = |reason: &str| BuildError::NoCrate { path: path.to_owned(), reason: reason.to_owned() };
     let absolute = path.canonicalize().map_err(|error| no_crate(&error.to_string()))?;
@@ -70,7 +71,7 @@ pub(super) fn manifest_at(path: &Path) -> Result<PathBuf, BuildError> {
     }
 }
 
-/// Asks cargo about the workspace of `manifest`, and finds the package to build.
+/// Runs `cargo metadata` for the workspace of `manifest`, and selects the package to build.
 pub(super) fn find(
     environment: &Environment,
     toolchain: &Toolchain,

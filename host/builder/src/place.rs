@@ -1,10 +1,10 @@
 //! The folder in which a package is built.
 //!
-//! Cargo names the file of a `cdylib` after the library alone. So two packages that share a target folder, and whose
-//! libraries have the same name, share the file too: cargo takes the one of the other for its own and calls it fresh.
+//! Cargo names the file of a `cdylib` after the library alone. So two packages that share a target folder and have
+//! libraries of the same name also share the file: cargo takes the other package's file for up to date.
 //!
-//! Always true: in one folder, the libraries of one name belong to one package. The first that asks has the shared folder; each
-//! other one has a folder of its own inside it. Which one has it is written down in the shared folder (`.crates/NAME`).
+//! Invariants: in one folder, all libraries of one name belong to one package. The first package gets the shared
+//! folder; each other one gets its own folder inside it. The owner is recorded in the shared folder (`.crates/NAME`).
 
 use std::{
     fs, io,
@@ -14,7 +14,7 @@ use std::{
 
 use super::{BuildError, Profile, Target, package::Package};
 
-/// The folder for all that building the package leaves, in or below a folder that packages share.
+/// The folder for the build output of the package, in or below a folder that packages share.
 pub(super) fn folder(shared: &Path, package: &Package) -> Result<PathBuf, BuildError> {
     let library = package.library.replace('-', "_");
     let claims = shared.join(".crates");
@@ -26,25 +26,25 @@ pub(super) fn folder(shared: &Path, package: &Package) -> Result<PathBuf, BuildE
         match fs::read(&claim) {
             Ok(owner) if owner == manifest => return Ok(shared.to_owned()),
             Ok(owner) if exists(&owner) => return Ok(shared.join(own_name(&library, manifest))),
-            // The package that had it is gone.
+            // The package that owned it does not exist any more.
             Ok(_) => fs::remove_file(&claim).or_else(not_found).map_err(failed)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(failed(error)),
         }
-        // What is there by then was built for nobody knows which package.
+        // It is unknown which package produced the existing files.
         forget(shared, &library).map_err(failed)?;
         let mut file = tempfile::NamedTempFile::new_in(&claims).map_err(failed)?;
         file.write_all(manifest).map_err(failed)?;
         match file.persist_noclobber(&claim) {
             Ok(_) => return Ok(shared.to_owned()),
-            // Another process was first.
+            // Another process was faster.
             Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(failed(error.error)),
         }
     }
 }
 
-/// Whether a manifest is still there.
+/// Whether a manifest still exists.
 fn exists(manifest: &[u8]) -> bool {
     std::str::from_utf8(manifest).is_ok_and(|path| Path::new(path).is_file())
 }
@@ -54,7 +54,7 @@ fn own_name(library: &str, manifest: &[u8]) -> String {
     format!("{library}-{}", hash.to_hex())
 }
 
-/// Removes what cargo keeps of libraries of this name, so that it is made again.
+/// Removes cargo's records of libraries of this name, so that they are built again.
 fn forget(shared: &Path, library: &str) -> io::Result<()> {
     for target in Target::ALL {
         for profile in [Profile::Release, Profile::Debug] {

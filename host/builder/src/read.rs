@@ -1,4 +1,4 @@
-//! Components from files.
+//! Reads components from files.
 
 use std::path::Path;
 
@@ -7,11 +7,11 @@ use super::{
     inspect::{inspect, read_bounded},
 };
 
-/// Reads a component with durable handlers. A core module that holds one, such as an older linker leaves, is made into a
-/// component on the way.
+/// Reads a component with durable handlers. A core module that contains one, as older linkers produce, is converted to
+/// a component.
 ///
 /// # Errors
-/// A [`BuildError`] says what the file is instead.
+/// When the file is not a component with durable handlers.
 pub fn read_component(path: &Path) -> Result<Vec<u8>, BuildError> {
     let failed = |source| BuildError::Inspect { wasm: path.to_owned(), source };
     let mut bytes = read_bounded(path).map_err(failed)?;

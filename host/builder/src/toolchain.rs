@@ -1,9 +1,8 @@
-//! Which Rust toolchain builds guests.
+//! The choice of the Rust toolchain that builds guests.
 //!
-//! Toolchains are looked at in a fixed order, and the first that has the standard library of a WASI target is taken:
-//! the one that is active in the crate's folder, the one named by `DURAWASM_GUEST_TOOLCHAIN`, every other that rustup
-//! lists, and the private one that `scripts/setup` makes. Looking changes nothing: no target and no toolchain is ever
-//! installed from here.
+//! Toolchains are tried in a fixed order, and the first that has the standard library of a WASI target is used: the one
+//! that is active in the crate's folder, the one named by `DURAWASM_GUEST_TOOLCHAIN`, every other that rustup lists,
+//! and the private one that `scripts/setup` makes. This module does not install targets or toolchains.
 
 use std::{
     env,
@@ -28,13 +27,13 @@ pub enum Target {
     /// `wasm32-wasip2`: the linker makes the component.
     #[serde(rename = "wasm32-wasip2")]
     Wasip2,
-    /// `wasm32-wasip1`: the linker makes a core module, and the component is made here.
+    /// `wasm32-wasip1`: the linker makes a core module, which this crate converts to a component.
     #[serde(rename = "wasm32-wasip1")]
     Wasip1,
 }
 
 impl Target {
-    /// All targets, the preferred one first.
+    /// All targets, in the order of preference.
     pub(super) const ALL: [Self; 2] = [Self::Wasip2, Self::Wasip1];
 
     /// Its name, as rustc spells it.
@@ -63,10 +62,10 @@ impl FromStr for Target {
     }
 }
 
-/// A place where a toolchain may be.
+/// A toolchain that may be usable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Candidate {
-    /// Whatever `cargo` and `rustc` are in the crate's folder.
+    /// The `cargo` and `rustc` that are active in the crate's folder.
     Active,
     /// A toolchain known to rustup.
     Named(String),
@@ -93,8 +92,7 @@ pub struct Toolchain {
 }
 
 impl Toolchain {
-    /// Finds the toolchain to build the crate in `dir` with. A `target` or the name of a toolchain that the caller gives
-    /// leaves no choice about it.
+    /// Finds the toolchain to build the crate in `dir` with. `target` and `only` restrict the choice.
     pub(super) fn find(
         environment: &Environment,
         dir: &Path,
@@ -112,7 +110,7 @@ impl Toolchain {
         choose(candidates, target, only, |candidate, target| probe(environment, dir, candidate, target))
     }
 
-    /// What a person calls it: its name in rustup, or its folder.
+    /// Its name for people: the one in rustup, or its folder.
     pub fn name(&self) -> String {
         let in_rustup =
             self.sysroot.parent().and_then(Path::file_name).is_some_and(|dir| dir == "toolchains");
@@ -123,17 +121,17 @@ impl Toolchain {
         }
     }
 
-    /// The target that it builds handlers for.
+    /// The target for handlers.
     pub fn target(&self) -> Target {
         self.target
     }
 
-    /// Its cargo, in `dir`, bound to use its rustc.
+    /// Creates a command of its cargo in `dir`, which uses its rustc.
     pub(super) fn cargo(&self, environment: &Environment, dir: &Path) -> Command {
         if self.candidate == Candidate::Active {
             return environment.command("cargo", dir);
         }
-        // The programs are named by their paths: `cargo` on the search path need not be rustup's.
+        // Programs are started by their paths, because `cargo` on the search path may not be rustup's.
         let program =
             |name: &str| self.sysroot.join("bin").join(format!("{name}{}", env::consts::EXE_SUFFIX));
         let own = program("cargo"); // a linked toolchain may have none
@@ -147,7 +145,7 @@ impl Toolchain {
     }
 }
 
-/// The order in which toolchains are looked at. `list` is called only when the first ones do not do.
+/// The candidates in the order in which they are tried. `list` is called only if the first ones are not usable.
 fn candidates(
     only: Option<&str>,
     named: &str,
@@ -165,8 +163,8 @@ fn candidates(
     first.into_iter().chain(others.take(usize::from(only.is_none())).flatten())
 }
 
-/// The first candidate that has the wanted target, or any target, the preferred one before the other. `probe` answers
-/// with the folder of a toolchain that has the target.
+/// Returns the first candidate that has `target`, or any target in the order of preference. `probe` returns the folder
+/// of a toolchain that has the target.
 fn choose(
     candidates: impl Iterator<Item = Candidate>,
     target: Option<Target>,
@@ -189,7 +187,7 @@ fn choose(
     Err(BuildError::NoToolchain { targets: targets.join(" or "), looked_at: looked_at.join(", "), install })
 }
 
-/// The folder of the toolchain, if it is there and has the target's standard library.
+/// Returns the folder of the toolchain, if it exists and has the target's standard library.
 fn probe(environment: &Environment, dir: &Path, candidate: &Candidate, target: Target) -> Option<PathBuf> {
     let mut rustc = match candidate {
         Candidate::Active => environment.command("rustc", dir),
@@ -215,7 +213,8 @@ fn has_std(libraries: &Path) -> bool {
     libraries.read_dir().is_ok_and(|mut files| files.any(|file| file.is_ok_and(|file| is_std(&file.path()))))
 }
 
-/// The names of all toolchains in rustup. It is asked in a folder that has no override, as one that is broken is an error.
+/// The names of all toolchains in rustup. The command runs in a folder without an override, because a broken override
+/// is an error.
 fn rustup_list(environment: &Environment) -> io::Result<Vec<String>> {
     let mut rustup = environment.command("rustup", &env::temp_dir());
     let printed = stdout(rustup.args(["toolchain", "list"]).env_remove("RUSTUP_TOOLCHAIN"))?;
@@ -237,7 +236,7 @@ fn private_folder(environment: &Environment) -> Option<PathBuf> {
     Some(home.join("guest-toolchain").join("toolchain"))
 }
 
-/// What a command prints, if it can be started and succeeds. What it says on stderr is of no interest.
+/// Returns the output of a command that starts and succeeds. Its stderr is ignored.
 fn stdout(command: &mut Command) -> io::Result<String> {
     let output = command.stderr(Stdio::null()).output()?;
     if !output.status.success() {

@@ -1,6 +1,7 @@
-//! Durations and times as people write and read them: `90s`, `2h 30m`, `3days`; `2025-01-31T09:00:00Z`.
+//! Parses and formats durations and times in the form that people write: `90s`, `2h 30m`, `3days`;
+//! `2025-01-31T09:00:00Z`.
 //!
-//! Always true: no unit is used whose length is not always the same. The longest is a day; months and years are not read.
+//! Invariants: every unit has a fixed length. The longest unit is a day; months and years are refused.
 
 use std::{str::FromStr, time::Duration};
 
@@ -8,37 +9,38 @@ use chrono::{DateTime, Utc};
 
 use crate::protocol::Limits;
 
-/// The first second at which time may not start: WASI tells nanoseconds since 1970 in 64 bits, which end in July 2554, and an
-/// execution may take a year.
+/// The first second that is refused as a start time. WASI clocks count nanoseconds since 1970 in 64 bits, which
+/// overflow in July 2554, and an execution may take a year.
 const LATEST_START: i64 = 18_397_756_800;
 
-/// The longest duration: some hundred years, so that a time and a duration always make a time.
+/// The longest duration, about a hundred years, so that the sum of a time and a duration can always be represented.
 const LONGEST: Duration = Duration::from_hours(36_500 * 24);
 
-/// A text that is no duration.
+/// Why a text is not a duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DurationError {
-    /// Months and years have no fixed length.
+    /// The text uses months or years, which have no fixed length.
     #[error(
         "{0:?} is no duration: months and years differ in length, so write days, such as 30days or 365days"
     )]
     Calendar(String),
-    /// Nothing, where there has to be something.
+    /// The duration is zero where a positive one is required.
     #[error("{0:?} is no time at all; give at least 1ms")]
     Nothing(String),
-    /// Longer than anything here may take.
+    /// The duration is longer than the maximum, 36500 days.
     #[error("{0:?} is too long: durations go up to 36500days")]
     Long(String),
-    /// Not in the form of one.
+    /// The text does not have the form of a duration.
     #[error("{0:?} is no duration: it is written as 90s, 2h 30m or 3days, or is a number of seconds")]
     Form(String),
 }
 
-/// Reads a duration: numbers with units (`ms`, `s`, `m`, `h`, `days`, `weeks`, and their like), or a number of seconds.
+/// Parses a duration: numbers with units (`ms`, `s`, `m`, `h`, `days`, `weeks` and their abbreviations), or a number of
+/// seconds.
 ///
 /// # Errors
-/// When it is none.
+/// When the text is not a duration, or a longer one than 36500 days.
 pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     let text = text.trim();
     let long = || DurationError::Long(text.to_owned());
@@ -57,10 +59,10 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     }
 }
 
-/// The same of one that is not nothing.
+/// Parses a duration that is greater than zero.
 ///
 /// # Errors
-/// When it is none.
+/// As for [`parse_duration`], and when the duration is zero.
 pub fn parse_some_duration(text: &str) -> Result<Duration, DurationError> {
     match parse_duration(text)? {
         Duration::ZERO => Err(DurationError::Nothing(text.to_owned())),
@@ -68,12 +70,15 @@ pub fn parse_some_duration(text: &str) -> Result<Duration, DurationError> {
     }
 }
 
-/// How long an execution may take in its own time: whole seconds, or `none` for any time.
+/// How long an execution may take on its own clock: whole seconds, or `None` for no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExecutionTimeout(pub Option<u64>);
 
 impl ExecutionTimeout {
-    /// Of a duration.
+    /// Converts a duration.
+    ///
+    /// # Errors
+    /// When it is not a whole number of seconds within [`Limits::EXECUTION_SECONDS`].
     pub fn of(duration: Duration) -> Result<Self, String> {
         let allowed = Limits::EXECUTION_SECONDS;
         if duration.subsec_nanos() != 0 || !allowed.contains(&duration.as_secs()) {
@@ -85,7 +90,8 @@ impl ExecutionTimeout {
         Ok(Self(Some(duration.as_secs())))
     }
 
-    /// A timeout for an execution, with the limits that it is run under.
+    /// Returns the timeout to start an execution with. A timeout of `none` also removes the default timeout from
+    /// `limits`.
     pub fn apply(timeout: Option<Self>, limits: &mut Limits) -> Option<u64> {
         match timeout {
             None => None,
@@ -113,10 +119,10 @@ impl FromStr for ExecutionTimeout {
     }
 }
 
-/// Reads the time at which skipped time starts: `2025-01-31T09:00:00Z`, from 1970 until 2552.
+/// Parses the time at which a virtual clock starts: `2025-01-31T09:00:00Z`, from 1970 to 2552.
 ///
 /// # Errors
-/// When it is none, or not within these.
+/// When the text is not an RFC 3339 time, or the time is outside that range.
 pub fn parse_start_time(text: &str) -> Result<DateTime<Utc>, String> {
     let time = DateTime::parse_from_rfc3339(text)
         .map_err(|_| format!("{text:?} is no time: a time is written as 2025-01-31T09:00:00Z"))?;
@@ -130,7 +136,7 @@ pub fn parse_start_time(text: &str) -> Result<DateTime<Utc>, String> {
     }
 }
 
-/// A duration for people, to the millisecond: `3days 2h`, `1s 500ms`, `0s`.
+/// Formats a duration for people, to the millisecond: `3days 2h`, `1s 500ms`, `0s`.
 pub fn show_duration(duration: Duration) -> String {
     const DAY: u64 = 24 * 60 * 60;
     let (days, rest) = (duration.as_secs() / DAY, duration.as_secs() % DAY);

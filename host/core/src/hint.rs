@@ -1,9 +1,9 @@
-//! Did-you-mean: what a word that is not known was perhaps meant to be.
+//! Suggestions for misspelled names.
 
-/// How much of a text is shown in a message.
+/// The number of characters of a text that messages show.
 const SHOWN: usize = 200;
 
-/// The known word that is most like this one, if one is like it.
+/// Returns the known word with the smallest edit distance to `word`, if that distance is small enough.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word: String = word.chars().take(SHOWN).collect::<String>().to_lowercase();
     let bound = 1 + word.chars().count() / 4;
@@ -15,12 +15,12 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, other)| other)
 }
 
-/// `; did you mean "x"?`, or nothing.
+/// Returns "; did you mean `x`?" for the nearest known word, or an empty text.
 pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     nearest(word, known).map(|other| format!("; did you mean `{other}`?")).unwrap_or_default()
 }
 
-/// A text that may be long, cut for a message of one line.
+/// Shortens a text to one line for a message.
 pub fn short(text: &str) -> String {
     let text = text.trim().replace(['\n', '\r'], " ");
     match text.char_indices().nth(SHOWN * 2) {

@@ -1,4 +1,4 @@
-//! The durable runtime without a guest: what runs durable executions, whatever runs their code.
+//! The durable runtime without a guest: everything that runs durable executions, independent of what runs their code.
 //!
 //! Each module imports only from those above it:
 //!

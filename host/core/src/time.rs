@@ -8,13 +8,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The latest point that can be represented: it never comes.
+    /// The latest representable point. As a deadline it is never reached.
     pub const MAX: Self = Self(DateTime::<Utc>::MAX_UTC.timestamp_millis());
 
-    /// The first instant of the year 2025.
+    /// 2025-01-01T00:00:00Z.
     pub const Y2025: Self = Self(1_735_689_600_000);
 
-    /// From milliseconds since the Unix epoch. Values that no calendar holds are moved to the nearest that one does.
+    /// Converts milliseconds since the Unix epoch. Values outside the range of a calendar date are clamped.
     pub fn from_millis(millis: i64) -> Self {
         let (min, max) = (DateTime::<Utc>::MIN_UTC.timestamp_millis(), Self::MAX.0);
         Self(millis.clamp(min, max))
@@ -25,24 +25,24 @@ impl Timestamp {
         self.0
     }
 
-    /// This point, so many seconds later. Stops at [`Timestamp::MAX`].
+    /// Adds seconds. Saturates at [`Timestamp::MAX`], because delays can come from a guest.
     #[must_use]
     pub fn plus_seconds(self, seconds: u64) -> Self {
         self.plus_millis(seconds.saturating_mul(1000))
     }
 
-    /// This point, so many milliseconds later. Stops at [`Timestamp::MAX`].
+    /// Adds milliseconds. Saturates at [`Timestamp::MAX`], because delays can come from a guest.
     #[must_use]
     pub fn plus_millis(self, millis: u64) -> Self {
         Self::from_millis(self.0.saturating_add(i64::try_from(millis).unwrap_or(i64::MAX)))
     }
 
-    /// How long after `earlier` this is; zero if it is not after it.
+    /// The time from `earlier` to this point; zero if this point is not later.
     pub fn since(self, earlier: Self) -> std::time::Duration {
         std::time::Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// As a calendar date and time.
+    /// Converts to a calendar date and time.
     pub fn to_utc(self) -> DateTime<Utc> {
         DateTime::<Utc>::UNIX_EPOCH
             .checked_add_signed(TimeDelta::try_milliseconds(self.0).unwrap_or_default())

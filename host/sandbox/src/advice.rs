@@ -1,18 +1,18 @@
-//! What to do about an end of a guest that by itself says little.
+//! Advice that is appended to the error of a guest whose trap or panic is not self-explanatory.
 //!
-//! Always true: advice only adds to a message; it is given where the frames or the panic tell the cause, and nowhere else.
+//! Invariants: advice only extends a message; it is given only if the stack frames or the panic message show the cause.
 
 use wasmtime::Trap;
 
-/// How many of the innermost frames have to be of the same few functions to be called a recursion.
+/// How many of the innermost frames must belong to the same few functions to count as a recursion.
 const DEEP: usize = 16;
 
-/// The most functions that call each other in it.
+/// The most functions in such a recursion.
 const CYCLE: usize = 4;
 
-/// What a trap means, where its own name misleads: a stack that has no room left.
+/// Recognizes traps that are caused by a stack overflow.
 pub(super) fn of_trap(trap: Trap, frames: &[String]) -> Option<String> {
-    // A Rust guest has two stacks. The one in its memory ends where memory does.
+    // A Rust guest has a second stack in linear memory. Its overflow appears as an access out of bounds.
     if !matches!(trap, Trap::StackOverflow | Trap::MemoryOutOfBounds) {
         return None;
     }
@@ -29,7 +29,7 @@ pub(super) fn of_trap(trap: Trap, frames: &[String]) -> Option<String> {
     Some(format!("the handler's stack overflowed: {who} {verb} too deep"))
 }
 
-/// The functions that call each other, if all that is seen is a recursion.
+/// The functions of a recursion, if the innermost frames consist of one.
 fn recursion(frames: &[String]) -> Vec<&str> {
     let mut cycle: Vec<&str> = Vec::new();
     let Some(innermost) = frames.get(..DEEP) else { return cycle };
@@ -41,7 +41,7 @@ fn recursion(frames: &[String]) -> Vec<&str> {
     if cycle.len() > CYCLE { Vec::new() } else { cycle }
 }
 
-/// What to use instead of what panicked.
+/// The alternative to an API that does not work in a handler and has panicked.
 pub(super) fn of_panic(message: &str) -> Option<&'static str> {
     let says = |words: &str| message.contains(words);
     if says("there is no reactor running") || says("must be called from the context of a Tokio") {
@@ -59,7 +59,7 @@ pub(super) fn of_panic(message: &str) -> Option<&'static str> {
     None
 }
 
-/// Why a guest that computed for too long did, if its frames tell.
+/// The cause of an exceeded computing time, if the frames show it.
 pub(super) fn of_computing(frames: &[String]) -> Option<String> {
     let last = |frame: &str| frame.rsplit("::").find(|part| !part.starts_with(['{', '<'])).map(str::to_owned);
     let blocking = frames.iter().find(|frame| last(frame).is_some_and(|name| name == "block_on"))?;

@@ -1,4 +1,4 @@
-//! The host's side of `wit/`, generated.
+//! The host side of `wit/`, generated.
 #![allow(clippy::pedantic, reason = "generated; the WIT documents it")]
 
 wasmtime::component::bindgen!({

@@ -1,9 +1,9 @@
-//! Where compiled components are kept.
+//! The cache of compiled components.
 
 use std::{env, path::PathBuf};
 
-/// The folder for compiled components: `$DURAWASM_CACHE`, or else `durawasm/components` in the user's cache folder. `None`
-/// where there is no such folder; then every process compiles anew. An empty `$DURAWASM_CACHE` turns the cache off.
+/// The folder for compiled components: `$DURAWASM_CACHE`, or else `durawasm/components` in the user's cache folder.
+/// Without such a folder `None`, so every process compiles again. An empty `$DURAWASM_CACHE` turns the cache off.
 pub fn default_cache_directory() -> Option<PathBuf> {
     let absolute = |path: PathBuf| path.is_absolute().then_some(path);
     if let Some(chosen) = env::var_os("DURAWASM_CACHE") {

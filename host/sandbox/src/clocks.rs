@@ -1,7 +1,7 @@
 //! `wasi:clocks` and `wasi:random`, virtualized.
 //!
-//! Always true: between operations, what a guest reads depends on the record and the execution alone. Inside a step's body
-//! it reads the surroundings.
+//! Invariants: between operations, the values that a guest reads depend only on the record and the execution. Within a
+//! step's body it reads the live clock and live randomness.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ use wasmtime_wasi::p2::{
 
 use super::{resources::PollableKind, state::Durable};
 
-/// The most random bytes for one call.
+/// The most random bytes in one call.
 const MAX_RANDOM: u64 = 1 << 20;
 
-/// Selects the durable side of a store's data.
+/// Selects the durable part of a store's data.
 pub(super) struct HasDurable;
 
 impl HasData for HasDurable {

@@ -1,7 +1,7 @@
 //! Compiled components, and the sandbox that runs them.
 //!
-//! Always true: an invocation gets an instance that no other invocation sees, before or after; instances are made from a
-//! template whose imports are resolved once.
+//! Invariants: every invocation gets instances that no other invocation uses; instances are made from a template whose
+//! imports are resolved once.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -21,16 +21,16 @@ use super::{
     state::State,
 };
 
-/// How a sandbox is set up.
+/// The options of a sandbox.
 #[derive(Debug, Clone, Default)]
 pub struct SandboxOptions {
-    /// Where compiled components are kept from one run to the next; `None` keeps nothing.
+    /// The folder of the compile cache; `None` disables it.
     pub cache: Option<PathBuf>,
-    /// Bounds on each invocation.
+    /// The limits of each invocation.
     pub limits: SandboxLimits,
 }
 
-/// Runs components. One serves any number of components and executions; clones share it.
+/// Runs any number of components and executions. Clones share it.
 #[derive(Clone)]
 pub struct Sandbox(Arc<Inner>);
 
@@ -43,7 +43,7 @@ struct Inner {
 }
 
 impl Sandbox {
-    /// Sets a sandbox up.
+    /// Creates a sandbox.
     pub fn new(options: SandboxOptions) -> Result<Self, SandboxError> {
         let SandboxOptions { cache, limits } = options;
         let engine = engine(&EngineOptions { cache, max_memory: limits.memory })?;
@@ -53,8 +53,8 @@ impl Sandbox {
         Ok(Self(Arc::new(Inner { engine, linker, limits, places, _ticker: ticker })))
     }
 
-    /// Sets a sandbox up with the default compile cache; without one, where that cannot be used. Says why, then: a cache that cannot be
-    /// used costs time, and nothing else.
+    /// Creates a sandbox with the default compile cache, or without a cache if that cannot be used. Then it also
+    /// returns why; a missing cache only costs time.
     pub fn with_default_cache(limits: &SandboxLimits) -> Result<(Self, Option<SandboxError>), SandboxError> {
         let with = |cache| Self::new(SandboxOptions { cache, limits: limits.clone() });
         match with(default_cache_directory()) {
@@ -63,12 +63,12 @@ impl Sandbox {
         }
     }
 
-    /// The bounds on each invocation.
+    /// The limits of each invocation.
     pub fn limits(&self) -> &SandboxLimits {
         &self.0.limits
     }
 
-    /// Compiles a component, or finds it compiled in the cache.
+    /// Compiles a component, or loads its compiled form from the cache.
     pub fn load(&self, wasm: &[u8]) -> Result<Handler, SandboxError> {
         let component = Component::new(&self.0.engine, wasm).map_err(|e| {
             SandboxError::Invalid(

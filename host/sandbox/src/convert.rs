@@ -1,4 +1,4 @@
-//! Between the WIT's types and ours.
+//! Conversions between the types of the WIT and of the core.
 
 use super::bindings::durawasm::durable::{operations as wit, types};
 use durawasm_core::{

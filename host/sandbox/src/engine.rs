@@ -1,4 +1,4 @@
-//! The wasmtime engine: every flag in one place, each with its reason.
+//! The configuration of the wasmtime engine: every flag in one place, with its reason.
 
 use std::{
     num::NonZeroUsize,
@@ -18,22 +18,22 @@ use wasmtime::{
 
 use super::SandboxError;
 
-/// How often a running guest is looked after.
+/// The interval at which a computing guest is interrupted to check its limits.
 pub(super) const TICK: Duration = Duration::from_millis(10);
 
-/// Instances that may be alive at once; further invocations wait for a place.
+/// The most concurrent instances; further invocations wait.
 pub(super) const INSTANCES: u32 = 64;
 
-/// What an engine depends on.
+/// The options of an engine.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
-    /// Where compiled components are kept from one run to the next; `None` keeps them in memory only.
+    /// The folder of the compile cache; `None` compiles in memory only.
     pub cache: Option<PathBuf>,
-    /// Most linear memory of one instance, in bytes.
+    /// The most linear memory of one instance, in bytes.
     pub max_memory: usize,
 }
 
-/// An engine with preallocated instances, or one without where the machine's address space does not allow it.
+/// Creates an engine with preallocated instances, or without if the machine's address space does not allow it.
 pub(super) fn engine(options: &EngineOptions) -> Result<Engine, SandboxError> {
     let mut config = config(options)?;
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(options)));
@@ -48,20 +48,20 @@ fn config(options: &EngineOptions) -> Result<Config, SandboxError> {
     let mut config = Config::new();
     // Handlers are components.
     config.wasm_component_model(true);
-    // Results must not depend on the machine: the bit pattern of a NaN and the freedom of relaxed SIMD would.
+    // Results must not depend on the machine, but the bit pattern of a NaN and relaxed SIMD would.
     config.cranelift_nan_canonicalization(true);
     config.relaxed_simd_deterministic(true);
-    // Shared memory brings races, which no replay repeats: wasmtime is built without its `threads` feature.
-    // A guest that never yields is interrupted between two loop iterations. Unlike fuel this costs almost nothing.
+    // Shared memory allows data races, which a replay does not repeat, so wasmtime is built without its `threads`
+    // feature. A guest that does not yield is interrupted at loop back-edges. Unlike fuel this costs almost nothing.
     config.epoch_interruption(true);
-    // Compiled once, replayed thousands of times.
+    // A component is compiled once and run many times.
     config.cranelift_opt_level(OptLevel::Speed);
-    // A fresh instance shares the pages of the component's initial memory until it writes to them.
+    // Instances share the pages of the component's initial memory until they write to them.
     config.memory_init_cow(true);
-    // A hostile recursion ends in a trap long before the fiber's own stack does.
+    // A runaway recursion must trap before it exhausts the fiber's own stack.
     config.max_wasm_stack(512 * 1024);
     config.async_stack_size(2 * 1024 * 1024);
-    // What a trap says names the guest's functions.
+    // Error messages of traps name the guest's functions.
     config.wasm_backtrace_max_frames(NonZeroUsize::new(30));
     if let Some(directory) = &options.cache {
         let mut cache = CacheConfig::new();
@@ -75,7 +75,7 @@ fn config(options: &EngineOptions) -> Result<Config, SandboxError> {
 
 fn pool(options: &EngineOptions) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::default();
-    // A component made with an adapter is up to five core instances with two memories and a handful of tables.
+    // A component made with an adapter has up to five core instances with two memories and a few tables.
     pool.total_component_instances(INSTANCES)
         .total_core_instances(INSTANCES * 8)
         .total_memories(INSTANCES * 2)
@@ -86,7 +86,8 @@ fn pool(options: &EngineOptions) -> PoolingAllocationConfig {
         .max_tables_per_component(32)
         .max_memory_size(options.max_memory)
         .table_elements(100_000)
-        // The next instance finds these bytes zeroed instead of unmapped: cheaper than a system call and page faults.
+        // These bytes are zeroed for the next instance instead of unmapped, which is cheaper than a system call and
+        // page faults.
         .linear_memory_keep_resident(512 * 1024)
         .table_keep_resident(64 * 1024)
         .async_stack_keep_resident(64 * 1024);
@@ -124,7 +125,7 @@ impl Drop for EpochTicker {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            // It holds nothing, and ends within a tick.
+            // The thread holds no lock, and ends within a tick.
             let _ = thread.join();
         }
     }
@@ -134,8 +135,8 @@ impl Drop for EpochTicker {
 mod tests {
     use super::*;
 
-    // (func (export "f") (param i32) (result i32)
-    //   (i32.reinterpret_f32 (f32.add (f32.reinterpret_i32 (local.get 0)) (f32.const 1))))
+    // (func (export "f") (param i32) (result i32) (i32.reinterpret_f32 (f32.add (f32.reinterpret_i32 (local.get 0))
+    // (f32.const 1))))
     const ADD_ONE: &[u8] =
         b"\0asm\x01\0\0\0\x01\x06\x01\x60\x01\x7f\x01\x7f\x03\x02\x01\0\x07\x05\x01\x01f\0\0\
         \x0a\x0e\x01\x0c\0\x20\0\xbe\x43\0\0\x80\x3f\x92\xbc\x0b";

@@ -1,25 +1,25 @@
-//! What can go wrong before a guest runs.
+//! Errors before a guest runs.
 
 use std::path::PathBuf;
 
-/// Why a sandbox could not be set up, or a component not be loaded.
+/// Why a sandbox could not be created or a component could not be loaded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SandboxError {
-    /// wasmtime cannot run on this machine as it is.
+    /// wasmtime cannot run on this machine.
     #[error("the WebAssembly engine cannot start: {0}")]
     Engine(String),
-    /// The cache's folder cannot be used.
+    /// The folder of the compile cache cannot be used.
     #[error("the compile cache {} cannot be used: {reason}; choose another folder or run without a cache", directory.display())]
     Cache {
         /// The folder.
         directory: PathBuf,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// Not a component, or a broken one.
+    /// The bytes are not a valid component.
     #[error("not a valid WebAssembly component: {0}")]
     Invalid(String),
-    /// The component imports what no handler is given.
+    /// The component imports an interface that the host does not provide.
     #[error(
         "the component imports something that this host does not provide; built against another version of the contract, \
          it has to be built again: {0}"

@@ -1,6 +1,6 @@
-//! Opens what a function was granted.
+//! Opens the grants of a function.
 //!
-//! Invariants: what is not granted is not there; files that a guest holds open at the same time are bounded
+//! Invariants: a guest sees only what is granted; the number of files that it holds open is limited
 //! ([`MAX_WASI_HANDLES`]).
 
 use durawasm_core::{
@@ -9,11 +9,11 @@ use durawasm_core::{
 };
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
-/// How many WASI handles (files, directories, streams) an instance with directories may hold at the same time: each may be
-/// one of the process's file descriptors. Who opens one more is refused.
+/// The most WASI handles (files, directories, streams) that an instance with directories may hold: each may be a file
+/// descriptor of the process. Opening one more fails.
 pub(super) const MAX_WASI_HANDLES: usize = 256;
 
-/// Gives a guest what it was granted.
+/// Applies grants to the WASI context of a guest.
 ///
 /// # Errors
 /// `Sandbox.GrantFailed`: a directory cannot be opened.

@@ -1,7 +1,7 @@
 //! One invocation, from a fresh instance to its end.
 //!
-//! Invariants: whatever the guest does, the invocation ends as an output or as a named error, and what the guest had
-//! reported by then has been sent.
+//! Invariants: every invocation ends with an output or a named error, and the updates that the guest has queued by then
+//! have been sent.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -27,7 +27,7 @@ use super::{
     state::{Durable, State},
 };
 
-/// Bytes of log lines that a component may write when it lists its functions.
+/// The most bytes of log lines that a component may write while it lists its functions.
 const LIST_LOG: usize = 1 << 20;
 
 impl Invocable for Handler {
@@ -48,7 +48,7 @@ impl Component for Handler {
 }
 
 impl Handler {
-    /// Runs `function` on an execution's record, until it returns, fails or is suspended.
+    /// Runs `function` on an execution's record until it returns, fails or is suspended.
     pub async fn invoke(
         &self,
         function: &str,
@@ -107,7 +107,7 @@ impl Handler {
         InvocationReport { result, checkpoints: driver_of(&store).checkpoints() }
     }
 
-    /// The functions that the component says it has.
+    /// Lists the functions of the component.
     pub async fn functions(&self, around: Surroundings) -> Result<Vec<FunctionInfo>, ErrorObject> {
         let replay = Replay::new(Vec::new(), Limits::default(), 0);
         let facts = Facts {
@@ -158,7 +158,7 @@ impl Handler {
                     state.durable.tick()?;
                     Ok(UpdateDeadline::Yield(1))
                 }
-                // A body with a timeout of its own is stopped, and its step goes on as after the timeout.
+                // A body that exceeded its own timeout is stopped, and its step continues as timed out.
                 None if state.durable.body_deadline().is_some() => Err(state.durable.stop_body()),
                 None => Err(state.durable.end(Ended::Limit(
                     error_types::CPU_LIMIT,
@@ -170,8 +170,8 @@ impl Handler {
         Ok(store)
     }
 
-    /// A fresh instance's store in the same invocation, after what was reported is sent. Where the body of a step took too long,
-    /// the new instance finds the attempt as one that timed out.
+    /// Creates the store of a fresh instance in the same invocation, after queued updates are sent. If the body of a
+    /// step exceeded its timeout, the new instance sees that attempt as timed out.
     async fn restart(
         &self,
         mut store: Store<State>,
@@ -186,7 +186,7 @@ impl Handler {
         };
         sent.map_err(|error| crash(state, &error))?;
         let State { durable: Durable { driver, around, .. }, limiter, .. } = store.into_data();
-        // The handler is not to pay for a plugin.
+        // Computing time of plugins does not count against the handler's limit.
         let ticks_left = (!driver.observation().in_hook()).then_some(limiter.ticks_left);
         let driver = driver
             .restarted(stopped)
@@ -216,10 +216,10 @@ fn driver_of(store: &Store<State>) -> &Driver {
 }
 
 impl State {
-    /// Says that a plugin ended the instance. It has used up what it could; the handler has its own.
+    /// Logs that a plugin ended the instance. The plugin may have used up the budgets, so the handler's are restored.
     fn plugin_failed(&mut self, error: &wasmtime::Error, log_budget: usize) {
         self.durable.end_lines();
-        // What was written beyond the bound is lost.
+        // Output beyond the limit is lost.
         let _ = self.durable.drain_output();
         let why = crash(self, error);
         let Durable { driver, around, .. } = &mut self.durable;
@@ -228,12 +228,12 @@ impl State {
         let why = why.error_message.unwrap_or_default();
         let message =
             format!("a plugin's hook ended the instance; the invocation goes on without plugins: {why}");
-        // The budget is a fresh one.
+        // The budget has just been renewed, so this does not fail.
         let _ = driver.log(&*around.clock, (LogLevel::Warn, LogSource::Log), message, Vec::new(), None);
     }
 }
 
-/// Sends what is left to send, and decides what the invocation comes to.
+/// Sends the remaining updates, and determines the result of the invocation.
 async fn finish(
     state: &mut State,
     returned: wasmtime::Result<Result<Option<String>, ErrorObject>>,
@@ -257,7 +257,7 @@ async fn finish(
     state.durable.driver.conclude(returned)
 }
 
-/// What a guest that did not return came to.
+/// The error of a guest that did not return.
 fn crash(state: &mut State, error: &wasmtime::Error) -> ErrorObject {
     let frames = error.downcast_ref::<WasmBacktrace>().map(frames).unwrap_or_default();
     let ended = state.durable.driver.take_ended().map(Ended::into_error);
@@ -279,7 +279,7 @@ fn unplanned(state: &State, error: &wasmtime::Error, frames: &[String]) -> Error
         return ErrorObject::new(error_types::MEMORY_LIMIT, reason);
     }
     let message = if let Some(I32Exit(code)) = error.downcast_ref() {
-        // WASI 0.2 tells success from failure, and no more.
+        // WASI 0.2 distinguishes only success and failure.
         let how = if *code == 0 { "success" } else { "failure" };
         format!("the handler exited, with {how}, instead of returning")
     } else if let Some(panic) = panic_message(&state.durable.last_lines) {
@@ -298,7 +298,8 @@ fn unplanned(state: &State, error: &wasmtime::Error, frames: &[String]) -> Error
     ErrorObject::new(error_types::EXIT, message)
 }
 
-/// What a Rust guest's panic wrote last: `thread 'x' (1) panicked at src/lib.rs:10:5:` and the lines after it.
+/// The message of a Rust panic at the end of standard error: `thread 'x' (1) panicked at src/lib.rs:10:5:` and the
+/// lines after it.
 fn panic_message(last_lines: &VecDeque<String>) -> Option<String> {
     let at = last_lines.iter().rposition(|line| line.contains("panicked at "))?;
     let (_, place) = last_lines.get(at)?.split_once("panicked at ")?;
@@ -307,7 +308,7 @@ fn panic_message(last_lines: &VecDeque<String>) -> Option<String> {
     Some(format!("the handler panicked at {}: {}", place.trim_end_matches(':'), words.trim_end()))
 }
 
-/// The guest's functions, innermost first, without what every panic goes through.
+/// The guest's functions, innermost first, without those of the panic machinery.
 fn frames(backtrace: &WasmBacktrace) -> Vec<String> {
     const MACHINERY: [&str; 6] =
         ["abort", "std::process::", "std::panicking::", "core::panicking::", "std::sys::", "__rustc"];

@@ -1,6 +1,6 @@
-//! The sandbox: wasmtime, instances, limits, virtual clocks and random.
+//! The sandbox: wasmtime, instances, limits, virtual clocks and randomness.
 //!
-//! It reaches the invocation driver only where the WIT is implemented, and the outside only through what it is handed.
+//! It uses the invocation driver only to implement the WIT, and accesses everything else through parameters.
 
 mod advice;
 mod bindings;

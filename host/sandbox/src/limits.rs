@@ -1,4 +1,4 @@
-//! What one instance may use.
+//! Limits of one instance.
 
 use std::time::Duration;
 
@@ -7,18 +7,18 @@ use wasmtime::ResourceLimiter;
 
 use super::{engine::TICK, resources::MAX_NUMBER};
 
-/// Bounds on one invocation. A breach ends the invocation with a named error.
+/// Limits of one invocation. Exceeding one ends the invocation with a named error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SandboxLimits {
     /// Linear memory, in bytes: `Sandbox.MemoryLimitExceeded`.
     pub memory: usize,
     /// Computing time, to about 10 ms: `Sandbox.CpuLimitExceeded`.
     pub cpu: Duration,
-    /// Real time from the invocation's start to its end: `Sandbox.TimeLimitExceeded`.
+    /// Real time from the start of the invocation to its end: `Sandbox.TimeLimitExceeded`.
     pub wall: Duration,
-    /// Operations started: `Sandbox.OperationLimitExceeded`.
+    /// Number of operations started: `Sandbox.OperationLimitExceeded`.
     pub operations: usize,
-    /// Bytes of log lines: `Sandbox.LogLimitExceeded`.
+    /// Total size of log lines, in bytes: `Sandbox.LogLimitExceeded`.
     pub log: usize,
 }
 
@@ -30,7 +30,7 @@ impl Default for SandboxLimits {
 }
 
 impl SandboxLimits {
-    /// Those that hold whatever runs an invocation.
+    /// The limits that the invocation driver enforces.
     pub(super) fn invocation(&self) -> InvocationBounds {
         let operations = self.operations.min(MAX_NUMBER as usize);
         InvocationBounds { wall: self.wall, operations, log: self.log }
@@ -41,11 +41,11 @@ impl SandboxLimits {
     }
 }
 
-/// Enforces the bounds that wasmtime asks for.
+/// Enforces the limits on memory.
 #[derive(Debug)]
 pub(super) struct Limiter {
     memory: usize,
-    /// The guest asked for more than it may have. What follows is most likely its allocator giving up.
+    /// Whether an allocation was refused. A trap that follows is most likely caused by that.
     pub(super) memory_refused: bool,
     pub(super) ticks_left: u64,
 }

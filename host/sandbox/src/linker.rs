@@ -1,6 +1,7 @@
-//! What a guest may import: the durable contract, and WASI 0.2 with nothing behind it.
+//! The imports of guests: the durable contract, and WASI 0.2 without access to the machine.
 //!
-//! Always true: files, sockets, environment and standard input are empty; clocks, random and waiting are ours.
+//! Invariants: files, sockets, environment and standard input are empty unless granted; clocks, randomness and polling
+//! are virtualized.
 
 use wasmtime::{
     Engine,
@@ -26,7 +27,7 @@ impl HasData for HasTable {
     type Data<'a> = &'a mut ResourceTable;
 }
 
-/// A linker with everything that a guest may import.
+/// Creates a linker with all imports that a guest may use.
 pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     let l = &mut linker;

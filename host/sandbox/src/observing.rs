@@ -1,4 +1,4 @@
-//! The WIT interface `observing`: for plugins, code in a guest that observes its execution.
+//! The WIT interface `observing`, for plugins: code of a guest that observes its execution.
 
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ impl wit::Host for &mut Durable {
     }
 }
 
-/// An operation for the guest; none for the execution itself.
+/// Converts an operation to the WIT type; `None` for the EXECUTION.
 fn observed(operation: &Operation) -> Option<wit::Operation> {
     Some(wit::Operation {
         id: operation.id.to_string(),

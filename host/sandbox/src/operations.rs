@@ -1,4 +1,4 @@
-//! The WIT interface `operations`, on the replay engine.
+//! The WIT interface `operations`, implemented with the invocation driver.
 
 use std::time::Duration;
 
@@ -27,12 +27,13 @@ type Started<T> = wasmtime::Result<Result<Resource<T>, types::InvalidArgument>>;
 type Reported = wasmtime::Result<Result<(), types::InvalidArgument>>;
 
 impl Durable {
-    /// Before a guest starts something: what it wrote until now it wrote as a replay, if it is one until now.
+    /// Called before the guest starts an operation: output until now belongs to replayed code, if the guest is
+    /// replaying.
     fn about_to_start(&mut self) -> wasmtime::Result<()> {
         if self.driver.engine().is_replaying() { self.drain_replayed() } else { Ok(()) }
     }
 
-    /// Starts an operation: a bad argument is the guest's to handle.
+    /// Starts an operation. An invalid argument is returned to the guest.
     fn start<T: 'static>(
         &mut self,
         start: impl FnOnce(&mut Engine) -> Result<Key, ReplayError>,
@@ -42,7 +43,7 @@ impl Durable {
         Ok(self.trap(started)?.map(own).map_err(convert::invalid_argument))
     }
 
-    /// A report of an attempt that is to be followed by another: a bad argument is the guest's to handle.
+    /// Closes an attempt with arguments that may be invalid. An invalid argument is returned to the guest.
     async fn report(&mut self, report: impl FnOnce(&mut Engine) -> Result<(), ReplayError>) -> Reported {
         self.drain_body()?;
         let reported = self.driver.report(report);
@@ -51,7 +52,7 @@ impl Durable {
         Ok(reported.map_err(convert::invalid_argument))
     }
 
-    /// A report without arguments that could be bad.
+    /// Closes an operation with arguments that need no validation.
     async fn close(
         &mut self,
         close: impl FnOnce(&mut Engine) -> Result<(), ReplayError>,
@@ -62,13 +63,13 @@ impl Durable {
         self.send_due().await
     }
 
-    /// What the record says.
+    /// Reads from the engine.
     fn read<T>(&mut self, read: impl FnOnce(&Engine) -> Result<T, ReplayError>) -> wasmtime::Result<T> {
         let read = read(self.driver.engine());
         self.trap(read)
     }
 
-    /// Does something with the record that cannot be refused.
+    /// Performs an operation on the engine that returns no error to the guest.
     fn change<T>(&mut self, act: impl FnOnce(&mut Engine) -> Result<T, ReplayError>) -> wasmtime::Result<T> {
         let done = act(self.driver.engine_mut());
         self.trap(done)
@@ -83,7 +84,7 @@ impl Durable {
     }
 
     async fn enter(&mut self, key: Key) -> wasmtime::Result<()> {
-        // A body's lines are its own: they carry its operation.
+        // Lines that the body writes carry its operation.
         self.end_lines();
         self.drain_output()?;
         if let Some(timeout) = self.read(|engine| engine.body_timeout(key))? {
@@ -94,7 +95,7 @@ impl Durable {
         self.send_due().await
     }
 
-    /// The outcome of an operation, waited for.
+    /// Waits for an operation, and returns its outcome.
     async fn finished(&mut self, key: Key) -> wasmtime::Result<types::Outcome> {
         self.wait_for(key, Interest::Change).await?;
         match self.outcome_of(key)? {
@@ -504,11 +505,11 @@ impl wit::HostWaitSet for &mut Durable {
             return Err(self.end(Ended::Replay(ReplayError::Misuse(reason))));
         };
         self.handle_returned();
-        self.change(|engine| engine.watch(set(&this), key, interest, token))
+        self.change(|engine| engine.add_to_set(set(&this), key, interest, token))
     }
 
     fn remove(&mut self, this: Resource<WaitSet>, token: u64) -> wasmtime::Result<()> {
-        self.change(|engine| engine.unwatch(set(&this), token))
+        self.change(|engine| engine.remove_from_set(set(&this), token))
     }
 
     async fn next(&mut self, this: Resource<WaitSet>) -> wasmtime::Result<Vec<u64>> {

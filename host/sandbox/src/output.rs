@@ -1,7 +1,7 @@
-//! Standard output and error of a guest, cut into lines.
+//! Standard output and error of a guest, split into lines.
 //!
-//! The streams only collect bytes; the invocation turns them into log lines at its next turn, when it knows whether the
-//! code that wrote them was replayed.
+//! The streams only collect bytes. The invocation converts them to log lines later, when it knows whether the code that
+//! wrote them was replayed.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -14,16 +14,16 @@ use wasmtime_wasi::{
     p2::{OutputStream, Pollable, StreamError, StreamResult},
 };
 
-/// The longest line; what goes on is a line of its own.
+/// The longest line in bytes; a longer one is split.
 const LINE: usize = 64 * 1024;
 
-/// One of a guest's two output streams.
+/// One of the two output streams of a guest.
 #[derive(Clone, Default)]
 pub(super) struct Output(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    /// There are lines, or the beginning of one. It is looked at with each operation, and mostly there are none.
+    /// Whether the buffer contains anything. It is checked at each operation, and is usually false.
     holds: AtomicBool,
     collected: Mutex<Collected>,
 }
@@ -39,7 +39,7 @@ impl Output {
         self.0.collected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The lines that are complete.
+    /// Takes the complete lines.
     pub(super) fn take_lines(&self) -> Vec<String> {
         if !self.0.holds.load(Ordering::Relaxed) {
             return Vec::new();
@@ -49,7 +49,7 @@ impl Output {
         std::mem::take(&mut collected.lines)
     }
 
-    /// Ends a line that has no end.
+    /// Ends an incomplete line.
     pub(super) fn finish(&self) {
         if !self.0.holds.load(Ordering::Relaxed) {
             return;
@@ -112,7 +112,7 @@ impl IsTerminal for Output {
 
 impl StdoutStream for Output {
     fn async_stream(&self) -> Box<dyn tokio::io::AsyncWrite + Send + Sync> {
-        // Preview 3 alone asks for this form, and guests of this world do not import it.
+        // Only WASI preview 3 uses this, which guests of this world do not import.
         Box::new(tokio::io::sink())
     }
 

@@ -1,7 +1,7 @@
-//! The random numbers of replayed code: streams of its contexts.
+//! Random numbers for replayed code: one stream for each section of a context.
 //!
-//! Always true: what a stream gives depends on the execution, the context and the stream's number alone, and on how much
-//! was drawn from it before; never on what other contexts draw, nor on whether a replay runs them or leaves them out.
+//! Invariants: the values of a stream depend only on the execution, the context, the number of the stream, and the
+//! amount drawn from it before. They do not depend on other contexts, or on whether a replay runs those.
 
 use std::collections::{HashMap, hash_map::Entry};
 
@@ -14,35 +14,35 @@ use durawasm_core::{
     replay::{Engine, ScopeKey},
 };
 
-/// The most streams that one invocation may draw from.
+/// The most streams that one invocation may use.
 const MAX_STREAMS: usize = 1_000_000;
 
-/// Which stream: a context's, by number.
+/// A stream: its context and number.
 type Name = (ScopeKey, u64);
 
 /// The streams of one instance.
 #[derive(Debug)]
 pub(super) struct Streams {
-    /// That of the code that runs now.
+    /// The stream of the code that is running.
     current: Name,
-    /// The one that was drawn from last.
+    /// The stream that was used last.
     open: Option<(Name, ChaCha12Rng)>,
-    /// How far others were drawn, in words. A stream itself would be ten times as large.
+    /// The positions of other streams, in words. The state of a generator would be ten times as large.
     positions: HashMap<Name, u128>,
 }
 
 impl Streams {
-    /// Those of an instance whose code begins in this context.
+    /// Creates the streams of an instance whose code starts in this context.
     pub(super) fn new(root: ScopeKey) -> Self {
         Self { current: (root, 0), open: None, positions: HashMap::new() }
     }
 
-    /// The code that runs from here on draws from this stream.
+    /// Selects the stream of the code that runs from now on.
     pub(super) fn enter(&mut self, scope: ScopeKey, number: u64) {
         self.current = (scope, number);
     }
 
-    /// Draws from the current stream.
+    /// Draws from the selected stream.
     pub(super) fn fill(&mut self, arn: &str, engine: &Engine, buffer: &mut [u8]) -> Result<(), Ended> {
         if let Some((name, stream)) = &mut self.open {
             if *name == self.current {
@@ -70,10 +70,10 @@ impl Streams {
     }
 }
 
-/// A stream from its beginning.
+/// Creates a generator at the beginning of a stream.
 fn stream(arn: &str, namespace: &str, number: u64) -> ChaCha12Rng {
     let mut hash = blake2b_simd::Params::new().hash_length(32).personal(b"durawasm/random").to_state();
-    // The length of all but one part is fixed or told: no two names read alike.
+    // All parts but one have a fixed length or are preceded by it, so different streams hash different inputs.
     hash.update(&(arn.len() as u64).to_le_bytes()).update(arn.as_bytes());
     hash.update(&number.to_le_bytes()).update(namespace.as_bytes());
     let mut key = [0; 32];

@@ -1,7 +1,7 @@
-//! What a guest's handles stand for.
+//! The resources of the WIT.
 //!
-//! Always true: a handle's number is the key of what it stands for, so the host keeps nothing for it, and dropping one costs
-//! nothing. wasmtime gives a guest only the handles that it was handed, by type.
+//! Invariants: the number of a handle is the key of its object, so the host stores nothing for a handle, and dropping
+//! one has no cost. wasmtime ensures that a guest uses only handles that it was given, with their types.
 
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::DynPollable;
@@ -22,7 +22,7 @@ pub struct ChainedInvoke;
 pub struct ChildContext;
 /// A condition.
 pub struct Condition;
-/// What a guest waits for.
+/// A set of operations that a guest waits for.
 pub struct WaitSet;
 
 pub(super) fn own<T: 'static>(key: Key) -> Resource<T> {
@@ -41,22 +41,22 @@ pub(super) fn scope(handle: &Resource<Context>) -> ScopeKey {
     ScopeKey::from_number(handle.rep())
 }
 
-/// What a pollable stands for.
+/// The kinds of pollables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PollableKind {
-    /// Something durable: it can wait without an instance.
+    /// A durable event: the guest can be suspended while it waits for it.
     Durable(Key, Interest),
-    /// A point in time, as an index into the invocation's timers.
+    /// A timer, as an index into the invocation's timers.
     Timer(u32),
-    /// Something live, in the resource table.
+    /// A live resource, in the resource table.
     Live,
 }
 
-// The two top bits of a pollable's number tell its kind. The resource table counts from 0 and never gets that far.
+// The two top bits of a pollable's number encode its kind. The resource table counts from 0 and does not reach them.
 const DURABLE: u32 = 0x8000_0000;
 const TIMER: u32 = 0x4000_0000;
 
-/// The largest key or timer that fits beside those bits.
+/// The largest key or timer that fits into the remaining bits.
 pub(super) const MAX_NUMBER: u32 = (TIMER >> 1) - 1;
 
 impl PollableKind {
@@ -72,7 +72,8 @@ impl PollableKind {
         }
     }
 
-    /// A handle of this kind; a live one has a number already.
+    /// The handle for this kind; `None` for live pollables, which have a number already, and for numbers that are too
+    /// large.
     pub(super) fn handle(self) -> Option<Resource<DynPollable>> {
         match self {
             Self::Durable(key, interest) => Some(Resource::new_own(

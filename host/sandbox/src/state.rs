@@ -1,4 +1,4 @@
-//! What the host keeps for one instance.
+//! The data of one instance.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -15,16 +15,16 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::{engine::TICK, limits::Limiter, output::Output, randomness::Streams};
 
-/// The most handles of contexts and pollables that a guest may hold at once.
+/// The most handles of contexts and pollables that a guest may hold.
 const MAX_HANDLES: u32 = 2_000_000;
 
-/// The most points in time that a guest may wait for at once.
+/// The most timers that a guest may hold.
 const MAX_TIMERS: u32 = 100_000;
 
-/// How many random bytes a standard library draws to key its hash tables.
+/// The number of random bytes that the standard library draws as keys of its hash tables.
 const KEY_BYTES: usize = 16;
 
-/// How many of the last lines of standard error are kept for the message of a crash.
+/// How many of the last lines of standard error are kept for error messages.
 const LAST_LINES: usize = 20;
 
 /// The data of a store.
@@ -47,22 +47,22 @@ impl WasiView for State {
     }
 }
 
-/// The durable side of an instance: the invocation's driver, and what only a component has.
+/// The durable part of an instance: the invocation's driver, and the data that only components have.
 pub(super) struct Durable {
     pub(super) driver: Driver,
     pub(super) around: Surroundings,
-    /// Bodies with a timeout.
+    /// The bodies with a timeout.
     pub(super) bodies: Bodies,
-    /// Handles of contexts and pollables that the guest holds. Those of operations are bounded by the operations.
+    /// The number of handles of contexts and pollables. Handles of operations are limited by the number of operations.
     handles: u32,
     pub(super) timers: Timers,
     pub(super) stdout: Output,
     pub(super) stderr: Output,
-    /// The last lines of standard error, where a panic has its message.
+    /// The last lines of standard error, which contain the message of a panic.
     pub(super) last_lines: VecDeque<String>,
-    /// Randomness for replayed code.
+    /// The randomness of replayed code.
     pub(super) streams: Streams,
-    /// The first random bytes that the guest drew: what its standard library keys hash tables with.
+    /// The first random bytes that the guest drew, which are the keys of its hash tables.
     first_drawn: Vec<u8>,
 }
 
@@ -82,24 +82,24 @@ impl Durable {
         }
     }
 
-    /// Ends the guest's run: the error unwinds it, the driver keeps the reason.
+    /// Ends the guest's run: the returned error unwinds the guest, and the driver keeps the reason.
     pub(super) fn end(&mut self, why: Ended) -> wasmtime::Error {
         self.driver.end(why);
         wasmtime::Error::msg("the host ended the invocation")
     }
 
-    /// Ends the guest's run where this is an error.
+    /// Ends the guest's run if the result is an error.
     pub(super) fn trap<T>(&mut self, result: Result<T, impl Into<Ended>>) -> wasmtime::Result<T> {
         result.map_err(|why| self.end(why.into()))
     }
 
-    /// Ends the guest's run because it can go on only after something durable has happened.
+    /// Suspends the guest: it can continue only after a durable event.
     pub(super) fn suspend(&mut self) -> wasmtime::Error {
         let why = self.driver.suspension();
         self.end(why)
     }
 
-    /// Does what the driver needs until the call is done.
+    /// Repeats a call of the driver, sending its requests, until the call is done.
     pub(super) async fn drive<T>(
         &mut self,
         mut call: impl FnMut(&mut Driver) -> Result<Need<T>, Ended>,
@@ -113,7 +113,7 @@ impl Durable {
         }
     }
 
-    /// Sends a request, and takes the answer in.
+    /// Sends a request, and passes the answer to the driver.
     pub(super) async fn send(&mut self, request: CheckpointRequest) -> wasmtime::Result<()> {
         let Surroundings { client, clock, .. } = &self.around;
         let answer = request.send(&**client, &**clock, &self.driver.facts().arn).await;
@@ -121,23 +121,23 @@ impl Durable {
         self.trap(taken_in)
     }
 
-    /// Sends what the driver has to send.
+    /// Sends the requests that are due.
     pub(super) async fn send_due(&mut self) -> wasmtime::Result<()> {
         self.drive(Driver::send).await
     }
 
-    /// Sends all that is queued.
+    /// Sends all queued updates.
     pub(super) async fn flush(&mut self) -> wasmtime::Result<()> {
         self.driver.flush();
         self.send_due().await
     }
 
-    /// When the body that runs now has to have ended.
+    /// The deadline of the body that is running.
     pub(super) fn body_deadline(&self) -> Option<Duration> {
         self.driver.body().and_then(|key| self.bodies.0.get(&key)).map(|body| body.deadline)
     }
 
-    /// Ends the instance when the body that runs now took too long.
+    /// Ends the instance if the running body exceeded its timeout.
     pub(super) fn check_body_deadline(&mut self) -> wasmtime::Result<()> {
         match (self.driver.body(), self.body_deadline()) {
             (Some(key), Some(deadline)) if self.around.clock.precise_now() >= deadline => {
@@ -147,7 +147,7 @@ impl Durable {
         }
     }
 
-    /// Ends the instance because of the body that runs now.
+    /// Ends the instance because the running body exceeded its timeout.
     pub(super) fn stop_body(&mut self) -> wasmtime::Error {
         match self.driver.body() {
             Some(key) => self.end(Ended::StepTimedOut(key)),
@@ -155,7 +155,7 @@ impl Durable {
         }
     }
 
-    /// A tick of computing has passed.
+    /// Counts a tick of computing time.
     pub(super) fn tick(&mut self) -> wasmtime::Result<()> {
         let Some(key) = self.driver.body() else { return Ok(()) };
         let Some(body) = self.bodies.0.get_mut(&key) else { return Ok(()) };
@@ -166,7 +166,7 @@ impl Durable {
         self.check_body_deadline()
     }
 
-    /// The guest gets another handle: wasmtime keeps a place for each.
+    /// Counts a handle that the guest is given, for which wasmtime allocates a table entry.
     pub(super) fn handle_given(&mut self) -> wasmtime::Result<()> {
         self.handles += 1;
         if self.handles > MAX_HANDLES {
@@ -176,18 +176,18 @@ impl Durable {
         Ok(())
     }
 
-    /// The guest has given one back.
+    /// Counts a handle that the guest has dropped.
     pub(super) fn handle_returned(&mut self) {
         debug_assert!(self.handles > 0, "only a handle that was given can be given back");
-        self.handles = self.handles.saturating_sub(1);
+        self.handles -= 1;
     }
 
-    /// Time as the guest sees it now, since the Unix epoch.
+    /// The time that the guest sees, since the Unix epoch.
     pub(super) fn now(&self) -> Duration {
         self.driver.now(&*self.around.clock)
     }
 
-    /// Randomness as the guest sees it now.
+    /// Fills the buffer with the randomness that the guest sees.
     pub(super) fn fill_random(&mut self, buffer: &mut [u8]) -> wasmtime::Result<()> {
         if self.driver.is_live() {
             self.around.entropy.fill(buffer);
@@ -201,7 +201,7 @@ impl Durable {
         Ok(())
     }
 
-    /// The keys that the guest's standard library drew for its hash tables, if it did.
+    /// The keys that the guest's standard library drew for its hash tables, if it has drawn them.
     pub(super) fn hash_keys(&self) -> Option<(u64, u64)> {
         let keys: [u8; KEY_BYTES] = self.first_drawn.as_slice().try_into().ok()?;
         let keys = u128::from_le_bytes(keys);
@@ -209,13 +209,13 @@ impl Durable {
         Some((keys as u64, (keys >> 64) as u64))
     }
 
-    /// Ends the lines that the guest has begun on its standard streams.
+    /// Ends incomplete lines on the guest's standard streams.
     pub(super) fn end_lines(&self) {
         self.stdout.finish();
         self.stderr.finish();
     }
 
-    /// Turns what the guest has written to its standard streams into log lines.
+    /// Converts the guest's standard output and error to log lines.
     pub(super) fn drain_output(&mut self) -> wasmtime::Result<()> {
         for (lines, source, level) in [
             (self.stdout.take_lines(), LogSource::Stdout, LogLevel::Info),
@@ -237,7 +237,8 @@ impl Durable {
         Ok(())
     }
 
-    /// Before code other than a replay's writes to the same streams: ends the line that the replay has begun.
+    /// Called before other code than the replayed code writes to the same streams: ends the incomplete line of the
+    /// replayed code.
     pub(super) fn drain_replayed(&mut self) -> wasmtime::Result<()> {
         if self.driver.is_replaying() {
             self.end_lines();
@@ -245,7 +246,7 @@ impl Durable {
         self.drain_output()
     }
 
-    /// Before other code writes to the same streams as the body that runs: ends the line that the body has begun.
+    /// Called before other code than the running body writes to the same streams: ends the incomplete line of the body.
     pub(super) fn drain_body(&mut self) -> wasmtime::Result<()> {
         if self.driver.body().is_some() {
             self.end_lines();
@@ -254,36 +255,36 @@ impl Durable {
     }
 }
 
-/// Step bodies with a timeout that have begun, each with what it has left.
+/// The started step bodies that have a timeout, with their remaining time.
 #[derive(Debug, Default)]
 pub(super) struct Bodies(HashMap<Key, Body>);
 
 #[derive(Debug)]
 struct Body {
-    /// On the execution's clock, which may stand still while the guest computes.
+    /// On the execution's clock. A virtual clock does not advance while the guest computes.
     deadline: Duration,
-    /// Of computing.
+    /// Remaining ticks of computing time.
     ticks_left: u128,
 }
 
 impl Bodies {
-    /// A body is entered: its time runs from the first entry.
+    /// Records that a body is entered. Its timeout begins with the first entry.
     pub(super) fn enter(&mut self, key: Key, timeout: Duration, now: Duration) {
         let ticks_left = timeout.as_millis().div_ceil(TICK.as_millis());
         self.0.entry(key).or_insert(Body { deadline: now.saturating_add(timeout), ticks_left });
     }
 }
 
-/// Points in time that a guest waits for.
+/// The timers of a guest.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
-    /// Since the Unix epoch; `None` is a free place.
+    /// Deadlines since the Unix epoch; `None` marks a free entry.
     deadlines: Vec<Option<Duration>>,
     free: Vec<u32>,
 }
 
 impl Timers {
-    /// A new timer; `None` when there are too many.
+    /// Adds a timer; `None` if there are too many.
     pub(super) fn add(&mut self, deadline: Duration) -> Option<u32> {
         if let Some(index) = self.free.pop() {
             *self.deadlines.get_mut(index as usize)? = Some(deadline);

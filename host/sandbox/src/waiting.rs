@@ -1,8 +1,8 @@
-//! `wasi:io/poll`: where a guest waits, and where an invocation may end.
+//! `wasi:io/poll`: a guest waits, and its invocation may be suspended.
 //!
-//! Always true, in this order: what is ready is returned; else the next recorded completion is shown; else what is queued
-//! is sent; else, if all that the guest waits for is durable, the invocation is suspended; else it lives on until
-//! something happens.
+//! Invariants, in this order: ready pollables are returned; else the next recorded completion is shown; else queued
+//! updates are sent; else, if all pollables are durable, the invocation is suspended; else it stays alive until an
+//! event occurs.
 
 use std::{future::Future, task::Poll, time::Duration};
 
@@ -25,10 +25,10 @@ impl HasData for HasState {
     type Data<'a> = Waiting<'a>;
 }
 
-/// A store's data, where a guest waits.
+/// A store's data while the guest waits.
 pub(super) struct Waiting<'a>(pub(super) &'a mut State);
 
-/// A waiting guest's list, by kind.
+/// The polled list, by kind.
 #[derive(Default)]
 struct List {
     durable: Vec<(Key, Interest)>,
@@ -77,27 +77,27 @@ impl poll::Host for Waiting<'_> {
             if list.timers.is_empty() && list.live.is_empty() {
                 return Err(durable.suspend());
             }
-            self.something(&list).await?;
+            self.wait_for_event(&list).await?;
         }
     }
 }
 
 impl Durable {
-    /// Before a guest waits.
+    /// Prepares a wait of the guest.
     async fn begin_wait(&mut self) -> wasmtime::Result<()> {
         self.drain_replayed()?;
         self.driver.begin_wait();
         self.send_due().await
     }
 
-    /// Waits for something of one operation, as polling it alone does.
+    /// Waits for one operation, with the same effect as polling it alone.
     pub(super) async fn wait_for(&mut self, key: Key, interest: Interest) -> wasmtime::Result<()> {
         self.drain_replayed()?;
         self.driver.begin_wait();
         self.drive(|driver| driver.wait_for(key, interest)).await
     }
 
-    /// Waits for what is next in a set; none when nothing of it can come in this invocation.
+    /// Waits for the next entries of a set; `None` if no entry can become ready in this invocation.
     pub(super) async fn wait_for_set(&mut self, set: SetKey) -> wasmtime::Result<Option<Vec<u64>>> {
         self.drain_replayed()?;
         self.driver.begin_wait();
@@ -138,13 +138,13 @@ impl Waiting<'_> {
         Ok(ready)
     }
 
-    /// Ends when one of the live things may be ready, when time may have come for something, or when the service may
-    /// have news.
-    async fn something(&mut self, list: &List) -> wasmtime::Result<()> {
+    /// Completes when a live pollable may be ready, when a deadline is reached, or when the service may have changed an
+    /// operation.
+    async fn wait_for_event(&mut self, list: &List) -> wasmtime::Result<()> {
         let State { durable, table, .. } = &mut *self.0;
         let timer =
             list.timers.iter().filter_map(|(index, _)| durable.timers.get(*index)).min().map(round_up);
-        // What was due before is not the service's clock's to do.
+        // Deadlines that have passed already were processed by the service.
         let now = durable.around.clock.now();
         let service = durable.driver.engine().next_deadline(&list.durable).filter(|deadline| *deadline > now);
         let body = durable.body_deadline().map(round_up);
@@ -152,7 +152,7 @@ impl Waiting<'_> {
         let clock = durable.around.clock.clone();
         let real_things = !list.live.is_empty();
         let sleep = async {
-            // While something real is under way, time passes as it really does.
+            // While a live resource is waited for, time must pass in real time.
             if let Some(deadline) = deadline.filter(|_| real_things && clock.skips()) {
                 tokio::time::sleep(deadline.since(clock.now())).await;
             } else if real_things && clock.skips() {
@@ -160,7 +160,7 @@ impl Waiting<'_> {
             }
             clock.sleep(deadline).await;
         };
-        // Before anybody sleeps: what happens from here on is told.
+        // Registered before sleeping, so that no later change is missed.
         let watching = if list.durable.is_empty() {
             Watching::never()
         } else {
@@ -187,14 +187,14 @@ impl Waiting<'_> {
     }
 }
 
-/// Which of the live pollables are ready; waits for the first.
+/// Waits until a live pollable is ready, and returns all that are.
 async fn poll_live(table: &mut ResourceTable, list: &List) -> wasmtime::Result<Vec<u32>> {
     let handles = list.live.iter().map(|p| Resource::new_borrow(p.rep())).collect();
     let ready = poll::Host::poll(table, handles).await?;
     Ok(ready.into_iter().filter_map(|i| list.live_at.get(i as usize).copied()).collect())
 }
 
-/// The first recordable time that is not before this one.
+/// Rounds up to whole milliseconds.
 fn round_up(time: Duration) -> Timestamp {
     Timestamp::from_millis(i64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX))
 }

@@ -65,14 +65,16 @@ impl Runtime for Host {
             let Watched(key, interest) = *watched;
             self.0.call(
                 || (),
-                |durable| Ok(durable.driver.engine_mut().watch(durable.set, key, interest, token)?),
+                |durable| Ok(durable.driver.engine_mut().add_to_set(durable.set, key, interest, token)?),
             );
         }
     }
 
     fn unwatch(&self, token: u64) {
         // What is not watched any more when this fails is not missed.
-        self.0.tell(|durable| durable.driver.engine_mut().unwatch(durable.set, token).unwrap_or_default());
+        self.0.tell(|durable| {
+            durable.driver.engine_mut().remove_from_set(durable.set, token).unwrap_or_default()
+        });
     }
 
     fn next(&self) -> Vec<u64> {

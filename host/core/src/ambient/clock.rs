@@ -1,10 +1,10 @@
-//! The clock seam.
+//! The trait of a clock.
 
 use std::{future::Future, pin::Pin, time::Duration};
 
 use crate::time::Timestamp;
 
-/// A future that ends when a clock says so.
+/// A future that completes when a clock reaches a deadline.
 pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Runs a function when it is dropped.
@@ -24,88 +24,87 @@ impl Drop for OnDrop {
     }
 }
 
-/// Keeps a clock from skipping ahead while it is held. Real time cannot be kept; there it does nothing.
+/// Keeps a virtual clock from advancing until it is dropped. It has no effect on real time.
 #[must_use = "time may skip as soon as this is dropped"]
 pub struct Actor {
     _leave: OnDrop,
 }
 
 impl Actor {
-    /// An actor whose end calls `leave`.
+    /// Creates an actor that calls `leave` when it is dropped.
     pub(super) fn new(leave: impl FnOnce() + Send + 'static) -> Self {
         Self { _leave: OnDrop::new(leave) }
     }
 
-    /// An actor of a clock that cannot skip.
+    /// Creates an actor for a clock that does not skip.
     pub fn unbound() -> Self {
         Self { _leave: OnDrop(None) }
     }
 }
 
-/// Keeps a clock from skipping to a point in time, or past it, while it is held. Real time cannot be kept; there it does
-/// nothing.
+/// Keeps a virtual clock from advancing to a point in time or past it, until it is dropped. It has no effect on real
+/// time.
 #[must_use = "time may skip as soon as this is dropped"]
 pub struct Hold {
     _release: OnDrop,
 }
 
 impl Hold {
-    /// A hold whose end calls `release`.
+    /// Creates a hold that calls `release` when it is dropped.
     pub(super) fn new(release: impl FnOnce() + Send + 'static) -> Self {
         Self { _release: OnDrop::new(release) }
     }
 
-    /// A hold on a clock that cannot skip.
+    /// Creates a hold for a clock that does not skip.
     pub fn unbound() -> Self {
         Self { _release: OnDrop(None) }
     }
 }
 
-/// Lets a clock skip past what is held, while the permit itself is held. Where time cannot be held it does nothing.
-#[must_use = "what is held counts again as soon as this is dropped"]
+/// Allows a virtual clock to advance despite holds, until it is dropped. It has no effect on real time.
+#[must_use = "holds apply again as soon as this is dropped"]
 pub struct Permit {
     _withdraw: OnDrop,
 }
 
 impl Permit {
-    /// A permit whose end calls `withdraw`.
+    /// Creates a permit that calls `withdraw` when it is dropped.
     pub(super) fn new(withdraw: impl FnOnce() + Send + 'static) -> Self {
         Self { _withdraw: OnDrop::new(withdraw) }
     }
 
-    /// A permit of a clock that cannot skip.
+    /// Creates a permit for a clock that does not skip.
     pub fn unbound() -> Self {
         Self { _withdraw: OnDrop(None) }
     }
 }
 
-/// A clock that can be read and waited on. It never goes backwards.
+/// A clock that can be read and slept on. It never goes backwards.
 pub trait Clock: Send + Sync {
-    /// Now, to the millisecond: what is recorded.
+    /// The current time in whole milliseconds. Recorded timestamps have this precision.
     fn now(&self) -> Timestamp;
 
-    /// Now, as finely as the clock can tell, since the Unix epoch: what a guest sees inside a step.
+    /// The current time since the Unix epoch at the clock's full precision. A guest sees it inside a step.
     fn precise_now(&self) -> Duration {
         Duration::from_millis(u64::try_from(self.now().as_millis()).unwrap_or(0))
     }
 
-    /// Declares someone who acts in this clock's time. A skipping clock stands still while anyone is active, that is,
-    /// not inside [`Clock::sleep`].
+    /// Registers an actor. A virtual clock advances only while every actor is inside [`Clock::sleep`].
     fn actor(&self) -> Actor;
 
-    /// Ends at `deadline`; without one, never. The caller is an actor, and sleeps at most once at a time. Dropping the future
-    /// wakes the actor early.
+    /// Completes at `deadline`, or never if there is none. The caller must hold an actor for each concurrent sleep.
+    /// Dropping the future wakes the actor early.
     fn sleep(&self, deadline: Option<Timestamp>) -> Sleep;
 
-    /// Whether sleeping takes no real time.
+    /// Whether the clock skips, so that sleeping takes no real time.
     fn skips(&self) -> bool;
 
-    /// Keeps time from reaching this instant by skipping.
+    /// Keeps the clock from skipping to this instant or past it.
     fn hold(&self, _at: Timestamp) -> Hold {
         Hold::unbound()
     }
 
-    /// Lets time skip up to this instant, it included, whatever holds it, for as long as the permit is held.
+    /// Allows the clock to skip up to and including this instant despite holds, until the permit is dropped.
     fn permit(&self, _until: Timestamp) -> Permit {
         Permit::unbound()
     }

@@ -1,4 +1,4 @@
-//! The randomness seam.
+//! The trait of a source of randomness.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,21 +7,22 @@ use rand_chacha::ChaCha12Rng;
 
 /// A source of random bytes, for ids and for guests.
 pub trait Entropy: Send + Sync {
-    /// Fills the buffer.
+    /// Fills the buffer with random bytes.
     fn fill(&self, buffer: &mut [u8]);
 
-    /// A source of its own for something that runs beside others: what it gives does not depend on what they take.
+    /// Creates an independent source: its bytes do not depend on how much is drawn from this source or from other
+    /// forks.
     fn fork(&self, label: &str) -> Arc<dyn Entropy>;
 }
 
-/// Random bytes that depend on a seed alone: the same seed, the same bytes.
+/// Random bytes that depend only on a seed: equal seeds give equal bytes.
 pub struct SeededEntropy {
     seed: [u8; 32],
     stream: Mutex<ChaCha12Rng>,
 }
 
 impl SeededEntropy {
-    /// From a number that a person can type.
+    /// Creates a source from a 64-bit seed.
     pub fn new(seed: u64) -> Self {
         let mut bytes = [0; 32];
         ChaCha12Rng::seed_from_u64(seed).fill_bytes(&mut bytes);

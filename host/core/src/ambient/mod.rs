@@ -1,7 +1,7 @@
-//! What surrounds a program: time and chance, each behind a trait.
+//! Time and randomness, each behind a trait.
 //!
-//! Every room gets a [`Clock`] and an [`Entropy`] handed in. Only `system.rs` reads the machine's clock and the machine's
-//! randomness.
+//! Every other module gets a [`Clock`] and an [`Entropy`] as parameters. Only `system.rs` reads the machine's clock and
+//! the machine's randomness.
 
 mod clock;
 mod entropy;

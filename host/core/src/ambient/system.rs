@@ -1,4 +1,4 @@
-//! The machine's clock and the machine's randomness: the only file that reads either.
+//! The machine's clock and randomness. No other file reads them.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -11,14 +11,15 @@ use super::{
 };
 use crate::time::Timestamp;
 
-/// Real time. It follows the machine's calendar clock as it was at the start, and does not jump with it.
+/// Real time. It is read from the calendar clock once and then advances monotonically, so later clock adjustments have
+/// no effect.
 pub struct SystemClock {
     epoch: Duration,
     started: Instant,
 }
 
 impl SystemClock {
-    /// A clock that starts now.
+    /// Creates a clock that reads the calendar clock now.
     pub fn new() -> Self {
         let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self { epoch, started: Instant::now() }
@@ -47,7 +48,7 @@ impl Clock for SystemClock {
     fn sleep(&self, deadline: Option<Timestamp>) -> Sleep {
         match deadline {
             None => Box::pin(std::future::pending()),
-            // The recorded time is cut to milliseconds: one more makes sure that the deadline has passed.
+            // `now` truncates to milliseconds, so one more is needed to be sure that the deadline has passed.
             Some(deadline) => Box::pin(tokio::time::sleep(match deadline.since(self.now()) {
                 Duration::ZERO => Duration::ZERO,
                 rest => rest + Duration::from_millis(1),
@@ -60,13 +61,14 @@ impl Clock for SystemClock {
     }
 }
 
-/// The machine's randomness.
+/// The operating system's random generator.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OsEntropy;
 
 impl Entropy for OsEntropy {
     fn fill(&self, buffer: &mut [u8]) {
-        // Ids that nobody may guess are made of this. Without it nothing can go on, and a panic could be caught.
+        // Callback ids must not be guessable. Without randomness the process cannot continue, and a panic could be
+        // caught.
         if rand::rngs::SysRng.try_fill_bytes(buffer).is_err() {
             std::process::abort();
         }

@@ -1,9 +1,9 @@
 //! Virtual time: a discrete-event simulation of a clock.
 //!
-//! Always true:
-//! - time moves only while every actor sleeps, and then to the earliest deadline, never past it;
-//! - it does not move to an instant that is held, nor past it, unless that was permitted;
-//! - one sleeper wakes at a time; among equal deadlines, the one that was scheduled first;
+//! Invariants:
+//! - time advances only while every actor sleeps, and then to the earliest deadline;
+//! - time does not advance to or past an instant that is held, unless a permit covers that instant;
+//! - one sleeper wakes at a time; of sleepers with equal deadlines, the one that was scheduled first;
 //! - time never goes backwards.
 
 use std::{
@@ -17,24 +17,24 @@ use std::{
 use super::clock::{Actor, Clock, Hold, Permit, Sleep};
 use crate::time::Timestamp;
 
-/// A clock that skips to whatever comes next. Clones share the time.
+/// A clock that skips to the earliest deadline. Clones share the time.
 #[derive(Clone)]
 pub struct VirtualClock(Arc<Mutex<State>>);
 
 struct State {
     now: Timestamp,
-    /// Actors that are not asleep.
+    /// The number of actors that are not asleep.
     active: usize,
     next_ticket: u64,
-    /// By deadline, then by order of scheduling.
+    /// Ordered by deadline, then by the order of scheduling.
     sleepers: BTreeMap<(Timestamp, u64), Option<Waker>>,
     holds: BTreeSet<(Timestamp, u64)>,
-    /// Holds up to the last of these do not count.
+    /// The latest of these instants overrides holds up to and including it.
     permits: BTreeSet<(Timestamp, u64)>,
 }
 
 impl VirtualClock {
-    /// A clock that shows `start` until everyone sleeps.
+    /// Creates a clock that shows `start` until every actor sleeps.
     pub fn new(start: Timestamp) -> Self {
         Self(Arc::new(Mutex::new(State {
             now: start,
@@ -52,8 +52,8 @@ impl VirtualClock {
 }
 
 impl State {
-    /// Wakes the next sleeper, if nobody is active and nothing holds the time.
-    fn turn(&mut self) {
+    /// Wakes the next sleeper, if every actor sleeps and no hold prevents it.
+    fn wake_next(&mut self) {
         if self.active > 0 {
             return;
         }
@@ -88,13 +88,14 @@ impl Clock for VirtualClock {
         let clock = self.clone();
         Actor::new(move || {
             let mut state = clock.state();
-            state.active = state.active.saturating_sub(1);
-            state.turn();
+            debug_assert!(state.active > 0, "an actor is dropped awake");
+            state.active -= 1;
+            state.wake_next();
         })
     }
 
     fn sleep(&self, deadline: Option<Timestamp>) -> Sleep {
-        Box::pin(Sleeper { clock: self.clone(), deadline, phase: Phase::New })
+        Box::pin(Sleeper { clock: self.clone(), deadline, state: SleepState::New })
     }
 
     fn skips(&self) -> bool {
@@ -109,7 +110,7 @@ impl Clock for VirtualClock {
         Hold::new(move || {
             let mut state = clock.state();
             state.holds.remove(&key);
-            state.turn();
+            state.wake_next();
         })
     }
 
@@ -117,7 +118,7 @@ impl Clock for VirtualClock {
         let mut state = self.state();
         let key = (until, state.ticket());
         state.permits.insert(key);
-        state.turn();
+        state.wake_next();
         let clock = self.clone();
         Permit::new(move || {
             clock.state().permits.remove(&key);
@@ -125,19 +126,19 @@ impl Clock for VirtualClock {
     }
 }
 
-enum Phase {
+enum SleepState {
     New,
-    /// In `sleepers` under this key, or taken from there: then it is awake.
+    /// The key in `sleepers`. If the key is gone, the clock has woken the sleeper.
     Scheduled((Timestamp, u64)),
-    /// Asleep for good.
+    /// The sleeper has no deadline.
     Forever,
-    Over,
+    Woken,
 }
 
 struct Sleeper {
     clock: VirtualClock,
     deadline: Option<Timestamp>,
-    phase: Phase,
+    state: SleepState,
 }
 
 impl Future for Sleeper {
@@ -146,29 +147,30 @@ impl Future for Sleeper {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let clock = self.clock.clone();
         let mut state = clock.state();
-        if let Phase::New = self.phase {
-            state.active = state.active.saturating_sub(1);
-            self.phase = match self.deadline {
-                None => Phase::Forever,
+        if let SleepState::New = self.state {
+            debug_assert!(state.active > 0, "a sleeper is an actor");
+            state.active -= 1;
+            self.state = match self.deadline {
+                None => SleepState::Forever,
                 Some(deadline) => {
                     let key = (deadline, state.ticket());
                     state.sleepers.insert(key, None);
-                    Phase::Scheduled(key)
+                    SleepState::Scheduled(key)
                 }
             };
-            state.turn();
+            state.wake_next();
         }
-        match self.phase {
-            Phase::Scheduled(key) => {
+        match self.state {
+            SleepState::Scheduled(key) => {
                 if let Some(waker) = state.sleepers.get_mut(&key) {
                     *waker = Some(cx.waker().clone());
                     return Poll::Pending;
                 }
-                self.phase = Phase::Over;
+                self.state = SleepState::Woken;
                 Poll::Ready(())
             }
-            Phase::Over => Poll::Ready(()),
-            Phase::New | Phase::Forever => Poll::Pending,
+            SleepState::Woken => Poll::Ready(()),
+            SleepState::New | SleepState::Forever => Poll::Pending,
         }
     }
 }
@@ -176,15 +178,15 @@ impl Future for Sleeper {
 impl Drop for Sleeper {
     fn drop(&mut self) {
         let mut state = self.clock.state();
-        match self.phase {
-            // Taken from `sleepers`: it was counted as active when that happened.
-            Phase::Scheduled(key) => {
+        match self.state {
+            // The clock has removed the key and counted the actor as active.
+            SleepState::Scheduled(key) => {
                 if state.sleepers.remove(&key).is_some() {
                     state.active += 1;
                 }
             }
-            Phase::Forever => state.active += 1,
-            Phase::New | Phase::Over => {}
+            SleepState::Forever => state.active += 1,
+            SleepState::New | SleepState::Woken => {}
         }
     }
 }

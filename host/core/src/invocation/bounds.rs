@@ -1,15 +1,16 @@
-//! What one invocation may use, whatever runs it.
+//! Limits of one invocation, independent of what runs it.
 
 use std::time::Duration;
 
-/// Bounds on one invocation. A breach ends the invocation with a named error.
+/// Limits of one invocation. Exceeding one ends the invocation with a named error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvocationBounds {
-    /// Real time from the invocation's start to its end: `Sandbox.TimeLimitExceeded`. A native function is not stopped.
+    /// Real time from the start of the invocation to its end: `Sandbox.TimeLimitExceeded`. A native function is not
+    /// interrupted.
     pub wall: Duration,
-    /// Operations started: `Sandbox.OperationLimitExceeded`.
+    /// Number of operations started: `Sandbox.OperationLimitExceeded`.
     pub operations: usize,
-    /// Bytes of log lines: `Sandbox.LogLimitExceeded`.
+    /// Total size of log lines, in bytes: `Sandbox.LogLimitExceeded`.
     pub log: usize,
 }
 

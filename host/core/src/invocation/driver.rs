@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Invariants:
-//! - what was queued is sent in order, in batches that keep the service's limits, and each batch has the token of the answer
-//!   before it: at most one request is under way;
+//! - what was queued is sent in order, in batches that keep the service's limits, and each batch has the token of the
+//!   answer before it: at most one request is under way;
 //! - what a run has reported before it ended is sent, unless the service is lost or the instance was killed;
 //! - an injected fault counts once, where it is to occur;
 //! - whether a run is replayed, and what its code sees as time, depends on the record and on what was shown of it.
@@ -29,7 +29,7 @@ use crate::{
     replay::{Engine, Key, ReplayError},
 };
 
-/// What does not change in an invocation.
+/// Constant facts of an invocation.
 #[derive(Debug, Clone)]
 pub struct Facts {
     /// The execution.
@@ -38,35 +38,35 @@ pub struct Facts {
     pub invocation_id: Arc<str>,
     /// When the execution started.
     pub started: Timestamp,
-    /// When the invocation is ended, on the execution's clock, since the Unix epoch.
+    /// When the invocation is ended, as time since the Unix epoch on the execution's clock.
     pub deadline: Duration,
 }
 
 /// What the driver needs before the guest's call can return.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Need<T> {
-    /// Nothing: the call returns this.
+    /// Nothing: the call returns this value.
     Done(T),
-    /// The answer to this request. Then the same call is made again.
+    /// The answer to this request. Then the same call must be made again.
     Send(CheckpointRequest),
 }
 
-/// A checkpoint to be sent.
+/// A checkpoint to send.
 #[derive(Debug, PartialEq, Eq)]
 pub struct CheckpointRequest {
-    /// The token.
+    /// The current checkpoint token.
     pub token: CheckpointToken,
-    /// The updates; none to ask for news.
+    /// The updates; empty for a poll.
     pub updates: Vec<OperationUpdate>,
-    /// How long to wait before it is sent, on the execution's clock.
+    /// The delay before it is sent, on the execution's clock.
     pub delay: Duration,
 }
 
 impl CheckpointRequest {
-    /// Sends it.
+    /// Sends the request.
     ///
     /// # Errors
-    /// What the service says.
+    /// The error of the service.
     pub async fn send(
         self,
         client: &dyn DurableServiceClient,
@@ -81,17 +81,18 @@ impl CheckpointRequest {
     }
 }
 
-/// What is being sent, and what follows it.
+/// What is being sent, and what follows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Sending {
     /// Nothing.
     #[default]
     Nothing,
-    /// All that is queued.
+    /// All queued updates.
     All,
-    /// All that is queued, before the guest waits on. A fresh instance replays then, if that was asked for.
+    /// All queued updates, before the guest continues to wait. Then a fresh instance replays, if fault injection asks
+    /// for it.
     BeforeWait,
-    /// All that is queued. A fresh instance replays then.
+    /// All queued updates. Then a fresh instance replays.
     BeforeRestart,
 }
 
@@ -101,24 +102,24 @@ pub struct Driver {
     facts: Facts,
     token: CheckpointToken,
     pub(super) sending: Sending,
-    /// The injected failure that follows the request that is under way.
+    /// The injected failure that follows the pending request.
     failure_to_come: Option<Failure>,
     pub(super) faults: Faults,
     pub(super) isolation: Isolation,
-    /// The step or condition whose body runs now.
+    /// The step or condition whose body is running.
     pub(super) body: Option<Key>,
     observation: Observation,
-    /// Lines of replayed code are kept.
+    /// Whether log lines of replayed code are kept.
     keep_replayed: bool,
     log: Arc<dyn LogSink>,
-    /// Bytes of log lines that are left.
+    /// Bytes of log lines that the guest may still write.
     log_budget: usize,
     checkpoints: u32,
     ended: Option<Ended>,
 }
 
 impl Driver {
-    /// An invocation on this record.
+    /// Creates the driver of an invocation.
     pub fn new(
         engine: Engine,
         facts: Facts,
@@ -145,52 +146,53 @@ impl Driver {
         }
     }
 
-    /// The record.
+    /// The replay engine.
     pub fn engine(&self) -> &Engine {
         &self.engine
     }
 
-    /// The record, to read on, claim places and watch operations. Nothing is sent from it but by the driver.
+    /// The replay engine, for reading the record, claiming positions and adding to wait sets. Only the driver sends its
+    /// updates.
     pub fn engine_mut(&mut self) -> &mut Engine {
         &mut self.engine
     }
 
-    /// What does not change.
+    /// The constant facts of the invocation.
     pub fn facts(&self) -> &Facts {
         &self.facts
     }
 
-    /// What plugins are to be told.
+    /// The state that plugins observe.
     pub fn observation(&self) -> &Observation {
         &self.observation
     }
 
-    /// The same, to change.
+    /// The state that plugins observe, mutable.
     pub fn observation_mut(&mut self) -> &mut Observation {
         &mut self.observation
     }
 
-    /// The step or condition whose body runs now.
+    /// The step or condition whose body is running.
     pub fn body(&self) -> Option<Key> {
         self.body
     }
 
-    /// The operation of the body that runs now.
+    /// The operation id of the body that is running.
     pub fn body_operation(&self) -> Option<OperationId> {
         self.body.and_then(|key| self.engine.id(key).ok()).cloned()
     }
 
-    /// Whether the code that runs now is repeated by no replay: a step's body, or a plugin's hook.
+    /// Whether the running code is never repeated by a replay: a step's body, or a plugin's hook.
     pub fn is_live(&self) -> bool {
         self.body.is_some() || self.observation.in_hook()
     }
 
-    /// Whether the code that runs now ran in an earlier invocation already.
+    /// Whether the running code ran in an earlier invocation already.
     pub fn is_replaying(&self) -> bool {
         !self.is_live() && self.engine.is_replaying()
     }
 
-    /// Time as the guest sees it now, since the Unix epoch.
+    /// The time that the guest sees, since the Unix epoch.
     pub fn now(&self, clock: &dyn Clock) -> Duration {
         if self.is_live() {
             return clock.precise_now();
@@ -198,20 +200,21 @@ impl Driver {
         Duration::from_millis(u64::try_from(self.engine.time().as_millis()).unwrap_or(0))
     }
 
-    /// Sends all that is queued before the next call returns.
+    /// Requests that all queued updates are sent before the next call returns.
     pub fn flush(&mut self) {
         self.sending = Sending::All;
     }
 
-    /// What is to be sent before a call can return. To be called again after each answer.
+    /// Returns the next request that must be sent before the guest's call can return. The caller repeats it after each
+    /// answer.
     ///
     /// # Errors
-    /// Why the run is ended.
+    /// The reason why the run is ended.
     pub fn send(&mut self) -> Result<Need<()>, Ended> {
-        Ok(self.to_send()?.map_or(Need::Done(()), Need::Send))
+        Ok(self.next_request()?.map_or(Need::Done(()), Need::Send))
     }
 
-    pub(super) fn to_send(&mut self) -> Result<Option<CheckpointRequest>, Ended> {
+    pub(super) fn next_request(&mut self) -> Result<Option<CheckpointRequest>, Ended> {
         if self.sending == Sending::Nothing {
             return Ok(None);
         }
@@ -241,7 +244,7 @@ impl Driver {
         Ok(CheckpointRequest { token: self.token.clone(), updates, delay: self.faults.delay(fault) })
     }
 
-    /// A request that asks for news.
+    /// Creates a request without updates, which polls for changes.
     pub fn poll(&self) -> CheckpointRequest {
         CheckpointRequest {
             token: self.token.clone(),
@@ -250,10 +253,10 @@ impl Driver {
         }
     }
 
-    /// The service has answered a request.
+    /// Processes the answer to a request.
     ///
     /// # Errors
-    /// Why the run is ended.
+    /// The reason why the run is ended.
     pub fn answered(&mut self, answer: Result<CheckpointResponse, ServiceError>) -> Result<(), Ended> {
         let failure = self.failure_to_come.take();
         let answer = answer.map_err(Ended::Service)?;
@@ -263,34 +266,35 @@ impl Driver {
         failure.map_or(Ok(()), |failure| Err(failure.into()))
     }
 
-    /// Ends the guest's run from within one of its calls: whatever the guest makes of it, the reason counts.
+    /// Ends the guest's run from within one of its calls. This reason takes precedence over whatever the guest returns
+    /// afterwards.
     pub fn end(&mut self, why: Ended) {
         self.ended = Some(why);
     }
 
-    /// Why the guest's run was ended; none while it was not.
+    /// The reason why the guest's run was ended, if it was.
     pub fn ended(&self) -> Option<&Ended> {
         self.ended.as_ref()
     }
 
-    /// Takes the reason: what is sent from here on is not the run's.
+    /// Takes the reason, so that updates can be sent after the run has ended.
     pub fn take_ended(&mut self) -> Option<Ended> {
         self.ended.take()
     }
 
-    /// Why a run that can go on only after something durable has happened ends.
+    /// The reason with which a run ends that can continue only after a durable event.
     pub fn suspension(&self) -> Ended {
         self.engine.check_suspension().map_or_else(Ended::from, |()| Ended::Suspended)
     }
 
-    /// For a fresh run in the same invocation, on the record as it is by now. What was reported has been sent. `stopped` is a
-    /// step whose body took too long.
+    /// Creates the driver for a fresh run in the same invocation, on the current record. All queued updates must have
+    /// been sent. `stopped` is a step whose body exceeded its timeout.
     ///
     /// # Errors
     /// When there is no such step.
     pub fn restarted(self, stopped: Option<Key>) -> Result<Self, ReplayError> {
         let Self { engine, observation, .. } = self;
-        let observation = observation.restarted(|id| engine.was_asked_for(id));
+        let observation = observation.restarted(|id| engine.was_started(id));
         let engine = engine.restarted(stopped)?;
         Ok(Self {
             engine,
@@ -304,7 +308,7 @@ impl Driver {
         })
     }
 
-    /// What the invocation comes to.
+    /// Converts the end of the last run to the result of the invocation.
     pub fn conclude(&self, returned: Returned) -> InvocationResult {
         match returned {
             Returned::Crashed(error)
@@ -318,30 +322,30 @@ impl Driver {
         }
     }
 
-    /// Checkpoints with updates that were sent.
+    /// The number of checkpoints with updates that were sent.
     pub fn checkpoints(&self) -> u32 {
         self.checkpoints
     }
 
-    /// Whether lines of replayed code are kept as well.
+    /// Whether log lines of replayed code are kept.
     pub fn keeps_replayed_lines(&self) -> bool {
         self.keep_replayed
     }
 
-    /// Keeps lines of replayed code as well, or no more.
+    /// Sets whether log lines of replayed code are kept.
     pub fn keep_replayed_lines(&mut self, keep: bool) {
         self.keep_replayed = keep;
     }
 
-    /// Gives the guest as much room for log lines as an invocation has at its beginning.
+    /// Resets the budget for log lines to this number of bytes.
     pub fn renew_log_budget(&mut self, bytes: usize) {
         self.log_budget = bytes;
     }
 
-    /// Writes one line, within the guest's budget.
+    /// Writes a log line within the guest's budget.
     ///
     /// # Errors
-    /// When the budget is used up.
+    /// When the budget is exhausted.
     pub fn log(
         &mut self,
         clock: &dyn Clock,

@@ -1,26 +1,26 @@
-//! Why the host ends a guest's run.
+//! The reasons why the host ends a guest's run.
 
 use crate::{
     protocol::{ErrorObject, ServiceError, error_types},
     replay::{Key, ReplayError},
 };
 
-/// Why the host ended a guest's run from within one of its calls.
+/// The reason why the host ended a guest's run from within one of its calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
-    /// The guest can go on only after something durable has happened.
+    /// The guest can continue only after a durable event.
     Suspended,
-    /// The guest broke the contract, or does not repeat itself.
+    /// The guest violated the contract, or is not deterministic.
     Replay(ReplayError),
-    /// The service refused or is gone.
+    /// The service refused a request or cannot be reached.
     Service(ServiceError),
-    /// The guest asked for more than it may have: the error's type, and what is to be said of it.
+    /// The guest exceeded a limit: the type and message of the error.
     Limit(&'static str, String),
-    /// The body of this step took longer than it may.
+    /// The body of this step exceeded its timeout.
     StepTimedOut(Key),
-    /// A fresh instance is to replay, on purpose.
+    /// A fresh instance replays, as requested by isolation or fault injection.
     Replayed,
-    /// The instance was killed on purpose.
+    /// Fault injection killed the instance.
     Killed,
 }
 
@@ -34,12 +34,12 @@ impl From<ReplayError> for Ended {
 }
 
 impl Ended {
-    /// Whether nothing can be sent any more.
+    /// Whether no more updates can be sent.
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Service(_) | Self::Killed)
     }
 
-    /// The error that the invocation crashes with.
+    /// The error with which the invocation crashes.
     pub fn into_error(self) -> ErrorObject {
         match self {
             Self::Replay(ReplayError::NonDeterministic(divergence)) => divergence.to_error(),

@@ -1,6 +1,7 @@
-//! Fault injection: failures of instances and of the service, to test that executions survive them.
+//! Fault injection: failures of instances and of the service, for tests that executions survive them.
 //!
-//! Invariants: without a disturbance nothing here costs or changes anything; a fault that is to occur once occurs once.
+//! Invariants: without faults this module has no effect and no cost; a fault for the n-th checkpoint or operation is
+//! injected once.
 
 use std::{
     sync::{
@@ -13,30 +14,30 @@ use std::{
 use super::Ended;
 use crate::protocol::ServiceError;
 
-/// A disturbance of the executions of one environment. Checkpoints are those with updates, counted from 1 over all
-/// invocations.
+/// A fault to inject into the executions of one environment. Checkpoints are those with updates, counted from 1 over
+/// all invocations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disturbance {
-    /// After each checkpoint the instance is dropped, and a fresh one replays all there is, within the same invocation. The
-    /// history of a deterministic handler stays the same, event for event. Not while a step's body is open, nor before a
-    /// body that may run at most once and is about to: there it would be an interruption.
+    /// After each checkpoint the instance is dropped, and a fresh one replays the whole record within the same
+    /// invocation. The history of a deterministic handler stays the same, event for event. No replay happens while a
+    /// step's body is open or before an at-most-once body that is ready to run, because it would interrupt them.
     ReplayAtEveryCheckpoint,
-    /// The instance dies when it is about to send its n-th checkpoint. What it was about to send is lost.
+    /// The instance is killed before it sends its n-th checkpoint. The updates are lost.
     DieBeforeCheckpoint(u64),
-    /// The same, after the service has the checkpoint on record.
+    /// The instance is killed after the service has recorded its n-th checkpoint.
     DieAfterCheckpoint(u64),
-    /// The instance dies when it starts an operation that is not on record, the n-th such start over all invocations. The
-    /// start is lost.
+    /// The instance is killed when it starts the n-th operation that is not on record, counted over all invocations.
+    /// The start is lost.
     DieAtOperation(u64),
-    /// The service cannot be reached for the n-th checkpoint: nothing of it is on record. The invocation crashes.
+    /// The n-th checkpoint fails before the service records any of it. The invocation crashes.
     FailCheckpoint(u64),
-    /// The n-th checkpoint is on record, but the service's answer is lost. The invocation crashes.
+    /// The service records the n-th checkpoint, but its answer is lost. The invocation crashes.
     LoseCheckpoint(u64),
-    /// The n-th checkpoint takes this long, in the environment's time.
+    /// The n-th checkpoint takes this long, on the environment's clock.
     SlowCheckpoint(u64, Duration),
 }
 
-/// Disturbances, and how far their environment has come. Clones share the count.
+/// The faults of one environment, and the counters that decide when they occur. Clones share the counters.
 #[derive(Debug, Clone, Default)]
 pub struct Faults(Option<Arc<Inner>>);
 
@@ -49,7 +50,7 @@ struct Inner {
 }
 
 impl Faults {
-    /// These, and a delay of every checkpoint.
+    /// Creates faults, and a delay for every checkpoint.
     pub fn new(disturbances: Vec<Disturbance>, delay: Option<Duration>) -> Self {
         if disturbances.is_empty() && delay.is_none() {
             return Self::default();
@@ -57,7 +58,7 @@ impl Faults {
         Self(Some(Arc::new(Inner { disturbances, delay, ..Inner::default() })))
     }
 
-    /// Another checkpoint is about to be sent: the fault that it meets.
+    /// Counts a checkpoint that is about to be sent, and returns its fault.
     pub fn checkpoint(&self) -> CheckpointFault {
         let Some(inner) = &self.0 else { return CheckpointFault::default() };
         let number = inner.checkpoints.fetch_add(1, Ordering::Relaxed) + 1;
@@ -75,7 +76,7 @@ impl Faults {
         fault
     }
 
-    /// Another operation starts that is not on record: whether the instance dies of it.
+    /// Counts the start of an operation that is not on record, and returns whether the instance is killed.
     pub fn operation(&self) -> bool {
         let Some(inner) = &self.0 else { return false };
         let number = inner.operations.fetch_add(1, Ordering::Relaxed) + 1;
@@ -89,28 +90,28 @@ impl Faults {
             .is_some_and(|inner| inner.disturbances.contains(&Disturbance::ReplayAtEveryCheckpoint))
     }
 
-    /// How long a request to the service takes, on the execution's clock, with this fault.
+    /// The duration of a request with this fault, on the execution's clock.
     pub fn delay(&self, fault: CheckpointFault) -> Duration {
         let every = self.0.as_ref().and_then(|inner| inner.delay);
         every.unwrap_or_default().saturating_add(fault.delay.unwrap_or_default())
     }
 }
 
-/// The fault that one checkpoint meets.
+/// The fault of one checkpoint.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CheckpointFault {
-    /// The failure before the service has the checkpoint.
+    /// The failure before the service has recorded the checkpoint.
     pub before: Option<Failure>,
-    /// The failure after the service has the checkpoint on record.
+    /// The failure after the service has recorded the checkpoint.
     pub after: Option<Failure>,
-    /// How long the checkpoint takes beside that.
+    /// An additional delay.
     pub delay: Option<Duration>,
 }
 
 /// An injected failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// The instance dies.
+    /// The instance is killed.
     Crash,
     /// The service does not answer.
     NoAnswer,

@@ -1,13 +1,13 @@
-//! Grants: what a function may reach beyond what every guest has. By default nothing.
+//! Grants: the environment variables and directories that a function may access. By default there are none.
 //!
 //! Invariants:
-//! - what is not granted is not there;
-//! - a path that a guest opens leads into a granted directory and never out of it, whatever `..` or links it goes through;
-//! - while a guest waits for a file, its invocation lives on, and virtual time stands still.
+//! - a guest sees only what is granted;
+//! - a path that a guest opens cannot leave a granted directory, whatever `..` or links it contains;
+//! - while a guest waits for a file, its invocation stays alive, and virtual time does not advance.
 //!
-//! A replay reads environment and files anew. So between operations a handler may rely only on what nobody changes: files
-//! that change belong into steps. How much a guest writes is not bounded: a writable directory is a grant of the space
-//! around it.
+//! A replay reads the environment and files again. So between operations a handler may rely only on files that do not
+//! change; files that change must be read in steps. The amount that a guest writes is not limited: a writable directory
+//! grants the space of its file system.
 
 use std::{
     collections::{BTreeMap, btree_map},
@@ -19,17 +19,17 @@ use serde::Serialize;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grants {
     variables: BTreeMap<String, String>,
-    /// By guest path.
+    /// Keyed by the path in the guest.
     directories: BTreeMap<String, Directory>,
 }
 
-/// What a guest may do in a directory.
+/// The access that a guest has to a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Access {
-    /// List it and read its files, and those of the directories below.
+    /// Listing it and reading its files, and those of the directories below.
     ReadOnly,
-    /// Also create, write, rename and remove them.
+    /// Also creating, writing, renaming and removing them.
     ReadWrite,
 }
 
@@ -40,18 +40,18 @@ struct Directory {
     access: Access,
 }
 
-/// A grant that no guest could use.
+/// Why a grant is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GrantError {
-    /// Not a name for an environment variable.
+    /// The name of an environment variable is invalid.
     #[error(
         "{0:?} cannot name an environment variable: a name is not empty and has neither `=` nor a NUL character"
     )]
     Name(String),
-    /// Not a value for an environment variable.
+    /// The value of an environment variable is invalid.
     #[error("the value of the environment variable {0} has a NUL character")]
     Value(String),
-    /// Not a path for a directory in the guest.
+    /// The path of a directory in the guest is invalid.
     #[error(
         "{0:?} cannot be a directory's path in the guest: it begins with / and has neither `..` nor a NUL character"
     )]
@@ -59,7 +59,7 @@ pub enum GrantError {
 }
 
 impl Grants {
-    /// Grants an environment variable; a value it had before is replaced.
+    /// Grants an environment variable. It replaces an earlier value.
     pub fn variable(
         &mut self,
         name: impl Into<String>,
@@ -76,8 +76,9 @@ impl Grants {
         Ok(self)
     }
 
-    /// Grants a directory of the host under a path of the guest's; another one under this path is replaced, also if it was
-    /// written otherwise: `/data/` and `//data/.` are `/data`. The directory has to be there when an invocation starts.
+    /// Grants a directory of the host under a path in the guest. It replaces an earlier grant of this path, also if
+    /// that was spelled differently: `/data/` and `//data/.` are `/data`. The directory must exist when an invocation
+    /// starts.
     pub fn directory(
         &mut self,
         host: impl Into<PathBuf>,
@@ -93,30 +94,30 @@ impl Grants {
         Ok(self)
     }
 
-    /// Adds others' grants; where both have the same variable or the same path of the guest's, theirs counts.
+    /// Adds other grants. They replace variables and directories of the same name.
     pub fn extend(&mut self, others: &Self) {
         self.variables.extend(others.variables.clone());
         self.directories.extend(others.directories.clone());
     }
 
-    /// The environment variables, by name.
+    /// The environment variables, ordered by name.
     pub fn variables(&self) -> btree_map::Iter<'_, String, String> {
         self.variables.iter()
     }
 
-    /// The directories: the guest's path, the host's, and what may be done there; by the guest's path.
+    /// The directories, ordered by the path in the guest: that path, the path in the host, and the access.
     pub fn directories(&self) -> impl Iterator<Item = (&str, &Path, Access)> {
         self.directories.iter().map(|(guest, directory)| (&**guest, &*directory.host, directory.access))
     }
 
-    /// Whether there is a directory among them.
+    /// Whether a directory is granted.
     pub fn has_directories(&self) -> bool {
         !self.directories.is_empty()
     }
 }
 
-/// A path from the root on without empty parts and `.`. One path of the guest's is written in one way: else two directories would be
-/// granted under it, and which of them a guest opens would be left to the order of their names.
+/// Normalizes an absolute path: no empty components and no `.`. Without this, two directories could be granted under
+/// one path, and the order of their spellings would decide which one a guest opens.
 fn plain_path(path: &str) -> String {
     let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
     format!("/{}", parts.join("/"))

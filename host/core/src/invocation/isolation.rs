@@ -1,21 +1,21 @@
-//! How long an instance lives.
+//! Isolation: which code shares an instance.
 
 use serde::{Deserialize, Serialize};
 
-/// What an instance is shared by.
+/// Which code shares an instance.
 ///
-/// Every invocation begins with a fresh instance. Within one, what code leaves behind in the instance's memory (a generator
-/// of random numbers that a thread keeps, a cache, a static) is there for the code that runs next. On a replay it is not,
-/// as the bodies of steps and the code of contexts that are over do not run again.
+/// Every invocation starts with a fresh instance. Within one invocation, state that code leaves in the instance's
+/// memory (a thread-local random generator, a cache, a static) is visible to the code that runs next. On a replay it is
+/// not, because the bodies of steps and the code of closed contexts do not run again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Isolation {
-    /// By all code of an invocation. The default.
+    /// All code of an invocation shares one instance. The default.
     #[default]
     Invocation,
-    /// By no two bodies or contexts: as soon as the attempt of a body, or the code of a context, has ended, what was reported
-    /// is sent, and a fresh instance replays and goes on, within the same invocation. Nothing that ended can leave anything
-    /// behind. Each such end costs an instance and a replay of what is on record.
+    /// No two bodies or contexts share an instance: when the attempt of a body, or the code of a context, has ended,
+    /// queued updates are sent and a fresh instance replays and continues within the same invocation. Each such end
+    /// costs an instance and a replay of the record.
     Step,
 }
 

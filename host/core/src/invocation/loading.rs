@@ -1,4 +1,4 @@
-//! The record that an invocation begins with.
+//! Loads the record at the start of an invocation.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use crate::{
     replay::Engine,
 };
 
-/// An invocation on the execution's whole record, and the event in it: JSON text.
+/// Loads the whole state of the execution. Returns the invocation's driver and the input of the execution as JSON text.
 ///
 /// # Errors
-/// When the service refuses a page of the record, or the record does not begin with the EXECUTION operation.
+/// When the service refuses a page of the state, or the state does not begin with the EXECUTION operation.
 pub async fn load(
     invocation_id: Arc<str>,
     input: InvocationInput,
@@ -31,7 +31,7 @@ pub async fn load(
     let client = &*around.client;
     let (operations, event) = load_state(&arn, &checkpoint_token, initial_execution_state, client).await?;
     let engine = Engine::new(operations, limits.clone(), bounds.operations);
-    let engine = engine.with_news(&updated_operation_ids);
+    let engine = engine.with_updated(&updated_operation_ids);
     let facts = Facts {
         arn,
         invocation_id,
@@ -49,7 +49,7 @@ pub async fn load(
     Ok((driver, event))
 }
 
-/// The whole record, page after page, and the event in it.
+/// Loads all pages of the state, and returns the operations and the input of the execution.
 async fn load_state(
     arn: &ExecutionArn,
     token: &CheckpointToken,

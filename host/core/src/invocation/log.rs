@@ -1,28 +1,28 @@
-//! What guests write: log lines, and standard output and error, line by line.
+//! Output of guests: log lines, and standard output and error, line by line.
 //!
-//! Always true: a line of code that is being replayed is marked as such, and what a guest may write is bounded.
+//! Invariants: lines of replayed code are marked as such; the amount that a guest writes is limited.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::protocol::{ExecutionArn, OperationId, Timestamp};
 
-/// Severity of a line.
+/// The severity of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
-    /// Finest.
+    /// Very detailed.
     Trace,
     /// For debugging.
     Debug,
-    /// What happens; also standard output.
+    /// Informational; also the level of standard output.
     Info,
-    /// What may be wrong; also standard error.
+    /// A possible problem; also the level of standard error.
     Warn,
-    /// What is wrong.
+    /// An error.
     Error,
 }
 
 impl LogLevel {
-    /// In capitals.
+    /// The name in capitals.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Trace => "TRACE",
@@ -34,7 +34,7 @@ impl LogLevel {
     }
 }
 
-/// Where a line comes from.
+/// The origin of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogSource {
     /// The durable log.
@@ -45,22 +45,22 @@ pub enum LogSource {
     Stderr,
 }
 
-/// One line of a guest.
+/// One line of a guest's output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
-    /// When, in the guest's time.
+    /// When it was written, in the time that the guest sees.
     pub time: Timestamp,
-    /// How severe.
+    /// The severity.
     pub level: LogLevel,
-    /// From where.
+    /// The origin.
     pub source: LogSource,
     /// The text, without a line end.
     pub message: String,
-    /// Names and values.
+    /// Structured fields: names and values.
     pub fields: Vec<(String, String)>,
     /// The operation that it belongs to.
     pub operation: Option<OperationId>,
-    /// Whether the line was written before already, by an earlier invocation.
+    /// Whether an earlier invocation has written the line already.
     pub replayed: bool,
     /// The execution whose code wrote it.
     pub execution: ExecutionArn,
@@ -69,7 +69,7 @@ pub struct LogLine {
 }
 
 impl LogLine {
-    /// The text, and the fields after it: `name=value`, in quotes where a value has spaces or quotes.
+    /// The message followed by the fields as `name=value`; values with spaces or quotes are quoted.
     pub fn text(&self) -> String {
         let mut text = self.message.clone();
         for (name, value) in &self.fields {
@@ -80,18 +80,18 @@ impl LogLine {
     }
 }
 
-/// Takes a guest's lines. Called from within invocations: it must be quick.
+/// Receives guests' lines. It is called from within invocations and must not block.
 pub trait LogSink: Send + Sync {
-    /// Takes one line.
+    /// Receives one line.
     fn write(&self, line: LogLine);
 }
 
-/// Lines kept in memory, without those that were replayed.
+/// Keeps lines in memory, except those of replayed code.
 #[derive(Debug, Default)]
 pub struct LogBuffer(Mutex<Vec<LogLine>>);
 
 impl LogBuffer {
-    /// The lines so far, and an empty buffer.
+    /// Takes the lines so far and leaves the buffer empty.
     pub fn take(&self) -> Vec<LogLine> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -1,8 +1,8 @@
-//! One invocation of a function: what decides when it sends, waits, restarts, is suspended and ends.
+//! One invocation of a function: when it sends updates, waits, restarts, is suspended and ends.
 //!
-//! The [`Driver`] is a state machine without I/O. Whoever runs a guest calls it for every durable call of the guest, sends the
-//! checkpoints that it asks for, and feeds back the answers: the sandbox does so for components, the testing crate for
-//! functions that are compiled natively. Both have the same histories because there is one driver.
+//! The [`Driver`] is a state machine without I/O. A host calls it for every durable call of the guest, sends the
+//! checkpoints that it returns, and passes the answers back: the sandbox does so for components, the testing crate for
+//! functions that are compiled natively. Both produce the same histories because they share the driver.
 
 mod bounds;
 mod driver;

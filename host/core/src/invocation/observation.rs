@@ -1,32 +1,34 @@
-//! What one invocation has for plugins: code of a guest that observes its execution.
+//! The state that plugins of one invocation observe.
 //!
-//! Invariants: nothing is kept for plugins before they observe; in a hook the guest has live time and randomness and everything
-//! that it writes is kept, and afterwards the handler's are as they were; plugins that have ended an instance observe no more.
+//! Invariants: changes are collected only after plugins have begun to observe; within a hook the guest has live time
+//! and randomness and all its output is kept, and after the hook the handler's time and randomness are unaffected;
+//! plugins that have ended an instance are not called any more.
 
 use std::sync::Arc;
 
 use super::Ended;
 use crate::protocol::{Operation, OperationId, OperationType};
 
-/// What one invocation has for plugins.
+/// The state that plugins of one invocation observe.
 #[derive(Debug)]
 pub struct Observation {
-    /// Nothing was on record when the invocation began.
+    /// Whether the record was empty when the invocation began.
     first_invocation: bool,
     changes: ObservedChanges,
-    /// Plugins observe no more: one of them has ended an instance of this invocation.
+    /// Whether plugins are off, because one of them has ended an instance of this invocation.
     off: bool,
-    /// A hook runs.
+    /// Whether a hook is running.
     in_hook: bool,
 }
 
 impl Observation {
-    /// Of an invocation that begins. `updated` changed from outside since the previous one.
+    /// Creates the state at the beginning of an invocation. `updated` are the operations that changed from outside
+    /// since the previous one.
     pub fn new(first_invocation: bool, updated: Vec<OperationId>) -> Self {
         Self { first_invocation, changes: ObservedChanges::new(updated), off: false, in_hook: false }
     }
 
-    /// Plugins observe from now on. False when they are not to.
+    /// Starts observing. Returns false if plugins are off.
     pub fn begin(&mut self) -> bool {
         if !self.off {
             self.changes.begin();
@@ -34,99 +36,102 @@ impl Observation {
         !self.off
     }
 
-    /// Whether nothing was on record when the invocation began.
+    /// Whether the record was empty when the invocation began.
     pub fn is_first_invocation(&self) -> bool {
         self.first_invocation
     }
 
-    /// What plugins are to be told.
+    /// The changes that plugins have not seen.
     pub fn changes(&self) -> &ObservedChanges {
         &self.changes
     }
 
-    /// The same, to change.
+    /// The changes that plugins have not seen, mutable.
     pub fn changes_mut(&mut self) -> &mut ObservedChanges {
         &mut self.changes
     }
 
-    /// A hook is about to run.
+    /// Marks the start of a hook.
     pub fn enter_hook(&mut self) {
         self.in_hook = true;
     }
 
-    /// A hook has run.
+    /// Marks the end of a hook.
     pub fn leave_hook(&mut self) {
         self.in_hook = false;
     }
 
-    /// Whether a hook runs.
+    /// Whether a hook is running.
     pub fn in_hook(&self) -> bool {
         self.in_hook
     }
 
-    /// Whether an end of the instance now is a plugin's doing, so that another instance goes on without plugins.
+    /// Whether a plugin causes an end of the instance now, so that the next instance must run without plugins.
     pub fn is_to_blame(&self, ended: Option<&Ended>) -> bool {
         self.in_hook && !self.off && matches!(ended, None | Some(Ended::Limit(..)))
     }
 
-    /// For a fresh instance in the same invocation. `asked` tells of which operations the last one has asked for.
+    /// Creates the state for a fresh instance in the same invocation. `was_started` says which operations the previous
+    /// instance has started.
     #[must_use]
-    pub fn restarted(self, asked: impl Fn(&OperationId) -> bool) -> Self {
+    pub fn restarted(self, was_started: impl Fn(&OperationId) -> bool) -> Self {
         let off = self.off || self.in_hook;
-        Self { off, in_hook: false, changes: self.changes.restarted(asked), ..self }
+        Self { off, in_hook: false, changes: self.changes.restarted(was_started), ..self }
     }
 }
 
-/// What one invocation has to tell plugins: what changed from outside before it, and what the service tells meanwhile.
+/// The changes that plugins of one invocation have to see: those from outside before it, and those that the service has
+/// reported since.
 #[derive(Debug, Default)]
 pub struct ObservedChanges {
-    /// What changed from outside since the previous invocation.
+    /// The operations that changed from outside since the previous invocation.
     updated: Vec<OperationId>,
-    /// What the service has told since this was last taken. None before plugins observe.
-    told: Option<Vec<Vec<Arc<Operation>>>>,
+    /// The changes that the service has reported and that were not taken. `None` before plugins observe.
+    reported: Option<Vec<Vec<Arc<Operation>>>>,
 }
 
 impl ObservedChanges {
-    /// Nothing told yet; this changed from outside since the previous invocation.
+    /// Creates the state with the operations that changed from outside since the previous invocation.
     pub fn new(updated: Vec<OperationId>) -> Self {
-        Self { updated, told: None }
+        Self { updated, reported: None }
     }
 
-    /// Plugins observe from now on.
+    /// Starts collecting changes.
     pub fn begin(&mut self) {
-        self.told = Some(Vec::new());
+        self.reported = Some(Vec::new());
     }
 
-    /// What changed from outside since the previous invocation.
+    /// The operations that changed from outside since the previous invocation.
     pub fn updated(&self) -> &[OperationId] {
         &self.updated
     }
 
-    /// What the service has told since this was last taken.
+    /// Takes the changes that the service has reported since the last call.
     pub fn take(&mut self) -> Vec<Vec<Arc<Operation>>> {
-        self.told.as_mut().map(std::mem::take).unwrap_or_default()
+        self.reported.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// The service has told of operations that changed.
+    /// Adds the changed operations of one answer of the service.
     pub fn note(&mut self, operations: &[Arc<Operation>]) {
-        let Some(told) = &mut self.told else { return };
+        let Some(reported) = &mut self.reported else { return };
         let not_the_execution = |operation: &&Arc<Operation>| operation.kind != OperationType::Execution;
         let change: Vec<_> = operations.iter().filter(not_the_execution).cloned().collect();
         if !change.is_empty() {
-            told.push(change);
+            reported.push(change);
         }
     }
 
-    /// For a fresh instance in the same invocation. `asked` tells of which operations the last one has asked for.
+    /// Creates the state for a fresh instance in the same invocation. `was_started` says which operations the previous
+    /// instance has started.
     ///
-    /// The end of what changed from outside was told when it was asked for. What the service told since the guest listened last
-    /// is still to be told: it counts as changed from outside.
+    /// Plugins have seen the end of an operation that changed from outside when the handler started it. Changes that
+    /// were reported and not taken are still to be seen: they count as changed from outside.
     #[must_use]
-    pub fn restarted(self, asked: impl Fn(&OperationId) -> bool) -> Self {
-        let Self { mut updated, told } = self;
-        if let Some(told) = told {
-            updated.retain(|id| !asked(id));
-            for operation in told.into_iter().flatten() {
+    pub fn restarted(self, was_started: impl Fn(&OperationId) -> bool) -> Self {
+        let Self { mut updated, reported } = self;
+        if let Some(reported) = reported {
+            updated.retain(|id| !was_started(id));
+            for operation in reported.into_iter().flatten() {
                 if !updated.contains(&operation.id) {
                     updated.push(operation.id.clone());
                 }
@@ -152,7 +157,7 @@ mod tests {
             observation.changes().updated().iter().map(ToString::to_string).collect()
         };
         let observation = Observation::new(false, vec!["answered".into(), "asked for".into()]);
-        // Nobody observed: nothing was told.
+        // Nobody observed: nothing was reported.
         let mut observation = observation.restarted(|_| true);
         assert_eq!(ids(&observation), ["answered", "asked for"]);
         assert!(observation.begin());

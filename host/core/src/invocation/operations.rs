@@ -1,23 +1,23 @@
-//! What a guest starts, runs and reports.
+//! Starting, running and closing of operations by the guest.
 //!
 //! Invariants:
-//! - the mode decides when a report leaves: at once in eager mode, else when the guest waits;
-//! - where isolation by step is asked for, a fresh instance takes over after each report that ends a body or a context, unless
-//!   another body is open, which it would interrupt.
+//! - the checkpoint mode decides when an update is sent: immediately in eager mode, else when the guest waits;
+//! - with isolation by step, a fresh instance takes over after each update that ends a body or a context, unless
+//!   another body is open, which the change of instance would interrupt.
 
 use super::{Driver, Ended, Isolation, driver::Sending};
 use crate::replay::{CheckpointMode, Engine, Key, ReplayError};
 
-/// An argument that the contract does not allow: the guest is told, and runs on.
+/// An argument violates the contract. The guest gets this error and continues.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidArgument {
-    /// Which, as the WIT spells it.
+    /// The argument, as the WIT spells it.
     pub argument: &'static str,
-    /// What is wrong, and what is allowed.
+    /// Which rule it breaks, and what is allowed.
     pub reason: String,
 }
 
-/// Separates a bad argument, which is the guest's to handle, from what ends its run.
+/// Separates invalid arguments, which the guest handles, from errors that end its run.
 fn refusal<T>(result: Result<T, ReplayError>) -> Result<Result<T, InvalidArgument>, Ended> {
     match result {
         Ok(done) => Ok(Ok(done)),
@@ -32,7 +32,7 @@ impl Driver {
     /// Starts an operation.
     ///
     /// # Errors
-    /// Why the run is ended.
+    /// The reason why the run is ended.
     pub fn start(
         &mut self,
         start: impl FnOnce(&mut Engine) -> Result<Key, ReplayError>,
@@ -44,7 +44,7 @@ impl Driver {
         }
     }
 
-    /// A body is about to run, or to run on. [`send`](Self::send) follows.
+    /// Enters or re-enters a body. The caller must call [`send`](Self::send) next.
     ///
     /// # Errors
     /// When there is no such operation.
@@ -55,27 +55,27 @@ impl Driver {
         Ok(())
     }
 
-    /// The handler's own code runs on.
+    /// Leaves a body: the handler's own code continues.
     pub fn leave(&mut self) {
         self.body = None;
     }
 
-    /// A report without arguments that could be bad. [`send`](Self::send) follows.
+    /// Closes an operation with arguments that need no validation. The caller must call [`send`](Self::send) next.
     ///
     /// # Errors
-    /// Why the run is ended.
+    /// The reason why the run is ended.
     pub fn close(&mut self, close: impl FnOnce(&mut Engine) -> Result<(), ReplayError>) -> Result<(), Ended> {
         self.body = None;
         close(&mut self.engine)?;
-        // A report that only repeats what is on record queues nothing.
+        // If the end is on record already, nothing is queued.
         self.reported_end(self.engine.queued() > 0);
         Ok(())
     }
 
-    /// A report of an attempt that is to be followed by another. [`send`](Self::send) follows.
+    /// Closes an attempt with arguments that may be invalid. The caller must call [`send`](Self::send) next.
     ///
     /// # Errors
-    /// Why the run is ended.
+    /// The reason why the run is ended.
     pub fn report(
         &mut self,
         report: impl FnOnce(&mut Engine) -> Result<(), ReplayError>,
@@ -94,7 +94,7 @@ impl Driver {
         }
     }
 
-    /// After the end of a body or of a context's code. `queued` is whether the report is on its way.
+    /// After the end of a body or of a context's code. `queued` says whether an update was queued for it.
     fn reported_end(&mut self, queued: bool) {
         if queued && self.isolation == Isolation::Step && !self.engine.has_open_body() {
             self.sending = Sending::BeforeRestart;

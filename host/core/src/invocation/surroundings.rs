@@ -1,4 +1,4 @@
-//! What surrounds one invocation.
+//! The environment of one invocation.
 
 use std::sync::Arc;
 
@@ -8,16 +8,16 @@ use crate::{
     protocol::DurableServiceClient,
 };
 
-/// What one invocation is handed beside its input. Nothing else is within its reach.
+/// Everything that one invocation can access besides its input.
 #[derive(Clone)]
 pub struct Surroundings {
     /// The service that holds the record.
     pub client: Arc<dyn DurableServiceClient>,
-    /// Time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Randomness inside steps.
+    /// The randomness inside steps.
     pub entropy: Arc<dyn Entropy>,
-    /// Where the guest's lines go.
+    /// The receiver of the guest's output.
     pub log: Arc<dyn LogSink>,
     /// The faults to inject.
     pub faults: Faults,

@@ -1,4 +1,5 @@
-//! The driver without a guest: random programs run on it against the rules of the server, without threads, I/O or real time.
+//! Tests of the driver without a guest: random programs run against the rules of the server, without threads, I/O or
+//! real time.
 
 use std::sync::Arc;
 
@@ -17,16 +18,16 @@ use crate::{
     server::{ExecutionManager, ExecutionView, Next, StartExecution, StartedInvocation},
 };
 
-/// What a program does next.
+/// An operation of a program.
 #[derive(Debug, Clone, Copy)]
 enum Act {
-    /// A step that fails so many times and then succeeds.
+    /// A step that fails `fails` times and then succeeds.
     Step { fails: u32, semantics: Semantics },
-    /// A wait of so many seconds.
+    /// A wait, in seconds.
     Wait(u64),
-    /// Two waits at once.
+    /// Two concurrent waits.
     Waits(u64, u64),
-    /// A child context with a step in it.
+    /// A child context with a step.
     Child,
 }
 
@@ -51,7 +52,7 @@ fn disturbance() -> impl Strategy<Value = Disturbance> {
     ]
 }
 
-/// How a program is run.
+/// The settings of a run.
 #[derive(Debug, Clone, Default)]
 struct Conditions {
     disturbances: Vec<Disturbance>,
@@ -59,13 +60,13 @@ struct Conditions {
     mode: CheckpointMode,
 }
 
-/// What came of a program.
+/// The result of a run.
 #[derive(Debug)]
 struct Outcome {
     view: ExecutionView,
-    /// Requests with updates that the service got.
+    /// The number of requests with updates that the service received.
     requests: u32,
-    /// What the invocations say that they sent.
+    /// The number of requests that the invocations report.
     reported: u32,
     restarts: u32,
 }
@@ -76,7 +77,7 @@ impl Outcome {
     }
 }
 
-/// A server, and its time.
+/// A server and its clock.
 struct World {
     manager: ExecutionManager,
     now: Timestamp,
@@ -169,7 +170,7 @@ impl World {
                     for (token, seconds) in [(1, one), (2, other)] {
                         let identity = named(format!("act {number}.{token}"));
                         let key = Self::start(driver, |engine| engine.wait(root, None, identity, seconds))?;
-                        driver.engine_mut().watch(set, key, Interest::Change, token)?;
+                        driver.engine_mut().add_to_set(set, key, Interest::Change, token)?;
                     }
                     let mut left = 2;
                     while left > 0 {
@@ -232,7 +233,7 @@ fn run(program: &[Act], conditions: &Conditions) -> Outcome {
                     deadline: std::time::Duration::MAX,
                 };
                 let mut driver = Driver::new(
-                    engine.with_news(&input.updated_operation_ids),
+                    engine.with_updated(&input.updated_operation_ids),
                     facts,
                     input.checkpoint_token,
                     input.updated_operation_ids,
@@ -277,7 +278,7 @@ fn run(program: &[Act], conditions: &Conditions) -> Outcome {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
 
-    /// Whatever fault an execution meets, it comes to the result that it comes to without.
+    /// The result of an execution is the same with and without a fault.
     #[test]
     fn a_fault_does_not_change_the_result(
         program in proptest::collection::vec(act(), 1..7),
@@ -293,7 +294,7 @@ proptest! {
         }
     }
 
-    /// A fresh run of the handler within an invocation leaves the history as it is, event for event.
+    /// A fresh run of the handler within an invocation does not change the history.
     #[test]
     fn a_restart_does_not_show_in_the_history(program in proptest::collection::vec(act(), 1..7)) {
         let calm = run(&program, &Conditions::default());
@@ -307,7 +308,7 @@ proptest! {
         prop_assert_eq!(calm.restarts, 0);
     }
 
-    /// The mode decides when updates leave, and not what comes of them.
+    /// The checkpoint mode does not change the result.
     #[test]
     fn a_mode_does_not_change_the_result(
         program in proptest::collection::vec(act(), 1..7),
@@ -343,6 +344,7 @@ fn wait(driver: &mut Driver) -> Key {
     wait.unwrap().unwrap()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the driver takes the result of a request")]
 fn answer(token: &str) -> Result<CheckpointResponse, ServiceError> {
     Ok(CheckpointResponse { checkpoint_token: token.into(), operations: Vec::new() })
 }

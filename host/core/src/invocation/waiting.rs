@@ -1,16 +1,16 @@
-//! Where a guest waits.
+//! Waiting of a guest.
 //!
-//! Invariants, in this order: what is ready is returned; else the next recorded completion is shown; else what is queued is
-//! sent; else nothing that is durable can come in this invocation.
+//! Invariants, in this order: a ready operation is returned; else the next recorded completion is shown; else queued
+//! updates are sent; else no durable event can occur within this invocation.
 
 use super::{Driver, Ended, Need, driver::Sending};
 use crate::replay::{CheckpointMode, Interest, Key, SetKey};
 
-/// In optimistic mode, how many updates may wait when the guest waits.
+/// In optimistic mode, updates are sent when more than this number are queued while the guest waits.
 const MAX_QUEUED: usize = 250;
 
 impl Driver {
-    /// A guest is about to wait.
+    /// Starts a wait of the guest.
     pub fn begin_wait(&mut self) {
         if self.engine.mode() == CheckpointMode::Optimistic && self.engine.queued() >= MAX_QUEUED {
             self.flush();
@@ -20,10 +20,10 @@ impl Driver {
     /// Waits for one operation.
     ///
     /// # Errors
-    /// Why the run is ended; [`Ended::Suspended`] when nothing of it can come in this invocation.
+    /// The reason why the run is ended; [`Ended::Suspended`] if the event cannot occur in this invocation.
     pub fn wait_for(&mut self, key: Key, interest: Interest) -> Result<Need<()>, Ended> {
         loop {
-            if let Some(request) = self.to_send()? {
+            if let Some(request) = self.next_request()? {
                 return Ok(Need::Send(request));
             }
             if self.engine.is_ready(key, interest)? {
@@ -39,16 +39,17 @@ impl Driver {
         }
     }
 
-    /// Waits for what is next in a set: tokens. None when nothing of it can come in this invocation.
+    /// Waits for the next entries of a set, and returns their tokens. `None` if no entry can become ready in this
+    /// invocation.
     ///
     /// # Errors
-    /// Why the run is ended.
+    /// The reason why the run is ended.
     pub fn wait_for_set(&mut self, set: SetKey) -> Result<Need<Option<Vec<u64>>>, Ended> {
         loop {
-            if let Some(request) = self.to_send()? {
+            if let Some(request) = self.next_request()? {
                 return Ok(Need::Send(request));
             }
-            let tokens = self.engine.take_watched(set)?;
+            let tokens = self.engine.take_from_set(set)?;
             if !tokens.is_empty() {
                 return Ok(Need::Done(Some(tokens)));
             }
@@ -59,11 +60,11 @@ impl Driver {
         }
     }
 
-    /// For a guest that waits for these operations, and perhaps for something else, none of which is ready: shows the next
-    /// recorded completion, or sends what is queued. False when there was nothing to show or to send.
+    /// Makes progress for a guest that waits for these operations, none of which is ready, and perhaps for something
+    /// else: shows the next recorded completion, or sends queued updates. Returns false if there was neither.
     ///
     /// # Errors
-    /// Why the run is ended.
+    /// The reason why the run is ended.
     pub fn look_on(&mut self, waited_for: &[(Key, Interest)]) -> Result<Need<bool>, Ended> {
         if self.sending == Sending::Nothing {
             if self.engine.reveal(waited_for)? {
@@ -74,6 +75,6 @@ impl Driver {
             }
             self.sending = Sending::BeforeWait;
         }
-        Ok(self.to_send()?.map_or(Need::Done(true), Need::Send))
+        Ok(self.next_request()?.map_or(Need::Done(true), Need::Send))
     }
 }

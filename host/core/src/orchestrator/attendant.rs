@@ -1,4 +1,4 @@
-//! Someone who follows an execution, and may answer what it waits for.
+//! Observers that take part in an execution by answering its callbacks.
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
@@ -7,29 +7,29 @@ use crate::{
     server::{Observer, Outside, ServerHandle},
 };
 
-/// Follows one execution: a test, or a person at a screen.
+/// Follows one execution and may answer what it waits for, for example a test or an interactive user.
 pub trait Attendant: Observer {
-    /// The execution has started; nothing has run yet.
+    /// Called when the execution has started, before its first invocation.
     fn started(&self, arn: &ExecutionArn, server: &ServerHandle);
 
-    /// The function is about to be invoked.
+    /// Called before each invocation.
     fn invoked(&self) {}
 
-    /// The execution waits for time, or for somebody: nothing of it runs.
+    /// Called when the execution waits for time or for an answer, and none of its code runs.
     fn waits(&self) {}
 
-    /// Whether an answer may still come to what the execution waits for. While it may, the execution is not given up, and goes
-    /// on waiting.
+    /// Whether an answer may still come to what the execution waits for. While it may, the execution keeps waiting
+    /// instead of ending as stalled.
     fn may_answer(&self, what: &[Outside]) -> bool;
 
-    /// Ends when `may_answer` may say something else than it did when this was called.
+    /// Completes when the result of `may_answer` may differ from the one at the time of this call.
     fn reconsidered(&self) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
 
-/// Who attends an execution, if anybody does.
+/// The attendant of an execution, if it has one.
 pub(super) type Attended<'a> = Option<&'a Arc<dyn Attendant>>;
 
-/// When to ask the attendant again; never, where there is none.
+/// Completes when the attendant must be asked again; never if there is none.
 pub(super) fn reconsidered(attendant: Attended<'_>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     match attendant {
         Some(attendant) => attendant.reconsidered(),

@@ -1,12 +1,12 @@
-//! Everything that executions need, put together: a clock, a server of its own, and a component's functions.
+//! Environments: a clock, a server, randomness and the functions of components.
 //!
-//! Always true: two environments share nothing but the sandbox they run in, so any number live side by side.
+//! Invariants: two environments share nothing but the sandbox, so any number can run concurrently.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
-    Attendant, Called, Component, Function, FunctionGrants, Functions, Granter, Orchestrator, Run, RunError,
-    ScriptedFunction, SharedScheduler,
+    Attendant, Called, Component, Function, FunctionGrants, Functions, GrantProvider, Orchestrator, Run,
+    RunError, ScriptedFunction, SharedScheduler,
 };
 use crate::{
     ambient::{Clock, Entropy, OsEntropy, SeededEntropy, SystemClock, VirtualClock},
@@ -18,44 +18,44 @@ use crate::{
 /// How time passes in an environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimeMode {
-    /// As it does.
+    /// Real time.
     Real,
-    /// It starts here, stands still while anything runs, and skips to what comes next.
+    /// Virtual time: it starts at `start`, does not advance while code runs, and skips to the next deadline.
     Skip {
-        /// The first instant.
+        /// The time at which it starts.
         start: Timestamp,
     },
 }
 
 impl TimeMode {
-    /// Skipping from the first instant of 2025: the same in every run, so that runs can be compared.
+    /// Virtual time from the beginning of 2025: the same in every run, so that runs can be compared.
     pub const SKIP: Self = Self::Skip { start: Timestamp::Y2025 };
 }
 
-/// What sets one environment apart from another.
+/// The options of an environment.
 #[derive(Debug, Clone)]
 pub struct EnvironmentOptions {
     /// How time passes.
     pub time: TimeMode,
-    /// Makes ids and the randomness inside steps the same in every run; without it they come from the machine.
+    /// The seed of ids and of randomness inside steps; `None` takes both from the operating system.
     pub seed: Option<u64>,
     /// The service's limits.
     pub limits: Limits,
-    /// How long executions of these functions may take when they are invoked by others, in seconds, by the functions' names.
-    /// By default any time.
+    /// The execution timeouts of functions that are invoked by others, in seconds, by the name of the function. By
+    /// default there are none.
     pub execution_timeouts: HashMap<String, u64>,
-    /// What functions may reach. By default nothing.
+    /// What functions may access. By default nothing.
     pub grants: FunctionGrants,
-    /// What is done to invocations on purpose. By default nothing.
+    /// The faults to inject. By default none.
     pub disturbances: Vec<Disturbance>,
-    /// How long each checkpoint takes, in the environment's time. By default none.
+    /// The duration of each checkpoint, on the environment's clock. By default none.
     pub checkpoint_delay: Option<Duration>,
-    /// What an instance is shared by. By default all code of an invocation.
+    /// Which code shares an instance. By default all code of an invocation.
     pub isolation: Isolation,
 }
 
 impl Default for EnvironmentOptions {
-    /// Time skips, and everything repeats.
+    /// Virtual time and a fixed seed, so that every run is the same.
     fn default() -> Self {
         Self {
             time: TimeMode::SKIP,
@@ -73,30 +73,30 @@ impl Default for EnvironmentOptions {
 /// Why an environment could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvironmentError {
-    /// The server's thread did not start.
+    /// The server's thread could not be started.
     #[error("the checkpoint server cannot start: {0}")]
     Server(#[from] std::io::Error),
-    /// The component trapped, or took too long, when it was asked for its functions.
+    /// The component trapped or exceeded a limit while it listed its functions.
     #[error("the component does not say which functions it has: {0}")]
     Functions(ErrorObject),
 }
 
-/// What an environment runs on: a server, its time, and where randomness comes from. Several environments may share one.
+/// The backend of an environment: a server, its clock and a source of randomness. Several environments may share one.
 #[derive(Clone)]
 pub struct Backend {
     /// The server.
     pub server: ServerHandle,
-    /// Its time.
+    /// The server's clock.
     pub clock: Arc<dyn Clock>,
     /// Randomness inside steps.
     pub entropy: Arc<dyn Entropy>,
 }
 
 impl Backend {
-    /// A new backend, for an environment with these options. The server's thread ends when the server is dropped.
+    /// Creates a backend for an environment with these options. The server's thread ends when the server is dropped.
     ///
     /// # Errors
-    /// When the system refuses a thread.
+    /// When the operating system cannot start a thread.
     pub fn new(options: &EnvironmentOptions) -> std::io::Result<(CheckpointServer, Self)> {
         let clock: Arc<dyn Clock> = match options.time {
             TimeMode::Real => Arc::new(SystemClock::new()),
@@ -105,7 +105,7 @@ impl Backend {
         Self::with_clock(options, clock)
     }
 
-    /// The same, with this clock for the options' time.
+    /// Creates a backend with this clock instead of the one in the options.
     ///
     /// # Errors
     /// As for [`Backend::new`].
@@ -113,7 +113,7 @@ impl Backend {
         options: &EnvironmentOptions,
         clock: Arc<dyn Clock>,
     ) -> std::io::Result<(CheckpointServer, Self)> {
-        // Two streams: how much a guest draws must not change the ids.
+        // Separate streams, so that ids do not depend on how much randomness guests draw.
         let (ids, entropy): (Arc<dyn Entropy>, Arc<dyn Entropy>) = match options.seed {
             Some(seed) => (Arc::new(SeededEntropy::new(seed)), Arc::new(SeededEntropy::new(!seed))),
             None => (Arc::new(OsEntropy), Arc::new(OsEntropy)),
@@ -128,14 +128,15 @@ impl Backend {
     }
 }
 
-/// A place for executions to run in.
+/// A set of functions, and the backend that their executions run on.
 pub struct Environment {
     orchestrator: Orchestrator,
     _server: Option<CheckpointServer>,
 }
 
 impl Environment {
-    /// An environment in which the functions of these components can be run and invoked, with a server of its own.
+    /// Creates an environment with a server of its own, in which the functions of these components can be run and
+    /// invoked.
     pub async fn new(
         options: EnvironmentOptions,
         components: &[impl Component],
@@ -146,10 +147,11 @@ impl Environment {
         Ok(Self { _server: Some(server), ..environment })
     }
 
-    /// An environment without functions, with a server of its own. Functions can be added with [`register`](Self::register).
+    /// Creates an environment without functions, with a server of its own. Functions are added with
+    /// [`register`](Self::register).
     ///
     /// # Errors
-    /// When the system refuses a thread.
+    /// When the operating system cannot start a thread.
     pub fn empty(options: EnvironmentOptions, log: Arc<dyn LogSink>) -> Result<Self, EnvironmentError> {
         let (server, backend) = Backend::new(&options)?;
         Ok(Self { orchestrator: Self::orchestrator(backend, options, log), _server: Some(server) })
@@ -165,14 +167,15 @@ impl Environment {
             log,
             limits: options.limits,
             execution_timeouts: Arc::new(options.execution_timeouts),
-            grants: Arc::new(Granter::new(options.grants)),
+            grants: Arc::new(GrantProvider::new(options.grants)),
             faults: Faults::new(options.disturbances, options.checkpoint_delay),
             isolation: options.isolation,
             scheduler: None,
         }
     }
 
-    /// The same, on a backend that is there. It must have been made with the same time, seed and limits.
+    /// Creates an environment on an existing backend. The backend must have been made with the same time, seed and
+    /// limits.
     pub async fn on(
         backend: Backend,
         options: EnvironmentOptions,
@@ -181,26 +184,26 @@ impl Environment {
     ) -> Result<Self, EnvironmentError> {
         let mut orchestrator = Self::orchestrator(backend, options, log);
         for component in components {
-            // Whoever asks for a list needs no grants.
+            // Listing functions needs no grants.
             let around = orchestrator.around(Arc::default(), "functions");
             orchestrator.functions.add(component, around).await.map_err(EnvironmentError::Functions)?;
         }
         Ok(Self { orchestrator, _server: None })
     }
 
-    /// Has this scheduler decide when the waits end of executions that are run from now on.
+    /// Sets the scheduler that decides when waits end, for executions that are run from now on.
     #[must_use]
     pub fn with_scheduler(mut self, scheduler: SharedScheduler) -> Self {
         self.orchestrator.scheduler = Some(scheduler);
         self
     }
 
-    /// Adds a function to those that can be run and invoked; it replaces one of the same name.
+    /// Adds a function that can be run and invoked. It replaces one of the same name.
     pub fn register(&mut self, function: Function) {
         self.orchestrator.functions.insert(function);
     }
 
-    /// Adds a function from data, which stands in for one that is not there, or must not be called.
+    /// Adds a scripted function in place of one that does not exist here or must not be called.
     pub fn stand_in(&mut self, name: impl Into<Arc<str>>, function: ScriptedFunction) -> Called {
         let (function, called) = function.named(name);
         self.register(function);
@@ -217,7 +220,7 @@ impl Environment {
         self.orchestrator.run(start).await
     }
 
-    /// Starts an execution and runs it to its end, attended by someone. See [`Orchestrator::run_attended`].
+    /// Starts an execution with an attendant and runs it to its end. See [`Orchestrator::run_attended`].
     pub async fn run_attended(
         &self,
         start: StartExecution,
@@ -231,12 +234,12 @@ impl Environment {
         &self.orchestrator.server
     }
 
-    /// Its time.
+    /// The server's clock.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.orchestrator.clock
     }
 
-    /// Starts an execution and runs it until it has gone far enough. See [`Orchestrator::run_until`].
+    /// Starts an execution and runs it until `enough` returns true. See [`Orchestrator::run_until`].
     pub async fn run_until(
         &self,
         start: StartExecution,

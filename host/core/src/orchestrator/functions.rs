@@ -1,4 +1,4 @@
-//! Functions by name, and what runs them.
+//! Functions by name, and what executes them.
 
 use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
 
@@ -10,34 +10,34 @@ use crate::{
     server::InvokeOutcome,
 };
 
-/// One invocation of a function, about to run.
+/// The parameters of one invocation of a function.
 pub struct Invocation<'a> {
     /// The function's name.
     pub function: &'a str,
     /// Identifies the invocation.
     pub id: Arc<str>,
-    /// What the function is given: the execution, a token, and its record.
+    /// The input: the execution, a token, and its record.
     pub input: InvocationInput,
     /// The service's limits.
     pub limits: &'a Limits,
-    /// The world around it.
+    /// Everything else that the invocation can access.
     pub around: Surroundings,
 }
 
-/// A future of an invocation's end.
+/// The future of an invocation.
 pub type Invoked<'a> = Pin<Box<dyn Future<Output = InvocationReport> + Send + 'a>>;
 
-/// A future of what a plain function comes to.
+/// The future of a run of a plain function.
 pub type PlainInvoked<'a> = Pin<Box<dyn Future<Output = InvokeOutcome> + Send + 'a>>;
 
-/// What runs a function: a component in the sandbox, or a stand-in for one.
+/// Executes a function: a component in the sandbox, a native function, or a scripted one.
 ///
-/// Whatever happens, an invocation ends as an output or as a named error, and is gone when its future is dropped.
+/// Every invocation ends with an output or a named error. Dropping its future aborts it.
 pub trait Invocable: Send + Sync {
-    /// Runs one invocation, until the function returns, fails or is suspended.
+    /// Runs one invocation until the function returns, fails or is suspended.
     fn invoke<'a>(&'a self, invocation: Invocation<'a>) -> Invoked<'a>;
 
-    /// Runs it as the plain target of a chained invoke: what that comes to.
+    /// Runs the function as a plain target of a chained invoke.
     fn invoke_plain<'a>(&'a self, invocation: Invocation<'a>) -> PlainInvoked<'a> {
         let invoked = self.invoke(invocation);
         Box::pin(async {
@@ -55,15 +55,15 @@ pub trait Invocable: Send + Sync {
     }
 }
 
-/// A future of the functions that a component has.
+/// The future of a component's list of functions.
 pub type Listed<'a> = Pin<Box<dyn Future<Output = Result<Vec<FunctionInfo>, ErrorObject>> + Send + 'a>>;
 
-/// Several functions in one: a WebAssembly component in a sandbox.
+/// A group of functions, such as a WebAssembly component in a sandbox.
 pub trait Component: Send + Sync {
-    /// The functions that it has.
+    /// Lists its functions.
     fn functions(&self, around: Surroundings) -> Listed<'_>;
 
-    /// What runs each of them.
+    /// Executes each of its functions.
     fn invocable(&self) -> Arc<dyn Invocable>;
 }
 
@@ -74,26 +74,26 @@ pub struct Function {
     pub name: Arc<str>,
     /// Whether it runs as a durable execution.
     pub durable: bool,
-    /// What runs it.
+    /// Executes it.
     pub handler: Arc<dyn Invocable>,
 }
 
-/// How many names of functions are told to people.
+/// How many function names are listed in messages.
 const MOST_NAMES: usize = 20;
 
-/// There is no function of that name.
+/// No function has this name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no function {name:?}{}; there is {known}", .nearest.as_ref().map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default())]
 pub struct UnknownFunction {
-    /// What was asked for.
+    /// The requested name.
     pub name: String,
-    /// The one that was perhaps meant.
+    /// The most similar name, if there is one.
     pub nearest: Option<String>,
-    /// What there is.
+    /// The existing names.
     pub known: String,
 }
 
-/// A function's name without what may be around it: a qualifier, or the rest of an ARN.
+/// The name of a function without a qualifier and without the other parts of an ARN.
 pub fn bare_name(name: &str) -> &str {
     let bare = name.rsplit_once(":function:").map_or(name, |(_, rest)| rest);
     bare.split(':').next().unwrap_or(bare)
@@ -104,10 +104,10 @@ pub fn bare_name(name: &str) -> &str {
 pub struct Functions(BTreeMap<Arc<str>, Function>);
 
 impl Functions {
-    /// Adds all functions of a component; one of a name that is taken replaces the other.
+    /// Adds all functions of a component. A function replaces one of the same name.
     ///
     /// # Errors
-    /// What the component's list of functions came to, when it trapped or took too long.
+    /// When the component trapped or exceeded a limit while it listed its functions.
     pub async fn add(&mut self, component: &impl Component, around: Surroundings) -> Result<(), ErrorObject> {
         let handler = component.invocable();
         for function in component.functions(around).await? {
@@ -117,12 +117,12 @@ impl Functions {
         Ok(())
     }
 
-    /// Adds a function; it replaces one of the same name.
+    /// Adds a function. It replaces one of the same name.
     pub fn insert(&mut self, function: Function) {
         self.0.insert(bare_name(&function.name).into(), function);
     }
 
-    /// The function that a name, a name with a qualifier, or an ARN stands for.
+    /// Finds a function by its name, a name with a qualifier, or an ARN.
     pub fn find(&self, name: &str) -> Result<&Function, UnknownFunction> {
         self.0.get(bare_name(name)).ok_or_else(|| UnknownFunction {
             name: name.to_owned(),
@@ -131,7 +131,7 @@ impl Functions {
         })
     }
 
-    /// The function to run when none is named: the only one, or the only durable one.
+    /// The default function: the only one, or the only durable one.
     pub fn only(&self) -> Option<&Function> {
         let durable = || self.iter().filter(|f| f.durable);
         match (self.0.len(), durable().count()) {
@@ -146,7 +146,7 @@ impl Functions {
         self.0.values()
     }
 
-    /// The names, for people; of many only the first.
+    /// The names for messages; of many only the first.
     pub fn names(&self) -> String {
         if self.0.is_empty() {
             return "none".to_owned();

@@ -1,7 +1,7 @@
-//! What executions are granted: by function, and a scratch directory for each.
+//! Grants of executions: by function, and a scratch directory for each.
 //!
-//! Always true: an execution's scratch directory is empty when the execution starts, is the same in all its invocations,
-//! and is gone when the execution is over.
+//! Invariants: an execution's scratch directory is empty when the execution starts, is the same in all its invocations,
+//! and is removed when the execution has ended.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -14,31 +14,31 @@ use crate::{
     protocol::{ErrorObject, ExecutionArn, error_types},
 };
 
-/// Where a guest finds its execution's scratch directory.
+/// The path of the scratch directory in the guest.
 pub const SCRATCH: &str = "/scratch";
 
-/// What the functions of an environment are granted. By default nothing.
+/// The grants of an environment's functions. By default there are none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FunctionGrants {
-    /// For every function.
+    /// Grants for every function.
     pub all: Grants,
-    /// For single functions, by name; these come on top, and count where both say something.
+    /// Additional grants for single functions, by name. They take precedence over those in `all`.
     pub by_function: BTreeMap<String, Grants>,
-    /// Whether each execution, and each run of a plain function, has a directory of its own at [`SCRATCH`], to read and to
-    /// write. It is in the host's temporary folder, and nothing but the space there bounds what a guest writes.
+    /// Whether each execution, and each run of a plain function, gets its own directory at [`SCRATCH`], with write
+    /// access. It is in the host's temporary folder; only the space there limits what a guest writes.
     pub scratch: bool,
 }
 
-/// Gives out grants, and keeps the scratch directories.
-pub struct Granter {
+/// Provides the grants of executions, and owns their scratch directories.
+pub struct GrantProvider {
     rules: FunctionGrants,
     nothing: Arc<Grants>,
     root: ScratchRoot,
     scratch: Mutex<HashMap<ExecutionArn, Scratch>>,
 }
 
-impl Granter {
-    /// One that goes by these rules.
+impl GrantProvider {
+    /// Creates a provider for these grants.
     pub fn new(rules: FunctionGrants) -> Self {
         Self { rules, nothing: Arc::default(), root: ScratchRoot::default(), scratch: Mutex::default() }
     }
@@ -47,7 +47,7 @@ impl Granter {
         self.scratch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For an invocation of an execution.
+    /// The grants for an invocation of an execution.
     pub(super) fn execution(&self, function: &str, arn: &ExecutionArn) -> Result<Arc<Grants>, ErrorObject> {
         if !self.rules.scratch {
             return self.of(function, None);
@@ -59,16 +59,16 @@ impl Granter {
         self.of(function, all.get(arn))
     }
 
-    /// For a plain function, until the scratch directory is dropped.
+    /// The grants for a run of a plain function, and its scratch directory.
     pub(super) fn plain(&self, function: &str) -> Result<(Arc<Grants>, Option<Scratch>), ErrorObject> {
         let scratch = if self.rules.scratch { Some(self.make()?) } else { None };
         Ok((self.of(function, scratch.as_ref())?, scratch))
     }
 
-    /// The execution is over.
+    /// Removes the scratch directory of an execution that has ended.
     pub(super) fn over(&self, arn: &ExecutionArn) {
         let scratch = self.scratches().remove(arn);
-        // Removing it may take some time: not while others wait.
+        // Removal may take long, so it happens outside of the lock.
         drop(scratch);
     }
 
@@ -116,16 +116,16 @@ mod tests {
 
     #[test]
     fn by_default_nothing_is_granted() {
-        let granter = Granter::new(FunctionGrants::default());
-        assert_eq!(*granter.execution("f", &"arn:1".into()).unwrap(), Grants::default());
+        let provider = GrantProvider::new(FunctionGrants::default());
+        assert_eq!(*provider.execution("f", &"arn:1".into()).unwrap(), Grants::default());
     }
 
     #[test]
     fn a_function_s_own_variables_count() {
-        let granter = Granter::new(rules(false));
+        let provider = GrantProvider::new(rules(false));
         for (function, expected) in [("f", [("A", "all"), ("B", "own")]), ("g", [("A", "all"), ("B", "all")])]
         {
-            let grants = granter.execution(function, &"arn:1".into()).unwrap();
+            let grants = provider.execution(function, &"arn:1".into()).unwrap();
             let variables: Vec<_> =
                 grants.variables().map(|(name, value)| (name.as_str(), value.as_str())).collect();
             assert_eq!(variables, expected);
@@ -134,12 +134,12 @@ mod tests {
 
     #[test]
     fn scratch_is_an_execution_s_own_and_stays_until_it_is_over() {
-        let granter = Granter::new(rules(true));
+        let provider = GrantProvider::new(rules(true));
         let (one, two) = ("arn:1".into(), "arn:2".into());
         let open = |arn| {
-            let grants = granter.execution("f", arn).unwrap();
-            let path = granter.scratches().get(arn).unwrap().path().to_owned();
-            let mut expected = (*granter.of("f", None).unwrap()).clone();
+            let grants = provider.execution("f", arn).unwrap();
+            let path = provider.scratches().get(arn).unwrap().path().to_owned();
+            let mut expected = (*provider.of("f", None).unwrap()).clone();
             expected.directory(&path, SCRATCH, Access::ReadWrite).unwrap();
             assert_eq!(*grants, expected);
             path
@@ -149,9 +149,9 @@ mod tests {
         std::fs::write(path.join("f"), "x").unwrap();
         assert_eq!(open(&one), path);
         assert!(path.join("f").exists());
-        granter.over(&one);
+        provider.over(&one);
         assert!(!path.exists());
-        let (_, scratch) = granter.plain("f").unwrap();
+        let (_, scratch) = provider.plain("f").unwrap();
         let path = scratch.as_ref().unwrap().path().to_owned();
         assert!(path.exists());
         drop(scratch);

@@ -1,7 +1,7 @@
-//! The orchestrator: one execution's life, from its start to its end.
+//! The orchestrator: runs one execution from its start to its end.
 //!
-//! It invokes, waits, and invokes again, as the server says; it runs the targets of chained invokes; it knows no wire
-//! format and no wasm.
+//! It invokes, waits and invokes again as the server requires, and runs the targets of chained invokes. It depends
+//! neither on the wire format nor on WebAssembly.
 
 mod attendant;
 mod environment;
@@ -22,7 +22,7 @@ pub use functions::{
     Component, Function, Functions, Invocable, Invocation, Invoked, Listed, PlainInvoked, UnknownFunction,
     bare_name,
 };
-pub use grants::{FunctionGrants, Granter, SCRATCH};
+pub use grants::{FunctionGrants, GrantProvider, SCRATCH};
 pub use requests::{DirectoryRequest, GrantRequests, RequestError, VariableRequest};
 pub use run::{Orchestrator, Run, RunError, Stall};
 pub use scheduler::{OnError, QueueScheduler, Scheduler, StartInvocation, TimerScheduler, UpdateCheckpoint};

@@ -14,7 +14,7 @@ use crate::{
     server::InvokeOutcome,
 };
 
-/// The service of a function that has none.
+/// The service of a plain function: it refuses every request.
 struct NoService;
 
 pub(super) const REFUSAL: &str = "a plain function cannot use durable operations; register it as durable";
@@ -39,7 +39,7 @@ impl DurableServiceClient for NoService {
     }
 }
 
-/// Runs a plain function for a chained invoke. `id` makes the run, and with it the function's random numbers, unique.
+/// Runs a plain function for a chained invoke. `id` is unique, and seeds the function's randomness.
 pub(super) async fn run_plain(
     function: &Function,
     payload: Option<Arc<str>>,

@@ -1,14 +1,14 @@
-//! Grants as they are asked for: on the command line and in scenario files.
+//! Requests for grants, on the command line and in scenario files.
 //!
 //! | written | grants |
 //! |---|---|
 //! | `NAME=VALUE` | an environment variable with this value |
-//! | `NAME` | the one of this process, with the value that it has |
-//! | `HOST::GUEST` | a directory of the host under a path of the guest's, to read and to write |
-//! | `HOST::GUEST:ro` | the same, to read |
+//! | `NAME` | the variable of this process, with its current value |
+//! | `HOST::GUEST` | a directory of the host under a path in the guest, with write access |
+//! | `HOST::GUEST:ro` | the same, read-only |
 //!
-//! Always true: what becomes a grant can be given. A variable that is not set, and a directory that is not there, are refused here,
-//! and not when an invocation starts.
+//! Invariants: a request that was converted to grants can be satisfied. A variable that is not set or a directory that
+//! does not exist is refused here, before an invocation starts.
 
 use std::{
     collections::BTreeMap,
@@ -20,22 +20,22 @@ use std::{
 use super::{FunctionGrants, SCRATCH, scratch::ScratchRoot};
 use crate::invocation::{Access, GrantError, Grants};
 
-/// How large the environment variables of a handler may be together, in bytes: names, values and [`EACH_VARIABLE`]. What starts a guest
-/// copies all of them into a part of its memory that is not much larger.
+/// The total size of a handler's environment variables, in bytes: names, values and [`EACH_VARIABLE`]. The C runtime of
+/// a guest copies all of them into a part of its memory that is not much larger.
 const MOST_ENVIRONMENT: usize = 24 * 1024;
 
-/// What a variable takes beside its name and its value: two pointers and two lengths.
+/// The overhead of a variable besides its name and value: two pointers and two lengths.
 const EACH_VARIABLE: usize = 16;
 
-/// An environment variable that is asked for.
+/// A request for an environment variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VariableRequest {
     name: String,
-    /// None: the value that it has in this process.
+    /// `None` takes the value from this process.
     value: Option<String>,
 }
 
-/// A directory that is asked for.
+/// A request for a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectoryRequest {
     host: PathBuf,
@@ -43,48 +43,48 @@ pub struct DirectoryRequest {
     access: Access,
 }
 
-/// Why what is asked for cannot be granted.
+/// Why a request cannot be granted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    /// No guest could use it.
+    /// The grant is invalid.
     #[error(transparent)]
     Grant(#[from] GrantError),
-    /// Not `HOST::GUEST`.
+    /// The text is not `HOST::GUEST`.
     #[error(
         "{0:?} is not HOST::GUEST, with :ro at its end for one that is only read, such as data::/data:ro"
     )]
     Form(String),
-    /// The variable is to be taken from this process, and is not there.
+    /// The variable is to be taken from this process, which does not have it.
     #[error("the environment variable {0} is not set here; give it a value: {0}=VALUE")]
     NotSet(String),
-    /// It is there, and is no text.
+    /// The variable of this process is not valid UTF-8.
     #[error("the value of the environment variable {0} is not UTF-8 text")]
     NotText(String),
-    /// All environment variables together are too large.
+    /// The total size of all environment variables exceeds the limit.
     #[error(
         "the environment variables are {0} bytes in all, with their names and {EACH_VARIABLE} bytes for each, and a handler's take {MOST_ENVIRONMENT} at most; \
              grant a directory for what is larger"
     )]
     Large(usize),
-    /// Something else is to be where scratch directories are.
+    /// Another directory is requested at the path of scratch directories.
     #[error("the guest's {SCRATCH} cannot be both a granted directory and the scratch directory")]
     Scratch,
-    /// Scratch directories cannot be made.
+    /// Scratch directories cannot be created.
     #[error("a scratch directory cannot be made in {}, the folder for temporary files: {reason}", folder.display())]
     NoScratch {
         /// The host's folder for temporary files.
         folder: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
     /// The directory cannot be granted.
     #[error("{}, which is to be the guest's {guest}, cannot be granted: {reason}", host.display())]
     Directory {
-        /// In the host.
+        /// The path in the host.
         host: PathBuf,
-        /// In the guest.
+        /// The path in the guest.
         guest: String,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
 }
@@ -94,17 +94,17 @@ impl FromStr for VariableRequest {
 
     fn from_str(text: &str) -> Result<Self, RequestError> {
         let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
-        // Names and values are looked at by the grant.
+        // `Grants` validates names and values.
         Grants::default().variable(name, value.unwrap_or_default())?;
         Ok(Self { name: name.to_owned(), value: value.map(str::to_owned) })
     }
 }
 
 impl VariableRequest {
-    /// A variable with a value.
+    /// Requests a variable with a value.
     ///
     /// # Errors
-    /// When no guest could have it.
+    /// When the name or the value is invalid.
     pub fn new(name: impl Into<String>, value: impl Into<String>) -> Result<Self, RequestError> {
         let (name, value) = (name.into(), value.into());
         Grants::default().variable(&*name, &*value)?;
@@ -130,26 +130,26 @@ impl FromStr for DirectoryRequest {
     }
 }
 
-/// What is asked for. By default nothing.
+/// Requests for grants. By default there are none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GrantRequests {
-    /// Environment variables; of two of one name the later counts.
+    /// Environment variables. The last of several with one name takes precedence.
     pub env: Vec<VariableRequest>,
-    /// Directories; of two of one guest path the later counts.
+    /// Directories. The last of several with one guest path takes precedence.
     pub dir: Vec<DirectoryRequest>,
-    /// A directory of its own for each execution, at [`SCRATCH`](super::SCRATCH).
+    /// Whether each execution gets its own directory at [`SCRATCH`](super::SCRATCH).
     pub scratch: bool,
 }
 
 impl GrantRequests {
-    /// Adds others' requests; where both ask for the same, theirs count.
+    /// Adds other requests. They take precedence over those with the same name or path.
     pub fn extend(&mut self, others: Self) {
         self.env.extend(others.env);
         self.dir.extend(others.dir);
         self.scratch |= others.scratch;
     }
 
-    /// The same with relative paths of directories below a folder.
+    /// Resolves relative paths of directories against a folder.
     #[must_use]
     pub fn below(mut self, folder: &Path) -> Self {
         for directory in &mut self.dir {
@@ -158,10 +158,10 @@ impl GrantRequests {
         self
     }
 
-    /// The grants, for every function. `environment` tells the variables of this process.
+    /// Converts the requests to grants for every function. `environment` returns the variables of this process.
     ///
     /// # Errors
-    /// When one of them cannot be given.
+    /// When one of them cannot be granted.
     pub fn grants(
         &self,
         environment: impl Fn(&str) -> Option<OsString>,
@@ -202,7 +202,7 @@ impl GrantRequests {
             if all.directories().any(|(guest, ..)| guest == SCRATCH) {
                 return Err(RequestError::Scratch);
             }
-            // What cannot be made is found here, and not in the first execution.
+            // A failure is reported here instead of in the first execution.
             ScratchRoot::default().make().map_err(|error| {
                 let (folder, reason) = (std::env::temp_dir(), error.to_string());
                 RequestError::NoScratch { folder, reason }

@@ -1,7 +1,7 @@
 //! One execution, from start to end.
 //!
-//! Always true: an execution has one invocation at a time; between invocations it holds no instance; its loop ends when
-//! the execution is over, or when nothing will ever happen to it by itself.
+//! Invariants: an execution has at most one invocation at a time; it holds no instance between invocations; its loop
+//! ends when the execution has ended, or when no future event can come from within this process.
 
 use std::{
     collections::HashMap,
@@ -11,11 +11,11 @@ use std::{
 };
 
 use super::{
-    Attendant, Functions, Granter, Invocation, SharedScheduler, UnknownFunction,
+    Attendant, Functions, GrantProvider, Invocation, SharedScheduler, UnknownFunction,
     attendant::{Attended, reconsidered},
     plain::run_plain,
-    scheduling::{self, Rounds},
-    targets::{Beside, Done, Spawner, Targets},
+    scheduling::{self, ScheduledExecution},
+    targets::{Spawner, TargetEnd, TargetPool, Targets},
 };
 use crate::{
     ambient::{Clock, Entropy},
@@ -30,26 +30,26 @@ use crate::{
     },
 };
 
-/// Why an execution could not be run. What goes wrong *in* an execution is its result.
+/// Why an execution could not be run. Errors of the execution itself are its result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RunError {
-    /// The server refused, or is gone.
+    /// The server refused a request or cannot be reached.
     #[error(transparent)]
     Service(#[from] ServiceError),
-    /// There is no such function.
+    /// The function does not exist.
     #[error(transparent)]
     Function(#[from] UnknownFunction),
 }
 
-/// Why an execution is not over although nothing will happen by itself.
+/// Why an execution that has not ended will not continue by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stall {
-    /// What would have to be answered.
+    /// The open operations that wait for an answer.
     pub what: Vec<Outside>,
 }
 
 impl Stall {
-    /// How many are named for people.
+    /// How many operations are listed in messages.
     const SHOWN: usize = 10;
 }
 
@@ -64,48 +64,48 @@ impl std::fmt::Display for Stall {
     }
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
-    /// The execution as it stands now.
+    /// The final state of the execution.
     pub view: ExecutionView,
-    /// Set when the execution is not over and nothing will happen to it by itself.
+    /// Set if the execution has not ended and will not continue by itself.
     pub stall: Option<Stall>,
-    /// Checkpoints with updates that the handler sent.
+    /// The number of checkpoints with updates that the handler sent.
     pub checkpoints: u64,
 }
 
 /// Runs executions. Cheap to clone.
 #[derive(Clone)]
 pub struct Orchestrator {
-    /// Where executions are recorded.
+    /// The server that records executions.
     pub server: ServerHandle,
-    /// What executions run and invoke.
+    /// The functions that can be run and invoked.
     pub functions: Functions,
-    /// Time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Randomness inside steps.
+    /// The randomness inside steps.
     pub entropy: Arc<dyn Entropy>,
-    /// Where handlers' lines go.
+    /// The receiver of handlers' output.
     pub log: Arc<dyn LogSink>,
     /// The service's limits.
     pub limits: Limits,
-    /// How long executions of functions that others invoke may take, in seconds.
+    /// The execution timeouts of functions that are invoked by others, in seconds.
     pub execution_timeouts: Arc<HashMap<String, u64>>,
-    /// What functions may reach.
-    pub grants: Arc<Granter>,
-    /// What is done to invocations on purpose.
+    /// What functions may access.
+    pub grants: Arc<GrantProvider>,
+    /// The faults to inject.
     pub faults: Faults,
-    /// What an instance is shared by.
+    /// Which code shares an instance.
     pub isolation: Isolation,
-    /// Who decides when waits end; without one, the clock.
+    /// The scheduler that decides when waits end; without one, the clock decides.
     pub scheduler: Option<SharedScheduler>,
 }
 
-/// Says of an execution that is not over whether it has gone far enough.
+/// Whether an execution that has not ended has progressed far enough.
 type Enough<'a> = &'a (dyn Fn(&ExecutionView) -> bool + Send + Sync);
 
-/// Where the driving of an execution came to a halt.
+/// Why driving an execution stopped.
 enum Halt {
     Over,
     Stalled(Stall),
@@ -116,12 +116,12 @@ impl Orchestrator {
     /// Starts an execution and runs it to its end.
     ///
     /// # Errors
-    /// When the execution could not be started, or the server was lost on the way.
+    /// When the execution could not be started, or the server was lost meanwhile.
     pub async fn run(&self, start: StartExecution) -> Result<Run, RunError> {
         self.start(start, None, None).await
     }
 
-    /// Starts an execution and runs it to its end, attended by someone.
+    /// Starts an execution with an attendant and runs it to its end.
     ///
     /// # Errors
     /// As for [`Orchestrator::run`].
@@ -133,8 +133,8 @@ impl Orchestrator {
         self.start(start, None, Some(attendant)).await
     }
 
-    /// Starts an execution and runs it until `enough` finds that it has gone far enough, or to its end. It is asked between
-    /// invocations; an execution that is left so goes no further.
+    /// Starts an execution and runs it to its end, or until `enough` returns true. `enough` is called between
+    /// invocations; afterwards the execution does not continue.
     ///
     /// # Errors
     /// As for [`Orchestrator::run`].
@@ -148,7 +148,7 @@ impl Orchestrator {
         enough: Option<Enough<'_>>,
         attendant: Attended<'_>,
     ) -> Result<Run, RunError> {
-        // While this execution acts, time does not skip.
+        // While this execution is active, virtual time does not advance.
         let _actor = self.clock.actor();
         self.functions.find(&start.function_name)?;
         let timeout = start.timeout_seconds;
@@ -160,7 +160,7 @@ impl Orchestrator {
         }
         let deadline = timeout.map(|seconds| self.clock.now().plus_seconds(seconds));
         let mut checkpoints = 0;
-        let (beside, spawner) = Beside::new();
+        let (beside, spawner) = TargetPool::new();
         let driven = self.drive(&arn, deadline, enough, attendant, &mut checkpoints, spawner);
         let halt = beside.run(driven).await?;
         let view = self.server.view(&arn).await?;
@@ -171,7 +171,8 @@ impl Orchestrator {
         Ok(Run { view, stall, checkpoints })
     }
 
-    /// Invokes and waits until the execution is over, stalls, or has gone far enough. `deadline` is when its timeout passes.
+    /// Invokes and waits until the execution has ended, stalls, or has progressed far enough. `deadline` is when its
+    /// execution timeout expires.
     async fn drive(
         &self,
         arn: &ExecutionArn,
@@ -181,10 +182,11 @@ impl Orchestrator {
         checkpoints: &mut u64,
         spawner: Spawner,
     ) -> Result<Halt, RunError> {
-        let mut rounds = self.scheduler.clone().map(|scheduler| Rounds::new(scheduler, spawner.is_root()));
+        let mut rounds =
+            self.scheduler.clone().map(|scheduler| ScheduledExecution::new(scheduler, spawner.is_root()));
         let mut targets = Targets::new(spawner);
         loop {
-            // Asked for first: what changes from here on is not missed.
+            // Created before the state is read, so that no later change is missed.
             let reconsidered = reconsidered(attendant);
             let Turn { next, invokes, news } = self.server.next(arn).await?;
             for invoke in invokes {
@@ -205,7 +207,7 @@ impl Orchestrator {
                         attendant.invoked();
                     }
                     let mut invocation = pin!(self.invoke(arn, deadline));
-                    // Targets go on meanwhile: time stands still for everyone while one of them is in the middle of something.
+                    // Targets continue meanwhile: virtual time does not advance for anyone while one of them is active.
                     *checkpoints += u64::from(loop {
                         tokio::select! {
                             biased;
@@ -216,7 +218,7 @@ impl Orchestrator {
                     continue;
                 }
                 Next::WaitUntil(next) => (Some(next), None),
-                // Somebody else's invocation runs: its end is news.
+                // Another caller's invocation is running. The server reports its end.
                 Next::Running { deadline } => (deadline, None),
                 Next::WaitForOutside { what } => (None, Some(what)),
             };
@@ -226,7 +228,8 @@ impl Orchestrator {
             if let Some(what) = outside {
                 let may_answer = attendant.is_some_and(|attendant| attendant.may_answer(&what));
                 if targets.is_empty() && !may_answer {
-                    // An answer may have come after the server was asked, and be the reason why no other may come.
+                    // An answer may have arrived after the state was read, and be the reason why no other answer can
+                    // come.
                     let waits = Next::WaitForOutside { what: what.clone() };
                     if self.server.poll(arn).await? == waits {
                         return Ok(Halt::Stalled(Stall { what }));
@@ -259,7 +262,7 @@ impl Orchestrator {
         if self.scheduler.is_some() { TimerMode::Scheduler } else { TimerMode::Clock }
     }
 
-    /// What surrounds an invocation; `label` sets its randomness apart from that of others.
+    /// The environment of an invocation; `label` selects its stream of randomness.
     pub(super) fn around(&self, grants: Arc<Grants>, label: &str) -> Surroundings {
         Surroundings {
             client: Arc::new(self.server.clone()),
@@ -272,7 +275,7 @@ impl Orchestrator {
         }
     }
 
-    /// One invocation. Returns how many checkpoints it sent.
+    /// Runs one invocation. Returns the number of checkpoints that it sent.
     async fn invoke(&self, arn: &ExecutionArn, deadline: Option<Timestamp>) -> Result<u32, RunError> {
         let started = self.server.start_invocation(arn).await?;
         let name = arn.parts().map_or("", |(function, _, _)| function);
@@ -295,7 +298,7 @@ impl Orchestrator {
         });
         let report = tokio::select! {
             biased;
-            // First, so that it is asleep when the invocation is. The instance is dropped.
+            // Polled first, so that its sleep is registered before the invocation sleeps. The instance is dropped.
             () = self.timed_out(arn, deadline), if deadline.is_some() => return Ok(0),
             report = invocation => report,
         };
@@ -303,12 +306,12 @@ impl Orchestrator {
         Ok(report.checkpoints)
     }
 
-    /// Ends when the execution is over although an invocation of it runs: its time is up.
+    /// Completes when the execution times out while an invocation of it is running.
     async fn timed_out(&self, arn: &ExecutionArn, deadline: Option<Timestamp>) {
         let _watch = self.clock.actor();
         self.clock.sleep(deadline).await;
         if let Ok(Next::Running { .. }) = self.server.poll(arn).await {
-            // Its outcome is on record: the handler only has to return.
+            // The outcome is recorded already; the handler only has to return.
             self.clock.sleep(None).await;
         }
     }
@@ -319,12 +322,12 @@ impl Orchestrator {
         caller: ExecutionArn,
         invoke: StartedInvoke,
         spawner: Spawner,
-    ) -> Pin<Box<dyn Future<Output = Done> + Send>> {
+    ) -> Pin<Box<dyn Future<Output = TargetEnd> + Send>> {
         let this = self.clone();
         let actor = self.clock.actor();
         Box::pin(async move {
-            // Whoever is active at this instant comes first, and what starts with this target runs before or after it, not
-            // beside it: the order in which they end does not depend on the machine.
+            // Other actors that are active at this instant run first. Targets that start together run one after
+            // another, so the order in which they end does not depend on the machine.
             this.clock.sleep(Some(this.clock.now())).await;
             let outcome = match spawner.deeper() {
                 Ok(spawner) => this.run_target(&caller, &invoke, spawner).await,
@@ -382,7 +385,7 @@ impl Orchestrator {
         match self.drive(&arn, deadline, None, None, &mut checkpoints, spawner).await {
             Ok(Halt::Over | Halt::Enough) => {}
             Ok(Halt::Stalled(_)) => {
-                // Nobody will ever answer what the target waits for, and with it the caller.
+                // The target waits for an answer that cannot come, and so does its caller.
                 let error = ErrorObject::new(
                     error_types::INVOKE_STALLED,
                     "the target waits for an answer that nobody will give",
@@ -408,7 +411,7 @@ impl Orchestrator {
     }
 }
 
-/// What the service refuses of a target is that invocation's failure, not the run's.
+/// Converts a refusal of a target by the service to the failure of that target. The run continues.
 fn refused(error: ServiceError) -> Result<InvokeOutcome, ServiceError> {
     match error {
         ServiceError::Unavailable(_) => Err(error),

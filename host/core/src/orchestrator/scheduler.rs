@@ -1,9 +1,9 @@
-//! Schedulers: who decides when an execution that waits is invoked again, where the clock does not.
+//! Schedulers: they decide, instead of the clock, when a waiting execution is invoked again.
 //!
-//! The default needs none of them: virtual time goes to the earliest deadline of all. [`QueueScheduler`] and
-//! [`TimerScheduler`] are the two of AWS's testing library for JavaScript, for tests that rely on their order.
+//! By default there is none: virtual time advances to the earliest deadline. [`QueueScheduler`] and [`TimerScheduler`]
+//! are the two of AWS's testing library for JavaScript, for tests that rely on their order.
 //!
-//! Always true: a function's update runs before the function; what is flushed does not run.
+//! Invariants: a function's update runs before the function; flushed functions do not run.
 
 use std::{
     collections::VecDeque,
@@ -25,19 +25,19 @@ use crate::{
     protocol::{ServiceError, Timestamp},
 };
 
-/// Starts an invocation; its future ends when the execution waits again or is over.
+/// Starts an invocation. Its future completes when the execution waits again or has ended.
 pub type StartInvocation = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
 
-/// Told why an update failed. The invocation is then not started.
+/// Receives the error if an update failed. The invocation is then not started.
 pub type OnError = Box<dyn FnOnce(ServiceError) + Send>;
 
-/// Brings the record up to date before an invocation: ends a wait, or makes a retry ready.
+/// Updates the record before an invocation: ends a wait, or makes a retry ready.
 pub type UpdateCheckpoint =
     Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Result<(), ServiceError>> + Send>> + Send>;
 
-/// Decides when functions run. Used from within a tokio runtime.
+/// Decides when functions run. It is used from within a tokio runtime.
 pub trait Scheduler: Send + Sync {
-    /// Takes a function to run, some time: at `timestamp`, where the scheduler goes by it. `update_checkpoint` runs first.
+    /// Schedules a function, at `timestamp` if the scheduler uses timestamps. `update_checkpoint` runs first.
     fn schedule_function(
         &mut self,
         start_invocation: StartInvocation,
@@ -46,16 +46,16 @@ pub trait Scheduler: Send + Sync {
         update_checkpoint: Option<UpdateCheckpoint>,
     );
 
-    /// Whether functions wait to be run. One that runs does not count.
+    /// Whether scheduled functions have not started yet.
     fn has_scheduled_function(&self) -> bool;
 
-    /// Whether functions run at their timestamps. Where they do not, timeouts are scheduled when nothing else is left to wait
+    /// Whether functions run at their timestamps. If not, timeouts are scheduled only when nothing else is left to wait
     /// for.
     fn goes_by_timestamps(&self) -> bool {
         false
     }
 
-    /// Forgets the functions that wait to be run. Those that run may be given up as well.
+    /// Removes the functions that have not started. Running functions may be aborted as well.
     fn flush_timers(&mut self);
 }
 
@@ -78,13 +78,13 @@ impl Scheduled {
     }
 }
 
-/// Runs functions one after another, first in, first out, whatever their timestamps.
+/// Runs functions one after another, in the order in which they were scheduled, without regard to timestamps.
 ///
-/// Of a wait of ten seconds and a wait of one second it ends the one first that was started first. For parity only: the
-/// default, virtual time, ends the shorter one first.
+/// If a wait of ten seconds is started before a wait of one second, it also ends first. This exists for parity only:
+/// with the default, virtual time, the shorter wait ends first.
 pub struct QueueScheduler {
     queue: Arc<Mutex<VecDeque<Scheduled>>>,
-    /// Whether a task goes through the queue.
+    /// Whether a task is processing the queue.
     processing: watch::Sender<bool>,
 }
 
@@ -94,10 +94,10 @@ impl QueueScheduler {
         Self { queue: Arc::default(), processing: watch::Sender::new(false) }
     }
 
-    /// Ends when the queue is empty and nothing of it runs.
+    /// Waits until the queue is empty and no function of it runs.
     pub async fn wait_for_completion(&self) {
         let mut processing = self.processing.subscribe();
-        // The sender lives as long as `self`.
+        // The sender lives as long as `self`, so this does not fail.
         let _ = processing.wait_for(|processing| !processing).await;
     }
 
@@ -135,13 +135,13 @@ impl Scheduler for QueueScheduler {
                     let mut queue = lock(&queue);
                     let next = queue.pop_front();
                     if next.is_none() {
-                        // While the queue is locked: whoever adds to it finds out that nobody goes through it any more.
+                        // Set while the queue is locked, so that the next scheduled function starts a new task.
                         processing.send_replace(false);
                     }
                     next
                 };
                 match next {
-                    // A function that panics ends itself, and not the queue.
+                    // A panic ends the function, not the queue.
                     Some(function) => drop(AssertUnwindSafe(function.run()).catch_unwind().await),
                     None => return,
                 }
@@ -159,7 +159,7 @@ impl Scheduler for QueueScheduler {
     }
 }
 
-/// Runs each function at its timestamp, in real time, beside the others; one without a timestamp at once.
+/// Runs each function at its timestamp, in real time and concurrently; a function without a timestamp runs immediately.
 pub struct TimerScheduler {
     clock: SystemClock,
     tasks: Vec<JoinHandle<()>>,
@@ -167,7 +167,7 @@ pub struct TimerScheduler {
 }
 
 impl TimerScheduler {
-    /// With nothing scheduled.
+    /// Creates a scheduler without functions.
     pub fn new() -> Self {
         Self { clock: SystemClock::new(), tasks: Vec::new(), waiting: Arc::default() }
     }
@@ -179,7 +179,7 @@ impl Default for TimerScheduler {
     }
 }
 
-/// Counts as waiting until it is dropped.
+/// Counts a function as scheduled until it is dropped.
 struct Waiting(Arc<AtomicUsize>);
 
 impl Waiting {
@@ -223,7 +223,7 @@ impl Scheduler for TimerScheduler {
     }
 
     fn flush_timers(&mut self) {
-        // What is aborted ends some time later, and does not count until then.
+        // Aborted tasks end later and must not be counted until then.
         self.waiting = Arc::default();
         for task in self.tasks.drain(..) {
             task.abort();

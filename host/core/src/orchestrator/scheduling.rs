@@ -1,10 +1,10 @@
-//! Executions under a scheduler: their timers are handed over, and the scheduler says when each fires.
+//! Executions under a scheduler: their timers are handed to the scheduler, which decides when each fires.
 //!
-//! Always true:
-//! - a function that the scheduler has started has ended when its execution waits again or is over;
-//! - where the scheduler does not go by timestamps, timeouts come last: one is handed over when no other function is with the
-//!   scheduler, whichever execution it is of;
-//! - when the last run under a scheduler is over, or given up, what is left with the scheduler is flushed.
+//! Invariants:
+//! - a function that the scheduler has started completes when its execution waits again or has ended;
+//! - if the scheduler does not use timestamps, timeouts come last: one is scheduled when no other function of any
+//!   execution is scheduled or running;
+//! - when the last run under a scheduler has ended or was dropped, the remaining scheduled functions are flushed.
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +22,7 @@ use crate::{
     server::{ScheduledTimer, ServerHandle},
 };
 
-/// A scheduler, as executions share it. Clones are the same.
+/// A scheduler that several executions share. Clones refer to the same one.
 #[derive(Clone)]
 pub struct SharedScheduler(Arc<Shared>);
 
@@ -30,46 +30,47 @@ struct Shared {
     scheduler: Mutex<Box<dyn Scheduler>>,
     by_timestamps: bool,
     state: Mutex<State>,
-    /// Counts how often the last of the functions has ended.
+    /// Counts how often the last outstanding function has ended.
     idle: watch::Sender<u64>,
 }
 
 #[derive(Default)]
 struct State {
-    /// Functions that are with the scheduler, or run.
+    /// The number of functions that are scheduled or running.
     outstanding: usize,
-    /// Timeouts that wait until none is, by deadline and by the order in which they came.
-    timeouts: BTreeMap<(Timestamp, u64), Handover>,
-    handovers: u64,
-    /// Runs that go on.
+    /// Timeouts to schedule when no function is outstanding, ordered by deadline and then by arrival.
+    timeouts: BTreeMap<(Timestamp, u64), PendingTimer>,
+    arrivals: u64,
+    /// The number of active runs.
     runs: usize,
 }
 
-/// A timer on its way to the scheduler.
+/// A timer that is to be scheduled.
 #[derive(Clone)]
-struct Handover {
+struct PendingTimer {
     server: ServerHandle,
     clock: Arc<dyn Clock>,
     arn: ExecutionArn,
     timer: ScheduledTimer,
-    say: mpsc::UnboundedSender<Say>,
+    sender: mpsc::UnboundedSender<Message>,
 }
 
-/// What the scheduler has to say: go on, and tell when that is done; or what went wrong.
-type Say = Result<oneshot::Sender<()>, ServiceError>;
+/// A message from the scheduler: continue, and drop the sender when done; or an error.
+type Message = Result<oneshot::Sender<()>, ServiceError>;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A function that is with the scheduler, or runs.
+/// Counts a function that is scheduled or running until it is dropped.
 struct Outstanding(SharedScheduler);
 
 impl Drop for Outstanding {
     fn drop(&mut self) {
         let idle = {
             let mut state = lock(&self.0.0.state);
-            state.outstanding = state.outstanding.saturating_sub(1);
+            debug_assert!(state.outstanding > 0, "each function is counted when it is scheduled");
+            state.outstanding -= 1;
             state.outstanding == 0
         };
         if idle {
@@ -79,7 +80,7 @@ impl Drop for Outstanding {
 }
 
 impl SharedScheduler {
-    /// To be shared.
+    /// Wraps a scheduler for sharing.
     pub fn new(scheduler: Box<dyn Scheduler>) -> Self {
         let by_timestamps = scheduler.goes_by_timestamps();
         let scheduler = Mutex::new(scheduler);
@@ -96,17 +97,17 @@ impl SharedScheduler {
         self.0.by_timestamps
     }
 
-    fn schedule(&self, handover: Handover) {
+    fn schedule(&self, pending: PendingTimer) {
         lock(&self.0.state).outstanding += 1;
         let outstanding = Outstanding(self.clone());
-        let Handover { server, clock, arn, timer, say } = handover;
-        let error = say.clone();
+        let PendingTimer { server, clock, arn, timer, sender } = pending;
+        let error = sender.clone();
         let start = Box::new(move || -> Pin<Box<dyn Future<Output = ()> + Send>> {
             Box::pin(async move {
                 let _outstanding = outstanding;
                 let (done, ended) = oneshot::channel();
-                if say.send(Ok(done)).is_ok() {
-                    // Dropped when the execution waits again, or is gone.
+                if sender.send(Ok(done)).is_ok() {
+                    // The sender is dropped when the execution waits again or was dropped.
                     let _ = ended.await;
                 }
             })
@@ -118,45 +119,45 @@ impl SharedScheduler {
         lock(&self.0.scheduler).schedule_function(start, on_error, Some(timer.at), Some(update));
     }
 
-    /// Hands the next timeout over, if nothing else is with the scheduler.
+    /// Schedules the next timeout, if no function is outstanding.
     async fn release_timeout(&self) -> Result<(), ServiceError> {
         loop {
             let next = {
                 let mut state = lock(&self.0.state);
                 if state.outstanding > 0 { None } else { state.timeouts.pop_first() }
             };
-            let Some((_, handover)) = next else { return Ok(()) };
-            // Of an execution that is gone, or of something that has happened, nothing is to come.
-            if !handover.say.is_closed()
-                && handover.server.has_timer(&handover.arn, handover.timer.key).await?
+            let Some((_, pending)) = next else { return Ok(()) };
+            // Timers of dropped executions and of events that have occurred already are skipped.
+            if !pending.sender.is_closed()
+                && pending.server.has_timer(&pending.arn, pending.timer.key).await?
             {
-                self.schedule(handover);
+                self.schedule(pending);
             }
         }
     }
 }
 
-/// An execution's dealings with its scheduler.
-pub(super) struct Rounds {
+/// The connection of one execution to its scheduler.
+pub(super) struct ScheduledExecution {
     scheduler: SharedScheduler,
-    /// Whether the run is over when the execution is.
+    /// Whether this is the execution that the run was started for.
     root: bool,
-    say: mpsc::UnboundedSender<Say>,
-    said: mpsc::UnboundedReceiver<Say>,
+    sender: mpsc::UnboundedSender<Message>,
+    messages: mpsc::UnboundedReceiver<Message>,
     idle: watch::Receiver<u64>,
-    /// Functions that were started, and have not ended.
+    /// Functions that have started and not ended.
     running: Vec<oneshot::Sender<()>>,
 }
 
-impl Rounds {
+impl ScheduledExecution {
     pub(super) fn new(scheduler: SharedScheduler, root: bool) -> Self {
-        let (say, said) = mpsc::unbounded_channel();
+        let (sender, messages) = mpsc::unbounded_channel();
         let idle = scheduler.0.idle.subscribe();
         lock(&scheduler.0.state).runs += usize::from(root);
-        Self { scheduler, root, say, said, idle, running: Vec::new() }
+        Self { scheduler, root, sender, messages, idle, running: Vec::new() }
     }
 
-    /// The execution waits: hands over what it waits for, and ends the functions that were started.
+    /// Called when the execution waits: schedules its new timers, and completes the functions that were started.
     pub(super) async fn wait(
         &mut self,
         server: &ServerHandle,
@@ -165,41 +166,43 @@ impl Rounds {
     ) -> Result<(), ServiceError> {
         self.idle.borrow_and_update();
         for timer in server.take_timers(arn).await? {
-            let (server, clock, arn, say) = (server.clone(), clock.clone(), arn.clone(), self.say.clone());
-            let handover = Handover { server, clock, arn, timer, say };
+            let (server, clock, arn, sender) =
+                (server.clone(), clock.clone(), arn.clone(), self.sender.clone());
+            let pending = PendingTimer { server, clock, arn, timer, sender };
             if timer.timeout && !self.scheduler.goes_by_timestamps() {
                 let mut state = lock(&self.scheduler.0.state);
-                state.handovers += 1;
-                let place = (timer.at, state.handovers);
-                state.timeouts.insert(place, handover);
+                state.arrivals += 1;
+                let place = (timer.at, state.arrivals);
+                state.timeouts.insert(place, pending);
             } else {
-                self.scheduler.schedule(handover);
+                self.scheduler.schedule(pending);
             }
         }
         self.running.clear();
         self.scheduler.release_timeout().await
     }
 
-    /// Waits for the scheduler.
+    /// Waits for the next message of the scheduler.
     async fn next(&mut self) -> Result<(), ServiceError> {
         tokio::select! {
             biased;
-            // A sender lives in `self`.
-            Some(said) = self.said.recv() => self.running.push(said?),
+            // `self` holds a sender, so the channel does not close.
+            Some(messages) = self.messages.recv() => self.running.push(messages?),
             Ok(()) = self.idle.changed() => {}
         }
         Ok(())
     }
 }
 
-impl Drop for Rounds {
+impl Drop for ScheduledExecution {
     fn drop(&mut self) {
         if !self.root {
             return;
         }
         let last = {
             let mut state = lock(&self.scheduler.0.state);
-            state.runs = state.runs.saturating_sub(1);
+            debug_assert!(state.runs > 0, "each run is counted when it starts");
+            state.runs -= 1;
             if state.runs == 0 { std::mem::take(&mut state.timeouts) } else { return }
         };
         drop(last);
@@ -207,7 +210,7 @@ impl Drop for Rounds {
     }
 }
 
-/// Has a timer fire. Time is then not before its deadline.
+/// Fires a timer, not before its deadline.
 async fn fire(
     server: &ServerHandle,
     clock: &dyn Clock,
@@ -221,10 +224,10 @@ async fn fire(
     server.elapse(arn, timer.key).await
 }
 
-/// Waits for the scheduler, if there is one.
-pub(super) async fn next(rounds: &mut Option<Rounds>) -> Result<(), ServiceError> {
-    match rounds {
-        Some(rounds) => rounds.next().await,
+/// Waits for the scheduler; without one, forever.
+pub(super) async fn next(scheduled: &mut Option<ScheduledExecution>) -> Result<(), ServiceError> {
+    match scheduled {
+        Some(scheduled) => scheduled.next().await,
         None => std::future::pending().await,
     }
 }

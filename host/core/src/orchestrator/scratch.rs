@@ -1,7 +1,7 @@
-//! Scratch directories: an empty place in the host's temporary folder for each execution.
+//! Scratch directories: an empty directory in the host's temporary folder for each execution.
 //!
-//! Always true: nobody but its owner's guests is given a scratch directory; when its owner goes, so does it, with whatever
-//! a guest has left in it.
+//! Invariants: only the guests of its owner get access to a scratch directory; it is removed with all its contents when
+//! its owner is dropped.
 
 use std::{
     fs, io,
@@ -11,7 +11,7 @@ use std::{
 
 use tempfile::TempDir;
 
-/// Where scratch directories are made. Clones share it; with the last one it goes.
+/// The parent of scratch directories. Clones share it; it is removed with the last one.
 #[derive(Clone, Default)]
 pub(super) struct ScratchRoot(Arc<Mutex<Root>>);
 
@@ -22,14 +22,14 @@ struct Root {
 }
 
 impl ScratchRoot {
-    /// A new and empty directory.
+    /// Creates an empty directory.
     pub(super) fn make(&self) -> io::Result<Scratch> {
         let path = self.fresh()?;
         fs::create_dir(&path)?;
         Ok(Scratch { path, root: self.clone() })
     }
 
-    /// A path directly below the root that was not there before. Guests reach none of these but their own.
+    /// Returns an unused path directly below the root. Guests can access only their own directory.
     fn fresh(&self) -> io::Result<PathBuf> {
         let mut root = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         root.names += 1;
@@ -41,8 +41,8 @@ impl ScratchRoot {
         Ok(root.folder.insert(folder).path().join(name))
     }
 
-    /// Removes a directory. A guest may have nested directories as deep as it liked: what is in one is moved up before it is
-    /// removed, so that neither the stack nor the length of paths grows with the depth.
+    /// Removes a directory. A guest may have nested directories deeply: each level is moved up before it is removed, so
+    /// that neither the stack nor the length of paths grows with the depth.
     fn remove(&self, directory: &Path) -> io::Result<()> {
         let mut left = vec![directory.to_owned()];
         while let Some(directory) = left.pop() {
@@ -76,7 +76,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What cannot be removed now is tried again with the root.
+        // If it cannot be removed now, it is removed with the root.
         let _ = self.root.remove(&self.path);
     }
 }

@@ -1,7 +1,7 @@
-//! A function from data: a stand-in for one that is not there, or that must not be called.
+//! Scripted functions: stand-ins for functions that do not exist here or must not be called.
 //!
-//! Always true: it ends the way it was told to, that long after it was called, whatever it is given; and while it takes its
-//! time, the clock is told.
+//! Invariants: a scripted function ignores its input and ends with its given outcome, after the given time on the
+//! caller's clock.
 
 use std::{
     sync::{
@@ -18,34 +18,34 @@ use crate::{
     server::InvokeOutcome,
 };
 
-/// How a stand-in ends, and when.
+/// The outcome of a scripted function, and its duration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScriptedFunction {
-    /// How long it takes, in the time of whoever calls it; to the millisecond.
+    /// The duration on the caller's clock, to the millisecond.
     pub after: Duration,
-    /// How it ends.
+    /// The outcome.
     pub outcome: InvokeOutcome,
 }
 
-/// Whether a stand-in was called.
+/// Whether a scripted function was called.
 #[derive(Debug, Clone, Default)]
 pub struct Called(Arc<AtomicBool>);
 
 impl Called {
-    /// Whether it was.
+    /// Returns whether it was called.
     pub fn get(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// A stand-in that remembers whether it was called.
+/// A scripted function and its call record.
 struct StandIn {
     function: ScriptedFunction,
     called: Called,
 }
 
 impl ScriptedFunction {
-    /// A plain function of this name, to be registered in an environment; and whether it was called.
+    /// Creates a plain function of this name, for registration in an environment, and its call record.
     pub fn named(self, name: impl Into<Arc<str>>) -> (Function, Called) {
         let called = Called::default();
         let handler = Arc::new(StandIn { function: self, called: called.clone() });
@@ -83,12 +83,12 @@ impl Invocable for StandIn {
     }
 }
 
-/// What a function fails with whose execution took longer than it may, where nothing else is said.
+/// The default error of a function whose execution exceeded its timeout.
 pub fn timed_out() -> ErrorObject {
     ErrorObject::new(error_types::EXECUTION_TIMEOUT, "the function's execution took longer than its timeout")
 }
 
-/// What a function fails with whose execution was stopped, where nothing else is said.
+/// The default error of a function whose execution was stopped.
 pub fn stopped() -> ErrorObject {
     ErrorObject::new(error_types::EXECUTION_STOPPED, "the function's execution was stopped")
 }

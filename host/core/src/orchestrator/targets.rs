@@ -1,10 +1,11 @@
-//! Targets of chained invokes: what runs beside its caller.
+//! Targets of chained invokes, which run concurrently with their callers.
 //!
-//! Always true:
-//! - all targets of a run are polled at one level, so a chain of invocations takes no native stack, however long it is;
-//! - a chain has an end, and so has the number of targets;
-//! - a target's actor reaches its caller together with the target's end: were it dropped while the caller is still asleep,
-//!   time would skip past what the caller does next.
+//! Invariants:
+//! - all targets of a run are polled by one task at one level, so native stack use does not grow with the length of a
+//!   chain;
+//! - the length of a chain and the number of targets are limited;
+//! - a target's actor is sent to its caller together with the target's end: if it were dropped while the caller is
+//!   asleep, virtual time could skip past the caller's next action.
 
 use std::{
     future::Future,
@@ -23,25 +24,25 @@ use crate::{
     protocol::{ErrorObject, ServiceError, error_types},
 };
 
-/// How many functions may wait for each other in one chain.
+/// The most nested invokes in one chain.
 const MAX_DEPTH: usize = 100;
 
-/// How many functions one run may invoke.
+/// The most functions that one run may invoke.
 const MAX_TARGETS: usize = 100_000;
 
-/// A target that runs.
+/// The future of a running target.
 pub(super) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// How a target ended.
-pub(super) type Done = (Actor, Result<(), ServiceError>);
+/// The end of a target, and its actor.
+pub(super) type TargetEnd = (Actor, Result<(), ServiceError>);
 
-/// Everything that runs beside the execution that a run is about.
-pub(super) struct Beside {
-    handed: mpsc::UnboundedReceiver<Task>,
+/// All targets of one run.
+pub(super) struct TargetPool {
+    new_tasks: mpsc::UnboundedReceiver<Task>,
     running: FuturesUnordered<Task>,
 }
 
-/// Where targets are handed over, and how deep in a chain the caller is.
+/// Starts targets in the pool. `depth` is the caller's depth in the chain of invokes.
 #[derive(Clone)]
 pub(super) struct Spawner {
     tasks: mpsc::UnboundedSender<Task>,
@@ -49,22 +50,22 @@ pub(super) struct Spawner {
     depth: usize,
 }
 
-impl Beside {
-    /// Nothing yet.
+impl TargetPool {
+    /// Creates an empty pool and its spawner.
     pub(super) fn new() -> (Self, Spawner) {
-        let (tasks, handed) = mpsc::unbounded_channel();
+        let (tasks, new_tasks) = mpsc::unbounded_channel();
         let spawner = Spawner { tasks, started: Arc::default(), depth: 0 };
-        (Self { handed, running: FuturesUnordered::new() }, spawner)
+        (Self { new_tasks, running: FuturesUnordered::new() }, spawner)
     }
 
-    /// Runs all of it until `main` ends. What is left is dropped then.
+    /// Runs `main` and all targets until `main` completes. Then the remaining targets are dropped.
     pub(super) async fn run<T>(mut self, main: impl Future<Output = T>) -> T {
         let mut main = pin!(main);
         loop {
             tokio::select! {
                 biased;
                 done = &mut main => return done,
-                Some(task) = self.handed.recv() => self.running.push(task),
+                Some(task) = self.new_tasks.recv() => self.running.push(task),
                 Some(()) = self.running.next() => {}
             }
         }
@@ -72,12 +73,15 @@ impl Beside {
 }
 
 impl Spawner {
-    /// Whether the caller is the execution that a run is about.
+    /// Whether the caller is the execution that the run was started for.
     pub(super) fn is_root(&self) -> bool {
         self.depth == 0
     }
 
-    /// For a target's own targets; or why it must not run.
+    /// Creates the spawner for a target's own targets.
+    ///
+    /// # Errors
+    /// When the chain is too long, or the run has invoked too many functions.
     pub(super) fn deeper(&self) -> Result<Self, ErrorObject> {
         if self.depth >= MAX_DEPTH {
             let reason =
@@ -96,8 +100,8 @@ impl Spawner {
 pub(super) struct Targets {
     spawner: Spawner,
     running: usize,
-    ended: mpsc::UnboundedReceiver<Done>,
-    end: mpsc::UnboundedSender<Done>,
+    ended: mpsc::UnboundedReceiver<TargetEnd>,
+    end: mpsc::UnboundedSender<TargetEnd>,
 }
 
 impl Targets {
@@ -106,28 +110,29 @@ impl Targets {
         Self { spawner, running: 0, ended, end }
     }
 
-    /// Starts another.
+    /// Starts a target.
     pub(super) fn start(
         &mut self,
-        target: impl FnOnce(Spawner) -> Pin<Box<dyn Future<Output = Done> + Send>>,
+        target: impl FnOnce(Spawner) -> Pin<Box<dyn Future<Output = TargetEnd> + Send>>,
     ) {
         let (target, end) = (target(self.spawner.clone()), self.end.clone());
-        // Nobody receives when the run, or the caller, is over.
+        // The receiver is gone if the run or the caller has ended.
         let task = async move { drop(end.send(target.await)) };
         if self.spawner.tasks.send(Box::pin(task)).is_ok() {
             self.running += 1;
         }
     }
 
-    /// Whether none runs.
+    /// Whether no target is running.
     pub(super) fn is_empty(&self) -> bool {
         self.running == 0
     }
 
-    /// The next that ends. Never, while none runs.
-    pub(super) async fn next(&mut self) -> Option<Done> {
+    /// Waits for the next target to end; forever if none is running.
+    pub(super) async fn next(&mut self) -> Option<TargetEnd> {
         let done = self.ended.recv().await;
-        self.running = self.running.saturating_sub(1);
+        debug_assert!(self.running > 0, "every end belongs to a target that was started");
+        self.running -= 1;
         done
     }
 }

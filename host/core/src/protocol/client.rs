@@ -5,28 +5,28 @@ use std::{future::Future, pin::Pin};
 use super::{CheckpointResponse, CheckpointToken, ExecutionArn, OperationUpdate, ServiceError, StatePage};
 use crate::ambient::Actor;
 
-/// A future of a service call.
+/// The future of a request to the service.
 pub type ServiceCall<'a, T> = Pin<Box<dyn Future<Output = Result<T, ServiceError>> + Send + 'a>>;
 
-/// A future of a watch.
+/// The future of a registered [`Watching`].
 pub type Watch<'a> = Pin<Box<dyn Future<Output = Watching> + Send + 'a>>;
 
-/// A watch that the service knows of: from here on no news is missed.
+/// A registration with the service for the next change of an execution. No change after the registration is missed.
 pub struct Watching(Option<Pin<Box<dyn Future<Output = Option<Actor>> + Send>>>);
 
 impl Watching {
-    /// For a service that cannot tell.
+    /// A registration that never completes, for services that do not report changes.
     pub fn never() -> Self {
         Self(None)
     }
 
-    /// A watch whose news comes when this future ends. If the service skips time, the future gives an actor of the
-    /// service's clock, so that no time passes before the news is acted on.
+    /// Creates a registration that completes with this future. If the service's clock is virtual, the future returns an
+    /// actor of that clock, so that no time passes before the change is processed.
     pub fn new(news: impl Future<Output = Option<Actor>> + Send + 'static) -> Self {
         Self(Some(Box::pin(news)))
     }
 
-    /// Ends when there is news. While what it gives is held, skipped time stands still.
+    /// Waits for a change. While the returned actor is held, virtual time does not advance.
     pub async fn news(self) -> Option<Actor> {
         match self.0 {
             Some(news) => news.await,
@@ -37,7 +37,7 @@ impl Watching {
 
 /// A durable execution service, seen from one invocation: the embedded server, a remote one or a mock.
 pub trait DurableServiceClient: Send + Sync {
-    /// Reports updates, atomically, and learns what changed. An empty list is a poll.
+    /// Sends updates, which are applied atomically, and returns the operations that changed. An empty list only polls.
     fn checkpoint<'a>(
         &'a self,
         arn: &'a ExecutionArn,
@@ -45,7 +45,7 @@ pub trait DurableServiceClient: Send + Sync {
         updates: Vec<OperationUpdate>,
     ) -> ServiceCall<'a, CheckpointResponse>;
 
-    /// One more page of the execution's state.
+    /// Returns one more page of the execution's state.
     fn get_state<'a>(
         &'a self,
         arn: &'a ExecutionArn,
@@ -53,9 +53,9 @@ pub trait DurableServiceClient: Send + Sync {
         marker: &'a str,
     ) -> ServiceCall<'a, StatePage>;
 
-    /// Watches: its news comes when a poll may bring something that no deadline announces, such as an answered callback. May end early; a
-    /// service that cannot tell never ends it. Whoever is to sleep in skipped time waits for the watch first, and then for its
-    /// news beside the sleep.
+    /// Registers for the next change that no deadline announces, such as an answered callback. The future may complete
+    /// early; a service that does not report changes never completes it. On a virtual clock, callers must register
+    /// before they sleep, and then wait for the change and the deadline concurrently.
     fn watch<'a>(&'a self, _arn: &'a ExecutionArn) -> Watch<'a> {
         Box::pin(std::future::ready(Watching::never()))
     }

@@ -1,4 +1,4 @@
-//! `ErrorObject`: why something failed, in a form that crosses languages.
+//! `ErrorObject`: a language-independent description of a failure.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,27 +6,27 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct ErrorObject {
-    /// What a person reads.
+    /// The message for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
-    /// A name that programs match on.
+    /// The error type, which programs match on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_type: Option<String>,
-    /// More for programs; any text.
+    /// Additional data for programs; any text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_data: Option<String>,
-    /// One frame an entry, innermost first.
+    /// Stack frames, innermost first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stack_trace: Vec<String>,
 }
 
 impl ErrorObject {
-    /// An error with a type and a message.
+    /// Creates an error with a type and a message.
     pub fn new(error_type: impl Into<String>, message: impl Into<String>) -> Self {
         Self { error_type: Some(error_type.into()), error_message: Some(message.into()), ..Self::default() }
     }
 
-    /// The sizes of all its texts together, in bytes.
+    /// The total size of its texts, in bytes.
     pub fn size(&self) -> usize {
         let text = |t: &Option<String>| t.as_ref().map_or(0, String::len);
         text(&self.error_message)
@@ -39,7 +39,7 @@ impl ErrorObject {
 impl std::fmt::Display for ErrorObject {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (&self.error_type, &self.error_message) {
-            // Some SDKs begin the message with the type.
+            // Some SDKs start the message with the type.
             (Some(t), Some(m)) if m.strip_prefix(&**t).is_some_and(|rest| rest.starts_with(':')) => {
                 f.write_str(m)
             }

@@ -1,16 +1,16 @@
-//! The types of all errors that durawasm itself makes: `ErrorObject::error_type`, which programs match on.
+//! The types of all errors that durawasm itself reports: `ErrorObject::error_type`, which programs match on.
 //!
-//! Errors of a guest's own have the types that its SDK gives them.
+//! Errors of guests have the types that their SDK gives them.
 
 /// The execution took longer than its timeout.
 pub const EXECUTION_TIMEOUT: &str = "Execution.Timeout";
-/// The execution was stopped, without an error of its own.
+/// The execution was stopped, and no other error was given.
 pub const EXECUTION_STOPPED: &str = "Execution.Stopped";
-/// The history of the execution has as many events as it may have.
+/// The history of the execution has reached its maximum number of events.
 pub const EVENT_LIMIT: &str = "Execution.EventLimitExceeded";
-/// The handler asks for something else than the record holds.
+/// The handler's operations differ from its record.
 pub const NON_DETERMINISTIC: &str = "NonDeterministicExecutionError";
-/// The guest used the contract in a way that it rules out.
+/// The guest violated the contract.
 pub const CONTRACT_VIOLATION: &str = "Durable.ContractViolation";
 /// The service refused a checkpoint, or could not be reached.
 pub const CHECKPOINT_FAILED: &str = "Service.CheckpointFailed";
@@ -24,31 +24,31 @@ pub const INVALID_OUTPUT: &str = "Runtime.InvalidOutput";
 pub const THREAD_FAILED: &str = "Runtime.ThreadFailed";
 /// The sandbox is shutting down.
 pub const CLOSED: &str = "Sandbox.Closed";
-/// The guest asked for more memory than an invocation may have.
+/// The guest asked for more memory than the limit of an invocation.
 pub const MEMORY_LIMIT: &str = "Sandbox.MemoryLimitExceeded";
-/// The guest computed for longer than an invocation may.
+/// The guest computed for longer than the limit of an invocation.
 pub const CPU_LIMIT: &str = "Sandbox.CpuLimitExceeded";
-/// The invocation took longer, in real time, than it may.
+/// The invocation took longer in real time than its limit.
 pub const TIME_LIMIT: &str = "Sandbox.TimeLimitExceeded";
-/// The guest started more operations than an invocation may.
+/// The guest started more operations than the limit of an invocation.
 pub const OPERATION_LIMIT: &str = "Sandbox.OperationLimitExceeded";
-/// The guest wrote more log lines than an invocation may.
+/// The guest wrote more log lines than the limit of an invocation.
 pub const LOG_LIMIT: &str = "Sandbox.LogLimitExceeded";
-/// The guest held more contexts and pollables than it may.
+/// The guest held more contexts and pollables than the limit.
 pub const HANDLE_LIMIT: &str = "Sandbox.HandleLimitExceeded";
-/// The guest made more timers than it may hold.
+/// The guest made more timers than the limit.
 pub const TIMER_LIMIT: &str = "Sandbox.TimerLimitExceeded";
-/// The guest asked for more random numbers than it may.
+/// The guest asked for more random bytes in one call than the limit.
 pub const RANDOM_LIMIT: &str = "Sandbox.RandomLimitExceeded";
 /// A granted directory cannot be opened.
 pub const GRANT_FAILED: &str = "Sandbox.GrantFailed";
-/// One run has invoked as many functions as it may.
+/// One run has invoked more functions than the limit.
 pub const INVOKE_COUNT: &str = "Invoke.CountExceeded";
-/// As many functions wait for each other in one chain as may.
+/// A chain of nested invokes is deeper than the limit.
 pub const INVOKE_DEPTH: &str = "Invoke.DepthExceeded";
 /// The service refused to start the target of a chained invoke.
 pub const INVOKE_REFUSED: &str = "Invoke.Refused";
-/// The target of a chained invoke waits for an answer that nobody will give.
+/// The target of a chained invoke waits for an answer that nothing in this process can give.
 pub const INVOKE_STALLED: &str = "Stalled";
 /// A plain function used durable operations.
 pub const PLAIN_SUSPENDED: &str = "Plain.Suspended";

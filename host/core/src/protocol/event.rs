@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CallbackId, ErrorObject, ExecutionArn, OperationId, Timestamp};
 
-/// What happened (service model: `EventType`).
+/// The type of an event (service model: `EventType`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names say it, and are the service model's")]
 pub enum EventType {
@@ -40,12 +40,12 @@ pub enum EventType {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Event {
-    /// What happened.
+    /// The type of the event.
     pub event_type: EventType,
     /// The operation's sub-type.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sub_type: Option<Arc<str>>,
-    /// Its place in the history, from 1 without gaps.
+    /// The event's position in the history, from 1 without gaps.
     pub event_id: u64,
     /// The operation; for events of the execution itself, the EXECUTION's id.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -53,12 +53,12 @@ pub struct Event {
     /// The operation's label.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub name: Option<Arc<str>>,
-    /// When.
+    /// When it occurred.
     pub event_timestamp: Timestamp,
     /// The CONTEXT that the operation belongs to.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub parent_id: Option<OperationId>,
-    /// What else there is to say, by event type.
+    /// The details, by event type.
     #[serde(flatten)]
     pub details: EventDetails,
 }
@@ -203,7 +203,7 @@ pub struct EventInput {
     /// JSON text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payload: Option<Arc<str>>,
-    /// Whether it was cut. Ours never is.
+    /// Whether the payload was truncated. This server never truncates.
     pub truncated: bool,
 }
 
@@ -214,7 +214,7 @@ pub struct EventResult {
     /// JSON text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payload: Option<Arc<str>>,
-    /// Whether it was cut. Ours never is.
+    /// Whether the payload was truncated. This server never truncates.
     pub truncated: bool,
 }
 
@@ -225,11 +225,11 @@ pub struct EventError {
     /// The error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payload: Option<ErrorObject>,
-    /// Whether it was cut. Ours never is.
+    /// Whether the payload was truncated. This server never truncates.
     pub truncated: bool,
 }
 
-/// Of `ExecutionStarted`.
+/// Details of `ExecutionStarted`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ExecutionStartedDetails {
@@ -239,23 +239,23 @@ pub struct ExecutionStartedDetails {
     pub execution_timeout: u64,
 }
 
-/// Of `WaitStarted`.
+/// Details of `WaitStarted`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct WaitStartedDetails {
-    /// In seconds.
+    /// The length of the wait, in seconds.
     pub duration: u64,
-    /// When it ends.
+    /// When the wait ends.
     pub scheduled_end_timestamp: Timestamp,
 }
 
-/// How a step's attempt stands (service model: `RetryDetails`).
+/// The attempt of a step and its retry (service model: `RetryDetails`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct RetryDetails {
     /// The attempt that ended, from 1.
     pub current_attempt: u32,
-    /// Seconds until the next; none when there is no next.
+    /// Seconds until the next attempt; none if there is no next attempt.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub next_attempt_delay_seconds: Option<u64>,
 }
@@ -276,51 +276,51 @@ pub struct StepError {
     pub error: EventError,
 }
 
-/// Of `StepSucceeded` and `StepFailed`.
+/// Details of `StepSucceeded` and `StepFailed`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct StepClosedDetails<T> {
-    /// What the attempt brought.
+    /// The result or the error of the attempt.
     #[serde(flatten)]
     pub outcome: T,
-    /// Which attempt it was, and when the next comes.
+    /// The number of the attempt, and the delay of the next.
     pub retry_details: RetryDetails,
 }
 
-/// Of `ChainedInvokeStarted`.
+/// Details of `ChainedInvokeStarted`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ChainedInvokeStartedDetails {
-    /// The function.
+    /// The name of the invoked function.
     pub function_name: Arc<str>,
-    /// The tenant.
+    /// The tenant that it is invoked for.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub tenant_id: Option<Arc<str>>,
-    /// What it is given.
+    /// The input of the function.
     pub input: EventInput,
-    /// Which version of it runs.
+    /// The version of the function that runs.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub executed_version: Option<Arc<str>>,
-    /// Its own execution, when it is durable.
+    /// The target's own execution, if it is durable.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub durable_execution_arn: Option<ExecutionArn>,
 }
 
-/// Of `CallbackStarted`.
+/// Details of `CallbackStarted`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct CallbackStartedDetails {
-    /// What an external system answers with.
+    /// The id with which an external system answers.
     pub callback_id: CallbackId,
-    /// Seconds without a heartbeat.
+    /// The heartbeat timeout, in seconds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub heartbeat_timeout: Option<u64>,
-    /// Seconds without an answer.
+    /// The timeout, in seconds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub timeout: Option<u64>,
 }
 
-/// Of `InvocationCompleted`.
+/// Details of `InvocationCompleted`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct InvocationCompletedDetails {
@@ -328,9 +328,9 @@ pub struct InvocationCompletedDetails {
     pub start_timestamp: Timestamp,
     /// When it ended.
     pub end_timestamp: Timestamp,
-    /// Its id.
+    /// The id of the invocation.
     pub request_id: Arc<str>,
-    /// Why it ended, when it neither returned nor was suspended.
+    /// Why it ended, if the handler neither returned nor was suspended.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub error: Option<EventError>,
 }

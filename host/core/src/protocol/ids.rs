@@ -1,4 +1,4 @@
-//! Identifiers: each a type of its own, cheap to clone, valid by construction.
+//! Identifiers: a newtype for each kind, cheap to clone.
 
 use std::{fmt, sync::Arc};
 
@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} {reason}")]
 pub struct InvalidName {
-    /// Which name.
+    /// The kind of name.
     pub what: &'static str,
-    /// What is wrong with it, and what is allowed.
+    /// Which rule it breaks, and what is allowed.
     pub reason: String,
 }
 
@@ -42,7 +42,7 @@ macro_rules! text_id {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// The text.
+            /// The identifier as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -75,32 +75,33 @@ macro_rules! text_id {
 }
 
 text_id! {
-    /// Identifies an operation within its execution: 1 to 64 of `A-Z a-z 0-9 - _` (service model: `OperationId`).
-    /// What comes from outside is checked with [`OperationId::check`].
+    /// Identifies an operation within its execution: 1 to 64 of `A-Z a-z 0-9 - _` (service model: `OperationId`). Ids
+    /// from outside this process are checked with [`OperationId::check`].
     OperationId
 }
 text_id! {
-    /// Names an execution for the whole service (service model: `DurableExecutionArn`).
+    /// Identifies an execution across the service (service model: `DurableExecutionArn`).
     ExecutionArn
 }
 text_id! {
-    /// Lets its holder checkpoint once; opaque (service model: `CheckpointToken`, base64, at most 2048).
+    /// Authorizes one checkpoint; opaque (service model: `CheckpointToken`, base64, at most 2048).
     CheckpointToken
 }
 text_id! {
-    /// What an external system answers a callback with; opaque (service model: `CallbackId`, base64, at most 1024).
+    /// Identifies a callback to the external system that answers it; opaque (service model: `CallbackId`, base64, at
+    /// most 1024).
     CallbackId
 }
 
 impl OperationId {
-    /// Whether the service would take this id.
+    /// Checks the id against the service's rules.
     pub fn check(&self) -> Result<(), InvalidName> {
         word("the operation id", &self.0, 64)
     }
 }
 
 impl ExecutionArn {
-    /// Puts an ARN together. The parts are the caller's to check.
+    /// Builds an ARN. The caller must have checked the parts.
     pub fn new(function: &str, version: &str, execution_name: &str, id: &str) -> Self {
         format!(
             "arn:aws:lambda:us-east-1:000000000000:function:{function}:{version}/durable-execution/{execution_name}/{id}"
@@ -108,7 +109,7 @@ impl ExecutionArn {
         .into()
     }
 
-    /// The function's name and version, and the execution's name, where the text has the shape of an ARN.
+    /// Returns the function's name, its version and the execution's name, if the text has the form of an ARN.
     pub fn parts(&self) -> Option<(&str, &str, &str)> {
         let (_, rest) = self.0.split_once(":function:")?;
         let (function, rest) = rest.split_once(':')?;
@@ -118,19 +119,19 @@ impl ExecutionArn {
     }
 }
 
-/// What the name of a function is made of, for messages.
+/// The characters of a function name, for messages.
 pub const FUNCTION_NAME_CHARACTERS: &str = "A-Z a-z 0-9 - _ . : $";
 
-/// What a tenant id is made of, for messages.
+/// The characters of a tenant id, for messages.
 pub const TENANT_ID_CHARACTERS: &str = "A-Z a-z 0-9 . _ : / = + - @ and spaces";
 
-/// Whether the text can name a function (service model: `NamespacedFunctionName`).
+/// Whether the text is a valid function name (service model: `NamespacedFunctionName`).
 pub fn is_function_name(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'$');
     matches!(text.len(), 1..=256) && text.bytes().all(allowed)
 }
 
-/// Whether the text can name a tenant (service model: `TenantId`).
+/// Whether the text is a valid tenant id (service model: `TenantId`).
 pub fn is_tenant_id(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/=+-@ ".contains(&byte);
     matches!(text.len(), 1..=256) && text.bytes().all(allowed)

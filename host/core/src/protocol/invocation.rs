@@ -1,10 +1,10 @@
-//! What an invocation is given, and what it gives back.
+//! The input and the output of an invocation.
 
 use serde::{Deserialize, Serialize};
 
 use super::{CheckpointToken, ErrorObject, ExecutionArn, OperationId, StatePage};
 
-/// What the service hands to a handler.
+/// The input of an invocation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct InvocationInput {
@@ -12,11 +12,11 @@ pub struct InvocationInput {
     pub durable_execution_arn: ExecutionArn,
     /// The token for the first checkpoint.
     pub checkpoint_token: CheckpointToken,
-    /// The first page of what is on record; its first operation is the EXECUTION.
+    /// The first page of the execution's state. Its first operation is the EXECUTION.
     pub initial_execution_state: StatePage,
-    /// The operations that changed since the previous invocation by no doing of the handler, such as a wait that is over.
-    /// For code
-    /// that watches; a replay does not need it. Empty in the first invocation, and where a service does not tell.
+    /// The operations that changed since the previous invocation without an update of the handler, such as a wait that
+    /// has ended. Plugins use them; a replay does not need them. Empty in the first invocation, and with services that
+    /// do not report changes.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub updated_operation_ids: Vec<OperationId>,
 }
@@ -25,21 +25,21 @@ pub struct InvocationInput {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum InvocationStatus {
-    /// The execution has its result.
+    /// The execution has succeeded.
     Succeeded,
     /// The execution has failed.
     Failed,
-    /// The execution waits for something.
+    /// The execution is suspended.
     Pending,
 }
 
-/// What a handler gives back.
+/// The output of an invocation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct InvocationOutput {
     /// How it ended.
     pub status: InvocationStatus,
-    /// The result, JSON text; `""` when it was checkpointed.
+    /// The result as JSON text; `""` when it was checkpointed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub result: Option<String>,
     /// The error.
@@ -48,17 +48,17 @@ pub struct InvocationOutput {
 }
 
 impl InvocationOutput {
-    /// The execution has its result.
+    /// The execution has succeeded with this result.
     pub fn succeeded(result: Option<String>) -> Self {
         Self { status: InvocationStatus::Succeeded, result, error: None }
     }
 
-    /// The execution has failed.
+    /// The execution has failed with this error.
     pub fn failed(error: ErrorObject) -> Self {
         Self { status: InvocationStatus::Failed, result: None, error: Some(error) }
     }
 
-    /// The execution waits for something.
+    /// The execution is suspended.
     pub fn pending() -> Self {
         Self { status: InvocationStatus::Pending, result: None, error: None }
     }
@@ -69,6 +69,7 @@ impl InvocationOutput {
 pub enum InvocationResult {
     /// The handler returned, or was suspended.
     Output(InvocationOutput),
-    /// It trapped, exited, broke the contract or a limit (`Runtime.ExitError` and the like), or lost the service.
+    /// The handler trapped, exited, violated the contract, exceeded a limit (`Runtime.ExitError` and the like), or lost
+    /// the service.
     Crashed(ErrorObject),
 }

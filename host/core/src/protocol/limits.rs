@@ -1,40 +1,41 @@
 //! The service's limits, in one place and adjustable.
 
-/// What the server enforces. The default is what the service enforces on every request; the two quotas on a whole
-/// execution are off unless asked for ([`Limits::service_quotas`]).
+/// The limits that the server enforces. The default is what the service enforces on every request; the two quotas on a
+/// whole execution are off unless they are set ([`Limits::service_quotas`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Largest payload of an operation and largest result or input of an execution, in bytes.
+    /// The largest payload of an operation, and the largest result or input of an execution, in bytes.
     pub payload_bytes: usize,
-    /// Largest error of an update or of a callback's answer, in bytes.
+    /// The largest error of an update or of a callback's answer, in bytes.
     pub error_bytes: usize,
-    /// Largest result that a callback is answered with, in bytes (service model: `BinaryOperationPayload`).
+    /// The largest result of a callback's answer, in bytes (service model: `BinaryOperationPayload`).
     pub callback_bytes: usize,
-    /// Most updates in one checkpoint.
+    /// The most updates in one checkpoint.
     pub batch_updates: usize,
-    /// Most bytes of payloads and errors in one checkpoint.
+    /// The most bytes of payloads and errors in one checkpoint.
     pub batch_bytes: usize,
-    /// Most operations that one page of state holds.
+    /// The most operations in one page of state.
     pub page_operations: usize,
-    /// Most operations of one execution; `None` is no limit.
+    /// The most operations of one execution; `None` is no limit.
     pub operations: Option<usize>,
-    /// Most bytes written by one execution; `None` is no limit.
+    /// The most bytes written by one execution; `None` is no limit.
     pub written_bytes: Option<usize>,
-    /// Most events of one execution, after which it can checkpoint nothing more: what retries for ever has an end.
+    /// The most events of one execution. After that the execution cannot checkpoint any more, so endless retries end.
     pub events: usize,
-    /// Seconds of its own time after which an execution without a timeout times out (service model: `ExecutionTimeout` is at most a
-    /// year); `None` is never. Nobody waits for this: what nobody will answer stalls before.
+    /// Seconds on its own clock after which an execution without a timeout times out (service model: `ExecutionTimeout`
+    /// is at most a year); `None` is no limit. In practice an execution that waits for an answer that cannot come ends
+    /// earlier, as stalled.
     pub longest_execution: Option<u64>,
 }
 
 impl Limits {
-    /// A delay of a wait or a retry, in seconds.
+    /// The delay of a wait or a retry, in seconds.
     pub const DELAY_SECONDS: std::ops::RangeInclusive<u64> = 1..=31_622_400;
     /// A callback's timeouts, in seconds; 0 is none.
     pub const CALLBACK_SECONDS: std::ops::RangeInclusive<u64> = 0..=99_999_999;
     /// An execution's timeout, in seconds.
     pub const EXECUTION_SECONDS: std::ops::RangeInclusive<u64> = 1..=31_622_400;
-    /// Largest result that a child context records in place, in bytes.
+    /// The largest result that a child context records in place, in bytes.
     pub const INLINE_RESULT_BYTES: usize = 256 * 1024;
 
     /// The limits with the service's quotas on an execution: 3,000 operations, 100 MB written.

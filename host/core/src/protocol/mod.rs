@@ -1,7 +1,7 @@
-//! The wire: what the AWS Lambda durable execution service and a handler say to each other.
+//! The wire types of the AWS Lambda durable execution service.
 //!
-//! Plain data, and the trait through which an invocation talks to a service. Names and shapes are the service model's; JSON is
-//! spelled as on the wire. Nothing here decides anything.
+//! Plain data, and the trait through which an invocation calls a service. Names and shapes are those of the service
+//! model; JSON is spelled as on the wire. This module contains no rules of the server.
 
 mod client;
 mod error_object;

@@ -1,13 +1,13 @@
-//! What an execution is at, in words: for messages about one that came to no end.
+//! Describes the operations that an execution has not finished, for messages about executions that did not end.
 
 use std::collections::HashSet;
 
 use super::{Operation, OperationId, OperationType};
 
-/// How many operations are named, where there may be many.
+/// How many operations are described.
 const SHOWN: usize = 3;
 
-/// The operations that are not over and have nothing in them that is not, a few words for each of the first three.
+/// Describes the open operations that contain no other open operation, the first three of them.
 pub fn open_work<'a>(operations: impl Iterator<Item = &'a Operation> + Clone) -> Vec<String> {
     let open = operations.filter(|o| o.kind != OperationType::Execution && !o.status.is_terminal());
     let around: HashSet<&OperationId> = open.clone().filter_map(|o| o.parent_id.as_ref()).collect();

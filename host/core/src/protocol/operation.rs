@@ -24,26 +24,26 @@ pub mod sub_type {
     pub const WAIT_FOR_CALLBACK: &str = "WaitForCallback";
 }
 
-/// What an operation is (service model: `OperationType`).
+/// The type of an operation (service model: `OperationType`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum OperationType {
     /// The execution itself: always the first operation of a state.
     Execution,
-    /// A group of operations.
+    /// A child context, which groups operations.
     Context,
     /// Work with a recorded outcome.
     Step,
     /// A pause.
     Wait,
-    /// A place for an external answer.
+    /// Waits for an answer from outside.
     Callback,
-    /// Another function's run.
+    /// An invocation of another function.
     ChainedInvoke,
 }
 
 impl OperationType {
-    /// As on the wire.
+    /// The name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Execution => "EXECUTION",
@@ -62,35 +62,35 @@ impl std::fmt::Display for OperationType {
     }
 }
 
-/// Where an operation stands (service model: `OperationStatus`).
+/// The status of an operation (service model: `OperationStatus`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum OperationStatus {
-    /// Begun, not over.
+    /// The operation has started and has not ended.
     Started,
-    /// A step between two attempts: its time has not come.
+    /// A step that waits for its next attempt.
     Pending,
     /// A step whose next attempt may begin.
     Ready,
-    /// Over, well.
+    /// The operation has ended with a result.
     Succeeded,
-    /// Over, badly.
+    /// The operation has ended with an error.
     Failed,
-    /// Over: called off.
+    /// The operation was cancelled.
     Cancelled,
-    /// Over: too late.
+    /// The operation has timed out.
     TimedOut,
-    /// Over: stopped from outside.
+    /// The operation was stopped from outside.
     Stopped,
 }
 
 impl OperationStatus {
-    /// Whether it is over: nothing changes any more.
+    /// Whether the status is final.
     pub fn is_terminal(self) -> bool {
         !matches!(self, Self::Started | Self::Pending | Self::Ready)
     }
 
-    /// As on the wire.
+    /// The name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Started => "STARTED",
@@ -111,24 +111,24 @@ impl std::fmt::Display for OperationStatus {
     }
 }
 
-/// Where an execution stands (service model: `ExecutionStatus`, without those of pausing and deleting).
+/// The status of an execution (service model: `ExecutionStatus`, without those of pausing and deleting).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ExecutionStatus {
-    /// Not over.
+    /// The execution has not ended.
     Running,
-    /// Over, with a result.
+    /// The execution has ended with a result.
     Succeeded,
-    /// Over, with an error.
+    /// The execution has ended with an error.
     Failed,
-    /// Over: its timeout passed.
+    /// The execution has exceeded its timeout.
     TimedOut,
-    /// Over: stopped from outside.
+    /// The execution was stopped from outside.
     Stopped,
 }
 
 impl ExecutionStatus {
-    /// As on the wire.
+    /// The name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Running => "RUNNING",
@@ -148,61 +148,61 @@ impl std::fmt::Display for ExecutionStatus {
 
 /// The state of one operation (service model: `Operation`).
 ///
-/// Texts are shared: an operation is copied when it changes, and a state of thousands is a list of pointers.
+/// Texts are reference-counted, so that a copy of an operation is cheap. A state is a list of shared operations.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Operation {
     /// Its id.
     pub id: OperationId,
-    /// The CONTEXT it belongs to; none at the top.
+    /// The CONTEXT that it belongs to; none at the top level.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub parent_id: Option<OperationId>,
     /// Its label.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub name: Option<Arc<str>>,
-    /// What it is.
+    /// The type.
     #[serde(rename = "Type")]
     pub kind: OperationType,
-    /// What it is, more finely.
+    /// The sub-type.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sub_type: Option<Arc<str>>,
-    /// When it began.
+    /// When it started.
     pub start_timestamp: Timestamp,
-    /// When it was over.
+    /// When it ended.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub end_timestamp: Option<Timestamp>,
-    /// Where it stands.
+    /// The status.
     pub status: OperationStatus,
-    /// Of an EXECUTION.
+    /// Details of an EXECUTION.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub execution_details: Option<ExecutionDetails>,
-    /// Of a CONTEXT.
+    /// Details of a CONTEXT.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub context_details: Option<ContextDetails>,
-    /// Of a STEP.
+    /// Details of a STEP.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub step_details: Option<StepDetails>,
-    /// Of a WAIT.
+    /// Details of a WAIT.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub wait_details: Option<WaitDetails>,
-    /// Of a CALLBACK.
+    /// Details of a CALLBACK.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub callback_details: Option<CallbackDetails>,
-    /// Of a `CHAINED_INVOKE`.
+    /// Details of a `CHAINED_INVOKE`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub chained_invoke_details: Option<ChainedInvokeDetails>,
-    /// Where in the execution's order this operation reached its present status: every start and every change of a status has a
-    /// number, from 1. Ours, not the wire's: timestamps alone do not order what happened in the same millisecond. 0 where
-    /// the service does not say.
+    /// The position, in the execution's order of changes, at which this operation reached its present status: every
+    /// start and every change of a status has a number, from 1. It is not part of the wire format. It is needed because
+    /// timestamps do not order changes within one millisecond. 0 if the service does not provide it.
     #[serde(skip)]
     pub sequence: u64,
-    /// The number of this operation's first start.
+    /// The number of this operation's first start; 0 if the service does not provide it.
     #[serde(skip)]
     pub start_sequence: u64,
 }
 
 impl Operation {
-    /// An operation that starts: STARTED, and without anything else.
+    /// Creates an operation that is STARTED, without details.
     pub fn new(id: OperationId, kind: OperationType, start_timestamp: Timestamp) -> Self {
         Self {
             id,
@@ -224,14 +224,15 @@ impl Operation {
         }
     }
 
-    /// Whether what is below it is left out of the state: a context that is over, and whose result is not to be rebuilt.
+    /// Whether the state omits the operations below this one: it is a closed context whose result needs no replay of
+    /// its children.
     pub fn hides_children(&self) -> bool {
         self.kind == OperationType::Context
             && self.status.is_terminal()
             && !self.context_details.as_ref().is_some_and(|details| details.replay_children)
     }
 
-    /// Of a STEP: the attempt that is under way, or that ended last.
+    /// Of a STEP: the attempt that is running, or the last one that ended; from 1.
     pub fn attempt(&self) -> Option<u32> {
         let ended = self.step_details.as_ref().map_or(0, |details| details.attempt);
         (self.kind == OperationType::Step).then(|| match self.status {
@@ -240,7 +241,7 @@ impl Operation {
         })
     }
 
-    /// The result of any kind of operation.
+    /// The result, for every type of operation.
     pub fn result(&self) -> Option<&Arc<str>> {
         match self.kind {
             OperationType::Context => self.context_details.as_ref()?.result.as_ref(),
@@ -251,7 +252,7 @@ impl Operation {
         }
     }
 
-    /// The error of any kind of operation.
+    /// The error, for every type of operation.
     pub fn error(&self) -> Option<&ErrorObject> {
         match self.kind {
             OperationType::Context => self.context_details.as_ref()?.error.as_ref(),
@@ -263,23 +264,23 @@ impl Operation {
     }
 }
 
-/// Of an EXECUTION (service model: `ExecutionDetails`).
+/// Details of an EXECUTION (service model: `ExecutionDetails`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct ExecutionDetails {
-    /// The event, JSON text.
+    /// The input of the execution, JSON text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input_payload: Option<Arc<str>>,
 }
 
-/// Of a CONTEXT (service model: `ContextDetails`).
+/// Details of a CONTEXT (service model: `ContextDetails`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct ContextDetails {
-    /// The result is not recorded; the children rebuild it.
+    /// The result is not recorded; a replay of the children computes it again.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub replay_children: bool,
-    /// The result, or its summary.
+    /// The result, or its summary if `replay_children` is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<Arc<str>>,
     /// The error.
@@ -287,7 +288,7 @@ pub struct ContextDetails {
     pub error: Option<ErrorObject>,
 }
 
-/// Of a STEP (service model: `StepDetails`).
+/// Details of a STEP (service model: `StepDetails`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct StepDetails {
@@ -304,31 +305,31 @@ pub struct StepDetails {
     pub error: Option<ErrorObject>,
 }
 
-/// Of a WAIT (service model: `WaitDetails`).
+/// Details of a WAIT (service model: `WaitDetails`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct WaitDetails {
-    /// When it ends.
+    /// When the wait ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scheduled_end_timestamp: Option<Timestamp>,
 }
 
-/// Of a CALLBACK (service model: `CallbackDetails`).
+/// Details of a CALLBACK (service model: `CallbackDetails`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct CallbackDetails {
-    /// What an external system answers with.
+    /// The id with which an external system answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub callback_id: Option<CallbackId>,
-    /// The answer, raw text.
+    /// The answer, if it is a success: raw text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<Arc<str>>,
-    /// The answer, when it is an error.
+    /// The answer, if it is an error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorObject>,
 }
 
-/// Of a `CHAINED_INVOKE` (service model: `ChainedInvokeDetails`).
+/// Details of a `CHAINED_INVOKE` (service model: `ChainedInvokeDetails`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct ChainedInvokeDetails {

@@ -1,14 +1,14 @@
-//! What a service says where it does not do what it was asked for.
+//! `ServiceError`: why a service did not process a request.
 
 use super::{ErrorObject, error_types};
 
-/// What the service says of a token that is not the current one.
+/// The message for a token that is not the current one.
 const INVALID_TOKEN: &str = "Invalid checkpoint token";
 
-/// Why a service refused, or could not be asked.
+/// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ServiceError {
-    /// The request breaks the service's rules (`InvalidParameterValueException`). Asking again will not help.
+    /// The request breaks the service's rules (`InvalidParameterValueException`). A retry fails in the same way.
     #[error("InvalidParameterValueException: {0}")]
     InvalidParameterValue(String),
     /// The checkpoint token is not the current one (`InvalidParameterValueException`).
@@ -17,22 +17,22 @@ pub enum ServiceError {
     /// The invocation to complete is not running (`InvalidParameterValueException`).
     #[error("InvalidParameterValueException: {0}")]
     InvocationNotRunning(String),
-    /// There is no such execution, operation or function (`ResourceNotFoundException`).
+    /// The execution, operation or function does not exist (`ResourceNotFoundException`).
     #[error("ResourceNotFoundException: {0}")]
     NotFound(String),
-    /// There is no such callback (`ResourceNotFoundException`).
+    /// The callback does not exist (`ResourceNotFoundException`).
     #[error("ResourceNotFoundException: {0}")]
     CallbackNotFound(String),
-    /// The callback was answered or has timed out already (`CallbackTimeoutException`).
+    /// The callback has ended already, by an answer or a timeout (`CallbackTimeoutException`).
     #[error("CallbackTimeoutException: {0}")]
     CallbackOver(String),
-    /// The service cannot be reached any more.
+    /// The service cannot be reached.
     #[error("the checkpoint server cannot be reached: {0}")]
     Unavailable(String),
 }
 
 impl ServiceError {
-    /// What is wrong, without the name of the exception.
+    /// The message without the name of the exception.
     pub fn message(&self) -> &str {
         match self {
             Self::InvalidToken => INVALID_TOKEN,
@@ -45,7 +45,7 @@ impl ServiceError {
         }
     }
 
-    /// As the error of an invocation that came to nothing because of it.
+    /// Converts it to the error of an invocation that ends because of it.
     pub fn to_error(&self) -> ErrorObject {
         ErrorObject::new(error_types::CHECKPOINT_FAILED, self.to_string())
     }

@@ -1,4 +1,4 @@
-//! `OperationUpdate` and what else a checkpoint carries.
+//! `OperationUpdate` and the other contents of a checkpoint.
 
 use std::sync::Arc;
 
@@ -6,67 +6,67 @@ use serde::{Deserialize, Serialize};
 
 use super::{CheckpointToken, ErrorObject, Operation, OperationId, OperationType};
 
-/// What a handler reports of an operation (service model: `OperationAction`).
+/// The action of an update (service model: `OperationAction`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum OperationAction {
-    /// It begins.
+    /// Starts the operation, or its next attempt.
     Start,
-    /// It is over, well.
+    /// Ends the operation with a result.
     Succeed,
-    /// It is over, badly.
+    /// Ends the operation with an error.
     Fail,
-    /// An attempt is over; another is to follow.
+    /// Ends an attempt and schedules the next.
     Retry,
-    /// It is called off.
+    /// Cancels the operation.
     Cancel,
 }
 
-/// One change that a handler reports (service model: `OperationUpdate`).
+/// One update of an operation (service model: `OperationUpdate`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct OperationUpdate {
-    /// Which operation.
+    /// The operation.
     pub id: OperationId,
-    /// The CONTEXT it belongs to.
+    /// The CONTEXT that it belongs to.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub parent_id: Option<OperationId>,
     /// Its label.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub name: Option<Arc<str>>,
-    /// What it is.
+    /// The type of the operation.
     #[serde(rename = "Type")]
     pub kind: OperationType,
-    /// What it is, more finely.
+    /// The sub-type of the operation.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sub_type: Option<Arc<str>>,
-    /// What happened.
+    /// The action.
     pub action: OperationAction,
-    /// The result; on a START of an invoke its input; on a RETRY of a condition its state.
+    /// The result; for a START of an invoke, its input; for a RETRY of a condition, its state.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub payload: Option<Arc<str>>,
     /// The error.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub error: Option<ErrorObject>,
-    /// Of a CONTEXT.
+    /// Options of a CONTEXT.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub context_options: Option<ContextOptions>,
-    /// Of a STEP.
+    /// Options of a STEP.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub step_options: Option<StepOptions>,
-    /// Of a WAIT.
+    /// Options of a WAIT.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub wait_options: Option<WaitOptions>,
-    /// Of a CALLBACK.
+    /// Options of a CALLBACK.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub callback_options: Option<CallbackOptions>,
-    /// Of a `CHAINED_INVOKE`.
+    /// Options of a `CHAINED_INVOKE`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub chained_invoke_options: Option<ChainedInvokeOptions>,
 }
 
 impl OperationUpdate {
-    /// An update with nothing but what every update has.
+    /// Creates an update with the required members only.
     pub fn new(id: OperationId, kind: OperationType, action: OperationAction) -> Self {
         Self {
             id,
@@ -85,21 +85,21 @@ impl OperationUpdate {
         }
     }
 
-    /// About how many bytes it adds to a request.
+    /// An estimate of its size in a request, in bytes.
     pub fn size(&self) -> usize {
         128 + self.payload.as_ref().map_or(0, |p| p.len()) + self.error.as_ref().map_or(0, ErrorObject::size)
     }
 }
 
-/// Of a CONTEXT (service model: `ContextOptions`).
+/// Options of a CONTEXT (service model: `ContextOptions`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct ContextOptions {
-    /// The payload is not the result; the children rebuild it.
+    /// The payload is only a summary; a replay of the children computes the result.
     pub replay_children: bool,
 }
 
-/// Of a STEP (service model: `StepOptions`).
+/// Options of a STEP (service model: `StepOptions`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct StepOptions {
@@ -107,33 +107,33 @@ pub struct StepOptions {
     pub next_attempt_delay_seconds: Option<u64>,
 }
 
-/// Of a WAIT (service model: `WaitOptions`).
+/// Options of a WAIT (service model: `WaitOptions`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct WaitOptions {
-    /// How long it is.
+    /// The length of the wait, in seconds.
     pub wait_seconds: Option<u64>,
 }
 
-/// Of a CALLBACK (service model: `CallbackOptions`).
+/// Options of a CALLBACK (service model: `CallbackOptions`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct CallbackOptions {
-    /// Seconds it may stay unanswered; none or 0 is no limit.
+    /// Seconds after which an unanswered callback times out; none or 0 is no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u64>,
-    /// Seconds it may stay without a heartbeat; none or 0 is no limit.
+    /// Seconds without a heartbeat after which it times out; none or 0 is no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub heartbeat_timeout_seconds: Option<u64>,
 }
 
-/// Of a `CHAINED_INVOKE` (service model: `ChainedInvokeOptions`).
+/// Options of a `CHAINED_INVOKE` (service model: `ChainedInvokeOptions`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ChainedInvokeOptions {
-    /// The function to run.
+    /// The name of the function.
     pub function_name: Arc<str>,
-    /// The tenant to run it for.
+    /// The tenant that it is invoked for.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub tenant_id: Option<Arc<str>>,
 }
@@ -143,7 +143,7 @@ pub struct ChainedInvokeOptions {
 pub struct CheckpointResponse {
     /// The token for the next checkpoint.
     pub checkpoint_token: CheckpointToken,
-    /// The operations that changed since the handler last saw them.
+    /// The operations that changed since the previous answer.
     pub operations: Vec<Arc<Operation>>,
 }
 
@@ -153,7 +153,7 @@ pub struct CheckpointResponse {
 pub struct StatePage {
     /// The operations of the page.
     pub operations: Vec<Arc<Operation>>,
-    /// Where the next page begins; none on the last.
+    /// The marker of the next page; none on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_marker: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! What a guest passes in, against the contract's limits and against the record.
+//! Checks of what a guest passes in, against the contract's limits and against the record.
 
 use super::{Divergence, Identity, ReplayError, error::invalid};
 use crate::protocol::{ErrorObject, Operation, OperationId, OperationType};
@@ -24,7 +24,8 @@ pub(super) fn check_text(argument: &'static str, text: &str) -> Result<(), Repla
     Ok(())
 }
 
-/// A name that the service takes only with certain characters (service model: `NamespacedFunctionName`, `TenantId`).
+/// Checks a name that the service restricts to certain characters (service model: `NamespacedFunctionName`,
+/// `TenantId`).
 pub(super) fn check_words(
     argument: &'static str,
     text: &str,
@@ -63,7 +64,7 @@ pub(super) fn check_payload(
     }
 }
 
-/// Cuts an error down to what the service takes: first the stack, then the data, then the message.
+/// Shortens an error to the service's limit: first the stack, then the data, then the message and the type.
 pub(super) fn fit_error(mut error: ErrorObject, max: usize) -> ErrorObject {
     let max = max.saturating_sub(64);
     while error.size() > max && error.stack_trace.pop().is_some() {}
@@ -80,7 +81,7 @@ pub(super) fn fit_error(mut error: ErrorObject, max: usize) -> ErrorObject {
     error
 }
 
-/// Whether what the guest starts is what the record holds.
+/// Checks that the operation that the guest starts equals the recorded one.
 pub(super) fn check_same(
     record: &Operation,
     kind: OperationType,
@@ -114,12 +115,12 @@ pub(super) fn check_same(
     })))
 }
 
-/// What is on record, in words.
+/// Describes a recorded operation.
 pub(super) fn describe_record(record: &Operation) -> String {
     describe(record.kind, record.sub_type.as_deref(), record.name.as_deref())
 }
 
-/// An operation in words.
+/// Describes an operation for a message.
 pub(super) fn describe(kind: OperationType, sub_type: Option<&str>, name: Option<&str>) -> String {
     let mut text = format!("a {kind}");
     if let Some(sub_type) = sub_type {

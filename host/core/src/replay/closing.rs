@@ -1,31 +1,31 @@
-//! How a guest closes what it ran.
+//! Closing of attempts and operations by the guest.
 //!
-//! Always true: an attempt is closed once; what closes it becomes one update; nothing that breaks the service's limits is
-//! sent.
+//! Invariants: an attempt is closed at most once; closing it queues one update; an update that exceeds the service's
+//! limits is never queued.
 
 use super::{
     Divergence, Key, ReplayError,
     checks::{check_payload, check_seconds, fit_error},
     engine::{CheckpointMode, Engine},
     error::misuse,
-    slot::{Phase, Turn},
+    slot::{RevealPoint, SlotState},
 };
 use crate::protocol::{
     ContextOptions, ErrorObject, InvocationOutput, Limits, OperationAction, OperationUpdate, StepOptions,
 };
 
-/// What a child context is closed with.
+/// The result with which a child context is closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChildResult {
-    /// The result.
+    /// The result itself.
     Inline(Option<String>),
-    /// A summary; the children rebuild the result.
+    /// A summary; a replay of the children computes the result.
     ReplayChildren(Option<String>),
 }
 
 impl Engine {
-    /// What an invocation comes to whose handler returned: this, unless something on record was not asked for, or the service
-    /// would not take it.
+    /// Returns the output of an invocation whose handler returned: its result, or an error if recorded operations were
+    /// not started or the result exceeds the service's limit.
     pub fn conclude(&self, returned: Result<Option<String>, ErrorObject>) -> InvocationOutput {
         if let Err(ReplayError::NonDeterministic(divergence)) = self.check_return() {
             return InvocationOutput::failed(divergence.to_error());
@@ -36,7 +36,8 @@ impl Engine {
         }
     }
 
-    /// A handler's result as an invocation's output: one that the service would not take is an error.
+    /// Converts a handler's result to the invocation's output. A result that exceeds the service's limit becomes an
+    /// error.
     pub fn fit_result(&self, result: Option<String>) -> InvocationOutput {
         match check_payload("result", result.as_ref(), self.limits.payload_bytes) {
             Ok(()) => InvocationOutput::succeeded(result),
@@ -44,12 +45,12 @@ impl Engine {
         }
     }
 
-    /// An error within the service's limit.
+    /// Shortens an error to the service's limit.
     pub fn fit_error(&self, error: ErrorObject) -> ErrorObject {
         fit_error(error, self.limits.error_bytes)
     }
 
-    /// Closes an attempt, and with it the operation, with a result.
+    /// Closes an attempt and its operation with a result.
     pub fn succeed(&mut self, key: Key, result: Option<String>) -> Result<(), ReplayError> {
         self.check_open(key)?;
         if let Err(error) = check_payload("result", result.as_ref(), self.limits.payload_bytes) {
@@ -60,7 +61,7 @@ impl Engine {
         self.send(key, update)
     }
 
-    /// Closes an attempt, and with it the operation, with an error.
+    /// Closes an attempt and its operation with an error.
     pub fn fail(&mut self, key: Key, error: ErrorObject) -> Result<(), ReplayError> {
         self.check_open(key)?;
         let mut update = self.close(key, OperationAction::Fail)?;
@@ -68,7 +69,7 @@ impl Engine {
         self.send(key, update)
     }
 
-    /// Closes a step's attempt; the next may begin after so many seconds.
+    /// Closes a step's attempt with an error. The next attempt may begin after `delay` seconds.
     pub fn retry(&mut self, key: Key, error: ErrorObject, delay: u64) -> Result<(), ReplayError> {
         self.check_open(key)?;
         check_seconds("delay", delay, &Limits::DELAY_SECONDS)?;
@@ -78,7 +79,7 @@ impl Engine {
         self.send(key, update)
     }
 
-    /// Closes a condition's attempt; the next may begin after so many seconds, and sees this state.
+    /// Closes a condition's attempt. The next attempt may begin after `delay` seconds, with the state `next`.
     pub fn continue_condition(&mut self, key: Key, next: String, delay: u64) -> Result<(), ReplayError> {
         self.check_open(key)?;
         check_seconds("delay", delay, &Limits::DELAY_SECONDS)?;
@@ -94,19 +95,20 @@ impl Engine {
         if self.is_rebuilding(key)? {
             if let ChildResult::Inline(payload) = &result {
                 let bytes = payload.as_ref().map_or(0, String::len);
-                return Err(self.rebuilt_otherwise(key, &format!("came to one of {bytes} bytes"))?);
+                return Err(self.rebuild_divergence(key, &format!("came to one of {bytes} bytes"))?);
             }
             return self.rebuilt(key);
         }
-        self.check_left_out(key)?;
+        self.check_all_started(key)?;
         let (payload, replay_children) = match result {
             ChildResult::Inline(payload) => (payload, false),
             ChildResult::ReplayChildren(summary) => (Some(summary.unwrap_or_default()), true),
         };
         if payload.as_ref().is_some_and(|p| p.len() > Limits::INLINE_RESULT_BYTES) {
-            return Err(misuse(
-                "a child context was closed with more than 256 KiB; replay-children is for that",
-            ));
+            return Err(misuse(format!(
+                "a child context was closed with more than {} KiB; replay-children is for that",
+                Limits::INLINE_RESULT_BYTES / 1024
+            )));
         }
         let mut update = self.close(key, OperationAction::Succeed)?;
         update.payload = payload.map(Into::into);
@@ -119,9 +121,9 @@ impl Engine {
     /// Closes a child context with an error.
     pub fn fail_child(&mut self, key: Key, error: ErrorObject) -> Result<(), ReplayError> {
         if self.is_rebuilding(key)? {
-            return Err(self.rebuilt_otherwise(key, &format!("failed: {error}"))?);
+            return Err(self.rebuild_divergence(key, &format!("failed: {error}"))?);
         }
-        self.check_left_out(key)?;
+        self.check_all_started(key)?;
         let mut update = self.close(key, OperationAction::Fail)?;
         update.error = Some(fit_error(error, self.limits.error_bytes));
         self.send(key, update)
@@ -129,51 +131,58 @@ impl Engine {
 
     fn check_open(&self, key: Key) -> Result<(), ReplayError> {
         match self.slot(key)?.phase {
-            Phase::Running { .. } | Phase::Interrupted { .. } | Phase::TimedOut { .. } => Ok(()),
-            Phase::Waiting | Phase::Closing | Phase::Shown | Phase::Due(_) | Phase::Rebuilding => {
+            SlotState::Running { .. } | SlotState::Interrupted { .. } | SlotState::TimedOut { .. } => Ok(()),
+            SlotState::Waiting
+            | SlotState::Closing
+            | SlotState::Shown
+            | SlotState::Due(_)
+            | SlotState::Rebuilding => {
                 Err(misuse("an attempt was closed that was not to run, or was closed before"))
             }
         }
     }
 
-    /// Closes a child that was run for its result alone: there is nothing to send.
+    /// Closes a child context that was run again only to compute its result. No update is sent.
     fn rebuilt(&mut self, key: Key) -> Result<(), ReplayError> {
-        self.slot_mut(key)?.phase = Phase::Waiting;
+        self.slot_mut(key)?.phase = SlotState::Waiting;
         Ok(())
     }
 
-    /// A child that was run again came to something else than it did when its result was too large to record.
-    fn rebuilt_otherwise(&self, key: Key, how: &str) -> Result<ReplayError, ReplayError> {
+    /// The error for a child context that was run again and ended differently from the first run.
+    fn rebuild_divergence(&self, key: Key, how: &str) -> Result<ReplayError, ReplayError> {
         let slot = self.slot(key)?;
         let what = slot.describe();
         Ok(ReplayError::NonDeterministic(Box::new(Divergence {
             id: slot.id.clone(),
-            expected: format!("{what} that succeeded with a result of more than 256 KiB"),
+            expected: format!(
+                "{what} that succeeded with a result of more than {} KiB",
+                Limits::INLINE_RESULT_BYTES / 1024
+            ),
             actual: format!("ran its code again for the result, and it {how}"),
         })))
     }
 
-    /// Whether a child was run for its result alone. One that is not open is misuse.
+    /// Whether a child context was run again only to compute its result.
     fn is_rebuilding(&self, key: Key) -> Result<bool, ReplayError> {
         match self.slot(key)?.phase {
-            Phase::Rebuilding => Ok(true),
-            Phase::Running { .. } => Ok(false),
-            Phase::Waiting
-            | Phase::Closing
-            | Phase::Shown
-            | Phase::Due(_)
-            | Phase::Interrupted { .. }
-            | Phase::TimedOut { .. } => Err(misuse("a child context was closed twice")),
+            SlotState::Rebuilding => Ok(true),
+            SlotState::Running { .. } => Ok(false),
+            SlotState::Waiting
+            | SlotState::Closing
+            | SlotState::Shown
+            | SlotState::Due(_)
+            | SlotState::Interrupted { .. }
+            | SlotState::TimedOut { .. } => Err(misuse("a child context was closed twice")),
         }
     }
 
     fn close(&mut self, key: Key, action: OperationAction) -> Result<OperationUpdate, ReplayError> {
         let slot = self.slot_mut(key)?;
-        slot.phase = Phase::Closing;
+        slot.phase = SlotState::Closing;
         Ok(slot.update(action))
     }
 
-    /// Queues what closes an operation or an attempt.
+    /// Queues the update that closes an operation or an attempt.
     fn send(&mut self, key: Key, update: OperationUpdate) -> Result<(), ReplayError> {
         if self.mode == CheckpointMode::Optimistic && update.action != OperationAction::Retry {
             self.unsent += 1;
@@ -183,7 +192,7 @@ impl Engine {
                 Some(error) => Err(error.clone()),
                 None => Ok(update.payload.clone()),
             });
-            slot.phase = Phase::Due(Turn::Unsent(unsent));
+            slot.phase = SlotState::Due(RevealPoint::Unsent(unsent));
         }
         self.outbox.push(update);
         Ok(())

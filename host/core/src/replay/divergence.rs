@@ -1,17 +1,18 @@
-//! What a replay does that the record rules out, beyond a single operation that is another.
+//! Detection of non-determinism beyond the comparison of single operations.
 //!
-//! Always true:
-//! - STARTs leave in the order in which they were made, and replayed code makes them in the same order each time. So one that is
-//!   not on record was made after all that are. A run that makes a new one, and after it one that was on record when the
-//!   invocation began, is not the code that ran before. A future that is made early and awaited late changes nothing
-//!   here: it starts where it is awaited, on each run.
-//! - What is below a context was started before the context was closed. So a run that closes one, and has not asked for all that
-//!   is on record below it, has left out what ran before.
-//! - A run that is suspended has come to where runs before it were: it has asked for all that is on record.
+//! Invariants:
+//! - START updates are sent in the order in which operations were started, and replayed code starts them in the same
+//!   order each time. So an operation that is not on record was started after all recorded ones. If a run starts a new
+//!   operation and then one that was on record when the invocation began, the handler's code has changed or is not
+//!   deterministic. A future that is created early and awaited late does not violate this: its operation starts where
+//!   it is awaited, on each run.
+//! - Operations below a context were started before the context was closed. If a run closes a context without starting
+//!   all recorded operations below it, it has omitted operations of an earlier run.
+//! - A run that is suspended has reached the point that earlier runs reached: it has started all recorded operations.
 //!
-//! None of this holds where outcomes are shown before they are on record ([`CheckpointMode::Optimistic`]): on the first run they come in
-//! another order than on a replay. There nothing is concluded. That completions on record were never shown proves nothing:
-//! the outside completes what nobody waits for any more.
+//! These checks are off once outcomes were shown before they were on record ([`CheckpointMode::Optimistic`]): the order
+//! of outcomes on the first run then differs from the order on a replay. A recorded completion that was never shown is
+//! no divergence, because operations may complete after the guest has stopped waiting for them.
 
 use std::collections::HashMap;
 
@@ -23,27 +24,27 @@ use super::{
 };
 use crate::protocol::{Operation, OperationId, OperationType};
 
-/// The order of starts in one run.
+/// The order in which one run starts operations.
 #[derive(Debug, Default)]
 pub(super) struct Starts {
-    /// The first that is not on record, in words.
+    /// The first operation that is not on record, and its description.
     first_new: Option<(OperationId, String)>,
-    /// Outcomes may have been shown early.
-    loose: bool,
+    /// Whether outcomes may have been shown before they were on record.
+    order_unchecked: bool,
 }
 
 impl Starts {
-    /// The run goes on in this mode.
+    /// Records the checkpoint mode from here on.
     pub(super) fn mode(&mut self, mode: CheckpointMode) {
-        self.loose |= mode == CheckpointMode::Optimistic;
+        self.order_unchecked |= mode == CheckpointMode::Optimistic;
     }
 
-    /// Whether order proves nothing.
-    pub(super) fn is_loose(&self) -> bool {
-        self.loose
+    /// Whether the order of starts must not be checked.
+    pub(super) fn is_order_unchecked(&self) -> bool {
+        self.order_unchecked
     }
 
-    /// A start that is not on record.
+    /// Records the start of an operation that is not on record.
     pub(super) fn new_one(
         &mut self,
         id: &OperationId,
@@ -56,9 +57,11 @@ impl Starts {
         }
     }
 
-    /// A start of what was on record when the invocation began.
+    /// Checks the start of an operation that was on record when the invocation began.
     pub(super) fn recorded_one(&self, record: &Operation) -> Result<(), ReplayError> {
-        let Some((id, new)) = self.first_new.as_ref().filter(|_| !self.loose) else { return Ok(()) };
+        let Some((id, new)) = self.first_new.as_ref().filter(|_| !self.order_unchecked) else {
+            return Ok(());
+        };
         let next = describe_record(record);
         Err(ReplayError::NonDeterministic(Box::new(Divergence {
             id: id.clone(),
@@ -69,9 +72,9 @@ impl Starts {
 }
 
 impl Engine {
-    /// Before a context is closed: nothing on record below it is left out.
-    pub(super) fn check_left_out(&mut self, key: Key) -> Result<(), ReplayError> {
-        if self.unclaimed == 0 || self.starts.is_loose() {
+    /// Checks, before a context is closed, that every recorded operation below it was started.
+    pub(super) fn check_all_started(&mut self, key: Key) -> Result<(), ReplayError> {
+        if self.unclaimed == 0 || self.starts.is_order_unchecked() {
             return Ok(());
         }
         self.index_children();
@@ -81,7 +84,7 @@ impl Engine {
         while let Some(id) = below.pop() {
             for child in children.get(id).into_iter().flatten() {
                 let Some(known) = self.known.get(child) else { continue };
-                match known.left_out() {
+                match known.unclaimed_record() {
                     Some(record) => left_out.push(record),
                     None if known.key.is_some() => below.push(child),
                     None => {}
@@ -92,18 +95,18 @@ impl Engine {
             return Ok(());
         }
         let closed = self.slot(key)?.describe();
-        none_left_out(left_out, &format!("ended {closed} around it without starting it"))
+        all_started(left_out, &format!("ended {closed} around it without starting it"))
     }
 
-    /// What is wrong with a handler that returns now: recorded operations that it did not ask for.
+    /// Checks, when the handler returns, that every recorded operation was started.
     pub fn check_return(&self) -> Result<(), ReplayError> {
         self.check_asked("ended without starting it")
     }
 
-    /// What is wrong with a handler that can do nothing before something happens, and is to be suspended: the same. What is on
-    /// record was started by runs that did not wait here.
+    /// Checks, when the handler is to be suspended, that every recorded operation was started. Earlier runs did not
+    /// wait at this point, so they started all that is on record before it.
     pub fn check_suspension(&self) -> Result<(), ReplayError> {
-        if self.starts.is_loose() {
+        if self.starts.is_order_unchecked() {
             return Ok(());
         }
         self.check_asked("waits for something else without having started it")
@@ -113,10 +116,10 @@ impl Engine {
         if self.unclaimed == 0 {
             return Ok(());
         }
-        none_left_out(self.known.values().filter_map(Known::left_out), instead)
+        all_started(self.known.values().filter_map(Known::unclaimed_record), instead)
     }
 
-    /// Sorts what was on record by the context it belongs to, once.
+    /// Groups the recorded operations by their context; computed once.
     pub(super) fn index_children(&mut self) {
         if self.children.is_some() {
             return;
@@ -131,8 +134,9 @@ impl Engine {
     }
 }
 
-/// Fails with the first that was started of what was left out; `instead` is what the handler did.
-fn none_left_out<'a>(
+/// Fails with the first started of the operations that were not started by this run; `instead` describes what the
+/// handler did.
+fn all_started<'a>(
     left_out: impl IntoIterator<Item = &'a Operation>,
     instead: &str,
 ) -> Result<(), ReplayError> {

@@ -1,13 +1,13 @@
-//! Operation ids, and the scopes that give them.
+//! Operation ids, and the scopes that generate them.
 //!
-//! Invariants: an id depends on nothing but the scope's namespace and the position, so every replay makes the same ids; a
-//! position is used once at most.
+//! Invariants: an id depends only on the scope's namespace and the position, so every replay computes the same ids; a
+//! position is used at most once.
 
 use std::{collections::BTreeSet, sync::OnceLock};
 
 use crate::protocol::OperationId;
 
-/// A place in a scope's sequence, from 1.
+/// A position in a scope, from 1.
 pub type Position = u32;
 
 /// The ids of the first positions of every execution's root: they are the same in all executions, and each invocation makes
@@ -17,14 +17,14 @@ static ROOT_IDS: [OnceLock<OperationId>; 2048] = [const { OnceLock::new() }; 204
 /// A scope of operation ids.
 #[derive(Debug)]
 pub(super) struct Scope {
-    /// What its ids are made from; empty for the root.
+    /// The prefix that its ids are hashed with; empty for the root.
     namespace: String,
-    /// The CONTEXT that its operations belong to.
+    /// The CONTEXT of its operations.
     pub(super) parent: Option<OperationId>,
     next: Position,
     /// Every position below this one has been used.
     used_below: Position,
-    /// Positions that have been used out of turn.
+    /// Positions from `used_below` that have been used.
     used_beyond: BTreeSet<Position>,
 }
 
@@ -38,7 +38,7 @@ impl Scope {
         Self::new(id.to_string(), Some(id.clone()))
     }
 
-    /// A scope with ids of its own, whose operations belong to `parent`'s CONTEXT.
+    /// A scope with its own ids, whose operations belong to `parent`'s CONTEXT.
     pub(super) fn flat(namespace: &OperationId, parent: &Self) -> Self {
         Self::new(namespace.to_string(), parent.parent.clone())
     }
@@ -47,20 +47,20 @@ impl Scope {
         Self { namespace, parent, next: 1, used_below: 1, used_beyond: BTreeSet::new() }
     }
 
-    /// What its ids are made from.
+    /// The prefix that its ids are hashed with.
     pub(super) fn namespace(&self) -> &str {
         &self.namespace
     }
 
-    /// Takes the next place in the sequence.
+    /// Takes the next position.
     pub(super) fn claim(&mut self) -> Option<Position> {
         let position = self.next;
         self.next = self.next.checked_add(1)?;
         Some(position)
     }
 
-    /// Uses a place, and gives the id that belongs to it. What was not claimed is claimed with it. `None`: used before, or
-    /// not a place.
+    /// Uses a position and returns its id. An unclaimed position is claimed as well. `None` if it was used before or is
+    /// invalid.
     pub(super) fn take(&mut self, position: Position) -> Option<OperationId> {
         if position < self.used_below || position == Position::MAX || !self.used_beyond.insert(position) {
             return None;
@@ -72,7 +72,7 @@ impl Scope {
         Some(self.id_at(position))
     }
 
-    /// The id of what is, or would be, at a place.
+    /// The id at a position.
     pub(super) fn id_at(&self, position: Position) -> OperationId {
         match ROOT_IDS.get(position as usize) {
             Some(id) if self.namespace.is_empty() => id.get_or_init(|| self.make_id(position)).clone(),

@@ -1,7 +1,7 @@
-//! Updates on their way to the service.
+//! The queue of updates to the service.
 //!
-//! Always true: updates leave in the order in which they were made; a batch keeps the service's limits, and holds one update
-//! for an operation, or a START and what closes it.
+//! Invariants: updates are sent in the order in which they were queued; a batch keeps the service's limits, and
+//! contains one update for each operation, or a START and the update that closes it.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -31,14 +31,14 @@ impl Outbox {
         self.queue.len()
     }
 
-    /// Takes back the STARTs that nothing follows.
+    /// Removes STARTs that no other queued update depends on.
     pub(super) fn take_back_starts(&mut self) {
         while self.queue.back().is_some_and(|update| update.action == OperationAction::Start) {
             self.queue.pop_back();
         }
     }
 
-    /// The next batch; empty when nothing waits.
+    /// Takes the next batch; empty if the queue is empty.
     pub(super) fn take_batch(&mut self) -> Vec<OperationUpdate> {
         let mut batch: Vec<OperationUpdate> = Vec::with_capacity(self.queue.len().min(self.batch_updates));
         let mut started: HashMap<OperationId, bool> = HashMap::new();

@@ -1,4 +1,4 @@
-//! One operation as this invocation sees it.
+//! The state of one operation within this invocation.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,19 +7,19 @@ use crate::protocol::{
     ErrorObject, Operation, OperationAction, OperationId, OperationStatus, OperationType, OperationUpdate,
 };
 
-/// What ended an operation: its result, or its error.
+/// The result or the error of an operation.
 pub type Outcome = Result<Option<Arc<str>>, ErrorObject>;
 
-/// What an operation is given when it is started.
+/// The name and sub-type that a guest gives an operation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identity {
-    /// A label.
+    /// The operation's name.
     pub name: Option<String>,
-    /// A finer kind than the type.
+    /// The operation's sub-type.
     pub sub_type: Option<String>,
 }
 
-/// What an interrupted step leads to.
+/// What happens to a step whose attempt was interrupted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Semantics {
     /// The body runs again.
@@ -28,50 +28,48 @@ pub enum Semantics {
     AtMostOncePerRetry,
 }
 
-/// When something that is not on record as over is shown to a guest that waits for it: among the completions that it waits
-/// for.
+/// The point, in the order of completions, at which the guest sees a slot that has not ended on record.
 ///
-/// Of an attempt that is on record: the guest may have been shown some of them, and have dropped the operation then. It is to drop
-/// it again before its body runs.
+/// For a recorded attempt: earlier instances may have seen some of these completions and dropped the operation then.
+/// The guest must be able to drop it again before its body runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Turn {
-    /// After the completions up to this rank.
+pub(super) enum RevealPoint {
+    /// After the completions up to and including this rank.
     After(u64),
-    /// After all that are on record: an outcome that the service does not have yet; among several, in the order in which they are
-    /// sent.
+    /// After all recorded completions: an outcome that the service has not recorded yet. Several are ordered by when
+    /// they are sent.
     Unsent(u64),
-    /// After those too; among several, in the order of their starts. An attempt that was interrupted: its end would
-    /// have come after them.
+    /// After all of the above, ordered by their starts: an interrupted attempt, whose end would have followed them.
     Last(u64),
 }
 
-impl Turn {
-    /// Whether it is before the completion of this rank.
+impl RevealPoint {
+    /// Whether this turn is before the completion with this rank.
     pub(super) fn is_before(self, completion: u64) -> bool {
         matches!(self, Self::After(rank) if rank < completion)
     }
 }
 
-/// Where a slot stands. Only the engine moves it on.
+/// The state of a slot. Only the engine changes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// A start is on its way, or the outside has to act: the record will say.
+pub(super) enum SlotState {
+    /// Waits for the acknowledgement of a START, or for an event outside of the handler. The record determines what
+    /// follows.
     Waiting,
-    /// What closes the operation, or the attempt, is on its way. A next attempt belongs to a later invocation: a guest's
-    /// body can be gone once it has run.
+    /// Waits for the acknowledgement of the update that closes the operation or the attempt. The next attempt belongs
+    /// to a later invocation, because the guest's closure may have been consumed.
     Closing,
-    /// Closed, and shown to the guest before the service has it.
+    /// Closed; the outcome was shown before the service recorded it.
     Shown,
-    /// An attempt on record may go on, or an outcome show before the service has it, once the guest was shown all that comes
-    /// before.
-    Due(Turn),
-    /// The guest is to run this attempt.
+    /// A recorded attempt continues, or an unrecorded outcome is shown, after all completions before this turn.
+    Due(RevealPoint),
+    /// The guest must run this attempt.
     Running { attempt: u32 },
-    /// The guest is to close this attempt without running it.
+    /// The guest must close this attempt without running it, because it was interrupted.
     Interrupted { attempt: u32 },
-    /// The same, because it took too long.
+    /// The guest must close this attempt without running it, because it exceeded its timeout.
     TimedOut { attempt: u32 },
-    /// The guest is to run a recorded child again.
+    /// The guest must run a recorded child context again to compute its result.
     Rebuilding,
 }
 
@@ -84,23 +82,23 @@ pub(super) struct Slot {
     name: Option<Arc<str>>,
     sub_type: Option<Arc<str>>,
     pub(super) semantics: Semantics,
-    /// How long the body of one attempt may take.
+    /// The timeout of each attempt's body.
     pub(super) timeout: Option<Duration>,
-    pub(super) phase: Phase,
-    /// Its body was entered in this instance.
+    pub(super) phase: SlotState,
+    /// Whether its body was entered in this instance.
     pub(super) entered: bool,
-    /// A condition's state for the attempt to come.
+    /// A condition's state for the next attempt.
     pub(super) state: Option<Arc<str>>,
-    /// The latest that the service has said.
+    /// The latest record from the service.
     pub(super) record: Option<Arc<Operation>>,
-    /// The outcome of a slot that shows before the service has it.
+    /// The outcome, if it is shown before the service has recorded it.
     pub(super) local: Option<Outcome>,
-    /// A child's scope.
+    /// The scope of a child context.
     pub(super) scope: Option<super::ScopeKey>,
 }
 
 impl Slot {
-    /// For what `start` starts.
+    /// A slot for a new operation.
     pub(super) fn started(start: &OperationUpdate) -> Self {
         Self {
             id: start.id.clone(),
@@ -110,7 +108,7 @@ impl Slot {
             sub_type: start.sub_type.clone(),
             semantics: Semantics::AtLeastOncePerRetry,
             timeout: None,
-            phase: Phase::Waiting,
+            phase: SlotState::Waiting,
             entered: false,
             state: None,
             record: None,
@@ -119,7 +117,7 @@ impl Slot {
         }
     }
 
-    /// For what is on record.
+    /// A slot for a recorded operation.
     pub(super) fn recorded(record: Arc<Operation>) -> Self {
         Self {
             id: record.id.clone(),
@@ -129,7 +127,7 @@ impl Slot {
             sub_type: record.sub_type.clone(),
             semantics: Semantics::AtLeastOncePerRetry,
             timeout: None,
-            phase: Phase::Waiting,
+            phase: SlotState::Waiting,
             entered: false,
             state: None,
             record: Some(record),
@@ -138,12 +136,12 @@ impl Slot {
         }
     }
 
-    /// The operation in words.
+    /// Describes the operation for a message.
     pub(super) fn describe(&self) -> String {
         describe(self.kind, self.sub_type.as_deref(), self.name.as_deref())
     }
 
-    /// An update of this operation.
+    /// Creates an update of this operation.
     pub(super) fn update(&self, action: OperationAction) -> OperationUpdate {
         let mut update = OperationUpdate::new(self.id.clone(), self.kind, action);
         update.parent_id.clone_from(&self.parent_id);
@@ -152,13 +150,13 @@ impl Slot {
         update
     }
 
-    /// The record, if the operation is over.
+    /// The record, if the operation has ended.
     pub(super) fn ended(&self) -> Option<&Arc<Operation>> {
         self.record.as_ref().filter(|r| r.status.is_terminal())
     }
 }
 
-/// Where a terminal record stands in the order of completions.
+/// The rank of a terminal record in the order of completions.
 pub(super) fn end_rank(operation: &Operation) -> u64 {
     match operation.sequence {
         0 => millis(operation.end_timestamp.unwrap_or(operation.start_timestamp)),
@@ -166,7 +164,7 @@ pub(super) fn end_rank(operation: &Operation) -> u64 {
     }
 }
 
-/// Where a record's start stands in the same order.
+/// The rank of a record's start in the same order.
 pub(super) fn start_rank(operation: &Operation) -> u64 {
     match operation.start_sequence {
         0 => millis(operation.start_timestamp),
@@ -174,7 +172,7 @@ pub(super) fn start_rank(operation: &Operation) -> u64 {
     }
 }
 
-/// Where a step that is not over reached its present status, in the same order.
+/// The rank, in the same order, of the change to the present status of a step that has not ended.
 pub(super) fn status_rank(operation: &Operation) -> u64 {
     match operation.sequence {
         0 => {
@@ -189,7 +187,7 @@ fn millis(timestamp: crate::protocol::Timestamp) -> u64 {
     u64::try_from(timestamp.as_millis()).unwrap_or(0)
 }
 
-/// How a terminal record looks to the guest.
+/// The outcome of a terminal record.
 pub(super) fn outcome(operation: &Operation) -> Outcome {
     if operation.status == OperationStatus::Succeeded {
         return Ok(operation.result().cloned());

@@ -1,7 +1,7 @@
-//! How a guest starts operations, and how their records are found.
+//! Starting of operations by the guest, and lookup of their records.
 //!
-//! Always true: the place is taken whatever comes of it; what is on record is compared with what the guest asks for, and not
-//! sent again.
+//! Invariants: a start takes its position even if it fails; a recorded operation is compared with what the guest starts
+//! and is not sent again.
 
 use std::{collections::hash_map::Entry, time::Duration};
 
@@ -11,7 +11,7 @@ use super::{
     engine::{Engine, Known},
     error::misuse,
     ids::Scope,
-    slot::{Phase, Slot},
+    slot::{Slot, SlotState},
 };
 use crate::protocol::{
     CallbackOptions, ChainedInvokeOptions, FUNCTION_NAME_CHARACTERS, Limits, OperationAction, OperationId,
@@ -19,12 +19,12 @@ use crate::protocol::{
     sub_type,
 };
 
-/// How a step is run.
+/// How the attempts of a step are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StepPlan {
-    /// What an interruption leads to.
+    /// What happens after an interruption.
     pub semantics: Semantics,
-    /// How long the body of one attempt may take; none for no limit.
+    /// The timeout of each attempt's body; `None` is no limit.
     pub timeout: Option<Duration>,
 }
 
@@ -106,7 +106,7 @@ impl Engine {
         })
     }
 
-    /// Starts another function.
+    /// Starts an invocation of another function.
     pub fn invoke(
         &mut self,
         scope: ScopeKey,
@@ -146,22 +146,22 @@ impl Engine {
         let slot = self.slot_mut(key)?;
         slot.scope = Some(scope);
         slot.phase = match slot.ended() {
-            None => Phase::Running { attempt: 1 },
+            None => SlotState::Running { attempt: 1 },
             Some(record) if record.context_details.as_ref().is_some_and(|d| d.replay_children) => {
-                Phase::Rebuilding
+                SlotState::Rebuilding
             }
-            Some(_) => Phase::Waiting,
+            Some(_) => SlotState::Waiting,
         };
         Ok(key)
     }
 
-    /// Whether what stands at a place is on record.
+    /// Whether the operation at a position is on record.
     pub fn is_recorded(&self, scope: ScopeKey, position: Position) -> Result<bool, ReplayError> {
         let id = self.scope(scope)?.id_at(position);
         Ok(self.known.get(&id).is_some_and(|known| known.record.is_some()))
     }
 
-    /// The id for a position that was claimed, or for the next.
+    /// Takes the id of a claimed position, or of the next one.
     pub(super) fn take(
         &mut self,
         scope: ScopeKey,
@@ -175,8 +175,8 @@ impl Engine {
         taken.ok_or_else(|| misuse(format!("position {position} was not claimed, or was used before")))
     }
 
-    /// Starts an operation, or finds its record. `check` is what is to be said of its arguments; `options` completes the
-    /// START update.
+    /// Starts an operation, or finds its record. `check` is the result of checking its arguments; `options` completes
+    /// the START update.
     #[expect(clippy::too_many_arguments, reason = "one line for each kind of operation, above")]
     fn begin(
         &mut self,
@@ -200,17 +200,18 @@ impl Engine {
                 let Some(record) = known.record.clone().filter(|_| known.key.is_none()) else {
                     return Err(misuse("an operation was started twice"));
                 };
-                if known.asked(key) {
+                if known.claim(key) {
+                    // Saturates because an operation that the service sent unrequested was not counted.
                     self.unclaimed = self.unclaimed.saturating_sub(1);
                 }
                 check_same(&record, kind, sub_type, identity.name.as_deref(), parent.as_ref())?;
-                if known.is_from_beginning() {
+                if known.is_initial() {
                     self.starts.recorded_one(&record)?;
                 }
                 Slot::recorded(record)
             }
             Entry::Vacant(vacant) => {
-                // What is on record counts, whatever a replay makes of the arguments.
+                // Arguments are checked for new operations only: for a recorded one the record is authoritative.
                 check_identity(&identity)?;
                 check?;
                 self.starts.new_one(vacant.key(), kind, sub_type, identity.name.as_deref());

@@ -1,4 +1,4 @@
-//! The engine, fed with records and reports: no sandbox, no server.
+//! Tests of the engine with records and updates, without a sandbox or a server.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ fn named(name: &str) -> Identity {
     Identity { name: Some(name.to_owned()), sub_type: None }
 }
 
-/// The record that a service would keep for a START that an engine sent.
+/// The record that a service makes of a START.
 fn record(start: &OperationUpdate, status: &str, sequence: u64) -> Arc<Operation> {
     let mut value = serde_json::to_value(start).unwrap();
     let object = value.as_object_mut().unwrap();
@@ -47,7 +47,7 @@ fn wait(engine: &mut Engine, name: &str) -> Key {
     engine.wait(engine.root(), None, named(name), 5).unwrap()
 }
 
-/// What the STARTs of these waits look like.
+/// The STARTs of these waits.
 fn waits(names: &[&str]) -> Vec<OperationUpdate> {
     let mut first = engine(Vec::new());
     for name in names {
@@ -114,10 +114,10 @@ fn what_is_on_record_shows_before_what_is_not_yet() {
     let (a, b) = (wait(&mut engine, "a"), step(&mut engine, "b", AGAIN));
     engine.succeed(b, None).unwrap();
     let set = engine.new_set().unwrap();
-    engine.watch(set, b, Interest::Change, 0).unwrap();
-    engine.watch(set, a, Interest::Change, 1).unwrap();
-    assert_eq!(engine.take_watched(set).unwrap(), [1], "on a replay both are on record, in this order");
-    assert_eq!(engine.take_watched(set).unwrap(), [0]);
+    engine.add_to_set(set, b, Interest::Change, 0).unwrap();
+    engine.add_to_set(set, a, Interest::Change, 1).unwrap();
+    assert_eq!(engine.take_from_set(set).unwrap(), [1], "on a replay both are on record, in this order");
+    assert_eq!(engine.take_from_set(set).unwrap(), [0]);
     assert_eq!(engine.queued(), 2);
 }
 
@@ -131,12 +131,12 @@ fn an_outcome_that_was_not_sent_yet_waits_for_its_turn_whatever_the_service_says
     for key in keys {
         engine.succeed(key, Some("7".to_owned())).unwrap();
     }
-    // The starts are on record, and the outcomes are not.
+    // The starts are on record, the outcomes are not.
     engine.apply(starts.iter().map(|start| record(start, "STARTED", 2)).collect()).unwrap();
     for key in keys {
         assert_eq!(engine.step_state(key).unwrap(), StepState::Pending, "the guest does not wait yet");
     }
-    // By now they are, in another order than that in which they were to show.
+    // The outcomes are recorded now, in another order than the one in which they were to be shown.
     engine.apply(vec![record(&starts[1], "SUCCEEDED", 3), record(&starts[0], "SUCCEEDED", 5)]).unwrap();
     assert!(engine.reveal(&change(&keys)).unwrap());
     assert_eq!(engine.step_state(keys[0]).unwrap(), StepState::Pending);
@@ -202,7 +202,7 @@ fn what_a_started_step_comes_to_depends_on_its_semantics() {
     assert_eq!(actions(&mut replay), [OperationAction::Start]);
 }
 
-/// A step as its record says, and a wait that ended at rank 5: which of them a guest that waits for both is shown, in order.
+/// A step with this record, and a wait that ended at rank 5: the order in which a guest that waits for both sees them.
 fn shown_of_both(semantics: Semantics, status: &str, sequence: u64) -> (Vec<&'static str>, Engine) {
     let mut first = engine(Vec::new());
     let _ = step(&mut first, "a", semantics);
@@ -213,11 +213,11 @@ fn shown_of_both(semantics: Semantics, status: &str, sequence: u64) -> (Vec<&'st
     let mut waited_for = vec![step(&mut replay, "a", semantics), wait(&mut replay, "b")];
     let (a, set) = (waited_for[0], replay.new_set().unwrap());
     for (token, key) in (0..).zip(&waited_for) {
-        replay.watch(set, *key, Interest::Change, token).unwrap();
+        replay.add_to_set(set, *key, Interest::Change, token).unwrap();
     }
     let mut shown = Vec::new();
     while !waited_for.is_empty() {
-        let Some(token) = replay.take_watched(set).unwrap().pop() else { break };
+        let Some(token) = replay.take_from_set(set).unwrap().pop() else { break };
         waited_for.pop();
         shown.push(if token == 0 { "a" } else { "b" });
     }
@@ -287,9 +287,9 @@ fn interrupted_attempts_go_on_in_the_order_of_their_starts() {
     let set = replay.new_set().unwrap();
     for (token, name) in (0..).zip(names) {
         let key = step(&mut replay, name, AGAIN);
-        replay.watch(set, key, Interest::Change, token).unwrap();
+        replay.add_to_set(set, key, Interest::Change, token).unwrap();
     }
-    let order: Vec<_> = (0..3).map(|_| replay.take_watched(set).unwrap()).collect();
+    let order: Vec<_> = (0..3).map(|_| replay.take_from_set(set).unwrap()).collect();
     assert_eq!(order, [[1], [2], [0]]);
 }
 
@@ -381,7 +381,7 @@ fn a_new_start_before_a_recorded_one_is_found_out() {
             assert!(actual.contains("started a WAIT (Wait) named \"new\" before"), "{actual}");
         }
     }
-    // What the service tells of during the invocation was not on record when it began.
+    // An operation that the service sends during the invocation was not on record when it began.
     let mut engine = engine(Vec::new());
     engine.wait(engine.root(), Some(3), named("new"), 5).unwrap();
     engine.apply(recorded()).unwrap();
@@ -543,9 +543,9 @@ fn what_the_last_instance_was_about_to_run_goes_on_at_its_place() {
         let mut fresh = first.restarted(None).unwrap();
         let (s, w) = (step(&mut fresh, "s", AGAIN), wait(&mut fresh, "w"));
         let set = fresh.new_set().unwrap();
-        fresh.watch(set, s, Interest::Change, 0).unwrap();
-        fresh.watch(set, w, Interest::Change, 1).unwrap();
-        let seen = [fresh.take_watched(set).unwrap(), fresh.take_watched(set).unwrap()];
+        fresh.add_to_set(set, s, Interest::Change, 0).unwrap();
+        fresh.add_to_set(set, w, Interest::Change, 1).unwrap();
+        let seen = [fresh.take_from_set(set).unwrap(), fresh.take_from_set(set).unwrap()];
         assert_eq!(seen, order, "entered: {entered}");
     }
 }
@@ -645,19 +645,19 @@ fn a_wait_set_takes_each_operation_and_token_once() {
     let mut engine = engine(Vec::new());
     let (a, b) = (wait(&mut engine, "a"), wait(&mut engine, "b"));
     let set = engine.new_set().unwrap();
-    assert!(matches!(engine.take_watched(set), Err(ReplayError::Misuse(_))), "it is empty");
-    engine.watch(set, a, Interest::Change, 1).unwrap();
-    assert!(matches!(engine.watch(set, a, Interest::Change, 2), Err(ReplayError::Misuse(_))));
-    engine.unwatch(set, 1).unwrap();
-    engine.unwatch(set, 1).unwrap();
-    engine.watch(set, b, Interest::Change, 1).unwrap();
-    assert!(matches!(engine.watch(set, a, Interest::Change, 1), Err(ReplayError::Misuse(_))));
+    assert!(matches!(engine.take_from_set(set), Err(ReplayError::Misuse(_))), "it is empty");
+    engine.add_to_set(set, a, Interest::Change, 1).unwrap();
+    assert!(matches!(engine.add_to_set(set, a, Interest::Change, 2), Err(ReplayError::Misuse(_))));
+    engine.remove_from_set(set, 1).unwrap();
+    engine.remove_from_set(set, 1).unwrap();
+    engine.add_to_set(set, b, Interest::Change, 1).unwrap();
+    assert!(matches!(engine.add_to_set(set, a, Interest::Change, 1), Err(ReplayError::Misuse(_))));
     let other = super::SetKey::from_number(9);
-    assert!(matches!(engine.unwatch(other, 1), Err(ReplayError::Misuse(_))));
+    assert!(matches!(engine.remove_from_set(other, 1), Err(ReplayError::Misuse(_))));
 }
 
 proptest! {
-    /// A set shows the same as a list does, turn by turn, whatever of it is known when it is watched.
+    /// A wait set shows the same operations as a list does, in the same order.
     #[test]
     fn a_wait_set_shows_what_a_list_shows(
         sequences in proptest::collection::vec(1_u64..6, 1..12),
@@ -681,11 +681,11 @@ proptest! {
             let mut pending: Vec<(u64, Key)> = (0..).zip(keys).collect();
             let set = replay.new_set().unwrap();
             for (token, key) in &pending {
-                replay.watch(set, *key, Interest::Change, *token).unwrap();
+                replay.add_to_set(set, *key, Interest::Change, *token).unwrap();
             }
             for ((token, _), gone) in pending.clone().iter().zip(&abandoned) {
                 if *gone {
-                    replay.unwatch(set, *token).unwrap();
+                    replay.remove_from_set(set, *token).unwrap();
                     pending.retain(|(other, _)| other != token);
                 }
             }
@@ -693,7 +693,7 @@ proptest! {
             let mut turns = Vec::new();
             while !pending.is_empty() {
                 let ready = if in_set {
-                    replay.take_watched(set).unwrap()
+                    replay.take_from_set(set).unwrap()
                 } else {
                     let keys: Vec<Key> = pending.iter().map(|(_, key)| *key).collect();
                     let ready = |replay: &Engine| -> Vec<u64> {
@@ -717,7 +717,8 @@ proptest! {
         prop_assert_eq!(run(true), run(false));
     }
 
-    /// However completions are spread over changes: each wait of the guest shows the next change, whole, in order.
+    /// However completions are distributed over answers, each wait of the guest shows the next change completely and in
+    /// order.
     #[test]
     fn completions_show_in_the_recorded_order(sequences in proptest::collection::vec(1_u64..6, 1..12)) {
         let names: Vec<String> = (0..sequences.len()).map(|n| format!("w{n}")).collect();

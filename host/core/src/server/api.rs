@@ -1,4 +1,4 @@
-//! What the server is asked, and what it answers, beside the wire's own shapes. Plain data.
+//! The requests and answers of the server that are not part of the wire protocol. Plain data.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,33 +9,33 @@ use crate::protocol::{
 };
 use crate::protocol::{ServiceError, Watching};
 
-/// A request for a new execution.
+/// A request to start an execution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartExecution {
-    /// The function: 1 to 256 of `A-Z a-z 0-9 - _ .`
+    /// The function's name: 1 to 256 of `A-Z a-z 0-9 - _ .`
     pub function_name: String,
-    /// Its version: `$LATEST`, `$LATEST.PUBLISHED` or a number.
+    /// The function's version: `$LATEST`, `$LATEST.PUBLISHED` or a number.
     pub function_version: String,
-    /// The execution's name (service model: `DurableExecutionName`); without one the server makes one up.
+    /// The execution's name (service model: `DurableExecutionName`). Without one the server generates it.
     pub execution_name: Option<String>,
-    /// The event, JSON text.
+    /// The input, JSON text.
     pub input: Option<String>,
-    /// Seconds that the execution may take, 1 to 31,622,400. Without, [`Limits::longest_execution`] bounds it.
+    /// The execution timeout in seconds, 1 to 31,622,400. Without one, [`Limits::longest_execution`] applies.
     pub timeout_seconds: Option<u64>,
-    /// What the outside world answers to callbacks, without anyone acting.
+    /// Answers that callbacks get without a request from outside.
     pub answers: Vec<ScriptedAnswer>,
-    /// Which callback gets which of them, and when.
+    /// How the answers are assigned to callbacks.
     pub answer_order: AnswerOrder,
     /// What happens after a crashed invocation.
     pub invocation_retry: InvocationRetry,
-    /// The chained invoke that starts it, if one does.
+    /// The chained invoke that starts this execution, if one does.
     pub invoked_by: Option<(ExecutionArn, OperationId)>,
-    /// Who decides when its waits end, its retries begin and its timeouts pass.
+    /// What decides when waits end, retries begin and timeouts expire.
     pub timers: TimerMode,
 }
 
 impl StartExecution {
-    /// An execution of the function's latest version, with the input, and with defaults for the rest.
+    /// Creates a request for the function's latest version, with defaults for everything else.
     pub fn new(function_name: impl Into<String>, input: Option<String>) -> Self {
         Self {
             function_name: function_name.into(),
@@ -52,59 +52,57 @@ impl StartExecution {
     }
 }
 
-/// How the outside world goes about its scripted answers.
+/// How scripted answers are assigned to callbacks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum AnswerOrder {
-    /// Each callback has answers of its own, as [`ScriptedAnswer`] tells.
+    /// Each callback gets its own answers, as described at [`ScriptedAnswer`].
     #[default]
     ByCallback,
-    /// As one who goes through the callbacks in the order in which they started: each takes the first unused answer that is for it,
-    /// and after a heartbeat the next one too; an answer takes as long as it says from then on, and only when it is given the
-    /// callback after it has its turn. What comes to a callback that is over is lost.
+    /// Callbacks are answered one after another, in the order of their START: each takes the first unused answer that
+    /// matches it, and after a heartbeat also the next one. The delay of an answer begins when the previous answer was
+    /// given. An answer to a callback that has ended by then is lost.
     InTurn,
 }
 
-/// An answer that the outside world gives by itself, some time after a callback has started.
+/// An answer that a callback gets without a request from outside, some time after its START.
 ///
-/// Unless answers are given in turn: a callback that starts takes, in the script's order, the first unused entry that
-/// matches its name; if that is a
-/// heartbeat, also the matching entries after it up to and including the first that is none. An entry is used once.
-/// So several answers for one name go to successive callbacks of that name, and heartbeats go with the answer that
-/// follows them. What is due after the callback is over is lost, as a late answer is.
+/// Except in turn: a callback that starts takes, in the script's order, the first unused entry that matches its name;
+/// if that is a heartbeat, also the following matching entries, up to and including the first that is not a heartbeat.
+/// Each entry is used once. So several answers for one name go to successive callbacks of that name, and heartbeats go
+/// with the answer that follows them. An answer that is due after the callback has ended is lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScriptedAnswer {
-    /// The callback's name, or for a callback without one, the name of the context it is in. `*` stands for any text,
-    /// also within a name.
+    /// The callback's name, or for a callback without a name, that of its context. `*` matches any text, also within a
+    /// name.
     pub callback: String,
-    /// How long after the callback's START. At least a millisecond passes in any case: the answer comes from outside.
+    /// The delay after the callback's START. It is at least one millisecond, because the answer comes from outside.
     pub after: Duration,
     /// The answer.
     pub answer: Answer,
-    /// It is for every callback of the name, and not used up. Only where entries go to callbacks by their names
-    /// ([`AnswerOrder::ByCallback`]).
+    /// Whether it applies to every callback of the name instead of one. Only with [`AnswerOrder::ByCallback`].
     pub every: bool,
 }
 
 impl ScriptedAnswer {
-    /// For one callback of this name.
+    /// Creates an answer for one callback of this name.
     pub fn new(callback: impl Into<String>, after: Duration, answer: Answer) -> Self {
         Self { callback: callback.into(), after, answer, every: false }
     }
 }
 
-/// What an external system says of a callback.
+/// An answer of an external system to a callback.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// It is done; raw text for the handler's serdes (service model: `SendDurableExecutionCallbackSuccess`).
+    /// The result: raw text for the handler's serdes (service model: `SendDurableExecutionCallbackSuccess`).
     Success(Option<String>),
-    /// It has failed (service model: `SendDurableExecutionCallbackFailure`).
+    /// An error (service model: `SendDurableExecutionCallbackFailure`).
     Failure(ErrorObject),
-    /// It is alive (service model: `SendDurableExecutionCallbackHeartbeat`).
+    /// A heartbeat (service model: `SendDurableExecutionCallbackHeartbeat`).
     Heartbeat,
 }
 
 impl Answer {
-    /// Checks that the service would take it.
+    /// Checks the answer against the limits.
     pub(super) fn check(&self, limits: &Limits) -> Result<(), ServiceError> {
         let (what, bytes, most) = match self {
             Self::Success(result) => {
@@ -122,12 +120,12 @@ impl Answer {
     }
 }
 
-/// How a chained invoke ended.
+/// The outcome of a chained invoke.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InvokeOutcome {
-    /// With a result, JSON text.
+    /// The function returned this result, JSON text.
     Succeeded(Option<String>),
-    /// The function failed, or there is none of that name.
+    /// The function failed, or does not exist.
     Failed(ErrorObject),
     /// The function's own execution timed out.
     TimedOut(ErrorObject),
@@ -135,11 +133,11 @@ pub enum InvokeOutcome {
     Stopped(ErrorObject),
 }
 
-/// What follows a crashed invocation: another, after a delay that doubles with each crash in a row. An invocation that
-/// returns ends the row.
+/// The retries of crashed invocations: the delay doubles with each consecutive crash. An invocation that returns resets
+/// the count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvocationRetry {
-    /// How many further invocations a row of crashes is worth. After as many, the execution fails.
+    /// The most retries after consecutive crashes. Then the execution fails.
     pub max_retries: u32,
     /// Seconds from the first crash to the next invocation.
     pub first_delay_seconds: u64,
@@ -152,93 +150,94 @@ impl Default for InvocationRetry {
 }
 
 impl InvocationRetry {
-    /// Seconds to wait after the `crashes`-th crash in a row; `None` when that was one too many.
+    /// The delay in seconds after the `crashes`-th consecutive crash; `None` if no retry is left.
     pub fn delay_seconds(self, crashes: u32) -> Option<u64> {
+        // Saturates because the caller of the server chooses the delay.
         (1..=self.max_retries)
             .contains(&crashes)
             .then(|| self.first_delay_seconds.saturating_mul(2_u64.saturating_pow(crashes - 1)))
     }
 }
 
-/// An invocation that may run now.
+/// A started invocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartedInvocation {
-    /// Its id, to complete it with.
+    /// The id of the invocation, with which it is completed.
     pub request_id: Arc<str>,
-    /// What the handler is given.
+    /// The input of the handler.
     pub input: InvocationInput,
 }
 
-/// A chained invoke whose target is to be run.
+/// A chained invoke whose target has to be run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartedInvoke {
-    /// The `CHAINED_INVOKE` operation, to complete it with.
+    /// The `CHAINED_INVOKE` operation, with which it is completed.
     pub operation_id: OperationId,
-    /// Its label.
+    /// The name of the operation.
     pub name: Option<Arc<str>>,
-    /// The function to run: a name, or an ARN.
+    /// The function to run: a name or an ARN.
     pub function_name: Arc<str>,
     /// The tenant to run it for.
     pub tenant_id: Option<Arc<str>>,
-    /// Its event, JSON text.
+    /// The input, JSON text.
     pub payload: Option<Arc<str>>,
 }
 
-/// What runs for a chained invoke: for the history (service model: `ChainedInvokeStartedDetails`).
+/// The target of a chained invoke, for the history (service model: `ChainedInvokeStartedDetails`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InvokeTarget {
-    /// Which version of the function.
+    /// The version of the function.
     pub executed_version: Option<Arc<str>>,
-    /// Its own execution, when the function is durable.
+    /// The target's own execution, if the function is durable.
     pub durable_execution_arn: Option<ExecutionArn>,
 }
 
 /// What an execution needs next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
-    /// An invocation, now.
+    /// An invocation.
     Invoke,
-    /// The end of the invocation that is running.
+    /// The end of the running invocation.
     Running {
-        /// When something happens by itself meanwhile: advance then.
+        /// The next deadline of a timer, at which the execution must be polled.
         deadline: Option<Timestamp>,
     },
-    /// Time: nothing happens by itself before this. Advance then.
+    /// A timer. The execution must be polled at this time.
     WaitUntil(Timestamp),
-    /// An answer: nothing will ever happen by itself.
+    /// An answer from outside: no timer is left.
     WaitForOutside {
-        /// What is unanswered, in the order in which it was started.
+        /// The unanswered operations, in the order of their START.
         what: Vec<Outside>,
     },
-    /// Nothing: it is over.
+    /// Nothing: the execution has ended.
     Closed,
 }
 
-/// What an execution needs next, and what goes with it.
+/// What an execution needs next, with the data for it.
 pub struct Turn {
-    /// What it needs.
+    /// What the execution needs.
     pub next: Next,
     /// The chained invokes that were started and not handed out before, oldest first.
     pub invokes: Vec<StartedInvoke>,
-    /// Tells when `next` may have changed. Never, where that is an invocation or the end.
+    /// Completes when `next` may have changed. Never, if `next` is an invocation or the end.
     pub news: Watching,
 }
 
-/// Something that only someone outside can answer.
+/// An open operation that only a request from outside can complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outside {
-    /// A callback that has not been answered.
+    /// An unanswered callback.
     Callback {
-        /// Its name, or its context's.
+        /// Its name, or that of its context.
         name: Option<Arc<str>>,
-        /// What to answer with.
+        /// The id to answer with.
         callback_id: CallbackId,
     },
-    /// A chained invoke that has not been completed.
+    /// A chained invoke that is not completed.
     Invoke {
-        /// What to complete.
+        /// The operation to complete.
         operation_id: OperationId,
-        /// The function.
+        /// The name of the function.
         function_name: Arc<str>,
     },
 }
@@ -253,42 +252,42 @@ impl std::fmt::Display for Outside {
     }
 }
 
-/// One invocation, for people to see.
+/// One invocation of a view.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvocationView {
-    /// Its id.
+    /// The id of the invocation.
     pub request_id: Arc<str>,
     /// When it began.
     pub start: Timestamp,
-    /// When it ended; none while it runs.
+    /// When it ended; none while it is running.
     pub end: Option<Timestamp>,
-    /// Why it ended, when it neither returned nor was suspended.
+    /// Why it ended, if it neither returned nor was suspended.
     pub error: Option<ErrorObject>,
 }
 
-/// An execution as it stands. The texts in it are shared, not copied.
+/// The present state of an execution. Texts are shared, not copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExecutionView {
-    /// Which.
+    /// The execution.
     pub arn: ExecutionArn,
-    /// Where it stands.
+    /// The status.
     pub status: ExecutionStatus,
-    /// The result, JSON text; when it has succeeded.
+    /// The result, JSON text, if it has succeeded.
     pub result: Option<Arc<str>>,
-    /// The error; when it is over and has not succeeded.
+    /// The error, if it has ended and not succeeded.
     pub error: Option<ErrorObject>,
-    /// The event it was started with, JSON text.
+    /// The input, JSON text.
     pub input: Option<Arc<str>>,
-    /// All operations, EXECUTION first, then in the order in which they were started.
+    /// All operations, EXECUTION first, then in the order of their START.
     pub operations: Vec<Arc<Operation>>,
     /// The history.
     pub events: Vec<Arc<Event>>,
-    /// The invocations, in order.
+    /// The invocations, in the order of their start.
     pub invocations: Vec<InvocationView>,
     /// When it was started.
     pub start: Timestamp,
-    /// When it was over.
+    /// When it ended.
     pub end: Option<Timestamp>,
-    /// How many checkpoint requests were accepted, polls included.
+    /// The number of accepted checkpoint requests, including polls.
     pub checkpoints: u64,
 }

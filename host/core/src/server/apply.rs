@@ -1,6 +1,7 @@
-//! What a handler's legal updates do to an execution.
+//! Applies a handler's legal updates to an execution.
 //!
-//! Always true: each transition changes one operation, records its event, and schedules or cancels what goes with it.
+//! Invariants: each transition changes one operation, records its event, and schedules or cancels the timers that
+//! belong to it.
 
 use std::sync::Arc;
 
@@ -41,7 +42,7 @@ impl CheckpointManager {
             Effect::Decide(outcome) => return self.phase.decide(outcome),
             other => other,
         };
-        // Checked: every other effect is on an operation that is there.
+        // `transitions::check` has verified that the operation of every other effect exists.
         let Some((index, _)) = self.operations.find(&id) else { return };
         match effect {
             Effect::StartAttempt => self.start_attempt(now, index),
@@ -157,7 +158,7 @@ impl CheckpointManager {
         let changed = self.operations.change(index, |operation| {
             end(operation, now, status_of(&outcome));
             let details = operation.step_details.get_or_insert_default();
-            details.attempt = details.attempt.saturating_add(1);
+            details.attempt += 1;
             (details.result, details.error) = split(&outcome);
         });
         if let Some(operation) = changed {
@@ -170,11 +171,11 @@ impl CheckpointManager {
         let changed = self.operations.change(index, |operation| {
             operation.status = OperationStatus::Pending;
             let details = operation.step_details.get_or_insert_default();
-            details.attempt = details.attempt.saturating_add(1);
+            details.attempt += 1;
             details.next_attempt_timestamp = Some(next);
             match &outcome {
                 Ok(state) => (details.result, details.error) = (state.clone(), None),
-                // A condition's state outlives a failed check.
+                // The state of a condition stays when a check fails.
                 Err(error) => details.error = Some(error.clone()),
             }
         });
@@ -209,7 +210,7 @@ impl CheckpointManager {
         }
     }
 
-    /// The service's history has no event for the cancellation of anything but a wait.
+    /// Cancels an operation. The service's history has events for cancelled waits only.
     fn cancel(&mut self, now: Timestamp, index: Index) -> Option<Arc<Operation>> {
         self.operations.change(index, |operation| end(operation, now, OperationStatus::Cancelled))
     }

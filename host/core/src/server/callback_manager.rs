@@ -1,8 +1,8 @@
-//! The callbacks of one execution that wait for an answer.
+//! The open callbacks of one execution.
 //!
-//! Always true:
-//! - a callback is open from its START to its one end: an answer, a timeout, its cancellation or the execution's end;
-//! - when it is over, none of its timers is left.
+//! Invariants:
+//! - a callback is open from its START until an answer, a timeout, its cancellation or the execution's end;
+//! - a callback that has ended has no timers.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ use crate::protocol::{CallbackId, CallbackOptions, Timestamp};
 #[derive(Debug, Default)]
 pub struct CallbackManager {
     open: BTreeMap<Index, Open>,
-    /// Those that were opened, ended or given more time since this was last asked; kept for an observer.
+    /// Callbacks that were opened, ended or extended since the last call of `take_changed`; `None` without an observer.
     changed: Vec<Index>,
 }
 
@@ -29,7 +29,7 @@ struct Open {
     timeout: Option<Timestamp>,
     heartbeat_seconds: Option<u64>,
     heartbeat: Option<TimerKey>,
-    /// The timeout's timer, and those of scripted answers.
+    /// The timers of the timeout and of scripted answers.
     others: Vec<TimerKey>,
 }
 
@@ -69,7 +69,7 @@ impl CallbackManager {
         scripted: ScriptedAnswer,
     ) {
         let Some(open) = self.open.get_mut(&callback) else { return };
-        // An answer takes some time, however little: in virtual time it then finds the handler suspended.
+        // An answer takes at least a millisecond, so in virtual time it finds the handler suspended.
         let after = u64::try_from(scripted.after.as_millis()).unwrap_or(u64::MAX).max(1);
         open.others.push(timers.schedule(at.plus_millis(after), Timer::Answer(callback, scripted.answer)));
     }
@@ -79,7 +79,7 @@ impl CallbackManager {
         self.open.contains_key(&callback)
     }
 
-    /// Starts the heartbeat's time anew. Whether the callback is open.
+    /// Restarts the heartbeat timeout. Returns whether the callback is open.
     pub(super) fn beat(&mut self, timers: &mut Timers, at: Timestamp, callback: Index) -> bool {
         let Some(open) = self.open.get_mut(&callback) else { return false };
         if let Some(seconds) = open.heartbeat_seconds {
@@ -93,7 +93,7 @@ impl CallbackManager {
         true
     }
 
-    /// Ends the callback. Whether it was open: whoever gets `true` decides how it ended.
+    /// Ends the callback. Returns whether it was open; only then may the caller record how it ended.
     pub(super) fn close(&mut self, timers: &mut Timers, callback: Index) -> bool {
         let Some(open) = self.open.remove(&callback) else { return false };
         self.changed.push(callback);
@@ -103,22 +103,22 @@ impl CallbackManager {
         true
     }
 
-    /// Ends all, when the execution does. The timers go with the execution's others.
+    /// Ends all callbacks when the execution ends. Their timers are dropped with all others of the execution.
     pub(super) fn close_all(&mut self) {
         self.changed.extend(std::mem::take(&mut self.open).into_keys());
     }
 
-    /// For an observer who has heard of nothing yet.
+    /// Starts recording changes for an observer, beginning with all open callbacks.
     pub(super) fn observe(&mut self) {
         self.changed = self.open.keys().copied().collect();
     }
 
-    /// Those that were opened, ended or given more time since this was last asked.
+    /// Takes the callbacks that were opened, ended or extended since the last call.
     pub(super) fn take_changed(&mut self) -> Vec<Index> {
         std::mem::take(&mut self.changed)
     }
 
-    /// When an open callback times out, if nothing happens before.
+    /// The earliest timeout of an open callback.
     pub(super) fn deadline(&self, callback: Index) -> Option<Timestamp> {
         let open = self.open.get(&callback)?;
         open.timeout.into_iter().chain(open.heartbeat.map(TimerKey::at)).min()
@@ -130,13 +130,14 @@ impl CallbackManager {
     }
 }
 
-/// Makes a callback id: which execution, which operation, and a random part that nobody can guess.
+/// Creates a callback id from the execution, the operation and a random part that cannot be guessed.
 pub(super) fn new_callback_id(ids: &mut IdSource, execution: [u8; 16], callback: Index) -> CallbackId {
     let callback = (callback as u64).to_be_bytes();
     STANDARD.encode([&execution[..], &callback[..], &ids.bytes::<12>()[..]].concat()).into()
 }
 
-/// Which execution and which operation a callback id names, if the server has made it. The operation has the whole id.
+/// Extracts the execution and the operation from a callback id of this server. The operation stores the whole id for
+/// comparison.
 pub(super) fn read_callback_id(id: &CallbackId) -> Option<([u8; 16], Index)> {
     let bytes = STANDARD.decode(id.as_str()).ok()?;
     let (execution, rest) = bytes.split_first_chunk::<16>()?;

@@ -1,10 +1,10 @@
-//! One execution: its operations, its history, its timers, and whether an invocation runs.
+//! One execution: its operations, its history, its timers and its execution phase.
 //!
-//! Always true:
+//! Invariants:
 //! - the first operation is the EXECUTION, the first event is `ExecutionStarted`;
-//! - one invocation runs at most, and none starts unless something has changed that the handler does not know;
-//! - whatever is due by itself happens before anything else does: every request begins with [`advance`];
-//! - when the execution is over, nothing is scheduled, nothing is open, and nothing changes any more.
+//! - at most one invocation is running, and none starts unless there is a change that the handler has not seen;
+//! - due timers fire before anything else: every request begins with [`advance`];
+//! - when the execution has ended, no timer is scheduled, no callback or invoke is open, and nothing changes any more.
 //!
 //! [`advance`]: CheckpointManager::advance
 
@@ -17,11 +17,11 @@ use super::{
     callback_manager::CallbackManager,
     event_processor::{self, EventProcessor},
     ids::IdSource,
-    invocations::{Phase, Verdict},
+    invocations::{ExecutionPhase, Verdict},
     invoke_table::InvokeTable,
     observer::Observer,
     operations::{Index, OperationTable},
-    script::{AnswerScript, Turn},
+    script::{AnswerScript, ScriptPosition},
     timers::{Timer, TimerKey, Timers},
     token::{Markers, check_token, new_token},
     transitions::{self, invalid},
@@ -32,8 +32,8 @@ use crate::protocol::{
     StatePage, Timestamp,
 };
 
-/// The state of one execution. What may be done to it is asked of the [`ExecutionManager`](super::ExecutionManager); who
-/// has one of these can look at it.
+/// The state of one execution. It is changed through the [`ExecutionManager`](super::ExecutionManager) only; this type
+/// provides read access.
 pub struct CheckpointManager {
     pub(super) arn: ExecutionArn,
     pub(super) id: [u8; 16],
@@ -42,7 +42,7 @@ pub struct CheckpointManager {
     pub(super) retry: InvocationRetry,
     pub(super) timeout_seconds: Option<u64>,
     pub(super) execution_id: OperationId,
-    pub(super) phase: Phase,
+    pub(super) phase: ExecutionPhase,
     pub(super) operations: OperationTable,
     pub(super) events: EventProcessor,
     pub(super) timers: Timers,
@@ -50,17 +50,17 @@ pub struct CheckpointManager {
     pub(super) invokes: InvokeTable,
     pub(super) script: AnswerScript,
     pub(super) invocations: Vec<InvocationView>,
-    /// Crashed invocations in a row.
+    /// The number of consecutive crashed invocations.
     pub(super) crashes: u32,
     checkpoints: u64,
     written: usize,
-    /// Whether something happened that was not the handler's doing, since the last [`Self::take_news`].
+    /// Whether there was a change from outside of the handler since the last [`Self::take_news`].
     pub(super) news: bool,
     pub(super) observer: Option<Arc<dyn Observer>>,
 }
 
-/// The parts of a new execution that its manager of executions decides.
-pub(super) struct Identity {
+/// The identity of a new execution, which the [`ExecutionManager`](super::ExecutionManager) assigns.
+pub(super) struct ExecutionIdentity {
     pub(super) arn: ExecutionArn,
     pub(super) id: [u8; 16],
     pub(super) operation_id: OperationId,
@@ -73,9 +73,9 @@ pub(super) struct Identity {
 pub(super) const EXECUTION: Index = 0;
 
 impl CheckpointManager {
-    /// Starts an execution. The request has been checked.
-    pub(super) fn new(now: Timestamp, identity: Identity, request: StartExecution) -> Self {
-        let Identity { arn, id, operation_id, name, limits, markers } = identity;
+    /// Starts an execution. The request must have been validated.
+    pub(super) fn new(now: Timestamp, identity: ExecutionIdentity, request: StartExecution) -> Self {
+        let ExecutionIdentity { arn, id, operation_id, name, limits, markers } = identity;
         let input: Option<Arc<str>> = request.input.map(Into::into);
         let mut manager = Self {
             arn,
@@ -85,7 +85,7 @@ impl CheckpointManager {
             retry: request.invocation_retry,
             timeout_seconds: request.timeout_seconds,
             execution_id: operation_id.clone(),
-            phase: Phase::Suspended { wake: true },
+            phase: ExecutionPhase::Suspended { wake: true },
             operations: OperationTable::default(),
             events: EventProcessor::default(),
             timers: Timers::new(request.timers),
@@ -115,14 +115,15 @@ impl CheckpointManager {
         manager
     }
 
-    /// The last instant of an execution without a timeout. It is no timer: nobody waits for it, but nothing happens after it.
+    /// The latest end of an execution without a timeout. It is not a timer, so nobody waits for it, but no timer fires
+    /// after it.
     fn longest(&self) -> Option<Timestamp> {
         let seconds = self.limits.longest_execution.filter(|_| self.timeout_seconds.is_none())?;
         let execution = self.operations.get(EXECUTION)?;
         Some(execution.start_timestamp.plus_seconds(seconds)).filter(|_| !execution.status.is_terminal())
     }
 
-    /// Lets everything happen that is due, in order, each at its own time.
+    /// Fires all due timers in order, each at its own deadline.
     pub(super) fn advance(&mut self, now: Timestamp) {
         let longest = self.longest();
         while let Some((at, timer)) = self.timers.pop_due(longest.map_or(now, |end| end.min(now))) {
@@ -134,7 +135,7 @@ impl CheckpointManager {
         }
     }
 
-    /// Has a timer fire now that a scheduler decides about. Nothing, if it was cancelled.
+    /// Fires a timer that a scheduler controls. Has no effect if it was cancelled.
     pub(super) fn elapse(&mut self, now: Timestamp, key: TimerKey) {
         if let Some(timer) = self.timers.pop(key) {
             self.fire(now, timer);
@@ -147,7 +148,7 @@ impl CheckpointManager {
             Timer::StepReady(index) => self.ready_step(index),
             Timer::CallbackTimeout(index) => self.time_out_callback(at, index, "Callback.Timeout"),
             Timer::HeartbeatTimeout(index) => self.time_out_callback(at, index, "Callback.Heartbeat"),
-            // The timers of a callback that is over are gone, so this one is open.
+            // Timers of ended callbacks are cancelled, so this callback is open.
             Timer::Answer(index, answer) => {
                 let again = self.script.given(index);
                 drop(self.answer_callback(at, index, answer));
@@ -161,7 +162,7 @@ impl CheckpointManager {
         self.send_next_answer(at);
     }
 
-    /// A checkpoint: all updates count, or none.
+    /// Applies a checkpoint: all updates or none.
     pub(super) fn checkpoint(
         &mut self,
         now: Timestamp,
@@ -184,18 +185,18 @@ impl CheckpointManager {
                 self.apply(now, ids, transition);
             }
             self.send_next_answer(now);
-            self.written = self.written.saturating_add(written);
+            self.written += written;
         }
         self.checkpoints += 1;
         let mut next = token.clone();
-        if let Phase::Running(running) = &mut self.phase {
+        if let ExecutionPhase::Running(running) = &mut self.phase {
             next = new_token(ids, &self.execution_id, &running.request_id);
             running.token = next.clone();
         }
         Ok(CheckpointResponse { checkpoint_token: next, operations: self.operations.take_changed() })
     }
 
-    /// A page of the state that the handler replays.
+    /// Returns a page of the state that the handler replays.
     pub(super) fn read_page(
         &mut self,
         now: Timestamp,
@@ -213,16 +214,18 @@ impl CheckpointManager {
         StatePage { operations, next_marker: next.map(|next| self.markers.make(&self.execution_id, next)) }
     }
 
-    /// What the execution needs next.
+    /// Returns what the execution needs next.
     pub(super) fn next(&self) -> Next {
         match &self.phase {
-            Phase::Closed { .. } => Next::Closed,
-            Phase::Running(_) => Next::Running { deadline: self.timers.next() },
-            Phase::Suspended { wake: true } => Next::Invoke,
-            Phase::Suspended { wake: false } | Phase::BackingOff => match self.timers.next() {
-                Some(deadline) => Next::WaitUntil(deadline),
-                None => Next::WaitForOutside { what: self.outside() },
-            },
+            ExecutionPhase::Closed { .. } => Next::Closed,
+            ExecutionPhase::Running(_) => Next::Running { deadline: self.timers.next() },
+            ExecutionPhase::Suspended { wake: true } => Next::Invoke,
+            ExecutionPhase::Suspended { wake: false } | ExecutionPhase::BackingOff => {
+                match self.timers.next() {
+                    Some(deadline) => Next::WaitUntil(deadline),
+                    None => Next::WaitForOutside { what: self.outside() },
+                }
+            }
         }
     }
 
@@ -241,7 +244,7 @@ impl CheckpointManager {
         all.into_iter().map(|(_, outside)| outside).collect()
     }
 
-    /// The callback's name; without one, that of the context it is in.
+    /// The callback's name, or else that of its context.
     fn callback_name(&self, callback: &Operation) -> Option<Arc<str>> {
         callback.name.clone().or_else(|| {
             let (_, context) = self.operations.find(callback.parent_id.as_ref()?)?;
@@ -249,32 +252,32 @@ impl CheckpointManager {
         })
     }
 
-    /// The scripted answers that a callback gets.
+    /// Takes the scripted answers of a callback.
     pub(super) fn scripted_answers(&mut self, callback: &Operation) -> Vec<ScriptedAnswer> {
         let name = self.callback_name(callback);
         self.script.take(name.as_deref().unwrap_or_default())
     }
 
-    /// Where answers are given in turn: goes on to the next callback that one is for, unless one is on its way. Called after all
-    /// that opens or closes callbacks.
+    /// For answers in turn: schedules the next answer, unless one is pending. Called after every change that opens or
+    /// closes callbacks.
     fn send_next_answer(&mut self, at: Timestamp) {
         loop {
             let from = match self.script.turn() {
                 None => return,
-                Some(Turn::OnItsWay(callback)) if self.callbacks.is_open(callback) => return,
-                // The callback was over before its answer came.
-                Some(Turn::OnItsWay(callback)) => {
+                Some(ScriptPosition::Pending(callback)) if self.callbacks.is_open(callback) => return,
+                // The callback ended before its answer was due.
+                Some(ScriptPosition::Pending(callback)) => {
                     self.script.given(callback);
                     continue;
                 }
-                Some(Turn::From(from)) => from,
+                Some(ScriptPosition::From(from)) => from,
             };
             let Some(callback) = self.operations.next_callback(from) else { return };
             self.answer_in_turn(at, callback);
         }
     }
 
-    /// Sends a callback the next answer that is for it on its way. One that is over takes it all the same: it is lost.
+    /// Schedules the next answer for a callback. An answer for a callback that has ended is used up without effect.
     fn answer_in_turn(&mut self, at: Timestamp, callback: Index) {
         let name = self.operations.get(callback).and_then(|operation| self.callback_name(operation));
         if let Some(scripted) = self.script.visit(callback, name.as_deref().unwrap_or_default()) {
@@ -282,35 +285,35 @@ impl CheckpointManager {
         }
     }
 
-    /// Something happened that was not the handler's doing.
-    pub(super) fn tell(&mut self) {
+    /// Records a change from outside of the handler.
+    pub(super) fn record_news(&mut self) {
         self.news = true;
-        if let Phase::Suspended { wake } = &mut self.phase {
+        if let ExecutionPhase::Suspended { wake } = &mut self.phase {
             *wake = true;
         }
     }
 
-    /// Whether there was news since the last time this was asked.
+    /// Returns whether there was a change from outside since the last call.
     pub(super) fn take_news(&mut self) -> bool {
         std::mem::take(&mut self.news)
     }
 
-    /// Whether a poll would bring something new now: to the handler while it runs, else to who invokes it.
+    /// Whether a poll would return something new: to the running handler, or else to the one that starts invocations.
     pub(super) fn has_news(&self) -> bool {
         match &self.phase {
-            Phase::Closed { .. } => true,
-            Phase::Running(_) => self.operations.has_changed(),
-            Phase::Suspended { wake } => *wake,
-            Phase::BackingOff => false,
+            ExecutionPhase::Closed { .. } => true,
+            ExecutionPhase::Running(_) => self.operations.has_changed(),
+            ExecutionPhase::Suspended { wake } => *wake,
+            ExecutionPhase::BackingOff => false,
         }
     }
 
-    /// The execution as it stands.
+    /// Returns the present state.
     pub(super) fn view(&self) -> ExecutionView {
         let execution = self.operations.get(EXECUTION);
         let (result, error) = match &self.phase {
-            Phase::Closed { verdict: Verdict::Succeeded(result), .. } => (result.clone(), None),
-            Phase::Closed { verdict, .. } => (None, verdict.error().cloned()),
+            ExecutionPhase::Closed { verdict: Verdict::Succeeded(result), .. } => (result.clone(), None),
+            ExecutionPhase::Closed { verdict, .. } => (None, verdict.error().cloned()),
             _ => (None, None),
         };
         ExecutionView {
@@ -329,7 +332,7 @@ impl CheckpointManager {
         }
     }
 
-    /// An answer from outside.
+    /// Processes an answer from outside.
     pub(super) fn complete_callback(
         &mut self,
         now: Timestamp,

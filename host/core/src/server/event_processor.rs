@@ -1,8 +1,8 @@
 //! The history of one execution.
 //!
-//! Always true:
-//! - `EventId`s count from 1 without gaps, and timestamps never go back;
-//! - what is recorded stays; only what was unknown about a chained invoke's target is filled in later.
+//! Invariants:
+//! - `EventId`s count from 1 without gaps, and timestamps do not decrease;
+//! - recorded events do not change, except that the target of a chained invoke is added when it is known.
 
 use std::sync::Arc;
 
@@ -12,16 +12,16 @@ use crate::protocol::{
     RetryDetails, StepClosedDetails, StepError, StepResult, Timestamp,
 };
 
-/// Records what happens.
+/// The events of one execution.
 #[derive(Debug, Default)]
 pub struct EventProcessor(Vec<Arc<Event>>);
 
-/// Names a recorded event.
+/// Identifies a recorded event.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct EventKey(usize);
 
 impl EventProcessor {
-    /// Records what happened to an operation.
+    /// Records an event of an operation.
     pub(super) fn of_operation(
         &mut self,
         at: Timestamp,
@@ -40,7 +40,7 @@ impl EventProcessor {
         })
     }
 
-    /// Records what happened to no operation.
+    /// Records an event of the execution itself.
     pub(super) fn of_execution(&mut self, at: Timestamp, details: EventDetails) {
         self.record(Event {
             event_type: details.event_type(),
@@ -92,7 +92,8 @@ pub(super) fn error(payload: ErrorObject) -> EventError {
     EventError { payload: Some(payload), truncated: false }
 }
 
-/// How an attempt of a step ended: the operation says which attempt it was. A delay says that another follows.
+/// The event details for the end of a step's attempt, whose number the operation holds. With a delay, another attempt
+/// follows.
 pub(super) fn attempt_ended(
     step: &Operation,
     outcome: Result<Option<Arc<str>>, ErrorObject>,

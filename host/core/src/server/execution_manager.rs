@@ -1,8 +1,9 @@
-//! All executions of a server. The whole of the server's rules, without its thread: plain data, time handed in.
+//! All executions of a server: the complete rules of the server without its thread. Plain data; the time is a
+//! parameter.
 //!
-//! Always true:
-//! - an execution's ids do not depend on what other executions do;
-//! - a request concerns one execution, and costs the same whatever the others are.
+//! Invariants:
+//! - an execution's ids do not depend on other executions;
+//! - a request concerns one execution, and its cost does not depend on the others.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -15,7 +16,7 @@ use super::{
         StartedInvoke,
     },
     callback_manager::read_callback_id,
-    checkpoint_manager::{CheckpointManager, Identity},
+    checkpoint_manager::{CheckpointManager, ExecutionIdentity},
     ids::{IdSource, read_uuid},
     observer::Observer,
     timers::{ScheduledTimer, TimerKey},
@@ -30,21 +31,21 @@ use crate::{
     },
 };
 
-/// The executions, and what may be asked of them. Each request is given the time; time never goes back.
+/// The executions of a server, and the requests on them. Each request takes the current time, which must not decrease.
 pub struct ExecutionManager {
     executions: HashMap<ExecutionArn, (CheckpointManager, IdSource)>,
     by_id: HashMap<[u8; 16], ExecutionArn>,
     entropy: Arc<dyn Entropy>,
-    /// For executions that nobody invoked.
+    /// The ids of executions that were not started by a chained invoke.
     ids: IdSource,
     markers: Markers,
     limits: Arc<Limits>,
-    /// Executions with news since [`Self::take_news`].
+    /// Executions that changed from outside since [`Self::take_news`].
     news: BTreeSet<ExecutionArn>,
 }
 
 impl ExecutionManager {
-    /// A server without executions.
+    /// Creates a server without executions.
     pub fn new(entropy: Arc<dyn Entropy>, limits: Limits) -> Self {
         let mut ids = IdSource::new(entropy.clone());
         let markers = Markers::new(&mut ids);
@@ -59,11 +60,11 @@ impl ExecutionManager {
         }
     }
 
-    /// Starts an execution. Nothing runs until [`Self::start_invocation`].
+    /// Starts an execution. No code runs until [`Self::start_invocation`].
     ///
     /// # Errors
-    /// [`ServiceError::InvalidParameterValue`] when a name, a size or the timeout is out of its range, or the input is
-    /// not JSON.
+    /// [`ServiceError::InvalidParameterValue`] when a name, a size or the timeout is out of range, or the input is not
+    /// JSON.
     pub fn start_execution(
         &mut self,
         now: Timestamp,
@@ -81,7 +82,7 @@ impl ExecutionManager {
         let (id, text) = ids.uuid();
         let name = request.execution_name.clone().unwrap_or_else(|| ids.uuid().1);
         let arn = ExecutionArn::new(&request.function_name, &request.function_version, &name, &text);
-        let identity = Identity {
+        let identity = ExecutionIdentity {
             arn: arn.clone(),
             id,
             operation_id: text.into(),
@@ -95,7 +96,7 @@ impl ExecutionManager {
         Ok(arn)
     }
 
-    /// Does something with one execution, and notes whether that brought news.
+    /// Performs a request on one execution, and records whether it caused news.
     fn with<T>(
         &mut self,
         arn: &ExecutionArn,
@@ -105,14 +106,14 @@ impl ExecutionManager {
             return Err(ServiceError::NotFound(format!("there is no execution {arn}")));
         };
         let done = act(execution, ids);
-        execution.tell_observer();
+        execution.report_to_observer();
         if execution.take_news() {
             self.news.insert(arn.clone());
         }
         done
     }
 
-    /// Has the execution observed; at once of all there is. Another observer takes the place of the one before.
+    /// Sets the execution's observer, replacing an earlier one, and reports the complete state to it.
     ///
     /// # Errors
     /// [`ServiceError::NotFound`].
@@ -124,16 +125,16 @@ impl ExecutionManager {
     ) -> Result<(), ServiceError> {
         self.with(arn, |execution, _| {
             execution.advance(now);
-            execution.observed_by(observer);
+            execution.set_observer(observer);
             Ok(())
         })
     }
 
-    /// Starts an invocation, when the execution needs one: when [`Self::poll`] says [`Next::Invoke`].
+    /// Starts an invocation. Allowed when [`Self::poll`] returns [`Next::Invoke`].
     ///
     /// # Errors
     /// [`ServiceError::InvalidParameterValue`] when the execution needs none: one is running, nothing has changed since
-    /// the last, a crash is too recent, or the execution is over. [`ServiceError::NotFound`].
+    /// the last, a retry is not due yet, or the execution has ended. [`ServiceError::NotFound`].
     pub fn start_invocation(
         &mut self,
         now: Timestamp,
@@ -145,8 +146,8 @@ impl ExecutionManager {
     /// Applies a handler's updates, all or none (service model: `CheckpointDurableExecution`).
     ///
     /// # Errors
-    /// [`ServiceError::InvalidToken`]; [`ServiceError::InvalidParameterValue`] when an update breaks the rules;
-    /// then nothing has changed, and the token still works. [`ServiceError::NotFound`].
+    /// [`ServiceError::InvalidToken`]; [`ServiceError::InvalidParameterValue`] when an update breaks the rules; then
+    /// nothing changes and the token stays valid. [`ServiceError::NotFound`].
     pub fn checkpoint(
         &mut self,
         now: Timestamp,
@@ -157,11 +158,11 @@ impl ExecutionManager {
         self.with(arn, |execution, ids| execution.checkpoint(now, ids, token, updates))
     }
 
-    /// A page of the state (service model: `GetDurableExecutionState`). The token stays good.
+    /// Returns a page of the state (service model: `GetDurableExecutionState`). The token stays valid.
     ///
     /// # Errors
-    /// [`ServiceError::InvalidParameterValue`] when the token is not the current one or the marker is not one that the
-    /// server gave for this execution. [`ServiceError::NotFound`].
+    /// [`ServiceError::InvalidParameterValue`] when the token is not the current one or the marker was not made by the
+    /// server for this execution. [`ServiceError::NotFound`].
     pub fn get_state(
         &mut self,
         now: Timestamp,
@@ -172,8 +173,8 @@ impl ExecutionManager {
         self.with(arn, |execution, _| execution.read_page(now, token, marker))
     }
 
-    /// Ends an invocation. An output that the service refuses counts as a crash (`Runtime.InvalidOutput`). When the
-    /// execution was over before, the result is ignored.
+    /// Completes an invocation. An output that the service refuses counts as a crash (`Runtime.InvalidOutput`). If the
+    /// execution has ended already, the result is ignored.
     ///
     /// # Errors
     /// [`ServiceError::InvocationNotRunning`]. [`ServiceError::NotFound`].
@@ -190,7 +191,7 @@ impl ExecutionManager {
     /// Answers a callback (service model: `SendDurableExecutionCallback{Success,Failure,Heartbeat}`).
     ///
     /// # Errors
-    /// [`ServiceError::CallbackOver`] when it was answered or has timed out, or its execution is over.
+    /// [`ServiceError::CallbackOver`] when it was answered, has timed out, or its execution has ended.
     /// [`ServiceError::NotFound`]. [`ServiceError::InvalidParameterValue`] when the answer is too large.
     pub fn complete_callback(
         &mut self,
@@ -211,8 +212,8 @@ impl ExecutionManager {
         })
     }
 
-    /// Hands out the chained invokes that were started and not handed out before, oldest first. Whoever takes them runs
-    /// each target once, and completes each invoke.
+    /// Hands out the chained invokes that were started and not handed out before, oldest first. The caller must run
+    /// each target once and complete each invoke.
     ///
     /// # Errors
     /// [`ServiceError::NotFound`].
@@ -220,10 +221,10 @@ impl ExecutionManager {
         self.with(arn, |execution, _| Ok(execution.take_invokes()))
     }
 
-    /// Says what runs for a chained invoke: the history's `ChainedInvokeStarted` tells.
+    /// Records the target of a chained invoke in its `ChainedInvokeStarted` event.
     ///
     /// # Errors
-    /// [`ServiceError::InvalidParameterValue`] when the operation is no chained invoke or is over.
+    /// [`ServiceError::InvalidParameterValue`] when the operation is not an open chained invoke.
     /// [`ServiceError::NotFound`].
     pub fn annotate_invoke(
         &mut self,
@@ -234,10 +235,10 @@ impl ExecutionManager {
         self.with(arn, |execution, _| execution.annotate_invoke(operation, target))
     }
 
-    /// Completes a chained invoke. While the invocation that started it runs, the outcome is kept back.
+    /// Completes a chained invoke. While the invocation that started it is running, the outcome is held back.
     ///
     /// # Errors
-    /// [`ServiceError::InvalidParameterValue`] when the operation is no chained invoke or is over.
+    /// [`ServiceError::InvalidParameterValue`] when the operation is not an open chained invoke.
     /// [`ServiceError::NotFound`].
     pub fn complete_invoke(
         &mut self,
@@ -249,10 +250,10 @@ impl ExecutionManager {
         self.with(arn, |execution, _| execution.complete_invoke(now, operation, outcome))
     }
 
-    /// Stops an execution (service model: `StopDurableExecution`). A running invocation loses its token.
+    /// Stops an execution (service model: `StopDurableExecution`). The token of a running invocation becomes invalid.
     ///
     /// # Errors
-    /// [`ServiceError::InvalidParameterValue`] when it is over. [`ServiceError::NotFound`].
+    /// [`ServiceError::InvalidParameterValue`] when it has ended. [`ServiceError::NotFound`].
     pub fn stop_execution(
         &mut self,
         now: Timestamp,
@@ -262,7 +263,7 @@ impl ExecutionManager {
         self.with(arn, |execution, _| execution.stop(now, error))
     }
 
-    /// Lets everything happen that is due, and says what the execution needs next.
+    /// Fires all due timers, and returns what the execution needs next.
     ///
     /// # Errors
     /// [`ServiceError::NotFound`].
@@ -273,8 +274,8 @@ impl ExecutionManager {
         })
     }
 
-    /// The timers that a scheduler is to have fire and has not taken before, in the order in which they were scheduled. None
-    /// where the clock decides.
+    /// Takes the timers that a scheduler controls and has not taken before, in the order in which they were scheduled.
+    /// Empty if the clock controls timers.
     ///
     /// # Errors
     /// [`ServiceError::NotFound`].
@@ -282,7 +283,7 @@ impl ExecutionManager {
         self.with(arn, |execution, _| Ok(execution.timers.take_scheduled()))
     }
 
-    /// Whether such a timer is still to fire: it has not, and was not cancelled.
+    /// Whether such a timer has neither fired nor been cancelled.
     ///
     /// # Errors
     /// [`ServiceError::NotFound`].
@@ -290,7 +291,7 @@ impl ExecutionManager {
         self.with(arn, |execution, _| Ok(execution.timers.contains(key)))
     }
 
-    /// Has such a timer fire, whatever its deadline. Nothing, if it was cancelled.
+    /// Fires such a timer, whatever its deadline. Has no effect if it was cancelled.
     ///
     /// # Errors
     /// [`ServiceError::NotFound`].
@@ -301,7 +302,7 @@ impl ExecutionManager {
         })
     }
 
-    /// The execution as it stands, with everything that is due.
+    /// Fires all due timers, and returns the state of the execution.
     ///
     /// # Errors
     /// [`ServiceError::NotFound`].
@@ -312,7 +313,8 @@ impl ExecutionManager {
         })
     }
 
-    /// Whether a handler that polled now would learn something, or, while none runs, whether there is something to do.
+    /// Whether a poll of the running handler would return something new, or, while no invocation is running, whether
+    /// there is something to do.
     ///
     /// # Errors
     /// [`ServiceError::NotFound`].
@@ -323,18 +325,18 @@ impl ExecutionManager {
         })
     }
 
-    /// The state of an execution.
+    /// Returns the state of an execution.
     pub fn get_checkpoints_by_execution(&self, arn: &ExecutionArn) -> Option<&CheckpointManager> {
         self.executions.get(arn).map(|(execution, _)| execution)
     }
 
-    /// The state of the execution that a checkpoint token was made for, be it the current one or not.
+    /// Returns the state of the execution that a checkpoint token belongs to, whether or not the token is current.
     pub fn get_checkpoints_by_token(&self, token: &CheckpointToken) -> Option<&CheckpointManager> {
         let id = decode_checkpoint_token(token.as_str()).ok()?.execution_id;
         self.get_checkpoints_by_execution(self.by_id.get(&read_uuid(&id)?)?)
     }
 
-    /// The executions in which something happened that was not their handlers' doing, since this was last asked.
+    /// Takes the executions that changed from outside of their handlers since the last call.
     pub fn take_news(&mut self) -> BTreeSet<ExecutionArn> {
         std::mem::take(&mut self.news)
     }

@@ -1,7 +1,7 @@
-//! The way to the server.
+//! Handles to the server.
 //!
-//! Invariants: a call ends, with the server's answer or with the reason why there is none. Dropping a call does not
-//! take it back: once polled, it is processed.
+//! Invariants: every call ends, with the server's answer or with the reason why there is none. Dropping a call does not
+//! cancel it: once polled, it is processed.
 
 use std::sync::Arc;
 
@@ -42,7 +42,8 @@ impl ServerHandle {
         &self,
         work: impl FnOnce(&mut Server, Timestamp) -> Result<T, ServiceError> + Send + 'static,
     ) -> Result<T, ServiceError> {
-        // A caller whose every request is answered at once lets the others on its thread run too.
+        // Yields from time to time, because a caller whose requests are all answered immediately would starve other
+        // tasks.
         tokio::task::coop::consume_budget().await;
         match self.0.process_here(work) {
             Ok(outcome) => outcome,
@@ -177,8 +178,8 @@ impl ServerHandle {
         self.call(move |server, now| server.manager.stop_execution(now, &arn, error)).await
     }
 
-    /// Lets everything happen that is due by now, and says what the execution needs next.
-    /// See [`ExecutionManager::poll`](super::ExecutionManager::poll).
+    /// Fires all due timers, and returns what the execution needs next. See
+    /// [`ExecutionManager::poll`](super::ExecutionManager::poll).
     ///
     /// # Errors
     /// As there, or [`ServiceError::Unavailable`].
@@ -187,8 +188,8 @@ impl ServerHandle {
         self.call(move |server, now| server.manager.poll(now, &arn)).await
     }
 
-    /// Lets everything happen that is due by now, and says what the execution needs next: the same as
-    /// [`take_invokes`](Self::take_invokes), [`poll`](Self::poll) and, where it waits, [`watch`](Self::watch), at one point in time.
+    /// Fires all due timers, and returns what the execution needs next: [`take_invokes`](Self::take_invokes),
+    /// [`poll`](Self::poll) and, if it waits, [`watch`](Self::watch) in one request.
     ///
     /// # Errors
     /// As for [`ExecutionManager::poll`](super::ExecutionManager::poll), or [`ServiceError::Unavailable`].
@@ -238,14 +239,16 @@ impl ServerHandle {
         self.0.shutdown_reason().is_some()
     }
 
-    /// Has the server's thread end as if by a fault of its own, to see what becomes of those who wait for it.
+    /// Makes the server end as if it had failed, for tests of its callers.
     pub fn crash(&self, why: impl Into<String>) {
         self.0.crash(why.into());
     }
 
-    /// Watches an execution, from when this ends. Its news comes when there is some that nobody has got yet: a handler that runs
-    /// would learn something from a poll; an execution without one needs an invocation; what it waits for has another deadline; or
-    /// it is over. At once, if there is some already, or if there is no such execution or no server: the next call tells.
+    /// Registers for the next change of an execution. When this call has returned, no change is missed. The
+    /// registration completes when a running handler would get something new from a poll, when an execution without an
+    /// invocation needs one, when the next deadline changes, or when the execution ends. It completes immediately if
+    /// such a change is pending already, or if the execution or the server does not exist, which the next request
+    /// reports.
     pub async fn watch(&self, arn: &ExecutionArn) -> Watching {
         let (watcher, news) = oneshot::channel();
         let arn = arn.clone();
@@ -253,12 +256,12 @@ impl ServerHandle {
             server.watch(now, arn, watcher);
             Ok(())
         });
-        // Where it fails, the watcher is gone, and that is news.
+        // If the call fails, the watcher is dropped, which completes the registration.
         drop(watched.await);
         watching(news)
     }
 
-    /// Ends when there is news, as [`watch`](Self::watch) tells of it.
+    /// Registers for the next change and waits for it.
     pub async fn changed(&self, arn: &ExecutionArn) -> Option<Actor> {
         self.watch(arn).await.news().await
     }

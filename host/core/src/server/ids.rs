@@ -1,7 +1,8 @@
-//! Where ids come from: a buffered stream of random bytes, one for each execution.
+//! Generation of ids: a buffered stream of random bytes for each execution.
 //!
-//! Always true: an execution's ids depend on the entropy, its ARN and the order of its own requests alone, so a seeded run
-//! repeats them, whatever runs beside it. The source is asked rarely: not every checkpoint costs a system call.
+//! Invariants: an execution's ids depend only on the entropy, its ARN and the order of its own requests, so a seeded
+//! run repeats them whatever else runs. Bytes are drawn from the source in blocks, so that not every checkpoint costs a
+//! system call.
 
 use std::{fmt::Write, sync::Arc};
 
@@ -9,10 +10,10 @@ use crate::ambient::Entropy;
 
 const BUFFER: usize = 64;
 
-/// Makes random bytes and what is built of them.
+/// Generates random bytes, and ids from them.
 pub(super) struct IdSource {
     ids: Stream,
-    /// Apart, so that ids do not depend on how many checkpoints there were.
+    /// A separate stream, so that ids do not depend on the number of checkpoints.
     tokens: Stream,
 }
 
@@ -47,17 +48,17 @@ impl IdSource {
         Self { tokens: Stream::new(entropy.fork("tokens")), ids: Stream::new(entropy) }
     }
 
-    /// Bytes that were never given before.
+    /// Returns new random bytes.
     pub(super) fn bytes<const N: usize>(&mut self) -> [u8; N] {
         self.ids.bytes()
     }
 
-    /// The same, for a checkpoint token.
+    /// Returns new random bytes for a checkpoint token.
     pub(super) fn token_bytes<const N: usize>(&mut self) -> [u8; N] {
         self.tokens.bytes()
     }
 
-    /// A random UUID.
+    /// Returns a random UUID, as bytes and as text.
     pub(super) fn uuid(&mut self) -> ([u8; 16], String) {
         let mut bytes = self.bytes::<16>();
         bytes[6] = (bytes[6] & 0x0f) | 0x40;
@@ -67,14 +68,14 @@ impl IdSource {
             if matches!(i, 4 | 6 | 8 | 10) {
                 text.push('-');
             }
-            // Writing to a string never fails.
+            // Writing to a `String` cannot fail.
             let _ = write!(text, "{byte:02x}");
         }
         (bytes, text)
     }
 }
 
-/// The bytes of a UUID.
+/// Parses a UUID.
 pub(super) fn read_uuid(text: &str) -> Option<[u8; 16]> {
     let digits = text.replace('-', "");
     if digits.len() != 32 || !digits.is_ascii() {

@@ -1,50 +1,51 @@
-//! Looking at an execution without changing it.
+//! Read access to an execution.
 //!
-//! Always true: whoever looks sees the execution as its last request left it. What has become due since then, it does not show.
+//! Invariants: reading does not change the execution: it shows the state after the last request, without timers that
+//! have become due since.
 
 use std::sync::Arc;
 
 use super::{
     callback_manager::CallbackManager, checkpoint_manager::CheckpointManager,
-    event_processor::EventProcessor, invocations::Phase,
+    event_processor::EventProcessor, invocations::ExecutionPhase,
 };
 use crate::protocol::{CallbackId, Operation, OperationId, OperationStatus};
 
 /// How a callback ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CompleteCallbackStatus {
-    /// It was answered.
+    /// It was answered with a result.
     Success,
-    /// It was answered with a failure.
+    /// It was answered with an error.
     Failure,
-    /// Nobody answered in time.
+    /// It timed out.
     TimedOut,
 }
 
 impl CheckpointManager {
-    /// An operation.
+    /// Returns an operation.
     pub fn get_operation_data(&self, id: &OperationId) -> Option<&Arc<Operation>> {
         self.operations.find(id).map(|(_, operation)| operation)
     }
 
-    /// All operations, EXECUTION first, then in the order in which they were started.
+    /// Returns all operations, EXECUTION first, then in the order of their START.
     pub fn get_all_operation_data(&self) -> impl Iterator<Item = &Arc<Operation>> {
         self.operations.all()
     }
 
-    /// The state that an invocation is given: all operations but those below contexts that are over.
+    /// Returns the state for an invocation: all operations except those below closed contexts.
     pub fn get_state(&self) -> Vec<Arc<Operation>> {
         self.operations.page(0, usize::MAX).0
     }
 
-    /// Whether there are operations that the handler has not heard of since they changed.
+    /// Whether operations have changed since the handler last got them.
     pub fn has_dirty_operations(&self) -> bool {
         self.operations.has_changed()
     }
 
-    /// Whether the execution is over.
+    /// Whether the execution has ended.
     pub fn is_execution_completed(&self) -> bool {
-        matches!(self.phase, Phase::Closed { .. })
+        matches!(self.phase, ExecutionPhase::Closed { .. })
     }
 
     /// Its callbacks.
@@ -57,7 +58,7 @@ impl CheckpointManager {
         &self.events
     }
 
-    /// How a callback ended; none while it is open, or when there is no such callback.
+    /// How a callback ended; `None` while it is open, or if it does not exist.
     pub fn get_callback_status(&self, id: &CallbackId) -> Option<CompleteCallbackStatus> {
         let is_it = |operation: &&Arc<Operation>| {
             operation.callback_details.as_ref().and_then(|details| details.callback_id.as_ref()) == Some(id)
@@ -72,7 +73,7 @@ impl CheckpointManager {
 }
 
 impl CallbackManager {
-    /// How many callbacks wait for an answer.
+    /// The number of open callbacks.
     pub fn open_count(&self) -> usize {
         self.open_callbacks().count()
     }

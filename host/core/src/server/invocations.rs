@@ -1,9 +1,9 @@
-//! The life of an execution between its invocations, and its end.
+//! The invocations of an execution, and its end.
 //!
-//! Always true:
-//! - an execution ends once; its last event says how, and comes after the last `InvocationCompleted`;
-//! - every invocation that started has one `InvocationCompleted`, also one that was cut off by the execution's end;
-//! - an outcome that the handler checkpointed counts, however the invocation ends then.
+//! Invariants:
+//! - an execution ends once; its last event tells how, and follows the last `InvocationCompleted`;
+//! - every started invocation has one `InvocationCompleted`, including one that the execution's end cut off;
+//! - an outcome that the handler has checkpointed is final, however the invocation ends.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,29 +26,29 @@ use crate::{
     },
 };
 
-/// What an execution is doing.
+/// The phase of an execution.
 #[derive(Debug)]
-pub(super) enum Phase {
-    /// Nothing; `wake` when something has happened since the last invocation.
+pub(super) enum ExecutionPhase {
+    /// No invocation is running; `wake` if something has changed since the last one.
     Suspended { wake: bool },
-    /// An invocation runs: the last one.
+    /// The last invocation is running.
     Running(Running),
-    /// It gives a crashed handler some time.
+    /// The delay before the retry of a crashed invocation.
     BackingOff,
-    /// It is over.
+    /// The execution has ended.
     Closed { verdict: Verdict },
 }
 
-/// The invocation that runs.
+/// The running invocation.
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) request_id: Arc<str>,
     pub(super) token: CheckpointToken,
-    /// The outcome, once the handler has checkpointed it.
+    /// The outcome, if the handler has checkpointed it.
     pub(super) decided: Option<Verdict>,
 }
 
-/// How an execution ended.
+/// The outcome of an execution.
 #[derive(Debug, Clone)]
 pub(super) enum Verdict {
     Succeeded(Option<Arc<str>>),
@@ -87,8 +87,8 @@ impl Verdict {
     }
 }
 
-impl Phase {
-    /// The one token that works now.
+impl ExecutionPhase {
+    /// The only valid token.
     pub(super) fn token(&self) -> Option<&CheckpointToken> {
         match self {
             Self::Running(running) => Some(&running.token),
@@ -96,7 +96,7 @@ impl Phase {
         }
     }
 
-    /// The outcome that the handler has checkpointed.
+    /// The outcome, if the handler has checkpointed it.
     pub(super) fn decided(&self) -> Option<&Verdict> {
         match self {
             Self::Running(running) => running.decided.as_ref(),
@@ -104,7 +104,7 @@ impl Phase {
         }
     }
 
-    /// Puts the handler's outcome on record.
+    /// Records the handler's outcome.
     pub(super) fn decide(&mut self, outcome: Result<Option<Arc<str>>, ErrorObject>) {
         if let Self::Running(running) = self {
             running.decided = Some(outcome.map_or_else(Verdict::Failed, Verdict::Succeeded));
@@ -124,7 +124,7 @@ impl Phase {
     }
 }
 
-/// Of an operation that the handler has not got since it changed: whether its status did.
+/// Whether the status of an operation has changed from outside, given that the handler has not got it since it changed.
 fn changes_from_outside(operation: &Operation) -> bool {
     operation.kind != OperationType::Execution
         && (operation.status.is_terminal() || operation.status == OperationStatus::Ready)
@@ -139,24 +139,27 @@ impl CheckpointManager {
     ) -> Result<StartedInvocation, ServiceError> {
         self.advance(now);
         match self.phase {
-            Phase::Suspended { wake: true } => {}
-            Phase::Suspended { wake: false } => {
+            ExecutionPhase::Suspended { wake: true } => {}
+            ExecutionPhase::Suspended { wake: false } => {
                 return invalid(
                     "nothing has changed since the execution's last invocation: it needs no other",
                 );
             }
-            Phase::BackingOff => {
+            ExecutionPhase::BackingOff => {
                 return invalid("the execution's last invocation crashed: it is too early for the next");
             }
-            Phase::Running(_) => {
+            ExecutionPhase::Running(_) => {
                 return invalid("an invocation of the execution is running: it needs no other");
             }
-            Phase::Closed { .. } => return invalid("the execution is over: it needs no invocation"),
+            ExecutionPhase::Closed { .. } => return invalid("the execution is over: it needs no invocation"),
         }
         let request_id: Arc<str> = ids.uuid().1.into();
         let token = new_token(ids, &self.execution_id, &request_id);
-        self.phase =
-            Phase::Running(Running { request_id: request_id.clone(), token: token.clone(), decided: None });
+        self.phase = ExecutionPhase::Running(Running {
+            request_id: request_id.clone(),
+            token: token.clone(),
+            decided: None,
+        });
         self.invocations.push(InvocationView {
             request_id: request_id.clone(),
             start: now,
@@ -177,7 +180,7 @@ impl CheckpointManager {
         })
     }
 
-    /// Ends the invocation, and says what the execution needs next.
+    /// Completes the invocation, and returns what the execution needs next.
     pub(super) fn complete_invocation(
         &mut self,
         now: Timestamp,
@@ -186,9 +189,9 @@ impl CheckpointManager {
     ) -> Result<Next, ServiceError> {
         self.advance(now);
         match &self.phase {
-            Phase::Running(running) if *running.request_id == *request_id => {}
-            // The execution was over before its handler noticed.
-            Phase::Closed { .. }
+            ExecutionPhase::Running(running) if *running.request_id == *request_id => {}
+            // The execution ended while its handler was still running.
+            ExecutionPhase::Closed { .. }
                 if self.invocations.iter().rev().any(|known| *known.request_id == *request_id) =>
             {
                 return Ok(Next::Closed);
@@ -225,7 +228,7 @@ impl CheckpointManager {
         Ok(self.next())
     }
 
-    /// What the output means for the execution: its end, or none. Or why the output is not valid.
+    /// Validates the output. Returns the end of the execution, or `None` if it continues, or why the output is invalid.
     fn check_output(&self, output: InvocationOutput) -> Result<Option<Verdict>, String> {
         let most = self.limits.payload_bytes;
         let InvocationOutput { status, result, error } = output;
@@ -243,7 +246,7 @@ impl CheckpointManager {
                 _ => Ok(Some(Verdict::Failed(error.unwrap_or_default()))),
             },
             (InvocationStatus::Pending, None, None) => {
-                // What the handler does not know yet is pending, too: it is invoked again at once.
+                // A change that the handler has not seen also allows PENDING: the handler is invoked again immediately.
                 let news = self.operations.has_changed() || self.operations.has_newly_ready();
                 if self.operations.outstanding() == 0 && !news {
                     return Err(
@@ -266,25 +269,25 @@ impl CheckpointManager {
         }
     }
 
-    /// Ends a crashed invocation. Gives the execution's end if that was one crash too many.
+    /// Records a crashed invocation. Returns the execution's end if no retry is left.
     fn crash(&mut self, now: Timestamp, error: ErrorObject) -> Option<Verdict> {
         self.end_invocation(now, Some(error.clone()));
-        self.crashes = self.crashes.saturating_add(1);
+        self.crashes += 1;
         let Some(delay) = self.retry.delay_seconds(self.crashes) else { return Some(Verdict::Failed(error)) };
-        self.phase = Phase::BackingOff;
+        self.phase = ExecutionPhase::BackingOff;
         self.timers.schedule(now.plus_seconds(delay), Timer::Reinvoke);
         None
     }
 
     pub(super) fn end_back_off(&mut self) {
-        self.phase = Phase::Suspended { wake: false };
-        self.tell();
+        self.phase = ExecutionPhase::Suspended { wake: false };
+        self.record_news();
     }
 
-    /// The running invocation is over: its token works no more.
+    /// Ends the running invocation and invalidates its token.
     fn end_invocation(&mut self, now: Timestamp, error: Option<ErrorObject>) {
         let wake = self.operations.has_changed() || self.operations.has_newly_ready();
-        self.phase = Phase::Suspended { wake };
+        self.phase = ExecutionPhase::Suspended { wake };
         let Some(invocation) = self.invocations.last_mut() else { return };
         invocation.end = Some(now);
         invocation.error.clone_from(&error);
@@ -297,9 +300,9 @@ impl CheckpointManager {
         self.events.of_execution(now, EventDetails::InvocationCompleted(details));
     }
 
-    /// The execution's time is over.
+    /// The execution times out.
     pub(super) fn time_out(&mut self, at: Timestamp, seconds: u64) {
-        // A decided execution only waits for its handler to return.
+        // If the outcome is recorded already, only the return of the handler is missing.
         if self.phase.decided().is_none() {
             let timeout = show_duration(Duration::from_secs(seconds));
             let message =
@@ -308,7 +311,7 @@ impl CheckpointManager {
         }
     }
 
-    /// The history cannot grow: the execution fails. Returns why.
+    /// Fails the execution because its history has reached its limit. Returns the message.
     pub(super) fn history_full(&mut self, now: Timestamp) -> String {
         let most = self.limits.events;
         let message =
@@ -318,7 +321,7 @@ impl CheckpointManager {
         message
     }
 
-    /// What was not over, for a message.
+    /// Describes the open operations for a message.
     fn not_over(&self) -> String {
         let open = open_work(self.operations.all().map(|operation| &**operation)).join(", ");
         if open.is_empty() { open } else { format!("; not over by then: {open}") }
@@ -327,7 +330,7 @@ impl CheckpointManager {
     /// Stops the execution.
     pub(super) fn stop(&mut self, now: Timestamp, error: Option<ErrorObject>) -> Result<(), ServiceError> {
         self.advance(now);
-        if matches!(self.phase, Phase::Closed { .. }) || self.phase.decided().is_some() {
+        if matches!(self.phase, ExecutionPhase::Closed { .. }) || self.phase.decided().is_some() {
             return invalid("the execution is over: it cannot be stopped");
         }
         let error = error
@@ -337,7 +340,7 @@ impl CheckpointManager {
     }
 
     fn cut_off(&mut self, at: Timestamp, verdict: Verdict) {
-        if matches!(self.phase, Phase::Running(_)) {
+        if matches!(self.phase, ExecutionPhase::Running(_)) {
             self.end_invocation(at, verdict.error().cloned());
         }
         self.close(at, verdict);
@@ -352,7 +355,7 @@ impl CheckpointManager {
         if let Some(operation) = changed {
             self.events.of_operation(at, &operation, verdict.event());
         }
-        self.phase = Phase::Closed { verdict };
-        self.tell();
+        self.phase = ExecutionPhase::Closed { verdict };
+        self.record_news();
     }
 }

@@ -1,9 +1,9 @@
-//! The chained invokes of one execution that are not over.
+//! The open chained invokes of one execution.
 //!
-//! Always true:
-//! - each invoke is handed out once, to whoever runs its target;
-//! - each is completed once; an outcome that comes while the invocation that started the invoke still runs is held
-//!   until that invocation has ended.
+//! Invariants:
+//! - each invoke is handed out once, to the caller that runs its target;
+//! - each is completed once; an outcome that arrives while the invocation that started the invoke is still running is
+//!   held until that invocation has ended.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -16,7 +16,7 @@ use super::{
 #[derive(Debug, Default)]
 pub(super) struct InvokeTable {
     open: BTreeMap<Index, OpenInvoke>,
-    /// Not handed out.
+    /// Invokes that were not handed out.
     fresh: Vec<(Index, StartedInvoke)>,
     held: Vec<(Index, InvokeOutcome)>,
 }
@@ -25,18 +25,18 @@ pub(super) struct InvokeTable {
 struct OpenInvoke {
     function_name: Arc<str>,
     started: EventKey,
-    /// How many invocations there had been when it was started.
+    /// The number of invocations when it was started.
     invocation: usize,
     held: bool,
 }
 
-/// What becomes of an invoke's outcome.
+/// What happens to the outcome of an invoke.
 pub(super) enum Arrival {
-    /// It counts now.
+    /// It is recorded now.
     Now(InvokeOutcome),
-    /// It counts later.
+    /// It is held until the invocation has ended.
     Held,
-    /// There was one before, or no such invoke.
+    /// The invoke has an outcome already, or does not exist.
     Over,
 }
 
@@ -47,12 +47,12 @@ impl InvokeTable {
         self.fresh.push((index, invoke));
     }
 
-    /// Takes the invokes that nobody has taken.
+    /// Hands out the invokes that were not handed out before.
     pub(super) fn take(&mut self) -> Vec<StartedInvoke> {
         self.fresh.drain(..).map(|(_, invoke)| invoke).collect()
     }
 
-    /// An invoke's outcome. `running` is the number of invocations so far, if one is running.
+    /// Completes an invoke. `running` is the number of invocations so far, if one is running.
     pub(super) fn complete(
         &mut self,
         index: Index,
@@ -74,14 +74,14 @@ impl InvokeTable {
         }
     }
 
-    /// Calls the invoke off.
+    /// Removes an invoke.
     pub(super) fn close(&mut self, index: Index) {
         self.open.remove(&index);
         self.fresh.retain(|(fresh, _)| *fresh != index);
         self.held.retain(|(held, _)| *held != index);
     }
 
-    /// The outcomes that were held, in the order in which they came.
+    /// Takes the held outcomes, in the order in which they arrived.
     pub(super) fn release(&mut self) -> Vec<(Index, InvokeOutcome)> {
         let held = std::mem::take(&mut self.held);
         for (index, _) in &held {
@@ -90,12 +90,12 @@ impl InvokeTable {
         held
     }
 
-    /// Calls all off.
+    /// Removes all invokes.
     pub(super) fn close_all(&mut self) {
         *self = Self::default();
     }
 
-    /// The event that recorded the START of an invoke that is not over.
+    /// The event of the START of an open invoke.
     pub(super) fn started(&self, index: Index) -> Option<EventKey> {
         self.open.get(&index).map(|open| open.started)
     }

@@ -2,9 +2,9 @@
 //!
 //! Invariants:
 //! - the rules are plain functions over plain data: [`ExecutionManager`] is the whole server without its thread;
-//! - requests are processed one at a time; whoever asks holds a [`ServerHandle`];
-//! - a request is processed at one point in time, which the server's clock tells;
-//! - when the server has ended, for whatever reason, every waiting and later request ends with that reason.
+//! - requests are processed one at a time; callers send them through a [`ServerHandle`];
+//! - a request is processed at one point in time of the server's clock;
+//! - when the server has ended, for whatever reason, every pending and later request fails with that reason.
 
 mod api;
 mod apply;

@@ -1,56 +1,55 @@
-//! Watching an execution from outside, as it happens.
+//! Observers of executions.
 //!
-//! Always true: an observer is told on the server's thread, within the request that changed something and before its answer;
-//! a skipping clock stands still meanwhile. What it is told is in the order in which it happened.
+//! Invariants: an observer is called within the request that caused a change and before the request's answer; virtual
+//! time does not advance meanwhile. Changes are reported in the order in which they happened.
 
 use std::sync::Arc;
 
 use super::checkpoint_manager::CheckpointManager;
 use crate::protocol::{ExecutionStatus, Operation, Timestamp};
 
-/// Told of everything that happens to an execution. Must be quick, and must not wait for the server.
+/// Is called for every change of an execution. It must not block and must not call the server.
 pub trait Observer: Send + Sync {
-    /// Something has changed.
+    /// Called after a change.
     fn observe(&self, change: Change);
 }
 
-/// What changed since the last time.
+/// The changes since the previous call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// Where the execution stands.
+    /// The status of the execution.
     pub status: ExecutionStatus,
-    /// The operations that changed, as they are now.
+    /// The present state of the operations that changed.
     pub operations: Vec<Arc<Operation>>,
     /// The callbacks that were opened, that ended, or whose deadline changed.
     pub callbacks: Vec<CallbackChange>,
 }
 
-/// A callback about which something has changed.
+/// A changed callback.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallbackChange {
-    /// It.
+    /// The callback's operation.
     pub operation: Arc<Operation>,
-    /// Whether it waits for an answer.
+    /// Whether it is open.
     pub open: bool,
-    /// When no answer can come any more, if nothing happens before: it times out, it has missed a heartbeat, or its execution
-    /// times out.
+    /// The latest time for an answer: the earliest of its timeout, its heartbeat timeout and the execution timeout.
     pub deadline: Option<Timestamp>,
 }
 
 impl CheckpointManager {
-    /// Tells this observer from now on, and at once of all there is.
-    pub(super) fn observed_by(&mut self, observer: Arc<dyn Observer>) {
+    /// Sets the observer, and reports the complete state to it.
+    pub(super) fn set_observer(&mut self, observer: Arc<dyn Observer>) {
         self.operations.observe();
         self.callbacks.observe();
         self.observer = Some(observer);
-        self.tell_observer();
+        self.report_to_observer();
     }
 
-    /// Tells the observer, if there is one, of what changed.
-    pub(super) fn tell_observer(&mut self) {
+    /// Reports changes to the observer, if there is one.
+    pub(super) fn report_to_observer(&mut self) {
         let changed = self.callbacks.take_changed();
         let Some(observer) = &self.observer else { return };
-        let operations = self.operations.take_untold();
+        let operations = self.operations.take_unreported();
         if operations.is_empty() && changed.is_empty() {
             return;
         }
@@ -64,7 +63,7 @@ impl CheckpointManager {
         let status = self.phase.status();
         observer.observe(Change { status, operations, callbacks });
         if status != ExecutionStatus::Running {
-            // Nothing changes any more.
+            // An execution that has ended does not change any more.
             self.observer = None;
         }
     }

@@ -1,13 +1,13 @@
 //! The operations of one execution.
 //!
-//! Always true:
-//! - operations stay in the order of their START, EXECUTION first; none is ever removed;
-//! - what changes together has one number: the execution's changes are counted, and an operation tells which one started
-//!   it and which one brought it to where it stands;
+//! Invariants:
+//! - operations are kept in the order of their START, EXECUTION first; none is removed;
+//! - changes are numbered, and all changes of one request step share a number; each operation holds the numbers of its
+//!   START and of the change to its present status;
 //! - an operation is *changed* from each change until the handler gets it;
-//! - an operation is *listed*, that is, part of the state a handler replays, unless a context above it is over and
-//!   does not replay its children. What is not listed never is again;
-//! - no method looks at all operations, but those that return all.
+//! - an operation is *listed*, that is, part of the state that a handler replays, unless a context above it is closed
+//!   and does not replay its children. An operation that is no longer listed is not listed again;
+//! - only methods that return all operations iterate over all operations.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -17,7 +17,7 @@ use std::{
 use super::timers::TimerKey;
 use crate::protocol::{Operation, OperationId, OperationStatus, OperationType};
 
-/// An operation's place in the order of START.
+/// An operation's position in the order of START.
 pub(super) type Index = usize;
 
 #[derive(Debug, Default)]
@@ -26,29 +26,29 @@ pub(super) struct OperationTable {
     by_id: HashMap<OperationId, Index>,
     listed: BTreeSet<Index>,
     changed: Vec<Index>,
-    /// What changed since an observer was last told; none while nobody observes.
-    untold: Option<Vec<Index>>,
-    /// How many changes there were.
+    /// Changes that were not reported to the observer; `None` without an observer.
+    unreported: Option<Vec<Index>>,
+    /// The number of changes so far.
     sequence: u64,
     outstanding: usize,
-    /// Steps whose next attempt may begin.
+    /// The number of READY steps.
     ready: usize,
-    /// Whether a step became ready since the running invocation began.
+    /// Whether a step became READY since the running invocation began.
     became_ready: bool,
 }
 
 #[derive(Debug)]
 struct Entry {
     operation: Arc<Operation>,
-    /// Listed operations whose parent this is.
+    /// The listed children of this operation.
     children: Vec<Index>,
     changed: bool,
-    untold: bool,
-    /// What ends a WAIT.
+    unreported: bool,
+    /// The timer that ends a WAIT.
     timer: Option<TimerKey>,
 }
 
-/// Whether something outside the handler will change the operation.
+/// Whether the operation will be changed from outside of the handler.
 fn is_outstanding(operation: &Operation) -> bool {
     match operation.kind {
         OperationType::Wait | OperationType::Callback | OperationType::ChainedInvoke => {
@@ -88,13 +88,13 @@ impl OperationTable {
         }
         self.by_id.insert(operation.id.clone(), index);
         self.changed.push(index);
-        let untold = self.untold.as_mut().map(|untold| untold.push(index)).is_some();
+        let unreported = self.unreported.as_mut().map(|unreported| unreported.push(index)).is_some();
         let operation = Arc::new(operation);
-        self.entries.push(Entry { operation, children: Vec::new(), changed: true, untold, timer: None });
+        self.entries.push(Entry { operation, children: Vec::new(), changed: true, unreported, timer: None });
         index
     }
 
-    /// Changes an operation, and gives it as it is then.
+    /// Changes an operation, and returns it.
     pub(super) fn change(
         &mut self,
         index: Index,
@@ -118,9 +118,9 @@ impl OperationTable {
             entry.changed = true;
             self.changed.push(index);
         }
-        if let Some(untold) = self.untold.as_mut().filter(|_| !entry.untold) {
-            entry.untold = true;
-            untold.push(index);
+        if let Some(unreported) = self.unreported.as_mut().filter(|_| !entry.unreported) {
+            entry.unreported = true;
+            unreported.push(index);
         }
         let operation = entry.operation.clone();
         if operation.hides_children() {
@@ -129,7 +129,7 @@ impl OperationTable {
         Some(operation)
     }
 
-    /// Each operation is hidden once at most: the lists of children shrink as they are walked.
+    /// Each operation is hidden at most once: lists of children shrink as they are traversed.
     fn hide_children(&mut self, index: Index) {
         let mut contexts = vec![index];
         while let Some(entry) = contexts.pop().and_then(|context| self.entries.get_mut(context)) {
@@ -149,41 +149,42 @@ impl OperationTable {
         Some((index, self.get(index)?))
     }
 
-    /// Remembers the timer that will end a WAIT.
+    /// Sets the timer that will end a WAIT.
     pub(super) fn set_timer(&mut self, index: Index, timer: TimerKey) {
         if let Some(entry) = self.entries.get_mut(index) {
             entry.timer = Some(timer);
         }
     }
 
-    /// Forgets the timer that would end a WAIT.
+    /// Takes the timer that would end a WAIT.
     pub(super) fn take_timer(&mut self, index: Index) -> Option<TimerKey> {
         self.entries.get_mut(index)?.timer.take()
     }
 
-    /// How many operations something outside the handler will change.
+    /// The number of operations that will be changed from outside of the handler.
     pub(super) fn outstanding(&self) -> usize {
         self.outstanding
     }
 
-    /// Whether a step's next attempt may begin that could not in the running invocation: it takes another one. A step that
-    /// was ready before, and was not started, does not count: an invocation more would not start it either.
+    /// Whether a step became READY during the running invocation, which requires another invocation. A step that was
+    /// READY before and was not started does not count, because another invocation would not start it either.
     pub(super) fn has_newly_ready(&self) -> bool {
         self.became_ready && self.ready > 0
     }
 
-    /// An invocation begins: it gets everything as it stands. Gives what the handler had not got since it changed.
+    /// Starts an invocation, which gets the complete state. Returns the operations that the handler had not got since
+    /// they changed.
     pub(super) fn begin_invocation(&mut self) -> Vec<Arc<Operation>> {
         self.became_ready = false;
         self.take_changed()
     }
 
-    /// Whether there are operations that the handler has not got since they changed.
+    /// Whether operations have changed since the handler got them.
     pub(super) fn has_changed(&self) -> bool {
         !self.changed.is_empty()
     }
 
-    /// The operations that changed, in that order. From now on the handler has them.
+    /// Takes the operations that have changed since the handler got them, in the order of their changes.
     pub(super) fn take_changed(&mut self) -> Vec<Arc<Operation>> {
         let entries = &mut self.entries;
         self.changed
@@ -196,33 +197,33 @@ impl OperationTable {
             .collect()
     }
 
-    /// From now on, what changes is kept for an observer, who has heard of nothing yet.
+    /// Starts recording changes for an observer, beginning with all operations.
     pub(super) fn observe(&mut self) {
-        self.entries.iter_mut().for_each(|entry| entry.untold = true);
-        self.untold = Some((0..self.entries.len()).collect());
+        self.entries.iter_mut().for_each(|entry| entry.unreported = true);
+        self.unreported = Some((0..self.entries.len()).collect());
     }
 
-    /// The operations that changed since the observer was last told, in that order.
-    pub(super) fn take_untold(&mut self) -> Vec<Arc<Operation>> {
+    /// Takes the operations that changed since the last report to the observer, in the order of their changes.
+    pub(super) fn take_unreported(&mut self) -> Vec<Arc<Operation>> {
         let entries = &mut self.entries;
-        let untold = self.untold.iter_mut().flat_map(|untold| untold.drain(..));
-        untold
+        let unreported = self.unreported.iter_mut().flat_map(|unreported| unreported.drain(..));
+        unreported
             .filter_map(|index| {
                 let entry = entries.get_mut(index)?;
-                entry.untold = false;
+                entry.unreported = false;
                 Some(entry.operation.clone())
             })
             .collect()
     }
 
-    /// A page of the listed operations, and where the next begins.
+    /// Returns a page of the listed operations, and where the next page begins.
     pub(super) fn page(&self, from: Index, size: usize) -> (Vec<Arc<Operation>>, Option<Index>) {
         let mut rest = self.listed.range(from..).copied();
         let page = rest.by_ref().take(size).filter_map(|index| self.get(index).cloned()).collect();
         (page, rest.next())
     }
 
-    /// The first callback from this operation on, in the order in which they started.
+    /// The first callback at or after this index.
     pub(super) fn next_callback(&self, from: Index) -> Option<Index> {
         let later = self.entries.get(from..)?;
         let place = later.iter().position(|entry| entry.operation.kind == OperationType::Callback)?;

@@ -1,6 +1,6 @@
-//! What happens to an execution from outside its handler: time passes, callbacks are answered, invoked functions end.
+//! Changes of an execution from outside of its handler: timers fire, callbacks are answered, invoked functions end.
 //!
-//! Always true: each of these changes one operation that was open, records its event, and is news to the handler.
+//! Invariants: each change affects one open operation, records its event, and counts as news for the handler.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::{
     apply::end,
     checkpoint_manager::CheckpointManager,
     event_processor,
-    invocations::Phase,
+    invocations::ExecutionPhase,
     invoke_table::Arrival,
     operations::Index,
     transitions::invalid,
@@ -20,8 +20,8 @@ use crate::protocol::{
 };
 
 impl CheckpointManager {
-    /// A change that is news to the handler, and its event.
-    fn happen(
+    /// Applies a change from outside, and records its event.
+    fn change_from_outside(
         &mut self,
         at: Timestamp,
         index: Index,
@@ -30,12 +30,12 @@ impl CheckpointManager {
     ) {
         if let Some(operation) = self.operations.change(index, change) {
             self.events.of_operation(at, &operation, details(&operation));
-            self.tell();
+            self.record_news();
         }
     }
 
     pub(super) fn end_wait(&mut self, at: Timestamp, index: Index) {
-        self.happen(
+        self.change_from_outside(
             at,
             index,
             |operation| end(operation, at, OperationStatus::Succeeded),
@@ -45,13 +45,13 @@ impl CheckpointManager {
         );
     }
 
-    /// The history says nothing of it: the attempt has not begun.
+    /// No event is recorded, because the attempt has not started.
     pub(super) fn ready_step(&mut self, index: Index) {
         self.operations.change(index, |operation| {
             operation.status = OperationStatus::Ready;
             operation.step_details.get_or_insert_default().next_attempt_timestamp = None;
         });
-        self.tell();
+        self.record_news();
     }
 
     pub(super) fn time_out_callback(&mut self, at: Timestamp, index: Index, error_type: &str) {
@@ -64,7 +64,7 @@ impl CheckpointManager {
             "the callback was not answered in time"
         };
         let error = ErrorObject::new(error_type, message);
-        self.happen(
+        self.change_from_outside(
             at,
             index,
             |operation| end_callback(operation, at, OperationStatus::TimedOut, None, Some(error.clone())),
@@ -72,7 +72,7 @@ impl CheckpointManager {
         );
     }
 
-    /// An answer, if the callback is open.
+    /// Applies an answer, if the callback is open.
     pub(super) fn answer_callback(
         &mut self,
         at: Timestamp,
@@ -87,17 +87,17 @@ impl CheckpointManager {
             let status =
                 self.operations.get(index).map_or(OperationStatus::Stopped, |operation| operation.status);
             let why = match self.phase {
-                Phase::Closed { .. } if !status.is_terminal() => "its execution is over".to_owned(),
+                ExecutionPhase::Closed { .. } if !status.is_terminal() => "its execution is over".to_owned(),
                 _ => format!("it is {status}"),
             };
             return Err(ServiceError::CallbackOver(format!("the callback takes no answer any more: {why}")));
         }
         match answer {
-            // Who sleeps until the old deadline is to look again.
+            // The deadline has changed, so callers that sleep until the old one must poll.
             Answer::Heartbeat => self.news = true,
             Answer::Success(payload) => {
                 let payload: Option<Arc<str>> = payload.map(Into::into);
-                self.happen(
+                self.change_from_outside(
                     at,
                     index,
                     |operation| {
@@ -106,7 +106,7 @@ impl CheckpointManager {
                     |_| EventDetails::CallbackSucceeded { result: event_processor::result(payload.clone()) },
                 );
             }
-            Answer::Failure(error) => self.happen(
+            Answer::Failure(error) => self.change_from_outside(
                 at,
                 index,
                 |operation| end_callback(operation, at, OperationStatus::Failed, None, Some(error.clone())),
@@ -116,7 +116,7 @@ impl CheckpointManager {
         Ok(())
     }
 
-    /// Hands out the invokes whose targets nobody runs yet.
+    /// Hands out the invokes that were not handed out before.
     pub(super) fn take_invokes(&mut self) -> Vec<StartedInvoke> {
         self.invokes.take()
     }
@@ -131,7 +131,7 @@ impl CheckpointManager {
         }
     }
 
-    /// Says what runs for an invoke.
+    /// Records the target of an invoke.
     pub(super) fn annotate_invoke(
         &mut self,
         id: &OperationId,
@@ -147,14 +147,14 @@ impl CheckpointManager {
         let status =
             self.operations.get(index).map_or(OperationStatus::Stopped, |operation| operation.status);
         let why = match self.phase {
-            Phase::Closed { .. } if !status.is_terminal() => "its execution is over".to_owned(),
+            ExecutionPhase::Closed { .. } if !status.is_terminal() => "its execution is over".to_owned(),
             _ if status == OperationStatus::Started => "its outcome was given before".to_owned(),
             _ => format!("it is {status}"),
         };
         invalid(format!("the invoke {id} takes no outcome any more: {why}"))
     }
 
-    /// The function of an invoke has ended.
+    /// Completes an invoke.
     pub(super) fn complete_invoke(
         &mut self,
         now: Timestamp,
@@ -163,7 +163,7 @@ impl CheckpointManager {
     ) -> Result<(), ServiceError> {
         self.advance(now);
         let index = self.open_invoke(id)?;
-        let running = matches!(self.phase, Phase::Running(_)).then_some(self.invocations.len());
+        let running = matches!(self.phase, ExecutionPhase::Running(_)).then_some(self.invocations.len());
         match self.invokes.complete(index, outcome, running) {
             Arrival::Now(outcome) => self.end_invoke(now, index, outcome),
             Arrival::Held => {}
@@ -172,7 +172,7 @@ impl CheckpointManager {
         Ok(())
     }
 
-    /// The outcomes that waited for the end of the invocation.
+    /// Records the outcomes that were held until the end of the invocation.
     pub(super) fn release_invokes(&mut self, now: Timestamp) {
         for (index, outcome) in self.invokes.release() {
             self.end_invoke(now, index, outcome);
@@ -187,7 +187,7 @@ impl CheckpointManager {
             InvokeOutcome::Stopped(error) => (OperationStatus::Stopped, None, Some(error)),
         };
         let details = ChainedInvokeDetails { result: result.clone(), error: error.clone() };
-        self.happen(
+        self.change_from_outside(
             at,
             index,
             |operation| {

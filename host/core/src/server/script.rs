@@ -1,6 +1,6 @@
-//! The outside world as data: which scripted answers a callback gets.
+//! Scripted answers to callbacks.
 //!
-//! Always true: an entry is given once, unless it is for every callback, and entries are given in the script's order to
+//! Invariants: an entry is used once, unless it applies to every callback; entries are used in the script's order by
 //! callbacks in the order of their START.
 
 use std::{
@@ -14,68 +14,68 @@ use super::{
 };
 use crate::protocol::{Operation, OperationStatus, OperationType};
 
-/// The entries that are not used yet.
+/// The unused entries.
 #[derive(Debug)]
 pub(super) struct AnswerScript {
     entries: VecDeque<ScriptedAnswer>,
     order: AnswerOrder,
-    walk: Walk,
+    turn_state: TurnState,
 }
 
-/// How far one is who goes through the callbacks in the order of their START; only in turn.
+/// For answers in turn: the position in the sequence of callbacks, in the order of their START.
 #[derive(Debug, Default)]
-struct Walk {
-    /// The operation to look at next.
+struct TurnState {
+    /// The next operation to look at.
     next: Index,
-    /// The callback that an entry is on its way to, and whether it takes another one after that.
+    /// The callback that has a pending answer, and whether it takes another one afterwards.
     at: Option<(Index, bool)>,
 }
 
-/// What one does who goes through the callbacks.
+/// The state of the sequence of answers in turn.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Turn {
-    /// An entry is on its way to this callback.
-    OnItsWay(Index),
-    /// The next callback is this operation or one after it.
+pub(super) enum ScriptPosition {
+    /// This callback has a pending answer.
+    Pending(Index),
+    /// The next callback is at or after this index.
     From(Index),
 }
 
 impl AnswerScript {
     pub(super) fn new(entries: Vec<ScriptedAnswer>, order: AnswerOrder) -> Self {
-        Self { entries: entries.into(), order, walk: Walk::default() }
+        Self { entries: entries.into(), order, turn_state: TurnState::default() }
     }
 
-    /// Where the walk is. None unless entries are given in turn, or where there are none left.
-    pub(super) fn turn(&self) -> Option<Turn> {
-        if self.order == AnswerOrder::ByCallback || (self.entries.is_empty() && self.walk.at.is_none()) {
+    /// The state of the sequence. `None` for other orders, or if no entries are left.
+    pub(super) fn turn(&self) -> Option<ScriptPosition> {
+        if self.order == AnswerOrder::ByCallback || (self.entries.is_empty() && self.turn_state.at.is_none())
+        {
             return None;
         }
-        Some(match self.walk.at {
-            Some((callback, _)) => Turn::OnItsWay(callback),
-            None => Turn::From(self.walk.next),
+        Some(match self.turn_state.at {
+            Some((callback, _)) => ScriptPosition::Pending(callback),
+            None => ScriptPosition::From(self.turn_state.next),
         })
     }
 
-    /// The walk comes to this callback, of this name, and goes on after it. The entry that the callback takes, if there is one for
-    /// it.
+    /// Moves on to this callback, and takes the entry that matches its name, if there is one.
     pub(super) fn visit(&mut self, callback: Index, name: &str) -> Option<ScriptedAnswer> {
-        self.walk.next = callback + 1;
+        self.turn_state.next = callback + 1;
         let place = self.entries.iter().position(|entry| entry.is_for(name))?;
         let entry = self.entries.remove(place)?;
-        self.walk.at = Some((callback, entry.answer == Answer::Heartbeat));
+        self.turn_state.at = Some((callback, entry.answer == Answer::Heartbeat));
         Some(entry)
     }
 
-    /// The entry that was on its way to this callback has come, or is lost. Whether the callback takes another one.
+    /// The pending answer of this callback was given or is lost. Returns whether the callback takes another one.
     pub(super) fn given(&mut self, callback: Index) -> bool {
-        match self.walk.at.take_if(|(at, _)| *at == callback) {
+        match self.turn_state.at.take_if(|(at, _)| *at == callback) {
             Some((_, again)) => again,
             None => false,
         }
     }
 
-    /// Takes the answers for a callback of this name: heartbeats up to the first other answer. None where entries are given
-    /// in turn.
+    /// Takes the answers for a callback of this name: heartbeats up to the first other answer. Empty for answers in
+    /// turn.
     pub(super) fn take(&mut self, name: &str) -> Vec<ScriptedAnswer> {
         let mut taken = Vec::new();
         if self.order == AnswerOrder::InTurn {
@@ -105,30 +105,30 @@ impl AnswerScript {
 }
 
 impl ScriptedAnswer {
-    /// Whether it is for a callback, or a context with one, of this name.
+    /// Whether it matches this name of a callback or its context.
     pub fn is_for(&self, name: &str) -> bool {
         matches(&self.callback, name)
     }
 }
 
-/// Why an answer changed nothing.
+/// Why an answer had no effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unused {
     /// No callback has that name.
     NoCallback,
-    /// Callbacks of that name took answers before it.
+    /// All callbacks of that name took earlier answers.
     TooMany,
-    /// It was to come so long after its callback was made, and the callback was over before.
+    /// The callback ended before the answer was due.
     TooLate {
-        /// How the callback ended; none if the execution ended before it.
+        /// How the callback ended; `None` if the execution ended first.
         status: Option<OperationStatus>,
-        /// How long after it was made.
+        /// How long after its START it ended.
         after: Duration,
     },
 }
 
-/// The answers of a script that changed nothing, in the script's order, and why. Of a script whose answers go to callbacks by
-/// their names ([`AnswerOrder::ByCallback`]).
+/// Returns the answers that had no effect, in the script's order, and why. Valid for scripts with
+/// [`AnswerOrder::ByCallback`].
 pub fn unused_answers(answers: &[ScriptedAnswer], view: &ExecutionView) -> Vec<(ScriptedAnswer, Unused)> {
     let mut script = AnswerScript::new(answers.to_vec(), AnswerOrder::ByCallback);
     let mut names = HashSet::new();
@@ -162,15 +162,15 @@ pub fn unused_answers(answers: &[ScriptedAnswer], view: &ExecutionView) -> Vec<(
     unused
 }
 
-/// Why an answer that a callback took came too late, if it did. At the very instant at which the callback ended, it may have been
-/// what ended it.
+/// Why an answer came too late for the callback that took it, if it did. An answer that was due when the callback ended
+/// may have ended it.
 fn lateness(answer: &ScriptedAnswer, callback: &Operation, view: &ExecutionView) -> Option<Unused> {
-    // Time has milliseconds.
+    // Timestamps have millisecond precision.
     let due = Duration::new(answer.after.as_secs(), answer.after.subsec_millis() * 1_000_000);
     let due = due.max(Duration::from_millis(1));
     let Some(end) = callback.end_timestamp else {
         let left = view.end?.since(callback.start_timestamp);
-        // A heartbeat leaves a callback open; whatever else had come would have ended it.
+        // A heartbeat leaves a callback open; any other answer would have ended it.
         let came = answer.answer == Answer::Heartbeat && due <= left;
         return (!came).then_some(Unused::TooLate { status: None, after: left });
     };
@@ -180,8 +180,8 @@ fn lateness(answer: &ScriptedAnswer, callback: &Operation, view: &ExecutionView)
     (!in_time).then_some(Unused::TooLate { status: Some(callback.status), after })
 }
 
-/// The names of an execution's callbacks, in the order of their START: the name that a callback has, or else that of the context
-/// it is in, or else nothing.
+/// The names of an execution's callbacks, in the order of their START: the callback's own name, or that of its context,
+/// or an empty text.
 pub fn callback_names(view: &ExecutionView) -> impl Iterator<Item = &str> {
     callbacks(view).map(|(name, _)| name)
 }
@@ -195,7 +195,7 @@ fn callbacks(view: &ExecutionView) -> impl Iterator<Item = (&str, &Operation)> {
     })
 }
 
-/// Whether the name fits the pattern, in which `*` stands for any text.
+/// Whether the name matches the pattern, in which `*` stands for any text.
 fn matches(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();

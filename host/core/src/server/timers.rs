@@ -1,37 +1,38 @@
-//! What happens to one execution by itself, and when.
+//! The timers of one execution.
 //!
-//! Always true:
-//! - timers fire in the order of their deadlines; among equal deadlines, the one that was scheduled first;
-//! - a timer fires once or is cancelled; neither leaves anything behind;
-//! - where a scheduler decides when timers fire, none fires by itself but the execution's timeout: when that has passed, it has.
+//! Invariants:
+//! - timers fire in the order of their deadlines; timers with equal deadlines fire in the order in which they were
+//!   scheduled;
+//! - a timer fires once or is cancelled, and is removed then;
+//! - if a scheduler controls timers, only the execution timeout fires by itself.
 
 use std::collections::BTreeMap;
 
 use super::{api::Answer, operations::Index};
 use crate::protocol::Timestamp;
 
-/// Who decides when timers fire.
+/// What decides when timers fire.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum TimerMode {
-    /// The clock: each fires at its deadline.
+    /// The clock: each timer fires at its deadline.
     #[default]
     Clock,
-    /// A scheduler, which takes them and has each fire when it sees fit.
+    /// A scheduler, which takes the timers and fires them.
     Scheduler,
 }
 
-/// A timer that a scheduler is to have fire.
+/// A timer that a scheduler controls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScheduledTimer {
-    /// Names it.
+    /// Identifies the timer.
     pub key: TimerKey,
     /// Its deadline.
     pub at: Timestamp,
-    /// Whether it is there in case that something does not happen: a timeout.
+    /// Whether it is a timeout.
     pub timeout: bool,
 }
 
-/// Names one scheduled timer of an execution.
+/// Identifies one scheduled timer of an execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TimerKey {
     at: Timestamp,
@@ -45,7 +46,7 @@ impl TimerKey {
     }
 }
 
-/// What a timer does.
+/// The effect of a timer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Timer {
     WaitEnds(Index),
@@ -62,7 +63,7 @@ pub(super) enum Timer {
 pub(super) struct Timers {
     queue: BTreeMap<TimerKey, Timer>,
     scheduled: u64,
-    /// Those that no scheduler has taken yet; none where the clock decides.
+    /// Timers that the scheduler has not taken; `None` if the clock controls timers.
     untaken: Option<Vec<TimerKey>>,
     execution_timeout: Option<TimerKey>,
 }
@@ -85,7 +86,7 @@ impl Timers {
         key
     }
 
-    /// Forgets the timer, if it has not fired.
+    /// Removes the timer, if it has not fired.
     pub(super) fn cancel(&mut self, key: TimerKey) {
         self.queue.remove(&key);
     }
@@ -94,7 +95,7 @@ impl Timers {
         self.queue.clear();
     }
 
-    /// Takes the next timer that is due, with its deadline.
+    /// Takes the next due timer, and its deadline.
     pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, Timer)> {
         if self.untaken.is_some() {
             let key = self.execution_timeout.filter(|key| key.at <= now)?;
@@ -105,7 +106,7 @@ impl Timers {
         Some((key.at, timer))
     }
 
-    /// The timers that a scheduler has not taken yet, in the order in which they were scheduled.
+    /// Takes the timers that the scheduler has not taken, in the order in which they were scheduled.
     pub(super) fn take_scheduled(&mut self) -> Vec<ScheduledTimer> {
         let keys = self.untaken.as_mut().map(std::mem::take).unwrap_or_default();
         let timers = keys.into_iter().filter_map(|key| {
@@ -118,17 +119,17 @@ impl Timers {
         timers.collect()
     }
 
-    /// Whether the timer is still to fire.
+    /// Whether the timer has neither fired nor been cancelled.
     pub(super) fn contains(&self, key: TimerKey) -> bool {
         self.queue.contains_key(&key)
     }
 
-    /// Takes a timer that fires now.
+    /// Takes a timer to fire it now.
     pub(super) fn pop(&mut self, key: TimerKey) -> Option<Timer> {
         self.queue.remove(&key)
     }
 
-    /// When the execution times out, if it does.
+    /// The deadline of the execution timeout, if there is one.
     pub(super) fn execution_timeout(&self) -> Option<Timestamp> {
         self.execution_timeout.filter(|key| self.queue.contains_key(key)).map(|key| key.at)
     }

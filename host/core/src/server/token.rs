@@ -1,27 +1,29 @@
 //! Checkpoint tokens and state markers.
 //!
-//! Always true:
-//! - a token has a random part and works for one checkpoint; only the latest token of the running invocation works;
-//! - what a token says of its execution is for finding it; that it is the current one is found out by comparing all of it;
-//! - a marker works only where the server put it: it carries a check that cannot be made without the server's key.
+//! Invariants:
+//! - a token has a random part and is valid for one checkpoint; only the latest token of the running invocation is
+//!   valid;
+//! - the fields of a token serve only to find the execution; a token is validated by comparing all of it with the
+//!   current one;
+//! - a marker is valid only for the execution and position that it was made for: it carries a keyed hash of both.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{ids::IdSource, operations::Index};
 use crate::protocol::{CheckpointToken, OperationId, ServiceError};
 
-/// What a checkpoint token says.
+/// The fields of a checkpoint token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckpointTokenData {
     /// The id of the execution: the last part of its ARN.
     pub execution_id: String,
-    /// Which of the execution's tokens it is.
+    /// The random part.
     pub token: String,
-    /// The invocation that it was given to.
+    /// The invocation that the token was given to.
     pub invocation_id: String,
 }
 
-/// A token that says this (base64). Each text may have 65,535 bytes; what is longer is cut.
+/// Encodes a token (base64). Each field is truncated to 65,535 bytes.
 pub fn encode_checkpoint_token(data: &CheckpointTokenData) -> String {
     let mut bytes = Vec::with_capacity(128);
     for text in [&data.execution_id, &data.invocation_id, &data.token] {
@@ -35,10 +37,10 @@ pub fn encode_checkpoint_token(data: &CheckpointTokenData) -> String {
     STANDARD.encode(bytes)
 }
 
-/// What a token says. Whether it works is another question.
+/// Decodes a token without validating it.
 ///
 /// # Errors
-/// [`ServiceError::InvalidParameterValue`] when it is none that a server makes.
+/// [`ServiceError::InvalidParameterValue`] when the text is not a token of a server.
 pub fn decode_checkpoint_token(token: &str) -> Result<CheckpointTokenData, ServiceError> {
     let refused = || ServiceError::InvalidToken;
     let bytes = STANDARD.decode(token).map_err(|_| refused())?;
@@ -58,7 +60,7 @@ pub fn decode_checkpoint_token(token: &str) -> Result<CheckpointTokenData, Servi
     }
 }
 
-/// Makes a token that was never given before.
+/// Creates a new token.
 pub(super) fn new_token(ids: &mut IdSource, execution: &OperationId, invocation: &str) -> CheckpointToken {
     encode_checkpoint_token(&CheckpointTokenData {
         execution_id: execution.to_string(),
@@ -68,7 +70,7 @@ pub(super) fn new_token(ids: &mut IdSource, execution: &OperationId, invocation:
     .into()
 }
 
-/// Refuses every token but the current one.
+/// Refuses every token except the current one.
 pub(super) fn check_token(
     current: Option<&CheckpointToken>,
     given: &CheckpointToken,
@@ -79,7 +81,7 @@ pub(super) fn check_token(
     Err(ServiceError::InvalidToken)
 }
 
-/// Makes markers of one execution and recognizes them.
+/// Creates and verifies the markers of one server.
 #[derive(Clone)]
 pub(super) struct Markers([u8; 16]);
 
@@ -104,13 +106,13 @@ impl Markers {
         seal
     }
 
-    /// A marker that says where in the execution's state a page begins.
+    /// Creates a marker for a position in the execution's state.
     pub(super) fn make(&self, execution: &OperationId, place: Index) -> String {
         let place = (place as u64).to_be_bytes();
         STANDARD.encode([place, self.seal(place, execution)].concat())
     }
 
-    /// Where in the execution's state the page begins.
+    /// Verifies a marker, and returns the position.
     pub(super) fn read(&self, execution: &OperationId, marker: &str) -> Result<Index, ServiceError> {
         let decoded = STANDARD.decode(marker).ok();
         let parts = decoded.as_deref().and_then(|bytes| bytes.split_first_chunk::<8>());

@@ -1,9 +1,9 @@
-//! The rules for what a handler may report, and nothing but the rules: from updates to transitions.
+//! The rules for a handler's updates: from updates to transitions.
 //!
-//! Always true:
-//! - a batch is checked as a whole against the state before it, and nothing is changed here;
-//! - a [`Transition`] is legal: whoever applies it has nothing left to refuse;
-//! - the cost depends on the batch, not on the history.
+//! Invariants:
+//! - a batch is checked as a whole against the state before it; the state is not changed here;
+//! - a [`Transition`] is legal: applying it cannot fail;
+//! - the cost depends on the size of the batch, not on the history.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -25,17 +25,17 @@ pub(super) struct Transition {
     pub(super) effect: Effect,
 }
 
-/// What a legal change does.
+/// The effect of a legal change.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Effect {
-    /// A new operation.
+    /// Starts an operation.
     Begin {
         parent_id: Option<OperationId>,
         name: Option<Arc<str>>,
         sub_type: Option<Arc<str>>,
         begin: Begin,
     },
-    /// The next attempt of a READY step.
+    /// Starts the next attempt of a READY step.
     StartAttempt,
     StepSucceed(Option<Arc<str>>),
     StepFail(ErrorObject),
@@ -51,11 +51,11 @@ pub(super) enum Effect {
     CancelWait,
     CancelCallback,
     CancelInvoke,
-    /// The execution's outcome.
+    /// Records the execution's outcome.
     Decide(Result<Option<Arc<str>>, ErrorObject>),
 }
 
-/// What begins.
+/// The operation that is started.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Begin {
     Context,
@@ -65,7 +65,7 @@ pub(super) enum Begin {
     Invoke { function_name: Arc<str>, tenant_id: Option<Arc<str>>, payload: Option<Arc<str>> },
 }
 
-/// What the batch has done to an operation so far.
+/// The effect of the batch on an operation so far.
 struct Touched {
     kind: OperationType,
     first: OperationAction,
@@ -77,7 +77,7 @@ pub(super) fn invalid<T>(message: impl Into<String>) -> Result<T, ServiceError> 
     Err(ServiceError::InvalidParameterValue(message.into()))
 }
 
-/// Checks a batch. `written` is what the execution has written so far, in bytes.
+/// Checks a batch. `written` is the number of bytes that the execution has written so far.
 pub(super) fn check(
     updates: Vec<OperationUpdate>,
     operations: &OperationTable,
@@ -101,7 +101,7 @@ pub(super) fn check(
         let effect = states::effect(update, status)?;
         if matches!(effect, Effect::Begin { .. }) {
             count += 1;
-            // EXECUTION is not the handler's.
+            // The EXECUTION does not count.
             if let Some(most) = limits.operations.filter(|most| count > most.saturating_add(1)) {
                 return invalid(format!("the execution would have more than {most} operations"));
             }
@@ -133,7 +133,7 @@ fn check_execution_update(updates: &[OperationUpdate]) -> Result<(), ServiceErro
     }
 }
 
-/// One update per operation, except START followed by what ends the attempt or the context.
+/// Allows one update for each operation, or a START and the update that closes the attempt or the context.
 fn check_repetition(update: &OperationUpdate, before: Option<&Touched>) -> Result<(), ServiceError> {
     let Some(before) = before else { return Ok(()) };
     let may_follow = matches!(before.kind, OperationType::Step | OperationType::Context)
@@ -146,7 +146,7 @@ fn check_repetition(update: &OperationUpdate, before: Option<&Touched>) -> Resul
     invalid(format!("Cannot update the same operation twice in a single request: operation {}.", update.id))
 }
 
-/// A parent is a CONTEXT that exists or comes earlier in the batch, and it is always the same.
+/// The parent must be a CONTEXT that exists or is started earlier in the batch, and must not change.
 fn check_parent(
     update: &OperationUpdate,
     operations: &OperationTable,

@@ -1,13 +1,13 @@
-//! The server's thread, and the state that it shares with those who hold a handle.
+//! The server's thread, and the state that it shares with handles.
 //!
-//! The thread is not the only one that processes requests. A caller that finds the state free and no request queued
-//! processes its own request at once, on its own thread: this saves two thread switches, which cost more than the
-//! request. The thread processes what is sent while the state is in use, so no caller ever waits for a lock.
+//! Not only the thread processes requests. A caller that finds the state unlocked and no request queued processes its
+//! own request on its own thread: this saves two thread switches, which cost more than the request. The thread
+//! processes requests that are sent while the state is locked, so callers never wait for the lock.
 //!
 //! Invariants:
-//! - requests are processed one after another, in the order in which they were made: who holds the lock processes, and a
-//!   caller may do so only while nothing is queued;
-//! - a request that panics ends the server, and neither the process nor its callers: they get the reason;
+//! - requests are processed one after another, in the order in which they were made: only the holder of the lock
+//!   processes requests, and a caller may do so only while nothing is queued;
+//! - a request that panics ends the server, and neither the process nor the callers, which get the reason;
 //! - after the shutdown reason is set, no request is processed;
 //! - the thread uses no CPU while nothing is queued.
 
@@ -36,13 +36,13 @@ use crate::{
     protocol::{ExecutionArn, Limits, ServiceError, Timestamp, Watching},
 };
 
-/// What a server is built of.
+/// The configuration of a server.
 pub struct ServerConfig {
-    /// The time of every request.
+    /// The clock that provides the time of every request.
     pub clock: Arc<dyn Clock>,
-    /// Where ids and tokens come from.
+    /// The source of ids and tokens.
     pub entropy: Arc<dyn Entropy>,
-    /// What requests may ask for.
+    /// The limits on requests.
     pub limits: Limits,
 }
 
@@ -55,16 +55,16 @@ pub struct CheckpointServer {
 /// The state of a server.
 pub(super) struct Server {
     pub(super) manager: ExecutionManager,
-    /// Who wants to know of news.
+    /// The registered watchers of each execution.
     watchers: HashMap<ExecutionArn, Vec<Watcher>>,
-    /// Makes whoever is told of news an actor, before time can move on.
+    /// Provides the actors for watchers, before virtual time can advance.
     clock: Arc<dyn Clock>,
 }
 
-/// Where news goes.
+/// The receiver of one notification.
 type Watcher = oneshot::Sender<Option<Actor>>;
 
-/// What is sent to the thread.
+/// A message to the thread.
 enum Message {
     Request(Request),
     Crash(String),
@@ -74,19 +74,19 @@ enum Message {
 /// A request that carries its own reply.
 type Request = Box<dyn FnOnce(&Shared, &mut Option<Server>) + Send>;
 
-/// What the thread and the handles share.
+/// The state that the thread and the handles share.
 pub(super) struct Shared {
-    /// None after the shutdown.
+    /// `None` after the shutdown.
     server: Mutex<Option<Server>>,
-    /// Messages that were sent to the thread and are not processed yet.
+    /// The number of messages that were sent to the thread and are not processed yet.
     queued: AtomicUsize,
     messages: Sender<Message>,
-    /// Why the server has ended. Set before any reply is given up.
+    /// The shutdown reason. It is set before any pending reply is dropped.
     shutdown_reason: OnceLock<String>,
 }
 
 impl Shared {
-    /// Why the server has ended; none while it has not.
+    /// The shutdown reason; `None` while the server is running.
     pub(super) fn shutdown_reason(&self) -> Option<&str> {
         self.shutdown_reason.get().map(String::as_str)
     }
@@ -95,7 +95,8 @@ impl Shared {
         ServiceError::Unavailable(self.shutdown_reason().unwrap_or("its thread ended").to_owned())
     }
 
-    /// Processes a request on this thread, if the state is free and nothing is queued. Gives the work back otherwise.
+    /// Processes a request on the calling thread, if the state is unlocked and nothing is queued. Otherwise returns the
+    /// request.
     pub(super) fn process_here<T, W>(&self, work: W) -> Result<Result<T, ServiceError>, W>
     where
         W: FnOnce(&mut Server, Timestamp) -> Result<T, ServiceError>,
@@ -105,35 +106,35 @@ impl Shared {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return Err(work),
         };
-        // Read after the lock was taken: the thread counts a message down only when it has processed it.
+        // Read while holding the lock: the thread decrements the count only after it has processed a message.
         if self.queued.load(Ordering::Acquire) > 0 {
             return Err(work);
         }
         Ok(self.process(&mut server, work))
     }
 
-    /// Has the thread process a request. If the thread has ended, the receiver gets an error.
+    /// Queues a request for the thread. If the thread has ended, the receiver gets an error.
     pub(super) fn process_on_thread<T, W>(&self, work: W) -> oneshot::Receiver<Result<T, ServiceError>>
     where
         T: Send + 'static,
         W: FnOnce(&mut Server, Timestamp) -> Result<T, ServiceError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        // Who asked may have stopped waiting.
+        // The caller may have dropped the receiver.
         self.send(Message::Request(Box::new(move |shared, server| {
             drop(reply.send(shared.process(server, work)));
         })));
         answer
     }
 
-    /// Has the thread end the server, for this reason.
+    /// Makes the thread end the server with this reason.
     pub(super) fn crash(&self, why: String) {
         self.send(Message::Crash(why));
     }
 
     fn send(&self, message: Message) {
         self.queued.fetch_add(1, Ordering::AcqRel);
-        // If the thread has ended, the message is dropped, and with it the reply that waits for it.
+        // If the thread has ended, the message is dropped together with its reply channel.
         drop(self.messages.send(message));
     }
 
@@ -145,7 +146,7 @@ impl Shared {
     ) -> Result<T, ServiceError> {
         let Some(server) = state else { return Err(self.unavailable()) };
         let worked = catch_unwind(AssertUnwindSafe(|| {
-            // Time stands still until all who are told of what happens here can act.
+            // Virtual time does not advance until all notified watchers hold an actor.
             let _acts = server.clock.actor();
             let now = server.clock.now();
             let outcome = work(server, now);
@@ -160,7 +161,8 @@ impl Shared {
         })
     }
 
-    /// Ends the server: first the reason, then the replies, so that who finds a reply given up finds the reason.
+    /// Ends the server: sets the reason before replies are dropped, so that callers whose reply was dropped find the
+    /// reason.
     fn end(&self, state: &mut Option<Server>, why: String) {
         let _ = self.shutdown_reason.set(why);
         *state = None;
@@ -175,7 +177,7 @@ impl CheckpointServer {
     /// Starts the thread.
     ///
     /// # Errors
-    /// When the system refuses a thread.
+    /// When the operating system cannot start a thread.
     pub fn spawn(config: ServerConfig) -> io::Result<Self> {
         let ServerConfig { clock, entropy, limits } = config;
         let (messages, received) = unbounded();
@@ -193,13 +195,13 @@ impl CheckpointServer {
         Ok(Self { handle, thread: Some(thread) })
     }
 
-    /// Another handle to the server. Handles do not keep it alive.
+    /// Creates a handle to the server. Handles do not keep the server alive.
     pub fn handle(&self) -> ServerHandle {
         self.handle.clone()
     }
 
-    /// Stops the thread when it has processed what was sent before, and waits for it. Later requests end with
-    /// [`ServiceError::Unavailable`]. The same as dropping the server.
+    /// Stops the thread after it has processed all queued messages, and waits for it. Later requests fail with
+    /// [`ServiceError::Unavailable`]. Dropping the server has the same effect.
     pub fn shutdown(self) {
         drop(self);
     }
@@ -209,13 +211,13 @@ impl Drop for CheckpointServer {
     fn drop(&mut self) {
         self.handle.shared().send(Message::Stop);
         if let Some(thread) = self.thread.take() {
-            // The thread does not panic: what could is caught there.
+            // The thread does not panic, because panics of requests are caught.
             let _ = thread.join();
         }
     }
 }
 
-/// Processes what is sent until the server ends.
+/// Processes messages until the server ends.
 fn run(shared: &Shared, messages: &Receiver<Message>) {
     while let Ok(message) = messages.recv() {
         let mut server = shared.lock();
@@ -237,7 +239,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 }
 
 impl Server {
-    /// What the execution needs next, the invokes to run for it, and a watch where it waits.
+    /// Returns what the execution needs next, the invokes to run, and, if it waits, a registration for its next change.
     pub(super) fn next(&mut self, now: Timestamp, arn: &ExecutionArn) -> Result<Turn, ServiceError> {
         let invokes = self.manager.take_invokes(arn)?;
         let next = self.manager.poll(now, arn)?;
@@ -252,7 +254,8 @@ impl Server {
         Ok(Turn { next, invokes, news })
     }
 
-    /// Tells the watcher when there is news; at once, if there is some already or there never will be.
+    /// Registers a watcher for the next change. It is notified immediately if a change is pending or the execution does
+    /// not exist.
     pub(super) fn watch(&mut self, now: Timestamp, arn: ExecutionArn, watcher: Watcher) {
         if self.manager.has_news(now, &arn).unwrap_or(true) {
             let _ = watcher.send(Some(self.clock.actor()));
@@ -272,8 +275,8 @@ impl Server {
     }
 }
 
-/// The watch whose watcher has this other end.
+/// Creates the registration that completes when the watcher at the other end is notified.
 pub(super) fn watching(news: oneshot::Receiver<Option<Actor>>) -> Watching {
-    // An error is the server's end: as good a reason to look.
+    // An error means that the server has ended, which the next request reports.
     Watching::new(async { news.await.unwrap_or_default() })
 }

@@ -177,7 +177,7 @@ fn world_of_turns(answers: Vec<ScriptedAnswer>) -> World {
     World::of(start, Limits::default())
 }
 
-/// When a callback ended, in seconds since the start, and how.
+/// The time, in seconds since the start, and the status with which a callback ended.
 fn end_of(world: &mut World, id: &str) -> (Status, Option<i64>) {
     let callback = world.operation(id);
     (callback.status, callback.end_timestamp.map(|end| (end.as_millis() - START) / 1000))
@@ -232,7 +232,7 @@ fn in_turn_what_comes_to_a_callback_that_is_over_is_lost() {
     assert_eq!(world.suspend(), Next::WaitUntil(world.now.plus_seconds(10)));
     world.pass(10);
     world.invoke();
-    // The first has timed out before its answer came.
+    // The first callback timed out before its answer was due.
     world.checkpoint(vec![callback("c1", 3, 0).name("c"), callback("d", 0, 0).name("d")]);
     world.suspend();
     world.pass(3);

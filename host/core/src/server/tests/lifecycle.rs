@@ -288,7 +288,7 @@ fn a_checkpointed_outcome_counts_whatever_comes_then() {
     assert_eq!(world.view().error, Some(error("Broken")));
 }
 
-/// Without a timeout an execution has a year. Nobody waits for its end; nothing happens after it.
+/// An execution without a timeout may take a year. No timer marks its end, and nothing happens after it.
 #[test]
 fn an_execution_outlives_no_year() {
     const YEAR: u64 = 31_622_400;

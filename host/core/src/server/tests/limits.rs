@@ -1,7 +1,7 @@
-//! Every bound of the service model that the server is given something for: at the bound, and one beyond it.
+//! Tests of every limit of the service model that the server's requests can reach: at the limit, and one beyond it.
 //!
-//! Shapes that only a network front checks (ARNs, tokens and callback ids of requests, page sizes, filters) are looked up here
-//! and not found. `AttemptCount`, `DurationSeconds` and `EventId` are the server's own output.
+//! Limits that only a network front end checks (ARNs, tokens and callback ids of requests, page sizes, filters) are
+//! outside of this list. `AttemptCount`, `DurationSeconds` and `EventId` are output of the server.
 
 use super::world::*;
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     server::{Answer, ScriptedAnswer, StartExecution},
 };
 
-/// What is given to the server.
+/// A request that contains a value.
 enum Given {
     Batch(Vec<OperationUpdate>),
     Start(Box<StartExecution>),
@@ -20,7 +20,7 @@ enum Given {
 }
 
 impl Given {
-    /// Whether a new execution takes it.
+    /// Whether a new execution accepts it.
     fn give(self, limits: Limits) -> bool {
         let refused = |error: ServiceError| {
             assert!(matches!(error, ServiceError::InvalidParameterValue(_)), "{error:?}");
@@ -58,10 +58,11 @@ fn start_with(change: impl FnOnce(&mut StartExecution)) -> Given {
     Given::Start(Box::new(start))
 }
 
-/// A bound: the shape, the least and the most that is allowed, and what to give for a number.
+/// A limit: the shape, the minimum and the maximum, and the request for a number.
 type Bound = (&'static str, Option<u64>, Option<u64>, fn(u64) -> Given);
 
-/// Texts and payloads count by length, numbers by themselves. A bound that is none in the model has the reason beside it.
+/// Texts and payloads are measured by length, numbers by value. A limit that is `None` in the model has a comment with
+/// the reason.
 const BOUNDS: &[Bound] = &[
     ("OperationId", Some(1), Some(64), |n| one(start(&text(n), Type::Step))),
     ("OperationName", Some(1), Some(256), |n| one(start("new", Type::Step).name(&text(n)))),

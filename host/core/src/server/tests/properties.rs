@@ -1,4 +1,4 @@
-//! Whatever anyone asks, in whatever order: nothing panics, and what always holds does.
+//! Property tests of the server: after any sequence of requests nothing panics and the invariants hold.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -39,7 +39,7 @@ fn any_update() -> impl Strategy<Value = OperationUpdate> {
     let contexts = ["a", "b", "c", "d"];
     (id, parent, kind, prop::option::weighted(0.45, close), 0..6_u64, 0..3_u64, any::<bool>()).prop_map(
         move |(id, parent, kind, close, seconds, other, flag)| {
-            // Mostly, an id has one kind and one parent: else everything is refused.
+            // An id mostly has one kind and one parent; otherwise nearly every update would be refused.
             let kind = if contexts.contains(&id) { Type::Context } else { kind };
             let kind = match (id, flag) {
                 ("e" | "f", true) => Type::Step,
@@ -179,7 +179,7 @@ fn check_history(view: &ExecutionView) {
     assert_eq!(count(&ends), usize::from(over));
     assert_eq!(ends.contains(&view.events.last().unwrap().event_type), over);
     assert_eq!(view.end.is_some(), over);
-    // Each operation began once, and ended at most once, as its status says.
+    // Each operation has one START and at most one end, which agrees with its status.
     let mut ends: HashMap<_, usize> = HashMap::new();
     for event in &view.events {
         use EventType as E;
@@ -221,7 +221,7 @@ fn check_operations(view: &ExecutionView) {
     assert!(view.operations.is_sorted_by_key(|operation| operation.start_sequence));
 }
 
-/// Every timer belongs to something open, and everything that time ends has its one timer.
+/// Every timer belongs to an open operation, and every operation that time ends has exactly one timer.
 fn check_timers(world: &World, view: &ExecutionView) {
     let execution = world.manager.get_checkpoints_by_execution(&world.arn).unwrap();
     let count = |timer: &Timer| execution.timers.all().filter(|scheduled| *scheduled == timer).count();
@@ -260,7 +260,7 @@ fn check_timers(world: &World, view: &ExecutionView) {
     assert!(execution.timers.next().is_none_or(|next| next > world.now));
 }
 
-/// The state that a handler would get is what the rule says, page by page.
+/// The pages of the state contain exactly the listed operations.
 fn check_listing(world: &mut World, view: &ExecutionView) {
     let by_id: HashMap<_, _> = view.operations.iter().map(|operation| (&operation.id, operation)).collect();
     let hidden = |operation: &Operation| {
@@ -304,7 +304,7 @@ proptest! {
         }
     }
 
-    /// A handler that starts things and only waits comes to an end by itself: no wake-up is lost, none is invented.
+    /// A handler that starts operations and then only waits reaches its end: no wake-up is lost or spurious.
     #[test]
     fn whatever_is_started_ends(updates in prop::collection::vec(any_update(), 1..30)) {
         let mut world = World::new();

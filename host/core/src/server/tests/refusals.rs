@@ -1,4 +1,4 @@
-//! What is refused, with the reason that is given; and that a refusal changes nothing.
+//! Tests of refused requests: the reason is given, and the state does not change.
 
 use super::world::*;
 use crate::{
@@ -112,7 +112,7 @@ fn transitions() {
     ] {
         refused(&mut world, vec![start("first", Type::Step), update], why);
     }
-    // Closing and trying again are allowed where they should be.
+    // Updates that are legal are accepted.
     world.checkpoint(vec![succeed("ready", Type::Step, "1"), retry("started", 1)]);
 }
 

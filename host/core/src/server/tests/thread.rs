@@ -62,7 +62,7 @@ async fn changed_ends_with_news_and_not_before() {
     assert!(std::future::poll_fn(|cx| Poll::Ready(changed.as_mut().poll(cx).is_pending())).await);
     handle.complete_callback(&callback_id, ok("1")).await.unwrap();
     changed.await;
-    // News that nobody has fetched ends it at once.
+    // A pending change completes it immediately.
     handle.changed(&arn).await;
 
     handle.stop_execution(&arn, None).await.unwrap();
@@ -84,7 +84,7 @@ async fn the_server_s_end_ends_who_waits_for_news() {
     changed.await;
 }
 
-/// A clock that panics on request: something to break the thread with.
+/// A clock that panics on request.
 struct Bomb(AtomicBool);
 
 impl Clock for Bomb {
@@ -106,7 +106,7 @@ impl Clock for Bomb {
     }
 }
 
-/// Entropy for the server's own key, which is made before its thread starts, and no more.
+/// Entropy that suffices for the server's own key only, which is made before its thread starts.
 struct LittleEntropy(AtomicBool);
 
 impl Entropy for LittleEntropy {

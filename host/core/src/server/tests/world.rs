@@ -1,4 +1,4 @@
-//! A server with one execution, at a time of the test's choosing.
+//! A server with one execution and a time that the test sets.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub(super) struct World {
 pub(super) const START: i64 = 1_700_000_000_000;
 
 impl World {
-    /// An execution whose first invocation runs.
+    /// Creates an execution whose first invocation is running.
     pub(super) fn new() -> Self {
         Self::of(StartExecution::new("f", Some("{}".into())), Limits::default())
     }
@@ -68,7 +68,7 @@ impl World {
         Ok(response)
     }
 
-    /// A checkpoint; the ids of the operations that the answer tells of.
+    /// Sends a checkpoint, and returns the ids of the operations in the answer.
     pub(super) fn checkpoint(&mut self, updates: Vec<OperationUpdate>) -> Vec<Arc<Operation>> {
         self.try_checkpoint(updates).unwrap().operations
     }
@@ -107,7 +107,7 @@ impl World {
         self.manager.complete_callback(self.now, &id, answer)
     }
 
-    /// The history: each event's type, with the operation's id where it has one.
+    /// The history: the type of each event, and the operation's id if it has one.
     pub(super) fn history(&mut self) -> Vec<String> {
         let view = self.view();
         let execution = view.operations[0].id.clone();

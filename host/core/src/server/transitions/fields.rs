@@ -1,15 +1,15 @@
-//! What is checked of an update by itself: texts, sizes and ranges.
+//! Checks of a single update: texts, sizes and ranges.
 
 use super::invalid;
 use crate::protocol::{ErrorObject, Limits, OperationAction, OperationUpdate, ServiceError};
 
-/// The bytes of payload and error that the update writes.
+/// The size of the payload and the error of the update, in bytes.
 pub(in crate::server) fn written_by(update: &OperationUpdate) -> usize {
     update.payload.as_ref().map_or(0, |payload| payload.len())
         + update.error.as_ref().map_or(0, ErrorObject::size)
 }
 
-/// Checks the sizes of a batch. A single update may be larger than a batch may be.
+/// Checks the size of a batch. A single update may exceed the size limit of a batch.
 pub(super) fn check_batch(
     updates: &[OperationUpdate],
     limits: &Limits,
@@ -26,7 +26,7 @@ pub(super) fn check_batch(
             "the checkpoint has {bytes} bytes; more than one update may have at most {most}"
         ));
     }
-    let written = written.saturating_add(updates.iter().map(written_by).sum());
+    let written = written + updates.iter().map(written_by).sum::<usize>();
     if let Some(most) = limits.written_bytes.filter(|most| written > *most) {
         return invalid(format!(
             "the execution would have written {written} bytes; at most {most} are allowed"
@@ -68,7 +68,7 @@ pub(super) fn check_update(update: &OperationUpdate, limits: &Limits) -> Result<
     check_outcome(update)
 }
 
-/// A result or an error, as the action says.
+/// Checks that the update has a result or an error only where its action allows it.
 fn check_outcome(update: &OperationUpdate) -> Result<(), ServiceError> {
     let id = &update.id;
     match update.action {

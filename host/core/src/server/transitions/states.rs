@@ -1,4 +1,4 @@
-//! What each kind of operation allows in each of its states.
+//! The actions that each type of operation allows in each of its states.
 
 use super::{Begin, Effect, invalid};
 use crate::protocol::{
@@ -6,7 +6,7 @@ use crate::protocol::{
     ServiceError, is_function_name, is_tenant_id,
 };
 
-/// What the update does to an operation that is, or is not, there.
+/// Returns the effect of the update on an operation of this type and status; `None` if the operation does not exist.
 pub(super) fn effect(
     update: OperationUpdate,
     current: Option<(Type, Status)>,
@@ -27,7 +27,7 @@ pub(super) fn effect(
     }
 }
 
-/// Where the operation then stands.
+/// The status of the operation after the effect.
 pub(super) fn status_after(effect: &Effect) -> Status {
     match effect {
         Effect::Begin { .. } | Effect::StartAttempt => Status::Started,
@@ -59,7 +59,7 @@ fn wrong_action<T>(update: &OperationUpdate) -> Result<T, ServiceError> {
     invalid(format!("Invalid {} action: {action}, of operation {}.", update.kind, update.id))
 }
 
-/// The handler may choose any id for it: there is one execution.
+/// The handler may use any id, because there is only one EXECUTION.
 fn execution(update: OperationUpdate) -> Result<Effect, ServiceError> {
     match update.action {
         Action::Succeed => Ok(Effect::Decide(Ok(update.payload))),

@@ -252,12 +252,12 @@ impl ServerHandle {
     pub async fn watch(&self, arn: &ExecutionArn) -> Watching {
         let (watcher, news) = oneshot::channel();
         let arn = arn.clone();
-        let watched = self.call(move |server, now| {
+        let registered = self.call(move |server, now| {
             server.watch(now, arn, watcher);
             Ok(())
         });
         // If the call fails, the watcher is dropped, which completes the registration.
-        drop(watched.await);
+        drop(registered.await);
         watching(news)
     }
 

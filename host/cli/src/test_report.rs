@@ -14,8 +14,12 @@ use durawasm_core::{
     orchestrator::{FunctionGrants, Run, Stall},
     protocol::{ErrorObject, ExecutionStatus, Operation},
 };
-use durawasm_report::{self as report, Granted, printable};
-use durawasm_scenario::{self as scenario, Case, CaseEnd, Mismatch, Outcome, Scenario, ScenarioFile};
+use durawasm_report::{
+    self as report, Granted,
+    junit::{self, Case, CaseEnd, Reason},
+    printable,
+};
+use durawasm_scenario::{Mismatch, Outcome, Scenario, ScenarioFile};
 
 /// A scenario that was run, or left out after another had failed.
 pub(super) struct Ran<'a> {
@@ -209,7 +213,7 @@ impl<'a> One<'a> {
     }
 }
 
-/// The report as `JUnit` XML.
+/// The report as `JUnit` XML: one test suite per file, one test case per scenario.
 pub(super) fn junit(ran: &[Ran<'_>]) -> anyhow::Result<String> {
     let files: Vec<String> = ran.iter().map(|one| one.file.path.display().to_string()).collect();
     let cases = ran.iter().zip(&files).map(|(one, file)| {
@@ -221,22 +225,23 @@ pub(super) fn junit(ran: &[Ran<'_>]) -> anyhow::Result<String> {
             properties.push(("invocations", run.view.invocations.len().to_string()));
         }
         let end = match outcome {
-            None => CaseEnd::Skipped,
+            None => CaseEnd::Skipped(None),
             Some(outcome) if outcome.passed() => CaseEnd::Passed,
             Some(outcome) => {
                 let first = outcome.mismatches.first();
                 let message =
                     first.map(|first| format!("{}: {}", first.what, first.message)).unwrap_or_default();
-                CaseEnd::Failed { message, description: explanation(outcome).trim_end().to_owned() }
+                let description = explanation(outcome).trim_end().to_owned();
+                CaseEnd::Failed { kind: None, reason: Reason { message, description } }
             }
         };
         let output = match outcome.and_then(|outcome| outcome.run.as_ref()) {
             Some(run) if matches!(end, CaseEnd::Passed) => operations(run).trim_end().to_owned(),
             _ => String::new(),
         };
-        Case { file, name: &one.scenario.name, end, time: one.time, properties, output }
+        Case { suite: file, name: one.scenario.name.clone(), end, time: one.time, properties, output }
     });
-    Ok(scenario::junit(cases.collect())?)
+    Ok(junit::junit("durawasm test", cases)?)
 }
 
 fn count(number: usize, of: &str) -> String {

@@ -1,10 +1,14 @@
-//! What people are shown of executions: words for operations and durations, and the order to show them in. Prints nothing.
+//! What the commands show of executions: text for operations and durations, their order, `JUnit` reports and exit codes.
+//!
+//! Invariants: nothing here prints, reads a file or ends the process; every function returns text or data.
 
+mod exit;
 mod grants;
+pub mod junit;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-pub use self::grants::Granted;
+pub use self::{exit::Exit, grants::Granted};
 use durawasm_core::protocol::{Operation, OperationId, OperationType};
 
 /// All operations but the execution, each with its depth and followed by those in it, siblings in the order in which they were

@@ -15,7 +15,6 @@ mod expect;
 mod file;
 mod find;
 mod json;
-mod junit;
 mod operations;
 mod read;
 mod run;
@@ -30,7 +29,6 @@ pub use exact::{Json, same_number};
 pub use expect::{Expectation, ExpectedError, ExpectedOperation};
 pub use file::{Scenario, ScenarioFile};
 pub use find::{FindError, Found, find};
-pub use junit::{Case, CaseEnd, junit};
 pub use read::read;
 pub use run::{Outcome, RunFailure, SubjectError, function_of, grants_of, run, unused_answer_notes};
 

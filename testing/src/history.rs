@@ -1,7 +1,8 @@
 //! Histories that can be compared: with those of other runs, and with what a test expects.
 //!
-//! Always true: what a normalized history says depends on what the handler did, and on nothing that another run of the same
-//! would have otherwise: ids are numbered in the order in which they appear, times are counted from the start, in whole seconds.
+//! Invariants: what a normalized history says depends on what the handler did, and on nothing that another run of the
+//! same would have otherwise: ids are numbered in the order in which they appear, times are counted from the start, in
+//! whole seconds.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -136,8 +137,8 @@ fn what(event: &Event) -> String {
     text + &details
 }
 
-/// How a history differs from what was expected, for people; none if it does not. Blank lines do not count, nor how many blanks
-/// there are between words.
+/// How a history differs from what was expected, for people; none if it does not. Blank lines do not count, nor how
+/// many blanks there are between words.
 pub(crate) fn difference(expected: &str, actual: &[String]) -> Option<String> {
     let clean = |lines: &mut dyn Iterator<Item = &str>| {
         let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");

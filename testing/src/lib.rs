@@ -11,8 +11,8 @@
 //! # }
 //! ```
 //!
-//! Always true: runners share nothing but compiled components, so tests run side by side; under time skipping a run depends
-//! on the handler, the event, what the test does and the seed alone.
+//! Invariants: runners share nothing but compiled components, so tests run side by side; under time skipping a run
+//! depends on the handler, the event, what the test does and the seed alone.
 
 pub mod checkpoint_server;
 #[cfg(feature = "cloud")]

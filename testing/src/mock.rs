@@ -1,6 +1,7 @@
 //! A service that says what it is told to: for tests of the replay engine, or of anything that talks to a service.
 //!
-//! Always true: answers are given in the order in which they were scripted, one a call; every call is on record, in order.
+//! Invariants: answers are given in the order in which they were scripted, one a call; every call is on record, in
+//! order.
 
 use std::{
     collections::VecDeque,

@@ -74,7 +74,8 @@ pub struct ContextDetails<T = serde_json::Value> {
     pub error: Option<TestResultError>,
 }
 
-/// A test's hold on an operation that may not have started yet: made before the run or while it runs, usable from any task.
+/// A test's hold on an operation that may not have started yet: made before the run or while it runs, usable from any
+/// task.
 ///
 /// **Time.** While a handle of an open callback is there, skipped time does not reach the callback's timeout nor its
 /// heartbeat's, and an execution that waits for nothing else goes on waiting: the test is to answer. That ends when the
@@ -92,7 +93,8 @@ impl OperationHandle {
         Self { hub: hub.clone(), selector, number }
     }
 
-    /// Of an operation of the execution that runs or ran last. One that cannot be answered holds nothing, and is not registered.
+    /// Of an operation of the execution that runs or ran last. One that cannot be answered holds nothing, and is not
+    /// registered.
     fn of(hub: &Hub, operation: &Operation) -> Self {
         let selector = Selector::Id(operation.id.clone());
         let waits = operation.kind == OperationType::Callback
@@ -105,8 +107,8 @@ impl OperationHandle {
     /// Waits until the operation is as far as that, and gives it as it is then. Ends at once if it is.
     ///
     /// # Errors
-    /// [`TestError::ExecutionCompletedEarly`] when the execution is over before; [`TestError::NotCallbackOperation`] when an
-    /// operation is to be submitted that is no callback.
+    /// [`TestError::ExecutionCompletedEarly`] when the execution is over before; [`TestError::NotCallbackOperation`]
+    /// when an operation is to be submitted that is no callback.
     pub async fn wait_for_data(&self, status: WaitingOperationStatus) -> Result<DurableOperation, TestError> {
         let make = |operation| DurableOperation::new(&self.hub, operation);
         self.hub.wait(self.number, &self.selector, status, make).await
@@ -126,7 +128,8 @@ impl OperationHandle {
     /// something else.
     ///
     /// # Errors
-    /// [`TestError::OperationNotFound`] when it has not started, and as for [`DurableOperation::send_callback_success`].
+    /// [`TestError::OperationNotFound`] when it has not started, and as for
+    /// [`DurableOperation::send_callback_success`].
     pub async fn send_callback_success(&self, result: &str) -> Result<(), TestError> {
         self.hub.answer(&self.found()?, Answer::Success(Some(result.to_owned()))).await
     }
@@ -212,7 +215,8 @@ impl DurableOperation {
         Self { operation: AsOf::new(operation), handle }
     }
 
-    /// Waits until it is as far as that. From then on it shows itself as it is then; what was taken from it before stays as it was.
+    /// Waits until it is as far as that. From then on it shows itself as it is then; what was taken from it before
+    /// stays as it was.
     ///
     /// # Errors
     /// As for [`OperationHandle::wait_for_data`].
@@ -251,8 +255,8 @@ impl DurableOperation {
         })
     }
 
-    /// What is special about a callback; of a wait-for-callback: about the callback in it. An answer that is not JSON is given as
-    /// a text.
+    /// What is special about a callback; of a wait-for-callback: about the callback in it. An answer that is not JSON
+    /// is given as a text.
     ///
     /// # Errors
     /// When it is no callback, or its answer is of another type.
@@ -361,12 +365,12 @@ impl DurableOperation {
         self.handle.hub.callback(&self.operation.shared()).is_ok()
     }
 
-    /// Answers the callback with this text, as an external system does: JSON, unless the handler's serdes expects something
-    /// else.
+    /// Answers the callback with this text, as an external system does: JSON, unless the handler's serdes expects
+    /// something else.
     ///
     /// # Errors
-    /// [`TestError::NotCallbackOperation`]; [`TestError::CallbackAlreadyCompleted`] when it was answered before, has timed
-    /// out, or its execution is over.
+    /// [`TestError::NotCallbackOperation`]; [`TestError::CallbackAlreadyCompleted`] when it was answered before, has
+    /// timed out, or its execution is over.
     pub async fn send_callback_success(&self, result: &str) -> Result<(), TestError> {
         self.handle.hub.answer(&self.operation.shared(), Answer::Success(Some(result.to_owned()))).await
     }

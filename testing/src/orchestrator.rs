@@ -1,7 +1,7 @@
 //! `TestExecutionOrchestrator`: one execution from its start to its end, with a test watching.
 //!
-//! It starts the execution at the checkpoint server, waits until it is told that there is news, invokes the handler when the
-//! server says so, and goes on until the execution is over. Nothing is looked for by the clock.
+//! It starts the execution at the checkpoint server, waits until it is told that there is news, invokes the handler
+//! when the server says so, and goes on until the execution is over. Nothing is looked for by the clock.
 
 use std::{
     marker::PhantomData,
@@ -38,7 +38,8 @@ pub struct SkipTimeConfig {
 /// What an execution came to.
 pub type TestExecutionResult<O> = TestResult<O>;
 
-/// The functions that a handler can invoke: those of components, and single ones, which count where both have one of a name.
+/// The functions that a handler can invoke: those of components, and single ones, which count where both have one of a
+/// name.
 #[derive(Clone, Default)]
 pub struct FunctionStorage {
     components: Vec<Handler>,
@@ -78,8 +79,8 @@ pub struct TestExecutionOrchestrator<O = Value> {
 }
 
 impl<O: DeserializeOwned> TestExecutionOrchestrator<O> {
-    /// For the function of this name in the storage; without a name, for the only one there is. `operation_storage` has the
-    /// operations when an execution is over.
+    /// For the function of this name in the storage; without a name, for the only one there is. `operation_storage` has
+    /// the operations when an execution is over.
     ///
     /// # Errors
     /// [`TestError::CheckpointServerError`] when the checkpoint server's time passes in another way.

@@ -49,7 +49,8 @@ pub struct TestResult<T = Value> {
 }
 
 impl<T: DeserializeOwned> TestResult<T> {
-    /// Of an execution that has gone as far as this, the lines that it wrote, and how many checkpoints with updates it sent.
+    /// Of an execution that has gone as far as this, the lines that it wrote, and how many checkpoints with updates it
+    /// sent.
     pub fn new(view: ExecutionView, log: Vec<LogLine>, updates: u64) -> Self {
         let outcome = match view.status {
             ExecutionStatus::Succeeded => read(view.result.as_deref()).map_err(|error| {
@@ -86,7 +87,8 @@ impl<T> TestResult<T> {
     /// The result.
     ///
     /// # Errors
-    /// The execution's error when it did not succeed; an error of type `ResultTypeMismatch` when the result is of another type.
+    /// The execution's error when it did not succeed; an error of type `ResultTypeMismatch` when the result is of
+    /// another type.
     pub fn get_result(&self) -> Result<&T, TestResultError> {
         self.outcome.as_ref().map_err(Clone::clone)
     }
@@ -139,14 +141,15 @@ impl<T> TestResult<T> {
         &self.view.events
     }
 
-    /// The history in short: one line an event, such as `+6s StepSucceeded charge (attempt 3)`. Times count from the start.
+    /// The history in short: one line an event, such as `+6s StepSucceeded charge (attempt 3)`. Times count from the
+    /// start.
     pub fn get_history_lines(&self) -> Vec<String> {
         history::lines(&self.view.events)
     }
 
-    /// The history in the service's JSON shape, made for snapshots: ids are numbered (`op-1`, `callback-1`, `request-1`), also
-    /// where payloads tell them, times count from the start, and stack traces are left out. So it is the same in every run of
-    /// the same handler, whatever the seed and however time passes.
+    /// The history in the service's JSON shape, made for snapshots: ids are numbered (`op-1`, `callback-1`,
+    /// `request-1`), also where payloads tell them, times count from the start, and stack traces are left out. So it is
+    /// the same in every run of the same handler, whatever the seed and however time passes.
     pub fn get_normalized_history(&self) -> Value {
         history::normalized(&self.view.events)
     }

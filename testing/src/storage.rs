@@ -1,7 +1,7 @@
 //! The operations of one execution, as a test looks them up.
 //!
-//! Always true: operations are in the order of their start, without the execution itself; each is there once, as it was last
-//! heard of.
+//! Invariants: operations are in the order of their start, without the execution itself; each is there once, as it was
+//! last heard of.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -130,8 +130,8 @@ impl OperationStorage {
         }
     }
 
-    /// Whether a callback can be answered by whoever is to answer it: its id was handed out, where that is for the operation
-    /// to do.
+    /// Whether a callback can be answered by whoever is to answer it: its id was handed out, where that is for the
+    /// operation to do.
     pub(crate) fn is_submitted(&self, operation: &Operation) -> Result<bool, TestError> {
         let waits = |context: &Operation| context.sub_type.as_deref() == Some(sub_type::WAIT_FOR_CALLBACK);
         if operation.kind == OperationType::Context && waits(operation) && operation.status.is_terminal() {

@@ -1,6 +1,6 @@
 //! Skipped time that takes tokio's along, for tests and native handlers that go by tokio's clock.
 //!
-//! Always true: tokio's paused time moves by what virtual time skips, and by nothing else while a run lasts.
+//! Invariants: tokio's paused time moves by what virtual time skips, and by nothing else while a run lasts.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -75,7 +75,8 @@ pub(crate) async fn is_paused() -> Result<(), TestError> {
     paused.map_err(|_| TestError::TokioTimeRuns)
 }
 
-/// Keeps tokio's time, if it is paused, from moving by itself while a run waits for threads that tokio does not know of.
+/// Keeps tokio's time, if it is paused, from moving by itself while a run waits for threads that tokio does not know
+/// of.
 pub(crate) struct Standstill(#[expect(dead_code, reason = "dropping it is what it is for")] mpsc::Sender<()>);
 
 impl Standstill {

@@ -1,9 +1,9 @@
 //! What a test knows of an execution while it runs, and what it does to it.
 //!
-//! Always true:
+//! Invariants:
 //! - whoever waits for something is woken by what happens, and never looks again by the clock;
-//! - while a test has a handle of a callback that is open, skipped time does not reach the callback's deadline, unless the
-//!   test advances it there, or itself waits for the callback's end;
+//! - while a test has a handle of a callback that is open, skipped time does not reach the callback's deadline, unless
+//!   the test advances it there, or itself waits for the callback's end;
 //! - when the execution is over, nobody waits any more.
 
 use std::{
@@ -267,7 +267,8 @@ impl Hub {
         Ok(())
     }
 
-    /// Waits until an operation is as far as this, and makes something of it while whoever waits still counts as waiting.
+    /// Waits until an operation is as far as this, and makes something of it while whoever waits still counts as
+    /// waiting.
     pub(crate) async fn wait<T>(
         &self,
         handle: u64,
@@ -361,7 +362,8 @@ impl Hub {
         }
     }
 
-    /// Ends when nothing has happened for so long, in real time, while a handle keeps time from going on. Says what is held.
+    /// Ends when nothing has happened for so long, in real time, while a handle keeps time from going on. Says what is
+    /// held.
     pub(crate) async fn neglected(&self, patience: Duration) -> String {
         let mut version = self.0.version.subscribe();
         loop {
@@ -416,8 +418,8 @@ fn callback_id(operation: &Operation) -> Option<CallbackId> {
 }
 
 impl State {
-    /// Finds out which callbacks are held, and holds time before the first of their deadlines. Whether that changed; and the
-    /// hold that is to be released, not while this is locked.
+    /// Finds out which callbacks are held, and holds time before the first of their deadlines. Whether that changed;
+    /// and the hold that is to be released, not while this is locked.
     fn hold_time(&mut self) -> (bool, Option<(Timestamp, Hold)>) {
         let Phase::Running(World { clock, .. }) = &self.phase else { return (false, None) };
         if self.handles.is_empty() && self.held.is_empty() && self.hold.is_none() {

@@ -28,8 +28,8 @@ fn at(seconds: i64) -> DateTime<Utc> {
     Timestamp::Y2025.to_utc() + TimeDelta::seconds(seconds)
 }
 
-/// A child that succeeds and one that fails, an invocation that succeeds and one that fails, a callback, and a step that is tried
-/// again.
+/// A child that succeeds and one that fails, an invocation that succeeds and one that fails, a callback, and a step
+/// that is tried again.
 async fn all_kinds((): (), ctx: DurableContext) -> Result<u32, BoxError> {
     let packed = ctx
         .run_in_child_context(|ctx| async move { Ok(ctx.step(|_| async { Ok(7) }).name("pack").await?) })

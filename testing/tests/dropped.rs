@@ -1,5 +1,5 @@
-//! Operations that are dropped, and what is undone of them: real handlers, in the real sandbox, on a virtual clock; undisturbed,
-//! replayed at every point, and killed at any.
+//! Operations that are dropped, and what is undone of them: real handlers, in the real sandbox, on a virtual clock;
+//! undisturbed, replayed at every point, and killed at any.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 mod common;

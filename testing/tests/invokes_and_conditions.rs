@@ -1,4 +1,5 @@
-//! Invocations of other functions, conditions and repeated blocks: real handlers, in the real sandbox, on a virtual clock.
+//! Invocations of other functions, conditions and repeated blocks: real handlers, in the real sandbox, on a virtual
+//! clock.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 mod common;

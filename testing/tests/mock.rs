@@ -1,4 +1,5 @@
-//! A mock in the place of the service: what an invocation reports, and what it comes to when the service does not answer.
+//! A mock in the place of the service: what an invocation reports, and what it comes to when the service does not
+//! answer.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 use std::sync::Arc;

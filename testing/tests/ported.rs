@@ -14,8 +14,8 @@ fn ported(function: &str) -> LocalDurableTestRunner {
     LocalDurableTestRunner::from_crate(PORTED).unwrap().function(function)
 }
 
-/// Runs a handler as it is, and replayed at every checkpoint: that must make no difference. Its result, and its history without
-/// the ends of invocations.
+/// Runs a handler as it is, and replayed at every checkpoint: that must make no difference. Its result, and its history
+/// without the ends of invocations.
 async fn run(runner: LocalDurableTestRunner, event: impl Serialize) -> (Value, Vec<String>) {
     let runner = runner.scratch();
     let result = runner.run(&event).await.unwrap();

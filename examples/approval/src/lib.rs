@@ -1,7 +1,7 @@
 //! A person decides about an expense, or nobody does.
 //!
-//! The function asks, and is gone. For days nothing runs and nothing is kept but the history. Then an answer arrives, or
-//! time is up, and the function runs again from its first line, to the line where it was.
+//! The function asks, and is gone. For days nothing runs and nothing is kept but the history. Then an answer arrives,
+//! or time is up, and the function runs again from its first line, to the line where it was.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -85,7 +85,8 @@ fn without_answer(error: OperationError) -> Result<Outcome, BoxError> {
     }
 }
 
-/// The approval system, pretended. A real one would get the callback's id in a request, and send it back with the answer.
+/// The approval system, pretended. A real one would get the callback's id in a request, and send it back with the
+/// answer.
 fn ask(expense: &str, cents: u64, callback_id: &str, attempt: u32) -> Result<(), BoxError> {
     if expense.contains("busy") && attempt == 1 {
         return Err("the approval system is restarting".into());

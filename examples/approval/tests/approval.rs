@@ -20,7 +20,8 @@ async fn somebody_approves() -> Result<(), TestError> {
     Ok(())
 }
 
-/// The test is the approval system: it gets the callback's id while the handler runs, and answers. Until it does, no time passes.
+/// The test is the approval system: it gets the callback's id while the handler runs, and answers. Until it does, no
+/// time passes.
 #[tokio::test]
 async fn the_test_answers_while_the_handler_runs() -> Result<(), TestError> {
     let runner = runner()?;

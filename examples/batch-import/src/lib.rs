@@ -1,7 +1,7 @@
 //! Thousands of rows go into a system that takes some at a time.
 //!
-//! A row is too little for an operation of its own, and all of them are too much for one. So a hundred rows are one item
-//! of a map: a batch that succeeds or fails as a whole, and is not repeated once it has succeeded.
+//! A row is too little for an operation of its own, and all of them are too much for one. So a hundred rows are one
+//! item of a map: a batch that succeeds or fails as a whole, and is not repeated once it has succeeded.
 //!
 //! Together the results are larger than what an operation may have on record (256 KiB). That needs no care: the record
 //! then says only how the map ended, and a replay puts the result together from those of the batches. What a handler

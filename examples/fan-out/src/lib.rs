@@ -1,4 +1,5 @@
-//! Much at once, some of which fails: a release that goes to many regions, and a price that is asked of three suppliers.
+//! Much at once, some of which fails: a release that goes to many regions, and a price that is asked of three
+//! suppliers.
 //!
 //! Each item, and each branch, has a context of its own in the history. What it has done is on record when the others
 //! fail, wait or are dropped.
@@ -79,8 +80,8 @@ struct Offer {
     cents: u32,
 }
 
-/// Event: an article. Asks three suppliers, takes the first two offers, and returns the better one. The third supplier is
-/// not waited for.
+/// Event: an article. Asks three suppliers, takes the first two offers, and returns the better one. The third supplier
+/// is not waited for.
 async fn quote(article: String, ctx: DurableContext) -> Result<Option<Offer>, BoxError> {
     let offers = ctx
         .parallel([

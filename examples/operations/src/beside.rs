@@ -54,7 +54,8 @@ pub async fn select_ok(_event: (), ctx: DurableContext) -> Result<u32, BoxError>
     Ok(ctx.select_ok(sources).name("either").await?)
 }
 
-/// The first that ends, however. The winner is on record: on each replay it wins again, although by then others have ended too.
+/// The first that ends, however. The winner is on record: on each replay it wins again, although by then others have
+/// ended too.
 pub async fn race(_event: (), ctx: DurableContext) -> Result<u64, BoxError> {
     let winner = ctx.race([after(&ctx, 10), after(&ctx, 1)]).name("race").await?;
     ctx.wait(Duration::from_mins(1)).await?; // a replay follows, with both waits long over

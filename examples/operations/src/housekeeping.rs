@@ -18,7 +18,8 @@ pub async fn checkpoint_modes(eager: bool, ctx: DurableContext) -> Result<(), Bo
     Ok(())
 }
 
-/// Many small steps that may run again: their records are sent together. What was not sent before an interruption is repeated.
+/// Many small steps that may run again: their records are sent together. What was not sent before an interruption is
+/// repeated.
 pub async fn batch_mode(rows: u32, ctx: DurableContext) -> Result<u32, BoxError> {
     ctx.enable_batch_mode();
     let mut sum = 0;

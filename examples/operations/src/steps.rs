@@ -8,15 +8,15 @@ use durawasm_guest::{BoxError, DurableContext, RetryDecision, Serdes, StepSemant
 
 /// The body runs once. Each replay gets what it returned from the record.
 pub async fn step(name: String, ctx: DurableContext) -> Result<String, BoxError> {
-    // A body owns what it uses: `move` what is needed no more, and clone the rest. So does its result: it is read from a
-    // record, so it is a `String` and not a `&str`.
+    // A body owns what it uses: `move` what is needed no more, and clone the rest. So does its result: it is read from
+    // a record, so it is a `String` and not a `&str`.
     let greeting = ctx.step(move |_| async move { Ok(format!("Hello, {name}!")) }).name("greet").await?;
     ctx.wait(Duration::from_secs(1)).await?; // what follows runs in another instance
     Ok(greeting)
 }
 
-/// A strategy of one's own: given the error and the number of the attempt, from 1, it says when the next one is, if any.
-/// The function is suspended meanwhile.
+/// A strategy of one's own: given the error and the number of the attempt, from 1, it says when the next one is, if
+/// any. The function is suspended meanwhile.
 pub async fn retries(fails: u32, ctx: DurableContext) -> Result<u32, BoxError> {
     let attempts = ctx
         .step(move |step| async move {
@@ -63,7 +63,8 @@ pub async fn retry_filter(error: String, ctx: DurableContext) -> Result<u32, Box
     Ok(attempts)
 }
 
-/// A body that takes longer is stopped, even one that never yields. That is an error like others, of type `StepTimeout`.
+/// A body that takes longer is stopped, even one that never yields. That is an error like others, of type
+/// `StepTimeout`.
 pub async fn timeout(seconds: u64, ctx: DurableContext) -> Result<&'static str, BoxError> {
     let slow = ctx
         .step(move |_| async move {
@@ -82,8 +83,8 @@ pub async fn timeout(seconds: u64, ctx: DurableContext) -> Result<&'static str, 
     }
 }
 
-/// For what must not happen twice: an attempt that was interrupted, so that nobody knows how far it came, is a failure of type
-/// `StepInterrupted`, and does not run again by itself. By default it does.
+/// For what must not happen twice: an attempt that was interrupted, so that nobody knows how far it came, is a failure
+/// of type `StepInterrupted`, and does not run again by itself. By default it does.
 pub async fn at_most_once(_event: (), ctx: DurableContext) -> Result<&'static str, BoxError> {
     let charge = ctx
         .step(|_| async {

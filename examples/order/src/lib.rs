@@ -39,7 +39,8 @@ pub async fn order(order: Order, ctx: DurableContext) -> Result<Outcome, BoxErro
     order.validate()?;
     info!(order = order.id, cents = order.total_cents(), "order accepted");
 
-    // A step: its body runs, its result is recorded, and no replay runs it again. Bodies own what they use: hence the clones.
+    // A step: its body runs, its result is recorded, and no replay runs it again. Bodies own what they use: hence the
+    // clones.
     let for_step = order.clone();
     let reservation =
         ctx.step(move |_| async move { Ok(shop::reserve_stock(&for_step)) }).name("reserve-stock").await?;

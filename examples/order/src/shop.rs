@@ -1,5 +1,5 @@
-//! The systems around the workflow, pretended: the handler of a real shop would send requests here, and so in step bodies
-//! only. Bodies may fail half-way and run again, hence the order's number in each request.
+//! The systems around the workflow, pretended: the handler of a real shop would send requests here, and so in step
+//! bodies only. Bodies may fail half-way and run again, hence the order's number in each request.
 
 use durawasm_guest::{BoxError, TypedError};
 use tracing::{info, warn};

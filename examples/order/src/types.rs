@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 /// The event: an order that a customer has placed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Order {
-    /// The order's number. Goes along with every request to another system, so that a repeated request does nothing twice.
+    /// The order's number. Goes along with every request to another system, so that a repeated request does nothing
+    /// twice.
     pub id: String,
     /// Who ordered.
     pub customer: String,

@@ -6,9 +6,9 @@
 //!                                 +- fails: cancel the flight, then the hotel
 //! ```
 //!
-//! No transaction spans three companies. A saga does with what there is: each step says what undoes it, and when a later
-//! step fails, what has been done is undone, the last thing first. The rollback is on record like everything else: one
-//! that is interrupted goes on where it was, and cancels nothing twice.
+//! No transaction spans three companies. A saga does with what there is: each step says what undoes it, and when a
+//! later step fails, what has been done is undone, the last thing first. The rollback is on record like everything
+//! else: one that is interrupted goes on where it was, and cancels nothing twice.
 #![forbid(unsafe_code)]
 
 mod companies;

@@ -1,4 +1,5 @@
-//! The exit codes in the help, and the exit codes of errors. The codes are part of the interface; `docs/cli.md` lists them.
+//! The exit codes in the help, and the exit codes of errors. The codes are part of the interface; `docs/cli.md` lists
+//! them.
 
 pub(super) use durawasm_report::Exit;
 

@@ -1,6 +1,6 @@
 //! The `durawasm` command: arguments in, text and an exit code out. No logic of its own.
 //!
-//! Always true: results go to standard output, everything else to standard error; an error is one line that says what is
+//! Invariants: results go to standard output, everything else to standard error; an error is one line that says what is
 //! wrong and what to do; the exit code tells what happened without reading anything.
 
 mod answer;

@@ -84,7 +84,8 @@ pub(super) struct Args {
     /// The execution's name: 1 to 64 of A-Z a-z 0-9 - _
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// How long the execution may take in its own time, 1s to 366days, or `none` for any time [default: 366days, for which nothing waits]
+    /// How long the execution may take in its own time, 1s to 366days, or `none` for any time [default: 366days, for
+    /// which nothing waits]
     #[arg(long, value_name = "DURATION")]
     execution_timeout: Option<ExecutionTimeout>,
     /// How often an invocation that crashed is repeated before the execution fails

@@ -166,8 +166,8 @@ pub(super) fn test(args: &Args) -> Result<Exit, Failure> {
     Ok(if ran.iter().any(Ran::failed) { Exit::Failed } else { Exit::Done })
 }
 
-/// Whether a file can be written, or made, at this path. Changes nothing there. Pipes and devices are not touched: to open one may
-/// be seen at its other end.
+/// Whether a file can be written, or made, at this path. Changes nothing there. Pipes and devices are not touched: to
+/// open one may be seen at its other end.
 fn writable(path: &Path) -> std::io::Result<()> {
     if path.is_dir() {
         return Err(std::io::ErrorKind::IsADirectory.into());

@@ -33,7 +33,8 @@ fn order() -> &'static str {
     })
 }
 
-/// A folder with files of these names and texts. `ORDER` in a text is the order example's component, `EVENTS` its events.
+/// A folder with files of these names and texts. `ORDER` in a text is the order example's component, `EVENTS` its
+/// events.
 struct Files(tempfile::TempDir);
 
 impl Files {

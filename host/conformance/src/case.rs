@@ -1,7 +1,7 @@
 //! A case: what to run, what the world outside does, and what is expected.
 //!
-//! Always true: a case that was read can be run; whatever it expects is understood, and will be looked at. Its random texts
-//! are drawn from its id: they are the same in every run.
+//! Invariants: a case that was read can be run; whatever it expects is understood, and will be looked at. Its random
+//! texts are drawn from its id: they are the same in every run.
 
 use std::{fmt, time::Duration};
 

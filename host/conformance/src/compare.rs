@@ -1,7 +1,7 @@
 //! The matcher: does a value look as a case expects?
 //!
-//! Always true: a name that was bound by one comparison keeps its value in the next; a key that is expected has to be there,
-//! whatever its value may be.
+//! Invariants: a name that was bound by one comparison keeps its value in the next; a key that is expected has to be
+//! there, whatever its value may be.
 //!
 //! | expected | matches |
 //! |---|---|

@@ -1,7 +1,7 @@
 //! An execution's history against the events that a case expects.
 //!
-//! Always true: an event is found by its `EventId` alone, so one that is missing or too much shows in all after it; where the
-//! type of an event is another one, nothing else of it is looked at, and no name takes a value from it.
+//! Invariants: an event is found by its `EventId` alone, so one that is missing or too much shows in all after it;
+//! where the type of an event is another one, nothing else of it is looked at, and no name takes a value from it.
 
 use durawasm_core::protocol::{Event, EventDetails};
 use serde_json::{Map, Value};
@@ -61,8 +61,8 @@ pub(super) fn check(expected: &[ExpectedEvent], events: &[Value], bindings: &mut
     findings
 }
 
-/// The history for people: an event a line. `-` is an event that was expected at its place and is missing, `+` one that is
-/// there instead; what the case says nothing of has no mark.
+/// The history for people: an event a line. `-` is an event that was expected at its place and is missing, `+` one that
+/// is there instead; what the case says nothing of has no mark.
 pub(super) fn show(expected: &[ExpectedEvent], events: &[std::sync::Arc<Event>]) -> Vec<String> {
     let found: Vec<String> = events.iter().map(|event| format!("{:?}", event.event_type)).collect();
     let last = expected.iter().map(|event| event.id).max().unwrap_or(0);

@@ -1,8 +1,8 @@
 //! Conformance: compares the histories of handlers with those that the service would make.
 //!
-//! A case is a file that says what to run, what the world outside does, and which result, events and log lines are expected.
-//! Each case runs the handler of its own name, in virtual time, in an environment of its own. `docs/conformance.md` tells of
-//! the format; the binary `conformance` is this crate on the command line.
+//! A case is a file that says what to run, what the world outside does, and which result, events and log lines are
+//! expected. Each case runs the handler of its own name, in virtual time, in an environment of its own.
+//! `docs/conformance.md` tells of the format; the binary `conformance` is this crate on the command line.
 //!
 //! ```no_run
 //! use durawasm_conformance::{Cases, Config, ConformanceRunner};

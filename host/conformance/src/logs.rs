@@ -8,8 +8,8 @@
 //!
 //! The host knows `level`, `timestamp`, `requestId`, `executionArn`, `operationId` and `operationName`.
 //!
-//! Always true: the lines of the case's execution alone are looked at, in the order in which they were written; a line that was
-//! dropped as replayed is not there.
+//! Invariants: the lines of the case's execution alone are looked at, in the order in which they were written; a line
+//! that was dropped as replayed is not there.
 
 use durawasm_core::{
     invocation::{LogLine, LogSource},

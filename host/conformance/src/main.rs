@@ -1,7 +1,7 @@
 //! `conformance`: runs conformance cases against a component. See `docs/conformance.md`.
 //!
-//! Invariants: outcomes go to standard output, everything else to standard error; the exit code tells what happened without
-//! reading anything.
+//! Invariants: outcomes go to standard output, everything else to standard error; the exit code tells what happened
+//! without reading anything.
 
 use std::{
     fmt::Display,

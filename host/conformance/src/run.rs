@@ -1,7 +1,7 @@
 //! One case: its execution, and what it came to.
 //!
-//! Always true: a case has an environment of its own, with its own time, server and scratch directories; the same case against
-//! the same component comes to the same.
+//! Invariants: a case has an environment of its own, with its own time, server and scratch directories; the same case
+//! against the same component comes to the same.
 
 use std::{sync::Arc, time::Duration};
 

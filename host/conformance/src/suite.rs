@@ -1,6 +1,6 @@
 //! All cases, side by side on threads.
 //!
-//! Always true: outcomes are told in the order of the cases, whichever case is over first.
+//! Invariants: outcomes are told in the order of the cases, whichever case is over first.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

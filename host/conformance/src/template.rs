@@ -1,6 +1,6 @@
 //! Texts with placeholders: `${NAME}`, `${GEN_STR:8}` and `${/regular expression/}`.
 //!
-//! Always true: what looks like none of these is text. A name stands for one value throughout a case.
+//! Invariants: what looks like none of these is text. A name stands for one value throughout a case.
 
 use std::collections::BTreeMap;
 
@@ -105,8 +105,8 @@ pub(super) fn regex(pattern: &str, bindings: &Bindings) -> Result<Regex, String>
     Regex::new(&source).map_err(|error| format!("/{pattern}/ is no regular expression: {error}"))
 }
 
-/// A value to work with: every placeholder in it is replaced by its value, keys included. A text that is nothing but a name
-/// becomes that name's value, whatever its type.
+/// A value to work with: every placeholder in it is replaced by its value, keys included. A text that is nothing but a
+/// name becomes that name's value, whatever its type.
 ///
 /// # Errors
 /// A name without a value, or a regular expression, which has none.

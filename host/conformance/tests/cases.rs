@@ -1,5 +1,5 @@
-//! The public conformance cases, against the project's handlers for them (`testing/conformance-handlers`). Where they are is
-//! told by the environment variable `DURAWASM_CONFORMANCE_CASES`; without it there is nothing to run.
+//! The public conformance cases, against the project's handlers for them (`testing/conformance-handlers`). Where they
+//! are is told by the environment variable `DURAWASM_CONFORMANCE_CASES`; without it there is nothing to run.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail in any way")]
 
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! Exit codes of the commands: part of their interface, documented in their help, in `docs/cli.md` and `docs/conformance.md`.
+//! Exit codes of the commands: part of their interface, documented in their help, in `docs/cli.md` and
+//! `docs/conformance.md`.
 //!
 //! Invariants: one meaning per number for all commands; a command that has no use for a code leaves it out.
 

@@ -1,5 +1,5 @@
-//! What functions were granted, for people and for machines. Values of environment variables may be secrets: only their names are
-//! told.
+//! What functions were granted, for people and for machines. Values of environment variables may be secrets: only their
+//! names are told.
 
 use std::path::Path;
 

@@ -1,8 +1,8 @@
 //! `JUnit` XML, the format in which continuous integration systems read test results.
 //!
-//! Invariants: consecutive cases of the same suite form one test suite; suites and cases keep the order in which they were
-//! given; the counts and times of suites and of the report are the sums of their cases; terminal escape sequences and
-//! characters that XML cannot represent are removed.
+//! Invariants: consecutive cases of the same suite form one test suite; suites and cases keep the order in which they
+//! were given; the counts and times of suites and of the report are the sums of their cases; terminal escape sequences
+//! and characters that XML cannot represent are removed.
 
 use std::time::Duration;
 

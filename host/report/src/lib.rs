@@ -1,4 +1,5 @@
-//! What the commands show of executions: text for operations and durations, their order, `JUnit` reports and exit codes.
+//! What the commands show of executions: text for operations and durations, their order, `JUnit` reports and exit
+//! codes.
 //!
 //! Invariants: nothing here prints, reads a file or ends the process; every function returns text or data.
 
@@ -11,8 +12,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 pub use self::{exit::Exit, grants::Granted};
 use durawasm_core::protocol::{Operation, OperationId, OperationType};
 
-/// All operations but the execution, each with its depth and followed by those in it, siblings in the order in which they were
-/// started.
+/// All operations but the execution, each with its depth and followed by those in it, siblings in the order in which
+/// they were started.
 pub fn tree(operations: &[Arc<Operation>]) -> Vec<(usize, &Arc<Operation>)> {
     let mut children: HashMap<Option<&OperationId>, Vec<&Arc<Operation>>> = HashMap::new();
     for operation in operations.iter().rev().filter(|o| o.kind != OperationType::Execution) {
@@ -48,8 +49,8 @@ pub fn duration(duration: Duration) -> String {
     durawasm_core::durations::show_duration(duration)
 }
 
-/// Somebody's text, for one line, without what could command a terminal or show the line otherwise than it is: control characters
-/// (but tabs), separators of lines, and marks of the direction of writing.
+/// Somebody's text, for one line, without what could command a terminal or show the line otherwise than it is: control
+/// characters (but tabs), separators of lines, and marks of the direction of writing.
 pub fn printable(text: &str) -> String {
     let commands = |c: char| {
         (c.is_control() && c != '\t')

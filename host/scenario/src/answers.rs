@@ -1,6 +1,6 @@
 //! What the outside world does in a scenario: answers to callbacks, and functions that stand in for others.
 //!
-//! Always true: an answer is one of a success, a failure and a heartbeat; a stand-in has one end.
+//! Invariants: an answer is one of a success, a failure and a heartbeat; a stand-in has one end.
 
 use std::time::Duration;
 

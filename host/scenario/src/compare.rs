@@ -1,6 +1,6 @@
 //! What came of a scenario, held against what was expected.
 //!
-//! Always true: each thing that differs is told once, and what only follows from it is not told.
+//! Invariants: each thing that differs is told once, and what only follows from it is not told.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Components that scenarios test: gotten and compiled once, however many scenarios ask.
 //!
-//! Always true: what a component is gotten with is up to the caller, who may have to build it. Engines take much address space, so
-//! only a few of them are kept.
+//! Invariants: what a component is gotten with is up to the caller, who may have to build it. Engines take much address
+//! space, so only a few of them are kept.
 
 use std::{
     collections::HashMap,

@@ -1,6 +1,7 @@
 //! Data: JSON values that are written in TOML or YAML.
 //!
-//! Always true: what is read is JSON, and not nested deeper than JSON may be. TOML's dates become texts, as they are written.
+//! Invariants: what is read is JSON, and not nested deeper than JSON may be. TOML's dates become texts, as they are
+//! written.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -70,7 +71,8 @@ impl<'de> Visitor<'de> for Nested {
         Ok(Json::Number(value.to_string()))
     }
 
-    /// The reader has made a floating-point number of what was written. It is that number if it can have been written so.
+    /// The reader has made a floating-point number of what was written. It is that number if it can have been written
+    /// so.
     fn visit_f64<E: Error>(self, value: f64) -> Result<Json, E> {
         if value.abs() >= EXACT {
             return Err(E::custom(format_args!(

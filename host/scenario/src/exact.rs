@@ -1,7 +1,7 @@
 //! JSON whose numbers are kept as they are written.
 //!
-//! Always true: a number is its text. Two numbers are the same if their values are, digit for digit, as decimals: 1, 1.0 and 1e0
-//! are one number, and 2^64 + 1 is another than 2^64. Nothing goes through a floating-point number on its way.
+//! Invariants: a number is its text. Two numbers are the same if their values are, digit for digit, as decimals: 1, 1.0
+//! and 1e0 are one number, and 2^64 + 1 is another than 2^64. Nothing goes through a floating-point number on its way.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -70,8 +70,8 @@ impl Json {
         })
     }
 
-    /// The same as a value of `serde_json`. A number that such a value cannot hold to its last digit becomes a text, so that it
-    /// equals no other number.
+    /// The same as a value of `serde_json`. A number that such a value cannot hold to its last digit becomes a text, so
+    /// that it equals no other number.
     #[must_use]
     pub fn into_value(self) -> Value {
         match self {

@@ -1,6 +1,6 @@
 //! What a scenario expects: read, and checked against itself.
 //!
-//! Always true: an expectation can be met. One that contradicts itself is refused where it is read.
+//! Invariants: an expectation can be met. One that contradicts itself is refused where it is read.
 
 use std::{path::PathBuf, time::Duration};
 

@@ -1,7 +1,8 @@
 //! A scenario file, as it is written and as it is meant.
 //!
-//! Always true: what a scenario does not say, its file says; what neither says has the default that `durawasm run
-//! --skip-time` has. A file may hold its settings for all scenarios; each of them can be set anew by a scenario.
+//! Invariants: what a scenario does not say, its file says; what neither says has the default that
+//! `durawasm run --skip-time` has. A file may hold its settings for all scenarios; each of them can be set anew by a
+//! scenario.
 
 use std::{
     path::{Path, PathBuf},
@@ -102,7 +103,8 @@ struct WrittenLimits {
     service_quotas: Option<bool>,
 }
 
-/// A struct with these fields, and with those of [`Settings`]: serde's `flatten` would take anything, and forget the lines.
+/// A struct with these fields, and with those of [`Settings`]: serde's `flatten` would take anything, and forget the
+/// lines.
 macro_rules! with_settings {
     ($name:ident { $($own:tt)* }) => {
         #[derive(Deserialize)]

@@ -1,6 +1,7 @@
 //! Which files are scenario files.
 //!
-//! Always true: links to folders are not followed, so the search ends; the same folder gives the same files in the same order.
+//! Invariants: links to folders are not followed, so the search ends; the same folder gives the same files in the same
+//! order.
 
 use std::path::{Path, PathBuf};
 
@@ -34,8 +35,8 @@ pub enum FindError {
     },
 }
 
-/// Finds scenario files: those that are named, and in folders, however deep, those whose names say so. Folders that are hidden or
-/// named `target` are left out.
+/// Finds scenario files: those that are named, and in folders, however deep, those whose names say so. Folders that are
+/// hidden or named `target` are left out.
 ///
 /// # Errors
 /// When a path leads nowhere, or a folder cannot be read.

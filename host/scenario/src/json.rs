@@ -1,7 +1,7 @@
 //! JSON, expected and found.
 //!
-//! Always true: numbers are compared by their value, to the last digit: 1 and 1.0 are the same, 2^64 and 2^64 + 1 are not. The order of keys
-//! does not count, that of lists does.
+//! Invariants: numbers are compared by their value, to the last digit: 1 and 1.0 are the same, 2^64 and 2^64 + 1 are
+//! not. The order of keys does not count, that of lists does.
 
 use std::time::Duration;
 
@@ -34,8 +34,8 @@ pub(super) fn same(expected: &Json, found: &Json) -> bool {
     }
 }
 
-/// What of `expected` is not in `found`, a line each, with its path. Of a table, all that is expected has to be there, and more may
-/// be; a list has to have as many items as is expected.
+/// What of `expected` is not in `found`, a line each, with its path. Of a table, all that is expected has to be there,
+/// and more may be; a list has to have as many items as is expected.
 pub(super) fn lacking(path: &str, expected: &Json, found: &Json) -> Vec<String> {
     match (expected, found) {
         (Json::Object(expected), Json::Object(found)) => expected

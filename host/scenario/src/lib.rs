@@ -1,9 +1,9 @@
 //! Scenarios: tests of a handler as data. A file says what happens to an execution and what has to come of it.
 //!
-//! Always true: everything that can be wrong with a file is found when it is read, before anything runs; a scenario has an
-//! environment of its own, so none can disturb another; in virtual time, running it again gives the same.
-//! [`find()`] looks for files, [`read()`] reads one, [`Components`] gets what they test, [`run()`] runs a scenario and
-//! compares. Nothing is printed: what there is to say comes back as text, line by line.
+//! Invariants: everything that can be wrong with a file is found when it is read, before anything runs; a scenario has
+//! an environment of its own, so none can disturb another; in virtual time, running it again gives the same. [`find()`]
+//! looks for files, [`read()`] reads one, [`Components`] gets what they test, [`run()`] runs a scenario and compares.
+//! Nothing is printed: what there is to say comes back as text, line by line.
 
 mod answers;
 mod compare;

@@ -1,6 +1,6 @@
 //! Operations, expected and found.
 //!
-//! Always true: an operation that is expected is matched with the first one that fits it, after the one that was matched
+//! Invariants: an operation that is expected is matched with the first one that fits it, after the one that was matched
 //! before. So a list is met if there is any way to meet it.
 
 use std::collections::HashMap;
@@ -186,8 +186,8 @@ impl<'a> Operations<'a> {
     }
 }
 
-/// Which of the expected fit which of the found, in order: those at the start, those at the end, and as many as can be between. Of
-/// very long lists nothing between: the ends are enough to see where they part.
+/// Which of the expected fit which of the found, in order: those at the start, those at the end, and as many as can be
+/// between. Of very long lists nothing between: the ends are enough to see where they part.
 fn align<A, B>(expected: &[A], found: &[B], fits: impl Fn(&A, &B) -> bool) -> Vec<(usize, usize)> {
     let start = expected.iter().zip(found).take_while(|(a, b)| fits(a, b)).count();
     let rest = expected.len().min(found.len()) - start;

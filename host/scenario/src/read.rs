@@ -1,6 +1,7 @@
 //! From a file's bytes to scenarios.
 //!
-//! Always true: whatever is in the file, and however much, the outcome is scenarios or a message that says where it is wrong.
+//! Invariants: whatever is in the file, and however much, the outcome is scenarios or a message that says where it is
+//! wrong.
 
 use std::{
     fs::File,

@@ -1,6 +1,6 @@
 //! One scenario, run.
 //!
-//! Always true: it has a clock, a server and stand-ins of its own, and is gone afterwards.
+//! Invariants: it has a clock, a server and stand-ins of its own, and is gone afterwards.
 
 use std::{sync::Arc, time::Duration};
 

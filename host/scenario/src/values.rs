@@ -1,6 +1,6 @@
 //! Values of one word that scenarios are written with: durations, times, numbers within bounds.
 //!
-//! Always true: what is out of bounds is refused where it is read, so that the message names the line.
+//! Invariants: what is out of bounds is refused where it is read, so that the message names the line.
 
 use std::{fmt, time::Duration};
 

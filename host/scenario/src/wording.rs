@@ -1,6 +1,6 @@
 //! What the readers of TOML and YAML say, in the words of scenario files.
 //!
-//! Always true: a message that is not known here stays as it is.
+//! Invariants: a message that is not known here stays as it is.
 
 use durawasm_core::hint::{did_you_mean, short};
 

@@ -147,8 +147,8 @@ pub enum Join {
     Held,
 }
 
-/// Event: a checkpoint mode, how they are awaited, and which of the steps `0`, `1` and `2` fails. Undoes what succeeded. Result:
-/// which compensations were registered, what became of them, and how many are left.
+/// Event: a checkpoint mode, how they are awaited, and which of the steps `0`, `1` and `2` fails. Undoes what
+/// succeeded. Result: which compensations were registered, what became of them, and how many are left.
 pub async fn books_together(
     (mode, join, fails): (Mode, Join, u32),
     ctx: DurableContext,
@@ -197,8 +197,9 @@ pub async fn books_together(
     Ok(json!({ "registered": registered, "undone": undone, "left": ctx.compensation_count() }))
 }
 
-/// Event: anything. Takes three steps, and gives up their rollback after 5 seconds: the compensation of `hotel` is to follow, that
-/// of `flight` waits for 10 seconds, that of `car` has failed. Rolls back again, then waits. Result: what that tells.
+/// Event: anything. Takes three steps, and gives up their rollback after 5 seconds: the compensation of `hotel` is to
+/// follow, that of `flight` waits for 10 seconds, that of `car` has failed. Rolls back again, then waits. Result: what
+/// that tells.
 pub async fn drops_rollback(_event: Value, ctx: DurableContext) -> Result<Value, BoxError> {
     for name in ["hotel", "flight", "car"] {
         let step = ctx.step(|_| async { Ok(()) }).name(name);

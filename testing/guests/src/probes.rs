@@ -35,8 +35,9 @@ impl Sight {
     }
 }
 
-/// Event: how often to look. Looks at clocks, random numbers and the order of a hash set; a step named after what it saw
-/// returns it; a wait of 1 second. Replays that see something else are not deterministic. Result: all that was seen.
+/// Event: how often to look. Looks at clocks, random numbers and the order of a hash set; a step named after what it
+/// saw returns it; a wait of 1 second. Replays that see something else are not deterministic. Result: all that was
+/// seen.
 pub async fn nondeterminism_probe(count: u32, ctx: DurableContext) -> Result<Vec<Sight>, BoxError> {
     let start = Instant::now();
     let mut sights = Vec::new();
@@ -67,8 +68,8 @@ pub async fn sleeps_in_step(seconds: u64, ctx: DurableContext) -> Result<u64, Bo
     Ok(milliseconds)
 }
 
-/// Event: anything. Writes a line to standard output, standard error and the log before, in and after step `print`, in a child
-/// `child` and after a wait of 1 second. A host that drops what replays repeat shows each once.
+/// Event: anything. Writes a line to standard output, standard error and the log before, in and after step `print`, in
+/// a child `child` and after a wait of 1 second. A host that drops what replays repeat shows each once.
 pub async fn prints(_event: Value, ctx: DurableContext) -> Result<(), BoxError> {
     print("before");
     ctx.step(|_| async {

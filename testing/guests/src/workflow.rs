@@ -53,7 +53,8 @@ pub enum Node {
     Fails,
     /// Makes an error a value.
     Caught(Box<Self>),
-    /// What replayed code must find the same: time, random numbers, ids, the order of hash maps; also as names of steps.
+    /// What replayed code must find the same: time, random numbers, ids, the order of hash maps; also as names of
+    /// steps.
     Probe,
     /// What replayed code finds the same wherever it runs: the context's time, random numbers, ids.
     Draw,
@@ -61,16 +62,15 @@ pub enum Node {
     Mode(u32),
     /// This, dropped after so many seconds unless it has ended.
     Dropped { node: Box<Self>, after: u64 },
-    /// Steps with compensations side by side, each with how often it fails first, under a join of this number; then the rollback,
-    /// dropped after so many seconds unless it has ended, and another.
+    /// Steps with compensations side by side, each with how often it fails first, under a join of this number; then the
+    /// rollback, dropped after so many seconds unless it has ended, and another.
     Undone { fails: Vec<u32>, join: u32, after: u64 },
 }
 
 type Run = Pin<Box<dyn Future<Output = Result<Value, BoxError>> + Send>>;
 
-/// Event: nodes. Runs them one after another. Result: what each came to. A body prints `again ATTEMPT` whenever it runs, or
-/// `once ATTEMPT` where it is
-/// at-most-once.
+/// Event: nodes. Runs them one after another. Result: what each came to. A body prints `again ATTEMPT` whenever it
+/// runs, or `once ATTEMPT` where it is at-most-once.
 pub async fn workflow(nodes: Vec<Node>, ctx: DurableContext) -> Result<Value, BoxError> {
     all(nodes, ctx).await
 }

@@ -64,8 +64,8 @@ pub struct CompleteInvocation {
     pub result: InvocationResult,
 }
 
-/// Waits until there is something to do for an execution: an invocation is needed, the one that runs would learn something,
-/// or it is over. Says what it needs next.
+/// Waits until there is something to do for an execution: an invocation is needed, the one that runs would learn
+/// something, or it is over. Says what it needs next.
 #[derive(Debug, Clone)]
 pub struct PollCheckpointData(pub ExecutionArn);
 

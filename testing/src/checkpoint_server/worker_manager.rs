@@ -1,7 +1,7 @@
 //! `CheckpointWorkerManager`: the life of one checkpoint server's thread.
 //!
-//! Always true: any number live side by side and share nothing; after `teardown`, and when one is dropped, its thread is gone;
-//! a call to one whose thread is gone ends with the reason.
+//! Invariants: any number live side by side and share nothing; after `teardown`, and when one is dropped, its thread is
+//! gone; a call to one whose thread is gone ends with the reason.
 
 use std::{
     cell::RefCell,
@@ -187,13 +187,15 @@ impl CheckpointWorkerManager {
     /// Sends a request, and waits for the answer.
     ///
     /// # Errors
-    /// What the server refuses; [`TestError::CheckpointCommunicationError`] when its thread is gone, also when it ends meanwhile.
+    /// What the server refuses; [`TestError::CheckpointCommunicationError`] when its thread is gone, also when it ends
+    /// meanwhile.
     pub async fn send_api_request<R: ApiRequest>(&self, request: R) -> Result<R::Response, TestError> {
         let backend = self.backend()?;
         Ok(request.send(&backend).await?)
     }
 
-    /// Stops the thread when it has processed what was sent before, and waits until it is gone. Nothing, if it does not run.
+    /// Stops the thread when it has processed what was sent before, and waits until it is gone. Nothing, if it does not
+    /// run.
     ///
     /// # Errors
     /// None.

@@ -118,12 +118,12 @@ impl CloudApi {
         Ok((events, next))
     }
 
-    /// Answers a callback, as an external system does (service model: `SendDurableExecutionCallbackSuccess`, `...Failure`,
-    /// `...Heartbeat`).
+    /// Answers a callback, as an external system does (service model: `SendDurableExecutionCallbackSuccess`,
+    /// `...Failure`, `...Heartbeat`).
     ///
     /// # Errors
-    /// [`TestError::CallbackAlreadyCompleted`] when it takes no answer any more, [`TestError::CallbackNotFound`] when there
-    /// is no such callback, [`TestError::AwsError`] for anything else.
+    /// [`TestError::CallbackAlreadyCompleted`] when it takes no answer any more, [`TestError::CallbackNotFound`] when
+    /// there is no such callback, [`TestError::AwsError`] for anything else.
     pub async fn complete_callback(&self, id: &CallbackId, answer: Answer) -> Result<(), TestError> {
         let client = &self.client;
         match answer {

@@ -1,6 +1,6 @@
 //! Clients: of AWS, with what the machine is configured with, and of an endpoint that speaks the same.
 //!
-//! Always true: a client from here retries what may be retried, as AWS's SDKs do by default, and nothing else does.
+//! Invariants: a client from here retries what may be retried, as AWS's SDKs do by default, and nothing else does.
 
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_lambda::{

@@ -1,6 +1,7 @@
 //! From the client's types to ours.
 //!
-//! Always true: what the service says is taken over as it is; what this version does not know of is left out, not guessed.
+//! Invariants: what the service says is taken over as it is; what this version does not know of is left out, not
+//! guessed.
 
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
 //! Following one execution: what is known of it after each look.
 //!
-//! Always true:
+//! Invariants:
 //! - the events are the history's, from its beginning, each once;
-//! - between looks only the last page is read again; when the execution is over, everything is, from the beginning: what was
-//!   filled in later is there as well;
+//! - between looks only the last page is read again; when the execution is over, everything is, from the beginning:
+//!   what was filled in later is there as well;
 //! - an execution is over when the service says so and its history has its end.
 
 use std::sync::Arc;

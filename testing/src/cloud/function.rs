@@ -4,8 +4,8 @@
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FunctionName(String);
 
-/// What an execution of a durable function without a version or alias runs: every one names what it runs, and so replays
-/// with it.
+/// What an execution of a durable function without a version or alias runs: every one names what it runs, and so
+/// replays with it.
 const LATEST: &str = "$LATEST";
 
 impl FunctionName {

@@ -1,4 +1,5 @@
-//! `CloudDurableTestRunner`: tests of a function that is deployed, behind the AWS Lambda API or anything that speaks it.
+//! `CloudDurableTestRunner`: tests of a function that is deployed, behind the AWS Lambda API or anything that speaks
+//! it.
 //!
 //! ```no_run
 //! use durawasm_testing::{CloudDurableTestRunner, ExecutionStatus};
@@ -11,9 +12,9 @@
 //! # }
 //! ```
 //!
-//! Always true:
-//! - what is known of an execution is what the service tells: its history, and where it stands. Operations are made from
-//!   the history by a plain function;
+//! Invariants:
+//! - what is known of an execution is what the service tells: its history, and where it stands. Operations are made
+//!   from the history by a plain function;
 //! - a run ends: with the execution, with an error, or when its time is over. It never stops an execution;
 //! - [`CloudApi`] alone talks to the service.
 

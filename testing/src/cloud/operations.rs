@@ -1,7 +1,7 @@
 //! From a history to the operations it tells of.
 //!
-//! Always true: a plain function of the events. An operation is there from the first event that names it, in the order of
-//! these events, EXECUTION first; what the history does not tell stays empty.
+//! Invariants: a plain function of the events. An operation is there from the first event that names it, in the order
+//! of these events, EXECUTION first; what the history does not tell stays empty.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -13,9 +13,9 @@ use durawasm_core::protocol::{
 
 /// The operations of an execution, as its history tells: EXECUTION first, then in the order in which they were started.
 ///
-/// The history does not tell everything: whether a context replays its children, that a callback or an invoke was called
-/// off, and that a step's next attempt may begin but has not. Such a context does not say that it does, such an operation
-/// is STARTED, such a step PENDING. What runs in the same millisecond has no order but that of the events.
+/// The history does not tell everything: whether a context replays its children, that a callback or an invoke was
+/// called off, and that a step's next attempt may begin but has not. Such a context does not say that it does, such an
+/// operation is STARTED, such a step PENDING. What runs in the same millisecond has no order but that of the events.
 pub fn operations_of<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<Arc<Operation>> {
     let mut operations: Vec<Operation> = Vec::new();
     let mut places: HashMap<OperationId, usize> = HashMap::new();

@@ -33,8 +33,8 @@ impl Default for CloudTestRunnerConfig {
 
 /// Runs a function that is deployed, and tells what became of it. `O` is what the function returns.
 ///
-/// Needs a tokio runtime with time and I/O. A clone runs beside the runner it was made of, and has operations of its own; the
-/// two share connections.
+/// Needs a tokio runtime with time and I/O. A clone runs beside the runner it was made of, and has operations of its
+/// own; the two share connections.
 pub struct CloudDurableTestRunner<O = serde_json::Value> {
     function: FunctionName,
     api: CloudApi,
@@ -56,10 +56,11 @@ impl<O> Clone for CloudDurableTestRunner<O> {
 }
 
 impl<O> CloudDurableTestRunner<O> {
-    /// A runner for a function in AWS, given by its name, with or without `:version` or `:alias`, or by its ARN. Without a
-    /// version, `$LATEST` runs.
+    /// A runner for a function in AWS, given by its name, with or without `:version` or `:alias`, or by its ARN.
+    /// Without a version, `$LATEST` runs.
     ///
-    /// Region, credentials and endpoint come from where AWS's tools take them: the environment, profiles, the machine's role.
+    /// Region, credentials and endpoint come from where AWS's tools take them: the environment, profiles, the machine's
+    /// role.
     ///
     /// # Errors
     /// [`TestError::AwsError`] when there is no region, or there are no credentials.
@@ -99,13 +100,13 @@ impl<O> CloudDurableTestRunner<O> {
         &self.api
     }
 
-    /// Runs an execution on this payload, to its end, and tells of each look at it, the last one included. Looking goes on
-    /// at its pace, whatever the test does meanwhile.
+    /// Runs an execution on this payload, to its end, and tells of each look at it, the last one included. Looking goes
+    /// on at its pace, whatever the test does meanwhile.
     ///
     /// # Errors
-    /// [`TestError::AwsError`] when the service refuses something, [`TestError::WaitTimeout`] when the execution is not over
-    /// in time. It goes on then. [`TestError::AlreadyRunning`] when this runner runs an execution. What goes wrong in the handler
-    /// is in the view.
+    /// [`TestError::AwsError`] when the service refuses something, [`TestError::WaitTimeout`] when the execution is not
+    /// over in time. It goes on then. [`TestError::AlreadyRunning`] when this runner runs an execution. What goes wrong
+    /// in the handler is in the view.
     pub async fn execute<I: Serialize>(
         &self,
         payload: I,
@@ -170,7 +171,8 @@ impl<O> CloudDurableTestRunner<O> {
 impl<O: DeserializeOwned> CloudDurableTestRunner<O> {
     /// Runs an execution on this payload, to its end.
     ///
-    /// A runner runs one execution at a time. To answer callbacks while it runs, use `tokio::join!` or a task beside it.
+    /// A runner runs one execution at a time. To answer callbacks while it runs, use `tokio::join!` or a task beside
+    /// it.
     ///
     /// # Errors
     /// As for [`CloudDurableTestRunner::execute`]. What goes wrong in the handler is in the result.

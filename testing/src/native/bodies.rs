@@ -1,7 +1,7 @@
 //! How long the bodies of steps with a timeout take.
 //!
-//! Always true: a body's time is what it computes and sleeps, on the machine's clock, and what passes on the execution's; that
-//! it took too long is found when it is left, as nothing stops code that runs natively.
+//! Invariants: a body's time is what it computes and sleeps, on the machine's clock, and what passes on the
+//! execution's; that it took too long is found when it is left, as nothing stops code that runs natively.
 
 use std::{collections::HashMap, time::Duration};
 

@@ -30,8 +30,8 @@ impl Durable {
         Ok(Self { driver, set, clock, service, bodies: Bodies::new() })
     }
 
-    /// For a fresh run in the same invocation: what was reported is sent, and the record is as it is then. `stopped` is a step
-    /// whose body took too long. Where that fails, the checkpoints that were sent until then come along.
+    /// For a fresh run in the same invocation: what was reported is sent, and the record is as it is then. `stopped` is
+    /// a step whose body took too long. Where that fails, the checkpoints that were sent until then come along.
     pub(super) fn restarted(mut self, stopped: Option<Key>) -> Result<Self, (Ended, u32)> {
         let sent = self.flush();
         let checkpoints = self.driver.checkpoints();

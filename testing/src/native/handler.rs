@@ -71,8 +71,9 @@ impl NativeHandler {
         handler.into_function(name.into()).with_options(options).into()
     }
 
-    /// A plain function under a name: it runs once, without a history, where a durable handler invokes it. What it returns is
-    /// the result, also where that is a `Result`; [`NativeHandler::plain_fallible`] is for functions that can fail.
+    /// A plain function under a name: it runs once, without a history, where a durable handler invokes it. What it
+    /// returns is the result, also where that is a `Result`; [`NativeHandler::plain_fallible`] is for functions that
+    /// can fail.
     pub fn plain<I, O>(name: impl Into<String>, function: impl Fn(I) -> O + Send + Sync + 'static) -> Self
     where
         I: DeserializeOwned + Send + 'static,

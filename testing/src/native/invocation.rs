@@ -1,7 +1,7 @@
 //! One invocation of a native function: a thread, and the future that stands for it.
 //!
-//! Invariants: an invocation has one thread, which is gone when the invocation is over; when the future is dropped the thread
-//! is on its own, can send nothing any more and ends at its next call.
+//! Invariants: an invocation has one thread, which is gone when the invocation is over; when the future is dropped the
+//! thread is on its own, can send nothing any more and ends at its next call.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! Where the handler's calls meet the invocation: each runs on its state, or ends the run.
 //!
 //! Invariants:
-//! - a run ends by unwinding, with a payload that no hook sees and nothing prints; why it ended is kept here, and counts whatever
-//!   the handler does about the unwinding;
+//! - a run ends by unwinding, with a payload that no hook sees and nothing prints; why it ended is kept here, and
+//!   counts whatever the handler does about the unwinding;
 //! - once a run has ended, every call of it unwinds again;
 //! - a call from a destructor while its thread unwinds does nothing, and returns something harmless.
 

@@ -1,7 +1,8 @@
-//! Between an invocation's thread and the future that stands for the invocation: the thread asks, the future calls the service.
+//! Between an invocation's thread and the future that stands for the invocation: the thread asks, the future calls the
+//! service.
 //!
-//! Invariants: the thread needs no asynchronous runtime of its own; once the future is dropped, whatever the thread asks for
-//! fails at once.
+//! Invariants: the thread needs no asynchronous runtime of its own; once the future is dropped, whatever the thread
+//! asks for fails at once.
 
 use std::sync::{Arc, mpsc::SyncSender};
 

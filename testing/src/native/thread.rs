@@ -1,7 +1,7 @@
 //! What an invocation's thread does: runs the handler, again where a fresh run is due, and says what came of it.
 //!
-//! Invariants: whatever the handler does short of computing for ever, the invocation ends as an output or as a named error;
-//! what was reported by then has been sent, and nothing of the handler is left.
+//! Invariants: whatever the handler does short of computing for ever, the invocation ends as an output or as a named
+//! error; what was reported by then has been sent, and nothing of the handler is left.
 
 use std::{
     any::Any,
@@ -30,8 +30,8 @@ type HandlerReturned = Result<Outcome, Box<dyn Any + Send>>;
 
 /// Runs the invocation to its end.
 pub(super) fn invoke(function: &Function, event: &str, mut durable: Durable) -> InvocationReport {
-    // Tokio's timers find a runtime that nobody drives, so a body that awaits one waits for ever, and is told so. Without any
-    // runtime they would panic instead.
+    // Tokio's timers find a runtime that nobody drives, so a body that awaits one waits for ever, and is told so.
+    // Without any runtime they would panic instead.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let _timers = runtime.as_ref().ok().map(tokio::runtime::Runtime::enter);
     loop {

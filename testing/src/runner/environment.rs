@@ -1,7 +1,7 @@
 //! The environment of a test: how time passes in it, and the checkpoint server that its runners share.
 //!
-//! Always true: an environment belongs to the thread that set it up, which is a test's own; runners made there while it is set up
-//! use it, wherever they run then.
+//! Invariants: an environment belongs to the thread that set it up, which is a test's own; runners made there while it
+//! is set up use it, wherever they run then.
 
 use std::{cell::RefCell, sync::Arc};
 
@@ -68,8 +68,8 @@ pub(super) fn current() -> Option<Arc<TestEnvironment>> {
 
 /// Sets up an environment for this thread, in the place of one that is there. Its server runs when this ends.
 ///
-/// Runners need none: without one, each run has a server and a time of its own. With one, the runners that are made on this
-/// thread from now on share both, until [`teardown_test_environment`].
+/// Runners need none: without one, each run has a server and a time of its own. With one, the runners that are made on
+/// this thread from now on share both, until [`teardown_test_environment`].
 ///
 /// # Errors
 /// [`TestError::CheckpointServerError`] when the server cannot start.

@@ -1,7 +1,7 @@
 //! `LocalDurableTestRunner`: executions of a handler, in this process.
 //!
-//! Always true: runners share nothing but compiled components, unless a test sets up an environment for several; what a run
-//! comes to depends, under time skipping, on the handler, the event, what the test does and the seed alone.
+//! Invariants: runners share nothing but compiled components, unless a test sets up an environment for several; what a
+//! run comes to depends, under time skipping, on the handler, the event, what the test does and the seed alone.
 
 mod attend;
 mod environment;
@@ -143,8 +143,9 @@ impl LocalDurableTestRunner {
 }
 
 impl<I, O> LocalDurableTestRunner<I, O> {
-    /// A runner for an async function, compiled natively and run in this process: `async fn(event: I, ctx: DurableContext) ->
-    /// Result<O, Err>`. For debuggers, coverage and quick tests; see [`native`](crate::native) for what differs from the component.
+    /// A runner for an async function, compiled natively and run in this process:
+    /// `async fn(event: I, ctx: DurableContext) -> Result<O, Err>`. For debuggers, coverage and quick tests; see
+    /// [`native`](crate::native) for what differs from the component.
     ///
     /// # Examples
     ///
@@ -187,8 +188,8 @@ impl<I, O> LocalDurableTestRunner<I, O> {
         }
     }
 
-    /// The same runner, with a payload and a result of other types. They are those that the handler reads and writes, or
-    /// serialize to the same JSON.
+    /// The same runner, with a payload and a result of other types. They are those that the handler reads and writes,
+    /// or serialize to the same JSON.
     #[must_use]
     pub fn typed<I2, O2>(self) -> LocalDurableTestRunner<I2, O2> {
         let Self { functions, function, settings, environment, worker, hub, types: _ } = self;
@@ -197,9 +198,9 @@ impl<I, O> LocalDurableTestRunner<I, O> {
 
     lookups!();
 
-    /// Lets so much time pass, while an execution runs: all that is due by then happens, each at its own time, also the timeouts of
-    /// callbacks that the test holds handles of. Ends when the time has come. To be called from a task beside
-    /// [`run`](Self::run).
+    /// Lets so much time pass, while an execution runs: all that is due by then happens, each at its own time, also the
+    /// timeouts of callbacks that the test holds handles of. Ends when the time has come. To be called from a task
+    /// beside [`run`](Self::run).
     ///
     /// # Errors
     /// [`TestError::TimeIsReal`] when time does not skip; [`TestError::ExecutionNotFound`] when no execution runs.
@@ -234,11 +235,12 @@ impl<I, O> LocalDurableTestRunner<I, O> {
 impl<I, O: DeserializeOwned> LocalDurableTestRunner<I, O> {
     /// Runs an execution on this payload, to its end.
     ///
-    /// A runner runs one execution at a time. To answer callbacks while it runs, use `tokio::join!` or a task beside it.
+    /// A runner runs one execution at a time. To answer callbacks while it runs, use `tokio::join!` or a task beside
+    /// it.
     ///
     /// # Errors
-    /// When the execution could not be run, or waits for what nobody will answer. What goes wrong in the handler is in the
-    /// result.
+    /// When the execution could not be run, or waits for what nobody will answer. What goes wrong in the handler is in
+    /// the result.
     pub async fn run(&self, payload: impl Payload<I>) -> Result<TestResult<O>, TestError> {
         let payload = payload.to_json();
         self.run_text(

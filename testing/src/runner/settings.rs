@@ -71,8 +71,8 @@ impl<I, O> LocalDurableTestRunner<I, O> {
         self
     }
 
-    /// Makes ids and the randomness inside steps other ones, the same in every run; `None` draws them from the machine. 0 by
-    /// default. Each run then has a checkpoint server of its own.
+    /// Makes ids and the randomness inside steps other ones, the same in every run; `None` draws them from the machine.
+    /// 0 by default. Each run then has a checkpoint server of its own.
     #[must_use]
     pub fn seed(mut self, seed: Option<u64>) -> Self {
         self.settings.seed = seed;
@@ -80,15 +80,17 @@ impl<I, O> LocalDurableTestRunner<I, O> {
         self
     }
 
-    /// Does something to the instances or their checkpoints on purpose, to see that the handler survives it. Several add up.
+    /// Does something to the instances or their checkpoints on purpose, to see that the handler survives it. Several
+    /// add up.
     #[must_use]
     pub fn disturb(mut self, disturbance: Disturbance) -> Self {
         self.settings.disturbances.push(disturbance);
         self
     }
 
-    /// Has no two bodies of steps, and no two contexts, share an instance: what one leaves behind in its memory is gone before other
-    /// code runs, as it is on a replay. Natively a fresh run of the handler takes over, but statics and what threads keep stay.
+    /// Has no two bodies of steps, and no two contexts, share an instance: what one leaves behind in its memory is gone
+    /// before other code runs, as it is on a replay. Natively a fresh run of the handler takes over, but statics and
+    /// what threads keep stay.
     #[must_use]
     pub fn isolation(mut self, isolation: Isolation) -> Self {
         self.settings.isolation = isolation;
@@ -102,8 +104,8 @@ impl<I, O> LocalDurableTestRunner<I, O> {
         self
     }
 
-    /// Has a scheduler decide when waits end and retries begin, in the place of virtual time. Each run then has a scheduler and a
-    /// checkpoint server of its own.
+    /// Has a scheduler decide when waits end and retries begin, in the place of virtual time. Each run then has a
+    /// scheduler and a checkpoint server of its own.
     #[must_use]
     pub fn scheduler<S: Scheduler + 'static>(mut self, make: impl Fn() -> S + Send + Sync + 'static) -> Self {
         self.settings.scheduler = Some(Arc::new(move || Box::new(make())));
@@ -111,9 +113,10 @@ impl<I, O> LocalDurableTestRunner<I, O> {
         self
     }
 
-    /// Has tokio's time go along with skipped time, for a `#[tokio::test(start_paused = true)]`: what goes by tokio's clock then
-    /// sees the waits pass as well. An invocation's bound of real time, 15 minutes, then counts what is skipped within it, and
-    /// [`answer_timeout`](Self::answer_timeout) does not count. Each run then has a checkpoint server of its own.
+    /// Has tokio's time go along with skipped time, for a `#[tokio::test(start_paused = true)]`: what goes by tokio's
+    /// clock then sees the waits pass as well. An invocation's bound of real time, 15 minutes, then counts what is
+    /// skipped within it, and [`answer_timeout`](Self::answer_timeout) does not count. Each run then has a checkpoint
+    /// server of its own.
     #[must_use]
     pub fn tokio_time(mut self) -> Self {
         self.settings.tokio_time = true;
@@ -121,7 +124,8 @@ impl<I, O> LocalDurableTestRunner<I, O> {
         self
     }
 
-    /// How long a run waits, in real time, for a test that holds a handle of a callback and does not answer it: 30 s by default.
+    /// How long a run waits, in real time, for a test that holds a handle of a callback and does not answer it: 30 s by
+    /// default.
     #[must_use]
     pub fn answer_timeout(mut self, timeout: Duration) -> Self {
         self.settings.answer_timeout = timeout;
@@ -234,8 +238,8 @@ impl<I, O> LocalDurableTestRunner<I, O> {
         self.stand_in(function, after, InvokeOutcome::TimedOut(orchestrator::timed_out()))
     }
 
-    /// Has the execution of a function of this name be stopped when the handler invokes it, so long after it was invoked, with this
-    /// error.
+    /// Has the execution of a function of this name be stopped when the handler invokes it, so long after it was
+    /// invoked, with this error.
     ///
     /// # Errors
     /// When `after` is no duration.
@@ -265,8 +269,8 @@ impl<I, O> LocalDurableTestRunner<I, O> {
         self
     }
 
-    /// Adds a plain function to those that the handler can invoke: it runs once, in this process, and what it returns is the
-    /// result.
+    /// Adds a plain function to those that the handler can invoke: it runs once, in this process, and what it returns
+    /// is the result.
     pub fn register_function<FI, FO>(
         &mut self,
         name: &str,

@@ -1,4 +1,5 @@
-//! A stand-in for AWS Lambda with durable functions: the API's paths and shapes, and the real host with the test handlers.
+//! A stand-in for AWS Lambda with durable functions: the API's paths and shapes, and the real host with the test
+//! handlers.
 
 use std::{
     future::{Future, pending},

@@ -21,7 +21,7 @@ async fn my_workflow(input: String, ctx: DurableContext) -> Result<String, BoxEr
     Ok(step1)
 }
 
-/// The product owner's own example of a test.
+/// The example of a test in the documentation.
 #[tokio::test]
 async fn test_workflow() {
     LocalDurableTestRunner::setup_test_environment(TestEnvironmentConfig {

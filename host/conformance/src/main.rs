@@ -1,7 +1,7 @@
 //! `conformance`: runs conformance cases against a component. See `docs/conformance.md`.
 //!
-//! Invariants: outcomes go to standard output, everything else to standard error; the exit code tells what happened
-//! without reading anything.
+//! Invariants: outcomes go to standard output, everything else to standard error; the exit code alone identifies the
+//! outcome.
 
 use std::{
     fmt::Display,
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
-            // Help and version come here as well, and are no errors.
+            // Clap reports help and version as errors too.
             let _ = error.print();
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
             return exit.into();
@@ -97,7 +97,7 @@ fn conformance(args: &Args) -> Result<Exit, Failure> {
     })
 }
 
-/// The component's file; of a crate, once it is built.
+/// The path of the component. A crate is built first.
 fn component(handlers: &Path) -> Result<PathBuf, Failure> {
     let manifest = handlers.file_name().is_some_and(|name| name == "Cargo.toml");
     if handlers.is_dir() || manifest {
@@ -123,7 +123,7 @@ fn unusable(error: RunnerError) -> Failure {
     (exit, error.into())
 }
 
-/// Writes a line to standard output. Whoever has closed it has read enough.
+/// Writes a line to standard output. A closed pipe is not an error: the reader has read enough.
 fn say(line: impl Display) {
     if let Err(error) = writeln!(io::stdout().lock(), "{line}")
         && error.kind() != io::ErrorKind::BrokenPipe

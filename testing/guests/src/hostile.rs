@@ -1,4 +1,4 @@
-//! Handlers that misbehave, each in one way. A host survives all of them and says what happened.
+//! Handlers that misbehave, each in one way. The host survives each, and reports a named error.
 #![allow(clippy::panic)] // that is what some of them are for
 
 use std::hint::black_box;

@@ -1,4 +1,4 @@
-//! What code leaves behind in the instance when it draws hash keys and random numbers, and what comes of it later.
+//! State that code leaves in the instance when it draws hash keys and random numbers, and its effect on later code.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Handlers that do much of something.
+//! Handlers with many operations or large results.
 
 use std::time::Duration;
 

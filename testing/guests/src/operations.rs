@@ -1,4 +1,4 @@
-//! Handlers that use the operations as they are meant to be used, and how those fail.
+//! Handlers that use each operation as intended, and its failures.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Output whose last line does not end.
+//! Output whose last line is not terminated.
 
 use std::time::Duration;
 

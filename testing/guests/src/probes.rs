@@ -1,4 +1,4 @@
-//! Handlers that look at the world around them.
+//! Handlers that observe clocks, random numbers and output.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// What the handler saw between two operations.
+/// The values that the handler observed between two operations.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
 pub struct Sight {
     epoch_ms: u128,
@@ -29,7 +29,7 @@ impl Sight {
         })
     }
 
-    /// A name for an operation that only a handler that saw the same gives.
+    /// An operation name that depends on all observed values.
     fn name(&self) -> String {
         format!("{}-{}-{}-{}", self.epoch_ms, self.since_start_ms, self.random, self.order)
     }

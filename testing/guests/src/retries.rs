@@ -1,4 +1,4 @@
-//! Handlers that check, try again, and keep what they found.
+//! Handlers that poll, retry, and store results in files.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Handlers that undo what they did, that choose when checkpoints are sent, and that draw values which replays repeat.
+//! Handlers with rollbacks, with checkpoint modes, and with random values that replays repeat.
 
 use std::time::Duration;
 

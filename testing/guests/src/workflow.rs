@@ -92,7 +92,7 @@ fn seconds(n: u64) -> Duration {
 #[allow(clippy::too_many_lines)] // one kind of node after another
 fn run(node: Node, ctx: DurableContext) -> Run {
     Box::pin(async move {
-        // What nobody looks at shifts nothing.
+        // Draws outside of operations must not affect later values.
         leaks::draw(Draw::Both).await;
         match node {
             Node::Step { fails, once } => Ok(step(&ctx, fails, once).await?),
@@ -225,7 +225,7 @@ async fn retry(ctx: DurableContext, fails: u32, body: Vec<Node>) -> Result<Value
             let body = body.clone();
             async move {
                 let value = all(body, ctx.clone()).await?;
-                // The same on every replay of an attempt, and another for each attempt.
+                // The value is the same on every replay of an attempt, and differs between attempts.
                 if ctx.random_u64() % 10 < u64::from(fails) { Err("once more".into()) } else { Ok(value) }
             }
         })
@@ -332,7 +332,7 @@ async fn undone(ctx: DurableContext, fails: Vec<u32>, join: u32, after: u64) -> 
             all
         }
         _ => {
-            // Those that are left are held while the rollback runs, and go on after it.
+            // The unfinished steps exist while the rollback runs, and continue after it.
             let mut spawned: Vec<_> = steps.map(StepBuilder::spawn).collect();
             let first = spawned.remove(0).await.is_ok();
             let undone = ctx.run_compensations().await?;

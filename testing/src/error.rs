@@ -56,7 +56,7 @@ pub enum TestError {
     #[error("the component has {0}; choose one with `function`")]
     ChooseFunction(String),
     /// The runner already runs an execution. A runner runs one at a time.
-    #[error("this runner runs an execution already: clone it for another one beside it")]
+    #[error("this runner already runs an execution: clone the runner to run another one concurrently")]
     AlreadyRunning,
     /// The execution waits for an answer that nothing will give.
     #[error(
@@ -99,7 +99,7 @@ pub enum TestError {
     NotCallbackOperation,
     /// A function that the handler invokes is not registered.
     #[error(
-        "the function {0:?} is not registered, and the execution failed for want of it: add it with \
+        "the function {0:?} is not registered, and the execution failed because of that: add it with \
          `register_durable_function`, `register_function` or `register_component`"
     )]
     FunctionNotRegistered(String),
@@ -107,7 +107,7 @@ pub enum TestError {
     #[error("it took too long: {0}")]
     WaitTimeout(String),
     /// The execution ended before the operation reached the awaited state.
-    #[error("the execution was over before operation {0} was {1}")]
+    #[error("the execution ended before operation {0} was {1}")]
     ExecutionCompletedEarly(String, WaitingOperationStatus),
     /// A value is not JSON of the requested type.
     #[error("{what} does not have the expected form: {source}")]
@@ -139,13 +139,13 @@ pub enum TestError {
     #[error("there is no such invocation: {0}")]
     InvocationNotFound(String),
     /// The callback was answered, has timed out, or its execution has ended.
-    #[error("the callback takes no answer any more: {0}")]
+    #[error("the callback can no longer be answered: {0}")]
     CallbackAlreadyCompleted(String),
     /// The checkpoint server has no such callback.
     #[error("there is no such callback: {0}")]
     CallbackNotFound(String),
     /// The checkpoint token is not the current one.
-    #[error("the checkpoint token does not work: {0}")]
+    #[error("the checkpoint token is not valid: {0}")]
     InvalidCheckpointToken(String),
 }
 

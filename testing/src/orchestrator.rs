@@ -179,8 +179,8 @@ impl<O: DeserializeOwned> TestExecutionOrchestrator<O> {
             run = environment.run_attended(start, &attendant) => run?,
             held = self.hub.unanswered(self.answer_timeout), if self.skip_time.enabled && !tokio_time => {
                 return Err(TestError::WaitTimeout(format!(
-                    "a handle of {held} is there, so time stands still before its deadline, and for {} s of real time nobody \
-                     answered it: answer it, advance the time, wait for its end, or drop the handle",
+                    "a handle of {held} holds time before its deadline, and the callback was not answered for {} s of real \
+                     time: answer it, advance the time, wait for its end, or drop the handle",
                     self.answer_timeout.as_secs_f64()
                 )));
             }

@@ -228,7 +228,7 @@ impl Hub {
     fn running(&self) -> Result<RunningExecution, TestError> {
         match &self.state().phase {
             Phase::Running(running) => Ok(running.clone()),
-            _ => Err(TestError::ExecutionNotFound("none runs now".to_owned())),
+            _ => Err(TestError::ExecutionNotFound("no execution is running".to_owned())),
         }
     }
 
@@ -237,7 +237,7 @@ impl Hub {
         let callback = self.callback(operation)?;
         let id = callback_id(&callback).ok_or(TestError::NotCallbackOperation)?;
         let Ok(running) = self.running() else {
-            return Err(TestError::CallbackAlreadyCompleted("its execution is over".to_owned()));
+            return Err(TestError::CallbackAlreadyCompleted("its execution has ended".to_owned()));
         };
         running.api.complete_callback(&id, answer).await
     }

@@ -178,7 +178,7 @@ impl CheckpointWorkerManager {
         match &*self.worker() {
             Worker::Running { backend, .. } => Ok(backend.clone()),
             Worker::New | Worker::Gone(None) => {
-                Err(TestError::CheckpointCommunicationError("it was not set up".to_owned()))
+                Err(TestError::CheckpointCommunicationError("the server was not set up".to_owned()))
             }
             Worker::Gone(Some(_)) => {
                 Err(TestError::CheckpointCommunicationError("it was shut down".to_owned()))
@@ -235,7 +235,7 @@ impl CheckpointWorkerManager {
         match &*self.worker() {
             Worker::Running { backend, .. } | Worker::Gone(Some(backend)) => Ok(backend.clone()),
             Worker::New | Worker::Gone(None) => {
-                Err(ServiceError::Unavailable("it was not set up".to_owned()))
+                Err(ServiceError::Unavailable("the server was not set up".to_owned()))
             }
         }
     }

@@ -1,4 +1,7 @@
-//! Components, built and compiled once for all tests of a process.
+//! A process-wide cache of built and compiled components.
+//!
+//! Invariants: a crate is built, and a component compiled for given limits, at most once per process; the cache holds
+//! no state that a test can change.
 
 use std::{
     collections::HashMap,
@@ -11,17 +14,17 @@ use durawasm_sandbox::{Handler, Sandbox, SandboxLimits};
 
 use crate::TestError;
 
-/// What is compiled already. It only ever grows by what tests ask for, and holds nothing that a test could change.
+/// Compiled components by path and limits. Entries are added and never changed.
 static COMPILED: OnceLock<Mutex<HashMap<(PathBuf, String), Handler>>> = OnceLock::new();
 static BUILT: OnceLock<Mutex<HashMap<PathBuf, Built>>> = OnceLock::new();
 
-/// What building came to. A crate that does not build is not built again by each test.
+/// The result of a build. A failure is kept too, so that a crate that does not build is not built again by each test.
 type Built = Result<PathBuf, Arc<BuildError>>;
 
-/// The component of a handler crate: built by the first test that asks.
+/// The path of a handler crate's component. The first call builds the crate.
 pub(crate) fn build(path: &Path) -> Result<PathBuf, TestError> {
     let built = BUILT.get_or_init(Mutex::default);
-    // Held while cargo runs: whoever asks next wants its outcome, and cargo would make them wait as well.
+    // The lock is held while cargo runs: other callers need the same result, and cargo would block them anyway.
     let mut built = built.lock().unwrap_or_else(PoisonError::into_inner);
     let outcome = built
         .entry(path.to_owned())
@@ -33,7 +36,7 @@ pub(crate) fn build(path: &Path) -> Result<PathBuf, TestError> {
     outcome.map_err(|source| TestError::Build { path: path.to_owned(), source })
 }
 
-/// A component, compiled by the first test that asks for it with these limits.
+/// A component compiled with these limits. The first call with the same path and limits compiles it.
 pub(crate) fn load(path: &Path, limits: &SandboxLimits) -> Result<Handler, TestError> {
     let key = (path.to_owned(), format!("{limits:?}"));
     let compiled = COMPILED.get_or_init(Mutex::default);

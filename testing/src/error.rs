@@ -1,4 +1,4 @@
-//! What can go wrong in a test.
+//! The error type of the crate.
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
@@ -12,70 +12,70 @@ use durawasm_sandbox::SandboxError;
 
 use crate::{TestResultError, WaitingOperationStatus};
 
-/// Why a test has no result, or not the one it asked for.
+/// Why a run has no result, or a request of a test failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TestError {
     /// The handler crate does not build.
     #[error("cannot build {}: {source}", path.display())]
     Build {
-        /// The crate.
+        /// The folder of the crate.
         path: PathBuf,
-        /// Why.
+        /// The error of the build.
         #[source]
         source: Arc<BuildError>,
     },
     /// The component's file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
-        /// The file.
+        /// The component's file.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         #[source]
         source: std::io::Error,
     },
-    /// The component cannot be run.
+    /// The file is not a component that the sandbox can run.
     #[error("cannot load {}: {source}", path.display())]
     Load {
-        /// The file.
+        /// The component's file.
         path: PathBuf,
-        /// Why.
+        /// Why the sandbox rejected it.
         #[source]
         source: SandboxError,
     },
-    /// The sandbox cannot be set up.
+    /// The sandbox cannot be created.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
-    /// The environment cannot be set up.
+    /// The environment cannot be created.
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
     /// The execution could not be run.
     #[error(transparent)]
     Run(RunError),
-    /// The component has several functions, and none was chosen.
+    /// The component has several functions, and the test did not choose one.
     #[error("the component has {0}; choose one with `function`")]
     ChooseFunction(String),
-    /// The runner runs already: it follows one execution at a time.
-    #[error("this runner runs an execution already: clone it for another one beside it")]
+    /// The runner already runs an execution. A runner runs one at a time.
+    #[error("this runner already runs an execution: clone the runner to run another one concurrently")]
     AlreadyRunning,
-    /// The execution waits for an answer that nobody will give.
+    /// The execution waits for an answer that nothing will give.
     #[error(
         "the execution waits for {0}, and nothing answers it: script an answer with `answer`, hold a handle of it and \
          answer it, or give it a timeout"
     )]
     Stalled(String),
-    /// A duration that cannot be read.
+    /// A text is not a duration.
     #[error(transparent)]
     Duration(#[from] DurationError),
-    /// Time does not skip in this test.
+    /// The test runs in real time, which cannot be advanced.
     #[error("time is real in this test: it cannot be advanced. Set `skip_time` for that")]
     TimeIsReal,
-    /// A scheduler goes by real timestamps, and time skips.
+    /// The scheduler uses real timestamps, but time is skipped.
     #[error(
         "the scheduler runs functions at their real times, and time skips in this test: set `skip_time: false`"
     )]
     TimeIsSkipped,
-    /// Tokio's time is to be taken along, and is not paused.
+    /// Tokio's clock must advance with virtual time, but is not paused.
     #[error(
         "tokio's time is not paused: use `#[tokio::test(start_paused = true)]`, or leave `tokio_time` out"
     )]
@@ -83,69 +83,69 @@ pub enum TestError {
     /// The execution did not succeed.
     #[error("the execution did not succeed: {0}")]
     ExecutionFailed(TestResultError),
-    /// There is no such operation.
+    /// The execution has no such operation.
     #[error("there is no operation {0}")]
     OperationNotFound(String),
-    /// The operation is of another type.
+    /// The operation has another type than the requested details.
     #[error("the operation is a {found}, not a {expected}")]
     OperationTypeMismatch {
-        /// What was asked for.
+        /// The type of the requested details.
         expected: OperationType,
-        /// What it is.
+        /// The type of the operation.
         found: OperationType,
     },
-    /// Only a callback can be answered: a CALLBACK, or the context of a wait-for-callback.
+    /// The operation cannot be answered: it is neither a CALLBACK nor the context of a wait-for-callback.
     #[error("the operation is not a callback")]
     NotCallbackOperation,
-    /// A function that the handler invokes is not there.
+    /// A function that the handler invokes is not registered.
     #[error(
-        "the function {0:?} is not registered, and the execution failed for want of it: add it with \
+        "the function {0:?} is not registered, and the execution failed because of that: add it with \
          `register_durable_function`, `register_function` or `register_component`"
     )]
     FunctionNotRegistered(String),
-    /// Nothing happened for too long.
+    /// The run made no progress for too long.
     #[error("it took too long: {0}")]
     WaitTimeout(String),
-    /// The execution was over before its operation got that far.
-    #[error("the execution was over before operation {0} was {1}")]
+    /// The execution ended before the operation reached the awaited state.
+    #[error("the execution ended before operation {0} was {1}")]
     ExecutionCompletedEarly(String, WaitingOperationStatus),
-    /// Something is not JSON of the type that was asked for.
+    /// A value is not JSON of the requested type.
     #[error("{what} does not have the expected form: {source}")]
     SerializationError {
-        /// What.
+        /// What was to be serialized or deserialized.
         what: &'static str,
-        /// Why.
+        /// The JSON error.
         #[source]
         source: serde_json::Error,
     },
-    /// The AWS API refused, or could not be reached.
+    /// The AWS API rejected a request, or could not be reached.
     #[error("AWS: {0}")]
     AwsError(String),
-    /// There is no environment on this thread, or it was torn down.
+    /// The thread has no environment, or its environment was torn down.
     #[error(
         "the test environment is not set up: call `setup_test_environment` first, on the test's own thread"
     )]
     EnvironmentNotSetUp,
-    /// The checkpoint server cannot be started, or refused a request.
+    /// The checkpoint server cannot be started, or rejected a request.
     #[error("the checkpoint server refused: {0}")]
     CheckpointServerError(String),
-    /// The checkpoint server's thread is gone.
+    /// The thread of the checkpoint server has ended.
     #[error("the checkpoint server cannot be reached: {0}")]
     CheckpointCommunicationError(String),
-    /// There is no such execution.
+    /// The checkpoint server has no such execution.
     #[error("there is no such execution: {0}")]
     ExecutionNotFound(String),
-    /// There is no such invocation, or it does not run.
+    /// The invocation does not exist, or does not run.
     #[error("there is no such invocation: {0}")]
     InvocationNotFound(String),
-    /// The callback was answered, has timed out, or its execution is over.
-    #[error("the callback takes no answer any more: {0}")]
+    /// The callback was answered, has timed out, or its execution has ended.
+    #[error("the callback can no longer be answered: {0}")]
     CallbackAlreadyCompleted(String),
-    /// There is no such callback.
+    /// The checkpoint server has no such callback.
     #[error("there is no such callback: {0}")]
     CallbackNotFound(String),
-    /// The token is not the current one.
-    #[error("the checkpoint token does not work: {0}")]
+    /// The checkpoint token is not the current one.
+    #[error("the checkpoint token is not valid: {0}")]
     InvalidCheckpointToken(String),
 }
 

@@ -1,7 +1,8 @@
-//! Histories that can be compared: with those of other runs, and with what a test expects.
+//! Histories in a form that tests can compare with other runs and with an expected text.
 //!
-//! Always true: what a normalized history says depends on what the handler did, and on nothing that another run of the same
-//! would have otherwise: ids are numbered in the order in which they appear, times are counted from the start, in whole seconds.
+//! Invariants: a normalized history depends only on what the handler did. Ids are numbered in the order in which they
+//! first appear, and times are counted from the start of the execution in whole seconds, so two runs of the same
+//! handler give the same text.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -25,10 +26,10 @@ pub(crate) fn normalized(events: &[Arc<Event>]) -> Value {
     events.collect()
 }
 
-/// What random texts are called instead.
+/// Maps random texts (ids, ARNs) to stable replacements.
 struct Names {
     texts: HashMap<String, String>,
-    /// Finds them within other texts; the longest first: one may be a part of another.
+    /// Finds the random texts inside other texts. The longest match wins, because one text may be a part of another.
     within: Option<(AhoCorasick, Vec<String>)>,
 }
 
@@ -62,7 +63,7 @@ impl Names {
             }
         }
         let finder = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(texts.keys());
-        // It is refused only where there is more than 2 GB to look for; whole texts are then still found.
+        // Building fails only for more than 2 GB of patterns; whole texts are still replaced then.
         let within = finder.ok().map(|finder| (finder, texts.values().cloned().collect()));
         Self { texts, within }
     }
@@ -94,7 +95,7 @@ impl Names {
     }
 }
 
-/// A time counted from the start, to the second: real time is not exact.
+/// The time since the start in whole seconds, because real time is not exact.
 fn relative(value: &Value, start: Timestamp) -> String {
     match serde_json::from_value::<Timestamp>(value.clone()) {
         Ok(at) => since(at, start),
@@ -110,7 +111,7 @@ fn seconds(seconds: u64) -> String {
     duration(Duration::from_secs(seconds))
 }
 
-/// The history in short, one line an event: when, what, which operation, and what is worth saying of it.
+/// The history in short, one line per event: time, event type, operation and the most useful details.
 pub(crate) fn lines(events: &[Arc<Event>]) -> Vec<String> {
     let Some(start) = events.first().map(|event| event.event_timestamp) else { return Vec::new() };
     events.iter().map(|event| format!("{} {}", since(event.event_timestamp, start), what(event))).collect()
@@ -118,7 +119,7 @@ pub(crate) fn lines(events: &[Arc<Event>]) -> Vec<String> {
 
 fn what(event: &Event) -> String {
     let mut text = format!("{:?}", event.event_type);
-    // The name of the execution is no operation's.
+    // The event's name is the execution's, not an operation's.
     if let Some(name) = event.name.as_deref().filter(|_| !text.starts_with("Execution")) {
         text += &format!(" {name}");
     }
@@ -136,8 +137,8 @@ fn what(event: &Event) -> String {
     text + &details
 }
 
-/// How a history differs from what was expected, for people; none if it does not. Blank lines do not count, nor how many blanks
-/// there are between words.
+/// The difference between the expected and the actual history as a text diff; `None` if they are equal. Blank lines and
+/// the number of blanks between words are ignored.
 pub(crate) fn difference(expected: &str, actual: &[String]) -> Option<String> {
     let clean = |lines: &mut dyn Iterator<Item = &str>| {
         let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -11,8 +11,8 @@
 //! # }
 //! ```
 //!
-//! Always true: runners share nothing but compiled components, so tests run side by side; under time skipping a run depends
-//! on the handler, the event, what the test does and the seed alone.
+//! Invariants: runners share nothing but compiled components, so tests can run in parallel in one process; under time
+//! skipping a run depends only on the handler, the event, the actions of the test and the seed.
 
 pub mod checkpoint_server;
 #[cfg(feature = "cloud")]

@@ -1,19 +1,19 @@
-//! How runners give operations: the same for those of this process and those of deployed functions.
+//! The lookup methods of runners: the same for local and for deployed functions.
 
 /// The methods of a runner that has a [`Hub`](crate::watch::Hub) in its field `hub`.
 macro_rules! lookups {
     () => {
-        /// A handle of the first operation of this name, whether it has started or not.
+        /// A handle of the first operation with this name. The operation may not have started yet.
         pub fn operation(&self, name: &str) -> crate::OperationHandle {
             crate::OperationHandle::new(&self.hub, crate::storage::Selector::Name(name.to_owned()))
         }
 
-        /// A handle of the n-th operation that is started, from 0.
+        /// A handle of the n-th operation that is started, counted from 0.
         pub fn operation_by_index(&self, index: usize) -> crate::OperationHandle {
             crate::OperationHandle::new(&self.hub, crate::storage::Selector::Index(index))
         }
 
-        /// A handle of the n-th operation of this name, from 0.
+        /// A handle of the n-th operation with this name, counted from 0.
         pub fn operation_by_name_and_index(&self, name: &str, index: usize) -> crate::OperationHandle {
             crate::OperationHandle::new(
                 &self.hub,
@@ -26,17 +26,17 @@ macro_rules! lookups {
             crate::OperationHandle::new(&self.hub, crate::storage::Selector::Id(id.into()))
         }
 
-        /// The first operation of this name, in the execution that runs or ran last; none if it has not started.
+        /// The first operation with this name in the current or the last execution; `None` if it has not started.
         pub fn get_operation(&self, name: &str) -> Option<crate::DurableOperation> {
             self.find(&crate::storage::Selector::Name(name.to_owned()))
         }
 
-        /// The n-th operation that was started, from 0.
+        /// The n-th operation that was started, counted from 0; `None` if fewer have started.
         pub fn get_operation_by_index(&self, index: usize) -> Option<crate::DurableOperation> {
             self.find(&crate::storage::Selector::Index(index))
         }
 
-        /// The n-th operation of this name, from 0.
+        /// The n-th operation with this name, counted from 0; `None` if fewer have started.
         pub fn get_operation_by_name_and_index(
             &self,
             name: &str,
@@ -45,7 +45,7 @@ macro_rules! lookups {
             self.find(&crate::storage::Selector::NameAndIndex(name.to_owned(), index))
         }
 
-        /// The operation with this id.
+        /// The operation with this id; `None` if it has not started.
         pub fn get_operation_by_id(&self, id: &str) -> Option<crate::DurableOperation> {
             self.find(&crate::storage::Selector::Id(id.into()))
         }
@@ -54,7 +54,7 @@ macro_rules! lookups {
             self.hub.find(selector).map(|operation| crate::DurableOperation::new(&self.hub, operation))
         }
 
-        /// All operations that were started, in that order.
+        /// All operations that were started, in the order of their start.
         pub fn get_operations(&self) -> Vec<crate::DurableOperation> {
             self.hub
                 .all()

@@ -1,6 +1,8 @@
-//! A service that says what it is told to: for tests of the replay engine, or of anything that talks to a service.
+//! A durable execution service with scripted responses, for tests of the replay engine or of any other client of the
+//! service.
 //!
-//! Always true: answers are given in the order in which they were scripted, one a call; every call is on record, in order.
+//! Invariants: responses are returned in the order in which they were scripted, one per call; every call is recorded,
+//! in order.
 
 use std::{
     collections::VecDeque,
@@ -12,29 +14,29 @@ use durawasm_core::protocol::{
     ServiceCall, ServiceError, StatePage,
 };
 
-/// One call of `checkpoint`.
+/// A recorded call of `checkpoint`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CheckpointCall {
-    /// Of which execution.
+    /// The ARN of the execution.
     pub durable_execution_arn: String,
-    /// With which token.
+    /// The token that the caller sent.
     pub checkpoint_token: String,
-    /// What was reported.
+    /// The updates that the caller sent.
     pub operations: Vec<OperationUpdate>,
 }
 
-/// One call of `get_state`.
+/// A recorded call of `get_state`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GetStateCall {
-    /// Of which execution.
+    /// The ARN of the execution.
     pub durable_execution_arn: String,
-    /// With which token.
+    /// The token that the caller sent.
     pub checkpoint_token: String,
-    /// Which page.
+    /// The marker of the requested page.
     pub marker: String,
 }
 
-/// A durable execution service with scripted answers. A call for which no answer is left is refused.
+/// A durable execution service with scripted responses. A call without a scripted response fails.
 ///
 /// # Examples
 ///
@@ -64,7 +66,7 @@ struct Script {
 }
 
 impl MockDurableServiceClient {
-    /// One that refuses every call.
+    /// A service without scripted responses: every call fails.
     pub fn new() -> Self {
         Self::default()
     }
@@ -73,7 +75,7 @@ impl MockDurableServiceClient {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Answers one more checkpoint with this.
+    /// Adds a response to the next `checkpoint` call that has none.
     #[must_use]
     pub fn with_checkpoint_response(self, response: Result<CheckpointResponse, ServiceError>) -> Self {
         {
@@ -84,7 +86,8 @@ impl MockDurableServiceClient {
         self
     }
 
-    /// Answers so many more checkpoints with a new token, `token-1` for the first answer of all, and no operations.
+    /// Adds this many `checkpoint` responses, each with a new token (`token-1` for the mock's first response) and no
+    /// operations.
     #[must_use]
     pub fn with_checkpoint_responses(mut self, count: usize) -> Self {
         for _ in 0..count {
@@ -94,14 +97,14 @@ impl MockDurableServiceClient {
         self
     }
 
-    /// Answers one more checkpoint with this token, and with these operations as changed.
+    /// Adds a `checkpoint` response with this token and these changed operations.
     #[must_use]
     pub fn with_checkpoint_response_with_operations(self, token: &str, operations: Vec<Operation>) -> Self {
         let operations = operations.into_iter().map(Arc::new).collect();
         self.with_checkpoint_response(Ok(CheckpointResponse { checkpoint_token: token.into(), operations }))
     }
 
-    /// Answers one more request for a page of the state with this.
+    /// Adds a response to the next `get_state` call that has none.
     #[must_use]
     pub fn with_get_state_response(self, response: Result<StatePage, ServiceError>) -> Self {
         self.script().states.push_back(response);
@@ -118,7 +121,7 @@ impl MockDurableServiceClient {
         self.script().state_calls.clone()
     }
 
-    /// Forgets the calls of `checkpoint`.
+    /// Deletes the recorded calls of `checkpoint`.
     pub fn clear_checkpoint_calls(&self) {
         self.script().checkpoint_calls.clear();
     }

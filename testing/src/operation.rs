@@ -1,4 +1,4 @@
-//! One operation of an execution: what is known of it, and what a test does with it.
+//! One operation of an execution: its recorded data, and the actions of a test on it.
 
 use std::{fmt, ops::Deref, sync::Arc};
 
@@ -12,74 +12,76 @@ use serde::de::DeserializeOwned;
 
 use crate::{TestError, TestResultError, storage::Selector, watch::Hub};
 
-/// How far an operation is to be when a wait for it ends.
+/// The state that a wait for an operation ends at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WaitingOperationStatus {
-    /// It has started.
+    /// The operation has started.
     Started,
-    /// A callback can be answered: its id is there, and where a submitter hands it out, it has done so.
+    /// The callback can be answered: it has an id, and its submitter, if it has one, has finished.
     Submitted,
-    /// It is over.
+    /// The operation has ended, in any way.
     Completed,
 }
 
-/// Of a step.
+/// The details of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepDetails<T = serde_json::Value> {
-    /// How many attempts have ended; none before the first.
+    /// How many attempts have ended; `None` before the first has.
     pub attempt: Option<u32>,
-    /// When the next attempt may begin, between two attempts.
+    /// When the next attempt may begin; `None` except between two attempts.
     pub next_attempt_timestamp: Option<DateTime<Utc>>,
-    /// The result; of a condition between two checks: its state.
+    /// The result. For a condition between two checks: its state.
     pub result: Option<T>,
     /// The last attempt's error.
     pub error: Option<TestResultError>,
 }
 
-/// Of a wait.
+/// The details of a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WaitDetails {
-    /// How long it is to take, in seconds.
+    /// The duration of the wait, in seconds.
     pub wait_seconds: Option<u64>,
-    /// When it is to end, or was.
+    /// When the wait ends, or ended.
     pub scheduled_end_timestamp: Option<DateTime<Utc>>,
 }
 
-/// Of a callback.
+/// The details of a callback.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallbackDetails<T = serde_json::Value> {
-    /// What an external system answers with.
+    /// The id with which an external system answers.
     pub callback_id: String,
-    /// The answer.
+    /// The value of a successful answer.
     pub result: Option<T>,
-    /// The answer, when it is an error, and the timeout, when there was none in time.
+    /// The error of a failed answer, or the timeout if no answer arrived in time.
     pub error: Option<TestResultError>,
 }
 
-/// Of an invocation of another function.
+/// The details of a chained invoke.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvokeDetails<T = serde_json::Value> {
-    /// The function's result.
+    /// The result of the invoked function.
     pub result: Option<T>,
-    /// The function's error.
+    /// The error of the invoked function.
     pub error: Option<TestResultError>,
 }
 
-/// Of a context: a child context, a map, a parallel, one of their items, a wait-for-callback, a compensation.
+/// The details of a context: a child context, a map, a parallel, one of their items, a wait-for-callback, a
+/// compensation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContextDetails<T = serde_json::Value> {
-    /// The result, or what was recorded in its place.
+    /// The result, or the summary that was recorded instead of a result that was too large.
     pub result: Option<T>,
-    /// The error.
+    /// The error with which the context failed.
     pub error: Option<TestResultError>,
 }
 
-/// A test's hold on an operation that may not have started yet: made before the run or while it runs, usable from any task.
+/// A handle of an operation that may not have started yet. It can be made before or during a run, and used from any
+/// task.
 ///
-/// **Time.** While a handle of an open callback is there, skipped time does not reach the callback's timeout nor its
-/// heartbeat's, and an execution that waits for nothing else goes on waiting: the test is to answer. That ends when the
-/// handle and all [`DurableOperation`]s it gave are dropped, and is suspended while the test waits for
-/// [`Completed`](WaitingOperationStatus::Completed).
+/// **Time.** While a handle of an open callback exists, skipped time does not reach the callback's timeout or its
+/// heartbeat timeout, and an execution that waits for nothing else keeps waiting, because the test is expected to
+/// answer. This ends when the handle and all [`DurableOperation`]s made from it are dropped. It is suspended while the
+/// test waits for [`Completed`](WaitingOperationStatus::Completed).
 pub struct OperationHandle {
     hub: Hub,
     selector: Selector,
@@ -92,7 +94,8 @@ impl OperationHandle {
         Self { hub: hub.clone(), selector, number }
     }
 
-    /// Of an operation of the execution that runs or ran last. One that cannot be answered holds nothing, and is not registered.
+    /// A handle of an operation of the current or the last execution. The handle of an operation that cannot be
+    /// answered does not hold time and is not registered.
     fn of(hub: &Hub, operation: &Operation) -> Self {
         let selector = Selector::Id(operation.id.clone());
         let waits = operation.kind == OperationType::Callback
@@ -102,17 +105,18 @@ impl OperationHandle {
         Self { hub: hub.clone(), selector, number }
     }
 
-    /// Waits until the operation is as far as that, and gives it as it is then. Ends at once if it is.
+    /// Waits until the operation has reached this state, and returns the operation as of then. Returns at once if it
+    /// has reached the state already.
     ///
     /// # Errors
-    /// [`TestError::ExecutionCompletedEarly`] when the execution is over before; [`TestError::NotCallbackOperation`] when an
-    /// operation is to be submitted that is no callback.
+    /// [`TestError::ExecutionCompletedEarly`] if the execution ends before; [`TestError::NotCallbackOperation`] if
+    /// `status` is `Submitted` and the operation is not a callback.
     pub async fn wait_for_data(&self, status: WaitingOperationStatus) -> Result<DurableOperation, TestError> {
         let make = |operation| DurableOperation::new(&self.hub, operation);
         self.hub.wait(self.number, &self.selector, status, make).await
     }
 
-    /// The operation as it is now; none if it has not started.
+    /// The current state of the operation; `None` if it has not started.
     pub fn get(&self) -> Option<DurableOperation> {
         self.hub.find(&self.selector).map(|operation| DurableOperation::new(&self.hub, operation))
     }
@@ -122,16 +126,17 @@ impl OperationHandle {
         found.ok_or_else(|| TestError::OperationNotFound(self.selector.to_string()))
     }
 
-    /// Answers the callback with this text, as an external system does: JSON, unless the handler's serdes expects
-    /// something else.
+    /// Completes the callback with this text, as an external system would: JSON, unless the handler's serdes expects
+    /// another format.
     ///
     /// # Errors
-    /// [`TestError::OperationNotFound`] when it has not started, and as for [`DurableOperation::send_callback_success`].
+    /// [`TestError::OperationNotFound`] if the operation has not started; otherwise as for
+    /// [`DurableOperation::send_callback_success`].
     pub async fn send_callback_success(&self, result: &str) -> Result<(), TestError> {
         self.hub.answer(&self.found()?, Answer::Success(Some(result.to_owned()))).await
     }
 
-    /// Fails the callback.
+    /// Fails the callback with this error.
     ///
     /// # Errors
     /// As for [`OperationHandle::send_callback_success`].
@@ -139,7 +144,7 @@ impl OperationHandle {
         self.hub.answer(&self.found()?, Answer::Failure(error.clone())).await
     }
 
-    /// Sends a sign of life: the heartbeat's time begins anew.
+    /// Sends a heartbeat: the callback's heartbeat timeout starts anew.
     ///
     /// # Errors
     /// As for [`OperationHandle::send_callback_success`].
@@ -162,36 +167,36 @@ impl fmt::Debug for OperationHandle {
     }
 }
 
-/// An operation as it was when it was looked up, or last waited for; and a handle of it.
+/// A snapshot of an operation, taken when it was looked up or last waited for, and a handle of the operation.
 #[derive(Debug)]
 pub struct DurableOperation {
-    operation: AsOf,
+    operation: Snapshots,
     handle: OperationHandle,
 }
 
-/// An operation as it was, and as it was found later: references to what it was stay good.
-struct AsOf {
+/// All snapshots of one operation. They are kept as long as this is, so that references to earlier ones stay valid.
+struct Snapshots {
     first: Arc<Operation>,
     later: FrozenVec<Arc<Operation>>,
 }
 
-impl AsOf {
+impl Snapshots {
     fn new(first: Arc<Operation>) -> Self {
         Self { first, later: FrozenVec::new() }
     }
 
-    /// As it is now, to be kept.
+    /// The latest snapshot.
     fn shared(&self) -> Arc<Operation> {
         Arc::new(Operation::clone(self))
     }
 
-    /// From now on it is this.
-    fn becomes(&self, operation: Arc<Operation>) {
+    /// Adds a snapshot, which becomes the latest.
+    fn update(&self, operation: Arc<Operation>) {
         self.later.push(operation);
     }
 }
 
-impl Deref for AsOf {
+impl Deref for Snapshots {
     type Target = Operation;
 
     fn deref(&self) -> &Operation {
@@ -200,7 +205,7 @@ impl Deref for AsOf {
     }
 }
 
-impl fmt::Debug for AsOf {
+impl fmt::Debug for Snapshots {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
     }
@@ -209,24 +214,25 @@ impl fmt::Debug for AsOf {
 impl DurableOperation {
     pub(crate) fn new(hub: &Hub, operation: Arc<Operation>) -> Self {
         let handle = OperationHandle::of(hub, &operation);
-        Self { operation: AsOf::new(operation), handle }
+        Self { operation: Snapshots::new(operation), handle }
     }
 
-    /// Waits until it is as far as that. From then on it shows itself as it is then; what was taken from it before stays as it was.
+    /// Waits until the operation has reached this state, and updates the snapshot. References taken from the earlier
+    /// snapshot stay valid and unchanged.
     ///
     /// # Errors
     /// As for [`OperationHandle::wait_for_data`].
     pub async fn wait_for_data(&self, status: WaitingOperationStatus) -> Result<&Self, TestError> {
         let OperationHandle { hub, selector, number } = &self.handle;
         let now = hub.wait(*number, selector, status, |operation| operation).await?;
-        self.operation.becomes(now);
+        self.operation.update(now);
         Ok(self)
     }
 
-    /// What is special about a step.
+    /// The details of a step.
     ///
     /// # Errors
-    /// When it is no step, or its result is of another type.
+    /// Returns an error if the operation is not a step, or its result cannot be deserialized as `T`.
     pub fn get_step_details<T: DeserializeOwned>(&self) -> Result<StepDetails<T>, TestError> {
         self.is_a(OperationType::Step)?;
         let details = self.operation.step_details.clone().unwrap_or_default();
@@ -238,10 +244,10 @@ impl DurableOperation {
         })
     }
 
-    /// What is special about a wait.
+    /// The details of a wait.
     ///
     /// # Errors
-    /// When it is no wait.
+    /// Returns an error if the operation is not a wait.
     pub fn get_wait_details(&self) -> Result<WaitDetails, TestError> {
         self.is_a(OperationType::Wait)?;
         let end = self.operation.wait_details.as_ref().and_then(|details| details.scheduled_end_timestamp);
@@ -251,11 +257,11 @@ impl DurableOperation {
         })
     }
 
-    /// What is special about a callback; of a wait-for-callback: about the callback in it. An answer that is not JSON is given as
-    /// a text.
+    /// The details of a callback; for a wait-for-callback, of the callback in it. An answer that is not JSON is
+    /// deserialized from a JSON string.
     ///
     /// # Errors
-    /// When it is no callback, or its answer is of another type.
+    /// Returns an error if the operation is not a callback, or its answer cannot be deserialized as `T`.
     pub fn get_callback_details<T: DeserializeOwned>(&self) -> Result<CallbackDetails<T>, TestError> {
         let callback =
             match self.operation.kind {
@@ -276,10 +282,10 @@ impl DurableOperation {
         })
     }
 
-    /// What is special about an invocation of another function.
+    /// The details of a chained invoke.
     ///
     /// # Errors
-    /// When it is none, or its result is of another type.
+    /// Returns an error if the operation is not a chained invoke, or its result cannot be deserialized as `T`.
     pub fn get_invoke_details<T: DeserializeOwned>(&self) -> Result<InvokeDetails<T>, TestError> {
         self.is_a(OperationType::ChainedInvoke)?;
         let details = self.operation.chained_invoke_details.clone().unwrap_or_default();
@@ -287,14 +293,14 @@ impl DurableOperation {
         Ok(InvokeDetails { result, error: details.error })
     }
 
-    /// What is special about a context.
+    /// The details of a context.
     ///
     /// # Errors
-    /// When it is none, or its result is of another type.
+    /// Returns an error if the operation is not a context, or its result cannot be deserialized as `T`.
     pub fn get_context_details<T: DeserializeOwned>(&self) -> Result<ContextDetails<T>, TestError> {
         self.is_a(OperationType::Context)?;
         let details = self.operation.context_details.clone().unwrap_or_default();
-        // A result that was too large is not there; its summary is, or nothing.
+        // A result that was too large is not recorded: its summary is, or an empty text.
         let result = details.result.filter(|result| !result.is_empty());
         let result = read(result.as_deref(), "the context's result")?;
         Ok(ContextDetails { result, error: details.error })
@@ -305,73 +311,73 @@ impl DurableOperation {
         if found == expected { Ok(()) } else { Err(TestError::OperationTypeMismatch { expected, found }) }
     }
 
-    /// The operations in it, in the order of their start, as they are now.
+    /// The current state of the operations in this context, in the order of their start.
     pub fn get_child_operations(&self) -> Vec<Self> {
         let hub = &self.handle.hub;
         hub.children(&self.operation).into_iter().map(|child| Self::new(hub, child)).collect()
     }
 
-    /// All that is on record of it.
+    /// The operation as the service represents it.
     pub fn get_operation_data(&self) -> &Operation {
         &self.operation
     }
 
-    /// Its id.
+    /// The operation's id, unique in its execution.
     pub fn get_id(&self) -> &str {
         self.operation.id.as_str()
     }
 
-    /// The id of the context that it is in; none at the top.
+    /// The id of the context that contains the operation; `None` at the top level.
     pub fn get_parent_id(&self) -> Option<&str> {
         self.operation.parent_id.as_ref().map(OperationId::as_str)
     }
 
-    /// Its name.
+    /// The name that the handler gave the operation.
     pub fn get_name(&self) -> Option<&str> {
         self.operation.name.as_deref()
     }
 
-    /// What it is.
+    /// The operation's type.
     pub fn get_type(&self) -> OperationType {
         self.operation.kind
     }
 
-    /// What it is, more finely.
+    /// The operation's sub-type, such as `WaitForCallback` or `Map`.
     pub fn get_sub_type(&self) -> Option<&str> {
         self.operation.sub_type.as_deref()
     }
 
-    /// Where it stood.
+    /// The status at the time of the snapshot.
     pub fn get_status(&self) -> OperationStatus {
         self.operation.status
     }
 
-    /// When it began.
+    /// When the operation started.
     pub fn get_start_timestamp(&self) -> Option<DateTime<Utc>> {
         Some(self.operation.start_timestamp.to_utc())
     }
 
-    /// When it was over.
+    /// When the operation ended; `None` before.
     pub fn get_end_timestamp(&self) -> Option<DateTime<Utc>> {
         self.operation.end_timestamp.map(Timestamp::to_utc)
     }
 
-    /// Whether it can be answered: a callback, or a wait-for-callback.
+    /// Whether the operation can be answered: it is a callback or a wait-for-callback.
     pub fn is_callback(&self) -> bool {
         self.handle.hub.callback(&self.operation.shared()).is_ok()
     }
 
-    /// Answers the callback with this text, as an external system does: JSON, unless the handler's serdes expects something
-    /// else.
+    /// Completes the callback with this text, as an external system would: JSON, unless the handler's serdes expects
+    /// another format.
     ///
     /// # Errors
-    /// [`TestError::NotCallbackOperation`]; [`TestError::CallbackAlreadyCompleted`] when it was answered before, has timed
-    /// out, or its execution is over.
+    /// [`TestError::NotCallbackOperation`]; [`TestError::CallbackAlreadyCompleted`] if the callback was answered
+    /// before, has timed out, or its execution has ended.
     pub async fn send_callback_success(&self, result: &str) -> Result<(), TestError> {
         self.handle.hub.answer(&self.operation.shared(), Answer::Success(Some(result.to_owned()))).await
     }
 
-    /// Fails the callback.
+    /// Fails the callback with this error.
     ///
     /// # Errors
     /// As for [`DurableOperation::send_callback_success`].
@@ -379,7 +385,7 @@ impl DurableOperation {
         self.handle.hub.answer(&self.operation.shared(), Answer::Failure(error.clone())).await
     }
 
-    /// Sends a sign of life: the heartbeat's time begins anew.
+    /// Sends a heartbeat: the callback's heartbeat timeout starts anew.
     ///
     /// # Errors
     /// As for [`DurableOperation::send_callback_success`].

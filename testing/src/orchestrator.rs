@@ -1,7 +1,7 @@
-//! `TestExecutionOrchestrator`: one execution from its start to its end, with a test watching.
+//! `TestExecutionOrchestrator`: runs one execution from start to end while a test observes it.
 //!
-//! It starts the execution at the checkpoint server, waits until it is told that there is news, invokes the handler when the
-//! server says so, and goes on until the execution is over. Nothing is looked for by the clock.
+//! It starts the execution at the checkpoint server, waits for notifications, invokes the handler when the server
+//! requests an invocation, and repeats this until the execution ends. It never polls.
 
 use std::{
     marker::PhantomData,
@@ -23,22 +23,23 @@ use crate::{
     OperationStorage, TestError, TestResult,
     checkpoint_server::CheckpointWorkerManager,
     lookup::lookups,
-    runner::Attend,
-    tokio_time::{self, Standstill},
+    runner::TestAttendant,
+    tokio_time::{self, TokioClockHold},
     watch::{Following, Hub},
 };
 
-/// Whether time skips. It must agree with the checkpoint server's.
+/// Whether time is skipped. It must agree with the setting of the checkpoint server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SkipTimeConfig {
-    /// It does.
+    /// Whether waits, delays and timeouts take no real time.
     pub enabled: bool,
 }
 
-/// What an execution came to.
+/// The result of an execution.
 pub type TestExecutionResult<O> = TestResult<O>;
 
-/// The functions that a handler can invoke: those of components, and single ones, which count where both have one of a name.
+/// The functions that a handler can invoke: those of components, and single functions. A single function takes
+/// precedence over a component's function with the same name.
 #[derive(Clone, Default)]
 pub struct FunctionStorage {
     components: Vec<Handler>,
@@ -46,7 +47,7 @@ pub struct FunctionStorage {
 }
 
 impl FunctionStorage {
-    /// Without functions.
+    /// A storage without functions.
     pub fn new() -> Self {
         Self::default()
     }
@@ -78,11 +79,11 @@ pub struct TestExecutionOrchestrator<O = Value> {
 }
 
 impl<O: DeserializeOwned> TestExecutionOrchestrator<O> {
-    /// For the function of this name in the storage; without a name, for the only one there is. `operation_storage` has the
-    /// operations when an execution is over.
+    /// An orchestrator for the function with this name in the storage; without a name, for its only function.
+    /// `operation_storage` receives the operations when an execution ends.
     ///
     /// # Errors
-    /// [`TestError::CheckpointServerError`] when the checkpoint server's time passes in another way.
+    /// [`TestError::CheckpointServerError`] if the checkpoint server has another setting for time skipping.
     pub fn new(
         handler: Option<&str>,
         operation_storage: Arc<Mutex<OperationStorage>>,
@@ -109,10 +110,10 @@ impl<O: DeserializeOwned> TestExecutionOrchestrator<O> {
         })
     }
 
-    /// Has a scheduler decide when waits end.
+    /// Lets a scheduler decide when waits end.
     ///
     /// # Errors
-    /// [`TestError::TimeIsSkipped`] when it goes by timestamps, and time skips.
+    /// [`TestError::TimeIsSkipped`] if the scheduler uses real timestamps and time is skipped.
     pub fn with_scheduler(mut self, scheduler: Box<dyn Scheduler>) -> Result<Self, TestError> {
         let scheduler = SharedScheduler::new(scheduler);
         if scheduler.goes_by_timestamps() && self.skip_time.enabled {
@@ -129,10 +130,11 @@ impl<O: DeserializeOwned> TestExecutionOrchestrator<O> {
         self
     }
 
-    /// Starts an execution on this payload, and runs it to its end.
+    /// Starts an execution with this payload, and runs it to its end.
     ///
     /// # Errors
-    /// When it could not be run, or waits for what nobody will answer. What goes wrong in the handler is in the result.
+    /// Returns an error if the execution could not be run, or waits for an answer that nothing will give. An error of
+    /// the handler is part of the result.
     pub async fn execute_handler(
         &mut self,
         payload: impl Serialize,
@@ -154,7 +156,7 @@ impl<O: DeserializeOwned> TestExecutionOrchestrator<O> {
         if tokio_time {
             tokio_time::is_paused().await?;
         }
-        let _standstill = self.skip_time.enabled.then(Standstill::new);
+        let _tokio_hold = self.skip_time.enabled.then(TokioClockHold::new);
         let log = Arc::new(LogBuffer::default());
         let backend = self.checkpoint_api.backend()?;
         let clock = backend.clock.clone();
@@ -171,14 +173,14 @@ impl<O: DeserializeOwned> TestExecutionOrchestrator<O> {
         let function = function.ok_or_else(|| TestError::ChooseFunction(environment.functions().names()))?;
         let start = StartExecution { function_name: function, input: Some(payload), ..self.template.clone() };
         let attendant: Arc<dyn Attendant> =
-            Arc::new(Attend { hub: self.hub.clone(), run: following.run(), clock });
+            Arc::new(TestAttendant { hub: self.hub.clone(), run: following.run(), clock });
         let run = tokio::select! {
             biased;
             run = environment.run_attended(start, &attendant) => run?,
-            held = self.hub.neglected(self.answer_timeout), if self.skip_time.enabled && !tokio_time => {
+            held = self.hub.unanswered(self.answer_timeout), if self.skip_time.enabled && !tokio_time => {
                 return Err(TestError::WaitTimeout(format!(
-                    "a handle of {held} is there, so time stands still before its deadline, and for {} s of real time nobody \
-                     answered it: answer it, advance the time, wait for its end, or drop the handle",
+                    "a handle of {held} holds time before its deadline, and the callback was not answered for {} s of real \
+                     time: answer it, advance the time, wait for its end, or drop the handle",
                     self.answer_timeout.as_secs_f64()
                 )));
             }
@@ -193,12 +195,12 @@ impl<O: DeserializeOwned> TestExecutionOrchestrator<O> {
     }
 }
 
-/// The function that is not there, if the execution failed for want of one.
+/// The name of the missing function, if the execution failed because a function it invoked does not exist.
 fn missing_function(run: &Run, environment: &Environment) -> Option<String> {
     let why = run.view.error.as_ref()?.error_message.as_ref()?;
     run.view.events.iter().find_map(|event| match &event.details {
         EventDetails::ChainedInvokeStarted(details) => {
-            // The same words that the invoke has failed with.
+            // The message must be the one that the failed invoke has recorded.
             let missing = environment.functions().find(&details.function_name).err()?;
             why.contains(&missing.to_string()).then_some(missing.name)
         }

@@ -1,4 +1,4 @@
-//! Tables of operations, for people.
+//! Tables of operations for terminals and test output.
 
 use std::{io::Write as _, sync::Arc};
 
@@ -9,28 +9,28 @@ use tabwriter::TabWriter;
 /// How many spaces separate columns.
 const GAP: usize = 2;
 
-/// Which columns a table has.
+/// The columns of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a column of its own")]
 pub struct PrintConfig {
-    /// The id of the context that an operation is in.
+    /// The id of the context that contains the operation.
     pub show_parent_id: bool,
-    /// The name, indented below its context's.
+    /// The name, indented below that of its context.
     pub show_name: bool,
-    /// The type; of contexts and special steps the sub-type.
+    /// The type; for contexts and for steps with a special sub-type, the sub-type.
     pub show_type: bool,
-    /// The status.
+    /// The operation's status.
     pub show_status: bool,
-    /// When it began, counted from the execution's start.
+    /// The start, relative to the start of the execution.
     pub show_start_time: bool,
-    /// When it was over, counted from the execution's start.
+    /// The end, relative to the start of the execution.
     pub show_end_time: bool,
-    /// How long it took.
+    /// The time between start and end.
     pub show_duration: bool,
 }
 
 impl Default for PrintConfig {
-    /// All but the parents' ids.
+    /// All columns but the id of the parent.
     fn default() -> Self {
         Self {
             show_parent_id: false,
@@ -44,7 +44,7 @@ impl Default for PrintConfig {
     }
 }
 
-/// The operations as a table, children below their contexts.
+/// The operations as a table; the operations of a context follow it.
 pub(crate) fn table(operations: &[Arc<Operation>], start: Timestamp, config: PrintConfig) -> String {
     let columns = [
         (config.show_name, "name"),

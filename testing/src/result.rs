@@ -1,4 +1,4 @@
-//! `TestResult`: what an execution came to.
+//! `TestResult`: the result, operations and history of an execution.
 
 use std::{fmt::Display, sync::Arc};
 
@@ -16,13 +16,13 @@ use crate::{PrintConfig, TestError, TestResultError, history, print};
 /// One invocation of the handler.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invocation {
-    /// When it began.
+    /// When the invocation began.
     pub start_timestamp: Option<DateTime<Utc>>,
-    /// When it ended; none while it runs.
+    /// When the invocation ended; `None` while it runs.
     pub end_timestamp: Option<DateTime<Utc>>,
-    /// Its id.
+    /// The invocation's request id.
     pub request_id: Option<String>,
-    /// Why it ended, when it neither returned nor was suspended.
+    /// Why the invocation crashed; `None` if it returned or was suspended.
     pub error: Option<TestResultError>,
 }
 
@@ -37,7 +37,7 @@ impl From<&InvocationView> for Invocation {
     }
 }
 
-/// What an execution came to: its outcome, its operations, its history. `T` is what its result is read as.
+/// The outcome of an execution with its operations and its history. `T` is the type that the result is deserialized as.
 #[derive(Debug, Clone)]
 pub struct TestResult<T = Value> {
     view: ExecutionView,
@@ -49,7 +49,8 @@ pub struct TestResult<T = Value> {
 }
 
 impl<T: DeserializeOwned> TestResult<T> {
-    /// Of an execution that has gone as far as this, the lines that it wrote, and how many checkpoints with updates it sent.
+    /// A result of this state of an execution, the log lines that the execution wrote, and the number of checkpoints
+    /// with updates that it sent.
     pub fn new(view: ExecutionView, log: Vec<LogLine>, updates: u64) -> Self {
         let outcome = match view.status {
             ExecutionStatus::Succeeded => read(view.result.as_deref()).map_err(|error| {
@@ -72,29 +73,31 @@ impl<T: DeserializeOwned> TestResult<T> {
     }
 }
 
-/// A result; one that is not there is `null`.
+/// Deserializes a result. A missing result counts as `null`.
 fn read<T: DeserializeOwned>(text: Option<&str>) -> serde_json::Result<T> {
     serde_json::from_str(text.unwrap_or("null"))
 }
 
 impl<T> TestResult<T> {
-    /// Where the execution stands.
+    /// The status of the execution.
     pub fn get_status(&self) -> ExecutionStatus {
         self.view.status
     }
 
-    /// The result.
+    /// The result of the execution.
     ///
     /// # Errors
-    /// The execution's error when it did not succeed; an error of type `ResultTypeMismatch` when the result is of another type.
+    /// The execution's error if it did not succeed; an error of type `ResultTypeMismatch` if the result cannot be
+    /// deserialized as `T`.
     pub fn get_result(&self) -> Result<&T, TestResultError> {
         self.outcome.as_ref().map_err(Clone::clone)
     }
 
-    /// The result, read as another type.
+    /// The result, deserialized as another type.
     ///
     /// # Errors
-    /// [`TestError::ExecutionFailed`] when the execution did not succeed; [`TestError::SerializationError`].
+    /// [`TestError::ExecutionFailed`] if the execution did not succeed; [`TestError::SerializationError`] if the result
+    /// cannot be deserialized as `O`.
     pub fn get_result_as<O: DeserializeOwned>(&self) -> Result<O, TestError> {
         if let (ExecutionStatus::Succeeded, _) | (_, Ok(_)) = (self.view.status, &self.outcome) {
             return read(self.view.result.as_deref())
@@ -103,10 +106,10 @@ impl<T> TestResult<T> {
         Err(self.outcome.as_ref().err().cloned().unwrap_or_default().into())
     }
 
-    /// The error.
+    /// The error of the execution.
     ///
     /// # Errors
-    /// When the execution succeeded, or is not over.
+    /// Returns an error if the execution succeeded or has not ended.
     pub fn get_error(&self) -> Result<&TestResultError, &'static str> {
         self.view.error.as_ref().ok_or(match self.view.status {
             ExecutionStatus::Succeeded => "the execution succeeded: it has no error",
@@ -114,17 +117,17 @@ impl<T> TestResult<T> {
         })
     }
 
-    /// All operations, in the order in which they were started, without the execution itself.
+    /// All operations in the order of their start, without the EXECUTION operation.
     pub fn get_operations(&self) -> &[Operation] {
         &self.operations
     }
 
-    /// The operations that stand so.
+    /// The operations with this status.
     pub fn get_operations_by_status(&self, status: OperationStatus) -> Vec<&Operation> {
         self.operations.iter().filter(|operation| operation.status == status).collect()
     }
 
-    /// The first operation of this name.
+    /// The first operation with this name.
     pub fn get_operation(&self, name: &str) -> Option<&Operation> {
         self.operations.iter().find(|operation| operation.name.as_deref() == Some(name))
     }
@@ -134,35 +137,36 @@ impl<T> TestResult<T> {
         &self.invocations
     }
 
-    /// The history, in order. It serializes to the service's JSON.
+    /// The history events, in order. They serialize to the JSON of the service.
     pub fn get_history_events(&self) -> &[Arc<Event>] {
         &self.view.events
     }
 
-    /// The history in short: one line an event, such as `+6s StepSucceeded charge (attempt 3)`. Times count from the start.
+    /// The history in short, one line per event, such as `+6s StepSucceeded charge (attempt 3)`. Times are relative to
+    /// the start of the execution.
     pub fn get_history_lines(&self) -> Vec<String> {
         history::lines(&self.view.events)
     }
 
-    /// The history in the service's JSON shape, made for snapshots: ids are numbered (`op-1`, `callback-1`, `request-1`), also
-    /// where payloads tell them, times count from the start, and stack traces are left out. So it is the same in every run of
-    /// the same handler, whatever the seed and however time passes.
+    /// The history in the service's JSON shape, normalized for snapshots: ids are numbered (`op-1`, `callback-1`,
+    /// `request-1`), also inside payloads, times are relative to the start, and stack traces are removed. It is the
+    /// same in every run of the same handler, whatever the seed is and however time passes.
     pub fn get_normalized_history(&self) -> Value {
         history::normalized(&self.view.events)
     }
 
-    /// Asserts that the history is this: lines as [`get_history_lines`](Self::get_history_lines) gives them. Blank
-    /// lines do not count, nor how many blanks there are between words.
+    /// Asserts that the history equals these lines, in the format of [`get_history_lines`](Self::get_history_lines).
+    /// Blank lines and the number of blanks between words are ignored.
     ///
     /// # Panics
-    /// If it is another. The message shows where.
+    /// Panics if the history differs. The message contains the difference.
     #[track_caller]
     pub fn assert_history(&self, expected: impl Display) {
         let difference = history::difference(&expected.to_string(), &self.get_history_lines());
         assert!(difference.is_none(), "{}", difference.unwrap_or_default());
     }
 
-    /// What the handler wrote, without what it only wrote again while it was replayed.
+    /// The log lines of the handler, without those that it wrote again during replays.
     pub fn get_log(&self) -> &[LogLine] {
         &self.log
     }
@@ -177,7 +181,8 @@ impl<T> TestResult<T> {
         self.view.arn.as_str()
     }
 
-    /// How long the execution took, in its own time; of one that is not over, until its last event.
+    /// The duration of the execution in its own (virtual or real) time; for an execution that has not ended, until its
+    /// last event.
     pub fn get_duration(&self) -> std::time::Duration {
         let last = self.view.events.last().map(|event| event.event_timestamp);
         self.view.end.or(last).map_or(std::time::Duration::ZERO, |end| end.since(self.view.start))

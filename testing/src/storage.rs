@@ -1,7 +1,7 @@
-//! The operations of one execution, as a test looks them up.
+//! The operations of one execution, indexed for lookups by tests.
 //!
-//! Always true: operations are in the order of their start, without the execution itself; each is there once, as it was last
-//! heard of.
+//! Invariants: operations are in the order of their start, without the EXECUTION operation; each operation is stored
+//! once, in its latest known state.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -9,7 +9,7 @@ use durawasm_core::protocol::{Operation, OperationId, OperationStatus, Operation
 
 use crate::TestError;
 
-/// Which operation.
+/// Selects an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Selector {
     Name(String),
@@ -29,7 +29,7 @@ impl std::fmt::Display for Selector {
     }
 }
 
-/// Operations, by id, by name and by their order.
+/// Operations, indexed by id, name and order.
 #[derive(Debug, Clone, Default)]
 pub struct OperationStorage {
     operations: Vec<Arc<Operation>>,
@@ -39,12 +39,12 @@ pub struct OperationStorage {
 }
 
 impl OperationStorage {
-    /// Without operations.
+    /// An empty storage.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds an operation, or takes it in the place of what was known of it. The execution itself is left out.
+    /// Adds an operation, or replaces its earlier state. The EXECUTION operation is ignored.
     pub fn add_operation(&mut self, operation: Arc<Operation>) {
         if operation.kind == OperationType::Execution {
             return;
@@ -64,38 +64,38 @@ impl OperationStorage {
         self.operations.push(operation);
     }
 
-    /// By its id.
+    /// The operation with this id.
     pub fn get_by_id(&self, id: &str) -> Option<&Arc<Operation>> {
         self.operations.get(*self.by_id.get(&OperationId::from(id))?)
     }
 
-    /// The first of this name.
+    /// The first operation with this name.
     pub fn get_by_name(&self, name: &str) -> Option<&Arc<Operation>> {
         self.get_by_name_and_index(name, 0)
     }
 
-    /// The n-th of this name, from 0.
+    /// The n-th operation with this name, counted from 0.
     pub fn get_by_name_and_index(&self, name: &str, index: usize) -> Option<&Arc<Operation>> {
         self.operations.get(*self.by_name.get(name)?.get(index)?)
     }
 
-    /// The n-th of all, from 0.
+    /// The n-th operation, counted from 0.
     pub fn get_by_index(&self, index: usize) -> Option<&Arc<Operation>> {
         self.operations.get(index)
     }
 
-    /// All of them.
+    /// All operations in the order of their start.
     pub fn get_all(&self) -> &[Arc<Operation>] {
         &self.operations
     }
 
-    /// Those in this context.
+    /// The operations in this context, in the order of their start.
     pub fn get_children(&self, parent: &OperationId) -> impl Iterator<Item = &Arc<Operation>> {
         let indices = self.children.get(parent).into_iter().flatten();
         indices.filter_map(|index| self.operations.get(*index))
     }
 
-    /// Forgets all.
+    /// Removes all operations.
     pub fn clear(&mut self) {
         *self = Self::default();
     }
@@ -119,7 +119,7 @@ impl FromIterator<Arc<Operation>> for OperationStorage {
 }
 
 impl OperationStorage {
-    /// The callback that an operation is, or that it holds if it is a wait-for-callback.
+    /// The callback itself, or the callback inside a wait-for-callback.
     pub(crate) fn callback(&self, of: &Operation) -> Option<Arc<Operation>> {
         match of.kind {
             OperationType::Callback => self.get_by_id(of.id.as_str()).cloned(),
@@ -130,15 +130,15 @@ impl OperationStorage {
         }
     }
 
-    /// Whether a callback can be answered by whoever is to answer it: its id was handed out, where that is for the operation
-    /// to do.
+    /// Whether an external system can answer the callback: its id exists, and the submitter of a wait-for-callback has
+    /// finished.
     pub(crate) fn is_submitted(&self, operation: &Operation) -> Result<bool, TestError> {
         let waits = |context: &Operation| context.sub_type.as_deref() == Some(sub_type::WAIT_FOR_CALLBACK);
         if operation.kind == OperationType::Context && waits(operation) && operation.status.is_terminal() {
             return Ok(true);
         }
         let Some(callback) = self.callback(operation) else {
-            // A wait-for-callback that has only begun has none yet.
+            // A wait-for-callback that has just started contains no callback yet.
             let will = operation.kind == OperationType::Context && waits(operation);
             return if will { Ok(false) } else { Err(TestError::NotCallbackOperation) };
         };
@@ -154,7 +154,7 @@ impl OperationStorage {
         })
     }
 
-    /// What to call a callback: its name, or its context's.
+    /// The text that identifies a callback in messages: its name, or the name of its context.
     pub(crate) fn label(&self, callback: &Operation) -> String {
         let parent = || callback.parent_id.as_ref().and_then(|id| self.get_by_id(id.as_str()));
         let name = callback.name.clone().or_else(|| parent()?.name.clone());

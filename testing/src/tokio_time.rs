@@ -1,6 +1,6 @@
-//! Skipped time that takes tokio's along, for tests and native handlers that go by tokio's clock.
+//! Virtual time that advances tokio's paused clock as well, for tests and native handlers that use tokio's time.
 //!
-//! Always true: tokio's paused time moves by what virtual time skips, and by nothing else while a run lasts.
+//! Invariants: during a run, tokio's paused clock advances exactly when virtual time skips, by the same amount.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -16,10 +16,10 @@ use futures_util::FutureExt as _;
 
 use crate::TestError;
 
-/// Virtual time, with tokio's beside it.
+/// A virtual clock that advances tokio's clock with it.
 pub(crate) struct TokioClock {
     virtual_time: VirtualClock,
-    /// How far tokio's has come.
+    /// The virtual time up to which tokio's clock was advanced.
     advanced: Arc<Mutex<Timestamp>>,
 }
 
@@ -66,22 +66,24 @@ impl Clock for TokioClock {
     }
 }
 
-/// Sees to it that tokio's time is paused.
+/// Checks that tokio's time is paused.
 ///
 /// # Errors
-/// [`TestError::TokioTimeRuns`] when it is not.
+/// [`TestError::TokioTimeRuns`] if it is not.
 pub(crate) async fn is_paused() -> Result<(), TestError> {
     let paused = AssertUnwindSafe(tokio::time::advance(Duration::ZERO)).catch_unwind().await;
     paused.map_err(|_| TestError::TokioTimeRuns)
 }
 
-/// Keeps tokio's time, if it is paused, from moving by itself while a run waits for threads that tokio does not know of.
-pub(crate) struct Standstill(#[expect(dead_code, reason = "dropping it is what it is for")] mpsc::Sender<()>);
+/// Keeps tokio's paused clock from advancing by itself while a run waits for threads that tokio does not know of.
+pub(crate) struct TokioClockHold(
+    #[expect(dead_code, reason = "dropping it is what it is for")] mpsc::Sender<()>,
+);
 
-impl Standstill {
+impl TokioClockHold {
     pub(crate) fn new() -> Self {
         let (held, released) = mpsc::channel();
-        // Paused time does not move on while a blocking task is under way.
+        // Tokio does not advance its paused clock while a blocking task runs.
         tokio::task::spawn_blocking(move || released.recv());
         Self(held)
     }

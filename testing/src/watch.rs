@@ -1,10 +1,10 @@
-//! What a test knows of an execution while it runs, and what it does to it.
+//! The state of a running execution as the test observes it, and the test's actions on it.
 //!
-//! Always true:
-//! - whoever waits for something is woken by what happens, and never looks again by the clock;
-//! - while a test has a handle of a callback that is open, skipped time does not reach the callback's deadline, unless the
-//!   test advances it there, or itself waits for the callback's end;
-//! - when the execution is over, nobody waits any more.
+//! Invariants:
+//! - waiters are woken by notifications and never poll;
+//! - while a test has a handle of an open callback, skipped time does not reach the callback's deadline, unless the
+//!   test advances time past it or waits for the callback's end itself;
+//! - when the execution ends, all waits end.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -26,10 +26,10 @@ use crate::{
     storage::{OperationStorage, Selector},
 };
 
-/// A future of a call to the service.
+/// The future of a call to the service.
 pub type ApiCall<'a> = Pin<Box<dyn Future<Output = Result<(), TestError>> + Send + 'a>>;
 
-/// What a test asks of the service that an execution runs on.
+/// The requests that a test sends to the service that runs the execution.
 pub trait DurableApiClient: Send + Sync {
     /// Answers a callback (service model: `SendDurableExecutionCallback{Success,Failure,Heartbeat}`).
     fn complete_callback<'a>(&'a self, id: &'a CallbackId, answer: Answer) -> ApiCall<'a>;
@@ -38,65 +38,65 @@ pub trait DurableApiClient: Send + Sync {
     fn stop<'a>(&'a self, arn: &'a ExecutionArn, error: Option<ErrorObject>) -> ApiCall<'a>;
 }
 
-/// Follows the executions of one runner, one after another. Clones follow the same.
+/// Follows the executions of one runner, one at a time. Clones share their state.
 #[derive(Clone)]
 pub(crate) struct Hub(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
-    /// Counts what happened.
+    /// Incremented at each change of the execution.
     version: watch::Sender<u64>,
-    /// Counts the changes of what the test may answer that are the test's doing.
+    /// Incremented when an action of the test changes which callbacks it may answer.
     reconsidered: watch::Sender<u64>,
 }
 
 #[derive(Default)]
 struct State {
-    /// Which execution is followed, counted from 1. What another says of itself does not count.
+    /// The number of the execution that is followed, counted from 1. Reports of other executions are ignored.
     run: u64,
     phase: Phase,
     operations: OperationStorage,
     open: HashMap<OperationId, CallbackChange>,
     handles: BTreeMap<u64, HandleState>,
     last_handle: u64,
-    /// The open callbacks that a handle is of.
+    /// The open callbacks for which a handle exists.
     held: BTreeSet<CallbackId>,
     hold: Option<(Timestamp, Hold)>,
 }
 
-/// How far the execution is.
+/// The phase of the followed execution.
 #[derive(Default)]
 enum Phase {
-    /// There was none yet.
+    /// No execution was started.
     #[default]
     Before,
-    /// It is about to start.
+    /// The execution is about to start.
     Starting,
-    Running(World),
+    Running(RunningExecution),
     Over,
 }
 
-/// Where an execution runs.
+/// The service and the clock of an execution.
 #[derive(Clone)]
-pub(crate) struct World {
+pub(crate) struct RunningExecution {
     pub(crate) arn: ExecutionArn,
     pub(crate) api: Arc<dyn DurableApiClient>,
-    /// The clock that a test may hold and advance; none where time is nobody's to command.
+    /// The clock that a test can hold and advance; `None` if the test does not control time.
     pub(crate) clock: Option<Arc<dyn Clock>>,
 }
 
 struct HandleState {
     selector: Selector,
-    /// The execution that it is of; none if it is of any.
+    /// The number of the execution that the handle belongs to; `None` if it is valid for any.
     run: Option<u64>,
-    /// How often it is waited for the operation's end: who does that alone is not about to answer.
+    /// The number of waits for the operation's end. A handle with only such waits is not expected to answer.
     ends_awaited: usize,
-    /// How often it is waited for something before that.
+    /// The number of waits for an earlier state of the operation.
     starts_awaited: usize,
 }
 
 impl HandleState {
-    /// Whether somebody with this handle may answer.
+    /// Whether the holder of this handle may answer in this run.
     fn may_answer(&self, run: u64) -> bool {
         self.run.is_none_or(|of| of == run) && (self.ends_awaited == 0 || self.starts_awaited > 0)
     }
@@ -112,11 +112,11 @@ impl Default for Hub {
     }
 }
 
-/// Marks the time during which an execution runs; dropped when it is over, however that came.
+/// A guard that exists while an execution is followed. Dropping it marks the execution as ended.
 pub(crate) struct Following(Hub, u64);
 
 impl Following {
-    /// Which execution it is.
+    /// The number of the followed execution.
     pub(crate) fn run(&self) -> u64 {
         self.1
     }
@@ -145,7 +145,7 @@ impl Hub {
         self.0.version.send_modify(|version| *version += 1);
     }
 
-    /// An execution is about to start: what is known of the last is forgotten.
+    /// Begins to follow a new execution, and clears the state of the last one.
     pub(crate) fn follow(&self) -> Result<Following, TestError> {
         let mut state = self.state();
         if matches!(state.phase, Phase::Starting | Phase::Running(_)) {
@@ -157,17 +157,17 @@ impl Hub {
         Ok(Following(self.clone(), state.run))
     }
 
-    /// The execution has started.
-    pub(crate) fn started(&self, run: u64, world: World) {
+    /// Records that the execution has started.
+    pub(crate) fn started(&self, run: u64, running: RunningExecution) {
         let mut state = self.state();
         if state.run == run && matches!(state.phase, Phase::Starting) {
-            state.phase = Phase::Running(world);
+            state.phase = Phase::Running(running);
             drop(state);
             self.happened();
         }
     }
 
-    /// Something has happened to the execution.
+    /// Records changes of the execution.
     pub(crate) fn changed(
         &self,
         run: u64,
@@ -195,7 +195,7 @@ impl Hub {
         self.happened();
     }
 
-    /// Forgets the execution, if it is over.
+    /// Clears the state of the execution, if it has ended.
     pub(crate) fn reset(&self) {
         let mut state = self.state();
         if matches!(state.phase, Phase::Over) {
@@ -216,7 +216,7 @@ impl Hub {
         self.state().operations.get_children(&of.id).cloned().collect()
     }
 
-    /// The callback that an operation is or has, with its answer's id.
+    /// The callback that this operation is or contains, with its callback id.
     pub(crate) fn callback(&self, of: &Arc<Operation>) -> Result<Arc<Operation>, TestError> {
         if of.kind == OperationType::Callback {
             return Ok(of.clone());
@@ -224,42 +224,42 @@ impl Hub {
         self.state().operations.callback(of).ok_or(TestError::NotCallbackOperation)
     }
 
-    /// Where the execution runs, while it does.
-    fn world(&self) -> Result<World, TestError> {
+    /// The service and the clock of the running execution.
+    fn running(&self) -> Result<RunningExecution, TestError> {
         match &self.state().phase {
-            Phase::Running(world) => Ok(world.clone()),
-            _ => Err(TestError::ExecutionNotFound("none runs now".to_owned())),
+            Phase::Running(running) => Ok(running.clone()),
+            _ => Err(TestError::ExecutionNotFound("no execution is running".to_owned())),
         }
     }
 
-    /// Answers a callback.
+    /// Sends an answer to a callback.
     pub(crate) async fn answer(&self, operation: &Arc<Operation>, answer: Answer) -> Result<(), TestError> {
         let callback = self.callback(operation)?;
         let id = callback_id(&callback).ok_or(TestError::NotCallbackOperation)?;
-        let Ok(world) = self.world() else {
-            return Err(TestError::CallbackAlreadyCompleted("its execution is over".to_owned()));
+        let Ok(running) = self.running() else {
+            return Err(TestError::CallbackAlreadyCompleted("its execution has ended".to_owned()));
         };
-        world.api.complete_callback(&id, answer).await
+        running.api.complete_callback(&id, answer).await
     }
 
     /// Stops the execution.
     pub(crate) async fn stop(&self, error: Option<ErrorObject>) -> Result<(), TestError> {
-        let World { arn, api, .. } = self.world()?;
+        let RunningExecution { arn, api, .. } = self.running()?;
         api.stop(&arn, error).await
     }
 
-    /// Lets time pass, also past the deadlines of callbacks that the test has handles of.
+    /// Advances time, also past the deadlines of callbacks for which the test has handles.
     pub(crate) async fn advance(&self, by: Duration) -> Result<(), TestError> {
         let mut version = self.0.version.subscribe();
-        let world = loop {
+        let running = loop {
             version.borrow_and_update();
             if !matches!(self.state().phase, Phase::Starting) {
-                break self.world()?;
+                break self.running()?;
             }
-            // The sender lives as long as `self`.
+            // This cannot fail: the sender lives as long as `self`.
             let _ = version.changed().await;
         };
-        let clock = world.clock.filter(|clock| clock.skips()).ok_or(TestError::TimeIsReal)?;
+        let clock = running.clock.filter(|clock| clock.skips()).ok_or(TestError::TimeIsReal)?;
         let _actor = clock.actor();
         let until = clock.now().plus_millis(u64::try_from(by.as_millis()).unwrap_or(u64::MAX));
         let _permit = clock.permit(until);
@@ -267,7 +267,7 @@ impl Hub {
         Ok(())
     }
 
-    /// Waits until an operation is as far as this, and makes something of it while whoever waits still counts as waiting.
+    /// Waits until an operation has reached this state, and maps it while the wait is still registered.
     pub(crate) async fn wait<T>(
         &self,
         handle: u64,
@@ -277,22 +277,23 @@ impl Hub {
     ) -> Result<T, TestError> {
         let end = status == WaitingOperationStatus::Completed;
         if end {
-            // Who waits for the end does not answer; but something beside it may be about to say that it does.
+            // A wait for the end gives up the right to answer. Yield first: another task of the test may be about to
+            // wait for an earlier state, and so keep it.
             tokio::task::yield_now().await;
         }
-        let _awaited = Awaited::new(self, handle, end);
+        let _registered = RegisteredWait::new(self, handle, end);
         let mut version = self.0.version.subscribe();
         loop {
             version.borrow_and_update();
             if let Some(operation) = self.look(selector, status)? {
                 return Ok(make(operation));
             }
-            // The sender lives as long as `self`.
+            // This cannot fail: the sender lives as long as `self`.
             let _ = version.changed().await;
         }
     }
 
-    /// The operation, if it is as far as this. An error if it never will be.
+    /// The operation if it has reached this state; an error if it never will.
     fn look(
         &self,
         selector: &Selector,
@@ -315,7 +316,7 @@ impl Hub {
         }
     }
 
-    /// Registers a handle: of an operation of any execution, or of one of that which was followed last.
+    /// Registers a handle: of an operation of any execution, or only of the execution that was followed last.
     pub(crate) fn add_handle(&self, selector: Selector, of_last: bool) -> u64 {
         self.reconsider(|state| {
             state.last_handle += 1;
@@ -330,7 +331,7 @@ impl Hub {
         self.reconsider(|state| state.handles.remove(&handle));
     }
 
-    /// Changes what the test may answer.
+    /// Applies a change that may affect which callbacks the test may answer.
     fn reconsider<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let (done, changed, released) = {
             let mut state = self.state();
@@ -345,13 +346,13 @@ impl Hub {
         done
     }
 
-    /// Whether the test has a handle of one of these callbacks, and may answer it.
+    /// Whether the test has a handle of one of these callbacks and may answer it.
     pub(crate) fn may_answer(&self, callbacks: impl IntoIterator<Item = CallbackId>) -> bool {
         let state = self.state();
         callbacks.into_iter().any(|callback| state.held.contains(&callback))
     }
 
-    /// Ends when `may_answer` may have changed by the test's doing since this was called.
+    /// Completes when an action of the test, after this call, may have changed the result of `may_answer`.
     pub(crate) fn reconsidered(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut count = self.0.reconsidered.subscribe();
         async move {
@@ -361,12 +362,13 @@ impl Hub {
         }
     }
 
-    /// Ends when nothing has happened for so long, in real time, while a handle keeps time from going on. Says what is held.
-    pub(crate) async fn neglected(&self, patience: Duration) -> String {
+    /// Completes when nothing has happened for this long, in real time, while a handle holds time. Returns the names of
+    /// the held callbacks.
+    pub(crate) async fn unanswered(&self, answer_timeout: Duration) -> String {
         let mut version = self.0.version.subscribe();
         loop {
             version.borrow_and_update();
-            if tokio::time::timeout(patience, version.changed()).await.is_ok() {
+            if tokio::time::timeout(answer_timeout, version.changed()).await.is_ok() {
                 continue;
             }
             let state = self.state();
@@ -381,14 +383,14 @@ impl Hub {
     }
 }
 
-/// Somebody who waits for an operation, with a handle.
-struct Awaited<'a> {
+/// A guard that registers a wait of a handle.
+struct RegisteredWait<'a> {
     hub: &'a Hub,
     handle: u64,
     end: bool,
 }
 
-impl<'a> Awaited<'a> {
+impl<'a> RegisteredWait<'a> {
     fn new(hub: &'a Hub, handle: u64, end: bool) -> Self {
         let awaited = Self { hub, handle, end };
         awaited.count(|count| count + 1);
@@ -405,7 +407,7 @@ impl<'a> Awaited<'a> {
     }
 }
 
-impl Drop for Awaited<'_> {
+impl Drop for RegisteredWait<'_> {
     fn drop(&mut self) {
         self.count(|count| count.saturating_sub(1));
     }
@@ -416,10 +418,10 @@ fn callback_id(operation: &Operation) -> Option<CallbackId> {
 }
 
 impl State {
-    /// Finds out which callbacks are held, and holds time before the first of their deadlines. Whether that changed; and the
-    /// hold that is to be released, not while this is locked.
+    /// Determines which callbacks are held, and holds time before the earliest of their deadlines. Returns whether that
+    /// changed, and the previous hold, which the caller must release after unlocking the state.
     fn hold_time(&mut self) -> (bool, Option<(Timestamp, Hold)>) {
-        let Phase::Running(World { clock, .. }) = &self.phase else { return (false, None) };
+        let Phase::Running(RunningExecution { clock, .. }) = &self.phase else { return (false, None) };
         if self.handles.is_empty() && self.held.is_empty() && self.hold.is_none() {
             return (false, None);
         }

@@ -12,7 +12,7 @@ fn disturbed(function: &str, disturbance: Disturbance) -> LocalDurableTestRunner
     handler(function).disturb(disturbance)
 }
 
-/// Runs a handler straight through, and with a fresh instance at every checkpoint: nothing may differ.
+/// Runs a handler without faults, and with a fresh instance at every checkpoint. Both must give the same result.
 async fn run(function: &str, event: &Value) -> TestResult {
     let straight = handler(function).run(event).await.unwrap();
     let replayed = disturbed(function, Disturbance::ReplayAtEveryCheckpoint).run(event).await.unwrap();

@@ -1,4 +1,5 @@
-//! What a test is told of an execution, each detail by its value: a detail that is lost, or constant, turns a test red.
+//! The details that a test can read of an execution, each checked by value: a detail that is missing or constant fails
+//! a test.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 mod common;
@@ -28,8 +29,8 @@ fn at(seconds: i64) -> DateTime<Utc> {
     Timestamp::Y2025.to_utc() + TimeDelta::seconds(seconds)
 }
 
-/// A child that succeeds and one that fails, an invocation that succeeds and one that fails, a callback, and a step that is tried
-/// again.
+/// A child that succeeds and one that fails, an invoke that succeeds and one that fails, a callback, and a step that is
+/// retried.
 async fn all_kinds((): (), ctx: DurableContext) -> Result<u32, BoxError> {
     let packed = ctx
         .run_in_child_context(|ctx| async move { Ok(ctx.step(|_| async { Ok(7) }).name("pack").await?) })
@@ -304,7 +305,7 @@ async fn to_set_up_what_runs_changes_nothing() {
     assert!(manager.send_api_request(GetExecution(arn)).await.is_err(), "another thread, without executions");
 }
 
-/// What ran, in its order.
+/// What ran, in order.
 type Told = Arc<Mutex<Vec<String>>>;
 
 fn starts(told: &Told, what: &str) -> StartInvocation {

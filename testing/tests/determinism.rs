@@ -1,4 +1,4 @@
-//! What a handler sees between operations does not change from replay to replay, and runs repeat.
+//! What a handler observes between operations is the same on every replay, and runs are repeatable.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 mod common;
@@ -11,14 +11,14 @@ fn seeded(runner: LocalDurableTestRunner, seed: u64) -> LocalDurableTestRunner {
     runner.seed(Some(seed))
 }
 
-/// Everything that a run recorded, as on the wire.
+/// Everything that a run recorded, in the wire format.
 fn record(result: &TestResult) -> String {
     serde_json::to_string(&(result.get_history_events(), result.get_operations())).unwrap()
 }
 
 #[tokio::test]
 async fn clocks_random_and_hash_order_are_the_same_on_every_replay() {
-    // Operations are named after what was seen: a replay that saw anything else would be found out.
+    // The operations are named after the observed values, so a replay that observes others fails.
     let result = handler("nondeterminism_probe").run(5).await.unwrap();
     let seen = value(&result);
     let seen = seen.as_array().unwrap();
@@ -48,7 +48,7 @@ async fn sleeping_in_a_step_takes_virtual_time_only() {
     let measured = value(&result).as_u64().unwrap();
     assert!((7_200_000..7_201_000).contains(&measured), "{measured}");
     assert_eq!(history(&result).last().unwrap(), "ExecutionSucceeded +7200");
-    // Two hours: had they been slept, this line would not have been reached.
+    // Two hours have passed in virtual time only; in real time the test would not have reached this line.
 }
 
 #[tokio::test]

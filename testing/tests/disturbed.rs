@@ -1,4 +1,4 @@
-//! Executions that are disturbed on purpose: replayed at every checkpoint, and killed at each.
+//! Executions with injected faults: replayed at every checkpoint, and crashed at each.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 mod common;

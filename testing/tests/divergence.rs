@@ -1,4 +1,4 @@
-//! A replay that does something else than the first run ends the execution, also where no operation is another.
+//! A replay that differs from the first run ends the execution, even if no operation differs.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 mod common;
@@ -11,7 +11,7 @@ fn runner() -> LocalDurableTestRunner {
     handler("diverges")
 }
 
-/// What the handler does on replays, and what the error says of it.
+/// What the handler does differently on replays, and what the error message contains.
 const CASES: [(&str, &[&str]); 8] = [
     ("waits once more between", &["a STEP (Step) named \"b\"", "waits for something else without"]),
     (

@@ -1,9 +1,9 @@
-//! The tests that `docs/testing.md` names are there.
+//! The tests that `docs/testing.md` names exist.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 use std::path::{Path, PathBuf};
 
-/// Where the tests of a name such as `handles`, `cloud/runs` or `server/lifecycle` are.
+/// The file of tests with a name such as `handles`, `cloud/runs` or `server/lifecycle`.
 fn file(name: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     match name.strip_prefix("server/") {

@@ -1,5 +1,5 @@
-//! Operations that are dropped, and what is undone of them: real handlers, in the real sandbox, on a virtual clock; undisturbed,
-//! replayed at every point, and killed at any.
+//! Dropped operations and their compensations, in the sandbox and in virtual time: without faults, replayed at every
+//! point, and with crashes at any point.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 mod common;
@@ -8,10 +8,11 @@ use common::{handler, history, value};
 use durawasm_testing::{Disturbance, LogSource, OperationStatus, TestResult};
 use serde_json::{Value, json};
 
-/// How many runs of [`everywhere`] no instance is killed in.
+/// The number of runs of [`everywhere`] without a crash.
 const UNHARMED: usize = 2;
 
-/// Runs a handler straight, replayed at every checkpoint, and killed before and after each of the first checkpoints.
+/// Runs a handler without faults, with a replay at every checkpoint, and with a crash before and after each of the
+/// first checkpoints.
 async fn everywhere(function: &str, event: &Value) -> Vec<TestResult> {
     let mut results = vec![handler(function).run(event).await.unwrap()];
     let deaths =
@@ -22,7 +23,7 @@ async fn everywhere(function: &str, event: &Value) -> Vec<TestResult> {
     results
 }
 
-/// How often a line was printed, on replays too.
+/// How often a line was printed, including replays.
 fn printed(result: &TestResult, line: &str) -> usize {
     let lines = result.get_log().iter().filter(|l| l.source == LogSource::Stdout);
     lines.filter(|l| l.message == line).count()
@@ -39,7 +40,7 @@ async fn nothing_of_a_dropped_operation_runs_again() {
                 let history = history(result).join("\n");
                 assert_eq!(value(result), json!(false), "{work} {way}\n{history}");
                 assert_eq!(printed(result, "body 2"), 0, "{work} {way}\n{history}");
-                // A death repeats at most the attempt that was under way, or leaves it out.
+                // A crash repeats at most the running attempt, or omits it.
                 let allowed = if at < UNHARMED { bodies..=bodies } else { 0..=2 * bodies };
                 assert!(allowed.contains(&printed(result, "body 1")), "{work} {way}\n{history}");
             }
@@ -69,7 +70,7 @@ async fn what_succeeded_is_undone_whoever_holds_or_drops_it() {
                     let undone: Vec<_> =
                         items.iter().rev().map(|item| item["name"].as_str().unwrap()).collect();
                     let history = history(result);
-                    // What was interrupted, and then dropped, has not succeeded.
+                    // An operation that was interrupted and then dropped has not succeeded.
                     let succeeded = history.iter().filter_map(|line| line.strip_prefix("StepSucceeded "));
                     let succeeded: Vec<_> = succeeded.filter_map(|rest| rest.split(' ').next()).collect();
                     let history = history.join("\n");

@@ -1,4 +1,4 @@
-//! Environments and servers: set up, shared, broken, torn down; many at once.
+//! Environments and checkpoint servers: setup, sharing, crashes and teardown, with many at the same time.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 mod common;
@@ -32,7 +32,7 @@ async fn runners_of_an_environment_share_its_time_and_end_with_it() {
     assert!(matches!(one.run(&event).await, Err(TestError::EnvironmentNotSetUp)));
     let again = LocalDurableTestRunner::teardown_test_environment().await;
     assert!(matches!(again, Err(TestError::EnvironmentNotSetUp)));
-    // Without an environment each run begins anew.
+    // Without an environment each run starts with a new server.
     let alone = handler("sequence").run(&event).await.unwrap();
     assert_eq!(start(&alone), start(&first));
 }
@@ -85,7 +85,7 @@ async fn checkpoints_that_fail_or_are_lost_and_instances_that_die_change_no_resu
             crashed += result.get_invocations().iter().filter(|i| i.error.is_some()).count();
         }
     }
-    // Each strikes once, but those that find fewer operations than checkpoints.
+    // Each fault is injected once, except those whose operation number exceeds the number of operations.
     assert!(crashed as u64 >= 4 * undisturbed.get_checkpoints(), "{crashed}");
 }
 
@@ -98,7 +98,8 @@ async fn a_lost_checkpoint_is_an_error_of_its_invocation() {
     assert!(error.error_message.unwrap().contains("a failure was injected"));
 }
 
-/// Fifty runners, each with its own event, on as many tasks; and the fifty one after another. No difference.
+/// Fifty runners, each with its own event, in as many tasks; then the same fifty one after another. The results are
+/// equal.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_runners_at_once_interfere_in_nothing() {
     let event = |n: u64| {
@@ -135,7 +136,7 @@ async fn a_server_that_breaks_fails_all_who_wait_for_it() {
     let arn = manager.send_api_request(start.clone()).await.unwrap();
     assert!(manager.send_api_request(PollCheckpointData(arn.clone())).await.is_ok());
     let waiting = (0..20).map(|_| async {
-        // News of an execution that an invocation runs of: they wait for it.
+        // A poll of an execution with a running invocation waits for changes.
         manager.send_api_request(PollCheckpointData(arn.clone())).await
     });
     let invocation = manager.backend().unwrap().server.start_invocation(&arn).await.unwrap();
@@ -173,7 +174,7 @@ async fn a_server_that_breaks_under_a_run_ends_it_with_the_reason() {
     let handle = runner.operation("never-answered");
     let breaks = async {
         handle.wait_for_data(WaitingOperationStatus::Submitted).await.unwrap();
-        // The runner's server, reached the way that the runner reaches it.
+        // The server of the runner, through the runner's own handle.
         runner.checkpoint_server().unwrap().crash("a test broke it").unwrap();
         handle.wait_for_data(WaitingOperationStatus::Completed).await
     };

@@ -1,4 +1,4 @@
-//! Grants: what a handler reaches when it is granted, and that it reaches no more.
+//! Grants: a handler can access what it was granted, and nothing else.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 use std::{fs, sync::Arc};
@@ -84,7 +84,7 @@ async fn each_run_of_a_plain_function_has_scratch_of_its_own() {
 async fn a_granted_directory_is_real_and_may_be_read_only() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("lines"), "one\ntwo\n").unwrap();
-    // A link out of it leads nowhere.
+    // A symbolic link that leads out of the directory cannot be followed.
     #[cfg(unix)]
     std::os::unix::fs::symlink("/etc/passwd", folder.path().join("passwd")).unwrap();
     for (access, first) in [(Access::ReadWrite, json!(3)), (Access::ReadOnly, Value::Null)] {

@@ -1,4 +1,4 @@
-//! A test that acts while the handler runs: it waits for operations, answers callbacks, and commands the time.
+//! Tests that act while the handler runs: they wait for operations, answer callbacks, and advance time.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 mod common;
@@ -103,20 +103,20 @@ async fn the_test_advances_time_to_the_timeout_or_waits_for_it() {
     assert_eq!(seconds(&result.unwrap()), 86_400);
     drop(handle);
 
-    // Waiting for the end says that the test is not going to answer.
+    // A wait for the end indicates that the test does not answer.
     let handle = runner.operation("approval");
     let act = async { handle.wait_for_data(Completed).await.unwrap().get_status() };
     let (result, status) = tokio::join!(runner.run(approval()), act);
     assert_eq!((seconds(&result.unwrap()), status), (86_400, OperationStatus::TimedOut));
 
-    // Without a handle nobody answers, and time goes on by itself.
+    // Without a handle no answer is expected, and time advances by itself.
     drop(handle);
     assert_eq!(seconds(&runner.run(approval()).await.unwrap()), 86_400);
 }
 
 #[tokio::test]
 async fn heartbeats_move_what_is_held() {
-    // The guest's callback: a heartbeat every minute at least.
+    // The guest's callback requires a heartbeat at least every minute.
     let runner = handler("callback");
     let handle = runner.operation_by_index(0);
     let act = async {
@@ -141,7 +141,7 @@ async fn an_execution_without_a_deadline_waits_for_the_test_as_long_as_it_holds_
     let handle = runner.operation("approval");
     let act = async {
         handle.wait_for_data(Submitted).await.unwrap();
-        // Dropped: nobody will answer.
+        // Without a handle no answer is expected.
         drop(handle);
     };
     let (result, ()) = tokio::join!(runner.run(&event), act);
@@ -188,7 +188,7 @@ async fn who_waits_in_vain_is_told_when_the_execution_is_over() {
     assert!(matches!(&error, TestError::ExecutionCompletedEarly(name, Started) if name.contains("never")));
     let submitted = runner.operation("a").wait_for_data(Submitted).await.unwrap_err();
     assert!(matches!(submitted, TestError::NotCallbackOperation));
-    // What is over can be waited for as well.
+    // A wait for an operation that has ended returns at once.
     assert_eq!(runner.operation("w").wait_for_data(Completed).await.unwrap().get_name(), Some("w"));
 }
 
@@ -245,13 +245,13 @@ async fn one_runner_follows_one_execution() {
 
 #[tokio::test]
 async fn answers_while_other_things_happen_leave_their_times_as_they_are() {
-    // A callback that a test holds does not keep waits from ending before its deadline.
+    // A callback held by a test does not keep waits from ending before its deadline.
     let runner = handler("workflow").seed(Some(3));
     let event = json!([{"spawned": [{"wait": 3600}, "callback"]}]);
     let handle = runner.operation("outside");
     let act = async {
         handle.wait_for_data(Submitted).await.unwrap();
-        // The callback times out after a minute; the wait takes an hour. Time stands still before the minute is over.
+        // The callback times out after a minute; the wait takes an hour. Time stops before the minute is over.
         runner.advance_time(Duration::from_secs(59)).await.unwrap();
         handle.send_callback_success("\"yes\"").await.unwrap();
     };
@@ -308,7 +308,7 @@ async fn an_operation_of_a_run_that_is_over_holds_nothing_of_the_next() {
     });
     stopped.unwrap();
     drop(handle);
-    // The same id, in another execution.
+    // The same operation id, in another execution.
     let result = runner.run(&event).await.unwrap();
     assert_eq!(seconds(&result), 60);
     assert_eq!(of_first.get_id(), result.get_operations()[0].id.as_str());

@@ -1,4 +1,4 @@
-//! Guests that misbehave: each ends in a named error, and never in a panic or a hang of the host.
+//! Guests that misbehave: each causes a named error, and never a panic or a hang of the host.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 mod common;
@@ -83,7 +83,8 @@ async fn an_execution_that_takes_too_long_times_out() {
     assert_eq!(result.get_status(), ExecutionStatus::TimedOut);
     assert_eq!(history(&result).last().unwrap(), "ExecutionTimedOut +60");
 
-    // Under an invocation as well: the instance is dropped in the middle of its sleep, and time goes no further.
+    // The timeout also applies during an invocation: the instance is dropped while it sleeps, and time advances no
+    // further.
     let runner = handler("sleeps_in_step").execution_timeout(Duration::from_mins(1));
     let result = runner.run(7200).await.unwrap();
     assert_eq!(result.get_status(), ExecutionStatus::TimedOut);

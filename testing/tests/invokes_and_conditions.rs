@@ -1,4 +1,4 @@
-//! Invocations of other functions, conditions and repeated blocks: real handlers, in the real sandbox, on a virtual clock.
+//! Chained invokes, conditions and retried blocks: compiled handlers, in the sandbox, in virtual time.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 mod common;
@@ -16,7 +16,7 @@ use durawasm_testing::{Disturbance, ExecutionStatus, LocalDurableTestRunner, Ope
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-/// Runs a handler as it is, and replayed at every checkpoint: it must not make a difference.
+/// Runs a handler without faults, and with a replay at every checkpoint. Both must give the same result.
 async fn run(function: &str, event: &Value) -> TestResult {
     let plain = handler(function).run(event).await.unwrap();
     let replayed = handler(function).disturb(Disturbance::ReplayAtEveryCheckpoint).run(event).await.unwrap();
@@ -385,7 +385,7 @@ async fn without_a_grant_there_is_no_file_to_keep_anything_in() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// A condition that needs n checks of at most m makes min(n, m), each in an invocation of its own.
+    /// A condition that needs n checks of at most m runs min(n, m) checks, each in its own invocation.
     #[test]
     fn any_number_of_checks(needed in 1_u32..8, allowed in 1_u32..8) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -1,4 +1,4 @@
-//! What bodies and finished contexts leave behind in an instance decides nothing later.
+//! State that bodies and finished contexts leave in an instance does not affect later code.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 mod common;
@@ -19,7 +19,7 @@ async fn run(runner: LocalDurableTestRunner, event: &Value) -> TestResult {
     result
 }
 
-/// The first line in which two histories differ, with what comes before it.
+/// The first line in which two histories differ, with the lines before it.
 fn difference(one: &TestResult, other: &TestResult) -> Option<String> {
     let (one, other) = (history(one), history(other));
     let at = (0..one.len().max(other.len())).find(|at| one.get(*at) != other.get(*at))?;
@@ -27,7 +27,7 @@ fn difference(one: &TestResult, other: &TestResult) -> Option<String> {
     Some(format!("{before}\n- {:?}\n+ {:?}", one.get(at), other.get(at)))
 }
 
-/// Runs a handler straight, with a fresh instance at every point, and with one that dies at some, under each seed.
+/// Runs a handler without faults, with a fresh instance at every point, and with crashes at some points, for each seed.
 async fn repeats(function: &str, event: Value, isolation: Isolation, seeds: u64) {
     for seed in 0..seeds {
         let straight = run(runner(function, seed, isolation), &event).await;
@@ -37,7 +37,7 @@ async fn repeats(function: &str, event: Value, isolation: Isolation, seeds: u64)
             panic!("{function} {event} {seed}:\n{difference}");
         }
         assert!(straight.get_history_events() == replayed.get_history_events(), "{function} {event} {seed}");
-        // Deaths take another two runs each: one seed in four is enough for all points.
+        // Crashes take two more runs each: one seed in four is enough to cover all points.
         let at = 1 + (seed / 4) % 50;
         if seed % 4 != 0 {
             continue;
@@ -54,7 +54,7 @@ async fn repeats(function: &str, event: Value, isolation: Isolation, seeds: u64)
 async fn counted_words_are_walked_in_the_same_order_under_every_seed() {
     let event = json!("the quick brown fox jumps over the lazy dog and runs away from the other fox");
     repeats("counts_words", event.clone(), Isolation::Invocation, SEEDS).await;
-    // The order is the map's, and not one that is always the same.
+    // The order depends on the map's keys, and is not the same for all seeds.
     let first = value(&run(runner("counts_words", 0, Isolation::Invocation), &event).await);
     let second = value(&run(runner("counts_words", 1, Isolation::Invocation), &event).await);
     assert_ne!(first, second);

@@ -1,4 +1,4 @@
-//! A context that is used in another one's code is refused at once, and the error says which was used where.
+//! A context that is used in the code of another is rejected at once, and the error names both.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 mod common;
@@ -7,7 +7,7 @@ use common::{handler, value};
 use durawasm_testing::Disturbance;
 use serde_json::json;
 
-/// The misuse, and what its error has to say.
+/// The misuse, and the text that its error contains.
 const CASES: [(&str, &str); 8] = [
     ("the parent's in a child", "the execution's own context was used in the context \"payment\""),
     (

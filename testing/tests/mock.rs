@@ -1,4 +1,4 @@
-//! A mock in the place of the service: what an invocation reports, and what it comes to when the service does not answer.
+//! A mock service: what an invocation reports, and how it ends if the service does not answer.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 use std::sync::Arc;
@@ -50,7 +50,7 @@ async fn invoke(mock: &Arc<MockDurableServiceClient>) -> InvocationResult {
 #[tokio::test]
 async fn what_is_reported_is_on_record_and_what_is_not_answered_stays_pending() {
     let mock = Arc::new(MockDurableServiceClient::new().with_checkpoint_responses(1));
-    // The service took the step, and said nothing of it: its outcome is not to be seen.
+    // The service accepted the step but did not return it, so its outcome is not available.
     assert_eq!(invoke(&mock).await, InvocationResult::Output(InvocationOutput::pending()));
     let calls = mock.get_checkpoint_calls();
     assert_eq!(calls.len(), 1);

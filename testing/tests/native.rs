@@ -1,4 +1,4 @@
-//! Handlers that run natively: what is so only there, and what must not be.
+//! Native handlers: behaviour that differs from components, and behaviour that must not.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 #[path = "common/native.rs"]
@@ -27,7 +27,7 @@ use durawasm_guest::{
 use durawasm_testing::{Disturbance, ErrorObject, ExecutionStatus, native::NativeHandler};
 use serde_json::{Value, json};
 
-/// Runs the first of these on an event.
+/// Runs the first of these functions with an event.
 async fn run_with(options: EnvironmentOptions, functions: Vec<NativeHandler>, event: Value) -> Run {
     let name = functions[0].name().to_owned();
     let environment = native::environment(options, &[], functions).await;
@@ -48,7 +48,7 @@ fn error(run: &Run) -> (String, String) {
     (error_type.unwrap(), error_message.unwrap())
 }
 
-/// Waits for something that another thread does. It takes a while at most.
+/// Waits until another thread has made a condition true. Fails after a while.
 fn eventually(mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
@@ -57,7 +57,7 @@ fn eventually(mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Counts what is alive.
+/// Counts live values.
 #[derive(Clone, Default)]
 struct Count(Arc<AtomicUsize>);
 
@@ -136,7 +136,7 @@ async fn a_component_and_a_native_function_invoke_each_other() {
     assert_eq!(value(&run), json!(6));
 }
 
-/// What polls a future, and catches what unwinds it.
+/// Polls a future, and catches its unwinding.
 struct Catch<F>(Pin<Box<F>>);
 
 impl<F: Future> Future for Catch<F> {
@@ -177,7 +177,7 @@ async fn a_suspension_cannot_be_caught() {
 
 #[tokio::test]
 async fn what_ended_a_run_counts_whatever_the_handler_makes_of_it() {
-    // Each report is sent at once, from within the handler's own code: an end reaches its catch.
+    // Each update is sent at once, from within the handler's code, so that the unwinding reaches the handler's `catch`.
     let caught = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&caught);
     let handler = move |_: Value, ctx: DurableContext| {
@@ -189,7 +189,7 @@ async fn what_ended_a_run_counts_whatever_the_handler_makes_of_it() {
                 first?
             } else {
                 seen.fetch_add(1, Ordering::SeqCst);
-                // It calls on, and catches that as well; then it returns as if nothing had been.
+                // The handler makes another call, catches that unwinding too, and returns as if nothing had happened.
                 let second = catch(ctx.step(|_| async { Ok(3) }).future()).await;
                 assert!(second.is_none(), "the run is over");
                 let replaying = catch_unwind(AssertUnwindSafe(|| ctx.is_replaying()));
@@ -220,7 +220,7 @@ async fn destructors_run_at_a_suspension_and_may_use_the_context() {
         fn drop(&mut self) {
             let ctx = &self.ctx;
             let _ = (ctx.is_replaying(), ctx.now(), ctx.arn().len(), ctx.pending_update_count());
-            // Neither is polled: nothing happens in a future that is dropped.
+            // Neither future is polled: dropping it has no effect.
             drop(ctx.step(|_| async { Ok(()) }).future());
             drop(ctx.wait(Duration::from_secs(1)).spawn());
         }
@@ -498,7 +498,7 @@ async fn a_record_of_many_pages_is_read_whole() {
     assert_eq!((value(&run), run.view.operations.len()), (json!(100), 102));
 }
 
-/// Writes down what it is told.
+/// Records its notifications.
 struct Notes(Arc<Mutex<Vec<String>>>);
 
 impl Plugin for Notes {

@@ -1,4 +1,4 @@
-//! The test guests run natively and as a component: the histories are the same, event for event.
+//! The test guests run natively and as a component with equal histories, event for event.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 #[path = "common/workflow.rs"]
@@ -18,11 +18,11 @@ use proptest::{prelude::*, test_runner::Config};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// A run of one of the guests' functions.
+/// A run of one of the test guests' functions.
 struct Case<'a> {
     function: &'a str,
     event: String,
-    /// To which callback, after how long, and with what.
+    /// The callback's name, the delay and the value of each answer.
     answers: Vec<(&'a str, &'a str, Value)>,
     disturbances: Vec<Disturbance>,
 }
@@ -54,7 +54,7 @@ impl<'a> Case<'a> {
         native::natively(options, start).await
     }
 
-    /// Runs it both ways, and compares all that is on record.
+    /// Runs the case both ways, and compares everything recorded.
     async fn is_the_same(&self) {
         let (component, native) = (self.in_component().await, self.natively().await);
         let what = || format!("{} {}\n{}", self.function, self.event, side_by_side(&component, &native));
@@ -63,7 +63,7 @@ impl<'a> Case<'a> {
     }
 }
 
-/// Everything on record, as on the wire.
+/// Everything recorded, in the wire format.
 fn record(run: &Run) -> Value {
     let view = &run.view;
     let operations: Vec<_> = view.operations.iter().filter(|o| o.kind != OperationType::Execution).collect();
@@ -75,7 +75,7 @@ fn invocation(view: &InvocationView) -> Value {
     json!([view.request_id, view.start, view.end, view.error.as_ref().map(ToString::to_string)])
 }
 
-/// Only a component has a stack of the handler's functions where the host ends its run.
+/// Only a component has a stack trace of the handler's functions when the host ends its run.
 fn without_stacks(mut value: Value) -> Value {
     fn strip(value: &mut Value) {
         match value {
@@ -91,7 +91,7 @@ fn without_stacks(mut value: Value) -> Value {
     value
 }
 
-/// For whoever has to find the difference.
+/// Both histories, for the message of a failed comparison.
 fn side_by_side(component: &Run, native: &Run) -> String {
     let line = |event: Option<&Arc<Event>>| {
         event.map(|event| serde_json::to_string(event).unwrap()).unwrap_or_default()
@@ -103,7 +103,8 @@ fn side_by_side(component: &Run, native: &Run) -> String {
         .collect()
 }
 
-/// Functions and events that come to the same natively. Left out are those that look at the world around them.
+/// Functions and events with equal results in both ways. Functions that observe clocks or randomness outside of
+/// operations are omitted.
 fn cases() -> Vec<(&'static str, Value)> {
     let items =
         json!([{"waits": [3, 1]}, {"waits": [1], "fails": true}, {}, {"size": 400_000, "waits": [2]}]);
@@ -209,7 +210,7 @@ async fn callbacks_are_made_and_answered_the_same() {
     }
 }
 
-/// Both messages of a panic, but for the place that a component has.
+/// The type and message of a panic without the source location, which only a component has.
 fn without_place(error: &ErrorObject) -> (String, String) {
     let message = error.error_message.clone().unwrap();
     let what = message.strip_prefix("the handler panicked").unwrap();
@@ -234,7 +235,7 @@ async fn a_panic_is_tried_again_and_fails_the_execution_the_same() {
     assert_eq!(case.natively().await.view.error.unwrap().error_type.unwrap(), "StepInterrupted");
 }
 
-/// All that can be done on purpose at the n-th of something.
+/// All faults that can be injected at the n-th event of their kind.
 fn disturbance(at: u64) -> impl Strategy<Value = Disturbance> {
     prop_oneof![
         Just(Disturbance::DieBeforeCheckpoint(at)),
@@ -285,13 +286,13 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 proptest! {
     #![proptest_config(Config { cases: 200, max_shrink_iters: 300, failure_persistence: None, ..Config::default() })]
 
-    /// Whatever operations there are, and whatever is in what.
+    /// For any operations and any nesting.
     #[test]
     fn any_workflow_has_the_same_history(workflow in workflow(Kind::Anywhere)) {
         block_on(of(&workflow, Vec::new()).is_the_same());
     }
 
-    /// Also where runs are cut short or slowed down, at the same places.
+    /// Also if runs are interrupted or delayed at the same points.
     #[test]
     fn any_workflow_suffers_the_same(
         workflow in workflow(Kind::Anywhere),
@@ -300,7 +301,7 @@ proptest! {
         block_on(of(&workflow, disturbances.to_vec()).is_the_same());
     }
 
-    /// A fresh run takes over at every point, and changes nothing.
+    /// A fresh run takes over at every point without changing the result.
     #[test]
     fn a_native_replay_at_every_point_changes_nothing(workflow in workflow(Kind::Anywhere)) {
         let straight = block_on(of(&workflow, Vec::new()).natively());

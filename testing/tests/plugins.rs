@@ -1,4 +1,4 @@
-//! Plugins in components: what they are told, and that the execution is the same with them as without.
+//! Plugins in components: their notifications, and that they do not affect the execution.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 mod common;
@@ -25,7 +25,7 @@ fn no_trouble() -> Value {
     json!({"hook": "", "how": ""})
 }
 
-/// All that is on record, but for what differs from run to run by itself.
+/// Everything recorded, except what differs between any two runs.
 fn record(result: &TestResult) -> (Vec<String>, Value, usize) {
     let mut operations = serde_json::to_value(result.get_operations()).unwrap();
     for operation in operations.as_array_mut().unwrap() {
@@ -105,7 +105,7 @@ async fn hooks_are_called_in_order_over_retry_suspension_and_replay() {
     assert_eq!(seen[expected.len() + 2..], ["at the end", result_text]);
 }
 
-/// What fresh instances take over for within an invocation.
+/// The runners in which fresh instances take over within an invocation.
 fn taken_over(name: &str) -> [(&'static str, LocalDurableTestRunner); 3] {
     [
         ("isolation", handler(name).isolation(Isolation::Step)),
@@ -203,7 +203,7 @@ async fn whatever_a_hook_does_the_execution_is_the_same() {
 #[tokio::test]
 async fn a_hook_that_takes_time_does_not_touch_what_the_handler_sees() {
     let result = handler("clocked_watched_by_slow").run(()).await.unwrap();
-    // The handler names its steps after what it sees, and fails if a replay sees something else.
+    // The handler names its steps after what it observes, so a replay that observes something else fails.
     assert_eq!(value(&result).as_array().unwrap().len(), 4);
     let warnings = result.get_log().iter().filter(|line| line.level == LogLevel::Warn).count();
     assert_eq!(warnings, 0, "{:#?}", lines(&result));

@@ -1,4 +1,4 @@
-//! Handlers that were written for AWS's own Rust SDK, those of its README, run here: result and main events of each.
+//! The handlers in the README of AWS's Rust SDK run here; the result and the main events of each are checked.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 mod common;
@@ -14,8 +14,8 @@ fn ported(function: &str) -> LocalDurableTestRunner {
     LocalDurableTestRunner::from_crate(PORTED).unwrap().function(function)
 }
 
-/// Runs a handler as it is, and replayed at every checkpoint: that must make no difference. Its result, and its history without
-/// the ends of invocations.
+/// Runs a handler without faults, and with a replay at every checkpoint; both must be equal. Returns the result, and
+/// the history without the ends of invocations.
 async fn run(runner: LocalDurableTestRunner, event: impl Serialize) -> (Value, Vec<String>) {
     let runner = runner.scratch();
     let result = runner.run(&event).await.unwrap();
@@ -139,7 +139,7 @@ async fn child_contexts() {
 async fn blocks_that_are_tried_again() {
     let (result, events) = run(ported("with-retry"), json!({})).await;
     assert_eq!(result, json!("booked for 100"));
-    // The step is tried six times, as steps are by default, then the whole block once more: with a quote of its own.
+    // The step has six attempts, the default of steps; then the whole block runs once more, with its own quote.
     let times = |event: &str| events.iter().filter(|e| e.starts_with(event)).count();
     assert_eq!((times("StepFailed book"), times("StepSucceeded book")), (6, 1), "{events:#?}");
     assert_eq!(times("StepSucceeded fetch-quote"), 2);

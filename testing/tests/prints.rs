@@ -1,4 +1,4 @@
-//! What is printed is shown once, also where its line does not end.
+//! Printed output appears once, even if its last line is not terminated.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 mod common;

@@ -36,7 +36,7 @@ use serde_json::{Value, json};
 
 const CASES: u32 = 100;
 
-/// Everything that waits in a sequence is answered with this, a minute later.
+/// The answer to every callback and invoke of a sequence, a minute later.
 const ANSWER: &str = "yes";
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -59,7 +59,7 @@ fn run(acts: &[Value]) -> TestResult {
     block_on(runner().run(acts)).unwrap()
 }
 
-/// Few names, so that some come twice.
+/// Few names, so that some occur twice.
 fn name() -> impl Strategy<Value = String> {
     select(vec!["a", "b", "c", "d"]).prop_map(str::to_owned)
 }
@@ -241,7 +241,7 @@ proptest! {
             prop_assert_eq!(wait.is_ok(), kind == OperationType::Wait);
             prop_assert_eq!(invoke.is_ok(), kind == OperationType::ChainedInvoke);
             prop_assert_eq!(context.is_ok(), kind == OperationType::Context);
-            // A wait-for-callback has those of its callback as well.
+            // A wait-for-callback has the details of its callback too.
             prop_assert_eq!(callback.is_ok(), operation.is_callback());
             prop_assert!(operation.is_callback() || kind != OperationType::Callback);
             if let Err(error) = &step {
@@ -266,7 +266,7 @@ proptest! {
         let runner = handler("sequence");
         let operations = expected(&acts);
         let callbacks = operations.iter().filter(|(kind, _)| *kind == OperationType::Callback).count();
-        // One handle for each operation that is a callback, by its place.
+        // One handle per callback, by position.
         let places = operations.iter().enumerate();
         let handles: Vec<_> = places
             .filter(|(_, (kind, _))| *kind == OperationType::Callback)
@@ -317,7 +317,7 @@ proptest! {
         }
         let acts: Vec<Value> = names.iter().map(|name| json!({ "invoke": ["i", name, 7] })).collect();
         let result = block_on(runner.run(&acts)).unwrap();
-        // Of functions of one name the last counts.
+        // Of several functions with one name, the last registration takes precedence.
         let last = |name: &String| names.iter().rposition(|other| other == name).unwrap() as u64;
         let expected: Vec<Value> = names.iter().map(|name| json!([last(name), 7])).collect();
         prop_assert_eq!(result.get_result().unwrap(), &Value::from(expected));
@@ -348,7 +348,7 @@ proptest! {
         let mut server = manager();
         let (arn, mut token) = server.begin();
         let first = token.clone();
-        // What each step is to be: none, started or over.
+        // The model: the status of each step; absent before its start.
         let mut model: BTreeMap<OperationId, OperationStatus> = BTreeMap::new();
         for batch in batches {
             let mut next = model.clone();
@@ -410,7 +410,7 @@ proptest! {
         update.callback_options = Some(options);
         let answer = server.0.checkpoint(server.1, &arn, &token, vec![update]).unwrap();
         let id = answer.operations[0].callback_details.clone().unwrap().callback_id.unwrap();
-        // The model: how it ended, when it is too late, and when a sign of life is missing.
+        // The model: how the callback ended, its timeout, and its heartbeat timeout.
         let mut ended: Option<CompleteCallbackStatus> = None;
         let (mut now, mut last) = (0, 0);
         let mut accepted = 0;
@@ -562,7 +562,7 @@ proptest! {
         let runner = runner();
         let handle = runner.operation_by_index(index);
         let status = if status == 0 { Started } else { Completed };
-        // The handle goes when it has been waited for: a callback that it is of may then time out.
+        // The handle is dropped after the wait; its callback may then time out.
         let wait = async move {
             let found = handle.wait_for_data(status).await?;
             Ok((found.get_id().to_owned(), found.get_status()))
@@ -598,7 +598,7 @@ proptest! {
     fn p20_an_execution_is_invoked_until_it_is_over(acts in acts()) {
         let result = run(&acts);
         prop_assert_eq!(result.get_status(), ExecutionStatus::Succeeded);
-        // One invocation for each thing that ended outside of the handler, and the first.
+        // One invocation for each event from outside of the handler, and the first invocation.
         let outside = result.get_history_events().iter().filter(|event| {
             use EventType::*;
             matches!(
@@ -648,7 +648,7 @@ proptest! {
     /// Property 22: Checkpoint Polling Continuity.
     #[test]
     fn p22_whatever_happens_outside_is_noticed_until_the_end(acts in acts(), delays in vec(0..200_u64, 12)) {
-        // Answers come at times of their own, some too late: none is missed, and the execution ends.
+        // Answers arrive at arbitrary times, some of them too late: none is lost, and the execution ends.
         let mut runner = handler("sequence");
         for delay in delays {
             runner = runner.answer("*", &format!("{delay}s"), ANSWER).unwrap();
@@ -661,7 +661,7 @@ proptest! {
     }
 }
 
-/// A server without a thread, at the beginning of its time.
+/// A server without a thread, at the start of its time.
 struct Server(ExecutionManager, Timestamp);
 
 fn manager() -> Server {
@@ -671,7 +671,7 @@ fn manager() -> Server {
 }
 
 impl Server {
-    /// An execution whose first invocation runs.
+    /// Starts an execution and its first invocation.
     fn begin(&mut self) -> (durawasm_core::protocol::ExecutionArn, durawasm_core::protocol::CheckpointToken) {
         let arn = self.0.start_execution(self.1, StartExecution::new("f", None)).unwrap();
         let started = self.0.start_invocation(self.1, &arn).unwrap();

@@ -1,4 +1,4 @@
-//! `LocalDurableTestRunner` and its results, as the author of a handler uses them.
+//! `LocalDurableTestRunner` and its results, as authors of handlers use them.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 mod common;
@@ -21,7 +21,7 @@ async fn my_workflow(input: String, ctx: DurableContext) -> Result<String, BoxEr
     Ok(step1)
 }
 
-/// The product owner's own example of a test.
+/// The example of a test in the documentation.
 #[tokio::test]
 async fn test_workflow() {
     LocalDurableTestRunner::setup_test_environment(TestEnvironmentConfig {
@@ -122,12 +122,12 @@ async fn a_function_that_is_missing_is_named() {
     let order = Order { id: "o-1".into(), cents: 70 };
     let error = LocalDurableTestRunner::new(sell).run(order).await.unwrap_err();
     assert!(matches!(&error, TestError::FunctionNotRegistered(name) if name == "rate"), "{error}");
-    // A handler that can do without it is no failure; what it got says what was missing.
+    // A handler may handle the missing function; the invoke's error then names it.
     let result = handler("sequence").run(json!([{"invoke": ["i", "nobody", 1]}])).await.unwrap();
     assert!(result.get_operation("i").unwrap().error().unwrap().to_string().contains("\"nobody\""));
 }
 
-/// Can do without the function that it invokes, and fails for a reason of its own.
+/// Handles the failure of the missing function, and fails for another reason.
 async fn has_a_fallback((): (), ctx: DurableContext) -> Result<(), BoxError> {
     let rate = ctx.invoke::<u64, _>("rate", 1).name("rate").await.unwrap_or(10);
     Err(TypedError::with_type("TooExpensive", format!("{rate} is too much")).into())
@@ -137,7 +137,7 @@ async fn has_a_fallback((): (), ctx: DurableContext) -> Result<(), BoxError> {
 async fn a_failure_for_another_reason_is_a_result() {
     let result = LocalDurableTestRunner::new(has_a_fallback).run(()).await.unwrap();
     assert_eq!(result.get_error().unwrap().error_type.as_deref(), Some("TooExpensive"));
-    // Names with a qualifier, and ARNs, stand for the same function.
+    // Names with a qualifier, and ARNs, refer to the same function.
     for name in ["rate:prod", "arn:aws:lambda:eu-west-1:123456789012:function:rate:7"] {
         let runner = LocalDurableTestRunner::new(has_a_fallback).answer_invoke(name, "0s", 4).unwrap();
         let result = runner.run(()).await.unwrap();

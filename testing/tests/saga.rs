@@ -1,4 +1,4 @@
-//! Rollbacks, checkpoint modes and deterministic values: real handlers, in the real sandbox, on a virtual clock.
+//! Rollbacks, checkpoint modes and deterministic values: compiled handlers, in the sandbox, in virtual time.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 mod common;
@@ -22,7 +22,7 @@ fn printed(result: &TestResult) -> Vec<String> {
     lines.map(|line| line.message.clone()).collect()
 }
 
-/// Name, status and error of each compensation, as the handler was told.
+/// The name, status and error of each compensation, as returned to the handler.
 fn undone(result: &TestResult) -> Vec<(String, String, Option<String>)> {
     let items = value(result)["undone"]["items"].clone();
     let text = |value: &Value| value.as_str().map(str::to_owned);
@@ -101,7 +101,7 @@ async fn a_rollback_that_is_suspended_goes_on_where_it_stopped() {
         let statuses: Vec<_> =
             undone(&result).into_iter().map(|(name, status, _)| format!("{name} {status}")).collect();
         assert_eq!(statuses, ["bus SUCCEEDED", "car SUCCEEDED", "flight FAILED", "hotel SUCCEEDED"]);
-        // Each that waits begins once more on the replay that follows its wait. What is over does not run again.
+        // A compensation that waits begins again on the replay after its wait. A finished one does not run again.
         assert_eq!(
             printed(&result),
             [
@@ -200,7 +200,7 @@ async fn each_mode_has_its_price() {
     assert_eq!(run(json!({"mode": "eager", "steps": 10})).await, (20, json!([45, 0])));
     assert_eq!(run(json!({"mode": "optimistic", "steps": 10})).await, (1, json!([45, 20])));
     assert_eq!(run(json!({"mode": "optimistic", "steps": 10, "flush_every": 5})).await, (2, json!([45, 10])));
-    // A wait takes with it what is gathered, and the step after it is sent at the end.
+    // The wait sends the batch gathered so far; the step after it is sent at the end.
     let waited = run(json!({"mode": "optimistic", "steps": 10, "wait": 60})).await;
     assert_eq!(waited, (2, json!([1045, 0])), "the second invocation reports only what is new");
 }
@@ -232,7 +232,7 @@ async fn what_a_batch_had_not_sent_runs_again_and_what_it_had_sent_does_not() {
 
 #[tokio::test]
 async fn drawn_values_are_the_same_on_every_replay_and_whatever_ends_first() {
-    // Operations are named after what was drawn: a replay that drew anything else would be found out.
+    // Operations are named after the drawn values, so a replay that draws others fails.
     let ids = |result: &TestResult| {
         let drawn = value(result).as_array().unwrap().clone();
         drawn

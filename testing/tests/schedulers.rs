@@ -1,4 +1,4 @@
-//! Who decides when waits end: virtual time, a queue, or real timers.
+//! Schedulers decide when waits end: virtual time, a queue, or real timers.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 mod common;
@@ -34,7 +34,7 @@ async fn the_shorter_wait_wins_a_race_but_in_a_queue() {
     assert_eq!(value(&result), json!(1));
 }
 
-/// Waits, retries, answers, timeouts and calls, in seconds that can be waited for.
+/// Waits, retries, answers, timeouts and invokes of a few seconds, so that they can run in real time.
 fn workflow() -> serde_json::Value {
     json!([
         {"step": {"fails": 1, "once": false}},
@@ -60,24 +60,24 @@ async fn the_history_is_the_same_however_time_passes() {
         run(real(handler("workflow"))),
         run(real(handler("workflow")).scheduler(TimerScheduler::new))
     );
-    let expected = told(&skipped);
+    let expected = timeline(&skipped);
     for other in [in_real_time, with_timers] {
-        let found = told(&other);
-        let names = |told: &[(String, u128)]| {
-            told.iter().map(|(what, _)| what.clone()).collect::<Vec<_>>().join("\n")
+        let found = timeline(&other);
+        let names = |timeline: &[(String, u128)]| {
+            timeline.iter().map(|(what, _)| what.clone()).collect::<Vec<_>>().join("\n")
         };
         let diff = similar::TextDiff::from_lines(names(&expected), names(&found)).unified_diff().to_string();
         assert_eq!(diff, "");
         assert_eq!(skipped.get_invocations().len(), other.get_invocations().len());
         for ((what, at), (_, found)) in expected.iter().zip(&found) {
-            // Real time is not exact, and a busy machine is late.
+            // Real time is not exact: on a busy machine events are late.
             assert!((*at..at + 3000).contains(found), "{what}: {at} ms, in real time {found} ms");
         }
     }
 }
 
-/// What happened, and after how many milliseconds.
-fn told(result: &TestResult) -> Vec<(String, u128)> {
+/// The events with their times, in milliseconds since the start.
+fn timeline(result: &TestResult) -> Vec<(String, u128)> {
     let events = result.get_history_events();
     let start = events[0].event_timestamp;
     let millis = events.iter().map(|event| event.event_timestamp.since(start).as_millis());
@@ -86,7 +86,7 @@ fn told(result: &TestResult) -> Vec<(String, u128)> {
     result.get_history_lines().into_iter().map(what).zip(millis).collect()
 }
 
-/// Waits for a callback that nobody answers, and for a function that does the same, beside a longer wait.
+/// Waits concurrently for a callback without an answer, for a function that does the same, and for a longer time.
 async fn waits_beside((): (), ctx: DurableContext) -> Result<(bool, bool), BoxError> {
     let wait = ctx.wait(Duration::from_secs(4)).name("longer").future();
     let own = ctx.create_callback::<bool>().timeout(Duration::from_secs(1)).name("own").await?;
@@ -110,7 +110,7 @@ async fn timeouts_come_where_they_belong_under_each_scheduler() {
     };
     let order = |result: &TestResult| -> Vec<String> {
         let ends = ["WaitSucceeded", "CallbackTimedOut", "ChainedInvokeSucceeded"];
-        let lines = told(result).into_iter().map(|(what, _)| what.split(' ').next().unwrap().to_owned());
+        let lines = timeline(result).into_iter().map(|(what, _)| what.split(' ').next().unwrap().to_owned());
         lines.filter(|what| ends.contains(&what.as_str())).collect()
     };
     let by_time = ["CallbackTimedOut", "ChainedInvokeSucceeded", "WaitSucceeded"];
@@ -118,12 +118,12 @@ async fn timeouts_come_where_they_belong_under_each_scheduler() {
     assert_eq!(order(&skipped), by_time);
     let timers = real(runner()).scheduler(TimerScheduler::new).run(()).await.unwrap();
     assert_eq!(order(&timers), by_time);
-    // In a queue timeouts come when nothing else is left, also those of functions that were invoked.
+    // A queue fires timeouts only when nothing else is left, including those of invoked functions.
     let queued = runner().scheduler(QueueScheduler::new).run(()).await.unwrap();
     assert_eq!(order(&queued), ["WaitSucceeded", "CallbackTimedOut", "ChainedInvokeSucceeded"]);
 }
 
-/// A callback that nobody answers, beside two waits one after the other.
+/// A callback without an answer, concurrent with two consecutive waits.
 async fn waits_twice((): (), ctx: DurableContext) -> Result<(), BoxError> {
     let callback = ctx.create_callback::<bool>().timeout(Duration::from_secs(1)).await?;
     let waits = async {
@@ -139,7 +139,7 @@ async fn in_a_queue_a_timeout_waits_for_what_is_scheduled_later_as_well() {
     let runner: LocalDurableTestRunner = LocalDurableTestRunner::new(waits_twice).typed();
     let runner = runner.scheduler(QueueScheduler::new);
     let result = runner.run(()).await.unwrap();
-    let ends: Vec<_> = told(&result)
+    let ends: Vec<_> = timeline(&result)
         .into_iter()
         .map(|(what, _)| what)
         .filter(|what| what.starts_with("WaitSucceeded") || what.starts_with("CallbackTimedOut"))
@@ -157,7 +157,7 @@ async fn an_execution_s_time_is_up_under_a_scheduler_as_well() {
         let result = runner.execution_timeout(Duration::from_secs(2)).run(&event).await.unwrap();
         assert_eq!(result.get_status(), ExecutionStatus::TimedOut);
     }
-    // While an invocation runs, too.
+    // Also while an invocation runs.
     let sleeps = real(handler("sleeps_in_step")).scheduler(TimerScheduler::new);
     let result = sleeps.execution_timeout(Duration::from_secs(1)).run(3_u64).await.unwrap();
     assert_eq!(result.get_status(), ExecutionStatus::TimedOut);
@@ -211,7 +211,8 @@ async fn callback_timeouts_and_heartbeats_are_skipped_as_well() {
 async fn a_queue_runs_whole_workflows_and_lets_timeouts_come_last() {
     let result = answered(handler("workflow")).scheduler(QueueScheduler::new).run(workflow()).await.unwrap();
     assert_eq!(value(&result), value(&answered(handler("workflow")).run(workflow()).await.unwrap()));
-    // The callback times out after a minute, the waits take a day: in the queue the timeout waits for all else.
+    // The callback times out after a minute and the waits take a day: in the queue the timeout comes after everything
+    // else.
     let event = json!([{"spawned": ["callback", {"wait": 86_400}]}]);
     let result = handler("workflow").scheduler(QueueScheduler::new).run(&event).await.unwrap();
     let order: Vec<_> = result
@@ -220,7 +221,7 @@ async fn a_queue_runs_whole_workflows_and_lets_timeouts_come_last() {
         .filter(|line| line.contains("WaitSucceeded") || line.contains("CallbackTimedOut"))
         .collect();
     assert!(order[0].contains("WaitSucceeded") && order[1].contains("CallbackTimedOut"), "{order:?}");
-    // What crashed is tried again, and what invokes something gets its result.
+    // A crashed invocation is retried, and an invoke receives its result.
     let crashes = handler("panics").scheduler(QueueScheduler::new).run(()).await.unwrap();
     assert_eq!(crashes.get_invocations().len(), 3);
     let error: &ErrorObject = crashes.get_error().unwrap();
@@ -260,7 +261,7 @@ async fn tokio_s_time_has_to_be_paused_for_that() {
     assert!(refused.to_string().contains("start_paused"), "{refused}");
 }
 
-/// A queue that can be looked into.
+/// A queue whose content can be inspected.
 #[derive(Clone, Default)]
 struct Watched(Arc<Mutex<(QueueScheduler, Vec<bool>)>>);
 
@@ -292,7 +293,7 @@ impl Scheduler for Watched {
 async fn what_is_left_when_an_execution_ends_is_flushed() {
     let watched = Watched::default();
     let scheduler = watched.clone();
-    // The wait of ten seconds wins; that of a second is still in the queue.
+    // The wait of ten seconds wins; the wait of one second is still in the queue.
     let result = handler("races").scheduler(move || scheduler.clone()).run(()).await.unwrap();
     assert_eq!(value(&result), json!(10));
     assert_eq!(watched.0.lock().unwrap().1, [true], "flushed once, with something in it");

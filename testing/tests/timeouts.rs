@@ -1,4 +1,4 @@
-//! Steps with a timeout: bodies that take too long are stopped, whatever they do.
+//! Steps with a timeout: a body that takes too long is stopped, whatever it does.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 mod common;

@@ -1,4 +1,4 @@
-//! Random workflows of all operations, nested: straight through, replayed at every point, and killed at any.
+//! Random workflows of all operations, nested: without faults, replayed at every point, and with a crash at any point.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 mod common;
@@ -25,7 +25,7 @@ fn run(workflow: &[Value], disturbance: Option<Disturbance>) -> TestResult {
     runtime.block_on(runner.run(workflow)).unwrap()
 }
 
-/// What an execution came to.
+/// The outcome of an execution.
 fn outcome(result: &TestResult) -> (String, Option<Value>, Option<String>) {
     let error = result.get_error().ok().map(ToString::to_string);
     (format!("{:?}", result.get_status()), result.get_result_as().ok(), error)
@@ -38,7 +38,8 @@ fn lines(result: &TestResult) -> Vec<(String, Option<String>)> {
     result.get_log().iter().map(line).collect()
 }
 
-/// How often each attempt's body ran. What a compensation does is a child's code, and belongs to no step.
+/// How often the body of each attempt ran. Bodies of compensations are code of a child context, so no step is counted
+/// for them.
 fn bodies(result: &TestResult) -> BTreeMap<(String, Option<String>), u32> {
     let mut bodies = BTreeMap::new();
     for line in lines(result).into_iter().filter(|(_, operation)| operation.is_some()) {
@@ -54,7 +55,7 @@ fn any_once(workflow: &[Value]) -> bool {
 proptest! {
     #![proptest_config(Config { cases: 200, max_shrink_iters: 300, failure_persistence: None, ..Config::default() })]
 
-    /// Every point at which something is recorded is one at which a fresh instance may take over.
+    /// A fresh instance may take over at every point at which something is recorded.
     #[test]
     fn a_replay_at_every_point_changes_nothing(workflow in workflow(Kind::Any)) {
         let straight = run(&workflow, None);
@@ -69,7 +70,7 @@ proptest! {
         }
     }
 
-    /// A death costs time and repeats at most one attempt of what may be repeated.
+    /// A crash takes time and repeats at most one attempt of an operation that may be repeated.
     #[test]
     fn a_death_at_any_checkpoint_changes_no_result(
         workflow in workflow(Kind::Calm),

@@ -1,7 +1,7 @@
-//! A person decides about an expense, or nobody does.
+//! An expense report that a person approves or rejects, with timeouts.
 //!
-//! The function asks, and is gone. For days nothing runs and nothing is kept but the history. Then an answer arrives, or
-//! time is up, and the function runs again from its first line, to the line where it was.
+//! The function sends a request and is suspended. For days nothing runs, and only the history is kept. When an answer
+//! arrives or a timeout expires, the function runs again from its first line and continues where it waited.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -15,33 +15,33 @@ use tracing::info;
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// The event: what to decide about.
+/// The event: the expense to approve.
 #[derive(Deserialize)]
 struct Expense {
     id: String,
     cents: u64,
 }
 
-/// What the person answers: the payload that the approval system sends.
+/// The answer of the person: the payload that the approval system sends.
 #[derive(Serialize, Deserialize)]
 struct Decision {
     approved: bool,
     by: String,
 }
 
-/// The result: each way that this can end.
+/// The result: every way in which the workflow can end.
 #[derive(Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 enum Outcome {
-    /// Somebody said yes.
+    /// The expense was approved.
     Approved { by: String },
-    /// Somebody said no.
+    /// The expense was rejected.
     Rejected { by: String },
     /// The approval system reported a failure of its own.
     Failed { why: String },
-    /// Nobody said anything for three days.
+    /// No answer arrived within three days.
     NobodyAnswered,
-    /// The approval system was silent for a day, so it has probably lost the request.
+    /// The approval system sent no heartbeat for a day, so it has probably lost the request.
     SystemSilent,
 }
 
@@ -49,18 +49,18 @@ enum Outcome {
 async fn approval(expense: Expense, ctx: DurableContext) -> Result<Outcome, BoxError> {
     let Expense { id, cents } = expense;
     let answer = ctx
-        // A callback, and a step that hands its id to whoever is to answer. The body is run once and recorded, as a
-        // step's is: no replay asks twice.
+        // A callback, and a step that passes its id to the approval system. The step is recorded like any other, so no
+        // replay sends the request again.
         .wait_for_callback::<Decision, _, _>(move |step, callback_id| async move {
             ask(&id, cents, &callback_id, step.attempt())
         })
         .name("decision")
-        // The approval system may be down when it is asked: three attempts, a minute apart.
+        // The approval system may be unavailable: three attempts, a minute apart.
         .submitter_retry(|_error, attempt| match attempt {
             1..3 => RetryDecision::Retry { delay: Duration::from_mins(1) },
             _ => RetryDecision::Stop,
         })
-        // How long the answer may take in all, and how long the other side may give no sign of life.
+        // The maximum time until the answer, and the maximum time between two heartbeats.
         .timeout(3 * DAY)
         .heartbeat(DAY)
         .await;
@@ -71,7 +71,7 @@ async fn approval(expense: Expense, ctx: DurableContext) -> Result<Outcome, BoxE
     }
 }
 
-/// Tells the ways apart in which no answer came. What is none of them fails the execution.
+/// Distinguishes the reasons for a missing answer. Any other error fails the execution.
 fn without_answer(error: OperationError) -> Result<Outcome, BoxError> {
     let OperationErrorKind::Callback(callback) = error.kind() else { return Err(error.into()) };
     match callback.kind() {
@@ -85,7 +85,8 @@ fn without_answer(error: OperationError) -> Result<Outcome, BoxError> {
     }
 }
 
-/// The approval system, pretended. A real one would get the callback's id in a request, and send it back with the answer.
+/// A simulated approval system. A real one would receive the callback's id in a request, and send it back with the
+/// answer.
 fn ask(expense: &str, cents: u64, callback_id: &str, attempt: u32) -> Result<(), BoxError> {
     if expense.contains("busy") && attempt == 1 {
         return Err("the approval system is restarting".into());

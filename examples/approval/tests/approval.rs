@@ -1,4 +1,4 @@
-//! The approval in the real host, in virtual time: three days take milliseconds.
+//! The approval workflow in the sandbox, in virtual time: three days take milliseconds.
 
 use std::time::Duration;
 
@@ -14,13 +14,14 @@ async fn somebody_approves() -> Result<(), TestError> {
         .run_text(EXPENSE.into())
         .await?;
     assert_eq!(result.get_result_as::<Value>()?, json!({ "outcome": "approved", "by": "kim" }));
-    // One invocation asks, the second gets the answer. It was asked for once.
+    // The first invocation sends the request, the second receives the answer. The request was sent once.
     assert_eq!(result.get_invocations().len(), 2);
     assert_eq!(requests(&result), 1);
     Ok(())
 }
 
-/// The test is the approval system: it gets the callback's id while the handler runs, and answers. Until it does, no time passes.
+/// The test acts as the approval system: it receives the callback's id while the handler runs, and answers. Time does
+/// not advance before it answers.
 #[tokio::test]
 async fn the_test_answers_while_the_handler_runs() -> Result<(), TestError> {
     let runner = runner()?;
@@ -66,7 +67,7 @@ async fn somebody_rejects() -> Result<(), TestError> {
 
 #[tokio::test]
 async fn nobody_answers() -> Result<(), TestError> {
-    // The other side gives signs of life, but no answer.
+    // The approval system sends heartbeats, but no answer.
     let result = runner()?
         .answer_heartbeat("decision", "20h")?
         .answer_heartbeat("decision", "40h")?

@@ -1,11 +1,11 @@
-//! Thousands of rows go into a system that takes some at a time.
+//! Imports thousands of rows into a system that accepts a limited number per request.
 //!
-//! A row is too little for an operation of its own, and all of them are too much for one. So a hundred rows are one item
-//! of a map: a batch that succeeds or fails as a whole, and is not repeated once it has succeeded.
+//! One operation per row would be too many operations, and one operation for all rows would be too large. So a hundred
+//! rows are one item of a map: a batch that succeeds or fails as a whole, and is not repeated after it has succeeded.
 //!
-//! Together the results are larger than what an operation may have on record (256 KiB). That needs no care: the record
-//! then says only how the map ended, and a replay puts the result together from those of the batches. What a handler
-//! returns should still be a summary.
+//! The results together exceed the maximum size of a recorded result (256 KiB). The handler does not need to handle
+//! that: the record then contains only how the map ended, and a replay assembles the result from those of the batches.
+//! The result of the handler itself should still be a summary.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -16,7 +16,7 @@ use durawasm_guest::{BoxError, DurableContext, TypedError, durable_execution};
 use serde::{Deserialize, Serialize};
 use tracing::info;
 
-/// The event: a file, pretended. Its rows have the numbers from 1; some of them may be corrupt.
+/// The event: a simulated file. Its rows are numbered from 1; some of them may be corrupt.
 #[derive(Deserialize)]
 struct File {
     name: String,
@@ -25,21 +25,21 @@ struct File {
     corrupt: Vec<u32>,
 }
 
-/// What the other system says of a row.
+/// The receipt of the other system for a row.
 #[derive(Serialize, Deserialize)]
 struct Imported {
     row: u32,
     receipt: String,
 }
 
-/// The result: small, however many rows there are.
+/// The result: a summary, small for any number of rows.
 #[derive(Serialize)]
 struct Summary {
     imported: usize,
     last_receipt: Option<String>,
-    /// The batches that were refused, and why.
+    /// The batches that were refused, with the reasons.
     refused: Vec<String>,
-    /// Why it was over.
+    /// Why the map ended.
     reason: &'static str,
 }
 
@@ -47,7 +47,7 @@ struct Summary {
 async fn batch_import(file: File, ctx: DurableContext) -> Result<Summary, BoxError> {
     let File { name, rows, corrupt } = file;
     let batch = ctx
-        // At most 100 rows a batch. `ItemBatcher::builder()` can limit their bytes as well.
+        // At most 100 rows per batch. `ItemBatcher::builder()` can limit their bytes as well.
         .map_batched(1..=rows, ItemBatcher::with_max_items(100), move |ctx, rows, _index| {
             let (name, corrupt) = (name.clone(), corrupt.clone());
             async move {
@@ -58,12 +58,13 @@ async fn batch_import(file: File, ctx: DurableContext) -> Result<Summary, BoxErr
         .name("import")
         .item_namer(|index| format!("rows-from-{}", index * 100 + 1))
         .max_concurrency(8)
-        // A tenth of the batches may fail. With more, something is wrong with the file, and the rest is not tried.
+        // A tenth of the batches may fail. If more do, the file is probably invalid, and the other batches are not
+        // started.
         .completion(CompletionConfig::with_tolerated_failure_percentage(10))
         .await_batch()
         .await?;
 
-    // Whatever follows runs after a replay. The batches do not run again for it.
+    // The code after the wait runs after a replay, which does not run the batches again.
     ctx.wait(Duration::from_hours(1)).name("settle").await?;
 
     Ok(Summary {
@@ -74,7 +75,7 @@ async fn batch_import(file: File, ctx: DurableContext) -> Result<Summary, BoxErr
     })
 }
 
-/// The other system, pretended: it takes all rows of a request or none.
+/// The simulated other system: it accepts all rows of a request or none.
 fn import(file: &str, rows: &[u32], corrupt: &[u32]) -> Result<Vec<Imported>, BoxError> {
     if let Some(row) = rows.iter().find(|row| corrupt.contains(row)) {
         return Err(TypedError::with_type("CorruptRow", format!("row {row} cannot be read")).into());

@@ -1,4 +1,4 @@
-//! The import in the real host, in virtual time.
+//! The import in the sandbox, in virtual time.
 
 use durawasm_testing::{LocalDurableTestRunner, Operation, TestError, TestResult};
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ async fn five_thousand_rows_are_fifty_operations() -> Result<(), TestError> {
             && second.starts_with("rows-from-4301: ") && second.ends_with("CorruptRow: row 4321 cannot be read")));
     assert_eq!(summary["reason"], json!("ALL_COMPLETED"));
     assert_eq!(named(&result, "send"), 50);
-    // The receipts are half a megabyte, and came through the wait after the map. No row was sent twice for it.
+    // The receipts, half a megabyte, are available after the wait, and no row was sent twice.
     assert!(
         summary["last_receipt"]
             .as_str()
@@ -42,7 +42,7 @@ async fn a_file_that_is_mostly_wrong_is_not_tried_to_its_end() -> Result<(), Tes
     let result = runner()?.run(json!({ "name": "noise.csv", "rows": 5000, "corrupt": corrupt })).await?;
     let summary: Value = result.get_result_as()?;
     assert_eq!((&summary["imported"], &summary["reason"]), (&json!(0), &json!("FAILURE_TOLERANCE_EXCEEDED")));
-    // A tenth of fifty batches are five: the sixth failure is one too many.
+    // A tenth of fifty batches is five: the sixth failure exceeds the limit.
     assert_eq!(summary["refused"].as_array().map(Vec::len), Some(6));
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! Much at once, some of which fails: a release that goes to many regions, and a price that is asked of three suppliers.
+//! Concurrent work of which some fails: a release to many regions, and quotes from three suppliers.
 //!
-//! Each item, and each branch, has a context of its own in the history. What it has done is on record when the others
-//! fail, wait or are dropped.
+//! Each item and each branch has its own context in the history. Its completed work is recorded even if others fail,
+//! wait or are dropped.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -14,18 +14,18 @@ use tracing::info;
 
 durable_handlers! { release, quote }
 
-/// What became of a release.
+/// The outcome of a release.
 #[derive(Serialize)]
 struct Report {
     released: Vec<String>,
     failed: Vec<String>,
-    /// How many regions were not even tried, or were under way when it was given up.
+    /// How many regions were not started, or were running when the release ended.
     left: usize,
-    /// Why it was over.
+    /// Why the map ended.
     reason: &'static str,
 }
 
-/// Event: regions. The release goes to two of them at a time. One that fails is tolerated; a second one ends it.
+/// Event: regions. The release runs in two of them at a time. One failure is tolerated; a second one ends the release.
 async fn release(regions: Vec<String>, ctx: DurableContext) -> Result<Report, BoxError> {
     let total = regions.len();
     let names = regions.clone();
@@ -35,11 +35,11 @@ async fn release(regions: Vec<String>, ctx: DurableContext) -> Result<Report, Bo
         .item_namer(move |index| names.get(index).cloned().unwrap_or_default())
         .max_concurrency(2)
         .completion(CompletionConfig::with_tolerated_failure_count(1))
-        // Instead of `.await`, which would make an error of too many failures: how each item ended.
+        // Returns the outcome of each item, whereas `.await` would return an error for too many failures.
         .await_batch()
         .await?;
 
-    // Of each failure the item's index and name, and its message, which tells the whole chain of causes.
+    // For each failure the index and the name of the item, and a message with the whole chain of causes.
     let failed = batch.errors();
     Ok(Report {
         failed: failed.iter().map(|error| format!("{}: {}", error.name, error.message)).collect(),
@@ -49,7 +49,7 @@ async fn release(regions: Vec<String>, ctx: DurableContext) -> Result<Report, Bo
     })
 }
 
-/// What happens for each region. It may use all operations: here a step, some time, and another step.
+/// The work for each region. It may use all operations: here a step, a wait, and another step.
 async fn release_to(region: String, ctx: DurableContext) -> Result<String, BoxError> {
     let name = region.clone();
     ctx.step(move |_| async move { copy(&name) })
@@ -64,7 +64,7 @@ async fn release_to(region: String, ctx: DurableContext) -> Result<String, BoxEr
     Ok(enable.name("enable").await?)
 }
 
-/// The regions, pretended: those whose names begin with `broken` take no release.
+/// The simulated regions: those whose names begin with `broken` reject the release.
 fn copy(region: &str) -> Result<(), BoxError> {
     if region.starts_with("broken") {
         return Err(TypedError::with_type("NoCapacity", "no machine is free").into());
@@ -79,8 +79,8 @@ struct Offer {
     cents: u32,
 }
 
-/// Event: an article. Asks three suppliers, takes the first two offers, and returns the better one. The third supplier is
-/// not waited for.
+/// Event: an article. Requests quotes from three suppliers, takes the first two, and returns the better one. It does
+/// not wait for the third.
 async fn quote(article: String, ctx: DurableContext) -> Result<Option<Offer>, BoxError> {
     let offers = ctx
         .parallel([

@@ -1,4 +1,4 @@
-//! The fan-out in the real host, in virtual time.
+//! The fan-out in the sandbox, in virtual time.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ async fn one_failure_is_tolerated() -> Result<(), TestError> {
         failed.starts_with("broken-oslo: ") && failed.ends_with("NoCapacity: no machine is free"),
         "{failed}"
     );
-    // Each item is a context under its own name; the failed one stands in the history as what it is.
+    // Each item is a context with its own name; the failed one is recorded as failed.
     let broken = result.get_operation("broken-oslo").map(|operation| operation.status);
     assert_eq!(broken, Some(OperationStatus::Failed));
     Ok(())
@@ -49,7 +49,7 @@ async fn a_second_failure_ends_it() -> Result<(), TestError> {
     let report: Value = result.get_result_as()?;
     assert_eq!(report["reason"], json!("FAILURE_TOLERANCE_EXCEEDED"));
     assert_eq!(report["failed"].as_array().map(Vec::len), Some(2));
-    // Paris was under way, and was dropped; lima was never begun.
+    // Paris was running, and was dropped; lima was never started.
     assert_eq!((&report["released"], &report["left"]), (&json!([]), &json!(2)));
     assert!(result.get_operation("paris").is_some() && result.get_operation("lima").is_none());
     Ok(())

@@ -1,13 +1,13 @@
-//! Functions that call functions: an order is priced, packed and announced, each by a function of its own.
+//! Functions that invoke functions: an order is priced, packed and announced, each by its own function.
 //!
 //! ```text
 //! chain --> price     plain: an event in, a result out, no history
-//!       \-> pack      durable: waits, has a history of its own, runs on while `chain` is suspended
-//!       \-> announce  plain, and fails at times
+//!       \-> pack      durable: waits, has its own history, runs while `chain` is suspended
+//!       \-> announce  plain, fails sometimes
 //! ```
 //!
-//! All of them are in one component, under their names. The one that calls is suspended until the called one has ended,
-//! and gets its result, or its error, from the record.
+//! All of them are in one component, under their names. The invoking function is suspended until the invoked one has
+//! ended, and gets its result or its error from the record.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -25,7 +25,7 @@ durable_handlers! {
     plain announce,
 }
 
-/// The event of all of them.
+/// The event of all functions.
 #[derive(Clone, Serialize, Deserialize)]
 struct Order {
     article: String,
@@ -33,27 +33,27 @@ struct Order {
     customer: String,
 }
 
-/// What becomes of an order.
+/// The outcome of an order.
 #[derive(Serialize)]
 struct Done {
     cents: u32,
     parcel: String,
-    /// Why the customer does not know of it, if so.
+    /// Why the customer was not notified, if so.
     not_announced: Option<String>,
 }
 
-/// The function that calls the others, one after the other.
+/// Invokes the other functions, one after another.
 async fn chain(order: Order, ctx: DurableContext) -> Result<Done, BoxError> {
-    // The type of the result is said, that of the payload follows from what is passed.
+    // The type of the result is explicit; that of the payload is inferred.
     let cents = ctx.invoke::<u32, _>("price", order.clone()).name("price").await?;
     let parcel = ctx.invoke::<String, _>("pack", order.clone()).name("pack").await?;
 
-    // A failing target is an error here, and what to do about it is decided here. To this order it is no disaster.
+    // A failure of the invoked function is an error here, and the handler decides what to do. This order tolerates it.
     let announced = ctx.invoke::<(), _>("announce", order).name("announce").await;
     let not_announced = match announced {
         Ok(()) => None,
         Err(error) => match (error.kind(), error.wire()) {
-            // What the target failed with, as it stands in the record.
+            // The recorded error of the invoked function.
             (OperationErrorKind::Invoke(invoke), Some(recorded))
                 if matches!(invoke.kind(), InvokeErrorKind::FunctionFailed { .. }) =>
             {
@@ -74,7 +74,7 @@ fn price(order: Order) -> Result<u32, BoxError> {
     }
 }
 
-/// A durable function. It could be called directly as well: `--function pack`.
+/// A durable function. It can also be run directly: `--function pack`.
 async fn pack(order: Order, ctx: DurableContext) -> Result<String, BoxError> {
     ctx.wait(Duration::from_hours(20)).name("until-morning").await?;
     let parcel = ctx.step(move |_| async move { Ok(format!("{}x {}", order.quantity, order.article)) });

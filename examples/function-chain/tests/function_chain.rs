@@ -1,4 +1,4 @@
-//! The chain in the real host, in virtual time.
+//! The chain in the sandbox, in virtual time.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ async fn each_function_does_its_part() -> Result<(), TestError> {
         result.get_result_as::<Value>()?,
         json!({ "cents": 17800, "parcel": "2x lamp", "not_announced": null })
     );
-    // The operations of the called functions are not among these: each has a history of its own.
+    // The operations of the invoked functions are not included: each function has its own history.
     let names: Vec<_> =
         result.get_operations().iter().filter_map(|operation| operation.name.as_deref()).collect();
     assert_eq!(names, ["price", "pack", "announce"]);

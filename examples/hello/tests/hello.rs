@@ -1,4 +1,4 @@
-//! The handler, in the real host, in virtual time: the minute takes none.
+//! The handler in the sandbox, in virtual time: the minute takes no real time.
 
 use durawasm_testing::{LocalDurableTestRunner, TestError};
 

@@ -1,11 +1,11 @@
-//! Operations beside each other, as futures: `spawn()` starts one now, `future()` when it is polled.
+//! Concurrent operations as futures: `spawn()` starts one at once, `future()` when it is first polled.
 
 use std::time::Duration;
 
 use durawasm_guest::builders::RetryPresets;
 use durawasm_guest::{BoxError, DurableContext, DurableFuture, Settled};
 
-/// Spawned operations run beside the code that follows.
+/// Spawned operations run concurrently with the code that follows.
 pub async fn spawn(_event: (), ctx: DurableContext) -> Result<u32, BoxError> {
     let pause = ctx.wait(Duration::from_mins(1)).name("pause").spawn();
     let work = ctx.step(|_| async { Ok(42) }).name("work").spawn();
@@ -20,7 +20,7 @@ fn one(ctx: &DurableContext, name: &str, result: Result<u32, &'static str>) -> D
     step.name(name).retry_strategy_config(RetryPresets::none()).future()
 }
 
-/// A wait in a context, so that it has a value.
+/// A wait in a child context, so that it has a value.
 fn after(ctx: &DurableContext, seconds: u64) -> DurableFuture<u64> {
     let wait = ctx.run_in_child_context(move |ctx| async move {
         ctx.wait(Duration::from_secs(seconds)).await?;
@@ -35,13 +35,13 @@ pub async fn try_join_all(_event: (), ctx: DurableContext) -> Result<Vec<u32>, B
     Ok(ctx.try_join_all(all).name("all").await?)
 }
 
-/// How each ended. It does not fail.
+/// The outcome of each. It does not fail.
 pub async fn join_all(_event: (), ctx: DurableContext) -> Result<Vec<String>, BoxError> {
     let all = [one(&ctx, "good", Ok(1)), one(&ctx, "bad", Err("broken"))];
     let ends = ctx.join_all(all).name("ends").await?;
     let line = |end| match end {
         Settled::Fulfilled(value) => format!("value {value}"),
-        // The message that is on record.
+        // The recorded message.
         Settled::Rejected(error) => error.wire().map(ToString::to_string).unwrap_or_default(),
         _ => String::new(),
     };
@@ -54,7 +54,8 @@ pub async fn select_ok(_event: (), ctx: DurableContext) -> Result<u32, BoxError>
     Ok(ctx.select_ok(sources).name("either").await?)
 }
 
-/// The first that ends, however. The winner is on record: on each replay it wins again, although by then others have ended too.
+/// The first that ends, in any way. The winner is recorded: it wins again on each replay, although the others have
+/// ended by then.
 pub async fn race(_event: (), ctx: DurableContext) -> Result<u64, BoxError> {
     let winner = ctx.race([after(&ctx, 10), after(&ctx, 1)]).name("race").await?;
     ctx.wait(Duration::from_mins(1)).await?; // a replay follows, with both waits long over

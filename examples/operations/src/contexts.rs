@@ -1,11 +1,11 @@
-//! Several operations as one.
+//! Contexts that group several operations.
 
 use std::time::Duration;
 
 use durawasm_guest::builders::{RetryPresets, RetryStrategyConfig};
 use durawasm_guest::{BoxError, DurableContext};
 
-/// One name and one result for what belongs together. When it is over, replays do not run its code.
+/// One name and one result for a group of operations. After it has ended, replays do not run its code.
 pub async fn child_context(name: String, ctx: DurableContext) -> Result<String, BoxError> {
     let greeting = ctx
         .run_in_child_context(move |ctx| async move {
@@ -17,14 +17,14 @@ pub async fn child_context(name: String, ctx: DurableContext) -> Result<String, 
     Ok(greeting)
 }
 
-/// A block that is repeated as one: nothing of an attempt that failed is used by the next.
+/// A block that is retried as a whole: an attempt uses nothing of a failed one.
 pub async fn with_retry(_event: (), ctx: DurableContext) -> Result<u32, BoxError> {
     let price = ctx
         .with_retry(|ctx| async move {
             let offer: u32 = ctx.step(|_| async { Ok(100) }).name("offer").await?;
-            // The offer does not last: when this fails, a new one is needed.
+            // The offer expires: after a failure a new one is needed.
             let accept = ctx.step(move |_| async move {
-                // The clock in a body is live; it stands for a shop that is closed at first.
+                // The clock in a body is live; it simulates a shop that is closed at first.
                 let second =
                     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs() % 60;
                 if second < 30 { Err("closed".into()) } else { Ok(offer) }
@@ -37,7 +37,7 @@ pub async fn with_retry(_event: (), ctx: DurableContext) -> Result<u32, BoxError
     Ok(price)
 }
 
-/// What undoes what has been done: registered by each step that succeeds, run on demand, the last one first.
+/// Compensations: each step registers one when it succeeds; they run on demand, the last one first.
 pub async fn compensations(_event: (), ctx: DurableContext) -> Result<Vec<String>, BoxError> {
     for name in ["table", "chairs"] {
         ctx.step(move |_| async move { Ok(name.to_owned()) })
@@ -48,7 +48,7 @@ pub async fn compensations(_event: (), ctx: DurableContext) -> Result<Vec<String
             })
             .await?;
     }
-    // One that is a workflow itself takes a context.
+    // A compensation that uses durable operations takes a context.
     ctx.step(|_| async { Ok("lamp".to_owned()) })
         .name("lamp")
         .compensate_in_context(|ctx, _lamp| async move {

@@ -1,4 +1,4 @@
-//! What is around the operations: checkpoints, log, plugins, values that repeat.
+//! Checkpoint modes, logging, plugins and deterministic values.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use durawasm_guest::{BoxError, CheckpointMode, DurableContext, Plugin, Uuid};
 use serde::Serialize;
 use tracing::{info, warn};
 
-/// When records are sent. Eager: before a body runs and after it. Batched, the default: when the handler waits for an
-/// outcome, which is one request a step. All of it is on record at a wait in each mode.
+/// When checkpoints are sent. Eager: before a body runs and after it. Batched, the default: when the handler waits for
+/// an outcome, which is one request per step. In each mode, everything is recorded before a suspension.
 pub async fn checkpoint_modes(eager: bool, ctx: DurableContext) -> Result<(), BoxError> {
-    // It holds for one invocation, so it is set where each replay comes by.
+    // The mode applies to one invocation, so it is set where every replay executes it.
     ctx.set_checkpoint_mode(if eager { CheckpointMode::Eager } else { CheckpointMode::Batched });
     for _ in 0..5 {
         ctx.step(|_| async { Ok(()) }).await?;
@@ -18,7 +18,8 @@ pub async fn checkpoint_modes(eager: bool, ctx: DurableContext) -> Result<(), Bo
     Ok(())
 }
 
-/// Many small steps that may run again: their records are sent together. What was not sent before an interruption is repeated.
+/// Many small steps that may run again: their records are sent together. What was not sent before an interruption is
+/// repeated.
 pub async fn batch_mode(rows: u32, ctx: DurableContext) -> Result<u32, BoxError> {
     ctx.enable_batch_mode();
     let mut sum = 0;
@@ -29,7 +30,8 @@ pub async fn batch_mode(rows: u32, ctx: DurableContext) -> Result<u32, BoxError>
     Ok(sum)
 }
 
-/// Lines appear once, however often the function is replayed: those of `tracing` with level and fields, and `println!`.
+/// Lines appear once, however often the function is replayed: those of `tracing`, with level and fields, and of
+/// `println!`.
 pub async fn logging(_event: (), ctx: DurableContext) -> Result<(), BoxError> {
     info!(orders = 3, "started");
     ctx.step(|_| async {
@@ -43,7 +45,7 @@ pub async fn logging(_event: (), ctx: DurableContext) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Watches, and changes nothing: whatever a plugin does or fails with, the execution is the same.
+/// Observes without any effect: whatever a plugin does, and even if it fails, the execution is the same.
 #[derive(Default)]
 pub struct Counter {
     ended: u32,
@@ -57,14 +59,14 @@ impl Plugin for Counter {
     }
 }
 
-/// Watched by the plugin, which stands beside it in the list of handlers.
+/// Observed by the plugin, which is registered in the list of handlers.
 pub async fn plugin(_event: (), ctx: DurableContext) -> Result<(), BoxError> {
     ctx.step(|_| async { Ok(()) }).name("first").await?;
     ctx.step(|_| async { Ok(()) }).name("second").await?;
     Ok(())
 }
 
-/// What repeats on every replay.
+/// Values that are the same on every replay.
 #[derive(Serialize)]
 pub struct Drawn {
     id: Uuid,
@@ -72,7 +74,7 @@ pub struct Drawn {
     millis: u64,
 }
 
-/// Ids, random numbers and the time, drawn between operations: no step is needed for them.
+/// Ids, random numbers and the time, drawn between operations: they need no step.
 pub async fn values(_event: (), ctx: DurableContext) -> Result<Drawn, BoxError> {
     let drawn = Drawn { id: ctx.uuid(), number: ctx.random(), millis: ctx.now_millis() };
     ctx.wait(Duration::from_mins(1)).name(drawn.id.to_string()).await?; // on the replay, the same name

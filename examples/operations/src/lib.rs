@@ -1,6 +1,6 @@
-//! One handler for each operation and each of its uses: short, to be looked up and copied.
+//! One short handler for each operation and each of its uses, to look up and copy.
 //!
-//! Each has its test, of the same name, in `tests/operations.rs`. The examples beside this one put operations together.
+//! Each has a test of the same name in `tests/operations.rs`. The other examples combine operations.
 #![forbid(unsafe_code)]
 
 mod beside;

@@ -1,11 +1,11 @@
-//! Many at once, each in a context of its own.
+//! Many concurrent operations, each in its own context.
 
 use std::time::Duration;
 
 use durawasm_guest::builders::map_parallel::CompletionConfig;
 use durawasm_guest::{BoxError, Branch, DurableContext};
 
-/// One function for many items. The results are in the order of the items, whatever the order in which they end.
+/// One function for many items. The results are in the order of the items, in whatever order they end.
 pub async fn map(words: Vec<String>, ctx: DurableContext) -> Result<Vec<usize>, BoxError> {
     let lengths = ctx
         .map(words, |ctx, word, _index| async move {
@@ -17,7 +17,7 @@ pub async fn map(words: Vec<String>, ctx: DurableContext) -> Result<Vec<usize>, 
     Ok(lengths)
 }
 
-/// Several things at once, of which one is enough. The default is that all have to succeed.
+/// Several concurrent branches of which one is enough. By default all must succeed.
 pub async fn parallel(_event: (), ctx: DurableContext) -> Result<Vec<String>, BoxError> {
     let route = |name: &'static str, hours: u64| {
         Branch::new(name, move |ctx: DurableContext| async move {

@@ -1,4 +1,4 @@
-//! Steps: code that touches the world, and whose result is recorded.
+//! Steps: code with external effects, whose result is recorded.
 
 use std::time::Duration;
 
@@ -6,17 +6,17 @@ use durawasm_guest::builders::{RetryPresets, RetryStrategyConfig};
 use durawasm_guest::serdes::SerdesContext;
 use durawasm_guest::{BoxError, DurableContext, RetryDecision, Serdes, StepSemantics, TypedError};
 
-/// The body runs once. Each replay gets what it returned from the record.
+/// The body runs once. Each replay returns the recorded result.
 pub async fn step(name: String, ctx: DurableContext) -> Result<String, BoxError> {
-    // A body owns what it uses: `move` what is needed no more, and clone the rest. So does its result: it is read from a
-    // record, so it is a `String` and not a `&str`.
+    // A body owns what it uses: `move` what is not needed afterwards, and clone the rest. The result is owned too,
+    // because it is read from a record: a `String`, not a `&str`.
     let greeting = ctx.step(move |_| async move { Ok(format!("Hello, {name}!")) }).name("greet").await?;
     ctx.wait(Duration::from_secs(1)).await?; // what follows runs in another instance
     Ok(greeting)
 }
 
-/// A strategy of one's own: given the error and the number of the attempt, from 1, it says when the next one is, if any.
-/// The function is suspended meanwhile.
+/// A custom strategy: given the error and the number of the attempt, counted from 1, it returns the delay of the next
+/// attempt, if any. The function is suspended meanwhile.
 pub async fn retries(fails: u32, ctx: DurableContext) -> Result<u32, BoxError> {
     let attempts = ctx
         .step(move |step| async move {
@@ -31,7 +31,7 @@ pub async fn retries(fails: u32, ctx: DurableContext) -> Result<u32, BoxError> {
     Ok(attempts)
 }
 
-/// A schedule from the shelf. Without any, a step has 6 attempts; `RetryPresets::none()` leaves it at one.
+/// A preset strategy. The default has 6 attempts; `RetryPresets::none()` has one.
 pub async fn retry_preset(fails: u32, ctx: DurableContext) -> Result<u32, BoxError> {
     let attempts = ctx
         .step(move |step| async move {
@@ -43,7 +43,7 @@ pub async fn retry_preset(fails: u32, ctx: DurableContext) -> Result<u32, BoxErr
     Ok(attempts)
 }
 
-/// Only some errors are worth another attempt: those of a type, or with a text in their message.
+/// Retries only some errors: those with a given type, or with a given text in their message.
 pub async fn retry_filter(error: String, ctx: DurableContext) -> Result<u32, BoxError> {
     let filter = RetryStrategyConfig::builder()
         .max_attempts(3)
@@ -63,7 +63,8 @@ pub async fn retry_filter(error: String, ctx: DurableContext) -> Result<u32, Box
     Ok(attempts)
 }
 
-/// A body that takes longer is stopped, even one that never yields. That is an error like others, of type `StepTimeout`.
+/// A body that exceeds the timeout is stopped, even one that never yields. The attempt fails with an error of type
+/// `StepTimeout`.
 pub async fn timeout(seconds: u64, ctx: DurableContext) -> Result<&'static str, BoxError> {
     let slow = ctx
         .step(move |_| async move {
@@ -82,8 +83,8 @@ pub async fn timeout(seconds: u64, ctx: DurableContext) -> Result<&'static str, 
     }
 }
 
-/// For what must not happen twice: an attempt that was interrupted, so that nobody knows how far it came, is a failure of type
-/// `StepInterrupted`, and does not run again by itself. By default it does.
+/// For effects that must not happen twice: an interrupted attempt, of which nobody knows how far it got, fails with
+/// type `StepInterrupted`, and is not repeated automatically. By default it is.
 pub async fn at_most_once(_event: (), ctx: DurableContext) -> Result<&'static str, BoxError> {
     let charge = ctx
         .step(|_| async {
@@ -102,7 +103,7 @@ pub async fn at_most_once(_event: (), ctx: DurableContext) -> Result<&'static st
     }
 }
 
-/// A format of one's own, for one type. An `Arc` of it can be shared; `impl<T> Serdes<T>` would be for all types.
+/// A custom format for one type. An `Arc` of it can be shared; `impl<T> Serdes<T>` would apply to all types.
 struct Cents;
 
 impl Serdes<f64> for Cents {
@@ -115,7 +116,8 @@ impl Serdes<f64> for Cents {
     }
 }
 
-/// The result goes through the serdes both ways, on the first run as on a replay: what it drops is dropped at once.
+/// The result passes through the serdes both ways, on the first run and on a replay, so what the serdes drops is
+/// missing at once.
 pub async fn serdes(euros: f64, ctx: DurableContext) -> Result<f64, BoxError> {
     Ok(ctx.step(move |_| async move { Ok(euros) }).name("price").serdes(Cents).await?)
 }

@@ -1,4 +1,4 @@
-//! Each operation in the real host, in virtual time: what it returns, and what is on record.
+//! Each operation in the sandbox, in virtual time: its result, and what is recorded.
 
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ async fn step_timeout() -> Result<(), TestError> {
 async fn step_at_most_once() -> Result<(), TestError> {
     let result = runner("step-at-most-once")?.run(()).await?;
     assert_eq!((result.get_result_as::<String>()?, lines(&result)), ("charged".into(), vec!["charged"]));
-    // The instance dies when the body has run, and before that is on record. The body does not run again.
+    // The instance crashes after the body has run, before its result is recorded. The body does not run again.
     let result = runner("step-at-most-once")?.disturb(Disturbance::DieBeforeCheckpoint(2)).run(()).await?;
     assert_eq!(result.get_result_as::<String>()?, "look into the account");
     assert_eq!(lines(&result), ["charged"]);
@@ -234,7 +234,7 @@ async fn plugin() -> Result<(), TestError> {
 async fn values() -> Result<(), TestError> {
     let result = runner("values")?.run(()).await?;
     let drawn: Value = result.get_result_as()?;
-    // A replay that drew another id would have asked for another name, and failed.
+    // A replay that drew another id would use another name, and fail.
     assert_eq!(result.get_invocations().len(), 2);
     assert!(drawn["id"].as_str().is_some_and(|id| result.get_operation(id).is_some()));
     assert!(drawn["number"].as_f64().is_some_and(|number| (0.0..1.0).contains(&number)));
@@ -245,7 +245,7 @@ fn runner(function: &str) -> Result<LocalDurableTestRunner, TestError> {
     Ok(LocalDurableTestRunner::from_crate(env!("CARGO_MANIFEST_DIR"))?.function(function))
 }
 
-/// The operations, in the order in which they were started: type, name, status.
+/// The operations in the order of their start: type, name, status.
 fn record(result: &TestResult) -> Vec<String> {
     let line = |operation: &durawasm_testing::Operation| {
         let name = operation.name.as_deref().unwrap_or("-");

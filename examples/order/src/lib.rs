@@ -8,9 +8,9 @@
 //! ```
 //!
 //! The function does not stay in memory for days. At a wait it is dropped, and later it runs again from its first line:
-//! whatever it did through `ctx` is on record, so those lines return at once what they returned before, and it goes on
-//! where it was. Hence the one rule for the code between the `ctx` calls: given the same event and the same results, it
-//! does the same again. What touches the world outside goes into a step.
+//! everything it did through `ctx` is recorded, so those calls return at once what they returned before, and the
+//! function continues where it was. This requires one rule for the code between the `ctx` calls: given the same event
+//! and the same results, it must do the same. Code with external effects belongs in a step.
 #![forbid(unsafe_code)]
 
 mod shop;
@@ -31,20 +31,22 @@ const DAY: Duration = Duration::from_hours(24);
 /// The workflow. It is exported under the function's name.
 ///
 /// # Errors
-/// `InvalidOrder` for an order that cannot be right, and what a step failed with for good, after all is undone. Orders
-/// that are declined, rejected or never approved are no errors: they end as [`Outcome::Cancelled`].
+/// `InvalidOrder` for an invalid order, or the final error of a step, after the rollback. Orders that are declined,
+/// rejected or never approved are not errors: they end as [`Outcome::Cancelled`].
 #[durable_execution]
 pub async fn order(order: Order, ctx: DurableContext) -> Result<Outcome, BoxError> {
-    // Not a step: it looks at nothing but the event, so it comes out the same on every replay.
+    // Not a step: it depends only on the event, so every replay gives the same result.
     order.validate()?;
     info!(order = order.id, cents = order.total_cents(), "order accepted");
 
-    // A step: its body runs, its result is recorded, and no replay runs it again. Bodies own what they use: hence the clones.
+    // A step: its body runs, its result is recorded, and no replay runs it again. Bodies own what they use, hence the
+    // clones.
     let for_step = order.clone();
     let reservation =
         ctx.step(move |_| async move { Ok(shop::reserve_stock(&for_step)) }).name("reserve-stock").await?;
 
-    // A step that fails is tried again, as its retry strategy says. The error that comes out here is the last one.
+    // A step that fails is retried according to its retry strategy. The error returned here is that of the last
+    // attempt.
     let for_step = order.clone();
     let charged = ctx
         .step(move |step| async move { shop::charge(&for_step, step.attempt()) })
@@ -62,10 +64,10 @@ pub async fn order(order: Order, ctx: DurableContext) -> Result<Outcome, BoxErro
         }
     };
 
-    // The supplier delivers within three days. Nothing runs and nothing is kept in memory meanwhile, but the history.
+    // The supplier delivers within three days. Meanwhile nothing runs, and only the history is kept.
     ctx.wait(3 * DAY).name("supplier-lead-time").await?;
 
-    // A person looks at the goods. The body of `wait_for_callback` hands out the id that they answer with.
+    // A person inspects the goods. The body of `wait_for_callback` passes on the id with which they answer.
     let id = order.id.clone();
     let answer = ctx
         .wait_for_callback::<Approval, _, _>(move |_, callback_id| async move {
@@ -89,7 +91,7 @@ pub async fn order(order: Order, ctx: DurableContext) -> Result<Outcome, BoxErro
     Ok(Outcome::Shipped { paid_cents: order.total_cents(), order: order.id, tracking, approved_by })
 }
 
-/// Gives back what was taken, last thing first. A child context keeps it together in the history.
+/// Reverts the completed steps in reverse order. A child context groups this in the history.
 async fn undo(
     ctx: &DurableContext,
     reservation: String,
@@ -114,7 +116,7 @@ async fn undo(
     .await
 }
 
-/// After 2, 4, 8 and 16 seconds, unless the bank has said no: asking again would not change its mind.
+/// After 2, 4, 8 and 16 seconds, unless the bank declined: another attempt would not change that.
 fn payment_retries(error: &StepError, attempt: u32) -> RetryDecision {
     let cause = error.source().and_then(|cause| cause.downcast_ref::<TypedError>());
     match (cause.map(TypedError::error_type), attempt) {
@@ -123,12 +125,12 @@ fn payment_retries(error: &StepError, attempt: u32) -> RetryDecision {
     }
 }
 
-/// The name that an error has on record: the one that was given to its `TypedError`.
+/// The recorded type of an error: the one that was given to its `TypedError`.
 fn recorded_type(error: &OperationError) -> Option<&str> {
     error.wire()?.error_type()
 }
 
-/// Why an order was not approved, for a person.
+/// Why an order was not approved, as text.
 fn why_not(answer: Result<Approval, OperationError>) -> String {
     let error = match answer {
         Ok(Approval { by, .. }) => return format!("rejected by {by}"),

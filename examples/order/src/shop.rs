@@ -1,21 +1,21 @@
-//! The systems around the workflow, pretended: the handler of a real shop would send requests here, and so in step bodies
-//! only. Bodies may fail half-way and run again, hence the order's number in each request.
+//! Simulations of the systems around the workflow: the handler of a real shop would send requests here, and therefore
+//! only in step bodies. A body may fail half-way and run again, hence the order's number in each request.
 
 use durawasm_guest::{BoxError, TypedError};
 use tracing::{info, warn};
 
 use crate::types::Order;
 
-/// The type of the error for a card that its bank refuses.
+/// The error type for a declined card.
 pub const CARD_DECLINED: &str = "CardDeclined";
 
-/// The warehouse puts the goods aside. Returns the number of the reservation.
+/// The warehouse reserves the goods. Returns the number of the reservation.
 pub fn reserve_stock(order: &Order) -> String {
     info!(order = order.id, lines = order.items.len(), "stock reserved");
     format!("res-{}", order.id)
 }
 
-/// The warehouse puts the goods back.
+/// The warehouse releases the reserved goods.
 pub fn release_stock(reservation: &str) {
     info!(reservation, "stock released");
 }
@@ -41,17 +41,17 @@ fn unavailable() -> BoxError {
     TypedError::with_type("GatewayUnavailable", "no answer within 10 seconds").into()
 }
 
-/// The payment gateway gives the money back.
+/// The payment gateway refunds the payment.
 pub fn refund(payment: &str) {
     info!(payment, "money refunded");
 }
 
-/// Asks a person. Whoever answers needs the callback's id: here it would be part of a link in the message.
+/// Asks a person. The answer requires the callback's id: here it would be part of a link in the message.
 pub fn ask_for_approval(order: &str, callback_id: &str) {
     info!(order, callback_id, "approval requested");
 }
 
-/// The carrier fetches the parcel. Returns its tracking number.
+/// The carrier collects the parcel. Returns its tracking number.
 pub fn ship(order: &Order, reservation: &str) -> String {
     info!(order = order.id, reservation, "parcel handed to the carrier");
     format!("trk-{}", order.id)

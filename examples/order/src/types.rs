@@ -1,4 +1,4 @@
-//! What goes into the workflow and what comes out of it.
+//! The types of the workflow's event, answer and result.
 
 use durawasm_guest::TypedError;
 use serde::{Deserialize, Serialize};
@@ -6,13 +6,14 @@ use serde::{Deserialize, Serialize};
 /// The event: an order that a customer has placed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Order {
-    /// The order's number. Goes along with every request to another system, so that a repeated request does nothing twice.
+    /// The order's number. Every request to another system contains it, so that a repeated request has no second
+    /// effect.
     pub id: String,
     /// Who ordered.
     pub customer: String,
     /// What was ordered.
     pub items: Vec<Item>,
-    /// The token of the customer's card. The pretended gateway in `shop.rs` knows a few that misbehave.
+    /// The token of the customer's card. The simulated gateway in `shop.rs` knows a few that cause errors.
     pub card: String,
 }
 
@@ -28,10 +29,10 @@ pub struct Item {
 }
 
 impl Order {
-    /// Checks what a type cannot say.
+    /// Checks what the types do not guarantee.
     ///
     /// # Errors
-    /// An error of type `InvalidOrder` that names every field that is wrong, and why.
+    /// An error of type `InvalidOrder` that names every invalid field and the reason.
     pub fn validate(&self) -> Result<(), TypedError> {
         let mut problems = Vec::new();
         for (field, value) in [("id", &self.id), ("customer", &self.customer), ("card", &self.card)] {
@@ -57,7 +58,7 @@ impl Order {
         }
     }
 
-    /// What the customer pays, in cents.
+    /// The total, in cents.
     #[must_use]
     pub fn total_cents(&self) -> u64 {
         self.items.iter().map(|item| u64::from(item.quantity) * u64::from(item.price_cents)).sum()
@@ -67,13 +68,13 @@ impl Order {
 /// The answer of the person who is asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Approval {
-    /// Whether the parcel may go.
+    /// Whether the parcel may be shipped.
     pub approved: bool,
     /// Who decided.
     pub by: String,
 }
 
-/// The result. An order that is cancelled in an orderly way is a result too, not an error.
+/// The result. A cancelled order is a result too, not an error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum Outcome {

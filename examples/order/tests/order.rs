@@ -1,6 +1,6 @@
-//! The order workflow in the real host, in virtual time: ten days pass in milliseconds.
+//! The order workflow in the sandbox, in virtual time: ten days pass in milliseconds.
 //!
-//! The component is built by the first test that asks for it, and each run has a clock, a server and a history of its own.
+//! The first test builds the component, and each run has its own clock, server and history.
 
 use std::time::Duration;
 
@@ -25,7 +25,8 @@ async fn a_good_order_is_shipped() -> Result<(), TestError> {
         matches!(result.get_result_as()?, Outcome::Shipped { paid_cents: 10_250, approved_by, .. } if approved_by == "kim")
     );
 
-    // What happened, in order. The callback and the step that hands out its id belong to the approval, and have no names.
+    // The operations in order. The callback and the step that passes on its id belong to the approval, and have no
+    // names.
     assert_eq!(
         operations(&result),
         ["reserve-stock", "charge", "supplier-lead-time", "approval", "-", "-", "ship"]

@@ -1,7 +1,7 @@
-//! A job runs elsewhere, and can only be asked how far it is.
+//! Polls a job that runs in another system.
 //!
-//! `wait_for_condition` asks, suspends the function, and asks again, ever more rarely. What each check has found out is
-//! on record, and is what the next one starts from.
+//! `wait_for_condition` checks the job, suspends the function, and checks again at growing intervals. The state that a
+//! check returns is recorded, and is the input of the next check.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -14,14 +14,14 @@ use durawasm_guest::{
 use serde::{Deserialize, Serialize};
 use tracing::info;
 
-/// The event: a job, and how much of it is done between two checks. (A real job would know that itself.)
+/// The event: a job, and its progress between two checks. (A real job would determine that itself.)
 #[derive(Deserialize)]
 struct Job {
     id: String,
     percent_a_check: u32,
 }
 
-/// What is known of the job. Carried from check to check, so a check needs no memory of its own.
+/// The known state of the job. It is passed from check to check, so a check needs no memory of its own.
 #[derive(Clone, Serialize, Deserialize)]
 struct Progress {
     percent: u32,
@@ -34,14 +34,14 @@ struct Progress {
 enum Outcome {
     /// The job is done.
     Done { checks: u32 },
-    /// It was not done after the last check that is made.
+    /// The job was not done at the last check.
     GaveUp,
 }
 
 #[durable_execution]
 async fn poller(job: Job, ctx: DurableContext) -> Result<Outcome, BoxError> {
-    // After 10 seconds, then 20, 40, 60, 60 ... and six checks at most. Jitter, which is on unless it is set otherwise,
-    // keeps a thousand pollers from asking at the same moment; without it this example is easier to follow.
+    // After 10 seconds, then 20, 40, 60, 60 ..., and at most six checks. Jitter, the default, keeps a thousand pollers
+    // from checking at the same moment; without it this example is easier to follow.
     let ever_more_rarely = WaitStrategy::builder(|progress: &Progress| progress.percent >= 100)
         .initial_delay(Duration::from_secs(10))
         .backoff_rate(2.0)
@@ -63,7 +63,7 @@ async fn poller(job: Job, ctx: DurableContext) -> Result<Outcome, BoxError> {
         .await;
     match end {
         Ok(progress) => Ok(Outcome::Done { checks: progress.checks }),
-        // To give up is a decision of the strategy, with a kind of its own; anything else went wrong.
+        // The strategy's decision to stop has its own kind of error; any other error is a failure.
         Err(error) => match error.kind() {
             OperationErrorKind::WaitForCondition(condition)
                 if matches!(condition.kind(), WaitForConditionErrorKind::MaxChecksExceeded(_)) =>
@@ -75,7 +75,7 @@ async fn poller(job: Job, ctx: DurableContext) -> Result<Outcome, BoxError> {
     }
 }
 
-/// Asks for the job, pretended. An error ends the polling: what may pass is to be caught here, and asked for again.
+/// The simulated check. An error ends the polling, so a check must handle temporary failures itself.
 fn ask(job: &str, known: &Progress, step: u32) -> Result<Progress, BoxError> {
     if job.contains("unknown") {
         return Err(TypedError::with_type("UnknownJob", format!("there is no job {job}")).into());

@@ -1,4 +1,4 @@
-//! The poller in the real host, in virtual time.
+//! The poller in the sandbox, in virtual time.
 
 use durawasm_testing::{ExecutionStatus, LocalDurableTestRunner, TestError, TestResult};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ async fn it_asks_ever_more_rarely_until_the_job_is_done() -> Result<(), TestErro
         checked(&result),
         [(0, "30".into()), (10, "60".into()), (30, "90".into()), (70, "120".into())]
     );
-    // One operation, and nothing in memory between the checks: each had an instance of its own.
+    // One operation. Each check had its own instance; nothing stayed in memory between them.
     assert_eq!(result.get_operations().len(), 1);
     assert_eq!(result.get_invocations().len(), 4);
     Ok(())
@@ -41,7 +41,7 @@ fn runner() -> Result<LocalDurableTestRunner, TestError> {
     LocalDurableTestRunner::from_crate(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// When, in seconds from the start, and how far the job was.
+/// The time of each check, in seconds since the start, and the progress of the job.
 fn checked(result: &TestResult) -> Vec<(u64, String)> {
     let Some(start) = result.get_history_events().first().map(|first| first.event_timestamp) else {
         return Vec::new();

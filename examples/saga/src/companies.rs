@@ -1,4 +1,4 @@
-//! The companies that rent, fly and lodge, pretended. A real handler would send requests here.
+//! Simulated rental, airline and hotel companies. A real handler would send requests here.
 
 use durawasm_guest::{BoxError, TypedError};
 use tracing::info;

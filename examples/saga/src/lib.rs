@@ -1,4 +1,4 @@
-//! A trip: a hotel, a flight and a car, which are of no use one without the others.
+//! A trip: a hotel, a flight and a car, which are useful only together.
 //!
 //! ```text
 //! book-hotel -> book-flight -> book-car -> the trip
@@ -6,9 +6,9 @@
 //!                                 +- fails: cancel the flight, then the hotel
 //! ```
 //!
-//! No transaction spans three companies. A saga does with what there is: each step says what undoes it, and when a later
-//! step fails, what has been done is undone, the last thing first. The rollback is on record like everything else: one
-//! that is interrupted goes on where it was, and cancels nothing twice.
+//! No transaction spans three companies. Instead, a saga gives each step a compensation, and when a later step fails,
+//! the compensations run in reverse order. The rollback is recorded like everything else: an interrupted rollback
+//! continues where it stopped, and cancels nothing twice.
 #![forbid(unsafe_code)]
 
 mod companies;
@@ -17,7 +17,7 @@ use durawasm_guest::builders::RetryStrategyConfig;
 use durawasm_guest::{BoxError, CompensationStatus, DurableContext, OperationError, durable_execution};
 use serde::{Deserialize, Serialize};
 
-/// The event: what to book. `companies.rs` knows a few products that make trouble.
+/// The event: what to book. `companies.rs` contains a few products whose booking fails.
 #[derive(Deserialize)]
 struct Trip {
     hotel: String,
@@ -25,13 +25,13 @@ struct Trip {
     car: String,
 }
 
-/// The result. A trip that could not be booked is a result too, not an error: somebody has to be told.
+/// The result. A trip that could not be booked is a result too, not an error, because the caller must handle it.
 #[derive(Serialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 enum Outcome {
     /// The numbers of the bookings.
     Booked { bookings: Vec<String> },
-    /// Why, what was undone, and what could not be: a person has to look at that.
+    /// The reason, what was cancelled, and what could not be cancelled and needs manual work.
     RolledBack { reason: String, undone: Vec<String>, stuck: Vec<String> },
 }
 
@@ -42,8 +42,8 @@ async fn saga(trip: Trip, ctx: DurableContext) -> Result<Outcome, BoxError> {
         Err(error) => error,
     };
 
-    // Runs what the steps have registered, last in, first out. A compensation that fails does not stop the others, and
-    // is no error here: the result tells what became of each.
+    // Runs the registered compensations, last in, first out. A compensation that fails does not stop the others and
+    // causes no error here: the result contains the outcome of each.
     let rollback = ctx.run_compensations().await?;
 
     let (mut undone, mut stuck) = (Vec::new(), Vec::new());
@@ -55,7 +55,7 @@ async fn saga(trip: Trip, ctx: DurableContext) -> Result<Outcome, BoxError> {
             }
         }
     }
-    // The message that is on record: it reads the same on a replay.
+    // The recorded message is the same on a replay.
     let reason = error.wire().and_then(|wire| wire.error_message()).unwrap_or("unknown").to_owned();
     Ok(Outcome::RolledBack { reason, undone, stuck })
 }
@@ -67,15 +67,15 @@ async fn book_all(trip: Trip, ctx: &DurableContext) -> Result<Vec<String>, Opera
     Ok(vec![hotel, flight, car])
 }
 
-/// Books one thing, and says how to get rid of it.
+/// Books a product, and registers its compensation.
 async fn book(ctx: &DurableContext, name: &str, product: String) -> Result<String, OperationError> {
-    // A company that does not answer is asked again; one that has nothing left is not.
+    // A company that does not answer is tried again; one that is sold out is not.
     let only_if_it_may_help =
         RetryStrategyConfig::builder().retryable_error_types([companies::NO_ANSWER]).build();
     ctx.step(move |step| async move { companies::book(&product, step.attempt()) })
         .name(name)
         .retry_strategy_config(only_if_it_may_help)
-        // Registered when the step has succeeded, and only then. It gets what the step returned.
+        // Registered only after the step has succeeded. It receives the step's result.
         .compensate_with(|booking| async move { companies::cancel(&booking) })
         .await
 }

@@ -1,4 +1,4 @@
-//! The saga in the real host, in virtual time.
+//! The saga in the sandbox, in virtual time.
 
 use durawasm_testing::{Disturbance, LocalDurableTestRunner, OperationStatus, TestError, TestResult};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ async fn a_trip_is_booked() -> Result<(), TestError> {
         result.get_result_as::<Value>()?,
         json!({ "status": "booked", "bookings": ["seaview#1", "LX202-busy#1", "cabrio#1"] })
     );
-    // Nothing is undone that nobody asks to undo.
+    // Nothing is rolled back without a call of `run_compensations`.
     assert_eq!(operations(&result), ["STEP book-hotel", "STEP book-flight", "STEP book-car"]);
     Ok(())
 }
@@ -31,7 +31,7 @@ async fn without_a_car_the_flight_goes_first_and_then_the_hotel() -> Result<(), 
             "stuck": [],
         })
     );
-    // Each compensation is a context under its step's name. The car has none: it was never booked.
+    // Each compensation is a context with the name of its step. The car has none, because it was never booked.
     assert_eq!(
         operations(&result),
         ["STEP book-hotel", "STEP book-flight", "STEP book-car", "CONTEXT book-flight", "CONTEXT book-hotel"]
@@ -55,7 +55,7 @@ async fn a_flight_that_cannot_be_cancelled_does_not_keep_the_hotel() -> Result<(
 async fn a_rollback_survives_a_crash_at_any_point() -> Result<(), TestError> {
     let undisturbed = runner()?.run_text(NO_REFUND.into()).await?;
     for at in 1..=undisturbed.get_checkpoints() {
-        // The instance dies as soon as this checkpoint is on record. The next one goes on from there.
+        // The instance crashes as soon as this checkpoint is recorded. The next instance continues from there.
         let disturbance = Disturbance::DieAfterCheckpoint(at);
         let result = runner()?.disturb(disturbance).run_text(NO_REFUND.into()).await?;
         assert_eq!(result.get_result_as::<Value>()?, undisturbed.get_result_as::<Value>()?);

@@ -20,7 +20,7 @@ const FORM: &str = "an answer is NAME=[AFTER:]success[:JSON], NAME=[AFTER:]failu
 const FUNCTION_FORM: &str = "a function's end is NAME=[AFTER:]success[:JSON], or NAME=[AFTER:] and failure, timed-out or \
                              stopped, each with [:TYPE[:MESSAGE]]";
 
-/// Reads one answer of the outside world.
+/// Parses an answer to a callback.
 pub(super) fn parse(text: &str) -> Result<ScriptedAnswer, String> {
     let (name, after, kind, value) = parts(text, "callback", FORM, &KINDS)?;
     let answer = match kind {
@@ -36,12 +36,12 @@ pub(super) fn parse(text: &str) -> Result<ScriptedAnswer, String> {
     Ok(ScriptedAnswer::new(name, after, answer))
 }
 
-/// Reads one answer that is for every callback of its name.
+/// Parses an answer to every callback with its name.
 pub(super) fn parse_for_all(text: &str) -> Result<ScriptedAnswer, String> {
     Ok(ScriptedAnswer { every: true, ..parse(text)? })
 }
 
-/// Reads how a function ends that is invoked: its name, and what stands in for it.
+/// Parses a function's name and its scripted outcome.
 pub(super) fn parse_function(text: &str) -> Result<(String, ScriptedFunction), String> {
     let (name, after, kind, value) = parts(text, "function", FUNCTION_FORM, &ENDS)?;
     let outcome = match (kind, value) {
@@ -59,7 +59,7 @@ pub(super) fn parse_function(text: &str) -> Result<(String, ScriptedFunction), S
     Ok((name.to_owned(), ScriptedFunction { after, outcome }))
 }
 
-/// `NAME=[AFTER:]KIND[:VALUE]`, taken apart.
+/// Splits `NAME=[AFTER:]KIND[:VALUE]`.
 fn parts<'a>(
     text: &'a str,
     what: &str,

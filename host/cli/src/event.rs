@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use durawasm_core::protocol::Limits;
 
-/// The text of an event: a file's, standard input's, or the argument itself.
+/// The text of an event: from a file, from standard input, or the argument itself.
 pub(super) fn read(argument: &str, stdin: impl Read) -> Result<String> {
     let limit = Limits::default().payload_bytes;
     let (text, from) = if argument == "-" {
@@ -24,7 +24,7 @@ pub(super) fn read(argument: &str, stdin: impl Read) -> Result<String> {
         let text = read_text(file, limit).with_context(|| format!("cannot read the event {argument}"))?;
         (text, format!("the event {argument}"))
     };
-    // Some editors begin a text with a byte order mark, which is no part of it.
+    // Some editors write a byte order mark, which is not part of the JSON text.
     let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
     if text.len() > limit {
         bail!("{from} is larger than the {limit} bytes that an event may have");

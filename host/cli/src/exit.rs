@@ -1,6 +1,7 @@
-//! Exit codes: part of the interface, documented in the help and in `docs/cli.md`.
+//! The exit codes in the help, and the exit codes of errors. The codes are part of the interface; `docs/cli.md` lists
+//! them.
 
-use std::process::ExitCode;
+pub(super) use durawasm_report::Exit;
 
 pub(super) const HELP: &str = "Exit codes:
   0  done; of `run`: the execution SUCCEEDED; of `test`: all scenarios passed
@@ -12,33 +13,14 @@ pub(super) const HELP: &str = "Exit codes:
   6  the host itself failed: no execution was judged, or its report could not be written
   130  interrupted: Ctrl-C or SIGTERM";
 
-/// What a command came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Exit {
-    Done = 0,
-    Failed = 1,
-    Usage = 2,
-    Build = 3,
-    Component = 4,
-    Stalled = 5,
-    Host = 6,
-    Interrupted = 130,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
-    }
-}
-
-/// Why a command did not get to its end.
+/// An error that ends a command, with the exit code to report it with.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) exit: Exit,
     pub(super) error: anyhow::Error,
 }
 
-/// Gives an error its exit code.
+/// Attaches an exit code to the error of a result.
 pub(super) trait OrExit<T> {
     fn or_exit(self, exit: Exit) -> Result<T, Failure>;
 }

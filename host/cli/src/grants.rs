@@ -1,4 +1,4 @@
-//! `--env`, `--dir`, `--scratch`: what a handler may reach.
+//! `--env`, `--dir`, `--scratch`: the grants of a handler.
 
 use super::exit::{Exit, Failure, OrExit};
 use durawasm_core::orchestrator::{DirectoryRequest, FunctionGrants, GrantRequests, VariableRequest};
@@ -18,12 +18,12 @@ pub(super) struct GrantArgs {
 }
 
 impl GrantArgs {
-    /// What is asked for.
+    /// The requested grants.
     pub(super) fn requests(&self) -> GrantRequests {
         GrantRequests { env: self.env.clone(), dir: self.dir.clone(), scratch: self.scratch }
     }
 
-    /// The grants.
+    /// The grants, after they were checked.
     pub(super) fn grants(&self) -> Result<FunctionGrants, Failure> {
         self.requests().grants(|name| std::env::var_os(name)).or_exit(Exit::Usage)
     }

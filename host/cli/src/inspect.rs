@@ -51,7 +51,7 @@ pub(super) fn inspect(args: &Args) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// A component, and what would be granted to it.
+/// A component's summary, and the grants that it would have.
 #[derive(Serialize)]
 struct Inspected<'a> {
     #[serde(flatten)]
@@ -59,7 +59,7 @@ struct Inspected<'a> {
     granted: Granted<'a>,
 }
 
-/// What a component imports, and what the sandbox makes of it.
+/// Prints the imports of a component, and how the sandbox treats them.
 pub(super) fn print(summary: &ComponentSummary) {
     let mut table = table::new();
     table.set_header(["imports", "in the sandbox"]);
@@ -74,7 +74,7 @@ pub(super) fn print(summary: &ComponentSummary) {
     say(format_args!("exports {}", exports.collect::<Vec<_>>().join(", ")));
 }
 
-/// A size for people.
+/// A size in B, kB or MB.
 #[expect(clippy::cast_precision_loss, reason = "for people")]
 pub(super) fn size(bytes: u64) -> String {
     match bytes {

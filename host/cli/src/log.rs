@@ -1,4 +1,4 @@
-//! Handlers' lines on standard error, as they come.
+//! The log lines of handlers on standard error, as they are written.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::terminal::Screen;
 use durawasm_core::invocation::{LogLine, LogSink, LogSource};
 use durawasm_report::printable;
 
-/// Prints lines, without those that were printed by an earlier invocation already.
+/// Prints log lines, without those that an earlier invocation has written.
 pub(super) struct Printer(pub(super) Arc<Screen>);
 
 impl LogSink for Printer {
@@ -23,7 +23,7 @@ impl LogSink for Printer {
     }
 }
 
-/// Drops lines.
+/// Discards log lines.
 pub(super) struct Quiet;
 
 impl LogSink for Quiet {

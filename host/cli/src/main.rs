@@ -1,7 +1,7 @@
-//! The `durawasm` command: arguments in, text and an exit code out. No logic of its own.
+//! The `durawasm` command: arguments in, text and an exit code out. It contains no logic of its own.
 //!
-//! Always true: results go to standard output, everything else to standard error; an error is one line that says what is
-//! wrong and what to do; the exit code tells what happened without reading anything.
+//! Invariants: results go to standard output, everything else to standard error; an error is one line that says what is
+//! wrong and what to do; the exit code alone identifies the outcome.
 
 mod answer;
 mod build;
@@ -54,9 +54,9 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version come here as well, and are no errors.
+            // Clap reports help and version as errors too.
             if error.use_stderr()
-                && std::env::args_os().any(|arg| commands_a_terminal(&arg.to_string_lossy()))
+                && std::env::args_os().any(|arg| has_control_characters(&arg.to_string_lossy()))
             {
                 for line in error.render().to_string().lines() {
                     note(printable(line));
@@ -83,11 +83,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn commands_a_terminal(text: &str) -> bool {
+fn has_control_characters(text: &str) -> bool {
     printable(text) != text
 }
 
-/// What went wrong, and why, outermost first. A cause that the words before it tell already is left out.
+/// An error and its causes in one line, outermost first. A cause whose text is already part of the line is omitted.
 fn one_line(error: &anyhow::Error) -> String {
     let mut line = String::new();
     for cause in error.chain().map(|cause| cause.to_string().replace('\n', " ")) {
@@ -100,8 +100,8 @@ fn one_line(error: &anyhow::Error) -> String {
     printable(&line)
 }
 
-/// Writes a line to standard output. Whoever has closed it has read enough; any other failure loses a result, and ends
-/// the command.
+/// Writes a line to standard output. A closed pipe is not an error: the reader has read enough. Any other failure loses
+/// a result, so it ends the command.
 fn say(line: impl Display) {
     if let Err(error) = writeln!(io::stdout().lock(), "{line}")
         && error.kind() != io::ErrorKind::BrokenPipe

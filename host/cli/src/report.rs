@@ -1,4 +1,4 @@
-//! What `run` prints: for people, and for machines.
+//! The output of `run`, as text and as JSON.
 
 use std::sync::Arc;
 
@@ -16,18 +16,18 @@ use durawasm_core::{
 };
 use durawasm_report::{Granted, printable};
 
-/// How a run was set up, for its report.
+/// The settings of a run, for its report.
 pub(super) struct Setup {
     pub(super) function: String,
     pub(super) time: TimeMode,
     pub(super) seed: Option<u64>,
     pub(super) isolation: Isolation,
     pub(super) grants: FunctionGrants,
-    /// The time of the execution by now.
+    /// The current time of the execution.
     pub(super) now: Timestamp,
 }
 
-/// The report for people.
+/// Prints the report as text.
 pub(super) fn print(setup: &Setup, run: &Run) {
     let view = &run.view;
     match setup.time {
@@ -73,14 +73,14 @@ fn print_error(error: &ErrorObject) {
     }
 }
 
-/// The report for machines. Under time skipping and with a seed, nothing in it differs between two runs.
+/// The report as JSON. With time skipping and a seed, it is the same in every run.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Report<'a> {
     function: &'a str,
     execution_arn: &'a ExecutionArn,
     status: ExecutionStatus,
-    /// As the handler wrote it, to the last digit of each number.
+    /// As the handler wrote it, with every digit of its numbers.
     result: Option<Box<RawValue>>,
     error: Option<&'a ErrorObject>,
     stalled_on: Option<Vec<String>>,
@@ -97,7 +97,7 @@ pub(super) struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// Of a run.
+    /// The report of a run.
     pub(super) fn new(setup: &'a Setup, run: &'a Run) -> Self {
         let view = &run.view;
         let stalled = |stall: &Stall| stall.what.iter().map(ToString::to_string).collect();
@@ -122,13 +122,13 @@ impl<'a> Report<'a> {
     }
 }
 
-/// JSON text as it is; other text as a JSON string.
+/// JSON text unchanged; other text as a JSON string.
 pub(super) fn raw(text: &str) -> Option<Box<RawValue>> {
     let json = serde_json::from_str(text);
     json.or_else(|_| serde_json::value::to_raw_value(text)).ok()
 }
 
-/// What is said of a run that somebody has interrupted: what it waits for, and how to go on.
+/// The error of an interrupted run: what it waits for, and how to continue.
 pub(super) fn interrupted(skip_time: bool, run: &Run) -> Failure {
     let waits = open_work(run.view.operations.iter().map(|operation| &**operation));
     let waits =

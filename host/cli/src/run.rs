@@ -12,7 +12,7 @@ use super::{
     log::{Printer, Quiet},
     report::{self, Setup},
     target::{CrateArgs, component},
-    terminal::{Attend, Attending, Interrupts, Screen},
+    terminal::{Interrupts, Screen, SharedAttendant, TerminalAttendant},
 };
 use super::{note, say};
 use durawasm_core::{
@@ -84,7 +84,8 @@ pub(super) struct Args {
     /// The execution's name: 1 to 64 of A-Z a-z 0-9 - _
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// How long the execution may take in its own time, 1s to 366days, or `none` for any time [default: 366days, for which nothing waits]
+    /// How long the execution may take in its own time, 1s to 366days, or `none` for any time [default: 366days, for
+    /// which nothing waits]
     #[arg(long, value_name = "DURATION")]
     execution_timeout: Option<ExecutionTimeout>,
     /// How often an invocation that crashed is repeated before the execution fails
@@ -125,7 +126,7 @@ fn start_time(text: &str) -> Result<DateTime<Utc>, String> {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
-    // What can be wrong with the command line is looked at before anything is built.
+    // The command line is checked before anything is built.
     if let Some(name) = &args.name {
         check_execution_name(name).or_exit(Exit::Usage)?;
     }
@@ -202,7 +203,7 @@ async fn execute(
     verdict(&run)
 }
 
-/// The component, compiled.
+/// Compiles the component.
 fn load(args: &Args, path: &std::path::Path, wasm: &[u8]) -> Result<Handler, Failure> {
     let limits = SandboxLimits {
         memory: (args.memory as usize) << 20,
@@ -217,7 +218,7 @@ fn load(args: &Args, path: &std::path::Path, wasm: &[u8]) -> Result<Handler, Fai
     sandbox.load(wasm).map_err(|e| anyhow!("{}: {e}", path.display())).or_exit(Exit::Component)
 }
 
-/// What the environment is to be like, and the execution's timeout.
+/// The options of the environment, and the execution timeout.
 fn options(args: &Args, grants: FunctionGrants) -> (EnvironmentOptions, Option<u64>) {
     let time = match (args.skip_time, args.start_time) {
         (false, _) => TimeMode::Real,
@@ -254,7 +255,8 @@ fn chosen(args: &Args, functions: &Functions) -> Result<String, Failure> {
     Ok(function.name.to_string())
 }
 
-/// Runs an execution to its end, or until somebody interrupts it; then as far as it has come, and `true`.
+/// Runs an execution until it ends or the command is interrupted. Returns the execution, and whether it was
+/// interrupted.
 async fn follow(
     args: &Args,
     environment: &Environment,
@@ -263,12 +265,12 @@ async fn follow(
 ) -> Result<(Run, bool), Failure> {
     let may_ask = !args.no_input && !args.json;
     let clock = Arc::clone(environment.clock());
-    let attend = Attend::new(clock, Arc::clone(screen), may_ask, start.answers.clone());
+    let attend = TerminalAttendant::new(clock, Arc::clone(screen), may_ask, start.answers.clone());
     if !args.quiet && Screen::is_terminal() {
         attend.show_progress().or_exit(Exit::Host)?;
     }
     let interrupts = Interrupts::listen().or_exit(Exit::Host)?;
-    let attendant: Arc<dyn Attendant> = Arc::new(Attending(Arc::clone(&attend)));
+    let attendant: Arc<dyn Attendant> = Arc::new(SharedAttendant(Arc::clone(&attend)));
     let ended = tokio::select! {
         biased;
         run = environment.run_attended(start, &attendant) => Some(run),
@@ -293,8 +295,8 @@ async fn follow(
     Ok((run, interrupted))
 }
 
-/// The execution as it stands after an interruption.
-async fn so_far(attend: &Attend) -> Result<Run, RunError> {
+/// The current state of the execution after an interrupt.
+async fn so_far(attend: &TerminalAttendant) -> Result<Run, RunError> {
     let Some((arn, server)) = attend.execution() else {
         return Err(ServiceError::Unavailable("it was interrupted before it had started".to_owned()).into());
     };

@@ -1,4 +1,4 @@
-//! Tables for people.
+//! Tables of operations for terminals.
 
 use comfy_table::{ContentArrangement, Table, presets};
 
@@ -6,10 +6,10 @@ use super::say;
 use durawasm_core::{protocol::Timestamp, server::ExecutionView};
 use durawasm_report::{attempts, duration, kind, printable, tree};
 
-/// The width of a terminal that does not know its own: enough for a line of most tables.
+/// The width for a terminal that does not report its own, in columns: enough for most tables.
 const USUAL_WIDTH: u16 = 80;
 
-/// An empty table, as wide as the terminal, if there is one.
+/// An empty table that fits the terminal, if there is one.
 pub(super) fn new() -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
@@ -19,7 +19,7 @@ pub(super) fn new() -> Table {
     table
 }
 
-/// The operations of an execution, children under their contexts.
+/// The operations of an execution; those of a context follow it.
 pub(super) fn operations(view: &ExecutionView) -> Table {
     let mut table = new();
     table.set_header(["name", "type", "status", "attempts", "start", "duration"]);
@@ -38,14 +38,14 @@ pub(super) fn operations(view: &ExecutionView) -> Table {
     table
 }
 
-/// Prints a table without spaces at line ends.
+/// Prints a table without trailing spaces.
 pub(super) fn print(table: &Table) {
     for line in table.lines() {
         say(format_args!("{}", line.trim_end()));
     }
 }
 
-/// How long an execution took, or has taken.
+/// The duration of an execution, until its end or until `now`.
 pub(super) fn elapsed(view: &ExecutionView, now: Timestamp) -> String {
     let end = view.end.unwrap_or(now);
     duration(end.since(view.start))

@@ -1,4 +1,4 @@
-//! `HANDLER`: a component's file, or a crate that becomes one.
+//! The `HANDLER` argument: a component's file, or a crate to build.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use durawasm_build::{
     self as build, BuildError, BuildEvent, BuildOptions, BuiltComponent, CargoOutput, Profile,
 };
 
-/// What to build, where the handler is a crate.
+/// The build options for a handler that is a crate.
 #[derive(Debug, clap::Args)]
 pub(super) struct CrateArgs {
     /// Build the crate without optimizations: quicker to build, slower to run
@@ -35,7 +35,7 @@ impl CrateArgs {
     }
 }
 
-/// The component's file and bytes. Builds, if the handler is a crate.
+/// The path and the bytes of the component. A crate is built first.
 pub(super) fn component(
     handler: &Path,
     args: &CrateArgs,
@@ -43,7 +43,7 @@ pub(super) fn component(
 ) -> Result<(PathBuf, Vec<u8>), Failure> {
     let manifest = handler.file_name().is_some_and(|name| name == "Cargo.toml");
     if handler.is_dir() || manifest {
-        // The build has looked at what came out already.
+        // The build has already inspected the component.
         let path = build_crate(handler, args, quiet).or_exit(Exit::Build)?.path;
         let bytes = std::fs::read(&path).or_exit(Exit::Host)?;
         return Ok((path, bytes));
@@ -63,7 +63,7 @@ pub(super) fn component(
     Ok((path, bytes))
 }
 
-/// Builds a crate. In quiet, cargo's words are kept back, and shown only if it fails.
+/// Builds a crate. If `quiet`, the output of cargo is shown only if the build fails.
 fn build_crate(path: &Path, args: &CrateArgs, quiet: bool) -> Result<BuiltComponent, BuildError> {
     let mut options = args.options(path);
     if !quiet {

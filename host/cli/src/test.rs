@@ -13,7 +13,7 @@ use super::{
     note, say,
     target::{CrateArgs, component},
     terminal::Interrupts,
-    test_report::{self, Ran},
+    test_report::{self, ScenarioRun},
 };
 use durawasm_core::{
     ambient::{Clock, SystemClock},
@@ -71,7 +71,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn test(args: &Args) -> Result<Exit, Failure> {
-    // What is refused here is not a scenario's fault.
+    // An invalid grant on the command line is an error of the command, not of a scenario.
     args.grants.grants()?;
     let mut files = read(args)?;
     for scenario in files.iter_mut().flat_map(|file| &mut file.scenarios) {
@@ -108,17 +108,17 @@ pub(super) fn test(args: &Args) -> Result<Exit, Failure> {
             .or_exit(Exit::Usage)?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().or_exit(Exit::Host)?;
-    // Standard output is for the report.
+    // Standard output is reserved for the report.
     let quiet = args.quiet || args.json;
     let mut components = Components::new(|path: &Path| component(path, &args.crate_args, quiet));
-    let mut ran: Vec<Ran<'_>> = Vec::with_capacity(chosen.len());
+    let mut ran: Vec<ScenarioRun<'_>> = Vec::with_capacity(chosen.len());
     for (file, scenario) in &chosen {
         let grants = scenario::grants_of(scenario);
         let grants = grants.map_err(|error| about(file, scenario, &error)).or_exit(Exit::Usage)?;
         let handler = load(args, &mut components, file, scenario)?;
         let function = runtime.block_on(scenario::function_of(&handler, scenario));
         let function = function.map_err(|error| subject_failure(file, scenario, &error))?;
-        ran.push(Ran { file, scenario, function, grants, outcome: None, time: Duration::ZERO });
+        ran.push(ScenarioRun { file, scenario, function, grants, outcome: None, time: Duration::ZERO });
     }
     let clock = SystemClock::new();
     let interrupts = Interrupts::listen().or_exit(Exit::Host)?;
@@ -163,11 +163,11 @@ pub(super) fn test(args: &Args) -> Result<Exit, Failure> {
         let error = anyhow!("interrupted: {over} of {} scenarios were run to their end", ran.len());
         return Err(Failure { exit: Exit::Interrupted, error });
     }
-    Ok(if ran.iter().any(Ran::failed) { Exit::Failed } else { Exit::Done })
+    Ok(if ran.iter().any(ScenarioRun::failed) { Exit::Failed } else { Exit::Done })
 }
 
-/// Whether a file can be written, or made, at this path. Changes nothing there. Pipes and devices are not touched: to open one may
-/// be seen at its other end.
+/// Whether a file can be written or created at this path. Nothing is changed. Pipes and devices are not opened, because
+/// their other end could observe it.
 fn writable(path: &Path) -> std::io::Result<()> {
     if path.is_dir() {
         return Err(std::io::ErrorKind::IsADirectory.into());
@@ -185,7 +185,7 @@ fn writable(path: &Path) -> std::io::Result<()> {
     tempfile::NamedTempFile::new_in(folder).map(drop)
 }
 
-/// All files, read. Each one that is no good is told.
+/// Reads all files, and reports every one that is invalid.
 fn read(args: &Args) -> Result<Vec<ScenarioFile>, Failure> {
     let found = scenario::find(&args.paths).or_exit(Exit::Usage)?;
     if found.files.is_empty() {
@@ -210,7 +210,7 @@ fn read(args: &Args) -> Result<Vec<ScenarioFile>, Failure> {
     }
 }
 
-/// The component that a scenario tests. Builds and compiles it, unless that is done.
+/// The component that a scenario tests. It is built and compiled on first use.
 fn load<F: FnMut(&Path) -> Result<(PathBuf, Vec<u8>), Failure>>(
     args: &Args,
     components: &mut Components<F>,
@@ -228,7 +228,7 @@ fn load<F: FnMut(&Path) -> Result<(PathBuf, Vec<u8>), Failure>>(
         .or_exit(Exit::Usage)?;
     components.load(handler, &scenario.limits).map_err(|error| match error {
         LoadError::Fetch(Failure { exit, error }) => {
-            // What is missing is named by the file, unless it is named here.
+            // If the path comes from the scenario file, the error names that file.
             let error = if args.handler.is_some() { error } else { error.context(path.to_string()) };
             Failure { exit, error }
         }

@@ -1,4 +1,4 @@
-//! What `test` prints: for people, and for machines.
+//! The output of `test`, as text, JSON and `JUnit` XML.
 
 use std::{borrow::Cow, fmt::Write as _, sync::Arc, time::Duration};
 
@@ -14,21 +14,25 @@ use durawasm_core::{
     orchestrator::{FunctionGrants, Run, Stall},
     protocol::{ErrorObject, ExecutionStatus, Operation},
 };
-use durawasm_report::{self as report, Granted, printable};
-use durawasm_scenario::{self as scenario, Case, CaseEnd, Mismatch, Outcome, Scenario, ScenarioFile};
+use durawasm_report::{
+    self as report, Granted,
+    junit::{self, Case, CaseEnd, Reason},
+    printable,
+};
+use durawasm_scenario::{Mismatch, Outcome, Scenario, ScenarioFile};
 
-/// A scenario that was run, or left out after another had failed.
-pub(super) struct Ran<'a> {
+/// A scenario that was run, or skipped after another had failed.
+pub(super) struct ScenarioRun<'a> {
     pub(super) file: &'a ScenarioFile,
     pub(super) scenario: &'a Scenario,
     pub(super) function: String,
     pub(super) grants: FunctionGrants,
-    /// None: it was not run.
+    /// `None` if the scenario was skipped.
     pub(super) outcome: Option<Outcome>,
     pub(super) time: Duration,
 }
 
-impl Ran<'_> {
+impl ScenarioRun<'_> {
     pub(super) fn failed(&self) -> bool {
         self.outcome.as_ref().is_some_and(|outcome| !outcome.passed())
     }
@@ -42,7 +46,7 @@ impl Ran<'_> {
     }
 }
 
-/// The list of `--list`.
+/// Prints the scenarios for `--list`.
 pub(super) fn list(chosen: &[(&ScenarioFile, &Scenario)], as_json: bool) -> Result<(), Failure> {
     if as_json {
         let list: Vec<Value> = chosen
@@ -58,8 +62,8 @@ pub(super) fn list(chosen: &[(&ScenarioFile, &Scenario)], as_json: bool) -> Resu
     Ok(())
 }
 
-/// A scenario's line; and if it has failed, why.
-pub(super) fn print(ran: &Ran<'_>, quiet: bool) {
+/// Prints the line of a scenario, and the reasons if it failed.
+pub(super) fn print(ran: &ScenarioRun<'_>, quiet: bool) {
     let Some(outcome) = &ran.outcome else { return };
     if outcome.passed() {
         if !quiet {
@@ -76,7 +80,7 @@ pub(super) fn print(ran: &Ran<'_>, quiet: bool) {
     }
 }
 
-fn line(word: &str, ran: &Ran<'_>, outcome: &Outcome) -> String {
+fn line(word: &str, ran: &ScenarioRun<'_>, outcome: &Outcome) -> String {
     let end = match &outcome.run {
         Some(run) => format!(
             "{} after {}, {}",
@@ -93,7 +97,7 @@ fn notes(outcome: &Outcome) -> Vec<String> {
     outcome.notes.iter().map(|note| format!("note: {}", printable(note))).collect()
 }
 
-/// Why a scenario has failed, and what there was, in lines.
+/// Why a scenario failed, and its operations, in lines.
 fn explanation(outcome: &Outcome) -> String {
     let mut text = String::new();
     for mismatch in &outcome.mismatches {
@@ -111,10 +115,10 @@ fn explanation(outcome: &Outcome) -> String {
     text
 }
 
-/// How many operations are shown of a scenario that failed. The JSON report has all.
+/// The maximum number of table lines for a failed scenario. The JSON report contains all operations.
 const MOST_ROWS: usize = 200;
 
-/// The operations' table.
+/// The table of operations.
 fn operations(run: &Run) -> String {
     if run.view.operations.len() < 2 {
         return "no operations\n\n".to_owned();
@@ -129,8 +133,8 @@ fn operations(run: &Run) -> String {
     lines.join("\n") + "\n\n"
 }
 
-/// How many passed and failed.
-pub(super) fn summary(ran: &[Ran<'_>]) {
+/// Prints how many scenarios passed, failed and were skipped.
+pub(super) fn summary(ran: &[ScenarioRun<'_>]) {
     let number = |verdict: &str| ran.iter().filter(|one| one.verdict() == verdict).count();
     let mut text = format!("{}: {} passed", count(ran.len(), "scenario"), number("passed"));
     for verdict in ["failed", "skipped"] {
@@ -141,7 +145,7 @@ pub(super) fn summary(ran: &[Ran<'_>]) {
     say(text);
 }
 
-/// The report for machines. In skipped time nothing in it differs between two runs.
+/// The report as JSON. With time skipping it is the same in every run.
 #[derive(Serialize)]
 pub(super) struct Report<'a> {
     passed: usize,
@@ -150,7 +154,7 @@ pub(super) struct Report<'a> {
     scenarios: Vec<One<'a>>,
 }
 
-/// One scenario in it.
+/// One scenario of the report.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct One<'a> {
@@ -162,7 +166,7 @@ struct One<'a> {
     mismatches: Option<&'a [Mismatch]>,
     notes: Option<&'a [String]>,
     status: Option<ExecutionStatus>,
-    /// As the handler wrote it, to the last digit of each number.
+    /// As the handler wrote it, with every digit of its numbers.
     result: Option<Box<RawValue>>,
     error: Option<&'a ErrorObject>,
     stalled_on: Option<Vec<String>>,
@@ -172,8 +176,8 @@ struct One<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// Of these.
-    pub(super) fn new(ran: &'a [Ran<'a>]) -> Self {
+    /// The report of these scenarios.
+    pub(super) fn new(ran: &'a [ScenarioRun<'a>]) -> Self {
         let number = |verdict: &str| ran.iter().filter(|one| one.verdict() == verdict).count();
         Self {
             passed: number("passed"),
@@ -185,7 +189,7 @@ impl<'a> Report<'a> {
 }
 
 impl<'a> One<'a> {
-    fn new(ran: &'a Ran<'a>) -> Self {
+    fn new(ran: &'a ScenarioRun<'a>) -> Self {
         let outcome = ran.outcome.as_ref();
         let run = outcome.and_then(|outcome| outcome.run.as_ref());
         let stalled = |stall: &Stall| stall.what.iter().map(ToString::to_string).collect();
@@ -209,8 +213,8 @@ impl<'a> One<'a> {
     }
 }
 
-/// The report as `JUnit` XML.
-pub(super) fn junit(ran: &[Ran<'_>]) -> anyhow::Result<String> {
+/// The report as `JUnit` XML: one test suite per file, one test case per scenario.
+pub(super) fn junit(ran: &[ScenarioRun<'_>]) -> anyhow::Result<String> {
     let files: Vec<String> = ran.iter().map(|one| one.file.path.display().to_string()).collect();
     let cases = ran.iter().zip(&files).map(|(one, file)| {
         let outcome = one.outcome.as_ref();
@@ -221,22 +225,23 @@ pub(super) fn junit(ran: &[Ran<'_>]) -> anyhow::Result<String> {
             properties.push(("invocations", run.view.invocations.len().to_string()));
         }
         let end = match outcome {
-            None => CaseEnd::Skipped,
+            None => CaseEnd::Skipped(None),
             Some(outcome) if outcome.passed() => CaseEnd::Passed,
             Some(outcome) => {
                 let first = outcome.mismatches.first();
                 let message =
                     first.map(|first| format!("{}: {}", first.what, first.message)).unwrap_or_default();
-                CaseEnd::Failed { message, description: explanation(outcome).trim_end().to_owned() }
+                let description = explanation(outcome).trim_end().to_owned();
+                CaseEnd::Failed { kind: None, reason: Reason { message, description } }
             }
         };
         let output = match outcome.and_then(|outcome| outcome.run.as_ref()) {
             Some(run) if matches!(end, CaseEnd::Passed) => operations(run).trim_end().to_owned(),
             _ => String::new(),
         };
-        Case { file, name: &one.scenario.name, end, time: one.time, properties, output }
+        Case { suite: file, name: one.scenario.name.clone(), end, time: one.time, properties, output }
     });
-    Ok(scenario::junit(cases.collect())?)
+    Ok(junit::junit("durawasm test", cases)?)
 }
 
 fn count(number: usize, of: &str) -> String {

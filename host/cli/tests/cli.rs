@@ -1,4 +1,4 @@
-//! The `durawasm` command as a user meets it: arguments in, text and an exit code out.
+//! The `durawasm` command as users run it: arguments in, text and an exit code out.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 mod common;
@@ -12,7 +12,7 @@ use std::{
 use common::{err, json_of, out};
 use serde_json::json;
 
-/// Where the repository is.
+/// The root of the repository.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
 }
@@ -39,7 +39,7 @@ const ORDER: [&str; 7] = [
     r#"approval=2h:success:{"approved":true,"by":"kim"}"#,
 ];
 
-/// The README's example, with more arguments.
+/// The example of the README, with additional arguments.
 fn order(more: &[&str]) -> Output {
     durawasm(&[&ORDER[..], more].concat())
 }
@@ -246,7 +246,7 @@ fn a_changed_handler_runs_as_changed() {
         );
         fs::write(dir.path().join("src/lib.rs"), source).unwrap();
     };
-    // The dependencies are built already for the other guests.
+    // The dependencies are already built for the other guests.
     let target = Path::new(env!("CARGO_BIN_EXE_durawasm")).ancestors().nth(2).unwrap();
     let run = || {
         let arguments = ["run", dir.path().to_str().unwrap(), "--json", "--skip-time"];
@@ -267,7 +267,7 @@ fn a_changed_handler_runs_as_changed() {
 
 #[test]
 fn the_crate_that_is_named_is_run_also_where_another_has_a_library_of_the_same_name() {
-    // Not a temporary folder: what is built for the second crate is kept for the next run of the test.
+    // A permanent folder, so that the next run of the test reuses the build of the second crate.
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("same-name");
     let _ = fs::remove_dir_all(&dir);
     let sdk = root().join("guest-sdk");
@@ -309,7 +309,7 @@ fn what_cargo_component_builds_runs() {
         eprintln!("skipped: cargo component is not installed");
         return;
     }
-    // cargo component adds the target to a toolchain that lacks it: it is told which toolchain has it.
+    // cargo component adds the target to a toolchain that lacks it, so it must be given the toolchain that has it.
     let built = durawasm_with(&["build", "examples/hello", "--json"], |command| {
         command.env("DURAWASM_GUEST_TARGET", "wasm32-wasip1");
     });
@@ -330,7 +330,7 @@ fn what_cargo_component_builds_runs() {
             command.env_remove(name);
         }
     }
-    // Should it try all the same, there is nothing to be had from here.
+    // If it tried to download the target anyway, it would fail here.
     command.env("RUSTUP_DIST_SERVER", "http://localhost:9").env("CARGO_TARGET_DIR", &target);
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", err(&output));

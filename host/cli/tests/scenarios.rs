@@ -1,4 +1,4 @@
-//! `durawasm test` as a user meets it: scenario files in, text, reports and an exit code out.
+//! `durawasm test` as users run it: scenario files in, text, reports and an exit code out.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 mod common;
@@ -24,7 +24,7 @@ fn durawasm(arguments: &[&str]) -> Output {
     command.output().unwrap()
 }
 
-/// The order example's component, built by the first test that asks.
+/// The component of the order example. The first test builds it.
 fn order() -> &'static str {
     static ORDER: OnceLock<String> = OnceLock::new();
     ORDER.get_or_init(|| {
@@ -33,7 +33,8 @@ fn order() -> &'static str {
     })
 }
 
-/// A folder with files of these names and texts. `ORDER` in a text is the order example's component, `EVENTS` its events.
+/// A folder with files of these names and texts. `ORDER` in a text is the order example's component, `EVENTS` its
+/// events.
 struct Files(tempfile::TempDir);
 
 impl Files {
@@ -51,13 +52,13 @@ impl Files {
         self.0.path().join(name).to_str().unwrap().to_owned()
     }
 
-    /// Tests the folder.
+    /// Runs `durawasm test` on the folder.
     fn test(&self, more: &[&str]) -> Output {
         durawasm(&[&["test", &self.path("")], more].concat())
     }
 }
 
-/// A file with one scenario of a good order, and this after it.
+/// A file with one scenario of a valid order, followed by these lines.
 fn one(expect: &str) -> String {
     format!(
         "handler = \"ORDER\"\n[[scenarios]]\nname = \"one\"\nevent_file = \"EVENTS/good.json\"\n\
@@ -364,7 +365,7 @@ fn bad_input_is_told_in_a_line_and_an_exit_code() {
         assert_eq!(errors.lines().filter(|l| l.starts_with("error: ")).count(), 1, "{arguments:?}: {errors}");
         assert!(output.stdout.is_empty(), "{arguments:?}: {}", out(&output));
     }
-    // Each file that is wrong is told, before anything is run.
+    // Each invalid file is reported before anything runs.
     file("empty/a.test.toml", "a = 1");
     file("empty/b.test.yaml", "b: 1");
     file("empty/c.test.toml", scenario);

@@ -1,4 +1,4 @@
-//! What people type, and what they are told: grants, answers, durations, interruptions, questions.
+//! Arguments and messages: grants, answers, durations, interrupts, questions.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 mod common;
@@ -28,7 +28,7 @@ fn durawasm(arguments: &[&str]) -> Output {
     command(arguments).output().unwrap()
 }
 
-/// The component of the test handlers, built by the first test that asks.
+/// The component of the test handlers. The first test builds it.
 fn guests() -> &'static str {
     static GUESTS: OnceLock<String> = OnceLock::new();
     GUESTS.get_or_init(|| {
@@ -37,13 +37,13 @@ fn guests() -> &'static str {
     })
 }
 
-/// Runs a test handler in skipped time.
+/// Runs a test handler with skipped time.
 fn run(function: &str, event: &Value, more: &[&str]) -> Output {
     let event = event.to_string();
     durawasm(&[&["run", guests(), "-f", function, "-e", &event, "--skip-time", "-q"], more].concat())
 }
 
-/// A scenario file of the test handlers, and its test.
+/// Writes a scenario file for the test handlers, and runs it.
 fn test(scenarios: &str, more: &[&str]) -> Output {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("data")).unwrap();
@@ -211,7 +211,7 @@ fn answers_that_change_nothing_are_told_with_the_reason() {
         let output = run("callback", &late, &["--answer", answer]);
         assert_eq!(err(&output), format!("warning: {why}\n"));
     }
-    // The callback is still open when the execution's time is over, be it at the same instant.
+    // The callback is still open when the execution times out, also at the same instant.
     for due in ["1h", "2h"] {
         let answer = format!("reply={due}:success:1");
         let output =
@@ -467,7 +467,8 @@ mod terminal {
 
     use super::*;
 
-    /// Runs at a terminal: types each of these lines when the text before it is seen. What is seen, and the exit code.
+    /// Runs the command at a terminal, and types each line when the text before it appears. Returns the output and the
+    /// exit code.
     fn at_terminal(arguments: &[&str], dialogue: &[(&str, &str)]) -> (String, i32) {
         let pty = openpty(None, None).unwrap();
         let (mut master, terminal) = (File::from(pty.master), File::from(pty.slave));
@@ -480,7 +481,7 @@ mod terminal {
         let mut next = lines.next();
         let mut from = 0;
         let mut buffer = [0; 4096];
-        // The end of a terminal that nobody has open any more is an error.
+        // A read from a terminal that no process has open returns an error.
         while let Ok(count @ 1..) = master.read(&mut buffer) {
             seen.push_str(&String::from_utf8_lossy(&buffer[..count]));
             while let Some((wanted, line)) = next

@@ -1,7 +1,7 @@
-//! A case: what to run, what the world outside does, and what is expected.
+//! A conformance case: what to run, the external behaviour, and the expected outcome.
 //!
-//! Always true: a case that was read can be run; whatever it expects is understood, and will be looked at. Its random texts
-//! are drawn from its id: they are the same in every run.
+//! Invariants: every case that was read can be run; all its expectations are understood and will be checked. Its random
+//! texts are generated from its id, so they are the same in every run.
 
 use std::{fmt, time::Duration};
 
@@ -21,10 +21,11 @@ use super::{
     yaml,
 };
 
-/// A case's id: its file's name without what is behind the last dot, such as `1-13`. Ids are ordered as people count.
+/// The id of a case: the name of its file without the extension, such as `1-13`. Ids are ordered naturally: `1-2`
+/// precedes `1-13`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CaseId {
-    /// What the id is ordered by: runs of digits as numbers, the rest as text.
+    /// The key for the order: runs of digits as numbers, the rest as text.
     parts: Vec<IdPart>,
     text: String,
 }
@@ -36,7 +37,7 @@ enum IdPart {
 }
 
 impl CaseId {
-    /// The id of this text.
+    /// The id with this text.
     pub fn new(text: impl Into<String>) -> Self {
         let text = text.into();
         let part = |part: &str| match part.parse() {
@@ -46,7 +47,7 @@ impl CaseId {
         Self { parts: text.split('-').map(part).collect(), text }
     }
 
-    /// The text.
+    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -61,13 +62,13 @@ impl fmt::Display for CaseId {
 /// A conformance case.
 #[derive(Debug, Clone)]
 pub struct Case {
-    /// Its id, which is also the name of the handler to run.
+    /// The id, which is also the name of the handler to run.
     pub id: CaseId,
-    /// The folder it was in, below the one that was read; empty for that one.
+    /// The folder of the case, relative to the folder that was read; empty for that folder itself.
     pub group: String,
-    /// What it is about, in one line.
+    /// The purpose of the case, in one line.
     pub description: String,
-    /// Whether it is reported only.
+    /// Whether a failure is only reported, and does not fail the run.
     pub optional: bool,
     pub(super) input: String,
     pub(super) answers: Vec<ScriptedAnswer>,
@@ -77,22 +78,22 @@ pub struct Case {
     pub(super) logs: Vec<ExpectedLog>,
 }
 
-/// How the execution is expected to end.
+/// The expected outcome of the execution.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub(super) struct ExpectedResult {
     pub(super) execution_status: String,
-    /// What its result is, once read as JSON; none where nothing is said of it.
+    /// The expected result, parsed as JSON; `None` if it is not checked.
     #[serde(default, deserialize_with = "present")]
     pub(super) result: Option<Value>,
 }
 
-/// A key that is there has a value, which may be null.
+/// Deserializes a key that is present, whose value may be null.
 fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
 
-/// The file as it stands. Keys that say what to expect have to be known; others are for people.
+/// The file format of a case. Unknown keys of expectations are rejected; other unknown keys are ignored.
 #[derive(Deserialize)]
 #[serde(expecting = "a mapping with the keys of a case")]
 struct File {
@@ -174,10 +175,10 @@ impl Patterns {
 }
 
 impl Case {
-    /// Reads a case: YAML, or JSON.
+    /// Parses a case from YAML or JSON.
     ///
     /// # Errors
-    /// What in the text is no case, in one line.
+    /// The reason why the text is not a case, in one line.
     pub fn parse(id: CaseId, group: impl Into<String>, text: &str) -> Result<Self, String> {
         let file = File::deserialize(yaml::read(text)?).map_err(|error| error.to_string())?;
         if let Some(key) = file.others.keys().find(|key| key.starts_with("Expected")) {
@@ -226,19 +227,19 @@ impl Case {
         })
     }
 
-    /// The last event that the case says something of.
+    /// The id of the last event with an expectation.
     pub(super) fn last_event(&self) -> u64 {
         self.history.iter().map(|event| event.id).max().unwrap_or(0)
     }
 }
 
-/// The same number for the same id, on every machine.
+/// A seed that depends only on the id, on every machine.
 fn seed(id: &str) -> u64 {
     id.bytes()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }
 
-/// The values of a case's variables, which may have each other in them.
+/// The values of a case's variables, which may refer to each other.
 fn variables(mut left: Map<String, Value>, random: &mut ChaCha12Rng) -> Result<Bindings, String> {
     let mut bindings = Bindings::default();
     loop {
@@ -286,7 +287,7 @@ impl Action {
     }
 }
 
-/// JSON with a space after each colon and comma: the cases' texts have them.
+/// JSON with a space after each colon and comma, as in the texts of the cases.
 fn json_text(value: &Value) -> Result<String, String> {
     struct Spaced;
     impl Formatter for Spaced {
@@ -336,7 +337,7 @@ fn log(entry: LogEntry) -> Result<ExpectedLog, String> {
     Ok(ExpectedLog { pattern, least, most, before: before.list(), after: after.list() })
 }
 
-/// Sees to it that every placeholder in what is expected can be used.
+/// Checks that every placeholder in an expectation is valid.
 fn check_patterns(expected: &Value, bindings: &Bindings) -> Result<(), String> {
     match expected {
         Value::String(text) => {
@@ -355,7 +356,7 @@ fn check_patterns(expected: &Value, bindings: &Bindings) -> Result<(), String> {
     }
 }
 
-/// A pattern may name what only the history tells.
+/// Checks a pattern. A name without a value is valid: it takes its value from the history.
 fn check_pattern(pattern: &str, bindings: &Bindings) -> Result<(), String> {
     let mut bindings = bindings.clone();
     for piece in pieces(pattern) {

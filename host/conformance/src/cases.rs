@@ -8,23 +8,23 @@ use std::{
 
 use super::{Case, CaseId, ConformanceError};
 
-/// What the files of a folder came to.
+/// The result of reading a folder.
 #[derive(Debug, Clone, Default)]
 pub struct Cases {
     /// The cases, in the order of their ids.
     pub cases: Vec<Case>,
-    /// The files that are no cases.
+    /// The files that are not valid cases.
     pub unreadable: Vec<UnreadableCase>,
 }
 
-/// A file that is no case.
+/// A file that is not a valid case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnreadableCase {
     /// The id that the case would have.
     pub id: CaseId,
-    /// The file.
+    /// The path of the file.
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// Why the file is not valid.
     pub reason: String,
 }
 
@@ -32,7 +32,7 @@ impl Cases {
     /// Reads all files below a folder whose names end with `.yaml`, `.yml` or `.json`, or a single file.
     ///
     /// # Errors
-    /// When the folder or a file cannot be read, there is no such file, or two have the same id.
+    /// Returns an error if the folder or a file cannot be read, there is no such file, or two files have the same id.
     pub fn load(folder: &Path) -> Result<Self, ConformanceError> {
         let mut files = BTreeMap::new();
         let found = if folder.is_file() {
@@ -64,10 +64,10 @@ impl Cases {
         Ok(cases)
     }
 
-    /// Keeps only those with these ids.
+    /// Keeps only the cases with these ids.
     ///
     /// # Errors
-    /// When there is none of an id.
+    /// Returns an error if an id has no case.
     pub fn only(&mut self, ids: &[CaseId]) -> Result<(), ConformanceError> {
         let known = |id: &&CaseId| {
             self.cases.iter().any(|case| case.id == **id)
@@ -82,7 +82,7 @@ impl Cases {
     }
 }
 
-/// The files of cases below a folder, each with the path of its folder from the first one on.
+/// Collects the case files below a folder, each with the path of its folder relative to the first folder.
 fn find(folder: &Path, group: &str, found: &mut Vec<(PathBuf, String)>) -> Result<(), (PathBuf, io::Error)> {
     let failed = |error| (folder.to_owned(), error);
     for entry in fs::read_dir(folder).map_err(failed)? {

@@ -1,17 +1,17 @@
-//! The matcher: does a value look as a case expects?
+//! The matcher: compares a value with an expected value.
 //!
-//! Always true: a name that was bound by one comparison keeps its value in the next; a key that is expected has to be there,
-//! whatever its value may be.
+//! Invariants: a name keeps the value that one comparison gave it in all later ones; an expected key must be present,
+//! whatever its value.
 //!
 //! | expected | matches |
 //! |---|---|
 //! | `'*'` | any value |
-//! | a text without placeholders | the same text; JSON text of an object or a list also when it is only written otherwise |
-//! | `${NAME}` | the name's value; the first time any value, which it then has |
-//! | `${/re/}` | what has text that the regular expression finds |
+//! | a text without placeholders | the same text; for JSON text of an object or an array, also other spellings of the same JSON |
+//! | `${NAME}` | the value of the name; on first use any value, which the name then has |
+//! | `${/re/}` | a text that contains a match of the regular expression |
 //! | other texts with placeholders | texts of that form |
-//! | a number | the same number, however it is written |
-//! | null | null, or nothing |
+//! | a number | the same number in any notation |
+//! | null | null, or no value |
 //! | a list | a list of the same length, item by item |
 //! | a mapping | see [`Keys`] |
 
@@ -23,7 +23,7 @@ use serde_json::{Number, Value};
 
 use super::template::{Bindings, Piece, pieces, regex, text_of};
 
-/// What a mapping matches.
+/// Which mappings an expected mapping matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Keys {
     /// A mapping with at least these keys; an empty one matches any value.
@@ -32,14 +32,14 @@ pub(super) enum Keys {
     Exactly,
 }
 
-/// A place where a value is not as expected.
+/// A difference from the expected value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Difference {
-    /// Keys from the outermost on, with dots; empty for the value itself.
+    /// The keys from the outermost on, separated by dots; empty for the value itself.
     pub(super) path: String,
-    /// What was expected, for people.
+    /// The expected value as text.
     pub(super) expected: String,
-    /// What is there, for people; none where nothing is.
+    /// The actual value as text; `None` if there is none.
     pub(super) actual: Option<String>,
 }
 
@@ -56,7 +56,7 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Compares a value, or its absence, with what is expected of it.
+/// Compares a value, or its absence, with the expected value.
 pub(super) fn compare(
     expected: &Value,
     actual: Option<&Value>,
@@ -138,7 +138,7 @@ impl Comparison<'_> {
         self.differences.push(Difference { path: self.path.join("."), expected, actual: actual.map(brief) });
     }
 
-    /// Whether a value is as a text with or without placeholders says.
+    /// Whether a value matches a text with or without placeholders.
     fn text(&mut self, expected: &str, actual: &Value) -> bool {
         match *pieces(expected).as_slice() {
             [Piece::Variable(name)] => {
@@ -157,14 +157,14 @@ impl Comparison<'_> {
         }
     }
 
-    /// Whether a text has a form. Names without a value take one from it.
+    /// Whether a text matches a text with placeholders. Names without a value take theirs from it.
     fn form(&mut self, expected: &str, actual: &str) -> bool {
         let Some((regex, names)) = form(expected, self.bindings) else { return false };
         let Some(found) = regex.captures(actual) else { return false };
         let values: Option<BTreeMap<&str, &str>> =
             names.iter().map(|(name, place)| Some((*name, found.get(*place)?.as_str()))).collect();
         let Some(values) = values else { return false };
-        // A name that stands there twice has one value.
+        // All occurrences of a name must have the same value.
         let fits = names.iter().all(|(name, place)| {
             found.get(*place).is_some_and(|text| values.get(name) == Some(&text.as_str()))
         });
@@ -176,7 +176,7 @@ impl Comparison<'_> {
         fits
     }
 
-    /// Whether both are JSON of an object or a list, and the one matches the other as such.
+    /// Whether both are JSON text of an object or an array, and match as such.
     fn json(&mut self, expected: &str, actual: &str) -> bool {
         let parse = |text| parsed(text).filter(|v| v.is_object() || v.is_array());
         let (Some(expected), Some(actual)) = (parse(expected), parse(actual)) else { return false };
@@ -189,7 +189,7 @@ impl Comparison<'_> {
     }
 }
 
-/// The form of a text, and which group of it has the value of which name that has none yet.
+/// The regular expression of a text with placeholders, and the capture group of each name that has no value yet.
 fn form<'a>(expected: &'a str, bindings: &Bindings) -> Option<(Regex, Vec<(&'a str, usize)>)> {
     let mut source = String::from(r"(?s)\A");
     let mut names: Vec<(&str, usize)> = Vec::new();
@@ -218,7 +218,7 @@ fn form<'a>(expected: &'a str, bindings: &Bindings) -> Option<(Regex, Vec<(&'a s
     Some((Regex::new(&source).ok()?, names))
 }
 
-/// Whether two values are the same; numbers however they are written.
+/// Whether two values are equal, with numbers in any notation.
 pub(super) fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(one), Value::Number(other)) => same_number(one, other),
@@ -233,12 +233,12 @@ pub(super) fn same(one: &Value, other: &Value) -> bool {
     }
 }
 
-/// To the last digit, however they are written.
+/// Whether two numbers have the same value, to the last digit.
 fn same_number(one: &Number, other: &Number) -> bool {
     one == other || scenario::same_number(&one.to_string(), &other.to_string())
 }
 
-/// What is expected, for people: names with a value show it.
+/// The expected value as text, with names replaced by their values.
 pub(super) fn show(expected: &Value, bindings: &Bindings) -> String {
     fn known(expected: &Value, bindings: &Bindings) -> Value {
         match expected {
@@ -280,12 +280,12 @@ pub(super) fn parsed(text: &str) -> Option<Value> {
     Some(Json::parse(text).ok()?.into_value())
 }
 
-/// A value as JSON, cut in its middle when it is long.
+/// A value as JSON, with the middle omitted if it is long.
 pub(super) fn brief(value: &Value) -> String {
     shorten(&value.to_string(), 240)
 }
 
-/// A text of at most so many characters, and some more that say how many are left out in its middle.
+/// Limits a text to this many characters, plus a note of how many were omitted in the middle.
 pub(super) fn shorten(text: &str, most: usize) -> String {
     let count = text.chars().count();
     if count <= most {
@@ -382,7 +382,7 @@ mod tests {
         let differences = compare(&expected, Some(&actual), Keys::Exactly, &mut bound());
         let paths: Vec<_> = differences.iter().map(|difference| difference.path.as_str()).collect();
         assert_eq!(paths, ["a.c", "d"]);
-        // Only where keys are ignored does an empty mapping say nothing.
+        // An empty mapping matches everything only if additional keys are ignored.
         assert!(compare(&json!({}), Some(&json!(1)), Keys::AtLeast, &mut bound()).is_empty());
         assert_eq!(compare(&json!({}), Some(&json!({"a": 1})), Keys::Exactly, &mut bound()).len(), 1);
     }

@@ -1,8 +1,8 @@
-//! The configuration of a run: which environment variables handlers are given.
+//! The configuration of a run: the environment variables of handlers.
 //!
 //! ```yaml
 //! '*': {REGION: north}          # every handler
-//! 5-1: {TARGET: echo-target}    # one, on top; what it says counts
+//! 5-1: {TARGET: echo-target}    # one handler, overriding the values of '*'
 //! ```
 
 use std::{fs, path::Path};
@@ -20,10 +20,11 @@ use super::{ConformanceError, yaml};
 pub struct Config(FunctionGrants);
 
 impl Config {
-    /// Reads a configuration's file: YAML, or JSON.
+    /// Reads a configuration from a YAML or JSON file.
     ///
     /// # Errors
-    /// When it cannot be read, or is not a mapping from handler names (or `*`) to mappings from names to texts.
+    /// Returns an error if the file cannot be read, or is not a mapping from handler names (or `*`) to mappings from
+    /// names to texts.
     pub fn load(path: &Path) -> Result<Self, ConformanceError> {
         let text = fs::read_to_string(path)
             .map_err(|source| ConformanceError::Read { path: path.to_owned(), source })?;
@@ -48,12 +49,12 @@ impl Config {
         Ok(Self(config))
     }
 
-    /// The handlers that it names.
+    /// The names of the handlers in the configuration.
     pub fn handlers(&self) -> impl Iterator<Item = &str> {
         self.0.by_function.keys().map(String::as_str)
     }
 
-    /// What executions are granted: the variables, and a scratch directory.
+    /// The grants of executions: the variables, and a scratch directory.
     pub(super) fn grants(&self) -> FunctionGrants {
         FunctionGrants { scratch: true, ..self.0.clone() }
     }

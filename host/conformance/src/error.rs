@@ -1,4 +1,4 @@
-//! Why cases cannot be run.
+//! The errors of the conformance runner.
 
 use std::path::PathBuf;
 
@@ -6,40 +6,40 @@ use durawasm_build::BuildError;
 use durawasm_core::orchestrator::EnvironmentError;
 use durawasm_sandbox::SandboxError;
 
-/// Why a runner could not be made, or could not run.
+/// Why a runner could not be created, or could not run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunnerError {
     /// The handler crate does not build.
     #[error("cannot build {}: {source}", path.display())]
     Build {
-        /// The crate.
+        /// The folder of the crate.
         path: PathBuf,
-        /// Why.
+        /// The error of the build.
         #[source]
         source: BuildError,
     },
     /// The component's file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
-        /// The file.
+        /// The component's file.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         #[source]
         source: std::io::Error,
     },
-    /// The file is no component that can be run.
+    /// The file is not a component that the sandbox can run.
     #[error("cannot load {}: {source}", path.display())]
     Load {
-        /// The file.
+        /// The component's file.
         path: PathBuf,
-        /// Why.
+        /// Why the sandbox rejected it.
         #[source]
         source: SandboxError,
     },
-    /// The sandbox cannot be set up.
+    /// The sandbox cannot be created.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
-    /// The environment of a case cannot be set up.
+    /// The environment of a case cannot be created.
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
 }

@@ -1,7 +1,7 @@
-//! An execution's history against the events that a case expects.
+//! Compares the history of an execution with the events that a case expects.
 //!
-//! Always true: an event is found by its `EventId` alone, so one that is missing or too much shows in all after it; where the
-//! type of an event is another one, nothing else of it is looked at, and no name takes a value from it.
+//! Invariants: events are matched by `EventId` alone, so a missing or additional event affects all later ones; if the
+//! type of an event differs, no other member is compared, and no name takes a value from it.
 
 use durawasm_core::protocol::{Event, EventDetails};
 use serde_json::{Map, Value};
@@ -12,10 +12,10 @@ use super::{
     template::{Bindings, text_of},
 };
 
-/// An event that is expected.
+/// An expected event.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ExpectedEvent {
-    /// Its place in the history, from 1.
+    /// The position in the history, counted from 1.
     pub(super) id: u64,
     /// All other keys.
     pub(super) keys: Map<String, Value>,
@@ -32,7 +32,7 @@ pub(super) fn as_json(events: &[std::sync::Arc<Event>]) -> Vec<Value> {
     events.iter().map(|event| serde_json::to_value(&**event).unwrap_or_default()).collect()
 }
 
-/// What is not as expected, a line each.
+/// The differences from the expected events, one line each.
 pub(super) fn check(expected: &[ExpectedEvent], events: &[Value], bindings: &mut Bindings) -> Vec<String> {
     let mut findings = Vec::new();
     for wanted in expected {
@@ -61,8 +61,8 @@ pub(super) fn check(expected: &[ExpectedEvent], events: &[Value], bindings: &mut
     findings
 }
 
-/// The history for people: an event a line. `-` is an event that was expected at its place and is missing, `+` one that is
-/// there instead; what the case says nothing of has no mark.
+/// The history as text, one line per event. `-` marks an expected event that is missing, `+` the event in its place;
+/// events without an expectation have no mark.
 pub(super) fn show(expected: &[ExpectedEvent], events: &[std::sync::Arc<Event>]) -> Vec<String> {
     let found: Vec<String> = events.iter().map(|event| format!("{:?}", event.event_type)).collect();
     let last = expected.iter().map(|event| event.id).max().unwrap_or(0);
@@ -96,7 +96,7 @@ pub(super) fn show(expected: &[ExpectedEvent], events: &[std::sync::Arc<Event>])
     lines
 }
 
-/// One event: its id and type, its operation, and what is most telling of its details.
+/// One event: its id and type, its operation, and the most useful details.
 fn line(event: &Event) -> String {
     let mut line = format!("{:>3} {:?}", event.event_id, event.event_type);
     if let Some(sub_type) = event.sub_type.as_deref().filter(|sub_type| !line.contains(sub_type)) {
@@ -129,7 +129,7 @@ fn is_of_execution(event: &Event) -> bool {
     )
 }
 
-/// Enough of an id to tell it from others.
+/// A prefix of an id that is long enough to distinguish it from others.
 fn start(id: &str) -> &str {
     id.get(..8).unwrap_or(id)
 }

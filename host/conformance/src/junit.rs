@@ -1,89 +1,46 @@
-//! A report in the XML of `JUnit`, as continuous integration systems read it: a suite a folder, a test case a case.
+//! The outcomes as a `JUnit` report: one test suite per folder of cases, one test case per conformance case.
 //!
-//! A required case that did not pass is a failure; an optional one is skipped, and says why.
+//! Invariants: a required case that did not pass is a failure; an optional case that did not pass is skipped, with the
+//! explanation.
 
-use std::collections::BTreeMap;
-
-use xml::writer::{EmitterConfig, Error, EventWriter, XmlEvent};
+use durawasm_report::junit::{self, CaseEnd, Reason};
 
 use super::{Outcome, Report, Verdict};
 
-type Writer = EventWriter<Vec<u8>>;
+/// The name of the report, and of the suite of cases that are in no folder.
+const NAME: &str = "conformance";
 
 impl Report {
     /// The report as XML.
     ///
     /// # Errors
-    /// None that is known of: all that is written is made fit for XML.
+    /// Returns an error if the XML writer fails. No text of a case causes one.
     pub fn junit(&self) -> std::io::Result<String> {
-        self.write().map_err(std::io::Error::other)
-    }
-
-    fn write(&self) -> Result<String, Error> {
-        let mut suites: BTreeMap<&str, Vec<&Outcome>> = BTreeMap::new();
-        for outcome in &self.outcomes {
-            suites.entry(&outcome.group).or_default().push(outcome);
-        }
-        let mut writer =
-            EmitterConfig::new().perform_indent(true).autopad_comments(false).create_writer(Vec::new());
-        let all: Vec<&Outcome> = self.outcomes.iter().collect();
-        counted(&mut writer, "testsuites", "conformance", &all)?;
-        for (group, outcomes) in suites {
-            let name = if group.is_empty() { "conformance" } else { group };
-            counted(&mut writer, "testsuite", name, &outcomes)?;
-            for outcome in outcomes {
-                test_case(&mut writer, name, outcome)?;
-            }
-            writer.write(XmlEvent::end_element())?;
-        }
-        writer.write(XmlEvent::end_element())?;
-        Ok(String::from_utf8_lossy(&writer.into_inner()).into_owned())
+        let mut outcomes: Vec<&Outcome> = self.outcomes.iter().collect();
+        outcomes.sort_by_key(|outcome| &outcome.group);
+        junit::junit(NAME, outcomes.into_iter().map(case)).map_err(std::io::Error::other)
     }
 }
 
-/// Opens an element that says how many cases it has.
-fn counted(writer: &mut Writer, element: &str, name: &str, outcomes: &[&Outcome]) -> Result<(), Error> {
-    let count =
-        |fits: fn(&Outcome) -> bool| outcomes.iter().filter(|outcome| fits(outcome)).count().to_string();
-    let took: f64 = outcomes.iter().map(|outcome| outcome.took.as_secs_f64()).sum();
-    writer.write(
-        XmlEvent::start_element(element)
-            .attr("name", &clean(name))
-            .attr("tests", &outcomes.len().to_string())
-            .attr("failures", &count(Outcome::counts_as_failure))
-            .attr("errors", "0")
-            .attr("skipped", &count(|outcome| outcome.optional && outcome.verdict != Verdict::Passed))
-            .attr("time", &format!("{took:.3}")),
-    )
-}
-
-fn test_case(writer: &mut Writer, suite: &str, outcome: &Outcome) -> Result<(), Error> {
-    writer.write(
-        XmlEvent::start_element("testcase")
-            .attr("name", &clean(&format!("{} {}", outcome.id, outcome.description)))
-            .attr("classname", &clean(suite))
-            .attr("time", &format!("{:.3}", outcome.took.as_secs_f64())),
-    )?;
-    if outcome.verdict != Verdict::Passed {
-        let message = clean(outcome.explanation.first().map_or("", String::as_str));
-        let element = if outcome.optional { "skipped" } else { "failure" };
-        let kind = if outcome.verdict == Verdict::Failed { "Failed" } else { "NotImplemented" };
-        let start = XmlEvent::start_element(element).attr("message", &message);
-        if outcome.optional {
-            writer.write(start)?;
-        } else {
-            writer.write(start.attr("type", kind))?;
-        }
-        writer.write(XmlEvent::characters(&clean(&outcome.explanation.join("\n"))))?;
-        writer.write(XmlEvent::end_element())?;
+fn case(outcome: &Outcome) -> junit::Case<'_> {
+    let reason = || Reason {
+        message: outcome.explanation.first().cloned().unwrap_or_default(),
+        description: outcome.explanation.join("\n"),
+    };
+    let end = match outcome.verdict {
+        Verdict::Passed => CaseEnd::Passed,
+        _ if outcome.optional => CaseEnd::Skipped(Some(reason())),
+        Verdict::Failed => CaseEnd::Failed { kind: Some("Failed"), reason: reason() },
+        Verdict::NotImplemented => CaseEnd::Failed { kind: Some("NotImplemented"), reason: reason() },
+    };
+    junit::Case {
+        suite: if outcome.group.is_empty() { NAME } else { &outcome.group },
+        name: format!("{} {}", outcome.id, outcome.description),
+        end,
+        time: outcome.took,
+        properties: Vec::new(),
+        output: String::new(),
     }
-    writer.write(XmlEvent::end_element())
-}
-
-/// A text without the characters that XML has no way to write.
-fn clean(text: &str) -> String {
-    let fits = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
-    text.chars().map(|c| if fits(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
 }
 
 #[cfg(test)]
@@ -107,7 +64,7 @@ mod tests {
         let report = Report {
             outcomes: vec![
                 outcome("1-1", "step", Verdict::Passed, false, &[]),
-                outcome("1-2", "step", Verdict::Failed, false, &["event 2: <x>", "]]> more"]),
+                outcome("1-2", "step", Verdict::Failed, false, &["event 2: <x>", "]]> more\u{1}"]),
                 outcome("1-3", "step", Verdict::Failed, true, &["why"]),
                 outcome("2-1", "", Verdict::NotImplemented, false, &["no handler"]),
             ],
@@ -115,23 +72,24 @@ mod tests {
         let xml = report.junit().unwrap();
         let expected = "\
 <?xml version=\"1.0\" encoding=\"UTF-8\"?>
-<testsuites name=\"conformance\" tests=\"4\" failures=\"2\" errors=\"0\" skipped=\"1\" time=\"6.000\">
-  <testsuite name=\"conformance\" tests=\"1\" failures=\"1\" errors=\"0\" skipped=\"0\" time=\"1.500\">
-    <testcase name=\"2-1 a &lt; &quot;b&quot; &amp; c\u{fffd}[0m\" classname=\"conformance\" time=\"1.500\">
-      <failure message=\"no handler\" type=\"NotImplemented\">no handler</failure>
-    </testcase>
-  </testsuite>
-  <testsuite name=\"step\" tests=\"3\" failures=\"1\" errors=\"0\" skipped=\"1\" time=\"4.500\">
-    <testcase name=\"1-1 a &lt; &quot;b&quot; &amp; c\u{fffd}[0m\" classname=\"step\" time=\"1.500\" />
-    <testcase name=\"1-2 a &lt; &quot;b&quot; &amp; c\u{fffd}[0m\" classname=\"step\" time=\"1.500\">
-      <failure message=\"event 2: &lt;x&gt;\" type=\"Failed\">event 2: &lt;x&gt;
+<testsuites name=\"conformance\" tests=\"4\" skipped=\"1\" failures=\"2\" errors=\"0\" time=\"6.000\">
+    <testsuite name=\"conformance\" tests=\"1\" skipped=\"0\" errors=\"0\" failures=\"1\" time=\"1.500\">
+        <testcase name=\"2-1 a &lt; &quot;b&quot; &amp; c\" classname=\"conformance\" time=\"1.500\">
+            <failure message=\"no handler\" type=\"NotImplemented\">no handler</failure>
+        </testcase>
+    </testsuite>
+    <testsuite name=\"step\" tests=\"3\" skipped=\"1\" errors=\"0\" failures=\"1\" time=\"4.500\">
+        <testcase name=\"1-1 a &lt; &quot;b&quot; &amp; c\" classname=\"step\" time=\"1.500\"/>
+        <testcase name=\"1-2 a &lt; &quot;b&quot; &amp; c\" classname=\"step\" time=\"1.500\">
+            <failure message=\"event 2: &lt;x&gt;\" type=\"Failed\">event 2: &lt;x&gt;
 ]]&gt; more</failure>
-    </testcase>
-    <testcase name=\"1-3 a &lt; &quot;b&quot; &amp; c\u{fffd}[0m\" classname=\"step\" time=\"1.500\">
-      <skipped message=\"why\">why</skipped>
-    </testcase>
-  </testsuite>
-</testsuites>";
+        </testcase>
+        <testcase name=\"1-3 a &lt; &quot;b&quot; &amp; c\" classname=\"step\" time=\"1.500\">
+            <skipped message=\"why\">why</skipped>
+        </testcase>
+    </testsuite>
+</testsuites>
+";
         assert_eq!(xml, expected);
     }
 }

@@ -1,8 +1,8 @@
-//! Conformance: compares the histories of handlers with those that the service would make.
+//! Conformance: compares the histories of handlers with those of the AWS service.
 //!
-//! A case is a file that says what to run, what the world outside does, and which result, events and log lines are expected.
-//! Each case runs the handler of its own name, in virtual time, in an environment of its own. `docs/conformance.md` tells of
-//! the format; the binary `conformance` is this crate on the command line.
+//! A case is a file that states what to run, the external behaviour, and the expected result, events and log lines.
+//! Each case runs the handler with its id as the name, in virtual time, in its own environment. `docs/conformance.md`
+//! describes the format; the binary `conformance` is the command-line interface of this crate.
 //!
 //! ```no_run
 //! use durawasm_conformance::{Cases, Config, ConformanceRunner};
@@ -16,7 +16,7 @@
 //! # }
 //! ```
 //!
-//! Invariants: what a case expects and the runner cannot check makes the case unreadable; it is never passed over.
+//! Invariants: a case with an expectation that the runner cannot check is unreadable; no expectation is ignored.
 
 mod case;
 mod cases;
@@ -41,40 +41,40 @@ pub use error::RunnerError;
 pub use outcome::{Outcome, Report, Verdict};
 pub use suite::ConformanceRunner;
 
-/// Why there is nothing to run.
+/// Why cases or a configuration cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ConformanceError {
     /// A file or a folder cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
-        /// Which.
+        /// The path of the file or folder.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         #[source]
         source: io::Error,
     },
-    /// A folder without cases.
+    /// The folder contains no case.
     #[error("there is no case in {}: no file whose name ends with .yaml, .yml or .json", .0.display())]
     NoCases(PathBuf),
-    /// Two files of the same name.
+    /// Two files have the same name, and so the same id.
     #[error("two cases have the id {id}: {} and {}", one.display(), other.display())]
     SameId {
-        /// The id.
+        /// The common id.
         id: CaseId,
-        /// The one file.
+        /// The first file.
         one: PathBuf,
-        /// The other.
+        /// The second file.
         other: PathBuf,
     },
-    /// An id that no case has.
+    /// No case has this id.
     #[error("there is no case {0}")]
     UnknownCase(CaseId),
-    /// Not a configuration.
+    /// The file is not a valid configuration.
     #[error("{} is no configuration: {reason}", path.display())]
     Config {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Why the file is not valid.
         reason: String,
     },
 }

@@ -1,15 +1,15 @@
-//! Captured log lines against what a case expects of them.
+//! Compares captured log lines with the lines that a case expects.
 //!
 //! | line | its fields |
 //! |---|---|
 //! | standard output or error, a JSON object | those of the object, and no others |
-//! | any other line of standard output or error | `message`, and what the host knows of it |
-//! | a line of the log | `message`, what the host knows of it, and the line's own fields, as texts |
+//! | any other line of standard output or error | `message`, and the fields that the host adds |
+//! | a line of the log | `message`, the fields that the host adds, and the line's own fields, as texts |
 //!
-//! The host knows `level`, `timestamp`, `requestId`, `executionArn`, `operationId` and `operationName`.
+//! The host adds `level`, `timestamp`, `requestId`, `executionArn`, `operationId` and `operationName`.
 //!
-//! Always true: the lines of the case's execution alone are looked at, in the order in which they were written; a line that was
-//! dropped as replayed is not there.
+//! Invariants: only the lines of the case's execution are compared, in the order in which they were written; lines that
+//! were dropped during replays are not included.
 
 use durawasm_core::{
     invocation::{LogLine, LogSource},
@@ -22,29 +22,29 @@ use super::{
     template::{Bindings, regex, text_of},
 };
 
-/// What is expected of the lines that fit a pattern.
+/// The expectation for the lines that match a pattern.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ExpectedLog {
-    /// Which lines it is about.
+    /// The pattern of the lines.
     pub(super) pattern: Pattern,
-    /// The least number of them.
+    /// The minimum number of lines.
     pub(super) least: u64,
-    /// The greatest number of them; none is no bound.
+    /// The maximum number of lines; `None` for no maximum.
     pub(super) most: Option<u64>,
-    /// Each of them comes before a line that fits this, for each of these.
+    /// For each pattern, every line must precede a line that matches it.
     pub(super) before: Vec<Pattern>,
-    /// Each of them comes after a line that fits this, for each of these.
+    /// For each pattern, every line must follow a line that matches it.
     pub(super) after: Vec<Pattern>,
 }
 
-/// Which lines: those whose fields are so. A text between slashes is a regular expression.
+/// Matches lines by their fields. A text between slashes is a regular expression.
 pub(super) type Pattern = Map<String, Value>;
 
 /// A captured line.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Record {
     fields: Map<String, Value>,
-    /// Whether the fields are texts, whatever they were before.
+    /// Whether all fields were converted to texts.
     texts: bool,
     shown: String,
 }
@@ -84,7 +84,7 @@ impl Record {
         Self { fields, texts: true, shown }
     }
 
-    /// Whether the line fits. If so, names without a value take theirs from it.
+    /// Whether the line matches. If it does, names without a value take theirs from it.
     fn fits(&self, pattern: &Pattern, bindings: &mut Bindings) -> bool {
         let mut trial = bindings.clone();
         let fits = pattern.iter().all(|(key, expected)| self.field_fits(key, expected, &mut trial));
@@ -106,13 +106,13 @@ impl Record {
     }
 }
 
-/// What is between the slashes of a regular expression.
+/// The regular expression between slashes; `None` if the value is not one.
 pub(super) fn slashes(expected: &Value) -> Option<&str> {
     let text = expected.as_str()?;
     text.strip_prefix('/')?.strip_suffix('/')
 }
 
-/// What is not as expected, a line each.
+/// The differences from the expected lines, one line each.
 pub(super) fn check(expected: &[ExpectedLog], records: &[Record], bindings: &mut Bindings) -> Vec<String> {
     expected.iter().flat_map(|expected| check_one(expected, records, bindings)).collect()
 }
@@ -165,7 +165,7 @@ fn show_pattern(pattern: &Pattern, bindings: &Bindings) -> String {
     show(&Value::Object(pattern.clone()), bindings)
 }
 
-/// The lines for people.
+/// The captured lines as text.
 pub(super) fn show_records(records: &[Record]) -> Vec<String> {
     records.iter().map(|record| shorten(&record.shown, 200)).collect()
 }
@@ -268,7 +268,7 @@ mod tests {
             (json!({"hook": "end"}), None, Some(json!({"hook": "start"})), true),
             (running(), Some(json!({"hook": "none"})), None, false),
             (running(), None, Some(json!({"hook": "none"})), false),
-            // Of no lines, all are.
+            // A condition on all of zero lines is true.
             (json!({"hook": "none"}), Some(json!({"hook": "none"})), Some(start(true)), true),
         ] {
             let expected = ExpectedLog {

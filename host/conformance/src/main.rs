@@ -1,7 +1,7 @@
 //! `conformance`: runs conformance cases against a component. See `docs/conformance.md`.
 //!
-//! Invariants: outcomes go to standard output, everything else to standard error; the exit code tells what happened without
-//! reading anything.
+//! Invariants: outcomes go to standard output, everything else to standard error; the exit code alone identifies the
+//! outcome.
 
 use std::{
     fmt::Display,
@@ -15,6 +15,7 @@ use clap::Parser;
 use durawasm_build::{self as build, BuildOptions};
 use durawasm_conformance::{CaseId, Cases, Config, ConformanceRunner, RunnerError};
 use durawasm_core::orchestrator::EnvironmentError;
+use durawasm_report::Exit;
 
 const EXIT_CODES: &str = "Exit codes:
   0  all required cases passed
@@ -45,34 +46,24 @@ struct Args {
     config: Option<PathBuf>,
 }
 
-/// What the command came to; the numbers are those of `durawasm` where it has the same.
-#[derive(Debug, Clone, Copy)]
-enum Exit {
-    Passed = 0,
-    Failed = 1,
-    Usage = 2,
-    Build = 3,
-    Component = 4,
-    Host = 6,
-}
-
+/// An error that ends the command, with the exit code to report it with.
 type Failure = (Exit, Box<dyn std::error::Error>);
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
-            // Help and version come here as well, and are no errors.
+            // Clap reports help and version as errors too.
             let _ = error.print();
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Passed };
-            return ExitCode::from(exit as u8);
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            return exit.into();
         }
     };
     let exit = conformance(&args).unwrap_or_else(|(exit, error)| {
         note(format_args!("error: {}", error.to_string().replace('\n', " ")));
         exit
     });
-    ExitCode::from(exit as u8)
+    exit.into()
 }
 
 fn conformance(args: &Args) -> Result<Exit, Failure> {
@@ -102,11 +93,11 @@ fn conformance(args: &Args) -> Result<Exit, Failure> {
     Ok(match (cases.unreadable.is_empty(), report.passed()) {
         (false, _) => Exit::Usage,
         (true, false) => Exit::Failed,
-        (true, true) => Exit::Passed,
+        (true, true) => Exit::Done,
     })
 }
 
-/// The component's file; of a crate, once it is built.
+/// The path of the component. A crate is built first.
 fn component(handlers: &Path) -> Result<PathBuf, Failure> {
     let manifest = handlers.file_name().is_some_and(|name| name == "Cargo.toml");
     if handlers.is_dir() || manifest {
@@ -123,15 +114,16 @@ fn component(handlers: &Path) -> Result<PathBuf, Failure> {
 
 fn unusable(error: RunnerError) -> Failure {
     let exit = match &error {
-        RunnerError::Load { .. } => Exit::Component,
-        RunnerError::Environment(EnvironmentError::Functions(_)) => Exit::Component,
+        RunnerError::Load { .. } | RunnerError::Environment(EnvironmentError::Functions(_)) => {
+            Exit::Component
+        }
         RunnerError::Read { .. } => Exit::Usage,
         _ => Exit::Host,
     };
     (exit, error.into())
 }
 
-/// Writes a line to standard output. Whoever has closed it has read enough.
+/// Writes a line to standard output. A closed pipe is not an error: the reader has read enough.
 fn say(line: impl Display) {
     if let Err(error) = writeln!(io::stdout().lock(), "{line}")
         && error.kind() != io::ErrorKind::BrokenPipe

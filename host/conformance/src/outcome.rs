@@ -1,46 +1,46 @@
-//! What cases came to, for people.
+//! The outcomes of cases, and their text format.
 
 use std::{fmt, time::Duration};
 
 use super::CaseId;
 
-/// How a case ended.
+/// The verdict on a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// All is as expected.
+    /// All expectations were met.
     Passed,
-    /// Something is not as expected.
+    /// An expectation was not met.
     Failed,
-    /// The component has no handler of the case's id.
+    /// The component has no handler with the id of the case.
     NotImplemented,
 }
 
-/// What a case came to.
+/// The outcome of a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
-    /// Which case.
+    /// The id of the case.
     pub id: CaseId,
-    /// The folder it was in.
+    /// The folder of the case.
     pub group: String,
-    /// What it is about.
+    /// The purpose of the case.
     pub description: String,
-    /// Whether it counts.
+    /// Whether the outcome is only reported, and does not fail the run.
     pub optional: bool,
-    /// How it ended.
+    /// Whether the case passed.
     pub verdict: Verdict,
-    /// What is not as expected: each finding, then the history and the log lines, a line each. Empty when it passed.
+    /// The differences, then the history and the log, one line each. Empty if the case passed.
     pub explanation: Vec<String>,
-    /// How long it took in real time.
+    /// The duration in real time.
     pub took: Duration,
 }
 
 impl Outcome {
-    /// Whether the whole is a failure because of this case.
+    /// Whether this case fails the run.
     pub fn counts_as_failure(&self) -> bool {
         !self.optional && self.verdict != Verdict::Passed
     }
 
-    /// The verdict in words.
+    /// The verdict as text; in lower case for optional cases.
     pub fn word(&self) -> &'static str {
         match (self.verdict, self.optional) {
             (Verdict::Passed, _) => "ok",
@@ -53,7 +53,7 @@ impl Outcome {
 }
 
 impl fmt::Display for Outcome {
-    /// A line, and the explanation indented below it.
+    /// One line, followed by the indented explanation.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let optional = if self.optional { " (optional)" } else { "" };
         write!(f, "{:<7} {:<5} {}{optional}", self.word(), self.id, self.description)?;
@@ -61,20 +61,20 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// What all cases came to.
+/// The outcomes of all cases.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Each case, in the order of ids.
+    /// The outcomes in the order of ids.
     pub outcomes: Vec<Outcome>,
 }
 
 impl Report {
-    /// Whether all that is required passed.
+    /// Whether all required cases passed.
     pub fn passed(&self) -> bool {
         !self.outcomes.iter().any(Outcome::counts_as_failure)
     }
 
-    /// How many cases passed, failed and so on, in a line.
+    /// The number of cases per verdict, in one line.
     pub fn summary(&self) -> String {
         let count = |verdict, optional| {
             self.outcomes.iter().filter(|case| case.verdict == verdict && case.optional == optional).count()

@@ -1,7 +1,7 @@
-//! One case: its execution, and what it came to.
+//! Runs one case and judges its outcome.
 //!
-//! Always true: a case has an environment of its own, with its own time, server and scratch directories; the same case against
-//! the same component comes to the same.
+//! Invariants: a case has its own environment, with its own time, server and scratch directories; the same case with
+//! the same component has the same outcome.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,10 +21,10 @@ use super::{
     template::Bindings,
 };
 
-/// The most lines of a history, and of a log, that an explanation shows.
+/// The maximum number of lines of a history, and of a log, in an explanation.
 const SHOWN: usize = 200;
 
-/// Runs a case. What it came to, and why.
+/// Runs a case. Returns its verdict and the explanation.
 pub(super) async fn run(
     case: &Case,
     component: &Handler,
@@ -48,7 +48,7 @@ pub(super) async fn run(
     }
 }
 
-/// The execution, as far as it goes; none where there is no such handler.
+/// Runs the execution as far as it gets; `None` if there is no such handler.
 async fn execute(
     case: &Case,
     component: &Handler,
@@ -67,14 +67,14 @@ async fn execute(
     let run = if case.result.is_some() || case.history.is_empty() {
         environment.run(start).await?
     } else {
-        // It is looked at while it runs: once there is what the case wants to look at.
+        // A case that expects a running execution is judged as soon as the last expected event exists.
         let last = case.last_event();
         environment.run_until(start, &|view: &ExecutionView| view.events.len() as u64 >= last).await?
     };
     Ok(Some((run, log.take())))
 }
 
-/// What is not as expected, and then what there is. Empty when all is.
+/// The differences from the expectations, then the history and the log. Empty if there are no differences.
 fn judge(case: &Case, run: &Run, log: &[LogLine]) -> Vec<String> {
     let mut bindings = case.bindings.clone();
     let records = logs::records(log, &run.view);
@@ -105,7 +105,7 @@ fn indented(lines: Vec<String>) -> impl Iterator<Item = String> {
         .chain(more)
 }
 
-/// How it ended, and, if it succeeded, with what.
+/// Checks the status, and the result of an execution that succeeded.
 fn check_result(expected: &ExpectedResult, run: &Run, bindings: &mut Bindings) -> Vec<String> {
     let view = &run.view;
     let status = Value::String(view.status.as_str().to_owned());

@@ -1,6 +1,6 @@
-//! All cases, side by side on threads.
+//! Runs all cases concurrently, on several threads.
 //!
-//! Always true: outcomes are told in the order of the cases, whichever case is over first.
+//! Invariants: outcomes are reported in the order of the cases, whichever case ends first.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,7 +25,7 @@ use durawasm_sandbox::{Handler, Sandbox, SandboxLimits};
 
 use super::{Case, Config, Outcome, Report, RunnerError, Verdict, run::run};
 
-/// How long a case may take in real time. Cases take milliseconds: what takes longer does not end.
+/// The maximum duration of a case in real time. Cases take milliseconds: one that takes longer does not end.
 const CASE_LIMIT: Duration = Duration::from_mins(1);
 
 /// Runs cases against a component.
@@ -40,7 +40,7 @@ impl ConformanceRunner {
     /// A runner for a component's file.
     ///
     /// # Errors
-    /// When the file cannot be read, or is not a component with durable handlers.
+    /// Returns an error if the file cannot be read, or is not a component with durable handlers.
     pub fn from_component(path: impl AsRef<Path>) -> Result<Self, RunnerError> {
         let path = path.as_ref();
         let wasm =
@@ -54,10 +54,10 @@ impl ConformanceRunner {
         })
     }
 
-    /// A runner for a handler crate, given by its folder. Builds the crate, where it is not up to date.
+    /// A runner for a handler crate, given by its folder. Builds the crate unless it is up to date.
     ///
     /// # Errors
-    /// When it does not build, or as for [`ConformanceRunner::from_component`].
+    /// Returns an error if the crate does not build; otherwise as for [`ConformanceRunner::from_component`].
     pub fn from_crate(path: impl AsRef<Path>) -> Result<Self, RunnerError> {
         let path = path.as_ref();
         let built = durawasm_build::build(&BuildOptions::new(path), &mut |_| {});
@@ -65,14 +65,14 @@ impl ConformanceRunner {
         Self::from_component(built.path)
     }
 
-    /// Gives handlers their environment variables.
+    /// Sets the environment variables of handlers.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
         self
     }
 
-    /// How long a case may take in real time before it is given up, and has failed; one minute by default.
+    /// The maximum duration of a case in real time, after which it fails. The default is one minute.
     #[must_use]
     pub fn case_limit(mut self, limit: Duration) -> Self {
         self.case_limit = limit;
@@ -82,7 +82,7 @@ impl ConformanceRunner {
     /// The names of the component's handlers.
     ///
     /// # Errors
-    /// When the component traps, or takes too long, when it is asked for them.
+    /// Returns an error if the component traps, or takes too long, while listing them.
     pub fn handlers(&self) -> Result<BTreeSet<String>, RunnerError> {
         let environment = async {
             let log = Arc::new(LogBuffer::default());
@@ -93,7 +93,7 @@ impl ConformanceRunner {
         Ok(environment.functions().iter().map(|function| function.name.to_string()).collect())
     }
 
-    /// Runs cases, and tells of each when it and all before it are over.
+    /// Runs cases, and reports each outcome as soon as it and all earlier ones are known.
     pub fn run(&self, cases: &[Case], mut tell: impl FnMut(&Outcome)) -> Report {
         let next = AtomicUsize::new(0);
         let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get).min(cases.len());
@@ -134,7 +134,7 @@ impl ConformanceRunner {
         let (verdict, explanation) = match runtime() {
             Ok(runtime) => {
                 let outcome = runtime.block_on(run(case, &self.component, &self.config, self.case_limit));
-                // A file operation that hangs must not hang the runner.
+                // A file operation that hangs must not block the runner.
                 runtime.shutdown_background();
                 outcome
             }

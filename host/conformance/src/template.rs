@@ -1,6 +1,6 @@
 //! Texts with placeholders: `${NAME}`, `${GEN_STR:8}` and `${/regular expression/}`.
 //!
-//! Always true: what looks like none of these is text. A name stands for one value throughout a case.
+//! Invariants: anything else is literal text. A name has one value throughout a case.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use rand_chacha::ChaCha12Rng;
 use regex::Regex;
 use serde_json::Value;
 
-/// The most characters of a random text.
+/// The maximum length of a random text, in characters.
 const MOST_RANDOM: usize = 1024;
 
-/// Values of names.
+/// The values of names.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Bindings(BTreeMap<String, Value>);
 
@@ -34,11 +34,11 @@ pub(super) enum Piece<'a> {
     Variable(&'a str),
     /// `${GEN_STR:8}`
     Random(usize),
-    /// `${/.../}`, without the slashes. May have `${NAME}` in it.
+    /// `${/.../}`, without the slashes. It may contain `${NAME}`.
     Pattern(&'a str),
 }
 
-/// Cuts a text into its parts. No two texts stand side by side.
+/// Splits a text into its parts. No two literal parts are adjacent.
 pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
     let (mut plain, mut at) = (0, 0);
@@ -61,7 +61,7 @@ fn push_text<'a>(pieces: &mut Vec<Piece<'a>>, text: Option<&'a str>) {
     pieces.extend(text.filter(|text| !text.is_empty()).map(Piece::Text));
 }
 
-/// The placeholder that a text begins with, and its length.
+/// The placeholder at the start of a text, and its length.
 fn placeholder(text: &str) -> Option<(Piece<'_>, usize)> {
     let inner = text.strip_prefix("${")?;
     if let Some(pattern) = inner.strip_prefix('/') {
@@ -78,7 +78,7 @@ fn placeholder(text: &str) -> Option<(Piece<'_>, usize)> {
     (!name.is_empty() && name.chars().all(allowed)).then_some((Piece::Variable(name), length))
 }
 
-/// The text of a value: a text's own, else JSON.
+/// The text of a value: a string as it is, another value as JSON.
 pub(super) fn text_of(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -86,10 +86,10 @@ pub(super) fn text_of(value: &Value) -> String {
     }
 }
 
-/// Compiles a pattern, with the values of the names in it taken literally.
+/// Compiles a pattern. The values of names in it are matched literally.
 ///
 /// # Errors
-/// It is no regular expression, or a name in it has no value.
+/// Returns an error if it is not a regular expression, or a name in it has no value.
 pub(super) fn regex(pattern: &str, bindings: &Bindings) -> Result<Regex, String> {
     let mut source = String::new();
     for piece in pieces(pattern) {
@@ -105,11 +105,11 @@ pub(super) fn regex(pattern: &str, bindings: &Bindings) -> Result<Regex, String>
     Regex::new(&source).map_err(|error| format!("/{pattern}/ is no regular expression: {error}"))
 }
 
-/// A value to work with: every placeholder in it is replaced by its value, keys included. A text that is nothing but a name
-/// becomes that name's value, whatever its type.
+/// Replaces every placeholder in a value, including its keys. A text that consists of one name becomes the value of
+/// that name, whatever its type.
 ///
 /// # Errors
-/// A name without a value, or a regular expression, which has none.
+/// Returns an error for a name without a value, and for a regular expression.
 pub(super) fn fill(value: &Value, bindings: &Bindings, random: &mut ChaCha12Rng) -> Result<Value, String> {
     Ok(match value {
         Value::String(text) => fill_text(text, bindings, random)?,

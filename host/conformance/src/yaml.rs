@@ -1,12 +1,12 @@
-//! YAML as JSON values: what the rest of the runner works on. JSON is YAML, so it is read as well.
+//! Parses YAML into JSON values, which the rest of the runner uses. JSON is a subset of YAML, so it is accepted too.
 
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Number, Value};
 
-/// Reads a file of one document, by YAML's core schema. An empty one is null.
+/// Parses a file of one document with YAML's core schema. An empty document is null.
 ///
 /// # Errors
-/// What is wrong with it, and where.
+/// Returns what is wrong, with the position.
 pub(super) fn read(text: &str) -> Result<Value, String> {
     let documents = Yaml::load_from_str(text).map_err(|error| error.to_string())?;
     let mut documents = documents.into_iter();
@@ -36,7 +36,7 @@ fn scalar_value(scalar: Scalar<'_>) -> Result<Value, String> {
         Scalar::Null => Value::Null,
         Scalar::Boolean(truth) => Value::Bool(truth),
         Scalar::Integer(number) => Value::Number(number.into()),
-        // The reader rounds whole numbers that are too large for it: what they were is not known any more.
+        // The parser has rounded an integer that is out of its range: the original value is lost.
         Scalar::FloatingPoint(number) if number.abs() >= EXACT => {
             return Err(format!("{number} cannot be held to its last digit; write a text of JSON"));
         }
@@ -47,10 +47,10 @@ fn scalar_value(scalar: Scalar<'_>) -> Result<Value, String> {
     })
 }
 
-/// From here on, two whole numbers can be one floating-point number.
+/// 2^53. From here on, two integers can have the same floating-point number.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// What is written as a number or the like is a text where it is a key.
+/// The text of a key. Numbers and other scalars are texts when they are keys.
 fn key_text(yaml: Yaml<'_>) -> Result<String, String> {
     match value(yaml)? {
         Value::String(text) => Ok(text),

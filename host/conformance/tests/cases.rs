@@ -1,5 +1,5 @@
-//! The public conformance cases, against the project's handlers for them (`testing/conformance-handlers`). Where they are is
-//! told by the environment variable `DURAWASM_CONFORMANCE_CASES`; without it there is nothing to run.
+//! The public conformance cases, run against the project's handlers (`testing/conformance-handlers`). The environment
+//! variable `DURAWASM_CONFORMANCE_CASES` names their folder; without it nothing is run.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail in any way")]
 
 use std::path::Path;
@@ -9,7 +9,7 @@ use durawasm_conformance::{Case, CaseId, Cases, Config, ConformanceRunner, Outco
 const VARIABLE: &str = "DURAWASM_CONFORMANCE_CASES";
 const HANDLERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testing/conformance-handlers");
 
-/// The cases; none where nobody says which.
+/// The cases; `None` if the variable is not set.
 fn cases() -> Option<Vec<Case>> {
     let Some(folder) = std::env::var_os(VARIABLE) else {
         println!("skipped: {VARIABLE} names no folder with conformance cases");
@@ -38,7 +38,7 @@ fn every_required_case_passes() {
     assert!(report.passed(), "{}\n{}", text(failed), report.summary());
 }
 
-/// A handler `wrong-1-13` is one for the case 1-13 but for one mistake.
+/// A handler `wrong-1-13` implements the case 1-13 with one mistake.
 #[test]
 fn every_handler_that_is_wrong_on_purpose_fails_its_case() {
     let Some(cases) = cases() else { return };

@@ -1,5 +1,6 @@
-//! What functions were granted, for people and for machines. Values of environment variables may be secrets: only their names are
-//! told.
+//! The grants of functions as text and as JSON.
+//!
+//! Invariants: only the names of environment variables are shown, because their values may be secrets.
 
 use std::path::Path;
 
@@ -10,13 +11,13 @@ use durawasm_core::{
     orchestrator::{FunctionGrants, SCRATCH},
 };
 
-/// What every function of an environment was granted.
+/// The grants that every function of an environment has.
 #[derive(Debug, Serialize)]
 pub struct Granted<'a> {
-    /// The names of the environment variables.
+    /// The names of the granted environment variables.
     env: Vec<&'a str>,
     directories: Vec<GrantedDirectory<'a>>,
-    /// Whether each execution has a directory of its own at `/scratch`.
+    /// Whether each execution has its own directory at `/scratch`.
     scratch: bool,
 }
 
@@ -28,7 +29,7 @@ struct GrantedDirectory<'a> {
 }
 
 impl<'a> Granted<'a> {
-    /// Of these grants.
+    /// The report of these grants.
     pub fn of(grants: &'a FunctionGrants) -> Self {
         let directory = |(guest, host, access)| GrantedDirectory { host, guest, access };
         Self {
@@ -38,7 +39,7 @@ impl<'a> Granted<'a> {
         }
     }
 
-    /// A line for each, for people. None where nothing is granted.
+    /// One line per grant. Empty if nothing is granted.
     pub fn lines(&self) -> Vec<String> {
         let variables = self.env.iter().map(|name| format!("the environment variable {name}"));
         let directories = self.directories.iter().map(|GrantedDirectory { host, guest, access }| {

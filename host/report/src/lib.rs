@@ -1,14 +1,19 @@
-//! What people are shown of executions: words for operations and durations, and the order to show them in. Prints nothing.
+//! What the commands show of executions: text for operations and durations, their order, `JUnit` reports and exit
+//! codes.
+//!
+//! Invariants: nothing here prints, reads a file or ends the process; every function returns text or data.
 
+mod exit;
 mod grants;
+pub mod junit;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-pub use self::grants::Granted;
+pub use self::{exit::Exit, grants::Granted};
 use durawasm_core::protocol::{Operation, OperationId, OperationType};
 
-/// All operations but the execution, each with its depth and followed by those in it, siblings in the order in which they were
-/// started.
+/// All operations except EXECUTION, each with its depth. The operations of a context follow it, and siblings are in the
+/// order of their start.
 pub fn tree(operations: &[Arc<Operation>]) -> Vec<(usize, &Arc<Operation>)> {
     let mut children: HashMap<Option<&OperationId>, Vec<&Arc<Operation>>> = HashMap::new();
     for operation in operations.iter().rev().filter(|o| o.kind != OperationType::Execution) {
@@ -25,7 +30,7 @@ pub fn tree(operations: &[Arc<Operation>]) -> Vec<(usize, &Arc<Operation>)> {
     rows
 }
 
-/// An operation's kind, as finely as it is worth saying.
+/// The type to show for an operation: the sub-type of contexts and of special steps, otherwise the type.
 pub fn kind(operation: &Operation) -> String {
     match (operation.kind, operation.sub_type.as_deref()) {
         (OperationType::Context, Some(sub_type)) => sub_type.to_owned(),
@@ -34,18 +39,19 @@ pub fn kind(operation: &Operation) -> String {
     }
 }
 
-/// How many attempts of it have ended; `-` for what has none.
+/// How many attempts of a step have ended; `-` for other operations.
 pub fn attempts(operation: &Operation) -> String {
     operation.step_details.as_ref().map_or("-".to_owned(), |d| d.attempt.to_string())
 }
 
-/// A duration for people, to the millisecond: `3days 2h`, `1s 500ms`, `0s`.
+/// A duration as text, to the millisecond: `3days 2h`, `1s 500ms`, `0s`.
 pub fn duration(duration: Duration) -> String {
     durawasm_core::durations::show_duration(duration)
 }
 
-/// Somebody's text, for one line, without what could command a terminal or show the line otherwise than it is: control characters
-/// (but tabs), separators of lines, and marks of the direction of writing.
+/// Makes untrusted text safe to print in one line: control characters (except tabs), line separators and bidirectional
+/// formatting characters are replaced by U+FFFD, so that the text cannot control a terminal or be displayed
+/// misleadingly.
 pub fn printable(text: &str) -> String {
     let commands = |c: char| {
         (c.is_control() && c != '\t')

@@ -1,6 +1,6 @@
-//! What the outside world does in a scenario: answers to callbacks, and functions that stand in for others.
+//! The external behaviour of a scenario: answers to callbacks, and stand-ins for other functions.
 //!
-//! Always true: an answer is one of a success, a failure and a heartbeat; a stand-in has one end.
+//! Invariants: an answer is exactly one of a success, a failure and a heartbeat; a stand-in has exactly one outcome.
 
 use std::time::Duration;
 
@@ -13,18 +13,18 @@ use durawasm_core::{
     server::{Answer, InvokeOutcome, ScriptedAnswer},
 };
 
-/// A function that is not the component's: it stands in for one that is elsewhere, or that must not be called.
+/// A scripted function that replaces one which is deployed elsewhere, or which must not be called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StandIn {
-    /// The name by which it is invoked.
+    /// The name under which the handler invokes it.
     pub name: String,
-    /// How it ends, and when.
+    /// Its outcome, and when it ends.
     pub function: ScriptedFunction,
-    /// Whether the scenario itself has it, not the file for all its scenarios.
+    /// Whether the scenario defines it, rather than its file for all scenarios.
     pub own: bool,
 }
 
-/// An error as it is written.
+/// The file format of an error.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenError {
@@ -51,12 +51,12 @@ impl From<WrittenError> for ErrorObject {
     }
 }
 
-/// An error's data are any text: a text stands for itself, other values for their JSON.
+/// The data of an error, which can be any text: a string is used as it is, another value as its JSON text.
 pub(super) fn raw(data: &Json) -> String {
     data.as_str().map_or_else(|| data.to_string(), ToOwned::to_owned)
 }
 
-/// An answer as it is written.
+/// The file format of an answer.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenAnswer {
@@ -74,7 +74,7 @@ struct WrittenAnswer {
     every: bool,
 }
 
-/// An answer that is good.
+/// The file format of a successful answer.
 #[derive(Deserialize)]
 #[serde(try_from = "WrittenAnswer")]
 pub(super) struct GoodAnswer(pub(super) ScriptedAnswer);
@@ -94,7 +94,7 @@ impl TryFrom<WrittenAnswer> for GoodAnswer {
     }
 }
 
-/// A stand-in as it is written.
+/// The file format of a stand-in.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenStandIn {
@@ -110,7 +110,7 @@ struct WrittenStandIn {
     status: Option<WrittenStatus>,
 }
 
-/// How a function's execution ended, if not as its result or its error says.
+/// The status of a stand-in's execution if it neither succeeds nor fails.
 #[derive(Deserialize, Clone, Copy)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum WrittenStatus {
@@ -120,7 +120,7 @@ enum WrittenStatus {
     Stopped,
 }
 
-/// A stand-in that is good.
+/// The file format of a stand-in that succeeds.
 #[derive(Deserialize)]
 #[serde(try_from = "WrittenStandIn")]
 pub(super) struct GoodStandIn(pub(super) StandIn);

@@ -1,6 +1,6 @@
-//! What came of a scenario, held against what was expected.
+//! Compares the outcome of a scenario with its expectations.
 //!
-//! Always true: each thing that differs is told once, and what only follows from it is not told.
+//! Invariants: each difference is reported once; differences that only follow from another are not reported.
 
 use std::time::Duration;
 
@@ -21,14 +21,14 @@ use durawasm_core::{
 };
 use durawasm_report as report;
 
-/// Something that is not as expected.
+/// A difference between expectation and outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Mismatch {
-    /// What: the key under `expect` that says otherwise.
+    /// The key under `expect` that is not met.
     pub what: &'static str,
-    /// What was expected and what was found, in one line.
+    /// The expected and the actual value, in one line.
     pub message: String,
-    /// More lines, such as a difference.
+    /// Further lines, such as a diff.
     pub details: Vec<String>,
 }
 
@@ -38,12 +38,12 @@ impl Mismatch {
     }
 }
 
-/// How long an execution took, or has taken by now, in its own time.
+/// The duration of an execution in its own time; for one that has not ended, until `now`.
 pub(super) fn duration(view: &ExecutionView, now: Timestamp) -> Duration {
     view.end.unwrap_or(now).since(view.start)
 }
 
-/// Everything that is not as expected.
+/// All differences between expectation and outcome.
 pub(super) fn compare(expect: &Expectation, run: &Run, now: Timestamp, log: &[LogLine]) -> Vec<Mismatch> {
     let view = &run.view;
     let mut found = Vec::new();
@@ -137,7 +137,7 @@ fn result(expect: &Expectation, view: &ExecutionView) -> Vec<Mismatch> {
     mismatches
 }
 
-/// The result as the handler has written it.
+/// The result as the handler wrote it.
 fn whole_result(view: &ExecutionView) -> String {
     format!("result: {}", hint::short(view.result.as_deref().unwrap_or("null")))
 }

@@ -1,7 +1,7 @@
-//! Components that scenarios test: gotten and compiled once, however many scenarios ask.
+//! A cache of the components that scenarios test: each is fetched and compiled once.
 //!
-//! Always true: what a component is gotten with is up to the caller, who may have to build it. Engines take much address space, so
-//! only a few of them are kept.
+//! Invariants: the caller decides how a component is fetched, and may build it. An engine reserves much address space,
+//! so only a few engines are kept.
 
 use std::{
     collections::HashMap,
@@ -11,24 +11,24 @@ use std::{
 
 use durawasm_sandbox::{Handler, Sandbox, SandboxError, SandboxLimits};
 
-/// How many sets of limits have an engine at a time.
+/// The maximum number of engines, each for one set of limits.
 const ENGINES: usize = 4;
 
-/// Why a component cannot be tested.
+/// Why a component cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError<E> {
-    /// It could not be gotten.
+    /// The component cannot be fetched.
     #[error(transparent)]
     Fetch(E),
-    /// The sandbox could not be set up.
+    /// The sandbox cannot be created.
     #[error(transparent)]
     Sandbox(SandboxError),
-    /// It is no component that the sandbox takes.
+    /// The file is not a component that the sandbox can run.
     #[error("{}: {source}", path.display())]
     Component {
-        /// The file.
+        /// The component's file.
         path: PathBuf,
-        /// Why.
+        /// Why the sandbox rejected it.
         source: SandboxError,
     },
 }
@@ -36,7 +36,7 @@ pub enum LoadError<E> {
 /// A component's file and its bytes.
 type Fetched = (PathBuf, Arc<[u8]>);
 
-/// Components, by the paths that scenario files name.
+/// Fetched and compiled components, by the paths in scenario files.
 pub struct Components<F> {
     fetch: F,
     fetched: HashMap<PathBuf, Fetched>,
@@ -66,13 +66,14 @@ impl Engine {
 }
 
 impl<E, F: FnMut(&Path) -> Result<(PathBuf, Vec<u8>), E>> Components<F> {
-    /// None yet. `fetch` makes a component's file and bytes of a path: a component's, or a crate's.
+    /// An empty cache. `fetch` returns the file and the bytes of the component at a path, which names a component or a
+    /// crate.
     pub fn new(fetch: F) -> Self {
         Self { fetch, fetched: HashMap::new(), engines: Vec::new() }
     }
 
     fn get(&mut self, handler: &Path) -> Result<Fetched, E> {
-        // Two ways to write a path are one component.
+        // Different spellings of a path share one entry.
         let key = handler.canonicalize().unwrap_or_else(|_| handler.to_owned());
         if let Some(fetched) = self.fetched.get(&key) {
             return Ok(fetched.clone());
@@ -83,10 +84,10 @@ impl<E, F: FnMut(&Path) -> Result<(PathBuf, Vec<u8>), E>> Components<F> {
         Ok(fetched)
     }
 
-    /// The component, compiled for these limits.
+    /// The component at this path, compiled for these limits.
     ///
     /// # Errors
-    /// When it cannot be gotten, or is none.
+    /// Returns an error if it cannot be fetched, or is not a component.
     pub fn load(&mut self, handler: &Path, limits: &SandboxLimits) -> Result<Handler, LoadError<E>> {
         let (path, bytes) = self.get(handler).map_err(LoadError::Fetch)?;
         let mut engine = match self.engines.iter().position(|engine| engine.limits == *limits) {
@@ -94,7 +95,7 @@ impl<E, F: FnMut(&Path) -> Result<(PathBuf, Vec<u8>), E>> Components<F> {
             None => Engine::new(limits).map_err(LoadError::Sandbox)?,
         };
         let compiled = engine.compile(&path, &bytes);
-        // The latest comes first, and the one that was not asked for the longest goes.
+        // The list is in the order of last use, and the least recently used engine is dropped.
         self.engines.insert(0, engine);
         self.engines.truncate(ENGINES);
         compiled.map_err(|source| LoadError::Component { path, source })

@@ -1,6 +1,6 @@
-//! Data: JSON values that are written in TOML or YAML.
+//! Data: JSON values written in TOML or YAML.
 //!
-//! Always true: what is read is JSON, and not nested deeper than JSON may be. TOML's dates become texts, as they are written.
+//! Invariants: the values are JSON, with limited nesting. Dates of TOML become strings, as written.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -8,21 +8,21 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 
 use super::exact::Json;
 
-/// How deep data may be nested. What reads it later, in the handler, stops at 128.
+/// The maximum nesting of data. It is below 128, the limit of the JSON parser that reads the data in the handler.
 const MAX_DEPTH: usize = 100;
 
-/// The key under which the TOML reader hides a date.
+/// The key with which the TOML parser represents a date.
 pub(super) const TOML_DATE: &str = "$__toml_private_datetime";
 
-/// From here on not every whole number is a floating-point number of its own.
+/// 2^53. From here on, not every integer has its own floating-point number.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// For fields where a null is a value as well, and says something else than a field that is left out.
+/// Deserializes a field for which an explicit null differs from an absent field.
 pub(super) fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Json>, D::Error> {
     Nested(0).deserialize(deserializer).map(Some)
 }
 
-/// Reads a value that is so deep in others.
+/// Deserializes a value at this nesting depth.
 #[derive(Clone, Copy)]
 struct Nested(usize);
 
@@ -70,7 +70,8 @@ impl<'de> Visitor<'de> for Nested {
         Ok(Json::Number(value.to_string()))
     }
 
-    /// The reader has made a floating-point number of what was written. It is that number if it can have been written so.
+    /// The parser has converted the number to floating point. The number is accepted only if the conversion cannot have
+    /// changed it.
     fn visit_f64<E: Error>(self, value: f64) -> Result<Json, E> {
         if value.abs() >= EXACT {
             return Err(E::custom(format_args!(

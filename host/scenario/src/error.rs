@@ -1,18 +1,18 @@
-//! What can be wrong with a scenario file, and where.
+//! Errors in scenario files, with their positions.
 
 use std::{fmt, path::PathBuf};
 
-/// A place in a file.
+/// A position in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
-    /// The line, from 1.
+    /// The line, counted from 1.
     pub line: usize,
-    /// The character in the line, from 1.
+    /// The character in the line, counted from 1.
     pub column: usize,
 }
 
 impl Place {
-    /// The place of a byte. Bytes past the end are at the end.
+    /// The position of a byte. An offset past the end is the end.
     pub(super) fn of_byte(text: &[u8], byte: usize) -> Self {
         let before = text.get(..byte).unwrap_or(text);
         let mut lines = before.rsplit(|b| *b == b'\n');
@@ -21,14 +21,14 @@ impl Place {
     }
 }
 
-/// A scenario file that cannot be used.
+/// An error in a scenario file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileError {
-    /// The file.
+    /// The path of the file.
     pub file: PathBuf,
-    /// Where in it, if it is one place.
+    /// The position of the error, if it has one.
     pub place: Option<Place>,
-    /// What is wrong, and what to do.
+    /// What is wrong, and how to fix it.
     pub message: String,
 }
 
@@ -44,7 +44,7 @@ impl fmt::Display for FileError {
 
 impl std::error::Error for FileError {}
 
-/// A problem with a file's text, before it is known which file it is.
+/// An error in the text of a file, without the path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Problem {
     pub(super) place: Option<Place>,

@@ -1,7 +1,7 @@
-//! JSON whose numbers are kept as they are written.
+//! JSON values that keep numbers as they are written.
 //!
-//! Always true: a number is its text. Two numbers are the same if their values are, digit for digit, as decimals: 1, 1.0 and 1e0
-//! are one number, and 2^64 + 1 is another than 2^64. Nothing goes through a floating-point number on its way.
+//! Invariants: a number is stored as text. Two numbers are equal if their decimal values are equal, digit for digit: 1,
+//! 1.0 and 1e0 are equal, 2^64 + 1 and 2^64 are not. No number is converted to floating point.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -12,7 +12,7 @@ use serde::{
 };
 use serde_json::{Number, Value, value::RawValue};
 
-/// How deep values may be nested: as deep as `serde_json` reads them, which raw values do not bound.
+/// The maximum nesting of values, equal to that of `serde_json`, which does not limit raw values.
 const MAX_DEPTH: usize = 128;
 
 /// A JSON value.
@@ -23,26 +23,26 @@ pub enum Json {
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// A number, as JSON writes it.
+    /// A number in JSON notation.
     Number(String),
-    /// A text.
+    /// A string.
     String(String),
-    /// A list.
+    /// An array.
     Array(Vec<Self>),
-    /// A table.
+    /// An object.
     Object(BTreeMap<String, Self>),
 }
 
 impl Json {
-    /// Reads JSON text.
+    /// Parses JSON text.
     ///
     /// # Errors
-    /// When it is not JSON, or is nested more than 128 deep.
+    /// Returns an error if the text is not JSON, or is nested more than 128 levels deep.
     pub fn parse(text: &str) -> serde_json::Result<Self> {
         Self::read(serde_json::from_str(text)?, MAX_DEPTH)
     }
 
-    /// Reads a value that may have so many levels.
+    /// Parses a value with at most this many levels.
     fn read(raw: &RawValue, levels: usize) -> serde_json::Result<Self> {
         let text = raw.get();
         let Some(inside) = levels.checked_sub(1) else {
@@ -70,8 +70,8 @@ impl Json {
         })
     }
 
-    /// The same as a value of `serde_json`. A number that such a value cannot hold to its last digit becomes a text, so that it
-    /// equals no other number.
+    /// Converts to a value of `serde_json`. A number that such a value cannot represent exactly becomes a string, so
+    /// that it equals no other number.
     #[must_use]
     pub fn into_value(self) -> Value {
         match self {
@@ -89,7 +89,7 @@ impl Json {
         }
     }
 
-    /// The text, of a text.
+    /// The content of a string; `None` for other values.
     pub(super) fn as_str(&self) -> Option<&str> {
         match self {
             Self::String(text) => Some(text),
@@ -97,20 +97,20 @@ impl Json {
         }
     }
 
-    /// Whether it has values in it.
+    /// Whether the value is an array or an object.
     pub(super) fn is_compound(&self) -> bool {
         matches!(self, Self::Array(_) | Self::Object(_))
     }
 }
 
-/// As JSON, in one line.
+/// Formats the value as JSON in one line.
 impl fmt::Display for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
     }
 }
 
-/// Only as JSON: numbers of other formats are floating-point numbers.
+/// Supports only JSON serializers: other formats would convert the numbers to floating point.
 impl Serialize for Json {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -139,14 +139,14 @@ impl Serialize for Json {
     }
 }
 
-/// Only from JSON.
+/// Supports only JSON deserializers.
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::read(&Box::<RawValue>::deserialize(deserializer)?, MAX_DEPTH).map_err(D::Error::custom)
     }
 }
 
-/// For tests that write what they expect with `json!`.
+/// For tests that write expected values with `json!`.
 #[cfg(test)]
 impl From<serde_json::Value> for Json {
     fn from(value: serde_json::Value) -> Self {
@@ -154,18 +154,18 @@ impl From<serde_json::Value> for Json {
     }
 }
 
-/// Whether two numbers, as JSON writes them, have the same value.
+/// Whether two numbers in JSON notation have the same value.
 #[must_use]
 pub fn same_number(a: &str, b: &str) -> bool {
     Decimal::of(a) == Decimal::of(b)
 }
 
-/// A number's value: its sign, its digits without zeros at either end, and the place of the last of them.
+/// The value of a number: its sign, its digits without leading and trailing zeros, and the exponent.
 #[derive(Debug, PartialEq, Eq)]
 struct Decimal {
     negative: bool,
     digits: String,
-    /// Of the last digit: ten to this power. None for one so large or small that only its text tells.
+    /// The power of ten of the last digit. `None` if it is out of range; the number is then compared as text.
     exponent: Option<i64>,
     text: Option<String>,
 }

@@ -1,6 +1,6 @@
-//! What a scenario expects: read, and checked against itself.
+//! The expectations of a scenario: their file format and their validation.
 //!
-//! Always true: an expectation can be met. One that contradicts itself is refused where it is read.
+//! Invariants: an expectation can be met. A contradictory one is rejected when it is read.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -9,38 +9,38 @@ use serde::{Deserialize, Deserializer, de::Error};
 use super::{data, exact::Json, values, wording};
 use durawasm_core::protocol::{ExecutionStatus, OperationStatus, OperationType};
 
-/// What has to come of a scenario. What is left out is not looked at.
+/// The expected outcome of a scenario. Omitted parts are not checked.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(try_from = "WrittenExpectation")]
 pub struct Expectation {
-    /// Where the execution stands at the end.
+    /// The status of the execution at the end.
     pub status: ExecutionStatus,
-    /// Its result, all of it.
+    /// The complete result.
     pub result: Option<Json>,
-    /// What its result has among other things.
+    /// A part of the result.
     pub result_includes: Option<Json>,
-    /// Its error.
+    /// The error of the execution.
     pub error: Option<ExpectedError>,
-    /// How often the handler was invoked.
+    /// The number of invocations.
     pub invocations: Option<usize>,
-    /// How long it took, in the execution's time.
+    /// The duration in the execution's time.
     pub duration: Option<Duration>,
-    /// Operations, in the order of their start.
+    /// Operations in the order of their start.
     pub operations: Option<Vec<ExpectedOperation>>,
-    /// Whether `operations` are all that there are.
+    /// Whether `operations` lists all operations.
     pub operations_exactly: bool,
-    /// Names that no operation has.
+    /// Names that no operation may have.
     pub operations_absent: Vec<String>,
-    /// The callbacks that it waits for at the end, in any order.
+    /// The callbacks that the execution waits for at the end, in any order.
     pub waiting_for: Option<Vec<String>>,
-    /// Texts that the log has.
+    /// Texts that the log contains.
     pub log: Vec<String>,
-    /// Where `result` is to be read from.
+    /// The file that contains `result`.
     pub(super) result_file: Option<PathBuf>,
 }
 
 impl Default for Expectation {
-    /// The execution succeeds.
+    /// The default: the execution succeeds.
     fn default() -> Self {
         Self {
             status: ExecutionStatus::Succeeded,
@@ -59,42 +59,42 @@ impl Default for Expectation {
     }
 }
 
-/// What an error has to be like.
+/// The expected error. Omitted parts are not checked.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectedError {
-    /// Its type.
+    /// The type of the error.
     #[serde(rename = "type", default)]
     pub error_type: Option<String>,
-    /// A part of its message.
+    /// A part of the error's message.
     #[serde(default)]
     pub message: Option<String>,
-    /// Its data: as a text stands for itself, other values for their JSON.
+    /// The data of the error: a string is compared as it is, another value as JSON.
     #[serde(default, deserialize_with = "data::given")]
     pub data: Option<Json>,
 }
 
-/// What an operation has to be like.
+/// An expected operation. Omitted parts are not checked.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExpectedOperation {
-    /// Its name.
+    /// The operation's name.
     pub name: Option<String>,
-    /// What it is.
+    /// The operation's type.
     #[serde(rename = "type", deserialize_with = "operation_type")]
     pub kind: Option<OperationType>,
-    /// What it is, more finely.
+    /// The operation's sub-type.
     pub sub_type: Option<String>,
-    /// Where it stands at the end.
+    /// The operation's status at the end.
     pub status: Option<OperationStatus>,
-    /// Of a step: how many attempts were made.
+    /// For a step: the number of attempts.
     pub attempts: Option<u32>,
-    /// Its result.
+    /// The operation's result.
     #[serde(deserialize_with = "data::given")]
     pub result: Option<Json>,
-    /// Its error.
+    /// The operation's error.
     pub error: Option<ExpectedError>,
-    /// The name of the context it is in.
+    /// The name of the context that contains the operation.
     pub parent: Option<String>,
 }
 
@@ -142,7 +142,7 @@ impl TryFrom<WrittenExpectation> for Expectation {
         if written.operations_exactly && written.operations.is_none() {
             return Err("`operations_exactly` is about `operations`, which are not given".to_owned());
         }
-        // What is expected beside the status says what the status is.
+        // Other expectations imply a status.
         let implied = [
             (wants_result, "a result", ExecutionStatus::Succeeded),
             (written.error.is_some(), "an error", ExecutionStatus::Failed),

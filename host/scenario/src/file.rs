@@ -1,7 +1,7 @@
-//! A scenario file, as it is written and as it is meant.
+//! A scenario file: its format and its content.
 //!
-//! Always true: what a scenario does not say, its file says; what neither says has the default that `durawasm run
-//! --skip-time` has. A file may hold its settings for all scenarios; each of them can be set anew by a scenario.
+//! Invariants: a setting that a scenario omits comes from its file; one that both omit has the default of
+//! `durawasm run --skip-time`. Each setting of a file can be overridden by a scenario.
 
 use std::{
     path::{Path, PathBuf},
@@ -27,51 +27,51 @@ use durawasm_core::{
 };
 use durawasm_sandbox::SandboxLimits;
 
-/// A file of scenarios, ready to run.
+/// The scenarios of a file, ready to run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScenarioFile {
-    /// Where it was read.
+    /// The path of the file.
     pub path: PathBuf,
-    /// The component's file, or the crate's folder; as seen from here, not from the file.
+    /// The path of the component or of the crate's folder, relative to the working directory, not to the file.
     pub handler: Option<PathBuf>,
-    /// At least one.
+    /// The scenarios in the order of the file, at least one.
     pub scenarios: Vec<Scenario>,
 }
 
-/// One test: what happens to an execution, and what has to come of it.
+/// One test: the inputs of an execution, and its expected outcome.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scenario {
-    /// Its name: no other scenario of the file has it.
+    /// The name, unique in its file.
     pub name: String,
-    /// The function to run; without one, the component's only one.
+    /// The function to run; `None` for the component's only function.
     pub function: Option<String>,
-    /// The event, JSON text.
+    /// The event as JSON text.
     pub event: String,
-    /// What callbacks are answered.
+    /// The scripted answers to callbacks.
     pub answers: Vec<ScriptedAnswer>,
-    /// Functions that stand in for others.
+    /// The stand-ins for functions that the handler invokes.
     pub functions: Vec<StandIn>,
     /// How time passes.
     pub time: TimeMode,
-    /// Makes ids and random numbers repeat.
+    /// The seed of ids and random numbers; `None` takes them from the operating system.
     pub seed: Option<u64>,
-    /// Seconds that the execution may take.
+    /// The execution timeout in seconds.
     pub execution_timeout: Option<u64>,
-    /// What follows a crashed invocation.
+    /// The retry policy for crashed invocations.
     pub invocation_retry: InvocationRetry,
-    /// What one invocation may use.
+    /// The limits of one invocation.
     pub limits: SandboxLimits,
-    /// The service's limits.
+    /// The limits of the service.
     pub service: Limits,
-    /// What an instance is shared by.
+    /// When a fresh instance is used.
     pub isolation: Isolation,
-    /// What is asked for beyond what every function has.
+    /// The requested grants.
     pub grants: GrantRequests,
-    /// What has to come of it.
+    /// The expected outcome.
     pub expect: Expectation,
 }
 
-/// What can be set for a file and for a scenario.
+/// The settings that a file and a scenario can have.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Settings {
     pub(super) function: Option<String>,
@@ -102,7 +102,8 @@ struct WrittenLimits {
     service_quotas: Option<bool>,
 }
 
-/// A struct with these fields, and with those of [`Settings`]: serde's `flatten` would take anything, and forget the lines.
+/// Defines a struct with these fields and those of [`Settings`]. Serde's `flatten` would accept unknown keys, and lose
+/// the line numbers.
 macro_rules! with_settings {
     ($name:ident { $($own:tt)* }) => {
         #[derive(Deserialize)]
@@ -179,7 +180,7 @@ with_settings!(WrittenScenario {
 });
 
 impl Settings {
-    /// These, and where they say nothing, the file's.
+    /// These settings, completed by those of the file.
     pub(super) fn or(self, file: &Settings) -> Result<Self, String> {
         if self.event.is_some() && self.event_file.is_some() {
             return Err("`event` and `event_file` say the same; give one of them".to_owned());
@@ -219,7 +220,7 @@ impl Settings {
         })
     }
 
-    /// The scenario with these settings, of a file in this folder.
+    /// The scenario with these settings, whose file is in this folder.
     pub(super) fn scenario(
         self,
         folder: &Path,

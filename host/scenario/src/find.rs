@@ -1,44 +1,45 @@
-//! Which files are scenario files.
+//! Finds scenario files.
 //!
-//! Always true: links to folders are not followed, so the search ends; the same folder gives the same files in the same order.
+//! Invariants: symbolic links to folders are not followed, so the search ends; the same folder gives the same files in
+//! the same order.
 
 use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
-/// What the names of scenario files end with, in folders that are searched.
+/// The name endings of scenario files in searched folders.
 const ENDINGS: [&str; 3] = [".test.toml", ".test.yaml", ".test.yml"];
 
-/// What was found.
+/// The result of a search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// The files, each once.
     pub files: Vec<PathBuf>,
-    /// What was searched, for people.
+    /// The searched paths, as text for messages.
     pub searched: String,
 }
 
-/// What cannot be searched.
+/// Why a path cannot be searched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FindError {
     /// There is no such file or folder.
     #[error("there is no {}; name scenario files, or folders that have some", .0.display())]
     Missing(PathBuf),
-    /// A folder that cannot be read.
+    /// A folder cannot be read.
     #[error("cannot search {}: {reason}", path.display())]
     Unreadable {
-        /// The folder that was named.
+        /// The path that the caller named.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         reason: String,
     },
 }
 
-/// Finds scenario files: those that are named, and in folders, however deep, those whose names say so. Folders that are hidden or
-/// named `target` are left out.
+/// Finds scenario files: the named files, and in folders, recursively, the files with the name ending of a scenario
+/// file. Hidden folders and folders named `target` are skipped.
 ///
 /// # Errors
-/// When a path leads nowhere, or a folder cannot be read.
+/// Returns an error if a path does not exist, or a folder cannot be read.
 pub fn find(paths: &[PathBuf]) -> Result<Found, FindError> {
     let mut found: Vec<PathBuf> = Vec::new();
     let mut seen = std::collections::HashSet::new();
@@ -80,7 +81,7 @@ fn is_scenario_file(path: &Path) -> bool {
     ENDINGS.iter().any(|ending| name.ends_with(ending.as_bytes()) && name.len() > ending.len())
 }
 
-/// Without the `./` that a search of `.` begins with.
+/// Removes the leading `./` that a search of `.` adds.
 fn tidy(path: &Path) -> PathBuf {
     path.strip_prefix(".").unwrap_or(path).to_owned()
 }

@@ -1,7 +1,7 @@
-//! JSON, expected and found.
+//! Compares expected with actual JSON.
 //!
-//! Always true: numbers are compared by their value, to the last digit: 1 and 1.0 are the same, 2^64 and 2^64 + 1 are not. The order of keys
-//! does not count, that of lists does.
+//! Invariants: numbers are compared by value, to the last digit: 1 and 1.0 are equal, 2^64 and 2^64 + 1 are not. The
+//! order of keys is ignored, the order of arrays is not.
 
 use std::time::Duration;
 
@@ -10,19 +10,19 @@ use similar::{ChangeTag, TextDiff};
 use super::exact::{Json, same_number};
 use durawasm_core::hint::short;
 
-/// How many lines of a difference are shown.
+/// The maximum number of lines of a diff.
 const MAX_LINES: usize = 80;
 
-/// How long the search for a short difference may take.
+/// The maximum time to search for a short diff.
 const SEARCH: Duration = Duration::from_millis(500);
 
-/// Text that should be JSON; what is not is a text.
+/// Parses JSON text. Text that is not JSON becomes a string.
 pub(super) fn parsed(text: Option<&str>) -> Json {
     let text = text.unwrap_or("null");
     Json::parse(text).unwrap_or_else(|_| Json::String(text.to_owned()))
 }
 
-/// Whether two values are the same.
+/// Whether two values are equal.
 pub(super) fn same(expected: &Json, found: &Json) -> bool {
     match (expected, found) {
         (Json::Number(a), Json::Number(b)) => same_number(a, b),
@@ -34,8 +34,8 @@ pub(super) fn same(expected: &Json, found: &Json) -> bool {
     }
 }
 
-/// What of `expected` is not in `found`, a line each, with its path. Of a table, all that is expected has to be there, and more may
-/// be; a list has to have as many items as is expected.
+/// The parts of `expected` that `found` lacks, one line each, with their paths. An object must contain all expected
+/// keys and may contain others; an array must have the expected length.
 pub(super) fn lacking(path: &str, expected: &Json, found: &Json) -> Vec<String> {
     match (expected, found) {
         (Json::Object(expected), Json::Object(found)) => expected
@@ -62,12 +62,12 @@ pub(super) fn lacking(path: &str, expected: &Json, found: &Json) -> Vec<String> 
     }
 }
 
-/// A value in one line, perhaps cut.
+/// A value in one line, possibly truncated.
 pub(super) fn shown(value: &Json) -> String {
     short(&value.to_string())
 }
 
-/// The lines that differ, with some around them: `-` is expected, `+` was found.
+/// A diff with some context: `-` marks expected lines, `+` actual ones.
 pub(super) fn difference(expected: &Json, found: &Json) -> Vec<String> {
     let mut found = found.clone();
     adopt(expected, &mut found);
@@ -75,7 +75,7 @@ pub(super) fn difference(expected: &Json, found: &Json) -> Vec<String> {
     text_difference(&pretty(expected), &pretty(&found))
 }
 
-/// Numbers that are the same get to be written the same.
+/// Rewrites numbers of `found` that equal the expected ones to the expected notation.
 fn adopt(expected: &Json, found: &mut Json) {
     match (expected, found) {
         (Json::Number(a), Json::Number(b)) if same_number(a, b) => b.clone_from(a),
@@ -110,7 +110,7 @@ fn text_difference(expected: &str, found: &str) -> Vec<String> {
     bounded(lines)
 }
 
-/// The first lines, and how many more there are.
+/// The first lines, and the number of omitted lines.
 pub(super) fn bounded(mut lines: Vec<String>) -> Vec<String> {
     let more = lines.len().saturating_sub(MAX_LINES);
     if more > 0 {

@@ -1,9 +1,11 @@
-//! Scenarios: tests of a handler as data. A file says what happens to an execution and what has to come of it.
+//! Scenarios: tests of a handler as data. A file states the inputs of an execution and its expected outcome.
 //!
-//! Always true: everything that can be wrong with a file is found when it is read, before anything runs; a scenario has an
-//! environment of its own, so none can disturb another; in virtual time, running it again gives the same.
-//! [`find()`] looks for files, [`read()`] reads one, [`Components`] gets what they test, [`run()`] runs a scenario and
-//! compares. Nothing is printed: what there is to say comes back as text, line by line.
+//! [`find()`] searches for files, [`read()`] reads one, [`Components`] loads the components to test, [`run()`] runs a
+//! scenario and compares the outcome.
+//!
+//! Invariants: every error in a file is found when it is read, before anything runs; each scenario has its own
+//! environment, so scenarios cannot affect each other; in virtual time, every run of a scenario has the same outcome.
+//! Nothing is printed: reports are returned as lines of text.
 
 mod answers;
 mod compare;
@@ -15,7 +17,6 @@ mod expect;
 mod file;
 mod find;
 mod json;
-mod junit;
 mod operations;
 mod read;
 mod run;
@@ -30,7 +31,6 @@ pub use exact::{Json, same_number};
 pub use expect::{Expectation, ExpectedError, ExpectedOperation};
 pub use file::{Scenario, ScenarioFile};
 pub use find::{FindError, Found, find};
-pub use junit::{Case, CaseEnd, junit};
 pub use read::read;
 pub use run::{Outcome, RunFailure, SubjectError, function_of, grants_of, run, unused_answer_notes};
 

@@ -1,7 +1,7 @@
-//! Operations, expected and found.
+//! Compares expected with actual operations.
 //!
-//! Always true: an operation that is expected is matched with the first one that fits it, after the one that was matched
-//! before. So a list is met if there is any way to meet it.
+//! Invariants: an expected operation is matched with the first one that fits after the previous match, so a list is met
+//! if any assignment meets it.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ use durawasm_core::{
     server::ExecutionView,
 };
 
-/// The operations of an execution, without the execution itself, in the order of their start.
+/// The operations of an execution without EXECUTION, in the order of their start.
 pub(super) struct Operations<'a> {
     all: Vec<&'a Operation>,
     names: HashMap<&'a OperationId, &'a str>,
@@ -34,23 +34,23 @@ impl<'a> Operations<'a> {
     }
 
     fn fits(&self, expected: &ExpectedOperation, found: &Operation) -> bool {
-        // Most are told apart without a look at their results.
+        // The cheap comparisons come first, because most operations differ without a comparison of their results.
         expected.name.as_ref().is_none_or(|name| found.name.as_deref() == Some(name))
             && expected.kind.is_none_or(|kind| kind == found.kind)
             && self.differences(expected, found).is_empty()
     }
 
-    /// What of these names some operation has.
+    /// A mismatch for each of these names that an operation has.
     pub(super) fn present(&self, names: &[String]) -> Vec<Mismatch> {
         let present = names.iter().filter_map(|name| {
             let operation = self.all.iter().find(|o| o.name.as_deref() == Some(name))?;
-            let message = format!("expected no operation {name:?}, found {}", described(operation));
+            let message = format!("expected no operation {name:?}, found {}", describe(operation));
             Some(Mismatch::new("operations_absent", message))
         });
         present.collect()
     }
 
-    /// Whether these are all operations, in this order.
+    /// Checks that these are all operations, in this order.
     pub(super) fn exactly(&self, expected: &[ExpectedOperation]) -> Option<Mismatch> {
         let fits =
             |wanted: &ExpectedOperation, found: &&Operation| self.differences(wanted, found).is_empty();
@@ -64,9 +64,9 @@ impl<'a> Operations<'a> {
         for (wanted, found) in pairs.into_iter().chain([end]) {
             let missing = expected.get(at.0..wanted).unwrap_or_default();
             let extra = self.all.get(at.1..found).unwrap_or_default();
-            lines.extend(missing.iter().map(|missing| format!("- {}", wish(missing))));
-            lines.extend(extra.iter().map(|extra| format!("+ {}", described(extra))));
-            lines.extend(self.all.get(found).map(|same| format!("  {}", described(same))));
+            lines.extend(missing.iter().map(|missing| format!("- {}", describe_expected(missing))));
+            lines.extend(extra.iter().map(|extra| format!("+ {}", describe(extra))));
+            lines.extend(self.all.get(found).map(|same| format!("  {}", describe(same))));
             only.0.extend(missing);
             only.1.extend(extra);
             at = (wanted + 1, found + 1);
@@ -84,7 +84,7 @@ impl<'a> Operations<'a> {
         Some(Mismatch { details: json::bounded(lines), ..Mismatch::new("operations", message) })
     }
 
-    /// Whether these are among the operations, in this order.
+    /// Checks that the operations contain these, in this order.
     pub(super) fn in_order(&self, expected: &[ExpectedOperation]) -> Option<Mismatch> {
         let mut from = 0;
         for (index, wanted) in expected.iter().enumerate() {
@@ -109,15 +109,15 @@ impl<'a> Operations<'a> {
         };
         let mut details = Vec::new();
         if let Some(earlier) = before.iter().find(|found| self.fits(wanted, found)) {
-            details.push(format!("there is one before: {}", described(earlier)));
+            details.push(format!("there is one before: {}", describe(earlier)));
         }
         let near: Vec<_> = rest.iter().filter(alike).take(5).collect();
         let message = match &*near {
-            // It is most likely this one that is meant.
+            // The only operation of this name is most likely the expected one.
             [one] => format!("{}: {}", named(one), self.differences(wanted, one).join(", ")),
             _ => format!(
                 "expected {}{after}, found none (number {} of those expected)",
-                wish(wanted),
+                describe_expected(wanted),
                 index + 1
             ),
         };
@@ -139,7 +139,7 @@ impl<'a> Operations<'a> {
         Mismatch { details, ..Mismatch::new("operations", message) }
     }
 
-    /// In what an operation is not as expected.
+    /// The differences between an operation and its expectation.
     fn differences(&self, expected: &ExpectedOperation, found: &Operation) -> Vec<String> {
         let mut lines = Vec::new();
         let mut differ = |what: &str, expected: String, found: Option<String>| {
@@ -186,8 +186,9 @@ impl<'a> Operations<'a> {
     }
 }
 
-/// Which of the expected fit which of the found, in order: those at the start, those at the end, and as many as can be between. Of
-/// very long lists nothing between: the ends are enough to see where they part.
+/// Aligns expected with actual operations, in order: the common start, the common end, and the longest common
+/// subsequence between them. Between very long lists nothing is aligned: start and end suffice to show where they
+/// differ.
 fn align<A, B>(expected: &[A], found: &[B], fits: impl Fn(&A, &B) -> bool) -> Vec<(usize, usize)> {
     let start = expected.iter().zip(found).take_while(|(a, b)| fits(a, b)).count();
     let rest = expected.len().min(found.len()) - start;
@@ -203,9 +204,9 @@ fn align<A, B>(expected: &[A], found: &[B], fits: impl Fn(&A, &B) -> bool) -> Ve
     pairs
 }
 
-/// The longest common part of two lists.
+/// The longest common subsequence of two lists.
 fn between<A, B>(a: &[A], b: &[B], fits: impl Fn(&A, &B) -> bool) -> Vec<(usize, usize)> {
-    // How long it is of what follows, for each two places.
+    // For each pair of positions, the length of the longest common subsequence of the rest.
     let width = b.len() + 1;
     let mut longest = vec![0_u32; (a.len() + 1) * width];
     let at = |longest: &[u32], i: usize, j: usize| longest.get(i * width + j).copied().unwrap_or(0);
@@ -235,7 +236,7 @@ fn between<A, B>(a: &[A], b: &[B], fits: impl Fn(&A, &B) -> bool) -> Vec<(usize,
     pairs
 }
 
-/// In what an error is not as expected.
+/// The differences between an error and its expectation.
 pub(super) fn error_differences(expected: &ExpectedError, found: Option<&ErrorObject>) -> Vec<String> {
     let Some(found) = found else { return vec!["expected, found none".to_owned()] };
     let mut lines = Vec::new();
@@ -271,8 +272,8 @@ fn named(operation: &Operation) -> String {
     }
 }
 
-/// An operation that was found.
-fn described(operation: &Operation) -> String {
+/// The description of an actual operation.
+fn describe(operation: &Operation) -> String {
     let mut text = format!("{} {}", operation.name.as_deref().unwrap_or("-"), operation.kind);
     if let Some(sub_type) = operation.sub_type.as_deref().filter(|_| operation.kind == OperationType::Context)
     {
@@ -285,8 +286,8 @@ fn described(operation: &Operation) -> String {
     text
 }
 
-/// An operation that is expected.
-fn wish(expected: &ExpectedOperation) -> String {
+/// The description of an expected operation.
+fn describe_expected(expected: &ExpectedOperation) -> String {
     let ExpectedOperation { name, kind, sub_type, status, attempts, result, error, parent } = expected;
     let mut parts: Vec<String> = Vec::new();
     parts.extend(name.clone());

@@ -1,6 +1,6 @@
-//! From a file's bytes to scenarios.
+//! Reads scenario files.
 //!
-//! Always true: whatever is in the file, and however much, the outcome is scenarios or a message that says where it is wrong.
+//! Invariants: for any content of any size, the outcome is scenarios or a message with the position of the error.
 
 use std::{
     fs::File,
@@ -21,10 +21,10 @@ use super::{
 use durawasm_core::hint;
 use durawasm_core::protocol::Limits;
 
-/// The largest scenario file, in bytes.
+/// The maximum size of a scenario file, in bytes.
 const MAX_FILE: usize = 4 << 20;
 
-/// What a file is written in.
+/// The format of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     Toml,
@@ -32,7 +32,7 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// By the file's extension.
+    /// The format by the file's extension.
     pub(super) fn of(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()? {
             "toml" => Some(Self::Toml),
@@ -87,7 +87,7 @@ fn yaml_problem(error: &serde_saphyr::Error, path: &str) -> Problem {
 /// Reads a scenario file, and the event and result files that it names.
 ///
 /// # Errors
-/// What is wrong with it, and where.
+/// The error in the file, with its position.
 pub fn read(path: &Path) -> Result<ScenarioFile, FileError> {
     let wrong = |place, message| FileError { file: path.to_owned(), place, message };
     let format = Format::of(path)
@@ -120,7 +120,7 @@ fn resolve(mut written: WrittenFile, path: &Path, folder: &Path) -> Result<Scena
         }
         scenarios.push(scenario);
     }
-    let handler = written.handler.map(|handler| beside(folder, handler));
+    let handler = written.handler.map(|handler| in_folder(folder, handler));
     Ok(ScenarioFile { path: path.to_owned(), handler, scenarios })
 }
 
@@ -132,20 +132,20 @@ fn one(
     let mut settings = written.settings().or(file)?;
     let limit = Limits::default().payload_bytes;
     let event = match settings.event_file.take() {
-        Some(path) => json_file("event_file", &beside(folder, path), limit)?.0,
+        Some(path) => json_file("event_file", &in_folder(folder, path), limit)?.0,
         None => settings.event.take().unwrap_or_default().to_string(),
     };
     if event.len() > limit {
         return Err(format!("the event is larger than the {limit} bytes that an event may have"));
     }
     if let Some(path) = written.expect.result_file.take() {
-        written.expect.result = Some(json_file("result_file", &beside(folder, path), limit)?.1);
+        written.expect.result = Some(json_file("result_file", &in_folder(folder, path), limit)?.1);
     }
     settings.scenario(folder, written.name, event, written.answers, written.expect)
 }
 
-/// A path that is written in a file of this folder. `.` is the folder itself.
-fn beside(folder: &Path, path: PathBuf) -> PathBuf {
+/// Resolves a path in a file of this folder. `.` is the folder itself.
+fn in_folder(folder: &Path, path: PathBuf) -> PathBuf {
     if path == Path::new(".") {
         return if folder.as_os_str().is_empty() { path } else { folder.to_owned() };
     }
@@ -162,9 +162,9 @@ fn json_file(key: &str, path: &Path, limit: usize) -> Result<(String, Json), Str
     Ok((text, value))
 }
 
-/// A regular file's bytes. Whatever else has a path could go on for ever.
+/// The bytes of a regular file. Other files may be endless.
 fn read_bounded(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
-    // Before it is opened: to open a pipe is to wait for its other end.
+    // The check precedes opening the file: opening a named pipe blocks.
     if !std::fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not a file"));
     }

@@ -1,6 +1,6 @@
-//! One scenario, run.
+//! Runs one scenario.
 //!
-//! Always true: it has a clock, a server and stand-ins of its own, and is gone afterwards.
+//! Invariants: a scenario has its own clock, server and stand-ins, which are dropped after the run.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,30 +21,30 @@ use durawasm_core::{
 use durawasm_report as report;
 use durawasm_sandbox::Handler;
 
-/// Why a scenario has nothing to test.
+/// Why the function to test cannot be determined.
 #[derive(Debug, thiserror::Error)]
 pub enum SubjectError {
-    /// The component trapped, or took too long, when it was asked for its functions.
+    /// The component trapped, or took too long, while listing its functions.
     #[error("the component does not say which functions it has: {0}")]
     Component(ErrorObject),
-    /// It has no such function.
+    /// The component has no such function.
     #[error(transparent)]
     Unknown(#[from] UnknownFunction),
-    /// It has several, and none is chosen.
+    /// The component has several functions, and the scenario chooses none.
     #[error("the component has several functions; choose one with `function`: {0}")]
     Choose(String),
-    /// A stand-in takes the place of what is to be tested.
+    /// A stand-in has the name of the function to test.
     #[error("{0:?} is the function that is tested: `functions` must not stand in for it")]
     StandIn(String),
-    /// No environment could be set up.
+    /// The environment cannot be created.
     #[error(transparent)]
     Environment(EnvironmentError),
 }
 
-/// The name of the component's function that a scenario tests.
+/// The name of the function that a scenario tests.
 ///
 /// # Errors
-/// When there is none, or it is not clear which.
+/// Returns an error if the function does not exist, or is ambiguous.
 pub async fn function_of(handler: &Handler, scenario: &Scenario) -> Result<String, SubjectError> {
     let log = Arc::new(LogBuffer::default());
     let handlers = std::slice::from_ref(handler);
@@ -65,57 +65,57 @@ pub async fn function_of(handler: &Handler, scenario: &Scenario) -> Result<Strin
     Ok(function)
 }
 
-/// Why a scenario could not be run to an end. What goes wrong in the execution is in its outcome.
+/// Why a scenario could not be run to its end. Errors of the execution are part of the outcome instead.
 #[derive(Debug, thiserror::Error)]
 pub enum RunFailure {
-    /// No environment could be set up.
+    /// The environment cannot be created.
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
-    /// What the scenario asks for cannot be granted.
+    /// A requested grant is not possible.
     #[error(transparent)]
     Grants(#[from] RequestError),
-    /// The execution could not be started, or the server was lost.
+    /// The execution could not be started, or the server stopped.
     #[error(transparent)]
     Run(#[from] RunError),
 }
 
-/// What came of a scenario.
+/// The outcome of a scenario.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
-    /// The execution; none if it took too long in real time.
+    /// The execution; `None` if it exceeded the real-time limit.
     pub run: Option<Run>,
-    /// How long the execution took, or has taken, in its own time.
+    /// The duration of the execution in its own time, until its end or until now.
     pub duration: Duration,
-    /// What is not as expected. Nothing: the scenario has passed.
+    /// The differences from the expectations. Empty if the scenario has passed.
     pub mismatches: Vec<Mismatch>,
-    /// What is strange, although perhaps meant so: answers that nobody took, stand-ins that nobody called.
+    /// Observations that may be intended: answers that were not used, stand-ins that were not invoked.
     pub notes: Vec<String>,
 }
 
 impl Outcome {
-    /// Whether all was as expected.
+    /// Whether all expectations were met.
     pub fn passed(&self) -> bool {
         self.mismatches.is_empty()
     }
 }
 
-/// What a scenario's functions may reach.
+/// The grants of a scenario's functions.
 ///
 /// # Errors
-/// When what it asks for cannot be granted.
+/// Returns an error if a requested grant is not possible.
 pub fn grants_of(scenario: &Scenario) -> Result<FunctionGrants, RequestError> {
     scenario.grants.grants(|name| std::env::var_os(name))
 }
 
-/// Runs a scenario of this function of the component. It may take as long as `patience`, in real time.
+/// Runs a scenario of this function of the component, for at most this long in real time.
 ///
 /// # Errors
-/// When it says nothing about the handler, because something else went wrong.
+/// Returns an error if the run failed for a reason other than the handler.
 pub async fn run(
     handler: &Handler,
     function: &str,
     scenario: &Scenario,
-    patience: Duration,
+    time_limit: Duration,
 ) -> Result<Outcome, RunFailure> {
     let log = Arc::new(LogBuffer::default());
     let options = EnvironmentOptions {
@@ -138,9 +138,9 @@ pub async fn run(
     start.timeout_seconds = scenario.execution_timeout;
     start.answers.clone_from(&scenario.answers);
     start.invocation_retry = scenario.invocation_retry;
-    let Ok(run) = tokio::time::timeout(patience, environment.run(start)).await else {
+    let Ok(run) = tokio::time::timeout(time_limit, environment.run(start)).await else {
         let message =
-            format!("it took longer than {} of real time, and was given up", report::duration(patience));
+            format!("it took longer than {} of real time, and was given up", report::duration(time_limit));
         let mismatches = vec![Mismatch::new("timeout", message)];
         return Ok(Outcome { run: None, duration: Duration::ZERO, mismatches, notes: Vec::new() });
     };
@@ -155,7 +155,7 @@ pub async fn run(
     Ok(Outcome { run: Some(run), duration, mismatches, notes })
 }
 
-/// The answers that changed nothing, and why, a line each.
+/// The answers without effect and the reasons, one line each.
 pub fn unused_answer_notes(answers: &[ScriptedAnswer], view: &ExecutionView) -> Vec<String> {
     let note = |(answer, why): (ScriptedAnswer, Unused)| {
         let kind = match answer.answer {

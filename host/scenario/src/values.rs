@@ -1,6 +1,6 @@
-//! Values of one word that scenarios are written with: durations, times, numbers within bounds.
+//! Scalar values in scenario files: durations, times, numbers within bounds.
 //!
-//! Always true: what is out of bounds is refused where it is read, so that the message names the line.
+//! Invariants: a value out of bounds is rejected while it is read, so that the message contains the line.
 
 use std::{fmt, time::Duration};
 
@@ -19,14 +19,14 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Dur
     deserializer.deserialize_any(Word::Number(0))?.duration()
 }
 
-/// As [`duration`], for a field that may be left out.
+/// The same as [`duration`] for an optional field.
 pub(super) fn some_duration<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Duration>, D::Error> {
     duration(deserializer).map(Some)
 }
 
-/// As [`some_duration`], and not nothing.
+/// The same as [`some_duration`], and more than zero.
 pub(super) fn some_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let duration = duration(deserializer)?;
     if duration.is_zero() {
@@ -46,7 +46,7 @@ pub(super) fn execution_timeout<'de, D: Deserializer<'de>>(
     timeout.map(Some).map_err(D::Error::custom)
 }
 
-/// MiB of memory.
+/// An amount of memory in MiB.
 pub(super) fn mebibytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
     let number = u64::deserialize(deserializer)?;
     let fits = u32::try_from(number).ok().filter(|number| (1..=4096).contains(number));
@@ -62,7 +62,7 @@ pub(super) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
     parse_start_time(&text).map(Some).map_err(D::Error::custom)
 }
 
-/// A text that is not empty.
+/// A string that is not empty.
 pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
     if text.trim().is_empty() {
@@ -71,7 +71,7 @@ pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String,
     Ok(text)
 }
 
-/// Environment variables: a list of `NAME=VALUE` and `NAME`, or a table of texts.
+/// Environment variables: a list of `NAME=VALUE` and `NAME`, or a table of strings.
 pub(super) fn variables<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<VariableRequest>, D::Error> {
@@ -112,7 +112,7 @@ pub(super) fn directories<'de, D: Deserializer<'de>>(
     texts.into_iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
 }
 
-/// A text, or a number without a fraction.
+/// A string or an integer.
 enum Word {
     Text(String),
     Number(u64),
@@ -149,7 +149,7 @@ impl<'de> Visitor<'de> for Word {
         Ok(Word::Text(value.to_owned()))
     }
 
-    /// A date of TOML.
+    /// Reads a date of TOML.
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Word, A::Error> {
         match entries.next_entry::<String, String>()? {
             Some((key, date)) if key == TOML_DATE => Ok(Word::Text(date)),

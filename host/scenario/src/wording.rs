@@ -1,36 +1,36 @@
-//! What the readers of TOML and YAML say, in the words of scenario files.
+//! Rewords messages of the TOML and YAML parsers in the terms of scenario files.
 //!
-//! Always true: a message that is not known here stays as it is.
+//! Invariants: an unknown message stays unchanged.
 
 use durawasm_core::hint::{did_you_mean, short};
 
-/// What to say of a key that is not known.
+/// The message for an unknown key.
 pub(super) fn unknown_key(key: &str, known: &[&str]) -> String {
     let hint = did_you_mean(key, known.iter().copied());
     format!("there is no key `{}` here{hint} (keys: {})", short(key), known.join(", "))
 }
 
-/// What to say of a word that is none of those that may stand there.
+/// The message for an unknown value of an enumeration.
 pub(super) fn unknown_word(word: &str, known: &[&str]) -> String {
     let hint = did_you_mean(word, known.iter().copied());
     format!("`{}` is none of {}{hint}", short(word), known.join(", "))
 }
 
-/// What to say of a value at this path.
+/// The message for a value at this path.
 pub(super) fn at(path: &str, message: &str) -> String {
-    // What is unknown or missing is named already.
+    // The message already contains the name of an unknown or missing key.
     let named = ["unknown field `", "unknown variant `"].iter().any(|start| message.starts_with(start));
     let message = explain(message);
     let known = !["", ".", "?"].contains(&path) && path.len() <= 100;
     if named || !known { message } else { format!("{path}: {message}") }
 }
 
-/// A message of serde's, or of a reader's.
+/// Rewords a message of serde or of a parser.
 pub(super) fn explain(message: &str) -> String {
     for (start, explain) in
         [("unknown field `", unknown_key as fn(&str, &[&str]) -> String), ("unknown variant `", unknown_word)]
     {
-        // What is unknown is the author's text; the list after it is ours.
+        // The unknown name is untrusted text; the list of known names after it is not.
         let parts = message.strip_prefix(start).and_then(|rest| rest.rsplit_once("`, expected "));
         if let Some((unknown, list)) = parts {
             let known: Vec<&str> = list.split('`').skip(1).step_by(2).collect();

@@ -1,4 +1,5 @@
-//! Handlers for benchmarks. A component of its own: what an instance costs depends on the size of its component.
+//! Handlers for benchmarks, in a component of their own, because the cost of an instance depends on the size of its
+//! component.
 #![forbid(unsafe_code)]
 
 #[path = "../../guests/src/limits.rs"]

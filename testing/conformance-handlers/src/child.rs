@@ -103,8 +103,8 @@ pub async fn case_3_10(event: String, ctx: DurableContext) -> Result<String, Box
     Ok(result)
 }
 
-/// A child with a result too large to be recorded, from a step with a small one. It logs the event, also when it is replayed.
-/// Then a wait. The result is how large the child's was.
+/// A child with a result too large to be recorded, from a step with a small one. It logs the event, also when it is
+/// replayed. Then a wait. The result is how large the child's was.
 pub async fn case_3_11(event: String, ctx: DurableContext) -> Result<usize, BoxError> {
     durable::logging::keep_replayed(true);
     let large = ctx

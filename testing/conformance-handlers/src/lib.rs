@@ -1,10 +1,11 @@
 //! One handler for each conformance case, under the case's id, written from the case's prose against the SDK's surface.
 //!
-//! Always true here:
-//! - A handler does what its case says and no more: nothing is fitted to the history that the case expects. Where a case
-//!   leaves a name, a delay or a text open, any will do.
+//! Invariants here:
+//! - A handler does what its case says and no more: nothing is fitted to the history that the case expects. Where a
+//!   case leaves a name, a delay or a text open, any will do.
 //! - What the cases invoke is in this component too (`targets`); its names come from the environment (`config.yaml`).
-//! - `wrong-1-13` and so on are handlers for a case with one mistake each: they have to fail it. `README.md` lists them.
+//! - `wrong-1-13` and so on are handlers for a case with one mistake each: they have to fail it. `README.md` lists
+//!   them.
 #![forbid(unsafe_code)]
 
 mod callback;

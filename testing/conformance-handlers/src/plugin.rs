@@ -1,4 +1,5 @@
-//! Plugins: cases 10-x. Each handler stands beside the plugins that watch it, which print a JSON object for what they see.
+//! Plugins: cases 10-x. Each handler stands beside the plugins that watch it, which print a JSON object for what they
+//! see.
 
 pub mod dumps;
 

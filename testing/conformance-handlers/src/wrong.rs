@@ -1,6 +1,6 @@
-//! Handlers that are wrong on purpose: each is one for a case but for one mistake, and has to fail that case.
+//! Handlers with deliberate errors: each implements a case with one mistake, and must fail that case.
 //!
-//! They show that the cases and their runner find mistakes. Each doc says which.
+//! They show that the cases and the runner detect mistakes. The documentation of each names the mistake.
 
 use std::time::Duration;
 

@@ -56,8 +56,9 @@ pub struct Batch {
     percentage: Option<usize>,
 }
 
-/// A map `batch` (items `item-0`, ...) or a parallel `batch` (branches `branch-0`, ...) of these items, then a wait of 100
-/// seconds. Result: the reason, and for each item its index, status, the length of its result and its error's message.
+/// A map `batch` (items `item-0`, ...) or a parallel `batch` (branches `branch-0`, ...) of these items, then a wait of
+/// 100 seconds. Result: the reason, and for each item its index, status, the length of its result and its error's
+/// message.
 pub async fn batch(event: Batch, ctx: DurableContext) -> Result<Value, BoxError> {
     let result = run_batch(event, &ctx).await?;
     ctx.wait(Duration::from_secs(100)).name("after").await?;
@@ -116,8 +117,8 @@ pub async fn many_items(count: u64, ctx: DurableContext) -> Result<u64, BoxError
     Ok(sums.into_iter().sum())
 }
 
-/// Event: depth. A map of two items in each of which there is a map, and so on; at the bottom a wait of as many seconds as the
-/// item's number, from 1. Result: the numbers, from the left.
+/// Event: depth. A map of two items in each of which there is a map, and so on; at the bottom a wait of as many seconds
+/// as the item's number, from 1. Result: the numbers, from the left.
 pub async fn nested_maps(depth: u32, ctx: DurableContext) -> Result<Vec<u64>, BoxError> {
     nested(ctx, depth, 0).await
 }
@@ -181,8 +182,7 @@ pub struct Combine {
 }
 
 /// Combines inputs, each a child context `input-N` with a wait and a step. Then waits 5 times, 10 seconds each. Result:
-/// what came of it: a value, a list or
-/// the error's kind, with the length of what is longer than 10.
+/// what came of it: a value, a list or the error's kind, with the length of what is longer than 10.
 pub async fn combine(event: Combine, ctx: DurableContext) -> Result<Value, BoxError> {
     let Combine { how, inputs } = event;
     let inputs = inputs.into_iter().enumerate().map(|(index, input)| input.future(&ctx, index));
@@ -224,8 +224,8 @@ fn kind(error: &OperationError) -> Value {
     }
 }
 
-/// Event: seconds. A race of a step that fails at first and is to be tried again after so many seconds, against a wait of one
-/// second in a child; then a wait of 10 seconds. A body prints `tried`. Result: who won.
+/// Event: seconds. A race of a step that fails at first and is to be tried again after so many seconds, against a wait
+/// of one second in a child; then a wait of 10 seconds. A body prints `tried`. Result: who won.
 pub async fn races_a_retry(seconds: u64, ctx: DurableContext) -> Result<String, BoxError> {
     let flaky = ctx
         .step(|step| async move {
@@ -242,9 +242,9 @@ pub async fn races_a_retry(seconds: u64, ctx: DurableContext) -> Result<String, 
     Ok(winner)
 }
 
-/// Event: anything. Two child contexts, `late` with a wait of 2 seconds and `early` with one of 1 second, and a step that sleeps
-/// for 5 seconds in its body, so that both waits are over before either child is seen to end. Then a step with the name of
-/// the one that ended first, and a wait of 1 second. Result: the order in which they ended.
+/// Event: anything. Two child contexts, `late` with a wait of 2 seconds and `early` with one of 1 second, and a step
+/// that sleeps for 5 seconds in its body, so that both waits are over before either child is seen to end. Then a step
+/// with the name of the one that ended first, and a wait of 1 second. Result: the order in which they ended.
 pub async fn ends_together(_event: Value, ctx: DurableContext) -> Result<Vec<String>, BoxError> {
     let order = Arc::new(Mutex::new(Vec::new()));
     let child = |name: &'static str, seconds: u64| {

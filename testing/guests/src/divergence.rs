@@ -1,4 +1,4 @@
-//! Handlers that do something else on a replay.
+//! Handlers that behave differently on a replay.
 
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ fn second() -> Duration {
     Duration::from_secs(1)
 }
 
-/// Event: what it does otherwise on a replay than on the first run.
+/// Event: which behaviour differs between the first run and a replay.
 #[allow(clippy::too_many_lines)] // one case after another
 pub async fn diverges(how: String, ctx: DurableContext) -> Result<String, BoxError> {
     let replayed = ctx.is_replaying();
     match how.as_str() {
         "starts one more between" => {
-            // Its place is claimed on each run, so nothing else moves.
+            // Its position is claimed on each run, so no other operation moves.
             let more = step(&ctx, "more");
             step(&ctx, "a").await?;
             if replayed {

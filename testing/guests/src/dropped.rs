@@ -1,4 +1,4 @@
-//! Handlers that drop operations which have not ended, and undo what was done in operations that they dropped.
+//! Handlers that drop unfinished operations, and roll back the work of dropped operations.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ pub enum Work {
 pub enum Way {
     /// By a `select!`.
     Select,
-    /// It runs by itself until then.
+    /// The operation was spawned, and runs until it is dropped.
     Spawned,
     /// It loses a race.
     Race,
@@ -143,12 +143,12 @@ pub enum Join {
     Spawned,
     Race,
     SelectOk,
-    /// By a `select!` that does not own them: they are held while the rollback runs.
+    /// By a `select!` that borrows them: they exist while the rollback runs.
     Held,
 }
 
-/// Event: a checkpoint mode, how they are awaited, and which of the steps `0`, `1` and `2` fails. Undoes what succeeded. Result:
-/// which compensations were registered, what became of them, and how many are left.
+/// Event: a checkpoint mode, how the steps are awaited, and which of the steps `0`, `1` and `2` fails. Rolls back those
+/// that succeeded. Result: the registered compensations, their outcomes, and how many are left.
 pub async fn books_together(
     (mode, join, fails): (Mode, Join, u32),
     ctx: DurableContext,
@@ -197,8 +197,9 @@ pub async fn books_together(
     Ok(json!({ "registered": registered, "undone": undone, "left": ctx.compensation_count() }))
 }
 
-/// Event: anything. Takes three steps, and gives up their rollback after 5 seconds: the compensation of `hotel` is to follow, that
-/// of `flight` waits for 10 seconds, that of `car` has failed. Rolls back again, then waits. Result: what that tells.
+/// Event: anything. Runs three steps, and drops their rollback after 5 seconds: the compensation of `hotel` has not
+/// started, that of `flight` waits for 10 seconds, that of `car` has failed. Rolls back again, then waits. Result: the
+/// outcome of the second rollback.
 pub async fn drops_rollback(_event: Value, ctx: DurableContext) -> Result<Value, BoxError> {
     for name in ["hotel", "flight", "car"] {
         let step = ctx.step(|_| async { Ok(()) }).name(name);

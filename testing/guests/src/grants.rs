@@ -17,11 +17,10 @@ pub struct Reach {
     bytes: usize,
 }
 
-/// Event: a directory, and how many bytes to write. Step `first` adds a line to the file `lines` there and writes so many
-/// bytes to
-/// the file `bytes`, while wait `pause` of 1 second is under way; then step `second` adds a line. Result: all `variables`; how
-/// many lines there were after each step, or why there are none, as `first` and `second`; and what `outside` has of a file that
-/// is not granted.
+/// Event: a directory, and how many bytes to write. Step `first` adds a line to the file `lines` there and writes so
+/// many bytes to the file `bytes`, while wait `pause` of 1 second is under way; then step `second` adds a line. Result:
+/// all `variables`; how many lines there were after each step, or why there are none, as `first` and `second`; and what
+/// `outside` has of a file that is not granted.
 pub async fn reaches(event: Reach, ctx: DurableContext) -> Result<Value, BoxError> {
     let variables: BTreeMap<String, String> = std::env::vars().collect();
     let pause = ctx.wait(Duration::from_secs(1)).name("pause").spawn();

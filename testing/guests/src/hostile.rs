@@ -1,4 +1,4 @@
-//! Handlers that misbehave, each in one way. A host survives all of them and says what happened.
+//! Handlers that misbehave, each in one way. The host survives each, and reports a named error.
 #![allow(clippy::panic)] // that is what some of them are for
 
 use std::hint::black_box;
@@ -21,7 +21,8 @@ pub async fn panics_in_step(_event: Value, ctx: DurableContext) -> Result<(), Bo
     Ok(())
 }
 
-/// Event: anything. At-most-once step `boom` panics, and is not tried again: the execution fails with `StepInterrupted`.
+/// Event: anything. At-most-once step `boom` panics, and is not tried again: the execution fails with
+/// `StepInterrupted`.
 pub async fn at_most_once_panics(_event: Value, ctx: DurableContext) -> Result<(), BoxError> {
     ctx.step(|_| async { boom("the at-most-once step panics") })
         .name("boom")
@@ -79,7 +80,8 @@ pub async fn exits(_event: Value, ctx: DurableContext) -> Result<(), BoxError> {
     std::process::exit(3);
 }
 
-/// Event: anything. Step `live` on the first run and `replayed` on a replay, then a wait of 1 second: not deterministic.
+/// Event: anything. Step `live` on the first run and `replayed` on a replay, then a wait of 1 second: not
+/// deterministic.
 pub async fn divergent(_event: Value, ctx: DurableContext) -> Result<(), BoxError> {
     let name = if ctx.is_replaying() { "replayed" } else { "live" };
     ctx.step(|_| async { Ok(()) }).name(name).await?;

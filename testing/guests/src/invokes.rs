@@ -15,8 +15,8 @@ pub struct Call {
     tenant: Option<String>,
 }
 
-/// Invokes the function under the name `call`, then waits `after` for 1 second. Result: `{"result"}`, or what is known of the
-/// failure: `{"kind", "status", "type", "text"}`.
+/// Invokes the function under the name `call`, then waits `after` for 1 second. Result: `{"result"}`, or what is known
+/// of the failure: `{"kind", "status", "type", "text"}`.
 pub async fn invokes(event: Call, ctx: DurableContext) -> Result<Value, BoxError> {
     let told = call(&ctx, event).await?;
     ctx.wait(Duration::from_secs(1)).name("after").await?;
@@ -48,8 +48,8 @@ pub async fn invokes_or_fails(event: Call, ctx: DurableContext) -> Result<Value,
     Ok(ctx.invoke(event.function, event.payload).name("call").await?)
 }
 
-/// Event: calls. Makes all of them at the same time, each in a child context `call-0` and so on. Result: what each came to, as
-/// for `invokes`.
+/// Event: calls. Makes all of them at the same time, each in a child context `call-0` and so on. Result: what each came
+/// to, as for `invokes`.
 pub async fn invokes_all(event: Vec<Call>, ctx: DurableContext) -> Result<Vec<Value>, BoxError> {
     let children: Vec<_> = event
         .into_iter()
@@ -67,8 +67,8 @@ pub async fn invokes_all(event: Vec<Call>, ctx: DurableContext) -> Result<Vec<Va
     Ok(told)
 }
 
-/// Event: a number. Step `count`, a wait of 1 second, and an invocation of itself under the name `next` with the number less 1,
-/// unless the number is 0. Result: how many executions there were.
+/// Event: a number. Step `count`, a wait of 1 second, and an invocation of itself under the name `next` with the number
+/// less 1, unless the number is 0. Result: how many executions there were.
 pub async fn counts_down(number: u32, ctx: DurableContext) -> Result<u32, BoxError> {
     let left = ctx.step(move |_| async move { Ok(number) }).name("count").await?;
     ctx.wait(Duration::from_secs(1)).await?;
@@ -78,8 +78,8 @@ pub async fn counts_down(number: u32, ctx: DurableContext) -> Result<u32, BoxErr
     }
 }
 
-/// Event: a text. Invokes `plain_async` with the text between quotes of its own making, and reads the answer as letters. Result:
-/// how many there are.
+/// Event: a text. Invokes `plain_async` with the text between quotes of its own making, and reads the answer as
+/// letters. Result: how many there are.
 pub async fn invokes_in_own_format(text: String, ctx: DurableContext) -> Result<Vec<char>, BoxError> {
     let invoke = ctx.invoke("plain_async", text).name("call").payload_serdes(Quoted).serdes(Letters);
     Ok(invoke.await?)

@@ -1,4 +1,4 @@
-//! What code leaves behind in the instance when it draws hash keys and random numbers, and what comes of it later.
+//! State that code leaves in the instance when it draws hash keys and random numbers, and its effect on later code.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -10,8 +10,8 @@ use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Event: a text. Counts its words in the body of a step, and starts a step for each word in the order of the map, with a wait of a
-/// second after it. Result: the words in that order.
+/// Event: a text. Counts its words in the body of a step, and starts a step for each word in the order of the map, with
+/// a wait of a second after it. Result: the words in that order.
 pub async fn counts_words(text: String, ctx: DurableContext) -> Result<Vec<String>, BoxError> {
     let counts: HashMap<String, u32> = ctx
         .step(move |_| async move {
@@ -73,8 +73,8 @@ fn map() -> String {
     map.iter().map(|n| char::from_digit(*n, 36).unwrap_or('?')).collect()
 }
 
-/// A step whose name is what was drawn, so that a replay that draws something else is found. It draws in its body as well, as
-/// often as it is told, and returns a map.
+/// A step whose name is what was drawn, so that a replay that draws something else is found. It draws in its body as
+/// well, as often as it is told, and returns a map.
 pub(crate) async fn named(
     ctx: &DurableContext,
     what: Draw,
@@ -101,8 +101,8 @@ pub(crate) async fn ordered(ctx: &DurableContext, map: &HashMap<u32, String>) ->
     Ok(())
 }
 
-/// Event: what to draw. Draws everywhere where a replay may leave code out: in bodies, children, items, inputs of combinators,
-/// checks, strategies, compensations; and after each, in the handler's own code, for the name of a step.
+/// Event: what to draw. Draws everywhere where a replay may leave code out: in bodies, children, items, inputs of
+/// combinators, checks, strategies, compensations; and after each, in the handler's own code, for the name of a step.
 pub async fn leaks(what: Draw, ctx: DurableContext) -> Result<(), BoxError> {
     let second = Duration::from_secs(1);
     // A body, and what it returns.
@@ -170,8 +170,8 @@ fn map_length(n: u32) -> u64 {
     map.len() as u64
 }
 
-/// Event: what to draw. The same side by side: items of maps, nested and flat, and inputs of combinators, of which some end while
-/// others go on.
+/// Event: what to draw. The same side by side: items of maps, nested and flat, and inputs of combinators, of which some
+/// end while others go on.
 pub async fn leaks_side_by_side(what: Draw, ctx: DurableContext) -> Result<(), BoxError> {
     for nesting in [NestingMode::Normal, NestingMode::Flat] {
         let maps: Vec<HashMap<u32, String>> = ctx

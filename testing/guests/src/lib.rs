@@ -1,6 +1,6 @@
-//! Handlers for tests: one for each thing that the tests of the host and of the SDK look at.
+//! Handlers for tests, one for each behaviour that the tests of the host and of the SDK check.
 //!
-//! Each handler's doc says what its event is, what operations it starts and how it ends. Tests rely on all of it.
+//! The documentation of each handler states its event, its operations and its result. Tests rely on all of it.
 #![forbid(unsafe_code)]
 
 mod batches;

@@ -1,4 +1,4 @@
-//! Handlers that do much of something.
+//! Handlers with many operations or large results.
 
 use std::time::Duration;
 
@@ -31,7 +31,8 @@ pub async fn many_waits(count: u64, ctx: DurableContext) -> Result<u64, BoxError
     Ok(count)
 }
 
-/// Event: a number. A map over so many numbers, each in a context of its own with one step that returns it. Result: their sum.
+/// Event: a number. A map over so many numbers, each in a context of its own with one step that returns it. Result:
+/// their sum.
 pub async fn map_of_steps(count: u64, ctx: DurableContext) -> Result<u64, BoxError> {
     let numbers = ctx
         .map(0..count, |ctx, n, _| async move { Ok(ctx.step(move |_| async move { Ok(n) }).await?) })

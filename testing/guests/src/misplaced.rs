@@ -1,4 +1,4 @@
-//! Contexts that are used where they are not to be.
+//! Uses of contexts in the wrong place.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,7 +9,7 @@ fn step(ctx: &DurableContext) -> DurableFuture<u32> {
     ctx.step(|_| async { Ok(1) }).name("misplaced").future()
 }
 
-/// Event: which misuse. Result: what the operation says that it is refused with.
+/// Event: which misuse. Result: the error with which the operation is rejected.
 pub async fn misplaces(how: String, ctx: DurableContext) -> Result<String, BoxError> {
     let outer = ctx.clone();
     let refused = match how.as_str() {
@@ -26,7 +26,7 @@ pub async fn misplaces(how: String, ctx: DurableContext) -> Result<String, BoxEr
             let keeps = Arc::clone(&kept);
             let first = ctx.run_in_child_context(move |first| async move {
                 keeps.lock().unwrap_or_else(PoisonError::into_inner).replace(first.clone());
-                // It stays open until the other is done.
+                // It stays open until the other has ended.
                 first.wait(std::time::Duration::from_secs(5)).await?;
                 Ok(String::new())
             });

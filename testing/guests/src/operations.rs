@@ -1,4 +1,4 @@
-//! Handlers that use the operations as they are meant to be used, and how those fail.
+//! Handlers that use each operation as intended, and its failures.
 
 use std::time::Duration;
 
@@ -32,8 +32,8 @@ pub struct Flaky {
     max_attempts: u32,
 }
 
-/// Step `flaky` fails so many times, with error type `Flaky`, a fixed delay of 1 second and at most so many attempts. Result: the
-/// number of the attempt that succeeded.
+/// Step `flaky` fails so many times, with error type `Flaky`, a fixed delay of 1 second and at most so many attempts.
+/// Result: the number of the attempt that succeeded.
 pub async fn flaky(event: Flaky, ctx: DurableContext) -> Result<u32, BoxError> {
     let Flaky { failures, max_attempts } = event;
     let retries = RetryStrategyConfig::builder()
@@ -56,8 +56,8 @@ pub async fn flaky(event: Flaky, ctx: DurableContext) -> Result<u32, BoxError> {
     Ok(attempt)
 }
 
-/// Event: anything. Step `fails` fails once and is tried again after 1 second, while step `sleeps` sleeps for 5 seconds in its
-/// body; both at the same time. Result: the attempt of `fails` that succeeded.
+/// Event: anything. Step `fails` fails once and is tried again after 1 second, while step `sleeps` sleeps for 5 seconds
+/// in its body; both at the same time. Result: the attempt of `fails` that succeeded.
 pub async fn retries_beside_a_sleep(_event: Value, ctx: DurableContext) -> Result<u32, BoxError> {
     let fails = ctx
         .step(|step| async move {
@@ -81,7 +81,8 @@ pub async fn retries_beside_a_sleep(_event: Value, ctx: DurableContext) -> Resul
     Ok(attempt?)
 }
 
-/// Event: two numbers of seconds. Waits `a` and `b` at the same time. Result: the names in the order in which they ended.
+/// Event: two numbers of seconds. Waits `a` and `b` at the same time. Result: the names in the order in which they
+/// ended.
 pub async fn two_waits(event: (u64, u64), ctx: DurableContext) -> Result<Vec<String>, BoxError> {
     let order = std::sync::Mutex::new(Vec::new());
     let wait = async |name: &str, seconds| -> Result<(), BoxError> {
@@ -109,8 +110,8 @@ pub async fn child(number: u32, ctx: DurableContext) -> Result<u32, BoxError> {
     Ok(sum)
 }
 
-/// Event: a depth. Children `level-1`, `level-2` and so on in each other, a step `leaf` in the innermost and a wait of 1
-/// second in each after its child. Result: the depth.
+/// Event: a depth. Children `level-1`, `level-2` and so on in each other, a step `leaf` in the innermost and a wait of
+/// 1 second in each after its child. Result: the depth.
 pub async fn nested_children(depth: u32, ctx: DurableContext) -> Result<u32, BoxError> {
     descend(1, depth, ctx).await
 }
@@ -133,8 +134,8 @@ fn descend(
     })
 }
 
-/// Event: a number. So many spawned children `child-0` and so on, each with two steps around a wait of 1 second. Result: the
-/// sum of their numbers.
+/// Event: a number. So many spawned children `child-0` and so on, each with two steps around a wait of 1 second.
+/// Result: the sum of their numbers.
 pub async fn concurrent_children(count: u32, ctx: DurableContext) -> Result<u32, BoxError> {
     let children: Vec<_> = (0..count)
         .map(|n| {
@@ -154,8 +155,8 @@ pub async fn concurrent_children(count: u32, ctx: DurableContext) -> Result<u32,
     Ok(sum)
 }
 
-/// Event: anything. Steps `first` and `second` are called in this order, and awaited in the other. Result: both names in the
-/// order in which their bodies' outcomes were seen.
+/// Event: anything. Steps `first` and `second` are called in this order, and awaited in the other. Result: both names
+/// in the order in which their bodies' outcomes were seen.
 pub async fn awaits_in_reverse(_event: Value, ctx: DurableContext) -> Result<Vec<String>, BoxError> {
     let first = ctx.step(|_| async { Ok("first".to_owned()) }).name("first");
     let second = ctx.step(|_| async { Ok("second".to_owned()) }).name("second").future();

@@ -14,8 +14,8 @@ pub struct Limits {
     heartbeat: Option<u64>,
 }
 
-/// Callback under the event's name, with its limits, and step `submit`, which prints the id. Result: `{"id", "answer"}` or
-/// `{"id", "failed", "error"}`, with the error's kind and its whole text.
+/// Callback under the event's name, with its limits, and step `submit`, which prints the id. Result: `{"id", "answer"}`
+/// or `{"id", "failed", "error"}`, with the error's kind and its whole text.
 pub async fn callback(event: Limits, ctx: DurableContext) -> Result<Value, BoxError> {
     let mut callback = ctx.create_callback::<Value>().name(event.name);
     if let Some(timeout) = event.timeout {
@@ -54,8 +54,8 @@ pub struct Approval {
     timeout: Option<u64>,
 }
 
-/// Waits for a callback under the event's name, with a submitter that prints the id and is tried again after 1 second when
-/// it fails. Result: the answer.
+/// Waits for a callback under the event's name, with a submitter that prints the id and is tried again after 1 second
+/// when it fails. Result: the answer.
 pub async fn await_approval(event: Approval, ctx: DurableContext) -> Result<Value, BoxError> {
     let failures = event.submitter_failures;
     let mut approval = ctx
@@ -77,7 +77,8 @@ pub async fn await_approval(event: Approval, ctx: DurableContext) -> Result<Valu
     Ok(approval.await?)
 }
 
-/// Event: a number. So many callbacks under the names `c0`, `c1` and so on, all of which are waited for. Result: the answers.
+/// Event: a number. So many callbacks under the names `c0`, `c1` and so on, all of which are waited for. Result: the
+/// answers.
 pub async fn asks_many(count: u32, ctx: DurableContext) -> Result<Vec<Value>, BoxError> {
     let mut callbacks = Vec::new();
     for number in 0..count {

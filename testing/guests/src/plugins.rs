@@ -23,11 +23,10 @@ pub struct Trouble {
     how: String,
 }
 
-/// Event: a [`Trouble`], for plugins; the handler does not look at it. Step `flaky` fails once, and runs again after 1 second;
-/// step `once` runs at most once; a child `child` with a wait of 1 second and a step `inner`; two steps beside each other.
-/// Prints a
-/// line before each. Result: the attempts at
-/// which the first two steps succeeded, and what the others returned.
+/// Event: a [`Trouble`], for plugins; the handler does not look at it. Step `flaky` fails once, and runs again after 1
+/// second; step `once` runs at most once; a child `child` with a wait of 1 second and a step `inner`; two steps beside
+/// each other. Prints a line before each. Result: the attempts at which the first two steps succeeded, and what the
+/// others returned.
 pub async fn watched(_event: Trouble, ctx: DurableContext) -> Result<Value, BoxError> {
     println!("before flaky");
     let flaky =
@@ -62,9 +61,8 @@ pub async fn watched(_event: Trouble, ctx: DurableContext) -> Result<Value, BoxE
     Ok(json!([flaky, once, child, left?, right?]))
 }
 
-/// Event: anything. Two steps, a wait of 1 second and another two steps, each named after the time that the handler sees
-/// before it:
-/// replays that see another time are not deterministic. Result: the names.
+/// Event: anything. Two steps, a wait of 1 second and another two steps, each named after the time that the handler
+/// sees before it: replays that see another time are not deterministic. Result: the names.
 pub async fn clocked(_event: Value, ctx: DurableContext) -> Result<Vec<String>, BoxError> {
     let start = Instant::now();
     let mut names = Vec::new();

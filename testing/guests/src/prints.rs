@@ -1,4 +1,4 @@
-//! Output whose last line does not end.
+//! Output whose last line is not terminated.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use durawasm_guest::{BoxError, DurableContext, ReplayFilterLayer};
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-/// Event: how it ends, "returns" or "panics". Prints parts of lines between operations, in bodies, before a suspension and at its
-/// end, to both streams.
+/// Event: how it ends, "returns" or "panics". Prints parts of lines between operations, in bodies, before a suspension
+/// and at its end, to both streams.
 #[allow(clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 pub async fn prints_parts(how: String, ctx: DurableContext) -> Result<(), BoxError> {
     print!("one");
@@ -39,8 +39,8 @@ pub fn plain_prints(fails: bool) -> Result<(), BoxError> {
     if fails { Err("as it was told".into()) } else { Ok(()) }
 }
 
-/// Event: whether its subscriber filters. Writes lines with a subscriber of its own, to standard output: one before and one after a
-/// wait of 1 second, and one in a body before it. Lines of replays are kept.
+/// Event: whether its subscriber filters. Writes lines with a subscriber of its own, to standard output: one before and
+/// one after a wait of 1 second, and one in a body before it. Lines of replays are kept.
 pub async fn subscribes(filters: bool, ctx: DurableContext) -> Result<(), BoxError> {
     ctx.keep_replayed_logs(true);
     let lines = || tracing_subscriber::fmt::layer().without_time().with_level(false).with_target(false);

@@ -1,4 +1,4 @@
-//! Handlers that look at the world around them.
+//! Handlers that observe clocks, random numbers and output.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// What the handler saw between two operations.
+/// The values that the handler observed between two operations.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
 pub struct Sight {
     epoch_ms: u128,
@@ -29,14 +29,15 @@ impl Sight {
         })
     }
 
-    /// A name for an operation that only a handler that saw the same gives.
+    /// An operation name that depends on all observed values.
     fn name(&self) -> String {
         format!("{}-{}-{}-{}", self.epoch_ms, self.since_start_ms, self.random, self.order)
     }
 }
 
-/// Event: how often to look. Looks at clocks, random numbers and the order of a hash set; a step named after what it saw
-/// returns it; a wait of 1 second. Replays that see something else are not deterministic. Result: all that was seen.
+/// Event: how often to look. Looks at clocks, random numbers and the order of a hash set; a step named after what it
+/// saw returns it; a wait of 1 second. Replays that see something else are not deterministic. Result: all that was
+/// seen.
 pub async fn nondeterminism_probe(count: u32, ctx: DurableContext) -> Result<Vec<Sight>, BoxError> {
     let start = Instant::now();
     let mut sights = Vec::new();
@@ -67,8 +68,8 @@ pub async fn sleeps_in_step(seconds: u64, ctx: DurableContext) -> Result<u64, Bo
     Ok(milliseconds)
 }
 
-/// Event: anything. Writes a line to standard output, standard error and the log before, in and after step `print`, in a child
-/// `child` and after a wait of 1 second. A host that drops what replays repeat shows each once.
+/// Event: anything. Writes a line to standard output, standard error and the log before, in and after step `print`, in
+/// a child `child` and after a wait of 1 second. A host that drops what replays repeat shows each once.
 pub async fn prints(_event: Value, ctx: DurableContext) -> Result<(), BoxError> {
     print("before");
     ctx.step(|_| async {

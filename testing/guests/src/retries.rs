@@ -1,4 +1,4 @@
-//! Handlers that check, try again, and keep what they found.
+//! Handlers that poll, retry, and store results in files.
 
 use std::time::Duration;
 
@@ -20,8 +20,9 @@ pub struct Poll {
     fails: Option<u32>,
 }
 
-/// Condition `poll`: each check adds its number to the state, `[0]` at first, until there are as many as needed; 10 seconds
-/// doubled after each, no jitter. Then a wait of 1 second. Result: the state, or how it failed: `{"kind", "checks", "type"}`.
+/// Condition `poll`: each check adds its number to the state, `[0]` at first, until there are as many as needed; 10
+/// seconds doubled after each, no jitter. Then a wait of 1 second. Result: the state, or how it failed:
+/// `{"kind", "checks", "type"}`.
 pub async fn polls(event: Poll, ctx: DurableContext) -> Result<Value, BoxError> {
     let strategy = WaitStrategy::builder(move |seen: &Vec<u32>| seen.len() > event.needed)
         .max_attempts(event.allowed)
@@ -82,9 +83,9 @@ pub struct Block {
     attempts: u32,
 }
 
-/// Step `start` and block `block`, tried again after 10 seconds: step `clock`, wait `inner` of 1 second, and step `done`
-/// if it is time. Then a wait of 1 second. Result: `{"seconds"}` after which the attempt began that succeeded, or
-/// `{"text"}`.
+/// Step `start` and block `block`, tried again after 10 seconds: step `clock`, wait `inner` of 1 second, and step
+/// `done` if it is time. Then a wait of 1 second. Result: `{"seconds"}` after which the attempt began that succeeded,
+/// or `{"text"}`.
 pub async fn block_with_retry(event: Block, ctx: DurableContext) -> Result<Value, BoxError> {
     let start = ctx.step(|_| async { now() }).name("start").await?;
     let block = ctx
@@ -125,7 +126,8 @@ pub struct Filtered {
     retryable: Vec<String>,
 }
 
-/// Step `filtered` fails so on its first attempt; linear delays of 3 seconds, no jitter. Result: the attempt that succeeded.
+/// Step `filtered` fails so on its first attempt; linear delays of 3 seconds, no jitter. Result: the attempt that
+/// succeeded.
 pub async fn filtered_retries(event: Filtered, ctx: DurableContext) -> Result<u32, BoxError> {
     let Filtered { fails_with, retryable } = event;
     let retries = RetryStrategyConfig::linear()
@@ -147,9 +149,9 @@ pub async fn filtered_retries(event: Filtered, ctx: DurableContext) -> Result<u3
     Ok(attempt)
 }
 
-/// Event: bytes. Step `step`, child `child` with a step in it, and condition `poll`, which has two checks; each result is a
-/// text of so many bytes that is kept in `/scratch` when it is larger than 1,000 bytes. A wait of 1 second after each, and random
-/// numbers in between. Result: the lengths, and the numbers.
+/// Event: bytes. Step `step`, child `child` with a step in it, and condition `poll`, which has two checks; each result
+/// is a text of so many bytes that is kept in `/scratch` when it is larger than 1,000 bytes. A wait of 1 second after
+/// each, and random numbers in between. Result: the lengths, and the numbers.
 pub async fn keeps_files(bytes: usize, ctx: DurableContext) -> Result<Value, BoxError> {
     let config = FileSystemSerdesConfig::builder()
         .storage_mode(FileSystemSerdesMode::Overflow)

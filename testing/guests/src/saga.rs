@@ -1,4 +1,4 @@
-//! Handlers that undo what they did, that choose when checkpoints are sent, and that draw values which replays repeat.
+//! Handlers with rollbacks, with checkpoint modes, and with random values that replays repeat.
 
 use std::time::Duration;
 
@@ -84,8 +84,8 @@ async fn book(ctx: &DurableContext, name: &str, undo: Undo) -> Result<(), BoxErr
     Ok(())
 }
 
-/// Event: steps, and a mode. Takes the steps, fails at step `payment`, undoes them, then step `apologize`. Lines of replays are
-/// kept. Result: what the rollback tells, and how many compensations were registered before and after.
+/// Event: steps, and a mode. Takes the steps, fails at step `payment`, undoes them, then step `apologize`. Lines of
+/// replays are kept. Result: what the rollback tells, and how many compensations were registered before and after.
 pub async fn saga(event: Trip, ctx: DurableContext) -> Result<Value, BoxError> {
     logging::keep_replayed(true);
     ctx.set_checkpoint_mode(event.mode.into());
@@ -105,9 +105,9 @@ pub async fn saga(event: Trip, ctx: DurableContext) -> Result<Value, BoxError> {
     Ok(json!({ "refused": refused, "registered": registered, "undone": undone, "left": left }))
 }
 
-/// Event: anything. Step `outer` with a compensation, a child `child` that takes and undoes step `inner` and takes step `kept`,
-/// a wait of 1 second, then the rollback. Result: how many compensations the child began with, how many it undid, and how many
-/// the handler undid.
+/// Event: anything. Step `outer` with a compensation, a child `child` that takes and undoes step `inner` and takes step
+/// `kept`, a wait of 1 second, then the rollback. Result: how many compensations the child began with, how many it
+/// undid, and how many the handler undid.
 pub async fn saga_in_child(_event: Value, ctx: DurableContext) -> Result<[usize; 3], BoxError> {
     logging::keep_replayed(true);
     book(&ctx, "outer", Undo::Ok).await?;
@@ -125,8 +125,9 @@ pub async fn saga_in_child(_event: Value, ctx: DurableContext) -> Result<[usize;
     Ok([inherited, undone, ctx.run_compensations().await?.items.len()])
 }
 
-/// Event: anything. Steps `HOTEL` and `FLIGHT` in a `try_join_all`, step `CAR` in a race against a wait of a minute; a wait of 1
-/// second, then the rollback. Result: the names of the steps whose compensations were registered after the wait.
+/// Event: anything. Steps `HOTEL` and `FLIGHT` in a `try_join_all`, step `CAR` in a race against a wait of a minute; a
+/// wait of 1 second, then the rollback. Result: the names of the steps whose compensations were registered after the
+/// wait.
 pub async fn saga_of_many(_event: Value, ctx: DurableContext) -> Result<Vec<String>, BoxError> {
     logging::keep_replayed(true);
     let step = |name: &'static str| {
@@ -160,9 +161,8 @@ pub struct Costs {
     wait: Option<u64>,
 }
 
-/// Steps one after another in a mode. Each writes `body` when it runs. Result: the sum of their numbers, and the highest
-/// number of
-/// reports that were pending between them.
+/// Steps one after another in a mode. Each writes `body` when it runs. Result: the sum of their numbers, and the
+/// highest number of reports that were pending between them.
 pub async fn checkpoint_costs(event: Costs, ctx: DurableContext) -> Result<(u32, usize), BoxError> {
     match event.mode {
         Mode::Optimistic => ctx.enable_batch_mode(),
@@ -213,8 +213,9 @@ impl Drawn {
     }
 }
 
-/// Event: the seconds that two concurrent children wait for. Draws before, in and after the children, and in a step's body.
-/// Replays that draw something else are not deterministic. Result: all that was drawn, in the order of the places.
+/// Event: the seconds that two concurrent children wait for. Draws before, in and after the children, and in a step's
+/// body. Replays that draw something else are not deterministic. Result: all that was drawn, in the order of the
+/// places.
 pub async fn draws(event: (u64, u64), ctx: DurableContext) -> Result<Vec<Drawn>, BoxError> {
     let mut all = vec![Drawn::record(&ctx).await?];
     let branch = |seconds| {
@@ -236,8 +237,8 @@ pub async fn draws(event: (u64, u64), ctx: DurableContext) -> Result<Vec<Drawn>,
     Ok(all)
 }
 
-/// Event: anything. Step `look` and a wait of 1 second. Result: what the context tells, and whether it was replaying before the
-/// step and after the wait.
+/// Event: anything. Step `look` and a wait of 1 second. Result: what the context tells, and whether it was replaying
+/// before the step and after the wait.
 pub async fn tells(_event: Value, ctx: DurableContext) -> Result<Value, BoxError> {
     let replaying = ctx.is_replaying();
     ctx.step(|_| async { Ok(()) }).name("look").await?;
@@ -257,8 +258,8 @@ pub async fn tells(_event: Value, ctx: DurableContext) -> Result<Value, BoxError
     }))
 }
 
-/// Event: anything. A line of each level with fields, before and in step `log` and in child `child`; then a wait of 1 second, and
-/// a line that only a replay writes.
+/// Event: anything. A line of each level with fields, before and in step `log` and in child `child`; then a wait of 1
+/// second, and a line that only a replay writes.
 pub async fn logs(_event: Value, ctx: DurableContext) -> Result<(), BoxError> {
     tracing::trace!("trace");
     tracing::debug!(number = -7, "debug");
@@ -287,9 +288,8 @@ pub async fn logs(_event: Value, ctx: DurableContext) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Event: anything. A step on the first run, and a callback at its place on a replay, whose error nobody looks at; then a
-/// wait of 1
-/// second: not deterministic, and not to be hidden.
+/// Event: anything. A step on the first run, and a callback at its place on a replay, whose error nobody looks at; then
+/// a wait of 1 second: not deterministic, and not to be hidden.
 pub async fn hides_divergence(_event: Value, ctx: DurableContext) -> Result<String, BoxError> {
     if ctx.is_replaying() {
         let outcome = ctx.create_callback::<Value>().name("place").await;

@@ -6,8 +6,8 @@ use durawasm_guest::{
 };
 use serde_json::{Value, json};
 
-/// No event. Steps `book_hotel` and `book_flight` with compensations, of which the second is tried three times; a rollback.
-/// Returns what was undone, and how.
+/// No event. Steps `book_hotel` and `book_flight` with compensations, of which the second is tried three times; a
+/// rollback. Returns what was undone, and how.
 pub(crate) async fn ported_saga(_event: Value, ctx: DurableContext) -> Result<Value, DurableError> {
     match ctx.execution_mode() {
         ExecutionMode::Replaying => println!("replaying {}", ctx.arn()),
@@ -42,7 +42,8 @@ pub(crate) async fn ported_saga(_event: Value, ctx: DurableContext) -> Result<Va
     Ok(json!([attempt, count, result.all_succeeded, items]))
 }
 
-/// No event. A callback `approval`, asked for twice through a shared borrow. Returns the two answers, and whether its names agree.
+/// No event. A callback `approval`, asked for twice through a shared borrow. Returns the two answers, and whether its
+/// names agree.
 pub(crate) async fn ported_callback(_event: Value, ctx: DurableContext) -> Result<Value, BoxError> {
     let callback: Callback<String> = ctx.create_callback().name("approval").await?;
     let id: CallbackId = callback.id_typed();

@@ -19,11 +19,9 @@ pub enum Slow {
     Waits,
 }
 
-/// Event: what the body does, on how many attempts (then it is quick), and whether at most once. Step `before`; step `slow`
-/// with a timeout of
-/// 50 milliseconds, tried again after 1 second, 3 attempts in all; step `beside`, at the same time. Result: the attempt
-/// that was quick, or how many attempts
-/// there were and the type of the error.
+/// Event: what the body does, on how many attempts (then it is quick), and whether at most once. Step `before`; step
+/// `slow` with a timeout of 50 milliseconds, tried again after 1 second, 3 attempts in all; step `beside`, at the same
+/// time. Result: the attempt that was quick, or how many attempts there were and the type of the error.
 pub async fn slow_body(
     event: (Slow, u32, bool),
     ctx: DurableContext,

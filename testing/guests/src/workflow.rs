@@ -53,7 +53,8 @@ pub enum Node {
     Fails,
     /// Makes an error a value.
     Caught(Box<Self>),
-    /// What replayed code must find the same: time, random numbers, ids, the order of hash maps; also as names of steps.
+    /// What replayed code must find the same: time, random numbers, ids, the order of hash maps; also as names of
+    /// steps.
     Probe,
     /// What replayed code finds the same wherever it runs: the context's time, random numbers, ids.
     Draw,
@@ -61,16 +62,15 @@ pub enum Node {
     Mode(u32),
     /// This, dropped after so many seconds unless it has ended.
     Dropped { node: Box<Self>, after: u64 },
-    /// Steps with compensations side by side, each with how often it fails first, under a join of this number; then the rollback,
-    /// dropped after so many seconds unless it has ended, and another.
+    /// Steps with compensations side by side, each with how often it fails first, under a join of this number; then the
+    /// rollback, dropped after so many seconds unless it has ended, and another.
     Undone { fails: Vec<u32>, join: u32, after: u64 },
 }
 
 type Run = Pin<Box<dyn Future<Output = Result<Value, BoxError>> + Send>>;
 
-/// Event: nodes. Runs them one after another. Result: what each came to. A body prints `again ATTEMPT` whenever it runs, or
-/// `once ATTEMPT` where it is
-/// at-most-once.
+/// Event: nodes. Runs them one after another. Result: what each came to. A body prints `again ATTEMPT` whenever it
+/// runs, or `once ATTEMPT` where it is at-most-once.
 pub async fn workflow(nodes: Vec<Node>, ctx: DurableContext) -> Result<Value, BoxError> {
     all(nodes, ctx).await
 }
@@ -92,7 +92,7 @@ fn seconds(n: u64) -> Duration {
 #[allow(clippy::too_many_lines)] // one kind of node after another
 fn run(node: Node, ctx: DurableContext) -> Run {
     Box::pin(async move {
-        // What nobody looks at shifts nothing.
+        // Draws outside of operations must not affect later values.
         leaks::draw(Draw::Both).await;
         match node {
             Node::Step { fails, once } => Ok(step(&ctx, fails, once).await?),
@@ -225,7 +225,7 @@ async fn retry(ctx: DurableContext, fails: u32, body: Vec<Node>) -> Result<Value
             let body = body.clone();
             async move {
                 let value = all(body, ctx.clone()).await?;
-                // The same on every replay of an attempt, and another for each attempt.
+                // The value is the same on every replay of an attempt, and differs between attempts.
                 if ctx.random_u64() % 10 < u64::from(fails) { Err("once more".into()) } else { Ok(value) }
             }
         })
@@ -332,7 +332,7 @@ async fn undone(ctx: DurableContext, fails: Vec<u32>, join: u32, after: u64) -> 
             all
         }
         _ => {
-            // Those that are left are held while the rollback runs, and go on after it.
+            // The unfinished steps exist while the rollback runs, and continue after it.
             let mut spawned: Vec<_> = steps.map(StepBuilder::spawn).collect();
             let first = spawned.remove(0).await.is_ok();
             let undone = ctx.run_compensations().await?;

@@ -1,13 +1,13 @@
-//! The handlers of the README of AWS's own Rust SDK, against ours.
+//! The handlers in the README of AWS's own Rust SDK, compiled with this SDK.
 //!
-//! NOTICE: the bodies are examples of the README of the crate `aws-durable-execution-sdk` 0.1.0, licensed under the Apache
-//! License 2.0, as a compatibility test; see the file NOTICE.
+//! NOTICE: the bodies are examples of the README of the crate `aws-durable-execution-sdk` 0.1.0, licensed under the
+//! Apache License 2.0, as a compatibility test; see the file NOTICE.
 //!
-//! Always true here:
-//! - What the README shows stands as it is there, but for white space. Changed are the `use` line, which names our crate, and the
-//!   entry point: `durable_handlers!` in place of `main` and `durable::run`.
-//! - Where the README shows a part of a handler, the rest of the handler is around it: its arguments, what it calls and what it
-//!   returns.
+//! Invariants:
+//! - The code of the README is unchanged except for white space, the `use` line, which names this SDK, and the entry
+//!   point: `durable_handlers!` instead of `main` and `durable::run`.
+//! - Where the README shows only a part of a handler, the rest is added around it: its arguments, the functions it
+//!   calls and its result.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::duration_suboptimal_units,

@@ -136,7 +136,8 @@ pub async fn with_retry(_event: serde_json::Value, ctx: DurableContext) -> Resul
     Ok(receipt)
 }
 
-/// What the README leaves out: a price, which the first five seconds of the hour get too low. A step's body sees the live clock.
+/// What the README leaves out: a price, which the first five seconds of the hour get too low. A step's body sees the
+/// live clock.
 async fn fetch_quote() -> Result<u32, std::time::SystemTimeError> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
     std::future::ready(Ok(if now.as_secs() % 3600 < 5 { 10 } else { 100 })).await

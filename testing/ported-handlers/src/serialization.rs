@@ -43,8 +43,8 @@ pub async fn custom_serdes(
     Ok((a, b))
 }
 
-/// Event: where the directory is (in the README `/mnt/efs`), and how long the step's result is. Result: how long it is after a
-/// wait.
+/// Event: where the directory is (in the README `/mnt/efs`), and how long the step's result is. Result: how long it is
+/// after a wait.
 pub async fn file_system_serdes(
     (base, length): (String, usize),
     ctx: DurableContext,

@@ -1,6 +1,7 @@
-//! The checkpoint server, by hand: its thread, the requests it takes, and the parts it is made of.
+//! Direct access to the checkpoint server: its thread, its requests, and its components.
 //!
-//! A runner starts and stops one for each run. This is for those who want to talk to it themselves, or to share one.
+//! A runner starts and stops a server for each run. This module is for tests that send requests themselves, or share a
+//! server.
 
 mod requests;
 mod worker_manager;

@@ -1,4 +1,4 @@
-//! What a checkpoint server can be asked: one type a request, which names the type of its answer.
+//! The requests to a checkpoint server: one type per request, with the type of its response.
 
 use std::{future::Future, pin::Pin};
 
@@ -11,19 +11,19 @@ use durawasm_core::{
     server::{Answer, ExecutionView, Next, StartExecution, StartedInvocation},
 };
 
-/// A future of an answer.
+/// The future of a response.
 pub type Answered<'a, T> = Pin<Box<dyn Future<Output = Result<T, ServiceError>> + Send + 'a>>;
 
 /// A request to a checkpoint server.
 pub trait ApiRequest: Send {
-    /// What is answered.
+    /// The type of the response.
     type Response: Send;
 
-    /// Sends it.
+    /// Sends the request to the server.
     fn send(self, backend: &Backend) -> Answered<'_, Self::Response>;
 }
 
-/// Starts an execution. Nothing runs until [`StartInvocation`].
+/// Starts an execution. Its handler does not run before [`StartInvocation`].
 #[derive(Debug, Clone)]
 pub struct StartDurableExecution(pub StartExecution);
 
@@ -31,63 +31,63 @@ pub struct StartDurableExecution(pub StartExecution);
 #[derive(Debug, Clone)]
 pub struct StartInvocation(pub ExecutionArn);
 
-/// Applies updates, all or none (service model: `CheckpointDurableExecution`).
+/// Applies all updates, or none (service model: `CheckpointDurableExecution`).
 #[derive(Debug, Clone)]
 pub struct Checkpoint {
-    /// Of which execution.
+    /// The ARN of the execution.
     pub durable_execution_arn: ExecutionArn,
-    /// The current token.
+    /// The current token of the execution.
     pub checkpoint_token: CheckpointToken,
-    /// The updates; none is a poll.
+    /// The updates. An empty list polls for changes.
     pub updates: Vec<OperationUpdate>,
 }
 
-/// A page of the state (service model: `GetDurableExecutionState`).
+/// Returns a page of the state (service model: `GetDurableExecutionState`).
 #[derive(Debug, Clone)]
 pub struct GetState {
-    /// Of which execution.
+    /// The ARN of the execution.
     pub durable_execution_arn: ExecutionArn,
-    /// The current token.
+    /// The current token of the execution.
     pub checkpoint_token: CheckpointToken,
-    /// Where the page begins, as the page before it says.
+    /// The marker of the page, from the previous page.
     pub marker: String,
 }
 
 /// Ends an invocation.
 #[derive(Debug, Clone)]
 pub struct CompleteInvocation {
-    /// Of which execution.
+    /// The ARN of the execution.
     pub durable_execution_arn: ExecutionArn,
-    /// Which invocation.
+    /// The request id of the invocation.
     pub request_id: String,
-    /// How it ended.
+    /// The result of the invocation.
     pub result: InvocationResult,
 }
 
-/// Waits until there is something to do for an execution: an invocation is needed, the one that runs would learn something,
-/// or it is over. Says what it needs next.
+/// Waits until an execution needs an invocation, has changes for its running invocation, or has ended. Returns what it
+/// needs next.
 #[derive(Debug, Clone)]
 pub struct PollCheckpointData(pub ExecutionArn);
 
-/// An execution as it stands.
+/// Returns the current state of an execution.
 #[derive(Debug, Clone)]
 pub struct GetExecution(pub ExecutionArn);
 
 /// Answers a callback (service model: `SendDurableExecutionCallback{Success,Failure,Heartbeat}`).
 #[derive(Debug, Clone)]
 pub struct SendCallback {
-    /// Which.
+    /// The id of the callback.
     pub callback_id: CallbackId,
-    /// The answer.
+    /// A result, an error or a heartbeat.
     pub answer: Answer,
 }
 
 /// Stops an execution (service model: `StopDurableExecution`).
 #[derive(Debug, Clone)]
 pub struct StopExecution {
-    /// Which.
+    /// The ARN of the execution.
     pub durable_execution_arn: ExecutionArn,
-    /// Why.
+    /// The error to record.
     pub error: Option<ErrorObject>,
 }
 
@@ -146,7 +146,7 @@ impl ApiRequest for PollCheckpointData {
         let server = &backend.server;
         Box::pin(async move {
             loop {
-                // First, so that nobody sleeps while there is news.
+                // The watch comes before the query, so that no change between the two is missed.
                 let watching = server.watch(&self.0).await;
                 let due = match server.poll(&self.0).await? {
                     Next::WaitUntil(due) => Some(due),
@@ -154,7 +154,7 @@ impl ApiRequest for PollCheckpointData {
                     Next::WaitForOutside { .. } => None,
                     next @ (Next::Invoke | Next::Closed) => return Ok(next),
                 };
-                // Whoever polls acts in the server's time.
+                // The caller is an actor of the clock while it queries, so time cannot skip.
                 let _actor = backend.clock.actor();
                 tokio::select! {
                     biased;

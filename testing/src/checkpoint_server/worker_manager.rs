@@ -1,7 +1,7 @@
-//! `CheckpointWorkerManager`: the life of one checkpoint server's thread.
+//! `CheckpointWorkerManager`: starts and stops the thread of one checkpoint server.
 //!
-//! Always true: any number live side by side and share nothing; after `teardown`, and when one is dropped, its thread is gone;
-//! a call to one whose thread is gone ends with the reason.
+//! Invariants: managers share nothing, and any number can coexist; after `teardown` or a drop the thread has ended; a
+//! call to a manager whose thread has ended returns the reason.
 
 use std::{
     cell::RefCell,
@@ -21,16 +21,17 @@ use durawasm_core::{
 use super::ApiRequest;
 use crate::{TestError, tokio_time::TokioClock};
 
-/// How a checkpoint server is set up.
+/// The configuration of a checkpoint server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CheckpointWorkerParams {
-    /// How long each checkpoint takes, in milliseconds of the server's time; none by default.
+    /// The duration of each checkpoint, in milliseconds of the server's time. The default is none.
     pub checkpoint_delay: Option<u64>,
-    /// Whether the server's time skips; it does by default.
+    /// Whether the server skips time. The default is `true`.
     pub skip_time: bool,
-    /// Makes ids the same in every run; `None` draws them from the machine. 0 by default.
+    /// Seeds the ids, so that they are the same in every run; `None` takes them from the operating system. The default
+    /// is 0.
     pub seed: Option<u64>,
-    /// Whether skipped time takes tokio's along.
+    /// Whether skipped time advances tokio's clock as well.
     pub tokio_time: bool,
 }
 
@@ -41,7 +42,7 @@ impl Default for CheckpointWorkerParams {
 }
 
 impl CheckpointWorkerParams {
-    /// The same for an environment.
+    /// The corresponding options of an environment.
     pub(crate) fn options(self) -> EnvironmentOptions {
         EnvironmentOptions {
             time: if self.skip_time { TimeMode::SKIP } else { TimeMode::Real },
@@ -79,11 +80,11 @@ pub struct CheckpointWorkerManager {
 enum Worker {
     New,
     Running {
-        /// Dropping it stops the thread.
+        /// Dropping the server stops its thread.
         _server: CheckpointServer,
         backend: Backend,
     },
-    /// Torn down. The way to the server stays: it tells that the server is gone.
+    /// The server was torn down. The backend is kept, because its calls return the reason.
     Gone(Option<Backend>),
 }
 
@@ -94,20 +95,21 @@ impl Worker {
 }
 
 thread_local! {
-    /// The instance of a test's thread. Tests run on threads of their own, so they do not share it.
+    /// The instance of this thread. Each test runs on its own thread, so tests do not share instances.
     static INSTANCE: RefCell<Option<Arc<CheckpointWorkerManager>>> = const { RefCell::new(None) };
 }
 
 impl CheckpointWorkerManager {
-    /// A manager; its thread does not run yet.
+    /// A manager whose thread is not started yet.
     pub fn new(params: Option<CheckpointWorkerParams>) -> Self {
         Self { params: params.unwrap_or_default(), worker: Mutex::new(Worker::New) }
     }
 
-    /// This thread's instance, made when first asked for. Tests have a thread each, so none sees another's.
+    /// The instance of this thread. The first call creates it. Each test has its own thread, so tests do not share
+    /// instances.
     ///
     /// # Errors
-    /// When there is an instance already, and with other parameters.
+    /// Returns an error if an instance with other parameters exists.
     pub fn get_instance(params: Option<CheckpointWorkerParams>) -> Result<Arc<Self>, TestError> {
         INSTANCE.with_borrow_mut(|instance| {
             if let Some(instance) = instance {
@@ -122,13 +124,13 @@ impl CheckpointWorkerManager {
         })
     }
 
-    /// Forgets this thread's instance: the next call of [`get_instance`](Self::get_instance) makes another.
+    /// Drops the instance of this thread: the next call of [`get_instance`](Self::get_instance) creates another.
     pub fn reset_instance_for_testing() {
         let instance = INSTANCE.take();
         drop(instance);
     }
 
-    /// How it is set up.
+    /// The configuration of the server.
     pub fn params(&self) -> CheckpointWorkerParams {
         self.params
     }
@@ -137,11 +139,11 @@ impl CheckpointWorkerManager {
         self.worker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts the thread. Nothing, if it runs. After a teardown, or a fault, it starts another, without executions.
+    /// Starts the thread, unless it runs. After a teardown or a crash it starts a new one, without executions.
     ///
     /// # Errors
-    /// [`TestError::CheckpointServerError`] when the system refuses a thread.
-    #[expect(clippy::unused_async, reason = "the product owner's name and signature for it")]
+    /// [`TestError::CheckpointServerError`] if the operating system cannot start a thread.
+    #[expect(clippy::unused_async, reason = "a public name and signature that users call")]
     pub async fn setup(&self) -> Result<(), TestError> {
         self.start()
     }
@@ -163,20 +165,20 @@ impl CheckpointWorkerManager {
         Ok(())
     }
 
-    /// Whether the thread runs: it was set up, and neither torn down nor ended by a fault of its own.
+    /// Whether the thread runs: it was set up, was not torn down and has not crashed.
     pub fn is_set_up(&self) -> bool {
         self.worker().runs()
     }
 
-    /// The server, its time and its chance.
+    /// The server with its clock and its source of randomness.
     ///
     /// # Errors
-    /// [`TestError::CheckpointCommunicationError`] when it was not set up or was torn down.
+    /// [`TestError::CheckpointCommunicationError`] if the server was not set up or was torn down.
     pub fn backend(&self) -> Result<Backend, TestError> {
         match &*self.worker() {
             Worker::Running { backend, .. } => Ok(backend.clone()),
             Worker::New | Worker::Gone(None) => {
-                Err(TestError::CheckpointCommunicationError("it was not set up".to_owned()))
+                Err(TestError::CheckpointCommunicationError("the server was not set up".to_owned()))
             }
             Worker::Gone(Some(_)) => {
                 Err(TestError::CheckpointCommunicationError("it was shut down".to_owned()))
@@ -184,20 +186,22 @@ impl CheckpointWorkerManager {
         }
     }
 
-    /// Sends a request, and waits for the answer.
+    /// Sends a request, and waits for the response.
     ///
     /// # Errors
-    /// What the server refuses; [`TestError::CheckpointCommunicationError`] when its thread is gone, also when it ends meanwhile.
+    /// The error of the server; [`TestError::CheckpointCommunicationError`] if its thread has ended or ends before it
+    /// responds.
     pub async fn send_api_request<R: ApiRequest>(&self, request: R) -> Result<R::Response, TestError> {
         let backend = self.backend()?;
         Ok(request.send(&backend).await?)
     }
 
-    /// Stops the thread when it has processed what was sent before, and waits until it is gone. Nothing, if it does not run.
+    /// Stops the thread after it has processed all earlier requests, and waits for its end. Does nothing if it does not
+    /// run.
     ///
     /// # Errors
     /// None.
-    #[expect(clippy::unused_async, reason = "the product owner's name and signature for it")]
+    #[expect(clippy::unused_async, reason = "a public name and signature that users call")]
     pub async fn teardown(&self) -> Result<(), TestError> {
         self.stop();
         Ok(())
@@ -212,11 +216,11 @@ impl CheckpointWorkerManager {
             }
             gone
         };
-        // Dropping the server waits for its thread: not while others wait for the lock.
+        // Dropping the server waits for its thread, so it must happen after the lock is released.
         drop(gone);
     }
 
-    /// Has the thread end as if by a fault of its own, to see what becomes of those who wait for it.
+    /// Injects a crash of the thread, to test what its callers observe.
     ///
     /// # Errors
     /// As for [`backend`](Self::backend).
@@ -225,12 +229,13 @@ impl CheckpointWorkerManager {
         Ok(())
     }
 
-    /// As [`backend`](Self::backend), for a service client: a server that is gone says so itself.
+    /// The same as [`backend`](Self::backend) for a service client. After a teardown it returns the backend, whose
+    /// calls return the reason.
     fn client(&self) -> Result<Backend, ServiceError> {
         match &*self.worker() {
             Worker::Running { backend, .. } | Worker::Gone(Some(backend)) => Ok(backend.clone()),
             Worker::New | Worker::Gone(None) => {
-                Err(ServiceError::Unavailable("it was not set up".to_owned()))
+                Err(ServiceError::Unavailable("the server was not set up".to_owned()))
             }
         }
     }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{DurableApiClient, TestError, watch::ApiCall};
 
-/// As many as the service gives at a time.
+/// The maximum of the service.
 const EVENTS_PER_PAGE: i32 = 1000;
 
 /// The AWS Lambda API. Cheap to clone: clones share connections.
@@ -28,17 +28,17 @@ pub struct CloudApi {
     place: String,
 }
 
-/// A page of the history, and the marker of the next.
+/// A page of the history, and the marker of the next page.
 pub(super) type HistoryPage = (Vec<Event>, Option<String>);
 
 impl CloudApi {
-    /// Through this client.
+    /// The API behind this client.
     pub fn new(client: Client) -> Self {
         let region = client.config().region().map(|region| format!("AWS Lambda in {region}"));
         Self { client, place: region.unwrap_or_else(|| "AWS Lambda".to_owned()) }
     }
 
-    /// Through a client of this endpoint.
+    /// The API behind a client of this endpoint.
     pub(super) fn at(client: Client, endpoint: &str) -> Self {
         Self { client, place: endpoint.to_owned() }
     }
@@ -47,7 +47,7 @@ impl CloudApi {
         Asked { operation, of, place: &self.place }
     }
 
-    /// Starts an execution: an asynchronous invocation.
+    /// Starts an execution by an asynchronous invocation.
     pub(super) async fn start(
         &self,
         function: &FunctionName,
@@ -75,7 +75,7 @@ impl CloudApi {
         })
     }
 
-    /// Where an execution stands.
+    /// The status of an execution.
     pub(super) async fn execution(&self, arn: &ExecutionArn) -> Result<Standing, TestError> {
         let answer = self
             .client
@@ -88,7 +88,7 @@ impl CloudApi {
         convert::standing(answer)
     }
 
-    /// A page of an execution's history: the first, or the one of this marker.
+    /// A page of an execution's history: the first page, or the page of this marker.
     pub(super) async fn history(
         &self,
         arn: &ExecutionArn,
@@ -118,12 +118,12 @@ impl CloudApi {
         Ok((events, next))
     }
 
-    /// Answers a callback, as an external system does (service model: `SendDurableExecutionCallbackSuccess`, `...Failure`,
-    /// `...Heartbeat`).
+    /// Answers a callback, as an external system does (service model: `SendDurableExecutionCallbackSuccess`,
+    /// `...Failure`, `...Heartbeat`).
     ///
     /// # Errors
-    /// [`TestError::CallbackAlreadyCompleted`] when it takes no answer any more, [`TestError::CallbackNotFound`] when there
-    /// is no such callback, [`TestError::AwsError`] for anything else.
+    /// [`TestError::CallbackAlreadyCompleted`] if the callback cannot be answered any more,
+    /// [`TestError::CallbackNotFound`] if there is no such callback, [`TestError::AwsError`] otherwise.
     pub async fn complete_callback(&self, id: &CallbackId, answer: Answer) -> Result<(), TestError> {
         let client = &self.client;
         match answer {
@@ -151,7 +151,7 @@ impl CloudApi {
     /// Stops an execution (service model: `StopDurableExecution`).
     ///
     /// # Errors
-    /// [`TestError::AwsError`], also when it is over.
+    /// [`TestError::AwsError`], also if the execution has ended.
     pub async fn stop(&self, arn: &ExecutionArn, error: Option<ErrorObject>) -> Result<(), TestError> {
         let call = self.client.stop_durable_execution().durable_execution_arn(arn.as_str());
         let sent = call.set_error(error.map(convert::to_sdk)).send().await;

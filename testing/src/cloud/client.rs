@@ -1,6 +1,6 @@
-//! Clients: of AWS, with what the machine is configured with, and of an endpoint that speaks the same.
+//! Clients of AWS, with the standard configuration, and clients of other endpoints that implement the same API.
 //!
-//! Always true: a client from here retries what may be retried, as AWS's SDKs do by default, and nothing else does.
+//! Invariants: a client created here retries retryable errors, as AWS's SDKs do by default; no other code retries.
 
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_lambda::{
@@ -15,7 +15,7 @@ use aws_smithy_http_client::{
 use super::errors::chain;
 use crate::TestError;
 
-/// What an endpoint gets that checks no signature.
+/// The credentials for an endpoint that does not check signatures.
 const DUMMY: &str = "durawasm";
 const DEFAULT_REGION: &str = "us-east-1";
 
@@ -27,12 +27,12 @@ fn https() -> SharedHttpClient {
     Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
 }
 
-/// A client with the standard configuration: environment, profiles, and what the machine's role gives.
+/// A client with the standard configuration: environment variables, profiles and the role of the machine.
 pub(super) async fn of_aws() -> Result<Client, TestError> {
     checked(&aws_config::defaults(behavior()).http_client(https()).load().await).await
 }
 
-/// A client, once it is sure that it can sign requests.
+/// A client, after a check that a region and credentials are available.
 async fn checked(config: &SdkConfig) -> Result<Client, TestError> {
     if config.region().is_none() {
         return Err(TestError::AwsError(
@@ -52,11 +52,11 @@ async fn checked(config: &SdkConfig) -> Result<Client, TestError> {
     }
 }
 
-/// What to do without credentials.
+/// The advice for missing credentials.
 pub(super) const NO_CREDENTIALS: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE to a profile that \
                                          has credentials (from `aws sso login`: turn on the feature `cloud-sso`)";
 
-/// A client of this endpoint. `variable` gives the environment.
+/// A client of this endpoint. `variable` looks up an environment variable.
 pub(super) fn of_endpoint(url: &str, variable: impl Fn(&str) -> Option<String>) -> Client {
     let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
     let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
@@ -66,7 +66,7 @@ pub(super) fn of_endpoint(url: &str, variable: impl Fn(&str) -> Option<String>) 
         }
         _ => Credentials::new(DUMMY, DUMMY, None, None, "dummy"),
     };
-    // Reading the machine's certificates takes longer than a test.
+    // Without TLS the client does not load the system's certificates, which takes longer than a test.
     let http_client = if url.starts_with("https:") { https() } else { Builder::new().build_http() };
     let config = Config::builder()
         .behavior_version(behavior())

@@ -1,6 +1,7 @@
-//! From the client's types to ours.
+//! Conversion between the types of the AWS client and those of durawasm.
 //!
-//! Always true: what the service says is taken over as it is; what this version does not know of is left out, not guessed.
+//! Invariants: values of the service are converted unchanged; values that this version does not know are omitted, not
+//! guessed.
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use durawasm_core::protocol::{
 
 use crate::TestError;
 
-/// Where an execution stands.
+/// The status of an execution as the service reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Standing {
     pub(super) status: ExecutionStatus,
@@ -26,14 +27,14 @@ pub(super) struct Standing {
     pub(super) end: Option<Timestamp>,
 }
 
-/// The answer to `GetDurableExecution`.
+/// Converts the response to `GetDurableExecution`.
 pub(super) fn standing(answer: GetDurableExecutionOutput) -> Result<Standing, TestError> {
     let status = match answer.status.as_str() {
         "SUCCEEDED" => ExecutionStatus::Succeeded,
         "FAILED" => ExecutionStatus::Failed,
         "TIMED_OUT" => ExecutionStatus::TimedOut,
         "STOPPED" => ExecutionStatus::Stopped,
-        // To this runner an execution that pauses is one that takes long.
+        // For this runner, a paused execution is one that has not ended.
         "RUNNING" | "PAUSING" | "PAUSED" => ExecutionStatus::Running,
         other => {
             let arn = &answer.durable_execution_arn;
@@ -52,7 +53,7 @@ pub(super) fn standing(answer: GetDurableExecutionOutput) -> Result<Standing, Te
     })
 }
 
-/// An event of the history; none when it is of a type that is not known here.
+/// Converts an event of the history; `None` for an event type that this version does not know.
 pub(super) fn event(event: sdk::Event) -> Result<Option<Event>, TestError> {
     let id = u64::try_from(event.event_id).unwrap_or(0);
     let Some(at) = event.event_timestamp else { return missing(id, "EventTimestamp") };
@@ -80,7 +81,7 @@ fn missing<T>(event: u64, what: &str) -> Result<T, TestError> {
 fn details(id: u64, event: sdk::Event) -> Result<Option<EventDetails>, TestError> {
     use EventDetails as E;
     let Some(event_type) = event.event_type.as_ref().and_then(known) else { return Ok(None) };
-    // Details with nothing that must be there may be left out altogether.
+    // The service may omit details that have no required member.
     Ok(Some(match event_type {
         EventType::ExecutionStarted => {
             let Some(d) = event.execution_started_details else { return missing(id, "details") };
@@ -179,12 +180,13 @@ fn details(id: u64, event: sdk::Event) -> Result<Option<EventDetails>, TestError
     }))
 }
 
-/// The names are the same; what has no name here is new.
+/// The corresponding event type. The names are equal; a name without a counterpart is new.
 fn known(event_type: &sdk::EventType) -> Option<EventType> {
     serde_json::from_value(event_type.as_str().into()).ok()
 }
 
-/// To the nearest millisecond: as a number on the wire, the client's time may be a hair off.
+/// Rounds to the nearest millisecond: a time is a floating-point number on the wire, so the client's may be off by less
+/// than that.
 fn timestamp(time: DateTime) -> Timestamp {
     let millis = i64::from(time.subsec_nanos().saturating_add(500_000) / 1_000_000);
     Timestamp::from_millis(time.secs().saturating_mul(1000).saturating_add(millis))
@@ -232,7 +234,7 @@ fn error_object(error: sdk::ErrorObject) -> ErrorObject {
     }
 }
 
-/// An error for the client.
+/// Converts an error for the client.
 pub(super) fn to_sdk(error: ErrorObject) -> sdk::ErrorObject {
     sdk::ErrorObject::builder()
         .set_error_message(error.error_message)

@@ -1,4 +1,4 @@
-//! What the service refuses, in words: what was asked of whom, what it said, and what to do.
+//! Messages for errors of the AWS API: the request, the response, and what to do.
 
 use std::error::Error;
 
@@ -11,18 +11,18 @@ use aws_sdk_lambda::{
 use super::client::NO_CREDENTIALS;
 use crate::TestError;
 
-/// What was asked of the service.
+/// The request that failed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asked<'a> {
-    /// As the service model calls it.
+    /// The operation's name in the service model.
     pub(super) operation: &'static str,
-    /// The function, the execution or the callback.
+    /// The function, the execution or the callback that the request names.
     pub(super) of: &'a str,
-    /// Where the service is.
+    /// The address of the service.
     pub(super) place: &'a str,
 }
 
-/// A refusal, in words.
+/// The error for the test, with a message that names the request.
 pub(super) fn explain<E>(asked: Asked<'_>, error: &SdkError<E>) -> TestError
 where
     E: Error + ProvideErrorMetadata + 'static,
@@ -39,7 +39,7 @@ where
         SdkError::DispatchFailure(failure) if failure.is_io() => {
             (chain(error), Some("is the endpoint right, and does something listen there?".to_owned()))
         }
-        // An error without a code: the answer could not be read.
+        // An error without a code: the response could not be parsed.
         SdkError::ResponseError(_) | SdkError::ServiceError(_) => {
             let status =
                 error.raw_response().map(|response| format!("HTTP status {}: ", response.status().as_u16()));
@@ -53,7 +53,7 @@ where
     TestError::AwsError(format!("{operation} of {of} at {place} failed: {said}{advice}"))
 }
 
-/// What to do about an error that the service has a name for.
+/// What to do about an error with this code.
 fn advice(operation: &str, code: &str) -> Option<String> {
     Some(match code {
         "ResourceNotFoundException" if operation == "Invoke" => {
@@ -82,7 +82,7 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
     std::iter::successors(Some(error), |error| (**error).source())
 }
 
-/// An error and what caused it, each once.
+/// An error and its sources in one line, without repetitions.
 pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut said: Vec<String> = Vec::new();
     for cause in causes(error) {
@@ -94,9 +94,9 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     said.join(": ")
 }
 
-/// Whether the request could not be signed.
+/// Whether the request could not be signed for want of credentials.
 fn lacks_credentials(error: &(dyn Error + 'static)) -> bool {
-    // The client tells of a missing source of credentials in words alone.
+    // The client has no type for a missing source of credentials, only a message.
     let in_words = |cause: &(dyn Error + 'static)| cause.to_string().contains("no identity resolver");
     causes(error).any(|cause| cause.is::<CredentialsError>() || in_words(cause))
 }

@@ -1,10 +1,10 @@
-//! Following one execution: what is known of it after each look.
+//! Polls one execution and keeps its state.
 //!
-//! Always true:
-//! - the events are the history's, from its beginning, each once;
-//! - between looks only the last page is read again; when the execution is over, everything is, from the beginning: what was
-//!   filled in later is there as well;
-//! - an execution is over when the service says so and its history has its end.
+//! Invariants:
+//! - the events are those of the history from its beginning, each once;
+//! - a poll reads only the last page again; after the end of the execution, the whole history is read again, because
+//!   the service may have completed earlier events;
+//! - an execution has ended if the service reports so and its history contains the end event.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use durawasm_core::{
 use super::{CloudApi, convert::Standing, operations::operations_of};
 use crate::TestError;
 
-/// An execution that is followed.
+/// The state of a polled execution.
 pub(super) struct Followed {
     arn: ExecutionArn,
     standing: Option<Standing>,
@@ -31,7 +31,7 @@ impl Followed {
         Self { arn, standing: None, history: History::default() }
     }
 
-    /// Looks at the execution. Whether it is over.
+    /// Polls the execution once. Returns whether it has ended.
     pub(super) async fn look(&mut self, api: &CloudApi) -> Result<bool, TestError> {
         let standing = api.execution(&self.arn).await?;
         let over = standing.status != ExecutionStatus::Running;
@@ -47,7 +47,7 @@ impl Followed {
         }
     }
 
-    /// What is known. None before the first look.
+    /// The state as of the last poll; `None` before the first.
     pub(super) fn view(&self) -> Option<ExecutionView> {
         let Standing { status, input, result, error, start, end } = self.standing.clone()?;
         let events = self.history.events.clone();
@@ -62,12 +62,12 @@ impl Followed {
             events,
             start,
             end,
-            // Nobody tells.
+            // The service does not report it.
             checkpoints: 0,
         })
     }
 
-    /// What the execution waits for, for people.
+    /// The operations that the execution waits for, as a text for messages.
     pub(super) fn waits_for(&self) -> String {
         let arn = &self.arn;
         let Some(view) = self.view() else { return format!("execution {arn} has not been seen yet") };
@@ -88,10 +88,10 @@ impl Followed {
     }
 }
 
-/// How many things that are waited for are named.
+/// The maximum number of awaited operations that a message names.
 const MENTIONED: usize = 10;
 
-/// What an operation waits for, if it does.
+/// A description of what the operation waits for; `None` if it does not wait.
 fn waits(operation: &Operation) -> Option<String> {
     let name = operation.name.as_deref().unwrap_or(operation.id.as_str());
     Some(match (operation.kind, operation.status) {
@@ -121,23 +121,23 @@ fn invocation(event: &Event) -> Option<InvocationView> {
     })
 }
 
-/// A history that is read in pages while it grows.
+/// A history that is read page by page while it grows.
 #[derive(Default)]
 struct History {
     events: Vec<Arc<Event>>,
-    /// How many events come before the last page that was read.
+    /// The number of events before the last page that was read.
     before: usize,
-    /// What that page is asked for with; none for the first.
+    /// The marker of that page; `None` for the first.
     marker: Option<String>,
 }
 
 impl History {
-    /// What to ask the next page with.
+    /// The marker of the next request.
     fn marker(&self) -> Option<&str> {
         self.marker.as_deref()
     }
 
-    /// Takes the page that was asked for. Whether there is another.
+    /// Adds the requested page. Returns whether there is another.
     fn take(&mut self, page: Vec<Event>, next: Option<String>) -> bool {
         self.events.truncate(self.before);
         self.events.extend(page.into_iter().map(Arc::new));
@@ -149,7 +149,7 @@ impl History {
         true
     }
 
-    /// Has the next page be the first.
+    /// Makes the next request ask for the first page.
     fn reread(&mut self) {
         self.before = 0;
         self.marker = None;

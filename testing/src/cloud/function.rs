@@ -4,8 +4,8 @@
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FunctionName(String);
 
-/// What an execution of a durable function without a version or alias runs: every one names what it runs, and so replays
-/// with it.
+/// The qualifier for a name without a version or alias. A durable execution requires a qualifier, so that its replays
+/// run the same version.
 const LATEST: &str = "$LATEST";
 
 impl FunctionName {
@@ -13,16 +13,16 @@ impl FunctionName {
         Self(name.into())
     }
 
-    /// The text.
+    /// The text as the caller wrote it.
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The version to ask for besides the name; none when the name has one.
+    /// The qualifier to send besides the name; `None` if the name contains one.
     pub(super) fn qualifier(&self) -> Option<&'static str> {
         let bare = match self.0.rsplit_once("function:") {
             Some((_, bare)) => bare,
-            // An account's number may come first.
+            // A partial ARN begins with an account number.
             None => match self.0.split_once(':') {
                 Some((first, rest)) if is_account(first) => rest,
                 _ => &self.0,

@@ -1,4 +1,5 @@
-//! `CloudDurableTestRunner`: tests of a function that is deployed, behind the AWS Lambda API or anything that speaks it.
+//! `CloudDurableTestRunner`: tests of a deployed function behind the AWS Lambda API or another endpoint that implements
+//! it.
 //!
 //! ```no_run
 //! use durawasm_testing::{CloudDurableTestRunner, ExecutionStatus};
@@ -11,11 +12,11 @@
 //! # }
 //! ```
 //!
-//! Always true:
-//! - what is known of an execution is what the service tells: its history, and where it stands. Operations are made from
-//!   the history by a plain function;
-//! - a run ends: with the execution, with an error, or when its time is over. It never stops an execution;
-//! - [`CloudApi`] alone talks to the service.
+//! Invariants:
+//! - all knowledge of an execution comes from the service: its history and its status. A pure function derives the
+//!   operations from the history;
+//! - a run ends with the execution, with an error, or with a timeout. It never stops an execution;
+//! - only [`CloudApi`] sends requests to the service.
 
 mod api;
 mod client;

@@ -1,7 +1,7 @@
-//! From a history to the operations it tells of.
+//! Derives the operations of an execution from its history.
 //!
-//! Always true: a plain function of the events. An operation is there from the first event that names it, in the order of
-//! these events, EXECUTION first; what the history does not tell stays empty.
+//! Invariants: a pure function of the events. An operation exists from the first event that names it, in the order of
+//! these events, with EXECUTION first; a member that the history does not contain is empty.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -11,17 +11,18 @@ use durawasm_core::protocol::{
     StepDetails, Timestamp, WaitDetails,
 };
 
-/// The operations of an execution, as its history tells: EXECUTION first, then in the order in which they were started.
+/// The operations of an execution as its history describes them: EXECUTION first, then in the order of their start.
 ///
-/// The history does not tell everything: whether a context replays its children, that a callback or an invoke was called
-/// off, and that a step's next attempt may begin but has not. Such a context does not say that it does, such an operation
-/// is STARTED, such a step PENDING. What runs in the same millisecond has no order but that of the events.
+/// The history does not contain everything: whether a context replays its children, that a callback or an invoke was
+/// cancelled, and that a step's next attempt may begin but has not. Such a context has no `replay_children`, such an
+/// operation is STARTED, and such a step is PENDING. Operations of the same millisecond are in the order of their
+/// events.
 pub fn operations_of<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<Arc<Operation>> {
     let mut operations: Vec<Operation> = Vec::new();
     let mut places: HashMap<OperationId, usize> = HashMap::new();
     for event in events {
         let Some(kind) = kind(&event.details) else { continue };
-        // The service may leave out the id where there is only one that it could be.
+        // The service may omit the id if only one operation is possible.
         let id = event.id.clone().unwrap_or_else(|| OperationId::from("execution"));
         let id = if kind == OperationType::Execution {
             operations.first().filter(|first| first.kind == kind).map_or(id, |first| first.id.clone())
@@ -44,7 +45,7 @@ pub fn operations_of<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<Arc
     operations.into_iter().map(Arc::new).collect()
 }
 
-/// What an event is about; none when it is about no operation.
+/// The type of the operation that an event belongs to; `None` if it belongs to none.
 fn kind(details: &EventDetails) -> Option<OperationType> {
     use EventDetails as E;
     Some(match details {
@@ -160,7 +161,7 @@ fn end_callback(operation: &mut Operation, at: Timestamp, status: OperationStatu
     end(operation, at, status);
 }
 
-/// Seconds to the next attempt, if there is one: it is at least one second away.
+/// The seconds until the next attempt; `None` if there is none. A delay is at least one second.
 fn next_attempt(retry: RetryDetails) -> Option<u64> {
     retry.next_attempt_delay_seconds.filter(|delay| *delay > 0)
 }
@@ -181,8 +182,8 @@ mod tests {
 
     use super::*;
 
-    /// What these events, as they are on the wire, tell.
-    fn told(events: &Value) -> Vec<Arc<Operation>> {
+    /// The operations of these events, given in their wire format.
+    fn operations_from(events: &Value) -> Vec<Arc<Operation>> {
         let mut events = events.as_array().unwrap().clone();
         for (place, event) in events.iter_mut().enumerate() {
             event["EventId"] = json!(place + 1);
@@ -198,7 +199,7 @@ mod tests {
 
     #[test]
     fn nothing_is_told_by_no_events() {
-        assert!(told(&json!([])).is_empty());
+        assert!(operations_from(&json!([])).is_empty());
     }
 
     #[test]
@@ -207,9 +208,9 @@ mod tests {
             "ExecutionStartedDetails": {"Input": {"Payload": "7"}, "ExecutionTimeout": 60}});
         let completed = json!({"EventType": "InvocationCompleted", "InvocationCompletedDetails":
             {"StartTimestamp": 1000, "EndTimestamp": 1001, "RequestId": "r"}});
-        // The end does not say what it is the end of: there is only one that it could be.
+        // The end event has no id: it can only belong to the execution.
         let end = json!({"EventType": "ExecutionTimedOut", "ExecutionTimedOutDetails": {"Error": {}}});
-        let operations = told(&json!([start, completed, end]));
+        let operations = operations_from(&json!([start, completed, end]));
         let [execution] = operations.as_slice() else { panic!("{operations:?}") };
         assert_eq!((execution.id.as_str(), execution.name.as_deref()), ("e", Some("run-1")));
         assert_eq!(execution.kind, OperationType::Execution);
@@ -234,7 +235,7 @@ mod tests {
             step("StepStarted", &json!({})),
             step("StepSucceeded", &succeeded),
         ];
-        let stands = |count: usize| told(&json!(events[..count]))[0].as_ref().clone();
+        let stands = |count: usize| operations_from(&json!(events[..count]))[0].as_ref().clone();
         let pending = stands(2);
         assert_eq!((pending.status, pending.end_timestamp), (OperationStatus::Pending, None));
         let details = pending.step_details.unwrap();
@@ -265,7 +266,7 @@ mod tests {
             step("StepFailed", &failed),
             step("StepFailed", &given_up),
         ];
-        let result = |count: usize| told(&json!(events[..count]))[0].result().cloned();
+        let result = |count: usize| operations_from(&json!(events[..count]))[0].result().cloned();
         assert_eq!(result(2).as_deref(), Some("\"so far\""));
         assert_eq!(result(3).as_deref(), Some("\"so far\""));
         assert_eq!(result(4), None);
@@ -274,7 +275,7 @@ mod tests {
     #[test]
     fn a_callback_keeps_its_id() {
         let event = |event_type: &str, details: &Value| json!({"EventType": event_type, "Id": "c", format!("{event_type}Details"): details});
-        let operations = told(&json!([
+        let operations = operations_from(&json!([
             event("CallbackStarted", &json!({"CallbackId": "abc", "Timeout": 5})),
             event("CallbackFailed", &json!({"Error": {"Payload": {"ErrorType": "No"}}})),
         ]));
@@ -288,7 +289,7 @@ mod tests {
     fn a_wait_ends_or_is_called_off() {
         let event = |id: &str, event_type: &str, details: &Value| json!({"EventType": event_type, "Id": id, format!("{event_type}Details"): details});
         let started = json!({"Duration": 60, "ScheduledEndTimestamp": 1060});
-        let operations = told(&json!([
+        let operations = operations_from(&json!([
             event("a", "WaitStarted", &started),
             event("b", "WaitStarted", &started),
             event("c", "WaitStarted", &started),
@@ -317,7 +318,7 @@ mod tests {
             ("ChainedInvokeTimedOut", OperationStatus::TimedOut),
             ("ChainedInvokeStopped", OperationStatus::Stopped),
         ] {
-            let operations = told(&json!([
+            let operations = operations_from(&json!([
                 {"EventType": "ChainedInvokeStarted", "Id": "i", "ChainedInvokeStartedDetails": {"FunctionName": "f", "Input": {}}},
                 {"EventType": event_type, "Id": "i", format!("{event_type}Details"): {"Error": {"Payload": {"ErrorType": "No"}}}},
             ]));
@@ -326,11 +327,11 @@ mod tests {
         }
     }
 
-    /// A service that records a start and an end together may tell of the end alone.
+    /// A service that records a start and an end together may report only the end.
     #[test]
     fn an_operation_whose_start_is_not_told() {
         let done = json!({"Result": {"Payload": "1"}, "RetryDetails": {"CurrentAttempt": 1}});
-        let operations = told(&json!([step("StepSucceeded", &done)]));
+        let operations = operations_from(&json!([step("StepSucceeded", &done)]));
         assert_eq!(operations[0].status, OperationStatus::Succeeded);
         assert_eq!((operations[0].start_timestamp, operations[0].end_timestamp), (at(1000), Some(at(1000))));
     }

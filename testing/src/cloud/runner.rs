@@ -1,4 +1,4 @@
-//! `CloudDurableTestRunner`: executions of a function that is deployed.
+//! `CloudDurableTestRunner`: runs executions of a deployed function.
 
 use std::{marker::PhantomData, sync::Arc, time::Duration};
 
@@ -13,15 +13,15 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::{CloudApi, client, follow::Followed, function::FunctionName};
 use crate::{
     TestError, TestResult,
-    watch::{Hub, World},
+    watch::{Hub, RunningExecution},
 };
 
-/// How a [`CloudDurableTestRunner`] waits.
+/// The polling of a [`CloudDurableTestRunner`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CloudTestRunnerConfig {
-    /// Milliseconds between two looks at the execution. 1,000 by default.
+    /// The interval between two polls, in milliseconds. The default is 1,000.
     pub poll_interval: u64,
-    /// How long a run may take. 300 seconds by default.
+    /// The maximum duration of a run. The default is 300 seconds.
     pub timeout: Duration,
 }
 
@@ -31,10 +31,10 @@ impl Default for CloudTestRunnerConfig {
     }
 }
 
-/// Runs a function that is deployed, and tells what became of it. `O` is what the function returns.
+/// Runs executions of a deployed function. `O` is the type of the function's result.
 ///
-/// Needs a tokio runtime with time and I/O. A clone runs beside the runner it was made of, and has operations of its own; the
-/// two share connections.
+/// Requires a tokio runtime with time and I/O. A clone can run concurrently with the original, and has its own
+/// operations; both share connections.
 pub struct CloudDurableTestRunner<O = serde_json::Value> {
     function: FunctionName,
     api: CloudApi,
@@ -56,26 +56,27 @@ impl<O> Clone for CloudDurableTestRunner<O> {
 }
 
 impl<O> CloudDurableTestRunner<O> {
-    /// A runner for a function in AWS, given by its name, with or without `:version` or `:alias`, or by its ARN. Without a
-    /// version, `$LATEST` runs.
+    /// A runner for a function in AWS, given by its name, with or without `:version` or `:alias`, or by its ARN.
+    /// Without a version, `$LATEST` runs.
     ///
-    /// Region, credentials and endpoint come from where AWS's tools take them: the environment, profiles, the machine's role.
+    /// Region, credentials and endpoint come from the standard configuration of AWS's tools: environment variables,
+    /// profiles, the role of the machine.
     ///
     /// # Errors
-    /// [`TestError::AwsError`] when there is no region, or there are no credentials.
+    /// [`TestError::AwsError`] if there is no region or there are no credentials.
     pub async fn new(function_name: impl Into<String>) -> Result<Self, TestError> {
         Ok(Self::with_client(function_name, client::of_aws().await?))
     }
 
-    /// The same, through a client of the test's own.
+    /// A runner that uses this client.
     pub fn with_client(function_name: impl Into<String>, client: Client) -> Self {
         Self::through(function_name, CloudApi::new(client))
     }
 
-    /// A runner for a function behind an endpoint that speaks the AWS Lambda API, such as `http://127.0.0.1:3000`.
+    /// A runner for a function behind an endpoint that implements the AWS Lambda API, such as `http://127.0.0.1:3000`.
     ///
-    /// Requests are signed with the credentials that the environment has (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
-    /// `AWS_SESSION_TOKEN`, `AWS_REGION`), and with made-up ones where it has none.
+    /// Requests are signed with the credentials in the environment (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
+    /// `AWS_SESSION_TOKEN`, `AWS_REGION`), or with dummy credentials if there are none.
     pub fn with_endpoint(function_name: impl Into<String>, url: impl AsRef<str>) -> Self {
         let url = url.as_ref();
         let client = client::of_endpoint(url, |name| std::env::var(name).ok());
@@ -87,25 +88,25 @@ impl<O> CloudDurableTestRunner<O> {
         Self { function, api, config, hub: Hub::default(), result: PhantomData }
     }
 
-    /// How it waits.
+    /// Sets the polling interval and the timeout.
     #[must_use]
     pub fn with_config(mut self, config: CloudTestRunnerConfig) -> Self {
         self.config = config;
         self
     }
 
-    /// The API.
+    /// The API that the runner uses.
     pub fn api(&self) -> &CloudApi {
         &self.api
     }
 
-    /// Runs an execution on this payload, to its end, and tells of each look at it, the last one included. Looking goes on
-    /// at its pace, whatever the test does meanwhile.
+    /// Runs an execution with this payload to its end, and calls `on_change` after each poll, including the last. The
+    /// polling interval does not depend on what the test does meanwhile.
     ///
     /// # Errors
-    /// [`TestError::AwsError`] when the service refuses something, [`TestError::WaitTimeout`] when the execution is not over
-    /// in time. It goes on then. [`TestError::AlreadyRunning`] when this runner runs an execution. What goes wrong in the handler
-    /// is in the view.
+    /// [`TestError::AwsError`] if the service rejects a request, [`TestError::WaitTimeout`] if the execution does not
+    /// end in time; it continues to run then. [`TestError::AlreadyRunning`] if this runner already runs an execution.
+    /// An error of the handler is part of the view.
     pub async fn execute<I: Serialize>(
         &self,
         payload: I,
@@ -113,7 +114,7 @@ impl<O> CloudDurableTestRunner<O> {
     ) -> Result<ExecutionView, TestError> {
         let payload = serde_json::to_vec(&payload)
             .map_err(|source| TestError::SerializationError { what: "the payload", source })?;
-        // Serialized already: nothing of the caller's type is held while the execution runs.
+        // The payload is serialized first, so that no value of the caller's type is held during the execution.
         self.follow(payload, on_change).await
     }
 
@@ -122,7 +123,7 @@ impl<O> CloudDurableTestRunner<O> {
         payload: Vec<u8>,
         on_change: impl FnMut(&ExecutionView),
     ) -> Result<ExecutionView, TestError> {
-        // What is followed is over when this is dropped, however it came to that.
+        // Dropping the guard marks the execution as ended, on every path.
         let following = self.hub.follow()?;
         let deadline = Instant::now() + self.config.timeout;
         let name = execution_name();
@@ -134,7 +135,7 @@ impl<O> CloudDurableTestRunner<O> {
         let arn = started?;
         self.hub.started(
             following.run(),
-            World { arn: arn.clone(), api: Arc::new(self.api.clone()), clock: None },
+            RunningExecution { arn: arn.clone(), api: Arc::new(self.api.clone()), clock: None },
         );
         let mut followed = Followed::new(arn);
         match timeout_at(deadline, self.look_to_the_end(following.run(), &mut followed, on_change)).await {
@@ -168,19 +169,20 @@ impl<O> CloudDurableTestRunner<O> {
 }
 
 impl<O: DeserializeOwned> CloudDurableTestRunner<O> {
-    /// Runs an execution on this payload, to its end.
+    /// Runs an execution with this payload to its end.
     ///
-    /// A runner runs one execution at a time. To answer callbacks while it runs, use `tokio::join!` or a task beside it.
+    /// A runner runs one execution at a time. To answer callbacks during the run, use `tokio::join!` or another task.
     ///
     /// # Errors
-    /// As for [`CloudDurableTestRunner::execute`]. What goes wrong in the handler is in the result.
+    /// As for [`CloudDurableTestRunner::execute`]. An error of the handler is part of the result.
     pub async fn run<I: Serialize>(&self, payload: I) -> Result<TestResult<O>, TestError> {
         let view = self.execute(payload, |_| {}).await?;
         Ok(TestResult::new(view, Vec::new(), 0))
     }
 }
 
-/// A name that no other execution has: the service starts one execution for a name, also when it is asked twice.
+/// A unique execution name. The service starts one execution per name, so a retried request does not start a second
+/// one.
 fn execution_name() -> String {
     let mut bytes = [0; 16];
     OsEntropy.fill(&mut bytes);

@@ -1,4 +1,4 @@
-//! Operations of an execution while it runs, and after: what a test sees is as old as the last look.
+//! The operations of an execution, during and after a run, as of the last poll.
 
 use super::CloudDurableTestRunner;
 use crate::{ErrorObject, TestError, lookup::lookups};
@@ -6,10 +6,11 @@ use crate::{ErrorObject, TestError, lookup::lookups};
 impl<O> CloudDurableTestRunner<O> {
     lookups!();
 
-    /// Stops the execution that runs: it ends as STOPPED, with this error.
+    /// Stops the running execution: it ends as STOPPED with this error.
     ///
     /// # Errors
-    /// [`TestError::ExecutionNotFound`] when no execution runs; [`TestError::AwsError`] when the service refuses.
+    /// [`TestError::ExecutionNotFound`] if no execution runs; [`TestError::AwsError`] if the service rejects the
+    /// request.
     pub async fn stop(&self, error: Option<ErrorObject>) -> Result<(), TestError> {
         self.hub.stop(error).await
     }

@@ -1,7 +1,7 @@
-//! How long the bodies of steps with a timeout take.
+//! Measures the bodies of steps with a timeout.
 //!
-//! Always true: a body's time is what it computes and sleeps, on the machine's clock, and what passes on the execution's; that
-//! it took too long is found when it is left, as nothing stops code that runs natively.
+//! Invariants: the time of a body is the real time during which it runs plus the time that passes on the execution's
+//! clock; an exceeded timeout is detected when the body is left, because native code cannot be stopped.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -10,18 +10,18 @@ use durawasm_core::{
     replay::Key,
 };
 
-/// Bodies with a timeout that have begun.
+/// The bodies with a timeout that have begun.
 pub(super) struct Bodies {
     machine: SystemClock,
     open: HashMap<Key, Body>,
 }
 
 struct Body {
-    /// On the execution's clock.
+    /// The deadline on the execution's clock.
     deadline: Duration,
-    /// On the machine's clock.
+    /// The remaining time on the machine's clock.
     left: Duration,
-    /// When it was entered, on the machine's clock; none while other code runs.
+    /// When the body was last entered, on the machine's clock; `None` while other code runs.
     entered: Option<Duration>,
 }
 
@@ -30,7 +30,8 @@ impl Bodies {
         Self { machine: SystemClock::new(), open: HashMap::new() }
     }
 
-    /// A body is entered: its time runs from the first entry. `now` is the execution's.
+    /// Records that a body is entered. Its time starts with the first entry. `now` is the time of the execution's
+    /// clock.
     pub(super) fn enter(&mut self, key: Key, timeout: Duration, now: Duration) {
         let entered = self.machine.precise_now();
         let deadline = now.saturating_add(timeout);
@@ -38,7 +39,7 @@ impl Bodies {
         body.entered = Some(entered);
     }
 
-    /// A body is left. True if it took longer than it may.
+    /// Records that a body is left. Returns whether it exceeded its timeout.
     pub(super) fn leave(&mut self, key: Key, now: Duration) -> bool {
         let Some(body) = self.open.get_mut(&key) else { return false };
         let Some(entered) = body.entered.take() else { return false };

@@ -1,4 +1,4 @@
-//! Between the seam's types and the host's.
+//! Conversion between the types of the SDK's runtime traits and those of the host.
 
 use durawasm_core::{
     invocation,

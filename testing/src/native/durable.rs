@@ -1,4 +1,4 @@
-//! One run of a handler: the invocation's driver, and what only a native handler has.
+//! One run of a handler: the invocation driver, and the state that only a native handler needs.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,7 +13,7 @@ use super::{bodies::Bodies, service::Service};
 /// The state of one run.
 pub(super) struct Durable {
     pub(super) driver: Driver,
-    /// What the run waits for.
+    /// The set of awaited operations.
     pub(super) set: SetKey,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) service: Service,
@@ -30,8 +30,9 @@ impl Durable {
         Ok(Self { driver, set, clock, service, bodies: Bodies::new() })
     }
 
-    /// For a fresh run in the same invocation: what was reported is sent, and the record is as it is then. `stopped` is a step
-    /// whose body took too long. Where that fails, the checkpoints that were sent until then come along.
+    /// The state for a fresh run in the same invocation: queued updates are sent first, and the new record contains
+    /// them. `stopped` is a step whose body exceeded its timeout. An error carries the number of checkpoints sent until
+    /// then.
     pub(super) fn restarted(mut self, stopped: Option<Key>) -> Result<Self, (Ended, u32)> {
         let sent = self.flush();
         let checkpoints = self.driver.checkpoints();
@@ -40,7 +41,7 @@ impl Durable {
         fresh.map_err(|why| (why, checkpoints))
     }
 
-    /// Does what the driver needs until the call is done.
+    /// Repeats a call of the driver, and sends what it needs, until the call is done.
     fn drive<T>(&mut self, mut call: impl FnMut(&mut Driver) -> Result<Need<T>, Ended>) -> Result<T, Ended> {
         loop {
             match call(&mut self.driver)? {
@@ -50,36 +51,36 @@ impl Durable {
         }
     }
 
-    /// Sends what the driver has to send.
+    /// Sends the requests that the driver has due.
     fn send_due(&mut self) -> Result<(), Ended> {
         self.drive(Driver::send)
     }
 
-    /// Sends all that is queued.
+    /// Sends all queued updates.
     pub(super) fn flush(&mut self) -> Result<(), Ended> {
         self.driver.flush();
         self.send_due()
     }
 
-    /// Time as the handler sees it now, since the Unix epoch.
+    /// The current time as the handler observes it, since the Unix epoch.
     pub(super) fn now(&self) -> Duration {
         self.driver.now(&*self.clock)
     }
 
-    /// Waits for something of one operation.
+    /// Waits for an event of one operation.
     pub(super) fn wait_for(&mut self, key: Key, interest: Interest) -> Result<(), Ended> {
         self.driver.begin_wait();
         self.drive(|driver| driver.wait_for(key, interest))
     }
 
-    /// Waits for what is next in the set; none when nothing of it can come in this invocation.
+    /// Waits for the next events of the set; `None` if none can occur in this invocation.
     pub(super) fn wait_for_set(&mut self) -> Result<Option<Vec<u64>>, Ended> {
         let set = self.set;
         self.driver.begin_wait();
         self.drive(|driver| driver.wait_for_set(set))
     }
 
-    /// A body, or a part of it, is about to run.
+    /// Enters a step's body, or a part of it.
     pub(super) fn enter(&mut self, key: Key) -> Result<(), Ended> {
         if let Some(timeout) = self.driver.engine().body_timeout(key)? {
             self.bodies.enter(key, timeout, self.clock.precise_now());
@@ -88,7 +89,7 @@ impl Durable {
         self.send_due()
     }
 
-    /// The handler's own code runs again. Ends the run where the body took longer than it may.
+    /// Returns from a step's body to the handler's own code. Ends the run if the body exceeded its timeout.
     pub(super) fn leave(&mut self) -> Result<(), Ended> {
         self.check_body()?;
         self.driver.leave();
@@ -102,7 +103,7 @@ impl Durable {
         }
     }
 
-    /// A report without arguments that could be bad.
+    /// Reports an outcome that has no argument which could be invalid.
     pub(super) fn close(
         &mut self,
         close: impl FnOnce(&mut Engine) -> Result<(), ReplayError>,
@@ -112,7 +113,7 @@ impl Durable {
         self.send_due()
     }
 
-    /// A report: a bad argument is the handler's to deal with.
+    /// Reports an outcome. An invalid argument is returned to the handler as an error.
     pub(super) fn report(
         &mut self,
         report: impl FnOnce(&mut Engine) -> Result<(), ReplayError>,
@@ -123,11 +124,11 @@ impl Durable {
         Ok(reported)
     }
 
-    /// Logs a warning of a plugin's.
+    /// Logs a warning of a plugin.
     pub(super) fn warn(&mut self, message: String) {
         let operation = self.driver.body_operation();
         let line = (LogLevel::Warn, LogSource::Log);
-        // Where the budget is used up the warning is lost; it must not end the run.
+        // If the log budget is used up, the warning is lost; it must not end the run.
         let _ = self.driver.log(&*self.clock, line, message, Vec::new(), operation);
     }
 }

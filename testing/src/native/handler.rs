@@ -1,4 +1,4 @@
-//! Functions that run natively, as environments take them.
+//! Native functions, in the form that environments run.
 
 use std::{convert::Infallible, fmt, sync::Arc};
 
@@ -11,12 +11,12 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::invocation;
 
-/// An async function that is a durable handler of events `I` with results `O`:
+/// A durable handler: an async function of an event `I` with a result `O`,
 /// `async fn(event: I, ctx: DurableContext) -> Result<O, Err>`.
 ///
-/// Implemented for all such functions and closures; `I` and `O` follow from the function.
+/// Implemented for all such functions and closures; `I` and `O` are inferred from the function.
 pub trait DurableHandler<I, O>: Send + Sync + 'static {
-    /// The handler under a name.
+    /// The handler as a function with this name.
     #[doc(hidden)]
     fn into_function(self, name: String) -> Function;
 }
@@ -34,14 +34,14 @@ where
     }
 }
 
-/// A function that runs natively, in this process, each invocation on a thread of its own. See the [module](super).
+/// A function that runs natively, in this process, with one thread per invocation. See the [module](super).
 ///
-/// It is an [`Invocable`]: `environment.register(handler.into_function())` makes it one of an environment's functions.
+/// It converts to an [`Invocable`]: `environment.register(handler.into_function())` adds it to an environment.
 #[derive(Clone)]
 pub struct NativeHandler(Arc<Function>);
 
 impl NativeHandler {
-    /// A durable handler under a name.
+    /// A durable handler with this name.
     ///
     /// ```
     /// use durawasm_guest::{BoxError, DurableContext};
@@ -58,7 +58,7 @@ impl NativeHandler {
         handler.into_function(name.into()).into()
     }
 
-    /// A durable handler with options, such as plugins, which are evaluated at the beginning of each invocation.
+    /// A durable handler with options, such as plugins. The options are evaluated at the beginning of each invocation.
     pub fn durable_with<I, O, H, P>(
         name: impl Into<String>,
         handler: H,
@@ -71,8 +71,9 @@ impl NativeHandler {
         handler.into_function(name.into()).with_options(options).into()
     }
 
-    /// A plain function under a name: it runs once, without a history, where a durable handler invokes it. What it returns is
-    /// the result, also where that is a `Result`; [`NativeHandler::plain_fallible`] is for functions that can fail.
+    /// A plain function with this name: it runs once, without a history, when a durable handler invokes it. Its return
+    /// value is the result, even if it is a `Result`; use [`NativeHandler::plain_fallible`] for functions that can
+    /// fail.
     pub fn plain<I, O>(name: impl Into<String>, function: impl Fn(I) -> O + Send + Sync + 'static) -> Self
     where
         I: DeserializeOwned + Send + 'static,
@@ -81,7 +82,7 @@ impl NativeHandler {
         Self::plain_fallible(name, move |event| Ok::<_, Infallible>(function(event)))
     }
 
-    /// A plain function that can fail.
+    /// A plain function that can fail: `Ok` is the result, `Err` the error.
     pub fn plain_fallible<I, O, Err>(
         name: impl Into<String>,
         function: impl Fn(I) -> Result<O, Err> + Send + Sync + 'static,
@@ -94,24 +95,24 @@ impl NativeHandler {
         Function::plain(name.into(), function).into()
     }
 
-    /// Its name.
+    /// The function's name.
     pub fn name(&self) -> &str {
         self.0.name()
     }
 
-    /// Whether it runs as a durable execution.
+    /// Whether the function runs as a durable execution.
     pub fn is_durable(&self) -> bool {
         self.0.kind() == Kind::Durable
     }
 
-    /// As one of an environment's functions.
+    /// The handler as a function of an environment.
     pub fn into_function(self) -> orchestrator::Function {
         let (name, durable) = (self.name().into(), self.is_durable());
         orchestrator::Function { name, durable, handler: Arc::new(self) }
     }
 }
 
-/// From the list that `durable_handlers! { pub fn functions; .. }` makes.
+/// Converts an element of the list that `durable_handlers! { pub fn functions; .. }` creates.
 impl From<Function> for NativeHandler {
     fn from(function: Function) -> Self {
         Self(Arc::new(function))

@@ -1,4 +1,4 @@
-//! The seam's `Runtime`: one run of a handler, on its invocation.
+//! The SDK's `Runtime` trait: one run of a handler in its invocation.
 
 use std::{
     any::Any,
@@ -14,7 +14,7 @@ use super::{convert, durable::Durable, observing::Watcher, scope::Context, seam:
 /// The host of one run.
 pub(super) struct Host(pub(super) Arc<Seam>);
 
-/// What is waited for in an operation.
+/// An awaited event of an operation.
 pub(super) struct Watched(pub(super) Key, pub(super) Interest);
 
 impl Pollable for Watched {}
@@ -71,8 +71,8 @@ impl Runtime for Host {
     }
 
     fn unwatch(&self, token: u64) {
-        // What is not watched any more when this fails is not missed.
-        self.0.tell(|durable| {
+        // If this fails the run has ended, and the watch has ended with it.
+        self.0.notify(|durable| {
             durable.driver.engine_mut().remove_from_set(durable.set, token).unwrap_or_default()
         });
     }
@@ -108,7 +108,7 @@ impl Runtime for Host {
     }
 
     fn keep_replayed_logs(&self, keep: bool) {
-        self.0.tell(|durable| durable.driver.keep_replayed_lines(keep));
+        self.0.notify(|durable| durable.driver.keep_replayed_lines(keep));
     }
 
     fn observing(&self) -> Option<Arc<dyn Observing>> {

@@ -1,7 +1,7 @@
-//! One invocation of a native function: a thread, and the future that stands for it.
+//! One invocation of a native function: a thread, and the future that represents it to the orchestrator.
 //!
-//! Invariants: an invocation has one thread, which is gone when the invocation is over; when the future is dropped the thread
-//! is on its own, can send nothing any more and ends at its next call.
+//! Invariants: an invocation has one thread, which ends before the invocation does; after the future is dropped, the
+//! thread cannot send requests any more, and ends at its next call of its context.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use durawasm_guest::__private::Function;
 
 use super::{durable::Durable, service::Requests, thread};
 
-/// How much stack a handler has. Memory is used only as far as the stack is.
+/// The stack size of a handler, in bytes. The operating system commits memory only for the part that is used.
 const STACK: usize = 8 << 20;
 
 /// Runs one invocation.
@@ -31,7 +31,7 @@ pub(super) async fn invoke(function: Arc<Function>, invocation: Invocation<'_>) 
 /// Starts the invocation's thread.
 async fn start(function: Arc<Function>, invocation: Invocation<'_>) -> Result<Requests, ErrorObject> {
     let Invocation { function: function_name, id, input, limits, around } = invocation;
-    // What a native handler writes is not captured, so only the warnings of plugins are log lines.
+    // The output of a native handler is not captured, so the log contains only the warnings of plugins.
     let bounds = InvocationBounds { log: usize::MAX, ..InvocationBounds::default() };
     let loaded = load(id, input, limits, bounds, &around).await;
     let (driver, event) = loaded.map_err(|error| error.to_error())?;
@@ -41,7 +41,7 @@ async fn start(function: Arc<Function>, invocation: Invocation<'_>) -> Result<Re
     let durable =
         durable.map_err(|error| ErrorObject::new(error_types::CONTRACT_VIOLATION, error.to_string()))?;
     let run = move || service.over(thread::invoke(&function, &event, durable));
-    // What is not captured goes where the test's own output goes: threads inherit that from where they are started.
+    // A thread inherits the output capture of the test from the thread that starts it.
     let name = function_name.replace('\0', "");
     let thread = std::thread::Builder::new().name(name).stack_size(STACK).spawn(run);
     thread.map_err(|error| {

@@ -1,8 +1,8 @@
-//! Durable handlers in this process: the async function itself, compiled natively, against the same replay engine and the same
-//! checkpoint server as a component of it.
+//! Durable handlers that run natively in the process of the test: the same async function, on the same replay engine
+//! and the same checkpoint server as a component.
 //!
-//! For debuggers, coverage and quick tests: nothing is built for WebAssembly, a breakpoint in the handler is hit, and a history
-//! is the same as the component's, event for event.
+//! Use it for debuggers, coverage and quick tests: nothing is compiled to WebAssembly, breakpoints in the handler work,
+//! and the history equals the component's, event for event.
 //!
 //! ```
 //! use durawasm_guest::{BoxError, DurableContext};
@@ -27,33 +27,37 @@
 //!
 //! # What is the same
 //!
-//! Operations, their ids, order and results, checkpoints and their modes, suspension, retries, replays, plugins, disturbances,
-//! `ctx.now()`, `ctx.uuid()` and `ctx.random()`.
+//! Operations, their ids, order and results, checkpoints and their modes, suspension, retries, replays, plugins,
+//! injected faults, `ctx.now()`, `ctx.uuid()` and `ctx.random()`.
 //!
-//! # What is not
+//! # What differs
 //!
 //! There is no sandbox:
 //!
-//! - **Time and chance.** `SystemTime::now()`, `Instant::now()`, `HashMap` iteration order and other randomness are the
-//!   machine's. Between operations only `ctx.now()`, `ctx.uuid()` and `ctx.random()` are the same on a replay. A
+//! - **Time and randomness.** `SystemTime::now()`, `Instant::now()`, `HashMap` iteration order and other randomness are
+//!   the machine's. Between operations only `ctx.now()`, `ctx.uuid()` and `ctx.random()` are the same on a replay. A
 //!   `thread::sleep` in a step's body takes real time.
-//! - **Suspension** is an unwinding of the invocation's thread that prints nothing: destructors run, which a component's do
-//!   not. What the handler does about it, with `catch_unwind`, changes nothing: the invocation is over, and each later call of
-//!   its context unwinds again; one that catches it in a loop for ever computes for ever. It needs a profile with `panic = "unwind"`, as tests have.
-//! - **A panic** ends the invocation with `Runtime.ExitError`, and another is tried, as for a component. The message has no
-//!   place in the source: the panic's own line on standard error does. A panic that the handler catches is its own affair; in a
-//!   component nothing can be caught. A hook of a plugin that panics is warned of, and the others go on.
-//! - **A step's timeout** cannot stop a body. What it took is looked at when the body returns or waits: if that was too long,
-//!   the attempt counts as one that took too long, and the result is lost.
-//! - **Other futures.** As in a component, a handler awaits operations, and what its own tasks complete. A timer of tokio's is not
-//!   woken: a body that awaits one fails with `StepStalled`, and code between operations with `HandlerStalled` (in a component
-//!   both panic, and the error says what to use instead). A body may block on a runtime of its own.
-//! - **Limits** are not there, but that of the number of operations: a handler that computes for ever, or takes all memory, or
-//!   calls `exit`, does it to the test. An invocation that is given up, because the execution timed out or the run was
-//!   dropped, ends at its next call of its context; code that makes none is left alone on its thread, and can record nothing.
-//! - **Lines** of standard output, standard error and `tracing` are not captured: they go where the test's own go, also
-//!   those of replays.
-//! - **Grants** are not there: the handler reaches what the test reaches.
+//! - **Suspension** unwinds the thread of the invocation without printing: destructors run, unlike in a component.
+//!   Catching the unwinding with `catch_unwind` has no effect: the invocation has ended, and each later call of its
+//!   context unwinds again. A handler that catches it in an endless loop never ends. Unwinding requires a profile with
+//!   `panic = "unwind"`, the default for tests.
+//! - **A panic** ends the invocation with `Runtime.ExitError`, and the invocation is retried, as for a component. The
+//!   error's message does not contain the source location; the panic's line on standard error does. A handler can catch
+//!   its own panics; in a component none can be caught. A plugin hook that panics causes a warning, and the other hooks
+//!   run.
+//! - **A step's timeout** cannot stop a body. The duration is checked when the body returns or waits: if it exceeds the
+//!   timeout, the attempt fails with a timeout, and its result is discarded.
+//! - **Other futures.** As in a component, a handler can await operations and what its own tasks complete. Timers of
+//!   tokio are not driven: a body that awaits one fails with `StepStalled`, and code between operations with
+//!   `HandlerStalled` (in a component both panic, and the error names the alternative). A body may block on its own
+//!   runtime.
+//! - **Limits** are not enforced, except the number of operations: a handler that computes endlessly, exhausts memory
+//!   or calls `exit` affects the test process. An invocation that is abandoned, because the execution timed out or the
+//!   run was dropped, ends at its next call of its context; code that makes no such call continues on its thread, and
+//!   cannot record anything.
+//! - **Output** on standard output, standard error and through `tracing` is not captured: it goes to the output of the
+//!   test, including the output of replays.
+//! - **Grants** do not apply: the handler can access whatever the test can.
 
 mod bodies;
 mod convert;

@@ -1,6 +1,6 @@
-//! What plugins need, natively.
+//! The plugin interface of a native invocation.
 //!
-//! Invariants: nothing that plugins are told ends a run.
+//! Invariants: no notification to a plugin ends a run.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use durawasm_guest::{
 
 use super::{convert, seam::Seam};
 
-/// The invocation, for plugins.
+/// The invocation as plugins observe it.
 pub(super) struct Watcher(pub(super) Arc<Seam>);
 
 impl Observing for Watcher {
@@ -40,7 +40,7 @@ impl Observing for Watcher {
 
     fn changes(&self) -> Vec<Vec<ObservedOperation>> {
         let mut changes = Vec::new();
-        self.0.tell(|durable| {
+        self.0.notify(|durable| {
             changes = durable.driver.observation_mut().changes_mut().take();
         });
         let change = |change: Vec<Arc<Operation>>| change.iter().filter_map(|o| observed(o)).collect();
@@ -49,7 +49,7 @@ impl Observing for Watcher {
 
     fn result(&self, id: &str) -> Option<String> {
         let mut result = None;
-        self.0.tell(|durable| {
+        self.0.notify(|durable| {
             let record = durable.driver.engine().record(&id.into());
             result = record.and_then(|record| record.result()).map(ToString::to_string);
         });
@@ -57,19 +57,19 @@ impl Observing for Watcher {
     }
 
     fn enter(&self) {
-        self.0.tell(|durable| durable.driver.observation_mut().enter_hook());
+        self.0.notify(|durable| durable.driver.observation_mut().enter_hook());
     }
 
     fn leave(&self) {
-        self.0.tell(|durable| durable.driver.observation_mut().leave_hook());
+        self.0.notify(|durable| durable.driver.observation_mut().leave_hook());
     }
 
     fn warn(&self, message: String) {
-        self.0.tell(|durable| durable.warn(message));
+        self.0.notify(|durable| durable.warn(message));
     }
 }
 
-/// An operation for plugins; none for the execution itself.
+/// The operation as plugins observe it; `None` for the EXECUTION operation.
 fn observed(operation: &Operation) -> Option<ObservedOperation> {
     Some(ObservedOperation {
         id: operation.id.to_string(),

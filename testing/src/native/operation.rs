@@ -1,4 +1,4 @@
-//! The seam's operations: every handle is a key of the engine's.
+//! The operations of the SDK's runtime traits: each handle is a key of the engine.
 
 use std::sync::Arc;
 
@@ -81,7 +81,7 @@ impl Step for Handle {
                     replay::StepState::Interrupted(attempt) => StepState::Interrupted(attempt),
                     replay::StepState::TimedOut(attempt) => StepState::TimedOut(attempt),
                     replay::StepState::Done(outcome) => {
-                        // Which attempt it was is asked for only where it ended with an error.
+                        // The attempt number is needed only for errors.
                         let attempt = outcome.is_err().then(|| engine.attempt(self.key)).transpose()?;
                         StepState::Done { outcome: convert::outcome(outcome), attempt }
                     }

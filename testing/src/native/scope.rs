@@ -1,6 +1,6 @@
-//! The seam's `Scope`: where operations are started.
+//! The SDK's `Scope` trait, which starts operations.
 //!
-//! Invariants: places are counted here, one after another; the engine hears of a place when it is used.
+//! Invariants: positions are counted here, consecutively; the engine receives a position when an operation uses it.
 
 use std::{
     sync::{
@@ -33,7 +33,7 @@ impl Context {
         Arc::new(Self { seam: Arc::clone(seam), scope, claimed: AtomicU32::new(0) })
     }
 
-    /// Starts an operation: a bad argument is the handler's to deal with.
+    /// Starts an operation. An invalid argument is returned to the handler as an error.
     fn start(
         &self,
         identity: Identity,

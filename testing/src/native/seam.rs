@@ -1,10 +1,10 @@
-//! Where the handler's calls meet the invocation: each runs on its state, or ends the run.
+//! Connects the calls of a handler with its invocation: each call accesses the run's state, or ends the run.
 //!
 //! Invariants:
-//! - a run ends by unwinding, with a payload that no hook sees and nothing prints; why it ended is kept here, and counts whatever
-//!   the handler does about the unwinding;
-//! - once a run has ended, every call of it unwinds again;
-//! - a call from a destructor while its thread unwinds does nothing, and returns something harmless.
+//! - a run ends by unwinding, with a payload that no panic hook sees and nothing prints; the reason is stored here, and
+//!   takes precedence over whatever the handler does about the unwinding;
+//! - after a run has ended, each of its calls unwinds again;
+//! - a call from a destructor during unwinding does nothing, and returns a neutral value.
 
 use std::{
     any::Any,
@@ -19,15 +19,15 @@ use super::{
     service::{Service, given_up},
 };
 
-/// What a run is unwound with.
+/// The payload of the unwinding that ends a run.
 struct Unwinding;
 
-/// One run of a handler, seen from its calls.
+/// The shared state of one run, which the handler's calls access.
 pub(super) struct Seam {
-    /// The run; none once it is over.
+    /// The state of the run; `None` after the run.
     state: Mutex<Option<Box<Durable>>>,
     service: Service,
-    /// The execution's own scope.
+    /// The root scope of the execution.
     pub(super) root: ScopeKey,
 }
 
@@ -41,7 +41,7 @@ impl Seam {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does what the handler calls for. Unwinds where the run has ended, or ends with it.
+    /// Runs a call on the state. Unwinds if the run has ended, or if the call ends it.
     pub(super) fn call<T>(
         &self,
         harmless: impl FnOnce() -> T,
@@ -53,16 +53,16 @@ impl Seam {
         self.attempt(act).unwrap_or_else(|| unwind())
     }
 
-    /// The same for what is told to the host alone: it never unwinds, so that destructors may call it.
-    pub(super) fn tell(&self, act: impl FnOnce(&mut Durable)) {
-        let told = self.attempt(|durable| {
+    /// Runs a call that has no result. It never unwinds, so that destructors may use it.
+    pub(super) fn notify(&self, act: impl FnOnce(&mut Durable)) {
+        let done = self.attempt(|durable| {
             act(durable);
             Ok(())
         });
-        let _: Option<()> = told;
+        let _: Option<()> = done;
     }
 
-    /// None where the run has ended.
+    /// Runs a call; `None` if the run has ended.
     fn attempt<T>(&self, act: impl FnOnce(&mut Durable) -> Result<T, Ended>) -> Option<T> {
         let mut state = self.state();
         let durable = state.as_mut().filter(|durable| durable.driver.ended().is_none())?;
@@ -70,7 +70,7 @@ impl Seam {
         done.map_err(|why| durable.driver.end(why)).ok()
     }
 
-    /// The run is over: its state. To be asked once.
+    /// Ends the run and returns its state. `None` on later calls.
     pub(super) fn over(&self) -> Option<Box<Durable>> {
         self.state().take()
     }
@@ -80,7 +80,7 @@ fn unwind() -> ! {
     resume_unwind(Box::new(Unwinding))
 }
 
-/// What a panic of the handler has to say.
+/// The message of a panic.
 pub(super) fn panic_message(panic: &(dyn Any + Send)) -> String {
     if panic.is::<Unwinding>() {
         return "the handler used a context of an earlier invocation".to_owned();

@@ -1,7 +1,8 @@
-//! Between an invocation's thread and the future that stands for the invocation: the thread asks, the future calls the service.
+//! The channel between the thread of an invocation and its future: the thread sends requests, the future calls the
+//! service.
 //!
-//! Invariants: the thread needs no asynchronous runtime of its own; once the future is dropped, whatever the thread asks for
-//! fails at once.
+//! Invariants: the thread needs no asynchronous runtime; after the future is dropped, each request of the thread fails
+//! at once.
 
 use std::sync::{Arc, mpsc::SyncSender};
 
@@ -12,22 +13,22 @@ use durawasm_core::{
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// What a thread asks of its invocation.
+/// A message from the thread to the future.
 enum Message {
-    /// Sends a request.
+    /// A checkpoint, with the channel for its response.
     Checkpoint { request: CheckpointRequest, answer: SyncSender<Answer> },
-    /// The invocation is over.
+    /// The invocation has ended.
     Over(InvocationReport),
 }
 
-/// What becomes of a checkpoint.
+/// The response to a checkpoint.
 pub(super) type Answer = Result<CheckpointResponse, ServiceError>;
 
-/// The thread's side.
+/// The thread's end of the channel.
 #[derive(Clone)]
 pub(super) struct Service(UnboundedSender<Message>);
 
-/// The side of the invocation's future.
+/// The future's end of the channel.
 pub(super) struct Requests {
     messages: UnboundedReceiver<Message>,
     client: Arc<dyn DurableServiceClient>,
@@ -36,21 +37,21 @@ pub(super) struct Requests {
 }
 
 impl Service {
-    /// Sends a request, and waits for the answer.
+    /// Sends a checkpoint, and waits for the response.
     pub(super) fn checkpoint(&self, request: CheckpointRequest) -> Answer {
         let (answer, answered) = std::sync::mpsc::sync_channel(1);
         self.0.send(Message::Checkpoint { request, answer }).map_err(|_| unreachable())?;
         answered.recv().map_err(|_| unreachable())?
     }
 
-    /// Whether nobody waits for the invocation any more.
+    /// Whether the future was dropped.
     pub(super) fn is_gone(&self) -> bool {
         self.0.is_closed()
     }
 
-    /// Says that the invocation is over.
+    /// Reports the end of the invocation.
     pub(super) fn over(&self, report: InvocationReport) {
-        // Nobody listens where the invocation was given up.
+        // The receiver is gone if the invocation was abandoned.
         let _ = self.0.send(Message::Over(report));
     }
 }
@@ -59,13 +60,13 @@ fn unreachable() -> ServiceError {
     ServiceError::Unavailable("the invocation was given up".to_owned())
 }
 
-/// Why the run of a thread ends whose invocation was given up.
+/// The reason for ending a run whose invocation was abandoned.
 pub(super) fn given_up() -> Ended {
     Ended::Service(unreachable())
 }
 
 impl Requests {
-    /// Both sides.
+    /// Both ends of a new channel.
     pub(super) fn new(
         client: Arc<dyn DurableServiceClient>,
         clock: Arc<dyn Clock>,
@@ -75,13 +76,13 @@ impl Requests {
         (Service(sender), Self { messages, client, clock, arn })
     }
 
-    /// Does what the thread asks for, until the invocation is over; none if the thread ends without a report.
+    /// Processes the requests of the thread until the invocation ends; `None` if the thread ends without a report.
     pub(super) async fn serve(mut self) -> Option<InvocationReport> {
         loop {
             match self.messages.recv().await? {
                 Message::Checkpoint { request, answer } => {
                     let answered = request.send(&*self.client, &*self.clock, &self.arn).await;
-                    // Nobody listens where the thread is gone.
+                    // The receiver is gone if the thread has ended.
                     let _ = answer.send(answered);
                 }
                 Message::Over(report) => return Some(report),
@@ -103,10 +104,10 @@ mod tests {
 
     use super::*;
 
-    /// Answers every checkpoint.
-    struct Agrees;
+    /// A service that accepts every checkpoint.
+    struct AcceptingService;
 
-    impl DurableServiceClient for Agrees {
+    impl DurableServiceClient for AcceptingService {
         fn checkpoint<'a>(
             &'a self,
             _: &'a ExecutionArn,
@@ -128,7 +129,7 @@ mod tests {
     }
 
     fn sides() -> (Service, Requests) {
-        Requests::new(Arc::new(Agrees), Arc::new(SystemClock::new()), "arn:test".into())
+        Requests::new(Arc::new(AcceptingService), Arc::new(SystemClock::new()), "arn:test".into())
     }
 
     fn request() -> CheckpointRequest {

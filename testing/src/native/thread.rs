@@ -1,7 +1,7 @@
-//! What an invocation's thread does: runs the handler, again where a fresh run is due, and says what came of it.
+//! The thread of an invocation: runs the handler, repeatedly if a fresh run is required, and reports the outcome.
 //!
-//! Invariants: whatever the handler does short of computing for ever, the invocation ends as an output or as a named error;
-//! what was reported by then has been sent, and nothing of the handler is left.
+//! Invariants: unless the handler computes endlessly, the invocation ends with an output or a named error; all updates
+//! reported by then have been sent, and no value of the handler remains.
 
 use std::{
     any::Any,
@@ -25,13 +25,13 @@ use super::{
     seam::{Seam, panic_message},
 };
 
-/// What a run of the handler comes to: a value, or a panic.
+/// The outcome of a run of the handler: its value, or a panic.
 type HandlerReturned = Result<Outcome, Box<dyn Any + Send>>;
 
 /// Runs the invocation to its end.
 pub(super) fn invoke(function: &Function, event: &str, mut durable: Durable) -> InvocationReport {
-    // Tokio's timers find a runtime that nobody drives, so a body that awaits one waits for ever, and is told so. Without any
-    // runtime they would panic instead.
+    // Tokio's timers register with a runtime that is never driven, so a body that awaits one stalls, which is detected
+    // and reported. Without a runtime they would panic.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let _timers = runtime.as_ref().ok().map(tokio::runtime::Runtime::enter);
     loop {
@@ -60,16 +60,16 @@ pub(super) fn invoke(function: &Function, event: &str, mut durable: Durable) -> 
 fn run_once(function: &Function, event: &str, durable: Durable) -> (Option<Durable>, HandlerReturned) {
     let seam = Arc::new(Seam::new(durable));
     let host: Arc<dyn Runtime> = Arc::new(Host(Arc::clone(&seam)));
-    // Nothing of the handler is looked at after it has panicked.
+    // Unwind-safe: no state of the handler is accessed after a panic.
     let returned =
         catch_unwind(AssertUnwindSafe(|| run(std::slice::from_ref(function), host, function.name(), event)));
     (seam.over().map(|durable| *durable), returned)
 }
 
-/// Sends what is left to send, and decides what the invocation comes to.
+/// Sends the remaining updates, and determines the outcome of the invocation.
 fn finish(mut durable: Durable, ended: Option<Ended>, returned: HandlerReturned) -> InvocationReport {
     let unreachable = ended.as_ref().is_some_and(Ended::is_unreachable);
-    // Why the run was ended counts, whatever the handler made of it.
+    // The reason for ending the run takes precedence over what the handler returned.
     let returned = match (ended, returned) {
         (Some(Ended::Suspended), _) => Returned::Suspended,
         (Some(ended), _) => Returned::Crashed(ended.into_error()),

@@ -1,7 +1,7 @@
-//! The environment of a test: how time passes in it, and the checkpoint server that its runners share.
+//! The environment of a test: how time passes, and the checkpoint server that its runners share.
 //!
-//! Always true: an environment belongs to the thread that set it up, which is a test's own; runners made there while it is set up
-//! use it, wherever they run then.
+//! Invariants: an environment belongs to the thread that set it up, which is the thread of one test; runners created on
+//! that thread while it is set up use it, on whichever thread they run later.
 
 use std::{cell::RefCell, sync::Arc};
 
@@ -10,12 +10,12 @@ use crate::{
     checkpoint_server::{CheckpointWorkerManager, CheckpointWorkerParams},
 };
 
-/// How a test's environment behaves.
+/// The configuration of a test environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TestEnvironmentConfig {
-    /// Waits, delays and timeouts take no real time. On by default.
+    /// Whether waits, delays and timeouts take no real time. The default is `true`.
     pub skip_time: bool,
-    /// How long each checkpoint takes, in milliseconds of the environment's time. None by default.
+    /// The duration of each checkpoint, in milliseconds of the environment's time. The default is none.
     pub checkpoint_delay: Option<u64>,
 }
 
@@ -25,7 +25,7 @@ impl Default for TestEnvironmentConfig {
     }
 }
 
-/// An environment that is to be set up.
+/// A test environment to set up: its configuration, and whether it includes tokio's time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TestEnvironmentSetup {
     config: TestEnvironmentConfig,
@@ -39,7 +39,7 @@ impl From<TestEnvironmentConfig> for TestEnvironmentSetup {
 }
 
 impl TestEnvironmentConfig {
-    /// The same, with tokio's time taken along by what is skipped: for a `#[tokio::test(start_paused = true)]`.
+    /// The same setup, with tokio's clock advanced by skipped time: for a `#[tokio::test(start_paused = true)]`.
     #[must_use]
     pub fn with_tokio_time(self) -> TestEnvironmentSetup {
         TestEnvironmentSetup { config: self, tokio_time: true }
@@ -51,7 +51,7 @@ impl TestEnvironmentConfig {
     }
 }
 
-/// An environment that was set up.
+/// A test environment that is set up.
 pub(super) struct TestEnvironment {
     pub(super) config: TestEnvironmentConfig,
     pub(super) worker: Arc<CheckpointWorkerManager>,
@@ -66,13 +66,13 @@ pub(super) fn current() -> Option<Arc<TestEnvironment>> {
     CURRENT.with_borrow(Clone::clone)
 }
 
-/// Sets up an environment for this thread, in the place of one that is there. Its server runs when this ends.
+/// Sets up an environment for this thread, and replaces an existing one. Its checkpoint server runs when this returns.
 ///
-/// Runners need none: without one, each run has a server and a time of its own. With one, the runners that are made on this
-/// thread from now on share both, until [`teardown_test_environment`].
+/// Runners do not require an environment: without one, each run has its own checkpoint server and its own time. With
+/// one, the runners created on this thread share both, until [`teardown_test_environment`] is called.
 ///
 /// # Errors
-/// [`TestError::CheckpointServerError`] when the server cannot start.
+/// [`TestError::CheckpointServerError`] if the checkpoint server cannot be started.
 pub async fn setup_test_environment(setup: impl Into<TestEnvironmentSetup>) -> Result<(), TestError> {
     let TestEnvironmentSetup { config, tokio_time } = setup.into();
     let params = CheckpointWorkerParams { tokio_time, ..config.worker(Some(0)) };
@@ -85,10 +85,11 @@ pub async fn setup_test_environment(setup: impl Into<TestEnvironmentSetup>) -> R
     Ok(())
 }
 
-/// Takes this thread's environment down: its server's thread is gone when this ends, and its runners run no more.
+/// Tears down the environment of this thread: when this returns, the thread of its checkpoint server has ended, and its
+/// runners return errors.
 ///
 /// # Errors
-/// [`TestError::EnvironmentNotSetUp`] when there is none.
+/// [`TestError::EnvironmentNotSetUp`] if the thread has no environment.
 pub async fn teardown_test_environment() -> Result<(), TestError> {
     let environment = CURRENT.take().ok_or(TestError::EnvironmentNotSetUp)?;
     environment.worker.teardown().await

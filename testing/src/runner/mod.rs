@@ -1,9 +1,9 @@
-//! `LocalDurableTestRunner`: executions of a handler, in this process.
+//! `LocalDurableTestRunner`: runs executions of a handler in this process.
 //!
-//! Always true: runners share nothing but compiled components, unless a test sets up an environment for several; what a run
-//! comes to depends, under time skipping, on the handler, the event, what the test does and the seed alone.
+//! Invariants: runners share nothing but compiled components, unless a test sets up an environment for several; under
+//! time skipping, the result of a run depends only on the handler, the event, the actions of the test and the seed.
 
-mod attend;
+mod attendant;
 mod environment;
 mod settings;
 
@@ -19,7 +19,7 @@ use durawasm_sandbox::SandboxLimits;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-pub(crate) use self::attend::Attend;
+pub(crate) use self::attendant::TestAttendant;
 use self::environment::TestEnvironment;
 pub use self::environment::{
     TestEnvironmentConfig, TestEnvironmentSetup, setup_test_environment, teardown_test_environment,
@@ -34,19 +34,19 @@ use crate::{
     watch::Hub,
 };
 
-/// How long a run waits, in real time, for a test that keeps time from going on by holding a handle.
+/// How long a run waits, in real time, for a test that holds time with a handle.
 pub(crate) const DEFAULT_ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The payload's type of runners whose handler says nothing of it: components take anything that serializes.
+/// The payload type of runners whose handler does not determine it: a component accepts any serializable payload.
 #[derive(Debug, Clone, Copy)]
 pub enum AnyPayload {}
 
-/// What a run can be started with.
+/// A payload that a run can be started with.
 pub trait Payload<I> {
-    /// As JSON text.
+    /// The payload as JSON text.
     ///
     /// # Errors
-    /// When it does not serialize.
+    /// Returns an error if the payload cannot be serialized.
     fn to_json(&self) -> serde_json::Result<String>;
 }
 
@@ -62,15 +62,15 @@ impl<I: Serialize> Payload<I> for I {
     }
 }
 
-/// Runs a handler. `I` is its payload, `O` its result.
+/// Runs executions of a handler. `I` is the type of the payload, `O` that of the result.
 ///
-/// A clone runs beside the runner it was made of, and has operations of its own.
+/// A clone can run concurrently with the original, and has its own operations.
 pub struct LocalDurableTestRunner<I = AnyPayload, O = Value> {
     functions: FunctionStorage,
     function: Option<String>,
     settings: Settings,
     environment: Option<Arc<TestEnvironment>>,
-    /// The server of the last run: who answers late is told so by it.
+    /// The server of the last run. It is kept so that answers sent after the run get its error.
     worker: Mutex<Option<Arc<CheckpointWorkerManager>>>,
     hub: Hub,
     types: PhantomData<fn(I) -> O>,
@@ -94,12 +94,12 @@ impl LocalDurableTestRunner {
     /// A runner for a component's file.
     ///
     /// # Errors
-    /// When the file cannot be read, or is not a component with durable handlers.
+    /// Returns an error if the file cannot be read, or is not a component with durable handlers.
     pub fn from_component(path: impl AsRef<Path>) -> Result<Self, TestError> {
         Self::with_limits(path, &SandboxLimits::default())
     }
 
-    /// A runner for a component's file, with other bounds on each invocation.
+    /// A runner for a component's file, with other limits per invocation.
     ///
     /// # Errors
     /// As for [`LocalDurableTestRunner::from_component`].
@@ -109,42 +109,43 @@ impl LocalDurableTestRunner {
         Ok(Self::with_functions(functions, None))
     }
 
-    /// A runner for a handler crate, given by its folder. The first runner of a process builds the crate.
+    /// A runner for a handler crate, given by its folder. The first call in a process builds the crate.
     ///
     /// # Errors
-    /// When it does not build, or as for [`LocalDurableTestRunner::from_component`].
+    /// Returns an error if the crate does not build; otherwise as for [`LocalDurableTestRunner::from_component`].
     pub fn from_crate(path: impl AsRef<Path>) -> Result<Self, TestError> {
         Self::from_component(components::build(path.as_ref())?)
     }
 
-    /// The component of a handler crate, for those who want to look at the file.
+    /// Builds a handler crate, once per process, and returns the path of its component.
     ///
     /// # Errors
-    /// When it does not build.
+    /// Returns an error if the crate does not build.
     pub fn build(path: impl AsRef<Path>) -> Result<std::path::PathBuf, TestError> {
         components::build(path.as_ref())
     }
 
-    /// See [`setup_test_environment`].
+    /// Calls [`setup_test_environment`].
     ///
     /// # Errors
-    /// As there.
+    /// As for [`setup_test_environment`].
     pub async fn setup_test_environment(setup: impl Into<TestEnvironmentSetup>) -> Result<(), TestError> {
         setup_test_environment(setup).await
     }
 
-    /// See [`teardown_test_environment`].
+    /// Calls [`teardown_test_environment`].
     ///
     /// # Errors
-    /// As there.
+    /// As for [`teardown_test_environment`].
     pub async fn teardown_test_environment() -> Result<(), TestError> {
         teardown_test_environment().await
     }
 }
 
 impl<I, O> LocalDurableTestRunner<I, O> {
-    /// A runner for an async function, compiled natively and run in this process: `async fn(event: I, ctx: DurableContext) ->
-    /// Result<O, Err>`. For debuggers, coverage and quick tests; see [`native`](crate::native) for what differs from the component.
+    /// A runner for an async function, compiled natively and run in this process:
+    /// `async fn(event: I, ctx: DurableContext) -> Result<O, Err>`. For debuggers, coverage and quick tests; see
+    /// [`native`](crate::native) for what differs from the component.
     ///
     /// # Examples
     ///
@@ -187,8 +188,8 @@ impl<I, O> LocalDurableTestRunner<I, O> {
         }
     }
 
-    /// The same runner, with a payload and a result of other types. They are those that the handler reads and writes, or
-    /// serialize to the same JSON.
+    /// The same runner with other types of payload and result. They must serialize to the same JSON as the handler's
+    /// own types.
     #[must_use]
     pub fn typed<I2, O2>(self) -> LocalDurableTestRunner<I2, O2> {
         let Self { functions, function, settings, environment, worker, hub, types: _ } = self;
@@ -197,25 +198,25 @@ impl<I, O> LocalDurableTestRunner<I, O> {
 
     lookups!();
 
-    /// Lets so much time pass, while an execution runs: all that is due by then happens, each at its own time, also the timeouts of
-    /// callbacks that the test holds handles of. Ends when the time has come. To be called from a task beside
-    /// [`run`](Self::run).
+    /// Advances time by this much while an execution runs: all that becomes due happens, each at its own time,
+    /// including timeouts of callbacks for which the test holds handles. Returns when that time is reached. Call it
+    /// from a task that runs concurrently with [`run`](Self::run).
     ///
     /// # Errors
-    /// [`TestError::TimeIsReal`] when time does not skip; [`TestError::ExecutionNotFound`] when no execution runs.
+    /// [`TestError::TimeIsReal`] if time is not skipped; [`TestError::ExecutionNotFound`] if no execution runs.
     pub async fn advance_time(&self, by: Duration) -> Result<(), TestError> {
         self.hub.advance(by).await
     }
 
-    /// Stops the execution that runs: it ends as STOPPED, with this error.
+    /// Stops the running execution: it ends as STOPPED with this error.
     ///
     /// # Errors
-    /// [`TestError::ExecutionNotFound`] when no execution runs.
+    /// [`TestError::ExecutionNotFound`] if no execution runs.
     pub async fn stop(&self, error: Option<ErrorObject>) -> Result<(), TestError> {
         self.hub.stop(error).await
     }
 
-    /// The checkpoint server of the run that is under way, or of the last; none before the first.
+    /// The checkpoint server of the current or the last run; `None` before the first.
     pub fn checkpoint_server(&self) -> Option<Arc<CheckpointWorkerManager>> {
         match &self.environment {
             Some(environment) => Some(environment.worker.clone()),
@@ -223,7 +224,7 @@ impl<I, O> LocalDurableTestRunner<I, O> {
         }
     }
 
-    /// Forgets the operations and the history of the last run. Settings and registered functions stay.
+    /// Removes the operations and the history of the last run. Settings and registered functions stay.
     pub fn reset(&mut self) {
         self.hub.reset();
         let worker = self.worker.get_mut().unwrap_or_else(PoisonError::into_inner).take();
@@ -232,13 +233,13 @@ impl<I, O> LocalDurableTestRunner<I, O> {
 }
 
 impl<I, O: DeserializeOwned> LocalDurableTestRunner<I, O> {
-    /// Runs an execution on this payload, to its end.
+    /// Runs an execution with this payload to its end.
     ///
-    /// A runner runs one execution at a time. To answer callbacks while it runs, use `tokio::join!` or a task beside it.
+    /// A runner runs one execution at a time. To answer callbacks during the run, use `tokio::join!` or another task.
     ///
     /// # Errors
-    /// When the execution could not be run, or waits for what nobody will answer. What goes wrong in the handler is in the
-    /// result.
+    /// Returns an error if the execution could not be run, or waits for an answer that nothing will give. An error of
+    /// the handler is part of the result.
     pub async fn run(&self, payload: impl Payload<I>) -> Result<TestResult<O>, TestError> {
         let payload = payload.to_json();
         self.run_text(
@@ -247,7 +248,7 @@ impl<I, O: DeserializeOwned> LocalDurableTestRunner<I, O> {
         .await
     }
 
-    /// Runs an execution on a payload that is JSON text already, or is meant not to be.
+    /// Runs an execution with a payload that is already JSON text, or deliberately is not JSON.
     ///
     /// # Errors
     /// As for [`LocalDurableTestRunner::run`].
@@ -278,7 +279,7 @@ impl<I, O: DeserializeOwned> LocalDurableTestRunner<I, O> {
         orchestrator.execute_text(payload, &following).await
     }
 
-    /// The checkpoint server for a run: that of the environment, or a new one.
+    /// The checkpoint server for a run: the environment's, or a new one.
     fn worker(&self) -> Result<Arc<CheckpointWorkerManager>, TestError> {
         if let Some(environment) = &self.environment {
             let worker = environment.worker.clone();
@@ -294,7 +295,7 @@ impl<I, O: DeserializeOwned> LocalDurableTestRunner<I, O> {
     }
 }
 
-/// What to call a function: the last part of its path; `handler` for what has none, such as a closure.
+/// The name of a function: the last segment of its type path; `handler` if it has none, such as a closure.
 fn function_name(path: &str) -> &str {
     let name = path.rsplit("::").next().unwrap_or_default();
     let fits = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));

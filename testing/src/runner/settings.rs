@@ -1,4 +1,4 @@
-//! What a run is to be like: settings, answers of the world outside, functions that can be invoked.
+//! The settings of a run, the scripted answers to callbacks and invokes, and the functions that can be invoked.
 
 use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ use crate::{
 /// Makes a scheduler for a run.
 type MakeScheduler = Arc<dyn Fn() -> Box<dyn Scheduler> + Send + Sync>;
 
-/// What a run is to be like.
+/// The settings of a run.
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) config: TestEnvironmentConfig,
@@ -56,14 +56,14 @@ impl Settings {
 }
 
 impl<I, O> LocalDurableTestRunner<I, O> {
-    /// Chooses the function to run; needed when the component has several.
+    /// Chooses the function to run. Required if the component has several.
     #[must_use]
     pub fn function(mut self, name: impl Into<String>) -> Self {
         self.function = Some(name.into());
         self
     }
 
-    /// How time passes, whatever the thread's environment says. Each run then has a checkpoint server of its own.
+    /// Overrides how time passes in the thread's environment. Each run then has its own checkpoint server.
     #[must_use]
     pub fn config(mut self, config: TestEnvironmentConfig) -> Self {
         self.settings.config = config;
@@ -71,8 +71,8 @@ impl<I, O> LocalDurableTestRunner<I, O> {
         self
     }
 
-    /// Makes ids and the randomness inside steps other ones, the same in every run; `None` draws them from the machine. 0 by
-    /// default. Each run then has a checkpoint server of its own.
+    /// Seeds ids and the randomness inside steps, so that they are the same in every run; `None` takes them from the
+    /// operating system. The default is 0. Each run then has its own checkpoint server.
     #[must_use]
     pub fn seed(mut self, seed: Option<u64>) -> Self {
         self.settings.seed = seed;
@@ -80,30 +80,32 @@ impl<I, O> LocalDurableTestRunner<I, O> {
         self
     }
 
-    /// Does something to the instances or their checkpoints on purpose, to see that the handler survives it. Several add up.
+    /// Injects a fault into instances or their checkpoints, to test that the handler recovers. Faults of several calls
+    /// add up.
     #[must_use]
     pub fn disturb(mut self, disturbance: Disturbance) -> Self {
         self.settings.disturbances.push(disturbance);
         self
     }
 
-    /// Has no two bodies of steps, and no two contexts, share an instance: what one leaves behind in its memory is gone before other
-    /// code runs, as it is on a replay. Natively a fresh run of the handler takes over, but statics and what threads keep stay.
+    /// Isolates the bodies of steps and the contexts from each other: a fresh instance runs after each, so that no
+    /// state in memory is left behind, as on a replay. For a native handler a fresh run takes over, but statics and
+    /// thread-local state remain.
     #[must_use]
     pub fn isolation(mut self, isolation: Isolation) -> Self {
         self.settings.isolation = isolation;
         self
     }
 
-    /// Gives each execution a directory of its own at `/scratch`, empty at first, for as long as it runs.
+    /// Gives each execution its own directory at `/scratch`, empty at first. It exists as long as the execution runs.
     #[must_use]
     pub fn scratch(mut self) -> Self {
         self.settings.grants.scratch = true;
         self
     }
 
-    /// Has a scheduler decide when waits end and retries begin, in the place of virtual time. Each run then has a scheduler and a
-    /// checkpoint server of its own.
+    /// Lets a scheduler decide when waits end and retries begin, instead of virtual time. Each run then has its own
+    /// scheduler and its own checkpoint server.
     #[must_use]
     pub fn scheduler<S: Scheduler + 'static>(mut self, make: impl Fn() -> S + Send + Sync + 'static) -> Self {
         self.settings.scheduler = Some(Arc::new(move || Box::new(make())));
@@ -111,9 +113,10 @@ impl<I, O> LocalDurableTestRunner<I, O> {
         self
     }
 
-    /// Has tokio's time go along with skipped time, for a `#[tokio::test(start_paused = true)]`: what goes by tokio's clock then
-    /// sees the waits pass as well. An invocation's bound of real time, 15 minutes, then counts what is skipped within it, and
-    /// [`answer_timeout`](Self::answer_timeout) does not count. Each run then has a checkpoint server of its own.
+    /// Advances tokio's clock with skipped time, for a `#[tokio::test(start_paused = true)]`: code that uses tokio's
+    /// clock then observes the waits too. The limit on an invocation's real time, 15 minutes, then includes the time
+    /// that is skipped during it, and [`answer_timeout`](Self::answer_timeout) has no effect. Each run then has its own
+    /// checkpoint server.
     #[must_use]
     pub fn tokio_time(mut self) -> Self {
         self.settings.tokio_time = true;
@@ -121,48 +124,49 @@ impl<I, O> LocalDurableTestRunner<I, O> {
         self
     }
 
-    /// How long a run waits, in real time, for a test that holds a handle of a callback and does not answer it: 30 s by default.
+    /// How long a run waits, in real time, for a test that holds a handle of a callback and does not answer it. The
+    /// default is 30 s.
     #[must_use]
     pub fn answer_timeout(mut self, timeout: Duration) -> Self {
         self.settings.answer_timeout = timeout;
         self
     }
 
-    /// What follows a crashed invocation.
+    /// The retry policy for crashed invocations.
     #[must_use]
     pub fn invocation_retry(mut self, retry: InvocationRetry) -> Self {
         self.settings.retry = retry;
         self
     }
 
-    /// How long the execution may take; whole seconds.
+    /// The timeout of the execution, in whole seconds.
     #[must_use]
     pub fn execution_timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = Some(timeout);
         self
     }
 
-    /// How long executions of this function may take when the handler invokes it; whole seconds.
+    /// The timeout of executions of this function when the handler invokes it, in whole seconds.
     #[must_use]
     pub fn target_timeout(mut self, function: impl Into<String>, timeout: Duration) -> Self {
         self.settings.target_timeouts.insert(function.into(), timeout.as_secs());
         self
     }
 
-    /// Has the outside world answer a callback of this name with this value, so long after the callback was made.
+    /// Answers a callback with this name with this value, this long after the callback was created.
     ///
     /// # Errors
-    /// When `after` is no duration, or the value cannot be serialized.
+    /// Returns an error if `after` is not a duration, or the value cannot be serialized.
     pub fn answer(self, callback: &str, after: &str, value: impl Serialize) -> Result<Self, TestError> {
         let text = serde_json::to_string(&value)
             .map_err(|source| TestError::SerializationError { what: "the answer", source })?;
         self.respond(callback, after, Answer::Success(Some(text)))
     }
 
-    /// Has the outside world answer every callback of this name with this value, so long after it was made.
+    /// Answers every callback with this name with this value, this long after the callback was created.
     ///
     /// # Errors
-    /// When `after` is no duration, or the value cannot be serialized.
+    /// Returns an error if `after` is not a duration, or the value cannot be serialized.
     pub fn answer_all(
         mut self,
         callback: &str,
@@ -176,18 +180,18 @@ impl<I, O> LocalDurableTestRunner<I, O> {
         Ok(self)
     }
 
-    /// Has the outside world fail a callback of this name, so long after the callback was made.
+    /// Fails a callback with this name, this long after the callback was created.
     ///
     /// # Errors
-    /// When `after` is no duration.
+    /// Returns an error if `after` is not a duration.
     pub fn answer_failure(self, callback: &str, after: &str, error: ErrorObject) -> Result<Self, TestError> {
         self.respond(callback, after, Answer::Failure(error))
     }
 
-    /// Has the outside world send a sign of life to a callback of this name, so long after the callback was made.
+    /// Sends a heartbeat to a callback with this name, this long after the callback was created.
     ///
     /// # Errors
-    /// When `after` is no duration.
+    /// Returns an error if `after` is not a duration.
     pub fn answer_heartbeat(self, callback: &str, after: &str) -> Result<Self, TestError> {
         self.respond(callback, after, Answer::Heartbeat)
     }
@@ -198,10 +202,10 @@ impl<I, O> LocalDurableTestRunner<I, O> {
         Ok(self)
     }
 
-    /// Has a function of this name return this when the handler invokes it, so long after it was invoked.
+    /// Makes a function with this name return this result, this long after the handler invoked it.
     ///
     /// # Errors
-    /// When `after` is no duration, or the result cannot be serialized.
+    /// Returns an error if `after` is not a duration, or the result cannot be serialized.
     pub fn answer_invoke(
         self,
         function: &str,
@@ -213,10 +217,10 @@ impl<I, O> LocalDurableTestRunner<I, O> {
         self.stand_in(function, after, InvokeOutcome::Succeeded(Some(text)))
     }
 
-    /// Has a function of this name fail when the handler invokes it, so long after it was invoked.
+    /// Makes a function with this name fail, this long after the handler invoked it.
     ///
     /// # Errors
-    /// When `after` is no duration.
+    /// Returns an error if `after` is not a duration.
     pub fn answer_invoke_failure(
         self,
         function: &str,
@@ -226,19 +230,19 @@ impl<I, O> LocalDurableTestRunner<I, O> {
         self.stand_in(function, after, InvokeOutcome::Failed(error))
     }
 
-    /// Has the execution of a function of this name time out when the handler invokes it, so long after it was invoked.
+    /// Makes the execution of a function with this name time out, this long after the handler invoked it.
     ///
     /// # Errors
-    /// When `after` is no duration.
+    /// Returns an error if `after` is not a duration.
     pub fn answer_invoke_timeout(self, function: &str, after: &str) -> Result<Self, TestError> {
         self.stand_in(function, after, InvokeOutcome::TimedOut(orchestrator::timed_out()))
     }
 
-    /// Has the execution of a function of this name be stopped when the handler invokes it, so long after it was invoked, with this
-    /// error.
+    /// Makes the execution of a function with this name end as STOPPED with this error, this long after the handler
+    /// invoked it.
     ///
     /// # Errors
-    /// When `after` is no duration.
+    /// Returns an error if `after` is not a duration.
     pub fn answer_invoke_stopped(
         self,
         function: &str,
@@ -255,7 +259,7 @@ impl<I, O> LocalDurableTestRunner<I, O> {
         Ok(self)
     }
 
-    /// Adds a durable function to those that the handler can invoke: an async function that runs in this process.
+    /// Registers a durable function that the handler can invoke: an async function that runs in this process.
     pub fn register_durable_function<FI, FO>(
         &mut self,
         name: &str,
@@ -265,8 +269,8 @@ impl<I, O> LocalDurableTestRunner<I, O> {
         self
     }
 
-    /// Adds a plain function to those that the handler can invoke: it runs once, in this process, and what it returns is the
-    /// result.
+    /// Registers a plain function that the handler can invoke: it runs once, in this process, and its return value is
+    /// the result.
     pub fn register_function<FI, FO>(
         &mut self,
         name: &str,
@@ -280,7 +284,7 @@ impl<I, O> LocalDurableTestRunner<I, O> {
         self
     }
 
-    /// The same for a function that can fail.
+    /// Registers a plain function that can fail: `Ok` is the result, `Err` the error.
     pub fn register_fallible_function<FI, FO, Err>(
         &mut self,
         name: &str,
@@ -295,7 +299,7 @@ impl<I, O> LocalDurableTestRunner<I, O> {
         self
     }
 
-    /// Adds the functions of another component to those that the handler can invoke.
+    /// Registers the functions of another component that the handler can invoke.
     ///
     /// # Errors
     /// As for [`LocalDurableTestRunner::from_component`].

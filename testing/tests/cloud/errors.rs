@@ -1,4 +1,4 @@
-//! Errors say what was asked of whom, what went wrong, and what to do.
+//! Error messages name the request, the error and what to do.
 
 use aws_credential_types::provider::{error::CredentialsError, future::ProvideCredentials as Provided};
 use aws_sdk_lambda::{
@@ -26,7 +26,7 @@ fn says(what: &str, words: &[&str]) {
     }
 }
 
-/// Answers so to this operation, the first so many times.
+/// Sends this response to the first `times` requests of this operation.
 fn replies(operation: &'static str, times: usize, reply: Reply) -> LambdaOptions {
     let instead: Instead = Box::new(move |asked: &Asked, before| {
         let reply = reply.clone();
@@ -114,7 +114,7 @@ async fn no_credentials() {
 
 #[tokio::test]
 async fn an_endpoint_that_refuses_connections() {
-    // It has a port, and does not listen at it.
+    // A socket that has a port but does not listen.
     let deaf = tokio::net::TcpSocket::new_v4().unwrap();
     deaf.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let port = deaf.local_addr().unwrap().port();

@@ -1,4 +1,5 @@
-//! A small HTTP server, on a port that the system chooses. What it receives is on record; it ends when it is dropped.
+//! A small HTTP server on a port that the operating system chooses. It records the requests, and stops when it is
+//! dropped.
 
 use std::{
     collections::HashMap,
@@ -19,7 +20,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-/// A request, as it came in.
+/// A received request.
 #[derive(Debug, Clone)]
 pub struct Received {
     pub method: String,
@@ -31,7 +32,7 @@ pub struct Received {
     pub at: Instant,
 }
 
-/// What is answered.
+/// A response.
 #[derive(Debug, Clone)]
 pub struct Reply {
     pub status: u16,
@@ -44,7 +45,7 @@ impl Reply {
         Self { status, headers: vec![("content-type", "application/json".into())], body: body.to_string() }
     }
 
-    /// An error as the service gives it.
+    /// An error in the format of the service.
     pub fn error(status: u16, code: &str, message: &str) -> Self {
         let mut reply = Self::json(status, &json!({"Type": "User", "Message": message}));
         reply.headers.push(("x-amzn-errortype", code.into()));
@@ -61,7 +62,7 @@ impl Reply {
 
 pub type Answering = Pin<Box<dyn Future<Output = Reply> + Send>>;
 
-/// What answers requests.
+/// The function that responds to requests.
 pub type Answers = Arc<dyn Fn(Received) -> Answering + Send + Sync>;
 
 pub struct Server {
@@ -77,7 +78,7 @@ impl Server {
         let received = Arc::<Mutex<Vec<Received>>>::default();
         let record = received.clone();
         let serving = tokio::spawn(async move {
-            // Dropped with the task, and its connections with it.
+            // Dropping the task closes its connections.
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 let (answers, record) = (answers.clone(), record.clone());

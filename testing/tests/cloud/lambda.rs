@@ -1,4 +1,5 @@
-//! A stand-in for AWS Lambda with durable functions: the API's paths and shapes, and the real host with the test handlers.
+//! A stand-in for AWS Lambda with durable functions: the API's paths and shapes, and the real host with the test
+//! handlers.
 
 use std::{
     future::{Future, pending},
@@ -20,33 +21,33 @@ use tokio::sync::oneshot;
 
 use crate::http::{Answering, Received, Reply, Server};
 
-/// Answers a request in the host's place; asked first, with how many requests of this operation came before.
+/// Overrides the response to a request. The number is that of earlier requests of the same operation.
 pub type Instead = Box<dyn Fn(&Asked, usize) -> Option<Answering> + Send + Sync>;
 
-/// A request that has a meaning.
+/// A request that was parsed.
 #[derive(Debug, Clone)]
 pub struct Asked {
     pub operation: &'static str,
-    /// What it is of: a function, an execution, a callback.
+    /// The function, the execution or the callback that the request names.
     pub of: String,
     pub request: Received,
 }
 
-/// The stand-in. It ends when it is dropped.
+/// The stand-in. It stops when it is dropped.
 pub struct Lambda {
     server: Server,
     environment: Arc<Environment>,
 }
 
-/// How a stand-in differs from others.
+/// The options of a stand-in.
 #[derive(Default)]
 pub struct LambdaOptions {
-    /// Events in a page of a history at most; 0 is no limit.
+    /// The maximum number of events in a page of a history; 0 for no maximum.
     pub page: usize,
     pub instead: Option<Instead>,
 }
 
-/// The test handlers, compiled once: nothing in it can change.
+/// The test handlers, compiled once per process. They have no mutable state.
 pub fn guests() -> Handler {
     static GUESTS: OnceLock<Handler> = OnceLock::new();
     let compile = || {
@@ -94,7 +95,7 @@ impl Lambda {
         format!("http://{}", self.server.address)
     }
 
-    /// A runner for one of the test handlers, that does not wait long.
+    /// A runner for one of the test handlers, with a short polling interval.
     pub fn runner<O>(&self, function: &str) -> CloudDurableTestRunner<O> {
         CloudDurableTestRunner::with_endpoint(function, self.url()).with_config(quick())
     }
@@ -105,7 +106,7 @@ impl Lambda {
         all.filter(|asked| asked.operation == operation).collect()
     }
 
-    /// An execution, as the host knows it.
+    /// The execution as the host stores it.
     pub async fn view(&self, arn: &ExecutionArn) -> ExecutionView {
         self.environment.server().view(arn).await.unwrap()
     }
@@ -202,12 +203,12 @@ async fn invoke(environment: Arc<Environment>, asked: &Asked) -> Reply {
     start.execution_name = request.headers.get("x-amz-durable-execution-name").cloned();
     let (started, arn) = oneshot::channel();
     let attendant: Arc<dyn Attendant> = Arc::new(Announces(Mutex::new(Some(started))));
-    // Ends with the execution, or with the test's runtime.
+    // The task ends with the execution, or with the runtime of the test.
     tokio::spawn(async move { environment.run_attended(start, &attendant).await.map(drop) });
     answer.with("x-amz-durable-execution-arn", arn.await.unwrap().to_string())
 }
 
-/// Tells which execution was started, and lets it wait for answers for ever.
+/// Reports which execution was started, and lets it wait for answers without a limit.
 struct Announces(Mutex<Option<oneshot::Sender<ExecutionArn>>>);
 
 impl Observer for Announces {
@@ -229,7 +230,7 @@ impl Attendant for Announces {
     }
 }
 
-/// The answer to `GetDurableExecution`.
+/// The response to `GetDurableExecution`.
 pub fn execution(view: &ExecutionView) -> Value {
     let (function, version, name) = view.arn.parts().unwrap();
     let mut answer = json!({

@@ -1,4 +1,4 @@
-//! Operations that are rebuilt from a history are those that the server has.
+//! Operations that are derived from a history equal those of the server.
 
 use std::sync::Mutex;
 
@@ -15,40 +15,41 @@ use crate::{
     lambda::environment,
 };
 
-/// What a history tells of an operation that the server has.
-pub fn told(operation: &Operation) -> Operation {
-    let mut told = operation.clone();
-    (told.sequence, told.start_sequence) = (0, 0);
-    if let Some(details) = &mut told.context_details {
+/// An operation of the server, reduced to what a history contains.
+pub fn visible_in_history(operation: &Operation) -> Operation {
+    let mut visible = operation.clone();
+    (visible.sequence, visible.start_sequence) = (0, 0);
+    if let Some(details) = &mut visible.context_details {
         *details = ContextDetails { replay_children: false, ..details.clone() };
     }
-    if told.status == OperationStatus::Ready {
-        // That an attempt may begin is no event.
-        told.status = OperationStatus::Pending;
+    if visible.status == OperationStatus::Ready {
+        // No event records that an attempt may begin.
+        visible.status = OperationStatus::Pending;
     }
-    if told.status == OperationStatus::Cancelled && told.kind != OperationType::Wait {
-        told.status = OperationStatus::Started;
-        told.end_timestamp = None;
+    if visible.status == OperationStatus::Cancelled && visible.kind != OperationType::Wait {
+        visible.status = OperationStatus::Started;
+        visible.end_timestamp = None;
     }
-    told
+    visible
 }
 
-/// What the server has, and what its history tells: the same, as far as it tells.
+/// The operations of the server, reduced to what a history contains, and those derived from its history. They must be
+/// equal.
 pub fn compared(view: &ExecutionView) -> (Vec<Operation>, Vec<Operation>) {
-    let has: Vec<Operation> = view.operations.iter().map(|operation| told(operation)).collect();
-    let mut tells: Vec<Operation> =
+    let has: Vec<Operation> = view.operations.iter().map(|operation| visible_in_history(operation)).collect();
+    let mut derived: Vec<Operation> =
         operations_of(view.events.iter().map(AsRef::as_ref)).iter().map(|o| o.as_ref().clone()).collect();
-    for (told, operation) in tells.iter_mut().zip(&view.operations) {
+    for (one, operation) in derived.iter_mut().zip(&view.operations) {
         if operation.status == OperationStatus::Ready
-            && let Some(details) = &mut told.step_details
+            && let Some(details) = &mut one.step_details
         {
             assert!(details.next_attempt_timestamp.take().is_some());
         }
     }
-    (has, tells)
+    (has, derived)
 }
 
-/// The execution as it stood between its invocations, and at its end.
+/// The execution between its invocations and at its end.
 fn views(event: &[Value]) -> Vec<ExecutionView> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let mut start = StartExecution::new("workflow", Some(serde_json::to_string(event).unwrap()));
@@ -74,12 +75,12 @@ fn views(event: &[Value]) -> Vec<ExecutionView> {
 proptest! {
     #![proptest_config(Config { cases: 300, max_shrink_iters: 300, failure_persistence: None, ..Config::default() })]
 
-    /// At every point at which an execution can be looked at.
+    /// At every point at which an execution can be observed.
     #[test]
     fn the_history_tells_of_all_operations(event in workflow(Kind::Any)) {
         for view in views(&event) {
-            let (has, tells) = compared(&view);
-            prop_assert_eq!(has, tells);
+            let (has, derived) = compared(&view);
+            prop_assert_eq!(has, derived);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Whole runs: the function is invoked, followed and told of.
+//! Complete runs: the function is invoked and polled, and the result is reported.
 
 use std::sync::{Arc, Mutex};
 
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use crate::{
     common::{error, handler},
     lambda::{Lambda, LambdaOptions, quick},
-    operations::{compared, told},
+    operations::{compared, visible_in_history},
 };
 
 #[tokio::test]
@@ -47,13 +47,13 @@ async fn a_failure() {
     assert_eq!(error(&result), error(&local));
 }
 
-/// Without what is made anew for each execution.
+/// The operation without members that differ between executions.
 fn comparable(operation: &Operation) -> Operation {
-    let mut operation = told(operation);
+    let mut operation = visible_in_history(operation);
     if let Some(details) = &mut operation.callback_details {
         details.callback_id = None;
     }
-    // A wait for a callback that has failed has the callback's id in its error.
+    // The error of a failed wait for a callback contains the callback's id.
     if let Some(error) = operation.context_details.as_mut().and_then(|details| details.error.as_mut()) {
         error.stack_trace.retain(|frame| !frame.starts_with("callback "));
     }
@@ -80,7 +80,7 @@ async fn operations_are_those_of_a_local_run() {
             json!([{"saga": 2}, {"condition": 3}, {"caught": "fails"}, {"race": [{"wait": 9}, {"wait": 1}]}]),
         ),
     ] {
-        // Its time begins when that of a local run does.
+        // Its time starts at the same instant as that of a local run.
         let lambda = Lambda::start().await;
         let remote = lambda.runner::<Value>(function).run(&event).await.unwrap();
         let local = handler(function).run(&event).await.unwrap();
@@ -99,8 +99,8 @@ async fn operations_are_those_of_a_local_run() {
     }
 }
 
-/// The view as the host has it, as far as the API tells of it.
-fn as_told(view: ExecutionView) -> ExecutionView {
+/// The host's view of an execution, reduced to what the API reports.
+fn as_reported(view: ExecutionView) -> ExecutionView {
     let (has, tells) = compared(&view);
     assert_eq!(has, tells);
     ExecutionView { operations: tells.into_iter().map(Arc::new).collect(), checkpoints: 0, ..view }
@@ -113,7 +113,7 @@ async fn a_history_in_pages_is_whole() {
         let runner = lambda.runner::<Value>("concurrent_children");
         let view = runner.execute(5, |_| {}).await.unwrap();
         assert!(view.events.len() > 30, "{}", view.events.len());
-        assert_eq!(view, as_told(lambda.view(&view.arn).await));
+        assert_eq!(view, as_reported(lambda.view(&view.arn).await));
         let asked = lambda.asked("GetDurableExecutionHistory");
         let pages =
             asked.iter().rev().take_while(|asked| asked.request.query.contains_key("Marker")).count() + 1;
@@ -130,7 +130,7 @@ async fn each_look_is_told_of() {
     assert_eq!(looks.last(), Some(&view));
     let mut events = 0;
     for look in &looks {
-        assert!(look.events.len() >= events, "what was told stays");
+        assert!(look.events.len() >= events, "known events do not disappear");
         events = look.events.len();
         assert_eq!(look.arn, view.arn);
         assert_eq!(look.events[..], view.events[..events]);
@@ -163,7 +163,7 @@ async fn what_has_no_version_is_the_latest() {
     }
 }
 
-/// Keeps the operations that a client sends.
+/// Records the operations that a client calls.
 #[derive(Debug, Clone, Default)]
 struct Recorder(Arc<Mutex<Vec<String>>>);
 

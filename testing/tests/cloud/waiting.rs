@@ -1,4 +1,4 @@
-//! What a run waits for, and how.
+//! Polling, waiting for operations and answering callbacks.
 
 use std::{
     future::pending,
@@ -18,13 +18,14 @@ use crate::{
     lambda::{Asked, Instead, Lambda, LambdaOptions},
 };
 
-/// The id of the callback that an execution has, if it has one.
+/// The id of the execution's callback, if it has one.
 fn callback(view: &ExecutionView) -> Option<durawasm_core::protocol::CallbackId> {
     let callback = view.operations.iter().find(|operation| operation.kind == OperationType::Callback)?;
     callback.callback_details.as_ref()?.callback_id.clone()
 }
 
-/// Runs `callback`, and answers so as soon as there is a callback to answer. The result, and what each answer came to.
+/// Runs `callback`, and sends these answers as soon as its callback exists. Returns the result of the run and of each
+/// answer.
 async fn answered(answers: Vec<Answer>) -> (Value, Vec<Result<(), TestError>>) {
     let lambda = Lambda::start().await;
     let runner = lambda.runner::<Value>("callback");
@@ -39,7 +40,7 @@ async fn answered(answers: Vec<Answer>) -> (Value, Vec<Result<(), TestError>>) {
                 break id;
             }
         };
-        // Looking goes on while nobody answers.
+        // Polling continues until an answer arrives.
         for _ in 0..3 {
             look.recv().await.unwrap();
         }
@@ -137,7 +138,7 @@ async fn an_execution_is_stopped_while_it_runs() {
     assert!(matches!(over, Err(TestError::ExecutionNotFound(_))), "{over:?}");
 }
 
-/// Answers the first looks as if the execution still ran.
+/// Reports the execution as running for this many polls.
 fn running_for(looks: usize) -> Instead {
     Box::new(move |asked: &Asked, before| {
         let running = asked.operation == "GetDurableExecution" && before < looks;
@@ -171,7 +172,7 @@ async fn looks_are_as_far_apart_as_was_asked() {
 async fn an_execution_that_is_over_when_it_is_first_looked_at_needs_one_look() {
     let lambda = Lambda::start().await;
     let view = lambda.runner::<Value>("greet").execute("Ada", |_| {}).await.unwrap();
-    // What was started there is handed out instead of a new one: by now it is over.
+    // Returns the execution that was started before, which has ended by now, instead of starting a new one.
     let arn = view.arn.to_string();
     let (execution, events) = (crate::lambda::execution(&view), json!({ "Events": view.events }));
     let instead: Instead = Box::new(move |asked: &Asked, _| {

@@ -1,4 +1,4 @@
-//! What the tests share: the component with the test handlers, and short ways to look at results.
+//! Shared by the tests: the component with the test handlers, and short functions that inspect results.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use durawasm_testing::{LocalDurableTestRunner, SandboxLimits, TestResult};
@@ -11,7 +11,7 @@ pub fn handler(function: &str) -> LocalDurableTestRunner {
     LocalDurableTestRunner::from_crate(GUESTS).unwrap().function(function)
 }
 
-/// A runner for one of the test handlers, with other bounds.
+/// A runner for one of the test handlers, with other limits.
 pub fn bounded(function: &str, limits: &SandboxLimits) -> LocalDurableTestRunner {
     let component = LocalDurableTestRunner::build(GUESTS).unwrap();
     LocalDurableTestRunner::with_limits(component, limits).unwrap().function(function)

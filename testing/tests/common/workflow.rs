@@ -4,17 +4,17 @@
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Value, json};
 
-/// After how long the callbacks of a workflow are answered, one after another.
+/// The delays of the answers to the callbacks of a workflow, one after another.
 pub const ANSWERS: [&str; 6] = ["0s", "5s", "1s", "7s", "70s", "2s"];
 
-/// Which workflows are made.
+/// The kind of workflows to generate.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Kind {
-    /// Of everything.
+    /// All kinds of operations.
     Any,
-    /// Without what looks at the world around it, so that it runs natively as in a component.
+    /// No access to clocks and randomness outside of operations, so that native and component runs are equal.
     Anywhere,
-    /// Without what depends on how long things take, so that a death, which costs time, changes no result.
+    /// Nothing that depends on durations, so that a crash, which takes time, changes no result.
     Calm,
 }
 
@@ -77,7 +77,7 @@ fn node(kind: Kind) -> impl Strategy<Value = Value> {
     })
 }
 
-/// A whole workflow: its checkpoint mode comes first, where every replay finds it.
+/// A complete workflow. Its checkpoint mode is the first item, so every replay sets it.
 pub fn workflow(kind: Kind) -> impl Strategy<Value = Vec<Value>> {
     (0..3_u32, vec(node(kind), 1..4)).prop_map(|(mode, mut nodes)| {
         nodes.insert(0, json!({ "mode": mode }));

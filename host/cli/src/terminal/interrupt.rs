@@ -1,4 +1,4 @@
-//! Ctrl-C and, on Unix, SIGTERM: the first one is the command's to handle; the second one ends the process at once.
+//! Ctrl-C and, on Unix, SIGTERM: the command handles the first signal; the second one ends the process at once.
 
 use std::{io, sync::Arc, thread};
 
@@ -6,12 +6,12 @@ use tokio::sync::Notify;
 
 use crate::exit::Exit;
 
-/// Tells when somebody interrupts the command.
+/// Notifies the command of interrupts.
 #[derive(Clone, Default)]
 pub(in super::super) struct Interrupts(Arc<Notify>);
 
 impl Interrupts {
-    /// Listens from now on, on a thread of its own: it hears also while a handler computes.
+    /// Starts to listen, on its own thread, so that signals are handled while a handler computes.
     pub(in super::super) fn listen() -> io::Result<Self> {
         let interrupts = Self::default();
         let first = Arc::clone(&interrupts.0);
@@ -33,13 +33,13 @@ impl Interrupts {
         Ok(interrupts)
     }
 
-    /// Ends with the first interruption. It is told once.
+    /// Completes at the first interrupt. Only one caller is notified.
     pub(in super::super) async fn first(&self) {
         self.0.notified().await;
     }
 }
 
-/// The signals that interrupt. SIGHUP is none: whoever starts a command with `nohup` wants it to go on.
+/// The signals that interrupt the command. SIGHUP is not handled, so that `nohup` works.
 #[cfg(unix)]
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
@@ -61,7 +61,7 @@ impl Signals {
     }
 }
 
-/// The signals that interrupt.
+/// The signals that interrupt the command.
 #[cfg(not(unix))]
 struct Signals;
 
@@ -72,7 +72,7 @@ impl Signals {
     }
 
     async fn next(&mut self) {
-        // Where Ctrl-C cannot be had, it does what it always does.
+        // If Ctrl-C cannot be handled, it has its default effect.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }

@@ -1,18 +1,19 @@
-//! What `run` has of a terminal: one line that says how far it is, questions about callbacks, and Ctrl-C.
+//! The terminal of `run`: a progress line, questions about callbacks, and Ctrl-C.
 //!
-//! States of a question: asked (its callback is open, and nobody else answers it), answered or left by the person, or taken back
-//! because the callback is over.
+//! A question is asked when its callback is open and has no scripted answer. It ends when the user answers or declines,
+//! or is withdrawn when the callback has ended.
 //!
-//! Always true:
-//! - nothing is asked, and no progress is shown, where standard error or standard input is no terminal;
-//! - a line that somebody prints never runs into the line of progress;
-//! - while a person is asked, skipped time does not reach the callback's deadline.
+//! Invariants:
+//! - no question is asked unless standard input and standard error are terminals, and no progress is shown unless
+//!   standard error is one;
+//! - other lines never run into the progress line;
+//! - while the user is asked, skipped time does not reach the callback's deadline.
 
-mod attend;
+mod attendant;
 mod interrupt;
 mod progress;
 mod question;
 
-pub(super) use attend::{Attend, Attending};
+pub(super) use attendant::{SharedAttendant, TerminalAttendant};
 pub(super) use interrupt::Interrupts;
 pub(super) use progress::Screen;

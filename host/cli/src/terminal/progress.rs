@@ -1,4 +1,4 @@
-//! The line that says how far a long run is.
+//! The progress line of a long run.
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -13,21 +13,21 @@ use std::{
 use durawasm_core::{ambient::Clock, protocol::Timestamp};
 use durawasm_report as report;
 
-/// How long a run has taken before anything is said of it, and how often it is said then.
+/// The delay before progress is first shown, and the interval between updates.
 const EVERY: Duration = Duration::from_millis(500);
 
-/// Standard error, with a line of progress, or a question, at its end.
+/// Standard error, with the progress line or a question as its last line.
 pub(in super::super) struct Screen(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// What is there now; empty for nothing.
+    /// The last line; empty for none.
     shown: String,
-    /// No progress is drawn: a question stands there, or the run is over.
+    /// Whether no progress is drawn, because a question is shown or the run has ended.
     paused: bool,
 }
 
-/// What is counted.
+/// The counters of the progress line.
 #[derive(Default)]
 pub(super) struct Counts {
     pub(super) operations: AtomicU64,
@@ -39,7 +39,7 @@ impl Screen {
         Arc::new(Self(Mutex::default()))
     }
 
-    /// Whether lines of progress can be drawn.
+    /// Whether a progress line can be drawn.
     pub(in super::super) fn is_terminal() -> bool {
         io::stderr().is_terminal()
     }
@@ -48,16 +48,16 @@ impl Screen {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Prints a line.
+    /// Prints a line above the last line.
     pub(in super::super) fn line(&self, text: &str) {
         let state = self.state();
         let mut out = io::stderr().lock();
-        // A closed standard error is no reason to stop an execution.
+        // A closed standard error must not stop an execution.
         let _ = write!(out, "{}{text}\n{}", erase(&state.shown), state.shown);
         let _ = out.flush();
     }
 
-    /// Draws the line of progress anew.
+    /// Redraws the progress line.
     fn draw(&self, text: String) {
         let mut state = self.state();
         if state.paused || state.shown == text {
@@ -69,12 +69,12 @@ impl Screen {
         state.shown = text;
     }
 
-    /// Takes the line of progress, or the question, away, and draws none any more.
+    /// Removes the progress line or the question, and stops drawing.
     pub(in super::super) fn close(&self) {
         self.stand("");
     }
 
-    /// Asks a question: it stands at the end of the screen until `answered`.
+    /// Shows a question as the last line until `answered` is called.
     pub(super) fn ask(&self, question: &str) {
         self.stand(question);
     }
@@ -88,14 +88,14 @@ impl Screen {
         state.paused = true;
     }
 
-    /// A line was typed: what comes next is below it.
+    /// The user has entered a line: further output begins on the next line.
     pub(super) fn answered(&self) {
         let mut state = self.state();
         state.shown.clear();
         state.paused = false;
     }
 
-    /// Shows progress from time to time, until the screen is dropped or paused for good.
+    /// Updates the progress line at intervals, until the screen is dropped or closed.
     pub(super) fn follow(
         self: &Arc<Self>,
         clock: Arc<dyn Clock>,
@@ -126,7 +126,7 @@ fn line(elapsed: Duration, counts: &Counts) -> String {
     )
 }
 
-/// A number of things, with commas between its thousands.
+/// A number with thousands separators, and its unit.
 fn count(number: u64, of: &str) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
@@ -139,7 +139,7 @@ fn count(number: u64, of: &str) -> String {
     if number == 1 { format!("1 {of}") } else { format!("{grouped} {of}s") }
 }
 
-/// What takes a line away that is there.
+/// The control sequence that erases the last line, if there is one.
 fn erase(shown: &str) -> &'static str {
     if shown.is_empty() { "" } else { "\r\u{1b}[2K" }
 }

@@ -1,41 +1,41 @@
-//! What a person is asked about a callback, and what the answer means. Sans-IO.
+//! The dialogue about a callback, and the meaning of its inputs. Sans-IO.
 
 use durawasm_core::{protocol::ErrorObject, server::Answer};
 use durawasm_report::printable;
 
-/// What a person wants.
+/// The decision of the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Reply {
-    /// To answer.
+    /// Answer the callback.
     Answer(Answer),
-    /// Not to answer: time goes on, and nobody is asked about it again.
+    /// Do not answer: time continues, and the question is not repeated.
     Leave,
 }
 
-/// Where the dialogue about one callback stands.
+/// The state of the dialogue about one callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialogue {
-    /// What to do.
+    /// Asks what to do.
     What,
-    /// The result, after `success`.
+    /// Asks for the result, after `success`.
     Result,
-    /// The error, after `failure`.
+    /// Asks for the error, after `failure`.
     Error,
 }
 
-/// What follows a line that the person has typed.
+/// The next step after an input line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// This is to be asked next.
+    /// Ask the next question.
     Ask(Dialogue),
-    /// The line was no good, for this reason; the same is to be asked again.
+    /// The input is invalid for this reason: ask the same question again.
     Again(String),
-    /// That was all.
+    /// The dialogue has ended.
     Done(Reply),
 }
 
 impl Dialogue {
-    /// The question, for the callback of this name.
+    /// The question about the callback with this name.
     pub(super) fn prompt(self, name: &str) -> String {
         match self {
             Self::What if name.is_empty() => {
@@ -47,7 +47,7 @@ impl Dialogue {
         }
     }
 
-    /// Takes a line.
+    /// Processes an input line.
     pub(super) fn take(self, line: &str) -> Step {
         let line = line.trim();
         match self {

@@ -1,4 +1,4 @@
-//! What a run of the command line printed.
+//! Output of a run of the command line as text.
 
 use std::process::Output;
 

@@ -1,4 +1,4 @@
-//! An execution and expectations in, mismatches out.
+//! Compares executions with expectations: each test checks the reported mismatches.
 
 use std::sync::Arc;
 
@@ -88,7 +88,7 @@ fn mismatches(expect: &Value, run: &Run) -> Vec<Mismatch> {
 }
 
 /// The mismatches as `what: message`.
-fn told(expect: &Value, run: &Run) -> Vec<String> {
+fn mismatch_lines(expect: &Value, run: &Run) -> Vec<String> {
     mismatches(expect, run).iter().map(|m| format!("{}: {}", m.what, m.message)).collect()
 }
 
@@ -122,7 +122,7 @@ fn what_a_success_is_held_against() {
         ),
     ];
     for (expect, says) in cases {
-        assert_eq!(told(&expect, &run), says, "{expect}");
+        assert_eq!(mismatch_lines(&expect, &run), says, "{expect}");
     }
 }
 
@@ -174,9 +174,9 @@ fn operations_in_order_among_others() {
         ),
     ];
     for (operations, says) in cases {
-        let told = told(&json!({ "operations": operations }), &run);
+        let mismatch_lines = mismatch_lines(&json!({ "operations": operations }), &run);
         let says: Vec<_> = says.iter().map(|says| format!("operations: {says}")).collect();
-        assert_eq!(told, says, "{operations}");
+        assert_eq!(mismatch_lines, says, "{operations}");
     }
     let details = |operations| mismatches(&json!({ "operations": operations }), &run).remove(0).details;
     assert_eq!(details(json!([{ "name": "tke" }])), ["no operation is named \"tke\"; did you mean `take`?"]);
@@ -250,7 +250,7 @@ fn what_a_failure_is_held_against() {
         (json!({ "result": 1 }), &["status: expected SUCCEEDED, found FAILED: Sold: all is sold out"]),
     ];
     for (expect, says) in cases {
-        assert_eq!(told(&expect, &failed), says, "{expect}");
+        assert_eq!(mismatch_lines(&expect, &failed), says, "{expect}");
     }
     let details = mismatches(&json!({}), &failed).remove(0).details;
     assert_eq!(details, ["at the bottom"]);
@@ -274,6 +274,6 @@ fn what_waits_is_no_success_unless_it_is_to_wait() {
         ),
     ];
     for (expect, says) in cases {
-        assert_eq!(told(&expect, &stalled), says, "{expect}");
+        assert_eq!(mismatch_lines(&expect, &stalled), says, "{expect}");
     }
 }

@@ -1,4 +1,4 @@
-//! Files in, scenarios or messages out.
+//! Reads files: each test checks the scenarios or the messages.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -185,7 +185,7 @@ fn the_least_that_a_scenario_says() {
     assert_eq!((scenario.seed, scenario.invocation_retry.max_retries), (Some(0), 2));
     assert_eq!(scenario.expect.status, ExecutionStatus::Succeeded);
     assert!(scenario.expect.result.is_none());
-    // To expect null is not to expect nothing.
+    // An expectation of null differs from no expectation.
     let file = read_text("x.yml", "scenarios: [{ name: a, expect: { result: null } }]").unwrap();
     assert_eq!(file.scenarios[0].expect.result, Some(json!(null).into()));
     let file = read_text("x.yml", "scenarios: [{ name: a, expect: { result_file: event.json } }]").unwrap();
@@ -204,7 +204,7 @@ fn toml(rest: &str) -> String {
     format!("[[scenarios]]\nname = \"a\"\n{rest}\n")
 }
 
-/// Reads each text, and looks for the message.
+/// Reads each text, and checks the message of its error.
 fn refused(cases: impl IntoIterator<Item = (&'static str, String, &'static str)>) {
     for (name, text, says) in cases {
         let message = read_text(name, &text).unwrap_err();

@@ -1,4 +1,4 @@
-//! Plugins that record all that they are told: cases 10-19 and on.
+//! Plugins that record everything they receive: cases 10-19 and on.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Recorder, is_step, message};
 
-/// Records all that the hooks of invocations are told.
+/// Records everything that the invocation hooks receive.
 #[derive(Default)]
 pub struct InvocationDump(Recorder);
 
@@ -53,7 +53,7 @@ pub async fn case_10_19(event: String, ctx: DurableContext) -> Result<String, Bo
     Ok(format!("done-{event}"))
 }
 
-/// All that is told of an operation.
+/// All members of an operation's information.
 fn dump(info: &OperationInfo) -> Vec<(&'static str, Value)> {
     vec![
         ("id", json!(info.id())),
@@ -70,7 +70,7 @@ fn dump(info: &OperationInfo) -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// Records all that the hooks of operations are told of steps.
+/// Records everything that the operation hooks receive for steps.
 #[derive(Default)]
 pub struct OperationDump(Recorder);
 
@@ -100,7 +100,7 @@ pub async fn case_10_20(_event: Value, ctx: DurableContext) -> Result<String, Bo
     Ok(ctx.step(|_| async { Ok("task-a".to_owned()) }).name("greet").await?)
 }
 
-/// Records all that the hook of changes is told of steps.
+/// Records everything that the change hook receives for steps.
 #[derive(Default)]
 pub struct ChangeDump(Recorder);
 

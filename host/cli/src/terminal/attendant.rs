@@ -1,4 +1,4 @@
-//! Follows a run for the person at the terminal, and asks that person what nobody else answers.
+//! Follows a run at the terminal: shows progress, and asks the user to answer callbacks that have no scripted answer.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -22,17 +22,17 @@ use durawasm_core::{
     server::{Answer, CallbackChange, Change, Observer, Outside, ScriptedAnswer, ServerHandle},
 };
 
-/// Who follows a run.
-pub(in super::super) struct Attend {
+/// The attendant of a run at the terminal.
+pub(in super::super) struct TerminalAttendant {
     clock: Arc<dyn Clock>,
     screen: Arc<Screen>,
-    /// Whether anybody is asked.
+    /// Whether the user is asked.
     asks: bool,
-    /// Callbacks of these names are answered by the command line.
+    /// The answers of the command line. Callbacks with these names are not asked about.
     scripted: Vec<ScriptedAnswer>,
     counts: Arc<Counts>,
     state: Mutex<State>,
-    /// Counts what the person has decided.
+    /// Incremented at each decision of the user.
     decided: watch::Sender<u64>,
 }
 
@@ -40,26 +40,26 @@ pub(in super::super) struct Attend {
 struct State {
     run: Option<(ExecutionArn, ServerHandle)>,
     known: HashSet<OperationId>,
-    /// The names of contexts: a callback may have that of the one it is in.
+    /// The names of contexts: a callback without a name is shown under that of its context.
     contexts: HashMap<OperationId, Arc<str>>,
-    /// Callbacks that wait for an answer, by their ids.
+    /// The callbacks that wait for an answer, by id.
     open: HashMap<CallbackId, Open>,
     questions: Option<mpsc::Sender<CallbackId>>,
 }
 
 struct Open {
     name: String,
-    /// The command line may answer it.
+    /// Whether the command line may answer it.
     answered: bool,
     asked: bool,
-    /// The person does not want to answer it.
+    /// Whether the user declined to answer it.
     left: bool,
-    /// Keeps time from its deadline while the person is asked.
+    /// Holds time before the callback's deadline while the user is asked.
     hold: Option<Hold>,
 }
 
-impl Attend {
-    /// Follows the next run. Asks, if somebody is there to be asked.
+impl TerminalAttendant {
+    /// An attendant for the next run. It asks questions only if standard input and standard error are terminals.
     pub(in super::super) fn new(
         clock: Arc<dyn Clock>,
         screen: Arc<Screen>,
@@ -78,12 +78,12 @@ impl Attend {
         })
     }
 
-    /// Shows progress from now on.
+    /// Starts to show progress.
     pub(in super::super) fn show_progress(&self) -> io::Result<()> {
         self.screen.follow(Arc::clone(&self.clock), self.clock.now(), Arc::clone(&self.counts))
     }
 
-    /// The execution, and where it is; none before it has started.
+    /// The execution and its server; `None` before it has started.
     pub(in super::super) fn execution(&self) -> Option<(ExecutionArn, ServerHandle)> {
         self.state().run.clone()
     }
@@ -92,7 +92,7 @@ impl Attend {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in what has become of a callback. Returns holds that are not needed any more.
+    /// Records a change of a callback. Returns holds that are no longer needed.
     fn callback(&self, state: &mut State, change: &CallbackChange) -> Option<Open> {
         let id = callback_id(&change.operation)?;
         if !change.open {
@@ -112,12 +112,12 @@ impl Attend {
         None
     }
 
-    /// Asks about one callback after the other. On a thread of its own: whoever types takes the time that it takes.
+    /// Asks about one callback after another. It runs on its own thread, because reading input blocks.
     fn ask_all(self: &Arc<Self>, questions: &mpsc::Receiver<CallbackId>, server: &ServerHandle) {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() else { return };
         while let Ok(id) = questions.recv() {
             let Some(name) = self.state().open.get(&id).map(|open| open.name.clone()) else { continue };
-            // Standard error is not locked meanwhile: the handler's lines go on.
+            // Standard error is not locked while the user types, so log lines of the handler are still printed.
             let reply = ask(&name, &mut io::stdin().lock(), &*self.screen).unwrap_or(Reply::Leave);
             let again = reply == Reply::Answer(Answer::Heartbeat);
             let done = match reply {
@@ -149,14 +149,14 @@ impl State {
         callback.name.as_ref().or_else(context).map(ToString::to_string).unwrap_or_default()
     }
 
-    /// Has the person asked about an open callback.
+    /// Queues a question about an open callback.
     fn ask(&mut self, id: &CallbackId) {
         let (Some(open), Some(questions)) = (self.open.get_mut(id), &self.questions) else { return };
         open.asked = questions.send(id.clone()).is_ok();
     }
 }
 
-/// Where a dialogue is seen.
+/// The output of a dialogue.
 trait Display {
     fn ask(&self, question: &str);
     fn answered(&self);
@@ -177,7 +177,7 @@ impl Display for Screen {
     }
 }
 
-/// A whole dialogue about one callback; none at the end of the input.
+/// Runs a complete dialogue about one callback; `None` at the end of the input.
 fn ask(name: &str, input: &mut impl io::BufRead, output: &impl Display) -> Option<Reply> {
     let mut dialogue = Dialogue::What;
     loop {
@@ -186,7 +186,7 @@ fn ask(name: &str, input: &mut impl io::BufRead, output: &impl Display) -> Optio
         let read = input.read_line(&mut line);
         output.answered();
         if read.ok()? == 0 {
-            // The terminal's line is not over: nobody typed its end.
+            // End of input: no newline was typed, so the cursor is still behind the question.
             output.line("");
             return None;
         }
@@ -202,14 +202,14 @@ fn callback_id(operation: &Operation) -> Option<CallbackId> {
     operation.callback_details.as_ref()?.callback_id.clone()
 }
 
-impl Observer for Attend {
+impl Observer for TerminalAttendant {
     fn observe(&self, change: Change) {
         let mut state = self.state();
         for operation in change.operations {
             if let (true, Some(name)) = (operation.kind == OperationType::Context, &operation.name) {
                 state.contexts.insert(operation.id.clone(), Arc::clone(name));
             }
-            // The execution's own operation is none of the handler's.
+            // The EXECUTION operation is not counted as an operation of the handler.
             if operation.kind != OperationType::Execution && state.known.insert(operation.id.clone()) {
                 self.counts.operations.fetch_add(1, Ordering::Relaxed);
             }
@@ -219,21 +219,21 @@ impl Observer for Attend {
             over.extend(self.callback(&mut state, &callback));
         }
         drop(state);
-        // Holds tell the clock when they go.
+        // Dropping a hold notifies the clock, so it must happen after the state is unlocked.
         drop(over);
     }
 }
 
-/// An attendant that can hand itself to a thread.
-pub(in super::super) struct Attending(pub(in super::super) Arc<Attend>);
+/// A shared attendant, which can be moved to a thread.
+pub(in super::super) struct SharedAttendant(pub(in super::super) Arc<TerminalAttendant>);
 
-impl Observer for Attending {
+impl Observer for SharedAttendant {
     fn observe(&self, change: Change) {
         self.0.observe(change);
     }
 }
 
-impl Attendant for Attending {
+impl Attendant for SharedAttendant {
     fn started(&self, arn: &ExecutionArn, server: &ServerHandle) {
         let mut state = self.0.state();
         state.run = Some((arn.clone(), server.clone()));
@@ -243,7 +243,7 @@ impl Attendant for Attending {
             drop(state);
             let (attend, server) = (Arc::clone(&self.0), server.clone());
             let asking = move || attend.ask_all(&asked, &server);
-            // Without the thread nobody is asked, and the questions are left.
+            // If the thread cannot be started, no question is asked.
             drop(thread::Builder::new().name("durawasm-questions".to_owned()).spawn(asking));
         }
     }
@@ -294,7 +294,7 @@ mod tests {
 
     use super::*;
 
-    /// What is seen of a dialogue.
+    /// Records the output of a dialogue.
     #[derive(Default)]
     struct Seen(RefCell<String>);
 

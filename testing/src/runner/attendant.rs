@@ -1,4 +1,4 @@
-//! How a run tells the test what happens, and lets it answer.
+//! Connects a run with the test: reports changes to the test, and lets it answer callbacks.
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
@@ -11,27 +11,28 @@ use durawasm_core::{
 
 use crate::{
     DurableApiClient,
-    watch::{ApiCall, Hub, World},
+    watch::{ApiCall, Hub, RunningExecution},
 };
 
-/// Follows an execution for a test.
-pub(crate) struct Attend {
+/// The attendant of a test: observes an execution and forwards its changes to the hub.
+pub(crate) struct TestAttendant {
     pub(crate) hub: Hub,
-    /// Which of the hub's executions.
+    /// The number of the hub's execution.
     pub(crate) run: u64,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
-impl Observer for Attend {
+impl Observer for TestAttendant {
     fn observe(&self, change: Change) {
         self.hub.changed(self.run, change.operations, change.callbacks);
     }
 }
 
-impl Attendant for Attend {
+impl Attendant for TestAttendant {
     fn started(&self, arn: &ExecutionArn, server: &ServerHandle) {
         let api = Arc::new(LocalApi(server.clone()));
-        self.hub.started(self.run, World { arn: arn.clone(), api, clock: Some(self.clock.clone()) });
+        self.hub
+            .started(self.run, RunningExecution { arn: arn.clone(), api, clock: Some(self.clock.clone()) });
     }
 
     fn may_answer(&self, what: &[Outside]) -> bool {
@@ -46,7 +47,7 @@ impl Attendant for Attend {
     }
 }
 
-/// The embedded server, as a test sees it.
+/// The embedded server as the service that the test calls.
 struct LocalApi(ServerHandle);
 
 impl DurableApiClient for LocalApi {

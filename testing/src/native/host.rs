@@ -73,7 +73,7 @@ impl Runtime for Host {
     fn unwatch(&self, token: u64) {
         // If this fails the run has ended, and the watch has ended with it.
         self.0.notify(|durable| {
-            durable.driver.engine_mut().remove_from_set(durable.set, token).unwrap_or_default()
+            durable.driver.engine_mut().remove_from_set(durable.set, token).unwrap_or_default();
         });
     }
 

@@ -381,7 +381,7 @@ fn leaves(tree: &UseTree, path: &mut Vec<String>, each: &mut impl FnMut(Vec<Stri
         UseTree::Rename(name) if name.ident == "self" => each(path.clone(), Some(name.rename.to_string())),
         UseTree::Name(name) => {
             let name = name.ident.to_string();
-            each([path.as_slice(), &[name.clone()]].concat(), Some(name));
+            each([path.as_slice(), std::slice::from_ref(&name)].concat(), Some(name));
         }
         UseTree::Rename(name) => {
             each([path.as_slice(), &[name.ident.to_string()]].concat(), Some(name.rename.to_string()));
@@ -482,6 +482,10 @@ fn words(tokens: &str) -> Vec<String> {
     words
 }
 
+fn parsed(path: &Path) -> syn::File {
+    syn::parse_file(&fs::read_to_string(path).unwrap()).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -544,8 +548,4 @@ mod tests {
         ];
         assert_eq!(edges(&files), ["b.rs a.rs `A`", "lib.rs a.rs `A`"]);
     }
-}
-
-fn parsed(path: &Path) -> syn::File {
-    syn::parse_file(&fs::read_to_string(path).unwrap()).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }

@@ -6,6 +6,9 @@ use durawasm_core::protocol::{Operation, Timestamp};
 use durawasm_report::{duration, kind, printable, tree};
 use tabwriter::TabWriter;
 
+/// How many characters of a name are on one line: with the other columns, a line is not longer than 110 characters.
+const NAME: usize = 48;
+
 /// How many spaces separate columns.
 const GAP: usize = 2;
 
@@ -61,12 +64,15 @@ pub(crate) fn table(operations: &[Arc<Operation>], start: Timestamp, config: Pri
         cells.map(|(_, cell)| cell.replace(['\t', '\n'], " ")).collect::<Vec<_>>().join("\t")
     };
     let mut lines = vec![line(columns.map(|(_, title)| title.to_owned()))];
+    let none = String::new;
     let since = |at: Timestamp| format!("+{}", duration(at.since(start)));
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     for (depth, operation) in tree(operations) {
         let end = operation.end_timestamp;
+        let name = "  ".repeat(depth.min(20)) + &printable(operation.name.as_deref().unwrap_or("-"));
+        let mut parts = parts(&name).into_iter();
         lines.push(line([
-            "  ".repeat(depth.min(20)) + &printable(operation.name.as_deref().unwrap_or("-")),
+            parts.next().unwrap_or_default(),
             kind(operation),
             operation.status.to_string(),
             since(operation.start_timestamp),
@@ -74,6 +80,9 @@ pub(crate) fn table(operations: &[Arc<Operation>], start: Timestamp, config: Pri
             or_dash(end.map(|end| duration(end.since(operation.start_timestamp)))),
             or_dash(operation.parent_id.as_ref().map(ToString::to_string)),
         ]));
+        if config.show_name {
+            lines.extend(parts.map(|part| line([part, none(), none(), none(), none(), none(), none()])));
+        }
     }
     aligned(&lines).unwrap_or_else(|| lines.join("\n"))
 }
@@ -84,4 +93,10 @@ fn aligned(lines: &[String]) -> Option<String> {
     writer.write_all(lines.join("\n").as_bytes()).ok()?;
     let aligned = String::from_utf8(writer.into_inner().ok()?).ok()?;
     Some(aligned.lines().map(|line| format!(" {line}").trim_end().to_owned()).collect::<Vec<_>>().join("\n"))
+}
+
+/// A name, in parts that are not too long for a line.
+fn parts(name: &str) -> Vec<String> {
+    let characters: Vec<char> = name.chars().collect();
+    characters.chunks(NAME).map(|part| part.iter().collect()).collect()
 }

@@ -5,6 +5,7 @@
 
 mod exit;
 mod grants;
+#[cfg(feature = "junit")]
 pub mod junit;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};

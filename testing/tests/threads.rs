@@ -32,7 +32,12 @@ async fn teardown_and_drop_leave_no_thread() {
         LocalDurableTestRunner::setup_test_environment(TestEnvironmentConfig::default()).await.unwrap();
         let runner = handler("sequence");
         runner.run(json!([{"wait": ["w", 5]}])).await.unwrap();
-        assert_eq!(threads(), ["checkpoint-serv"], "the environment's");
+        // A thread has its name a moment after it was started.
+        assert!(
+            (0..1_000_000).any(|_| threads() == ["checkpoint-serv"]),
+            "the environment's: {:?}",
+            threads()
+        );
         LocalDurableTestRunner::teardown_test_environment().await.unwrap();
         assert!(none_is_left(), "{:?}", threads());
     }
@@ -40,7 +45,11 @@ async fn teardown_and_drop_leave_no_thread() {
     for runner in &runners {
         runner.run(json!([{"step": ["s", 5]}])).await.unwrap();
     }
-    assert_eq!(threads().len(), 10, "each keeps the server of its last run");
+    assert!(
+        (0..1_000_000).any(|_| threads().len() == 10),
+        "each keeps the server of its last run: {:?}",
+        threads()
+    );
     // A run that is dropped leaves no thread running.
     let held = runners[0].operation("never");
     let run = runners[0].run(json!([{"callback": ["never", 0]}]));

@@ -237,7 +237,13 @@ impl Engine {
             SlotState::Running { attempt }
             | SlotState::Interrupted { attempt }
             | SlotState::TimedOut { attempt } => attempt,
-            _ => slot.record.as_ref().and_then(|r| r.step_details.as_ref()).map_or(0, |d| d.attempt).max(1),
+            _ => {
+                let ended =
+                    slot.record.as_ref().and_then(|r| r.step_details.as_ref()).map_or(0, |d| d.attempt);
+                // An outcome that the service does not have yet closed the attempt after those on record.
+                let unrecorded = slot.local.is_some() && slot.ended().is_none();
+                (ended + u32::from(unrecorded)).max(1)
+            }
         })
     }
 

@@ -739,3 +739,28 @@ proptest! {
         prop_assert!(replay.check_return().is_ok());
     }
 }
+
+#[test]
+fn an_outcome_that_shows_early_has_the_attempt_that_it_closed() {
+    let mut first = engine(Vec::new());
+    let _ = step(&mut first, "a", AGAIN);
+    let start = first.take_batch().remove(0);
+    let with_attempts = |status, attempts: u32| {
+        let mut value = serde_json::to_value(&*record(&start, status, 2)).unwrap();
+        value["StepDetails"] = json!({ "Attempt": attempts });
+        let mut operation: Operation = serde_json::from_value(value).unwrap();
+        (operation.sequence, operation.start_sequence) = (attempts.into(), 1);
+        Arc::new(operation)
+    };
+    let mut replay = engine(vec![with_attempts("READY", 2)]);
+    replay.set_mode(CheckpointMode::Optimistic);
+    let key = step(&mut replay, "a", AGAIN);
+    assert!(replay.reveal(&change(&[key])).unwrap());
+    assert_eq!(replay.step_state(key).unwrap(), StepState::Run(3));
+    replay.fail(key, ErrorObject::new("E", "e")).unwrap();
+    assert!(replay.reveal(&change(&[key])).unwrap());
+    assert!(matches!(replay.step_state(key).unwrap(), StepState::Done(Err(_))));
+    assert_eq!(replay.attempt(key).unwrap(), 3, "it shows before it is on record");
+    replay.apply(vec![with_attempts("FAILED", 3)]).unwrap();
+    assert_eq!(replay.attempt(key).unwrap(), 3, "it is on record");
+}

@@ -54,7 +54,7 @@ impl<C: Send + 'static> Compensation<C> {
     }
 }
 
-/// Where the outcome of a compensation's step has been delivered.
+/// Whether the outcome of a compensation's step has been delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Delivery {
     /// The step's future is held, and has not ended.
@@ -133,12 +133,12 @@ impl<C> Compensations<C> {
         if steps.is_empty() {
             return;
         }
-        let on_record = || steps.iter().map(|(number, step)| (*number, step.recorded_success()));
-        let mut found: Vec<_> = on_record().collect();
+        let successes = || steps.iter().map(|(number, step)| (*number, step.recorded_success()));
+        let mut found: Vec<_> = successes().collect();
         if runtime.pending_updates() > 0 && found.iter().any(|(_, success)| success.is_none()) {
             // Updates that are still buffered count as well: send them.
             runtime.flush();
-            found = on_record().collect();
+            found = successes().collect();
         }
         let mut removed = Vec::new();
         let mut list = self.list();

@@ -242,17 +242,14 @@ async fn finish(
     let drained = state.durable.drain_output();
     let returned = returned.and_then(|value| drained.map(|()| value));
     let suspended = matches!(state.durable.driver.ended(), Some(Ended::Suspended));
-    let unreachable = state.durable.driver.ended().is_some_and(Ended::is_unreachable);
     let returned = match returned {
         Ok(value) => Returned::Value(value),
         Err(_) if suspended => Returned::Suspended,
         Err(error) => Returned::Crashed(crash(state, &error)),
     };
-    if !unreachable {
-        state.durable.driver.take_ended();
-        if let Err(error) = state.durable.flush().await {
-            return InvocationResult::Crashed(crash(state, &error));
-        }
+    state.durable.driver.take_ended();
+    if let Err(error) = state.durable.flush().await {
+        return InvocationResult::Crashed(crash(state, &error));
     }
     state.durable.driver.conclude(returned)
 }

@@ -68,7 +68,6 @@ fn run_once(function: &Function, event: &str, durable: Durable) -> (Option<Durab
 
 /// Sends the remaining updates, and determines the outcome of the invocation.
 fn finish(mut durable: Durable, ended: Option<Ended>, returned: HandlerReturned) -> InvocationReport {
-    let unreachable = ended.as_ref().is_some_and(Ended::is_unreachable);
     // The reason for ending the run takes precedence over what the handler returned.
     let returned = match (ended, returned) {
         (Some(Ended::Suspended), _) => Returned::Suspended,
@@ -76,8 +75,7 @@ fn finish(mut durable: Durable, ended: Option<Ended>, returned: HandlerReturned)
         (None, Err(panic)) => Returned::Crashed(ErrorObject::new(error_types::EXIT, panic_message(&*panic))),
         (None, Ok(outcome)) => Returned::Value(outcome.map_err(|error| convert::error_in(&error))),
     };
-    let sent = if unreachable { Ok(()) } else { durable.flush() };
-    let result = match sent {
+    let result = match durable.flush() {
         Ok(()) => durable.driver.conclude(returned),
         Err(why) => InvocationResult::Crashed(why.into_error()),
     };

@@ -116,6 +116,8 @@ pub struct Driver {
     log_budget: usize,
     checkpoints: u32,
     ended: Option<Ended>,
+    /// Whether a run has ended because the service was lost or the instance was killed: nothing can be sent any more.
+    unreachable: bool,
 }
 
 impl Driver {
@@ -143,6 +145,7 @@ impl Driver {
             log_budget,
             checkpoints: 0,
             ended: None,
+            unreachable: false,
         }
     }
 
@@ -202,7 +205,7 @@ impl Driver {
 
     /// Requests that all queued updates are sent before the next call returns.
     pub fn flush(&mut self) {
-        self.sending = Sending::All;
+        self.sending = if self.unreachable { Sending::Nothing } else { Sending::All };
     }
 
     /// Returns the next request that must be sent before the guest's call can return. The caller repeats it after each
@@ -234,7 +237,6 @@ impl Driver {
     }
 
     fn checkpoint(&mut self, updates: Vec<OperationUpdate>) -> Result<CheckpointRequest, Ended> {
-        debug_assert!(self.failure_to_come.is_none(), "one request is under way at a time");
         let fault = self.faults.checkpoint();
         if let Some(failure) = fault.before {
             return Err(failure.into());
@@ -269,6 +271,7 @@ impl Driver {
     /// Ends the guest's run from within one of its calls. This reason takes precedence over whatever the guest returns
     /// afterwards.
     pub fn end(&mut self, why: Ended) {
+        self.unreachable |= why.is_unreachable();
         self.ended = Some(why);
     }
 

@@ -35,7 +35,7 @@ impl From<ReplayError> for Ended {
 
 impl Ended {
     /// Whether no more updates can be sent.
-    pub fn is_unreachable(&self) -> bool {
+    pub(super) fn is_unreachable(&self) -> bool {
         matches!(self, Self::Service(_) | Self::Killed)
     }
 

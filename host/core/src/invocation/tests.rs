@@ -253,17 +253,17 @@ fn run(program: &[Act], conditions: &Conditions) -> Outcome {
                         }
                         ended => ended,
                     };
-                    let reachable = !matches!(&ended, Err(why) if why.is_unreachable());
                     let returned = match ended {
                         Ok(value) => Returned::Value(Ok(Some(value))),
                         Err(Ended::Suspended) => Returned::Suspended,
-                        Err(why) => Returned::Crashed(why.into_error()),
-                    };
-                    if reachable {
-                        driver.flush();
-                        if let Err(why) = world.drive(&mut driver, Driver::send) {
-                            break InvocationResult::Crashed(why.into_error());
+                        Err(why) => {
+                            driver.end(why.clone());
+                            Returned::Crashed(why.into_error())
                         }
+                    };
+                    driver.flush();
+                    if let Err(why) = world.drive(&mut driver, Driver::send) {
+                        break InvocationResult::Crashed(why.into_error());
                     }
                     break driver.conclude(returned);
                 };
@@ -406,4 +406,18 @@ fn lines_are_within_a_budget_and_those_of_a_hook_are_kept() {
     let more = driver.log(&clock, line, String::new(), Vec::new(), None);
     assert!(matches!(more, Err(Ended::Limit("Sandbox.LogLimitExceeded", _))), "{more:?}");
     assert_eq!(log.take().len(), 1);
+}
+
+#[test]
+fn what_was_queued_is_sent_after_the_end_unless_nothing_can_be_sent() {
+    let limit = Ended::Limit("Sandbox.CpuLimitExceeded", String::new());
+    let lost = Ended::Service(ServiceError::Unavailable("gone".to_owned()));
+    for (why, sends) in [(limit, true), (Ended::Suspended, true), (Ended::Killed, false), (lost, false)] {
+        let (mut driver, _) = driver(Faults::default());
+        wait(&mut driver);
+        driver.end(why.clone());
+        assert_eq!(driver.take_ended(), Some(why.clone()));
+        driver.flush();
+        assert_eq!(matches!(driver.send(), Ok(Need::Send(_))), sends, "{why:?}");
+    }
 }

@@ -274,6 +274,22 @@ impl ExecutionManager {
         })
     }
 
+    /// Fires all due timers. Returns what the execution needs next, takes the chained invokes as
+    /// [`Self::take_invokes`] does, and tells whether a change is pending, as [`Self::has_news`] does.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`].
+    pub(super) fn next(
+        &mut self,
+        now: Timestamp,
+        arn: &ExecutionArn,
+    ) -> Result<(Next, Vec<StartedInvoke>, bool), ServiceError> {
+        self.with(arn, |execution, _| {
+            execution.advance(now);
+            Ok((execution.next(), execution.take_invokes(), execution.has_news()))
+        })
+    }
+
     /// Takes the timers that a scheduler controls and has not taken before, in the order in which they were scheduled.
     /// Empty if the clock controls timers.
     ///

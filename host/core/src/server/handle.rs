@@ -5,16 +5,13 @@
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
-
 use super::{
     api::{
-        Answer, ExecutionView, InvokeOutcome, InvokeTarget, Next, StartExecution, StartedInvocation,
-        StartedInvoke, Turn,
+        Answer, ExecutionView, InvokeOutcome, InvokeTarget, Next, StartExecution, StartedInvocation, Turn,
     },
     observer::Observer,
     timers::{ScheduledTimer, TimerKey},
-    worker::{Server, Shared, watching},
+    worker::{Server, Shared},
 };
 use crate::{
     ambient::Actor,
@@ -128,15 +125,6 @@ impl ServerHandle {
         self.call(move |server, now| server.manager.complete_callback(now, &id, answer)).await
     }
 
-    /// See [`ExecutionManager::take_invokes`](super::ExecutionManager::take_invokes).
-    ///
-    /// # Errors
-    /// As there, or [`ServiceError::Unavailable`].
-    pub async fn take_invokes(&self, arn: &ExecutionArn) -> Result<Vec<StartedInvoke>, ServiceError> {
-        let arn = arn.clone();
-        self.call(move |server, _| server.manager.take_invokes(&arn)).await
-    }
-
     /// See [`ExecutionManager::annotate_invoke`](super::ExecutionManager::annotate_invoke).
     ///
     /// # Errors
@@ -188,7 +176,7 @@ impl ServerHandle {
         self.call(move |server, now| server.manager.poll(now, &arn)).await
     }
 
-    /// Fires all due timers, and returns what the execution needs next: [`take_invokes`](Self::take_invokes),
+    /// Fires all due timers, and returns what the execution needs next: [`take_invokes`](super::ExecutionManager::take_invokes),
     /// [`poll`](Self::poll) and, if it waits, [`watch`](Self::watch) in one request.
     ///
     /// # Errors
@@ -250,15 +238,10 @@ impl ServerHandle {
     /// such a change is pending already, or if the execution or the server does not exist, which the next request
     /// reports.
     pub async fn watch(&self, arn: &ExecutionArn) -> Watching {
-        let (watcher, news) = oneshot::channel();
         let arn = arn.clone();
-        let registered = self.call(move |server, now| {
-            server.watch(now, arn, watcher);
-            Ok(())
-        });
-        // If the call fails, the watcher is dropped, which completes the registration.
-        drop(registered.await);
-        watching(news)
+        let watching = self.call(move |server, now| Ok(server.watch(now, arn))).await;
+        // If the server has ended, the caller learns it from the next request, which it can make now.
+        watching.unwrap_or_else(|_| Watching::new(std::future::ready(None)))
     }
 
     /// Registers for the next change and waits for it.

@@ -241,14 +241,11 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 impl Server {
     /// Returns what the execution needs next, the invokes to run, and, if it waits, a registration for its next change.
     pub(super) fn next(&mut self, now: Timestamp, arn: &ExecutionArn) -> Result<Turn, ServiceError> {
-        let invokes = self.manager.take_invokes(arn)?;
-        let next = self.manager.poll(now, arn)?;
+        let (next, invokes, pending) = self.manager.next(now, arn)?;
         let news = match next {
             Next::Invoke | Next::Closed => Watching::never(),
             Next::Running { .. } | Next::WaitUntil(_) | Next::WaitForOutside { .. } => {
-                let (watcher, news) = oneshot::channel();
-                self.watch(now, arn.clone(), watcher);
-                watching(news)
+                self.register(arn.clone(), pending)
             }
         };
         Ok(Turn { next, invokes, news })
@@ -256,14 +253,22 @@ impl Server {
 
     /// Registers a watcher for the next change. It is notified immediately if a change is pending or the execution does
     /// not exist.
-    pub(super) fn watch(&mut self, now: Timestamp, arn: ExecutionArn, watcher: Watcher) {
-        if self.manager.has_news(now, &arn).unwrap_or(true) {
+    pub(super) fn watch(&mut self, now: Timestamp, arn: ExecutionArn) -> Watching {
+        let pending = self.manager.has_news(now, &arn).unwrap_or(true);
+        self.register(arn, pending)
+    }
+
+    fn register(&mut self, arn: ExecutionArn, pending: bool) -> Watching {
+        let (watcher, news) = oneshot::channel();
+        if pending {
             let _ = watcher.send(Some(self.clock.actor()));
-            return;
+        } else {
+            let watchers = self.watchers.entry(arn).or_default();
+            watchers.retain(|watcher| !watcher.is_closed());
+            watchers.push(watcher);
         }
-        let watchers = self.watchers.entry(arn).or_default();
-        watchers.retain(|watcher| !watcher.is_closed());
-        watchers.push(watcher);
+        // An error means that the server has ended, which the next request reports.
+        Watching::new(async { news.await.unwrap_or_default() })
     }
 
     fn spread_news(&mut self) {
@@ -273,10 +278,4 @@ impl Server {
             }
         }
     }
-}
-
-/// Creates the registration that completes when the watcher at the other end is notified.
-pub(super) fn watching(news: oneshot::Receiver<Option<Actor>>) -> Watching {
-    // An error means that the server has ended, which the next request reports.
-    Watching::new(async { news.await.unwrap_or_default() })
 }

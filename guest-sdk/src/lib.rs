@@ -99,10 +99,10 @@ pub use self::values::{ParseUuidError, Uuid};
 #[doc(hidden)]
 pub mod runtime {
     pub use crate::contract::{
-        Beginning, Callback, CallbackOptions, CheckpointMode, Child, ChildResult, ChildState, Completed,
-        Condition, ConditionState, EndStatus, ExecutionInfo, Identity, Interest, Invoke, InvokeOptions,
-        ObservedOperation, Observing, Operation, Outcome, Pollable, Position, Runtime, Scope, Step,
-        StepOptions, StepSemantics, StepState, Success,
+        Attempts, Beginning, Callback, CallbackOptions, CheckpointMode, Child, ChildResult, ChildState,
+        Completed, Condition, ConditionState, EndStatus, ExecutionInfo, Identity, Interest, Invoke,
+        InvokeOptions, ObservedOperation, Observing, Operation, Outcome, Pollable, Position, Runtime, Scope,
+        Step, StepOptions, StepSemantics, StepState, Success,
     };
     pub use crate::error::InvalidArgument;
 }

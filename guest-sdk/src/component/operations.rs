@@ -10,9 +10,9 @@ use super::bindings::durawasm::durable::{operations as wit, types};
 use super::bindings::wasi::io::poll;
 use super::convert::{outcome, started};
 use crate::contract::{
-    Callback, CallbackOptions, Child, ChildResult, ChildState, Completed, Condition, ConditionState,
-    EndStatus, Identity, Interest, Invoke, InvokeOptions, Operation, Outcome, Pollable, Position, Scope,
-    Step, StepOptions, StepSemantics, StepState, Success,
+    Attempts, Callback, CallbackOptions, Child, ChildResult, ChildState, Completed, Condition,
+    ConditionState, EndStatus, Identity, Interest, Invoke, InvokeOptions, Operation, Outcome, Pollable,
+    Position, Scope, Step, StepOptions, StepSemantics, StepState, Success,
 };
 use crate::error::{InvalidArgument, WireError};
 
@@ -190,6 +190,24 @@ impl<T: Resource> Operation for Handle<T> {
     }
 }
 
+impl Attempts for Handle<wit::Step> {
+    fn enter(&self) {
+        self.resource.enter();
+    }
+
+    fn leave(&self) {
+        self.resource.leave();
+    }
+
+    fn succeed(&self, payload: &str) {
+        self.resource.succeed(Some(payload));
+    }
+
+    fn fail(&self, error: &WireError) {
+        self.resource.fail(&error.into());
+    }
+}
+
 impl Step for Handle<wit::Step> {
     fn state(&self) -> StepState {
         match self.found().unwrap_or_else(|| self.resource.state()) {
@@ -207,22 +225,6 @@ impl Step for Handle<wit::Step> {
 
     fn recorded_success(&self) -> Option<Success> {
         self.resource.recorded_success().map(|wit::Success { order, value }| Success { order, value })
-    }
-
-    fn enter(&self) {
-        self.resource.enter();
-    }
-
-    fn leave(&self) {
-        self.resource.leave();
-    }
-
-    fn succeed(&self, result: &str) {
-        self.resource.succeed(Some(result));
-    }
-
-    fn fail(&self, error: &WireError) {
-        self.resource.fail(&error.into());
     }
 
     fn retry(&self, error: &WireError, delay: u64) -> Result<(), InvalidArgument> {
@@ -294,6 +296,24 @@ impl Child for Handle<wit::ChildContext> {
     }
 }
 
+impl Attempts for Handle<wit::Condition> {
+    fn enter(&self) {
+        self.resource.enter();
+    }
+
+    fn leave(&self) {
+        self.resource.leave();
+    }
+
+    fn succeed(&self, payload: &str) {
+        self.resource.succeed(Some(payload));
+    }
+
+    fn fail(&self, error: &WireError) {
+        self.resource.fail(&error.into());
+    }
+}
+
 impl Condition for Handle<wit::Condition> {
     fn state(&self) -> ConditionState {
         match self.found().unwrap_or_else(|| self.resource.state()) {
@@ -304,22 +324,6 @@ impl Condition for Handle<wit::Condition> {
                 ConditionState::Done { outcome: outcome(done), attempt }
             }
         }
-    }
-
-    fn enter(&self) {
-        self.resource.enter();
-    }
-
-    fn leave(&self) {
-        self.resource.leave();
-    }
-
-    fn succeed(&self, state: &str) {
-        self.resource.succeed(Some(state));
-    }
-
-    fn fail(&self, error: &WireError) {
-        self.resource.fail(&error.into());
     }
 
     fn proceed(&self, state: &str, delay: u64) -> Result<(), InvalidArgument> {

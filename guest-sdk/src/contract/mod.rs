@@ -26,7 +26,7 @@ pub use self::data::{
 pub(crate) use self::execution::Execution;
 pub use self::lambda_context::{ClientContext, CognitoIdentity, LambdaConfig, LambdaContext};
 pub use self::observing::{Beginning, ObservedOperation, Observing};
-pub use self::operation::{Callback, Completed, Condition, Invoke, Operation, Pollable, Step};
+pub use self::operation::{Attempts, Callback, Completed, Condition, Invoke, Operation, Pollable, Step};
 pub use self::operation_type::{OperationStatus, OperationType};
 pub use self::runtime::Runtime;
 pub use self::scope::{Child, Scope};

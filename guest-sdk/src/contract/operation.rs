@@ -20,25 +20,28 @@ pub trait Operation: Send + Sync {
     fn block(&self, interest: Interest);
 }
 
-/// A step.
-pub trait Step: Operation {
-    /// What to do next.
-    fn state(&self) -> StepState;
-
-    /// The recorded success of the step, as soon as it is recorded, delivered or not (WIT: `step.recorded-success`).
-    fn recorded_success(&self) -> Option<Success>;
-
+/// An operation whose attempts run a body of the handler: a step, or a condition with its checks.
+pub trait Attempts: Operation {
     /// The body starts or continues to run.
     fn enter(&self);
 
     /// The code of the handler continues to run.
     fn leave(&self);
 
-    /// Closes the step with the payload of its result.
-    fn succeed(&self, result: &str);
+    /// Closes the operation with the payload of its result or of its final state.
+    fn succeed(&self, payload: &str);
 
-    /// Closes the step with an error.
+    /// Closes the operation with an error.
     fn fail(&self, error: &WireError);
+}
+
+/// A step.
+pub trait Step: Attempts {
+    /// What to do next.
+    fn state(&self) -> StepState;
+
+    /// The recorded success of the step, as soon as it is recorded, delivered or not (WIT: `step.recorded-success`).
+    fn recorded_success(&self) -> Option<Success>;
 
     /// Closes the attempt with an error; the next attempt may start after `delay` seconds.
     fn retry(&self, error: &WireError, delay: u64) -> Result<(), InvalidArgument>;
@@ -63,21 +66,9 @@ pub trait Callback: Completed {
 }
 
 /// A condition.
-pub trait Condition: Operation {
+pub trait Condition: Attempts {
     /// What to do next.
     fn state(&self) -> ConditionState;
-
-    /// The check starts or continues to run.
-    fn enter(&self);
-
-    /// The code of the handler continues to run.
-    fn leave(&self);
-
-    /// Closes the condition with the payload of its final state.
-    fn succeed(&self, state: &str);
-
-    /// Closes the condition with an error.
-    fn fail(&self, error: &WireError);
 
     /// The condition is not met: the next attempt gets `state`, after `delay` seconds, in a later invocation.
     fn proceed(&self, state: &str, delay: u64) -> Result<(), InvalidArgument>;

@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
+use crate::contract::Attempts;
 use crate::engine::{Engine, ParkedBody, Section};
 use crate::error::{BoxError, TypedError};
 use crate::output::{self, LogScope};
@@ -21,15 +22,6 @@ pub(crate) enum Failure {
     Body(BoxError),
     /// Its result could not be serialized, or its payload could not be deserialized.
     Serialization(BoxError),
-}
-
-/// To which code the execution switches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
-    /// To the body.
-    Body,
-    /// To the handler.
-    Handler,
 }
 
 /// The error of a body that can never complete.
@@ -47,13 +39,13 @@ impl fmt::Display for Stalled {
 
 impl std::error::Error for Stalled {}
 
-/// Runs a body; `switch` enters and leaves its operation. Returns inside the operation: the caller closes the attempt
+/// Runs a body of an operation. Returns inside the operation: the caller closes the attempt
 /// immediately, which leaves it.
 ///
 /// The caller pins the body, so that the future of an operation contains it only once.
 pub(crate) fn run<'a, T, W>(
     engine: &'a Arc<Engine>,
-    switch: impl Fn(Side) + 'a,
+    operation: &'a (impl Attempts + ?Sized),
     scope: &'a Arc<LogScope>,
     section: &'a Arc<Section>,
     mut work: Pin<&'a mut W>,
@@ -66,14 +58,14 @@ where
     poll_fn(move |cx| {
         let stalled = parked.take().is_some_and(|body: ParkedBody| body.is_stalled());
         output::flush();
-        switch(Side::Body);
+        operation.enter();
         if stalled {
             return Poll::Ready(Err(Failure::Body(TypedError::with_type("StepStalled", Stalled).into())));
         }
         let poll = section.within(|| scope.within(|| work.as_mut().poll(cx)));
         output::flush();
         if poll.is_pending() {
-            switch(Side::Handler);
+            operation.leave();
             parked = Some(engine.park_body(cx.waker().clone()));
         }
         poll

@@ -8,10 +8,10 @@
 
 use std::fmt;
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 
-use super::body::{self, Failure, Side};
+use super::body::{self, Failure};
 use super::saga::Registration;
 use crate::context::{Compensation, CompensationFn, DurableContext, StepContext};
 use crate::contract::{Identity, Position, Step, StepOptions, StepState};
@@ -125,7 +125,9 @@ impl<F, S> StepRun<F, S> {
                             serdes.written(value, context).await.map_err(Failure::Serialization)
                         };
                         let section = ctx.section().body(position, attempt, scope.name.clone());
-                        match running.run_body(pin!(work), &scope, &section).await {
+                        match body::run(running.ctx.engine(), &**running.step, &scope, &section, pin!(work))
+                            .await
+                        {
                             Ok(payload) => {
                                 step.succeed(&payload);
                                 running.changed().await;
@@ -155,24 +157,6 @@ impl RunningStep<'_> {
     /// Waits until the state of the step is not pending.
     async fn changed(&self) {
         self.ctx.engine().changed(self.step.clone()).await;
-    }
-
-    /// Runs a body. Returns inside the operation: the caller closes the attempt immediately, which leaves it.
-    fn run_body<'a, T, W>(
-        &'a self,
-        work: Pin<&'a mut W>,
-        scope: &'a Arc<LogScope>,
-        section: &'a Arc<Section>,
-    ) -> impl Future<Output = Result<T, Failure>> + 'a
-    where
-        T: 'a,
-        W: Future<Output = Result<T, Failure>>,
-    {
-        let switch = |side| match side {
-            Side::Body => self.step.enter(),
-            Side::Handler => self.step.leave(),
-        };
-        body::run(self.ctx.engine(), switch, scope, section, work)
     }
 
     /// Closes a failed attempt according to the strategy, and waits for the next state. The strategy runs once, and not

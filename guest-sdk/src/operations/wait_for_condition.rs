@@ -8,13 +8,12 @@
 //! - The outcome is delivered only when it is recorded, and is the same as on a replay.
 
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 
-use super::body::{self, Failure, Side};
+use super::body::{self, Failure};
 use crate::context::{DurableContext, StepContext};
 use crate::contract::{Condition, ConditionState, Identity, Position};
-use crate::engine::Section;
 use crate::error::{
     BoxError, Framed, MaxChecksExceeded, OperationError, OperationErrorKind, ReplayedFailure,
     SERIALIZATION_ERROR, WaitForConditionError, WaitForConditionErrorKind, WireError,
@@ -93,7 +92,9 @@ impl<T, F, S> ConditionRun<T, F, S> {
                         Ok((payload, state))
                     };
                     let section = ctx.section().body(position, attempt, scope.name.clone());
-                    match running.run_check(pin!(work), &scope, &section).await {
+                    match body::run(running.ctx.engine(), &**running.condition, &scope, &section, pin!(work))
+                        .await
+                    {
                         Ok((payload, state)) => {
                             let decide = || polling.decide(state, attempt, || running.jitter_seed());
                             let decision = section.within(decide);
@@ -126,24 +127,6 @@ impl RunningCondition<'_> {
 
     fn jitter_seed(&self) -> JitterSeed {
         self.ctx.engine().jitter_seed(&self.condition.id())
-    }
-
-    /// Runs a check. Returns inside the operation: the caller closes the attempt immediately, which leaves it.
-    fn run_check<'a, T, W>(
-        &'a self,
-        work: Pin<&'a mut W>,
-        scope: &'a Arc<LogScope>,
-        section: &'a Arc<Section>,
-    ) -> impl Future<Output = Result<T, Failure>> + 'a
-    where
-        T: 'a,
-        W: Future<Output = Result<T, Failure>>,
-    {
-        let switch = |side| match side {
-            Side::Body => self.condition.enter(),
-            Side::Handler => self.condition.leave(),
-        };
-        body::run(self.ctx.engine(), switch, scope, section, work)
     }
 
     /// Closes an attempt whose check returned a state, and waits for the next state of the condition.

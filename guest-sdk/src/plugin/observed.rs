@@ -10,10 +10,10 @@ use std::time::SystemTime;
 use super::info::UserFunctionOutcome;
 use super::observer::{NewOperation, Observer};
 use crate::contract::{
-    Callback, CallbackOptions, CheckpointMode, Child, ChildResult, ChildState, Completed, Condition,
-    ConditionState, EndStatus, ExecutionInfo, Identity, Interest, Invoke, InvokeOptions, Observing,
-    Operation, OperationType, Outcome, Pollable, Position, Runtime, Scope, Step, StepOptions, StepState,
-    Success,
+    Attempts, Callback, CallbackOptions, CheckpointMode, Child, ChildResult, ChildState, Completed,
+    Condition, ConditionState, EndStatus, ExecutionInfo, Identity, Interest, Invoke, InvokeOptions,
+    Observing, Operation, OperationType, Outcome, Pollable, Position, Runtime, Scope, Step, StepOptions,
+    StepState, Success,
 };
 use crate::error::{InvalidArgument, WireError};
 
@@ -309,6 +309,27 @@ impl<T: Operation + ?Sized> Operation for Observed<T> {
     }
 }
 
+impl<T: Attempts + ?Sized> Attempts for Observed<T> {
+    fn enter(&self) {
+        self.function_entered();
+        self.inner.enter();
+    }
+
+    fn leave(&self) {
+        self.inner.leave();
+    }
+
+    fn succeed(&self, payload: &str) {
+        self.inner.succeed(payload);
+        self.succeeded();
+    }
+
+    fn fail(&self, error: &WireError) {
+        self.inner.fail(error);
+        self.failed(error);
+    }
+}
+
 impl Step for Observed<dyn Step> {
     fn state(&self) -> StepState {
         let state = self.inner.state();
@@ -320,25 +341,6 @@ impl Step for Observed<dyn Step> {
 
     fn recorded_success(&self) -> Option<Success> {
         self.inner.recorded_success()
-    }
-
-    fn enter(&self) {
-        self.function_entered();
-        self.inner.enter();
-    }
-
-    fn leave(&self) {
-        self.inner.leave();
-    }
-
-    fn succeed(&self, result: &str) {
-        self.inner.succeed(result);
-        self.succeeded();
-    }
-
-    fn fail(&self, error: &WireError) {
-        self.inner.fail(error);
-        self.failed(error);
     }
 
     fn retry(&self, error: &WireError, delay: u64) -> Result<(), InvalidArgument> {
@@ -404,25 +406,6 @@ impl Condition for Observed<dyn Condition> {
             self.set_next(NextFunction::Attempt(attempt));
         }
         state
-    }
-
-    fn enter(&self) {
-        self.function_entered();
-        self.inner.enter();
-    }
-
-    fn leave(&self) {
-        self.inner.leave();
-    }
-
-    fn succeed(&self, state: &str) {
-        self.inner.succeed(state);
-        self.succeeded();
-    }
-
-    fn fail(&self, error: &WireError) {
-        self.inner.fail(error);
-        self.failed(error);
     }
 
     fn proceed(&self, state: &str, delay: u64) -> Result<(), InvalidArgument> {

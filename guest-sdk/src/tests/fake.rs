@@ -14,9 +14,10 @@ use std::time::{Duration, SystemTime};
 use crate::WireError;
 use crate::entry::{self, Function};
 use crate::runtime::{
-    Callback, CallbackOptions, CheckpointMode, Child, ChildResult, ChildState, Completed, Condition,
-    ConditionState, EndStatus, ExecutionInfo, Identity, Interest, InvalidArgument, Invoke, InvokeOptions,
-    Operation, Outcome, Pollable, Position, Runtime, Scope, Step, StepOptions, StepState, Success,
+    Attempts, Callback, CallbackOptions, CheckpointMode, Child, ChildResult, ChildState, Completed,
+    Condition, ConditionState, EndStatus, ExecutionInfo, Identity, Interest, InvalidArgument, Invoke,
+    InvokeOptions, Operation, Outcome, Pollable, Position, Runtime, Scope, Step, StepOptions, StepState,
+    Success,
 };
 
 /// The records of an execution, and statistics of its invocations.
@@ -629,6 +630,24 @@ impl Operation for FakeOperation {
     }
 }
 
+impl Attempts for FakeOperation {
+    fn enter(&self) {
+        self.body(true);
+    }
+
+    fn leave(&self) {
+        self.body(false);
+    }
+
+    fn succeed(&self, payload: &str) {
+        self.close(Some(Ok(Some(payload.to_owned()))));
+    }
+
+    fn fail(&self, error: &WireError) {
+        self.close(Some(Err(error.clone())));
+    }
+}
+
 impl Step for FakeOperation {
     fn state(&self) -> StepState {
         self.host.call("state");
@@ -649,22 +668,6 @@ impl Step for FakeOperation {
         let record = &world.records[&self.id];
         let value = record.outcome.clone()?.ok()?;
         Some(Success { order: record.rank, value })
-    }
-
-    fn enter(&self) {
-        self.body(true);
-    }
-
-    fn leave(&self) {
-        self.body(false);
-    }
-
-    fn succeed(&self, result: &str) {
-        self.close(Some(Ok(Some(result.to_owned()))));
-    }
-
-    fn fail(&self, error: &WireError) {
-        self.close(Some(Err(error.clone())));
     }
 
     fn retry(&self, _: &WireError, delay: u64) -> Result<(), InvalidArgument> {
@@ -740,22 +743,6 @@ impl Condition for FakeOperation {
             }
             None => ConditionState::Pending,
         }
-    }
-
-    fn enter(&self) {
-        self.body(true);
-    }
-
-    fn leave(&self) {
-        self.body(false);
-    }
-
-    fn succeed(&self, state: &str) {
-        self.close(Some(Ok(Some(state.to_owned()))));
-    }
-
-    fn fail(&self, error: &WireError) {
-        self.close(Some(Err(error.clone())));
     }
 
     fn proceed(&self, state: &str, delay: u64) -> Result<(), InvalidArgument> {

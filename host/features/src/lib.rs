@@ -1,2 +1,2 @@
-//! Nothing. The manifest of this crate turns features of shared dependencies on, so that the command line and the tests
-//! ask for the same ones.
+//! Nothing. The manifest of this crate turns features of shared dependencies on, so that the tests compile no dependency
+//! of the command line again.

@@ -9,8 +9,8 @@ use durawasm_core::{
 use durawasm_guest::{
     WireError,
     runtime::{
-        Callback, Child, ChildResult, ChildState, Completed, Condition, ConditionState, EndStatus, Interest,
-        InvalidArgument, Invoke, Operation, Outcome, Pollable, Scope, Step, StepState, Success,
+        Attempts, Callback, Child, ChildResult, ChildState, Completed, Condition, ConditionState, EndStatus,
+        Interest, InvalidArgument, Invoke, Operation, Outcome, Pollable, Scope, Step, StepState, Success,
     },
 };
 
@@ -27,24 +27,8 @@ impl Handle {
         Self { seam: Arc::clone(seam), key }
     }
 
-    fn enter(&self) {
-        self.seam.call(|| (), |durable| durable.enter(self.key));
-    }
-
-    fn leave(&self) {
-        self.seam.call(|| (), Durable::leave);
-    }
-
     fn close(&self, close: impl FnOnce(&mut Engine) -> Result<(), ReplayError>) {
         self.seam.call(|| (), |durable| durable.close(close));
-    }
-
-    fn succeed(&self, result: &str) {
-        self.close(|engine| engine.succeed(self.key, Some(result.to_owned())));
-    }
-
-    fn fail(&self, error: &WireError) {
-        self.close(|engine| engine.fail(self.key, convert::error_in(error)));
     }
 
     fn report(
@@ -66,6 +50,24 @@ impl Operation for Handle {
 
     fn block(&self, interest: Interest) {
         self.seam.call(|| (), |durable| durable.wait_for(self.key, convert::interest(interest)));
+    }
+}
+
+impl Attempts for Handle {
+    fn enter(&self) {
+        self.seam.call(|| (), |durable| durable.enter(self.key));
+    }
+
+    fn leave(&self) {
+        self.seam.call(|| (), Durable::leave);
+    }
+
+    fn succeed(&self, payload: &str) {
+        self.close(|engine| engine.succeed(self.key, Some(payload.to_owned())));
+    }
+
+    fn fail(&self, error: &WireError) {
+        self.close(|engine| engine.fail(self.key, convert::error_in(error)));
     }
 }
 
@@ -94,22 +96,6 @@ impl Step for Handle {
         let success =
             self.seam.call(|| None, |durable| Ok(durable.driver.engine().recorded_success(self.key)?));
         success.map(|(order, value)| Success { order, value: value.map(|value| value.to_string()) })
-    }
-
-    fn enter(&self) {
-        Self::enter(self);
-    }
-
-    fn leave(&self) {
-        Self::leave(self);
-    }
-
-    fn succeed(&self, result: &str) {
-        Self::succeed(self, result);
-    }
-
-    fn fail(&self, error: &WireError) {
-        Self::fail(self, error);
     }
 
     fn retry(&self, error: &WireError, delay: u64) -> Result<(), InvalidArgument> {
@@ -198,22 +184,6 @@ impl Condition for Handle {
                 })
             },
         )
-    }
-
-    fn enter(&self) {
-        Self::enter(self);
-    }
-
-    fn leave(&self) {
-        Self::leave(self);
-    }
-
-    fn succeed(&self, state: &str) {
-        Self::succeed(self, state);
-    }
-
-    fn fail(&self, error: &WireError) {
-        Self::fail(self, error);
     }
 
     fn proceed(&self, state: &str, delay: u64) -> Result<(), InvalidArgument> {

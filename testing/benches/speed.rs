@@ -152,6 +152,7 @@ async fn invoke_empty(handler: &Handler) -> Outcome<Duration> {
         grants: Arc::default(),
         faults: Faults::default(),
         isolation: Isolation::default(),
+        probe: Default::default(),
     };
     let started = Instant::now();
     let report = handler.invoke("empty", "request".into(), input, &Limits::default(), around).await;

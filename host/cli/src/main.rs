@@ -5,6 +5,8 @@
 
 mod answer;
 mod build;
+mod check;
+mod check_report;
 mod event;
 mod exit;
 mod grants;
@@ -46,6 +48,8 @@ enum Command {
     Run(run::Args),
     /// Run scenarios: tests of handlers, written as TOML or YAML
     Test(test::Args),
+    /// Check whether a handler replays: crash it everywhere, feed it its own record, perturb clocks and random numbers
+    Check(check::Args),
     /// Show what a component imports and exports, and what it is granted
     Inspect(inspect::Args),
 }
@@ -71,6 +75,7 @@ fn main() -> ExitCode {
         Command::Build(args) => build::build(&args),
         Command::Run(args) => run::run(&args),
         Command::Test(args) => test::test(&args),
+        Command::Check(args) => check::check(&args),
         Command::Inspect(args) => inspect::inspect(&args),
     };
     match done {

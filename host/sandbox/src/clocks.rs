@@ -29,7 +29,7 @@ impl HasData for HasDurable {
 
 impl wall_clock::Host for &mut Durable {
     fn now(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
-        let now = Durable::now(self);
+        let now = self.read_clock("wasi:clocks/wall-clock.now")?;
         Ok(wall_clock::Datetime { seconds: now.as_secs(), nanoseconds: now.subsec_nanos() })
     }
 
@@ -46,20 +46,20 @@ impl Durable {
         })
     }
 
-    fn random_bytes(&mut self, count: u64) -> wasmtime::Result<Vec<u8>> {
+    fn random_bytes(&mut self, name: &'static str, count: u64) -> wasmtime::Result<Vec<u8>> {
         let Some(count) = usize::try_from(count).ok().filter(|_| count <= MAX_RANDOM) else {
             let reason =
                 format!("the handler asked for {count} random bytes at once; {MAX_RANDOM} are allowed");
             return Err(self.end(Ended::Limit(error_types::RANDOM_LIMIT, reason)));
         };
         let mut bytes = vec![0; count];
-        self.fill_random(&mut bytes)?;
+        self.fill_random(name, &mut bytes)?;
         Ok(bytes)
     }
 
-    fn random_u64(&mut self) -> wasmtime::Result<u64> {
+    fn random_u64(&mut self, name: &'static str) -> wasmtime::Result<u64> {
         let mut bytes = [0; 8];
-        self.fill_random(&mut bytes)?;
+        self.fill_random(name, &mut bytes)?;
         Ok(u64::from_le_bytes(bytes))
     }
 }
@@ -70,7 +70,7 @@ fn nanos(time: Duration) -> u64 {
 
 impl monotonic_clock::Host for &mut Durable {
     fn now(&mut self) -> wasmtime::Result<u64> {
-        Ok(nanos(Durable::now(self)))
+        Ok(nanos(self.read_clock("wasi:clocks/monotonic-clock.now")?))
     }
 
     fn resolution(&mut self) -> wasmtime::Result<u64> {
@@ -78,7 +78,8 @@ impl monotonic_clock::Host for &mut Durable {
     }
 
     fn subscribe_instant(&mut self, when: u64) -> wasmtime::Result<Resource<DynPollable>> {
-        self.timer(Duration::from_nanos(when))
+        let deadline = self.deadline(Duration::from_nanos(when));
+        self.timer(deadline)
     }
 
     fn subscribe_duration(&mut self, when: u64) -> wasmtime::Result<Resource<DynPollable>> {
@@ -89,26 +90,32 @@ impl monotonic_clock::Host for &mut Durable {
 
 impl random::Host for &mut Durable {
     fn get_random_bytes(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {
-        self.random_bytes(len)
+        self.random_bytes("wasi:random/random.get-random-bytes", len)
     }
 
     fn get_random_u64(&mut self) -> wasmtime::Result<u64> {
-        self.random_u64()
+        self.random_u64("wasi:random/random.get-random-u64")
     }
 }
 
 impl insecure::Host for &mut Durable {
     fn get_insecure_random_bytes(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {
-        self.random_bytes(len)
+        self.random_bytes("wasi:random/insecure.get-insecure-random-bytes", len)
     }
 
     fn get_insecure_random_u64(&mut self) -> wasmtime::Result<u64> {
-        self.random_u64()
+        self.random_u64("wasi:random/insecure.get-insecure-random-u64")
     }
 }
 
 impl insecure_seed::Host for &mut Durable {
     fn insecure_seed(&mut self) -> wasmtime::Result<(u64, u64)> {
-        Ok((self.random_u64()?, self.random_u64()?))
+        let mut seed = [0; 16];
+        self.fill_random("wasi:random/insecure-seed.insecure-seed", &mut seed)?;
+        let [low, high] = [0, 8].map(|at| {
+            let half = seed.get(at..at + 8).and_then(|half| <[u8; 8]>::try_from(half).ok());
+            u64::from_le_bytes(half.unwrap_or_default())
+        });
+        Ok((low, high))
     }
 }

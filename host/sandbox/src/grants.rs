@@ -13,14 +13,11 @@ use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 /// descriptor of the process. Opening one more fails.
 pub(super) const MAX_WASI_HANDLES: usize = 256;
 
-/// Applies grants to the WASI context of a guest.
+/// Applies the grants of directories to the WASI context of a guest.
 ///
 /// # Errors
 /// `Sandbox.GrantFailed`: a directory cannot be opened.
 pub(super) fn apply(grants: &Grants, wasi: &mut WasiCtxBuilder) -> Result<(), ErrorObject> {
-    for (name, value) in grants.variables() {
-        wasi.env(name, value);
-    }
     for (guest, host, access) in grants.directories() {
         let permissions = match access {
             Access::ReadOnly => FsPerms::ReadOnly,

@@ -12,7 +12,7 @@ use durawasm_core::{
     },
     orchestrator::{Component, Invocable, Invocation, Invoked, Listed},
     protocol::{ErrorObject, InvocationInput, InvocationResult, Limits, Timestamp, error_types},
-    replay::{Engine as Replay, Key},
+    replay::{Engine as Replay, Key, Probe},
 };
 use wasmtime::{Store, Trap, UpdateDeadline, WasmBacktrace};
 use wasmtime_wasi::{I32Exit, WasiCtxBuilder};
@@ -137,7 +137,9 @@ impl Handler {
     }
 
     fn store(&self, driver: Driver, around: Surroundings) -> Result<Store<State>, ErrorObject> {
-        let (stdout, stderr) = (Output::default(), Output::default());
+        // Standard error works always: it carries the message of a panic.
+        let fails = around.probe.get().is_some_and(Probe::output_fails);
+        let (stdout, stderr) = (Output::new(fails), Output::default());
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdout(stdout.clone()).stderr(stderr.clone());
         let grants = around.grants.clone();

@@ -9,6 +9,7 @@ mod clocks;
 mod component;
 mod convert;
 mod engine;
+mod environment;
 mod error;
 mod grants;
 mod invoke;

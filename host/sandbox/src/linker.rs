@@ -47,7 +47,7 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     io::error::add_to_linker::<_, HasTable>(l, |s| &mut s.table)?;
     io::streams::add_to_linker::<_, HasTable>(l, |s| &mut s.table)?;
 
-    cli::environment::add_to_linker::<_, WasiCli>(l, State::cli)?;
+    cli::environment::add_to_linker::<_, HasDurable>(l, |s| &mut s.durable)?;
     cli::exit::add_to_linker::<_, WasiCli>(l, State::cli)?;
     cli::stdin::add_to_linker::<_, WasiCli>(l, State::cli)?;
     cli::stdout::add_to_linker::<_, WasiCli>(l, State::cli)?;

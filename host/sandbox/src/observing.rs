@@ -148,6 +148,7 @@ mod tests {
             log: log.clone(),
             faults: Faults::default(),
             isolation: Isolation::default(),
+            probe: Default::default(),
             grants: Arc::new(Grants::default()),
         };
         let engine = Engine::new(recorded, Limits::default(), 100);

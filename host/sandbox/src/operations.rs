@@ -130,7 +130,10 @@ impl wit::HostContext for &mut Durable {
     }
 
     fn is_replaying(&mut self, _: Resource<Context>) -> wasmtime::Result<bool> {
-        Ok(self.driver.is_replaying())
+        let replaying = self.driver.is_replaying();
+        let name = "durawasm:durable/operations.[method]context.is-replaying";
+        self.imported(name, || (String::new(), replaying.to_string()));
+        Ok(replaying)
     }
 
     fn enter(&mut self, this: Resource<Context>, number: u64) -> wasmtime::Result<()> {

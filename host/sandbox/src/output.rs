@@ -23,6 +23,8 @@ pub(super) struct Output(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
+    /// Whether writing fails.
+    fails: bool,
     /// Whether the buffer contains anything. It is checked at each operation, and is usually false.
     holds: AtomicBool,
     collected: Mutex<Collected>,
@@ -35,6 +37,11 @@ struct Collected {
 }
 
 impl Output {
+    /// A stream on which writing fails, if `fails` is set.
+    pub(super) fn new(fails: bool) -> Self {
+        Self(Arc::new(Shared { fails, ..Shared::default() }))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Collected> {
         self.0.collected.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -91,6 +98,9 @@ impl Pollable for Output {
 
 impl OutputStream for Output {
     fn write(&mut self, bytes: bytes::Bytes) -> StreamResult<()> {
+        if self.0.fails {
+            return Err(StreamError::Closed);
+        }
         self.collect(&bytes);
         Ok(())
     }

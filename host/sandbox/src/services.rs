@@ -23,15 +23,21 @@ impl execution::Host for &mut Durable {
     }
 
     fn invocation_id(&mut self) -> wasmtime::Result<String> {
-        Ok(self.driver.facts().invocation_id.to_string())
+        let id = self.driver.facts().invocation_id.to_string();
+        self.imported("durawasm:durable/execution.invocation-id", || (String::new(), id.clone()));
+        Ok(id)
     }
 
     fn deadline_ms(&mut self) -> wasmtime::Result<u64> {
-        Ok(u64::try_from(self.driver.facts().deadline.as_millis()).unwrap_or(u64::MAX))
+        let deadline = u64::try_from(self.driver.facts().deadline.as_millis()).unwrap_or(u64::MAX);
+        self.imported("durawasm:durable/execution.deadline-ms", || (String::new(), deadline.to_string()));
+        Ok(deadline)
     }
 
     fn is_replaying(&mut self) -> wasmtime::Result<bool> {
-        Ok(self.driver.is_replaying())
+        let replaying = self.driver.is_replaying();
+        self.imported("durawasm:durable/execution.is-replaying", || (String::new(), replaying.to_string()));
+        Ok(replaying)
     }
 
     fn now_ms(&mut self) -> wasmtime::Result<u64> {
@@ -72,6 +78,7 @@ impl checkpointing::Host for &mut Durable {
 
 impl log::Host for &mut Durable {
     fn write(&mut self, entry: log::Entry) -> wasmtime::Result<()> {
+        self.point_in_body()?;
         self.drain_output()?;
         let operation = match entry.operation {
             Some(id) => Some(id.into()),
@@ -89,7 +96,12 @@ impl log::Host for &mut Durable {
     }
 
     fn enabled(&mut self, _: log::Level) -> wasmtime::Result<bool> {
-        Ok(self.driver.keeps_replayed_lines() || !self.driver.is_replaying())
+        let mut enabled = self.driver.keeps_replayed_lines() || !self.driver.is_replaying();
+        if let Some((probe, code)) = self.probe() {
+            enabled = probe.log_enabled(code, enabled);
+        }
+        self.imported("durawasm:durable/log.enabled", || (String::new(), enabled.to_string()));
+        Ok(enabled)
     }
 }
 

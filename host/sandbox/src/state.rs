@@ -8,7 +8,7 @@ use std::{
 use durawasm_core::{
     invocation::{CheckpointRequest, Driver, Ended, LogLevel, LogSource, Need, Surroundings},
     protocol::error_types,
-    replay::Key,
+    replay::{Code, Draw, ImportCall, Key, Probe},
 };
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -64,6 +64,8 @@ pub(super) struct Durable {
     pub(super) streams: Streams,
     /// The first random bytes that the guest drew, which are the keys of its hash tables.
     first_drawn: Vec<u8>,
+    /// How far the last reading of a perturbed clock was ahead.
+    ahead: Duration,
 }
 
 impl Durable {
@@ -79,6 +81,7 @@ impl Durable {
             stderr,
             last_lines: VecDeque::new(),
             first_drawn: Vec::new(),
+            ahead: Duration::ZERO,
         }
     }
 
@@ -187,8 +190,48 @@ impl Durable {
         self.driver.now(&*self.around.clock)
     }
 
+    /// Called where the running code calls the host: a body may be ended there by fault injection.
+    pub(super) fn point_in_body(&mut self) -> wasmtime::Result<()> {
+        let ended = self.driver.point_in_body();
+        self.trap(ended)
+    }
+
+    /// The probe of the invocation, and the code that is running.
+    pub(super) fn probe(&self) -> Option<(&dyn Probe, Code)> {
+        self.driver.engine().probe().get().map(|probe| (probe, self.driver.code()))
+    }
+
+    /// Tells the probe of an import that returns.
+    pub(super) fn imported(&self, name: &'static str, describe: impl FnOnce() -> (String, String)) {
+        if let Some((probe, code)) = self.probe() {
+            let (arguments, result) = describe();
+            probe.imported(ImportCall { code, name, arguments, result });
+        }
+    }
+
+    /// Reads a clock, as the guest sees it.
+    pub(super) fn read_clock(&mut self, name: &'static str) -> wasmtime::Result<Duration> {
+        self.point_in_body()?;
+        let mut now = self.now();
+        if let Some((probe, code)) = self.probe() {
+            let seen = probe.time(code, now);
+            debug_assert!(seen >= now, "a perturbed clock is ahead");
+            self.ahead = seen.saturating_sub(now);
+            now = seen;
+        }
+        self.imported(name, || (String::new(), format!("{now:?}")));
+        Ok(now)
+    }
+
+    /// The deadline on the execution's clock for one on the clock that the guest read last.
+    pub(super) fn deadline(&self, seen: Duration) -> Duration {
+        // A guest may name any deadline, also one before the beginning of the clock.
+        seen.saturating_sub(self.ahead)
+    }
+
     /// Fills the buffer with the randomness that the guest sees.
-    pub(super) fn fill_random(&mut self, buffer: &mut [u8]) -> wasmtime::Result<()> {
+    pub(super) fn fill_random(&mut self, name: &'static str, buffer: &mut [u8]) -> wasmtime::Result<()> {
+        self.point_in_body()?;
         if self.driver.is_live() {
             self.around.entropy.fill(buffer);
         } else {
@@ -197,6 +240,11 @@ impl Durable {
             self.trap(filled)?;
         }
         let missing = KEY_BYTES - self.first_drawn.len();
+        if let Some((probe, code)) = self.probe() {
+            let draw = if missing > 0 { Draw::HashKeys } else { Draw::Random };
+            probe.random(code, draw, buffer);
+        }
+        self.imported(name, || (format!("{} bytes", buffer.len()), hex(buffer)));
         self.first_drawn.extend(buffer.iter().take(missing));
         Ok(())
     }
@@ -253,6 +301,15 @@ impl Durable {
         }
         self.drain_output()
     }
+}
+
+/// The first bytes as hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    let mut text: String = bytes.iter().take(KEY_BYTES).map(|byte| format!("{byte:02x}")).collect();
+    if bytes.len() > KEY_BYTES {
+        text.push_str("..");
+    }
+    text
 }
 
 /// The started step bodies that have a timeout, with their remaining time.

@@ -64,6 +64,7 @@ impl poll::Host for Waiting<'_> {
             return Err(wasmtime::Error::msg("poll was called with an empty list"));
         }
         let list = List::new(pollables);
+        self.0.durable.point_in_body()?;
         self.0.durable.begin_wait().await?;
         loop {
             let ready = self.ready_now(&list).await?;

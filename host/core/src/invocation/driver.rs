@@ -26,7 +26,7 @@ use crate::{
         CheckpointResponse, CheckpointToken, DurableServiceClient, ExecutionArn, InvocationOutput,
         InvocationResult, OperationId, OperationUpdate, ServiceError, Timestamp, error_types,
     },
-    replay::{Engine, Key, ReplayError},
+    replay::{Code, Engine, Key, ReplayError},
 };
 
 /// Constant facts of an invocation.
@@ -180,6 +180,30 @@ impl Driver {
         self.body
     }
 
+    /// The code that is running.
+    pub fn code(&self) -> Code {
+        match (self.is_live(), self.engine.is_replaying()) {
+            (true, _) => Code::Body,
+            (false, true) => Code::Replayed,
+            (false, false) => Code::New,
+        }
+    }
+
+    /// A point at which fault injection may end a body: its host calls this when the running code calls it. Elsewhere it
+    /// has no effect.
+    ///
+    /// # Errors
+    /// When the instance is killed.
+    pub fn point_in_body(&self) -> Result<(), Ended> {
+        if self.body.is_none() {
+            return Ok(());
+        }
+        if let Some(probe) = self.engine.probe().get() {
+            probe.point_in_body();
+        }
+        if self.faults.body_point() { Err(Ended::Killed) } else { Ok(()) }
+    }
+
     /// The operation id of the body that is running.
     pub fn body_operation(&self) -> Option<OperationId> {
         self.body.and_then(|key| self.engine.id(key).ok()).cloned()
@@ -236,13 +260,16 @@ impl Driver {
         self.faults.replays() && self.body.is_none() && !self.engine.is_about_to_run_once()
     }
 
-    fn checkpoint(&mut self, updates: Vec<OperationUpdate>) -> Result<CheckpointRequest, Ended> {
+    fn checkpoint(&mut self, mut updates: Vec<OperationUpdate>) -> Result<CheckpointRequest, Ended> {
         let fault = self.faults.checkpoint();
         if let Some(failure) = fault.before {
             return Err(failure.into());
         }
         self.checkpoints += 1;
         self.failure_to_come = fault.after;
+        if fault.partial {
+            updates.truncate(updates.len().div_ceil(2));
+        }
         Ok(CheckpointRequest { token: self.token.clone(), updates, delay: self.faults.delay(fault) })
     }
 
@@ -272,6 +299,11 @@ impl Driver {
     /// afterwards.
     pub fn end(&mut self, why: Ended) {
         self.unreachable |= why.is_unreachable();
+        if let (Ended::Replay(ReplayError::NonDeterministic(divergence)), Some(probe)) =
+            (&why, self.engine.probe().get())
+        {
+            probe.diverged(divergence);
+        }
         self.ended = Some(why);
     }
 

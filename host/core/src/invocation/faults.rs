@@ -29,6 +29,12 @@ pub enum Disturbance {
     /// The instance is killed when it starts the n-th operation that is not on record, counted over all invocations.
     /// The start is lost.
     DieAtOperation(u64),
+    /// The instance is killed while the service records its n-th checkpoint: the first half of the updates, rounded up,
+    /// is on record, the rest is lost.
+    DieInCheckpoint(u64),
+    /// The instance is killed at the n-th point within bodies, counted over all invocations: where a body is entered,
+    /// at each of its calls of the host for time, randomness, logging and waiting, and where it closes its attempt.
+    DieInBody(u64),
     /// The n-th checkpoint fails before the service records any of it. The invocation crashes.
     FailCheckpoint(u64),
     /// The service records the n-th checkpoint, but its answer is lost. The invocation crashes.
@@ -47,6 +53,7 @@ struct Inner {
     delay: Option<Duration>,
     checkpoints: AtomicU64,
     operations: AtomicU64,
+    body_points: AtomicU64,
 }
 
 impl Faults {
@@ -67,6 +74,9 @@ impl Faults {
             match *disturbance {
                 Disturbance::DieBeforeCheckpoint(at) if at == number => fault.before = Some(Failure::Crash),
                 Disturbance::DieAfterCheckpoint(at) if at == number => fault.after = Some(Failure::Crash),
+                Disturbance::DieInCheckpoint(at) if at == number => {
+                    (fault.partial, fault.after) = (true, Some(Failure::Crash));
+                }
                 Disturbance::FailCheckpoint(at) if at == number => fault.before = Some(Failure::NoAnswer),
                 Disturbance::LoseCheckpoint(at) if at == number => fault.after = Some(Failure::NoAnswer),
                 Disturbance::SlowCheckpoint(at, delay) if at == number => fault.delay = Some(delay),
@@ -81,6 +91,13 @@ impl Faults {
         let Some(inner) = &self.0 else { return false };
         let number = inner.operations.fetch_add(1, Ordering::Relaxed) + 1;
         inner.disturbances.contains(&Disturbance::DieAtOperation(number))
+    }
+
+    /// Counts a point within a body, and returns whether the instance is killed.
+    pub fn body_point(&self) -> bool {
+        let Some(inner) = &self.0 else { return false };
+        let number = inner.body_points.fetch_add(1, Ordering::Relaxed) + 1;
+        inner.disturbances.contains(&Disturbance::DieInBody(number))
     }
 
     /// Whether a fresh instance replays after each checkpoint.
@@ -104,6 +121,8 @@ pub struct CheckpointFault {
     pub before: Option<Failure>,
     /// The failure after the service has recorded the checkpoint.
     pub after: Option<Failure>,
+    /// Whether only the first half of the updates is sent.
+    pub partial: bool,
     /// An additional delay.
     pub delay: Option<Duration>,
 }
@@ -143,10 +162,12 @@ mod tests {
                 Disturbance::DieBeforeCheckpoint(4),
                 Disturbance::DieAfterCheckpoint(5),
                 Disturbance::DieAtOperation(2),
+                Disturbance::DieInCheckpoint(6),
+                Disturbance::DieInBody(3),
             ],
             None,
         );
-        let met: Vec<CheckpointFault> = (0..6).map(|_| faults.clone().checkpoint()).collect();
+        let met: Vec<CheckpointFault> = (0..7).map(|_| faults.clone().checkpoint()).collect();
         let none = CheckpointFault::default();
         assert_eq!(
             met,
@@ -156,9 +177,11 @@ mod tests {
                 CheckpointFault { after: Some(Failure::NoAnswer), ..none },
                 CheckpointFault { before: Some(Failure::Crash), ..none },
                 CheckpointFault { after: Some(Failure::Crash), ..none },
+                CheckpointFault { after: Some(Failure::Crash), partial: true, ..none },
                 none,
             ]
         );
+        assert_eq!([(); 4].map(|()| faults.body_point()), [false, false, true, false]);
         assert_eq!([faults.operation(), faults.operation(), faults.operation()], [false, true, false]);
         assert!(!faults.replays());
         assert!(Faults::new(vec![Disturbance::ReplayAtEveryCheckpoint], None).replays());

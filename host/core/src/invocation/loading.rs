@@ -31,7 +31,7 @@ pub async fn load(
     let client = &*around.client;
     let (operations, event) = load_state(&arn, &checkpoint_token, initial_execution_state, client).await?;
     let engine = Engine::new(operations, limits.clone(), bounds.operations);
-    let engine = engine.with_updated(&updated_operation_ids);
+    let engine = engine.with_updated(&updated_operation_ids).with_probe(around.probe.clone());
     let facts = Facts {
         arn,
         invocation_id,

@@ -52,11 +52,14 @@ impl Driver {
         self.engine.enter(key)?;
         self.body = Some(key);
         self.reported();
-        Ok(())
+        self.point_in_body()
     }
 
     /// Leaves a body: the handler's own code continues.
     pub fn leave(&mut self) {
+        if let (Some(id), Some(probe)) = (self.body_operation(), self.engine.probe().get()) {
+            probe.left(&id);
+        }
         self.body = None;
     }
 
@@ -65,7 +68,8 @@ impl Driver {
     /// # Errors
     /// The reason why the run is ended.
     pub fn close(&mut self, close: impl FnOnce(&mut Engine) -> Result<(), ReplayError>) -> Result<(), Ended> {
-        self.body = None;
+        self.point_in_body()?;
+        self.leave();
         close(&mut self.engine)?;
         // If the end is on record already, nothing is queued.
         self.reported_end(self.engine.queued() > 0);
@@ -80,9 +84,10 @@ impl Driver {
         &mut self,
         report: impl FnOnce(&mut Engine) -> Result<(), ReplayError>,
     ) -> Result<Result<(), InvalidArgument>, Ended> {
+        self.point_in_body()?;
         let reported = refusal(report(&mut self.engine))?;
         if reported.is_ok() {
-            self.body = None;
+            self.leave();
             self.reported_end(true);
         }
         Ok(reported)

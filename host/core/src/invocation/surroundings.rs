@@ -6,6 +6,7 @@ use super::{Faults, Grants, Isolation, LogSink};
 use crate::{
     ambient::{Clock, Entropy},
     protocol::DurableServiceClient,
+    replay::Probed,
 };
 
 /// Everything that one invocation can access besides its input.
@@ -23,6 +24,8 @@ pub struct Surroundings {
     pub faults: Faults,
     /// Which code shares an instance.
     pub isolation: Isolation,
+    /// What observes and perturbs the invocation. By default nothing.
+    pub probe: Probed,
     /// Environment variables and directories for the guest.
     pub grants: Arc<Grants>,
 }

@@ -24,6 +24,7 @@ use crate::{
         ErrorObject, ExecutionArn, ExecutionStatus, InvocationResult, Limits, ServiceError, Timestamp,
         error_types,
     },
+    replay::Probed,
     server::{
         ExecutionView, InvokeOutcome, InvokeTarget, Next, Outside, ServerHandle, StartExecution,
         StartedInvoke, TimerMode, Turn,
@@ -272,6 +273,7 @@ impl Orchestrator {
             grants,
             faults: self.faults.clone(),
             isolation: self.isolation,
+            probe: Probed::default(),
         }
     }
 

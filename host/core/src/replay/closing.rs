@@ -11,7 +11,8 @@ use super::{
     slot::{RevealPoint, SlotState},
 };
 use crate::protocol::{
-    ContextOptions, ErrorObject, InvocationOutput, Limits, OperationAction, OperationUpdate, StepOptions,
+    ContextOptions, ErrorObject, InvocationOutput, Limits, OperationAction, OperationType, OperationUpdate,
+    StepOptions,
 };
 
 /// The result with which a child context is closed.
@@ -23,11 +24,21 @@ pub enum ChildResult {
     ReplayChildren(Option<String>),
 }
 
+/// The update that closes an operation or an attempt.
+struct Closed {
+    update: OperationUpdate,
+    /// The attempt whose body ran; none for a context, and for an attempt that ended without running.
+    attempt: Option<u32>,
+}
+
 impl Engine {
     /// Returns the output of an invocation whose handler returned: its result, or an error if recorded operations were
     /// not started or the result exceeds the service's limit.
     pub fn conclude(&self, returned: Result<Option<String>, ErrorObject>) -> InvocationOutput {
         if let Err(ReplayError::NonDeterministic(divergence)) = self.check_return() {
+            if let Some(probe) = self.probe.get() {
+                probe.diverged(&divergence);
+            }
             return InvocationOutput::failed(divergence.to_error());
         }
         match returned {
@@ -56,27 +67,27 @@ impl Engine {
         if let Err(error) = check_payload("result", result.as_ref(), self.limits.payload_bytes) {
             return self.fail(key, ErrorObject::new("ResultTooLarge", error.to_string()));
         }
-        let mut update = self.close(key, OperationAction::Succeed)?;
-        update.payload = result.map(Into::into);
-        self.send(key, update)
+        let mut closed = self.close(key, OperationAction::Succeed)?;
+        closed.update.payload = result.map(Into::into);
+        self.send(key, closed)
     }
 
     /// Closes an attempt and its operation with an error.
     pub fn fail(&mut self, key: Key, error: ErrorObject) -> Result<(), ReplayError> {
         self.check_open(key)?;
-        let mut update = self.close(key, OperationAction::Fail)?;
-        update.error = Some(fit_error(error, self.limits.error_bytes));
-        self.send(key, update)
+        let mut closed = self.close(key, OperationAction::Fail)?;
+        closed.update.error = Some(fit_error(error, self.limits.error_bytes));
+        self.send(key, closed)
     }
 
     /// Closes a step's attempt with an error. The next attempt may begin after `delay` seconds.
     pub fn retry(&mut self, key: Key, error: ErrorObject, delay: u64) -> Result<(), ReplayError> {
         self.check_open(key)?;
         check_seconds("delay", delay, &Limits::DELAY_SECONDS)?;
-        let mut update = self.close(key, OperationAction::Retry)?;
-        update.error = Some(fit_error(error, self.limits.error_bytes));
-        update.step_options = Some(StepOptions { next_attempt_delay_seconds: Some(delay) });
-        self.send(key, update)
+        let mut closed = self.close(key, OperationAction::Retry)?;
+        closed.update.error = Some(fit_error(error, self.limits.error_bytes));
+        closed.update.step_options = Some(StepOptions { next_attempt_delay_seconds: Some(delay) });
+        self.send(key, closed)
     }
 
     /// Closes a condition's attempt. The next attempt may begin after `delay` seconds, with the state `next`.
@@ -84,10 +95,10 @@ impl Engine {
         self.check_open(key)?;
         check_seconds("delay", delay, &Limits::DELAY_SECONDS)?;
         check_payload("next", Some(&next), self.limits.payload_bytes)?;
-        let mut update = self.close(key, OperationAction::Retry)?;
-        update.payload = Some(next.into());
-        update.step_options = Some(StepOptions { next_attempt_delay_seconds: Some(delay) });
-        self.send(key, update)
+        let mut closed = self.close(key, OperationAction::Retry)?;
+        closed.update.payload = Some(next.into());
+        closed.update.step_options = Some(StepOptions { next_attempt_delay_seconds: Some(delay) });
+        self.send(key, closed)
     }
 
     /// Closes a child context with a result.
@@ -110,12 +121,12 @@ impl Engine {
                 Limits::INLINE_RESULT_BYTES / 1024
             )));
         }
-        let mut update = self.close(key, OperationAction::Succeed)?;
-        update.payload = payload.map(Into::into);
+        let mut closed = self.close(key, OperationAction::Succeed)?;
+        closed.update.payload = payload.map(Into::into);
         if replay_children {
-            update.context_options = Some(ContextOptions { replay_children });
+            closed.update.context_options = Some(ContextOptions { replay_children });
         }
-        self.send(key, update)
+        self.send(key, closed)
     }
 
     /// Closes a child context with an error.
@@ -124,9 +135,9 @@ impl Engine {
             return Err(self.rebuild_divergence(key, &format!("failed: {error}"))?);
         }
         self.check_all_started(key)?;
-        let mut update = self.close(key, OperationAction::Fail)?;
-        update.error = Some(fit_error(error, self.limits.error_bytes));
-        self.send(key, update)
+        let mut closed = self.close(key, OperationAction::Fail)?;
+        closed.update.error = Some(fit_error(error, self.limits.error_bytes));
+        self.send(key, closed)
     }
 
     fn check_open(&self, key: Key) -> Result<(), ReplayError> {
@@ -176,14 +187,22 @@ impl Engine {
         }
     }
 
-    fn close(&mut self, key: Key, action: OperationAction) -> Result<OperationUpdate, ReplayError> {
+    fn close(&mut self, key: Key, action: OperationAction) -> Result<Closed, ReplayError> {
         let slot = self.slot_mut(key)?;
+        let attempt = match slot.phase {
+            SlotState::Running { attempt } if slot.kind == OperationType::Step => Some(attempt),
+            _ => None,
+        };
         slot.phase = SlotState::Closing;
-        Ok(slot.update(action))
+        Ok(Closed { update: slot.update(action), attempt })
     }
 
     /// Queues the update that closes an operation or an attempt.
-    fn send(&mut self, key: Key, update: OperationUpdate) -> Result<(), ReplayError> {
+    fn send(&mut self, key: Key, closed: Closed) -> Result<(), ReplayError> {
+        let Closed { mut update, attempt } = closed;
+        if let Some(probe) = self.probe.get() {
+            probe.closing(&mut update, attempt);
+        }
         if self.mode == CheckpointMode::Optimistic && update.action != OperationAction::Retry {
             self.unsent += 1;
             let unsent = self.unsent;

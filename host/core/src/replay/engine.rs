@@ -26,6 +26,7 @@ use super::{
     error::misuse,
     ids::Scope,
     outbox::Outbox,
+    probe::{Probe, Probed},
     slot::{RevealPoint, Slot, SlotState, end_rank, start_rank, status_rank},
     watch::WaitSet,
 };
@@ -168,6 +169,7 @@ pub struct Engine {
     /// The last completion that earlier instances may have seen.
     seen: u64,
     time: Timestamp,
+    pub(super) probe: Probed,
 }
 
 impl Engine {
@@ -207,7 +209,23 @@ impl Engine {
             revealed: 0,
             seen,
             time,
+            probe: Probed::default(),
         }
+    }
+
+    /// Sets the probe of the invocation.
+    #[must_use]
+    pub fn with_probe(self, probe: Probed) -> Self {
+        let mut probed = Self { probe, ..self };
+        if let Some(mode) = probed.probe.get().and_then(Probe::mode) {
+            probed.set_mode(mode);
+        }
+        probed
+    }
+
+    /// The probe of the invocation.
+    pub fn probe(&self) -> &Probed {
+        &self.probe
     }
 
     /// The root scope of the execution.
@@ -255,6 +273,10 @@ impl Engine {
     /// Records that the guest enters the body of an operation.
     pub fn enter(&mut self, key: Key) -> Result<(), ReplayError> {
         self.slot_mut(key)?.entered = true;
+        if let Some(probe) = self.probe.get() {
+            let slot = self.slot(key)?;
+            probe.entered(&slot.id, self.attempt(key)?, slot.semantics);
+        }
         Ok(())
     }
 
@@ -291,6 +313,7 @@ impl Engine {
             mut timed_out,
             mut untouched,
             revealed,
+            probe,
             ..
         } = self;
         timed_out.extend(stopped);
@@ -318,7 +341,8 @@ impl Engine {
         let hidden = below_closed_contexts(&records);
         let shown = records.values().filter(|record| !hidden.contains(&record.id)).cloned();
         let operations = execution.into_iter().chain(shown).collect();
-        Ok(Self { timed_out, untouched, seen, ..Self::new(operations, limits, max_operations) })
+        let fresh = Self { timed_out, untouched, seen, ..Self::new(operations, limits, max_operations) };
+        Ok(fresh.with_probe(probe))
     }
 
     /// Removes an operation, and the recorded operations below it, from those that the guest is required to start.
@@ -415,7 +439,7 @@ impl Engine {
 
     /// Creates a scope of ids without an operation, for flat maps.
     pub fn flat(&mut self, scope: ScopeKey, position: Option<Position>) -> Result<ScopeKey, ReplayError> {
-        let id = self.take(scope, position)?;
+        let (id, _) = self.take(scope, position)?;
         let flat = Scope::flat(&id, self.scope(scope)?);
         self.add_scope(flat)
     }
@@ -623,6 +647,9 @@ impl Engine {
             SlotState::TimedOut { attempt }
         } else if at_most_once && !self.is_new_record(&record) && !self.untouched.contains(&record.id) {
             // A START from before this invocation without a later update: the attempt was interrupted.
+            if let Some(probe) = self.probe.get() {
+                probe.interrupted(&record.id, attempt);
+            }
             SlotState::Interrupted { attempt }
         } else {
             SlotState::Running { attempt }

@@ -6,8 +6,8 @@
 use std::{collections::hash_map::Entry, time::Duration};
 
 use super::{
-    Identity, Key, Position, ReplayError, ScopeKey, Semantics,
-    checks::{check_identity, check_payload, check_same, check_seconds, check_words},
+    Divergence, Identity, Key, Position, ReplayError, ScopeKey, Semantics,
+    checks::{check_identity, check_payload, check_same, check_seconds, check_words, describe},
     engine::{Engine, Known},
     error::misuse,
     ids::Scope,
@@ -161,18 +161,20 @@ impl Engine {
         Ok(self.known.get(&id).is_some_and(|known| known.record.is_some()))
     }
 
-    /// Takes the id of a claimed position, or of the next one.
+    /// Takes a claimed position, or the next one, and returns its id and the position.
     pub(super) fn take(
         &mut self,
         scope: ScopeKey,
         position: Option<Position>,
-    ) -> Result<OperationId, ReplayError> {
+    ) -> Result<(OperationId, Position), ReplayError> {
         let position = match position {
             Some(position) => position,
             None => self.claim(scope)?,
         };
         let taken = self.scope_mut(scope)?.take(position);
-        taken.ok_or_else(|| misuse(format!("position {position} was not claimed, or was used before")))
+        let id = taken
+            .ok_or_else(|| misuse(format!("position {position} was not claimed, or was used before")))?;
+        Ok((id, position))
     }
 
     /// Starts an operation, or finds its record. `check` is the result of checking its arguments; `options` completes
@@ -188,12 +190,20 @@ impl Engine {
         check: Result<(), ReplayError>,
         options: impl FnOnce(&mut OperationUpdate),
     ) -> Result<Key, ReplayError> {
-        let id = self.take(scope, position)?;
+        let (id, position) = self.take(scope, position)?;
         let key = u32::try_from(self.slots.len()).ok().filter(|n| (*n as usize) < self.max_operations);
         let key = Key(key.ok_or(ReplayError::TooManyOperations(self.max_operations))?);
         let parent =
             &self.scopes.get(scope.0 as usize).ok_or_else(|| misuse("there is no such context"))?.parent;
         let sub_type = identity.sub_type.as_deref().unwrap_or(default_sub_type);
+        let start = |id: &OperationId| {
+            let mut start = OperationUpdate::new(id.clone(), kind, OperationAction::Start);
+            start.parent_id.clone_from(parent);
+            start.name = identity.name.as_deref().map(Into::into);
+            start.sub_type = Some(sub_type.into());
+            options(&mut start);
+            start
+        };
         let slot = match self.known.entry(id) {
             Entry::Occupied(mut known) => {
                 let known = known.get_mut();
@@ -203,6 +213,12 @@ impl Engine {
                 if known.claim(key) {
                     // Saturates because an operation that the service sent unrequested was not counted.
                     self.unclaimed = self.unclaimed.saturating_sub(1);
+                }
+                if let Some(probe) = self.probe.get() {
+                    let start = start(&record.id);
+                    if probe.started(&start, position, true) {
+                        return Err(stopped_by_probe(&start));
+                    }
                 }
                 check_same(&record, kind, sub_type, identity.name.as_deref(), parent.as_ref())?;
                 if known.is_initial() {
@@ -215,11 +231,12 @@ impl Engine {
                 check_identity(&identity)?;
                 check?;
                 self.starts.new_one(vacant.key(), kind, sub_type, identity.name.as_deref());
-                let mut start = OperationUpdate::new(vacant.key().clone(), kind, OperationAction::Start);
-                start.parent_id.clone_from(parent);
-                start.name = identity.name.map(Into::into);
-                start.sub_type = Some(sub_type.into());
-                options(&mut start);
+                let start = start(vacant.key());
+                if let Some(probe) = self.probe.get() {
+                    if probe.started(&start, position, false) {
+                        return Err(stopped_by_probe(&start));
+                    }
+                }
                 vacant.insert(Known::started(key));
                 let slot = Slot::started(&start);
                 self.outbox.push(start);
@@ -229,4 +246,13 @@ impl Engine {
         self.slots.push(slot);
         Ok(key)
     }
+}
+
+/// The error with which a probe ends a run where the guest starts an operation.
+fn stopped_by_probe(start: &OperationUpdate) -> ReplayError {
+    ReplayError::NonDeterministic(Box::new(Divergence {
+        id: start.id.clone(),
+        expected: "something else".to_owned(),
+        actual: format!("started {}", describe(start.kind, start.sub_type.as_deref(), start.name.as_deref())),
+    }))
 }

@@ -1,0 +1,525 @@
+//! Comparison of a replay, and of a repeated run, with the recording.
+//!
+//! Invariants: of several differences the first in the order of the record counts; what a crash may rightly change is
+//! no difference: an at-most-once body that was interrupted takes its error path, and operations that completed in
+//! another order may lead elsewhere, as long as the run replays.
+
+use std::collections::HashSet;
+
+use durawasm_core::{
+    protocol::{
+        ExecutionStatus, InvocationOutput, InvocationResult, InvocationStatus, Operation, OperationAction,
+        OperationId, OperationType, OperationUpdate, error_types,
+    },
+    server::ExecutionView,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    record::Recording,
+    replay::Replayed,
+    report::OperationRef,
+    trace::{Data, Started},
+    values::{CallbackIds, same_error, same_json, same_result, shown, shown_error},
+};
+
+/// A difference.
+#[derive(Debug, Clone)]
+pub(crate) struct Difference {
+    /// The operation; none for the result of the execution.
+    pub(crate) operation: Option<OperationRef>,
+    pub(crate) expected: Option<Value>,
+    pub(crate) actual: Option<Value>,
+    /// Its place in the order of the record.
+    pub(crate) place: usize,
+    /// The operation at whose start the handler can be stopped, for a backtrace.
+    pub(crate) stop_at: Option<OperationId>,
+}
+
+/// The operations of a recording, and those that a replay started, by name.
+pub(crate) struct Names<'a> {
+    recording: &'a Recording,
+    starts: &'a [Started],
+}
+
+impl<'a> Names<'a> {
+    pub(crate) fn new(recording: &'a Recording, starts: &'a [Started]) -> Self {
+        Self { recording, starts }
+    }
+
+    fn name(&self, id: &OperationId) -> String {
+        let recorded = self.recording.operation(id).and_then(|operation| operation.name.as_deref());
+        let started = || {
+            let start = self.starts.iter().find(|started| started.start.id == *id)?;
+            start.start.name.as_deref()
+        };
+        recorded.or_else(started).map_or_else(|| id.to_string(), str::to_owned)
+    }
+
+    pub(crate) fn recorded(&self, operation: &Operation) -> OperationRef {
+        OperationRef {
+            name: operation.name.as_deref().map(str::to_owned),
+            kind: operation.kind.to_string(),
+            sub_type: operation.sub_type.as_deref().map(str::to_owned),
+            parent: operation.parent_id.as_ref().map(|id| self.name(id)),
+            id: operation.id.to_string(),
+            position: self.position(&operation.id),
+        }
+    }
+
+    fn started(&self, started: &Started) -> OperationRef {
+        let start = &started.start;
+        OperationRef {
+            name: start.name.as_deref().map(str::to_owned),
+            kind: start.kind.to_string(),
+            sub_type: start.sub_type.as_deref().map(str::to_owned),
+            parent: start.parent_id.as_ref().map(|id| self.name(id)),
+            id: start.id.to_string(),
+            position: started.position,
+        }
+    }
+
+    fn position(&self, id: &OperationId) -> u32 {
+        let recorded = self.recording.positions.get(id).copied();
+        let started = || self.starts.iter().find(|s| s.start.id == *id).map(|s| s.position);
+        recorded.or_else(started).unwrap_or(0)
+    }
+}
+
+fn identity(operation: &OperationRef) -> Value {
+    json!({
+        "type": operation.kind, "sub_type": operation.sub_type, "name": operation.name, "parent": operation.parent,
+    })
+}
+
+fn outcome_of(operation: &Operation, names: &Names<'_>) -> Value {
+    let mut value = identity(&names.recorded(operation));
+    if let Some(members) = value.as_object_mut() {
+        members.insert("status".into(), operation.status.to_string().into());
+        if let Some(result) = operation.result() {
+            members.insert("result".into(), shown(result));
+        }
+        if let Some(error) = operation.error() {
+            members.insert("error".into(), shown_error(error));
+        }
+    }
+    value
+}
+
+/// The result of the recorded execution.
+fn recorded_result(recording: &Recording) -> Value {
+    let mut value = json!({ "status": recording.status.to_string() });
+    if let Some(members) = value.as_object_mut() {
+        if let Some(result) = &recording.result {
+            members.insert("result".into(), shown(result));
+        }
+        if let Some(error) = &recording.error {
+            members.insert("error".into(), shown_error(error));
+        }
+    }
+    value
+}
+
+fn ended(result: &InvocationResult) -> Value {
+    match result {
+        InvocationResult::Crashed(error) => json!({ "crashed": shown_error(error) }),
+        InvocationResult::Output(InvocationOutput { status, result, error }) => match (status, error) {
+            (InvocationStatus::Pending, _) => json!({ "status": "PENDING" }),
+            (InvocationStatus::Failed, Some(error)) => {
+                json!({ "status": "FAILED", "error": shown_error(error) })
+            }
+            (InvocationStatus::Failed, None) => json!({ "status": "FAILED" }),
+            (InvocationStatus::Succeeded, _) => {
+                json!({ "status": "SUCCEEDED", "result": shown(result.as_deref().unwrap_or("null")) })
+            }
+        },
+    }
+}
+
+fn same_identity(operation: &Operation, start: &OperationUpdate) -> bool {
+    operation.kind == start.kind
+        && operation.name == start.name
+        && operation.sub_type == start.sub_type
+        && operation.parent_id == start.parent_id
+}
+
+/// The difference that the engine found.
+fn found_by_engine(recording: &Recording, data: &Data) -> Option<Difference> {
+    let divergence = data.divergence.as_ref()?;
+    let names = Names::new(recording, &data.starts);
+    let started = data.starts.iter().rposition(|started| started.start.id == divergence.id);
+    let start = started.and_then(|at| data.starts.get(at));
+    let recorded = recording.operation(&divergence.id);
+    // The handler started an operation before one that is next on record.
+    let early = start.is_some_and(|start| !start.recorded);
+    let operation = match (recorded, start) {
+        (Some(recorded), _) => names.recorded(recorded),
+        (None, Some(start)) => names.started(start),
+        (None, None) => OperationRef {
+            name: None,
+            kind: "?".to_owned(),
+            sub_type: None,
+            parent: None,
+            id: divergence.id.to_string(),
+            position: 0,
+        },
+    };
+    let mut actual = start.map(|start| identity(&names.started(start)));
+    if actual.is_none() {
+        actual = Some(json!({ "none": divergence.actual }));
+    }
+    Some(Difference {
+        operation: Some(operation),
+        expected: recorded.filter(|_| !early).map(|recorded| identity(&names.recorded(recorded))),
+        actual,
+        place: recorded
+            .and_then(|r| recording.places.get(&r.id).copied())
+            .unwrap_or(recording.operations.len()),
+        stop_at: start.map(|start| start.start.id.clone()),
+    })
+}
+
+/// The first operation that the handler started and that is not the recorded one.
+fn other_start(recording: &Recording, starts: &[Started]) -> Option<Difference> {
+    let names = Names::new(recording, starts);
+    let mut seen = HashSet::new();
+    let mut before = 0;
+    for started in starts {
+        let id = &started.start.id;
+        let recorded = recording.operation(id);
+        if recorded.is_some_and(|recorded| same_identity(recorded, &started.start)) {
+            before += usize::from(seen.insert(id));
+            continue;
+        }
+        let operation = names.started(started);
+        return Some(Difference {
+            expected: recorded.map(|recorded| identity(&names.recorded(recorded))),
+            actual: Some(identity(&operation)),
+            operation: Some(recorded.map_or(operation, |recorded| names.recorded(recorded))),
+            place: recording.places.get(id).copied().unwrap_or(before),
+            stop_at: Some(id.clone()),
+        });
+    }
+    None
+}
+
+/// How the recorded run itself does not replay.
+pub(crate) fn of_recording(recording: &Recording) -> Option<Difference> {
+    found_by_engine(recording, &recording.data)
+}
+
+/// Judges a replay of a prefix without perturbation.
+pub(crate) fn judge_replay(recording: &Recording, prefix: usize, replayed: &Replayed) -> Option<Difference> {
+    let data = &replayed.data;
+    if let Some(found) = found_by_engine(recording, data) {
+        return Some(found);
+    }
+    if !data.interrupted.is_empty() {
+        return None;
+    }
+    if let Some(other) = other_start(recording, &data.starts) {
+        return Some(other);
+    }
+    if let Some(other) = other_closing(recording, replayed) {
+        return Some(other);
+    }
+    if replayed.asks() {
+        return None;
+    }
+    match &replayed.result {
+        InvocationResult::Output(output) if output.status == InvocationStatus::Pending => {
+            let ended = recording.is_whole(prefix) && recording.status != ExecutionStatus::Running;
+            (ended && returned_itself(recording)).then(|| result_difference(recording, &replayed.result))
+        }
+        InvocationResult::Output(_) => {
+            missing_after(recording, prefix, replayed).or_else(|| other_result(recording, &replayed.result))
+        }
+        InvocationResult::Crashed(_) => other_result(recording, &replayed.result),
+    }
+}
+
+/// Whether the recorded execution ended because its handler returned.
+fn returned_itself(recording: &Recording) -> bool {
+    matches!(
+        &recording.last,
+        Some(InvocationResult::Output(output)) if output.status != InvocationStatus::Pending
+    )
+}
+
+fn result_difference(recording: &Recording, actual: &InvocationResult) -> Difference {
+    Difference {
+        operation: None,
+        expected: Some(recorded_result(recording)),
+        actual: Some(ended(actual)),
+        place: recording.operations.len(),
+        stop_at: None,
+    }
+}
+
+/// The difference between the recorded result of the last invocation and this one.
+fn other_result(recording: &Recording, actual: &InvocationResult) -> Option<Difference> {
+    let expected = recording.last.as_ref()?;
+    (!same_end((expected, &recording.callbacks), (actual, &recording.callbacks)))
+        .then(|| result_difference(recording, actual))
+}
+
+fn same_end(
+    (one, ids): (&InvocationResult, &CallbackIds),
+    (other, other_ids): (&InvocationResult, &CallbackIds),
+) -> bool {
+    match (one, other) {
+        (InvocationResult::Output(one), InvocationResult::Output(other)) => {
+            one.status == other.status
+                && same_result((one.result.as_deref(), ids), (other.result.as_deref(), other_ids))
+                && same_error((one.error.as_ref(), ids), (other.error.as_ref(), other_ids))
+        }
+        (InvocationResult::Crashed(one), InvocationResult::Crashed(other)) => {
+            one.error_type == other.error_type
+        }
+        _ => false,
+    }
+}
+
+/// The first operation that the recorded run started after this prefix, if the handler returned instead.
+fn missing_after(recording: &Recording, prefix: usize, replayed: &Replayed) -> Option<Difference> {
+    if recording.is_whole(prefix) {
+        return None;
+    }
+    let known = recording.known(prefix);
+    let missing = recording.operations.iter().find(|operation| !known.contains(&operation.id))?;
+    Some(missing_operation(recording, missing, ended(&replayed.result), &replayed.data.starts))
+}
+
+fn missing_operation(
+    recording: &Recording,
+    missing: &Operation,
+    instead: Value,
+    starts: &[Started],
+) -> Difference {
+    let names = Names::new(recording, starts);
+    let operation = names.recorded(missing);
+    Difference {
+        expected: Some(identity(&operation)),
+        actual: Some(json!({ "none": instead })),
+        operation: Some(operation),
+        place: recording.places.get(&missing.id).copied().unwrap_or(0),
+        stop_at: None,
+    }
+}
+
+/// A context that the handler closed otherwise than on record.
+fn other_closing(recording: &Recording, replayed: &Replayed) -> Option<Difference> {
+    let names = Names::new(recording, &replayed.data.starts);
+    replayed.asked.iter().find_map(|update| {
+        if update.kind != OperationType::Context || update.action == OperationAction::Start {
+            return None;
+        }
+        let recorded = recording.operation(&update.id).filter(|recorded| recorded.status.is_terminal())?;
+        let ids = &recording.callbacks;
+        let same = same_result((recorded.result().map(AsRef::as_ref), ids), (update.payload.as_deref(), ids))
+            && same_error((recorded.error(), ids), (update.error.as_ref(), ids));
+        if same {
+            return None;
+        }
+        let mut actual = identity(&names.recorded(recorded));
+        if let Some(members) = actual.as_object_mut() {
+            if let Some(result) = &update.payload {
+                members.insert("result".into(), shown(result));
+            }
+            if let Some(error) = &update.error {
+                members.insert("error".into(), shown_error(error));
+            }
+        }
+        Some(Difference {
+            operation: Some(names.recorded(recorded)),
+            expected: Some(outcome_of(recorded, &names)),
+            actual: Some(actual),
+            place: recording.places.get(&update.id).copied().unwrap_or(0),
+            stop_at: None,
+        })
+    })
+}
+
+/// Judges a replay with a perturbation by the replay of the same prefix without.
+pub(crate) fn judge_perturbed(
+    recording: &Recording,
+    prefix: usize,
+    plain: &Replayed,
+    perturbed: &Replayed,
+) -> Option<Difference> {
+    if let Some(found) = found_by_engine(recording, &perturbed.data) {
+        return Some(found);
+    }
+    if let InvocationResult::Crashed(error) = &perturbed.result {
+        if perturbed.asks() || is_no_verdict(error.error_type.as_deref(), error.error_message.as_deref()) {
+            return None;
+        }
+        let same =
+            matches!(&plain.result, InvocationResult::Crashed(plain) if plain.error_type == error.error_type);
+        return (!same).then(|| result_difference(recording, &perturbed.result));
+    }
+    if !recording.is_whole(prefix) || plain.asks() || !plain.data.interrupted.is_empty() {
+        return None;
+    }
+    if perturbed.asks() {
+        return other_start(recording, &perturbed.data.starts)
+            .or_else(|| Some(result_difference(recording, &perturbed.result)));
+    }
+    let ids = &recording.callbacks;
+    (!same_end((&plain.result, ids), (&perturbed.result, ids)))
+        .then(|| result_difference(recording, &perturbed.result))
+}
+
+/// Whether a crash says nothing about determinism: a limit of the sandbox, or output that fails on purpose.
+fn is_no_verdict(error_type: Option<&str>, message: Option<&str>) -> bool {
+    let limits = [
+        error_types::CPU_LIMIT,
+        error_types::MEMORY_LIMIT,
+        error_types::TIME_LIMIT,
+        error_types::LOG_LIMIT,
+        error_types::OPERATION_LIMIT,
+        error_types::CLOSED,
+    ];
+    error_type.is_some_and(|error_type| limits.contains(&error_type))
+        || message.is_some_and(|message| message.contains("failed printing to std"))
+}
+
+/// Judges a whole run that was repeated.
+pub(crate) fn judge_run(recording: &Recording, view: &ExecutionView, data: &Data) -> Judged {
+    if let Some(found) = found_by_engine(recording, data) {
+        return Judged::Differs(found);
+    }
+    if !data.interrupted.is_empty() {
+        return Judged::Same;
+    }
+    let operations: Vec<&Operation> =
+        view.operations.iter().map(|o| &**o).filter(|o| o.kind != OperationType::Execution).collect();
+    let first = [
+        other_start(recording, &data.starts),
+        not_started(recording, &operations, data),
+        other_outcome(recording, &operations, data),
+        other_end(recording, view, &operations),
+    ];
+    let Some(first) = first.into_iter().flatten().min_by_key(|difference| difference.place) else {
+        return Judged::Same;
+    };
+    if is_rightly_different(recording, &operations, first.place) {
+        return Judged::MayDiffer(first);
+    }
+    Judged::Differs(first)
+}
+
+/// The judgement of a repeated run.
+pub(crate) enum Judged {
+    Same,
+    Differs(Difference),
+    /// It differs after its operations ended in another order or at other times, which may be the reason.
+    MayDiffer(Difference),
+}
+
+fn not_started(recording: &Recording, operations: &[&Operation], data: &Data) -> Option<Difference> {
+    let ids: HashSet<&OperationId> = operations.iter().map(|operation| &operation.id).collect();
+    let missing = recording.operations.iter().find(|operation| !ids.contains(&operation.id))?;
+    Some(missing_operation(recording, missing, json!("the run ended without it"), &data.starts))
+}
+
+fn other_outcome(recording: &Recording, operations: &[&Operation], data: &Data) -> Option<Difference> {
+    let names = Names::new(recording, &data.starts);
+    let ids = CallbackIds::of(operations.iter().copied());
+    let differs = |operation: &&&Operation| {
+        let Some(recorded) = recording.operation(&operation.id) else { return false };
+        let same = recorded.status == operation.status
+            && same_result(
+                (recorded.result().map(AsRef::as_ref), &recording.callbacks),
+                (operation.result().map(AsRef::as_ref), &ids),
+            )
+            && same_error((recorded.error(), &recording.callbacks), (operation.error(), &ids));
+        !same
+    };
+    let place = |operation: &Operation| recording.places.get(&operation.id).copied().unwrap_or(0);
+    let first = operations.iter().filter(differs).min_by_key(|operation| place(operation))?;
+    let recorded = recording.operation(&first.id)?;
+    Some(Difference {
+        operation: Some(names.recorded(recorded)),
+        expected: Some(outcome_of(recorded, &names)),
+        actual: Some(outcome_of(first, &names)),
+        place: place(first),
+        stop_at: None,
+    })
+}
+
+fn other_end(recording: &Recording, view: &ExecutionView, operations: &[&Operation]) -> Option<Difference> {
+    let ids = CallbackIds::of(operations.iter().copied());
+    let same = recording.status == view.status
+        && same_result((recording.result.as_deref(), &recording.callbacks), (view.result.as_deref(), &ids))
+        && same_error((recording.error.as_ref(), &recording.callbacks), (view.error.as_ref(), &ids));
+    if same {
+        return None;
+    }
+    let mut actual = json!({ "status": view.status.to_string() });
+    if let Some(members) = actual.as_object_mut() {
+        if let Some(result) = &view.result {
+            members.insert("result".into(), shown(result));
+        }
+        if let Some(error) = &view.error {
+            members.insert("error".into(), shown_error(error));
+        }
+    }
+    Some(Difference {
+        operation: None,
+        expected: Some(recorded_result(recording)),
+        actual: Some(actual),
+        place: recording.operations.len(),
+        stop_at: None,
+    })
+}
+
+/// Whether operations before this place ended in another order, or at other times, than on record.
+fn is_rightly_different(recording: &Recording, operations: &[&Operation], place: usize) -> bool {
+    let before = |operation: &&&Operation| recording.places.get(&operation.id).is_some_and(|at| *at <= place);
+    let common: Vec<&&Operation> = operations.iter().filter(before).collect();
+    let ends =
+        |operation: &Operation| operation.status.is_terminal() && operation.kind != OperationType::Context;
+    let mut order: Vec<(u64, u64)> = Vec::new();
+    for operation in &common {
+        let Some(recorded) = recording.operation(&operation.id) else { continue };
+        if recorded.end_timestamp != operation.end_timestamp
+            || recorded.start_timestamp != operation.start_timestamp
+        {
+            return true;
+        }
+        if ends(recorded) && ends(operation) {
+            order.push((recorded.sequence, operation.sequence));
+        }
+    }
+    order.sort_unstable();
+    !order.windows(2).all(|pair| matches!(pair, [(_, one), (_, other)] if one <= other))
+}
+
+/// What a start computes differently from the recorded one, if it is the same operation.
+pub(crate) fn other_option(recorded: &OperationUpdate, start: &OperationUpdate) -> Option<String> {
+    let seconds = |update: &OperationUpdate| update.wait_options.and_then(|options| options.wait_seconds);
+    if let (Some(one), Some(other)) = (seconds(recorded), seconds(start))
+        && one != other
+    {
+        return Some(format!("its duration was {one} s on record, and {other} s on a replay"));
+    }
+    if recorded.callback_options != start.callback_options {
+        return Some("its timeouts differ from those on record".to_owned());
+    }
+    let function = |update: &OperationUpdate| {
+        update.chained_invoke_options.as_ref().map(|options| options.function_name.clone())
+    };
+    if let (Some(one), Some(other)) = (function(recorded), function(start))
+        && one != other
+    {
+        return Some(format!("it invoked {one} on record, and {other} on a replay"));
+    }
+    match (&recorded.payload, &start.payload) {
+        (Some(one), Some(other)) if !same_json(one, other) => {
+            Some("its payload differs from the one on record".to_owned())
+        }
+        (Some(_), None) | (None, Some(_)) => Some("its payload differs from the one on record".to_owned()),
+        _ => None,
+    }
+}

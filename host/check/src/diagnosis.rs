@@ -1,0 +1,126 @@
+//! The diagnosis of a difference: its schedule is repeated, with imports traced, and stopped where it shows.
+
+use crate::{
+    advice::advice,
+    compare::Difference,
+    crash::{crash, repeated},
+    explore::{CheckError, on_a_thread, perturbed_replay},
+    record::Recording,
+    replay::{Fed, replay},
+    report::{Divergence, Import},
+    schedule::Schedule,
+    subject::Subject,
+    trace::{Data, Imported, TraceOptions},
+};
+
+/// How many imports a report shows.
+const MAX_IMPORTS: usize = 20;
+
+/// How many frames of the backtrace a report shows.
+const MAX_FRAMES: usize = 12;
+
+/// How many operations before the difference the picture shows.
+const BEFORE: usize = 3;
+
+/// Diagnoses a difference.
+pub(crate) fn diagnose(
+    subject: &Subject,
+    recording: &Recording,
+    seed: u64,
+    schedule: Schedule,
+    difference: &Difference,
+) -> Result<Divergence, CheckError> {
+    let options =
+        || TraceOptions { imports: true, stop_at: difference.stop_at.clone(), ..TraceOptions::default() };
+    let data: Data = on_a_thread(|runtime| {
+        runtime.block_on(async {
+            Ok(match schedule {
+                Schedule::Record => Data::default(),
+                Schedule::Replay(prefix) => {
+                    let options = TraceOptions { pins: Some(recording.pins.clone()), ..options() };
+                    replay(subject, Fed::prefix(recording, prefix, seed), options).await?.data
+                }
+                Schedule::Perturbed(perturbation, prefix) => {
+                    perturbed_replay(subject, recording, seed, prefix, perturbation, options()).await?.data
+                }
+                Schedule::Crash(point) => {
+                    crash(subject, recording, seed, point, options_of_run()).await?.data
+                }
+                Schedule::Repeated(perturbation) => {
+                    repeated(subject, recording, seed, perturbation, options_of_run()).await?.data
+                }
+            })
+        })
+    })?;
+    let data = if schedule == Schedule::Record { &recording.data } else { &data };
+    let imports = imports(data, difference);
+    let backtrace = frames(&data.backtrace);
+    let advice = advice(schedule.kind(), difference, &imports, !subject_grants_nothing(subject));
+    let before = recording.operations.iter().take(difference.place.min(recording.operations.len()));
+    let before: Vec<String> = before
+        .map(|operation| match &operation.name {
+            Some(name) => format!("{} {name}", operation.kind),
+            None => operation.kind.to_string(),
+        })
+        .collect();
+    let skipped = before.len().saturating_sub(BEFORE);
+    Ok(Divergence {
+        operation: difference.operation.clone(),
+        expected: difference.expected.clone(),
+        actual: difference.actual.clone(),
+        under: schedule.kind(),
+        schedule: schedule.id().to_string(),
+        imports,
+        backtrace,
+        advice,
+        described: schedule.describe(),
+        before: before.into_iter().skip(skipped).collect(),
+    })
+}
+
+/// In a whole run an operation is started by several instances, so it is not stopped at the first of them.
+fn options_of_run() -> TraceOptions {
+    TraceOptions { imports: true, ..TraceOptions::default() }
+}
+
+fn subject_grants_nothing(subject: &Subject) -> bool {
+    !subject.grants.scratch
+        && !subject.grants.all.has_directories()
+        && subject.grants.by_function.values().all(|grants| !grants.has_directories())
+}
+
+/// The imports that the handler called since the operation before the difference. If there are none, the last ones
+/// before.
+fn imports(data: &Data, difference: &Difference) -> Vec<Import> {
+    let last = data.imports.last().map_or(0, |imported| imported.invocation);
+    let place = |id: &str| data.starts.iter().rposition(|started| started.start.id.as_str() == id);
+    let at = difference.operation.as_ref().and_then(|operation| place(&operation.id));
+    let at = at.unwrap_or(data.starts.len());
+    let invocation = data.starts.get(at).map_or(last, |started| started.invocation);
+    let in_invocation = |imported: &&Imported| imported.invocation == invocation && imported.started <= at;
+    let since = |imported: &&Imported| imported.started == at;
+    let mut shown: Vec<&Imported> = data.imports.iter().filter(in_invocation).filter(since).collect();
+    if shown.is_empty() {
+        shown = data.imports.iter().filter(in_invocation).collect();
+    }
+    let skipped = shown.len().saturating_sub(MAX_IMPORTS);
+    let import = |imported: &Imported| Import {
+        name: imported.call.name.to_owned(),
+        arguments: imported.call.arguments.clone(),
+        result: imported.call.result.clone(),
+    };
+    shown.into_iter().skip(skipped).map(import).collect()
+}
+
+/// The frames of the handler's own code; all, if none is recognized.
+fn frames(backtrace: &[String]) -> Vec<String> {
+    let library = |frame: &&String| {
+        let frame = frame.trim_start_matches('<');
+        ["durawasm_guest", "durawasm:", "core::", "std::", "alloc::", "wit_bindgen", "__", "cabi_"]
+            .iter()
+            .any(|prefix| frame.starts_with(prefix))
+    };
+    let own: Vec<String> =
+        backtrace.iter().filter(|frame| !library(frame)).take(MAX_FRAMES).cloned().collect();
+    if own.is_empty() { backtrace.iter().take(MAX_FRAMES).cloned().collect() } else { own }
+}

@@ -1,0 +1,547 @@
+//! Exploration of all schedules, in parallel and within a budget.
+//!
+//! Invariants: the report does not depend on the order in which schedules are explored, unless a budget ends the check;
+//! what was not explored is said.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    io,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use durawasm_core::{
+    ambient::{Entropy, SeededEntropy},
+    orchestrator::EnvironmentError,
+};
+use tokio::runtime::Runtime;
+
+use crate::{
+    budget,
+    compare::{Difference, judge_perturbed, judge_replay},
+    crash::{Shown, crash, other_options, points, repeated},
+    diagnosis::diagnose,
+    kind::Kind,
+    perturbation::{BytesChange, CheckpointChange, ClockChange, EnvChange, LogChange, Perturbation},
+    record::Recording,
+    replay::{Fed, Replayed, replay},
+    report::{Explored, Finding, FindingKind, Report, Verdict},
+    schedule::{Schedule, ScheduleId},
+    state::ties,
+    subject::Subject,
+    trace::TraceOptions,
+};
+
+/// How much a check may explore.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Budget {
+    /// Real time.
+    Time(Duration),
+    /// This many schedules, chosen by the seed if there are more.
+    Schedules(usize),
+}
+
+/// How far a check has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Schedules that were explored.
+    pub done: usize,
+    /// Schedules that are known so far.
+    pub of: usize,
+}
+
+/// Called as a check goes on, from any of its threads.
+pub type OnProgress = Arc<dyn Fn(Progress) + Send + Sync>;
+
+/// The options of a check.
+#[derive(Clone)]
+pub struct Options {
+    /// The kinds of schedules to explore.
+    pub kinds: Vec<Kind>,
+    /// Chooses random numbers, keys and samples.
+    pub seed: u64,
+    /// The budget; `None` is none.
+    pub budget: Option<Budget>,
+    /// How many schedules are explored at the same time; 0 is one for each core.
+    pub jobs: usize,
+    /// Explore this schedule only.
+    pub replay: Option<ScheduleId>,
+    /// Called as the check goes on.
+    pub progress: Option<OnProgress>,
+}
+
+impl Default for Options {
+    /// Everything, on all cores, within a minute.
+    fn default() -> Self {
+        Self {
+            kinds: Kind::ALL.to_vec(),
+            seed: 0,
+            budget: Some(Budget::Time(Duration::from_mins(1))),
+            jobs: 0,
+            replay: None,
+            progress: None,
+        }
+    }
+}
+
+/// Why a check could not be made. A handler that does not replay is no error: that is its report.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// The environment of a run could not be set up.
+    #[error(transparent)]
+    Environment(EnvironmentError),
+    /// A run could not be started.
+    #[error("{0}")]
+    Run(String),
+    /// A directory could not be copied.
+    #[error("a private copy of a granted directory cannot be made: {0}")]
+    Directories(io::Error),
+    /// The system refused a thread or a runtime.
+    #[error("the check cannot start a thread: {0}")]
+    Thread(io::Error),
+    /// The schedule does not exist in this recording.
+    #[error(
+        "the schedule {0} does not exist for this handler and event: it has {1} points of the record, {2} checkpoints, \
+         {3} operations and {4} points within bodies"
+    )]
+    NoSuchSchedule(ScheduleId, usize, u64, u64, u64),
+}
+
+/// A replay without perturbation, which those with one are compared with.
+#[derive(Debug)]
+struct Plain {
+    replayed: Replayed,
+    differs: bool,
+}
+
+/// What one schedule led to.
+struct Explored1 {
+    schedule: Schedule,
+    difference: Option<Difference>,
+    findings: Vec<Finding>,
+    plain: Option<Plain>,
+}
+
+/// Checks a subject. Blocks until the check is complete; it runs on threads of its own, so it may be called from
+/// asynchronous code of any runtime. `handler` is the handler's name in the report.
+///
+/// # Errors
+/// When the check itself could not be made.
+pub fn check(subject: &Subject, options: &Options, handler: &str) -> Result<Report, CheckError> {
+    let began = Instant::now();
+    let recording = on_a_thread(|runtime| runtime.block_on(Recording::make(subject, options.seed)))?;
+    let check = Check {
+        subject,
+        options,
+        recording: &recording,
+        until: match options.budget {
+            Some(Budget::Time(time)) => Some(began + time),
+            _ => None,
+        },
+        done: AtomicUsize::new(0),
+        known: AtomicUsize::new(0),
+    };
+    let mut report = check.explore()?;
+    handler.clone_into(&mut report.handler);
+    Ok(report)
+}
+
+/// Runs work on a thread with a runtime of its own.
+pub(crate) fn on_a_thread<T: Send>(
+    work: impl FnOnce(&Runtime) -> Result<T, CheckError> + Send,
+) -> Result<T, CheckError> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .name("durawasm-check".to_owned())
+            .spawn_scoped(scope, || work(&runtime()?))
+            .map_err(CheckError::Thread)?;
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+fn runtime() -> Result<Runtime, CheckError> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CheckError::Thread)
+}
+
+struct Check<'a> {
+    subject: &'a Subject,
+    options: &'a Options,
+    recording: &'a Recording,
+    until: Option<Instant>,
+    done: AtomicUsize,
+    known: AtomicUsize,
+}
+
+/// What has been found.
+#[derive(Default)]
+struct Found {
+    differences: Vec<(Schedule, Difference)>,
+    findings: BTreeMap<(FindingKind, String), Finding>,
+    explored: Explored,
+    not_explored: Vec<String>,
+}
+
+impl Found {
+    fn add(&mut self, result: &mut Explored1) {
+        if let Some(difference) = result.difference.take() {
+            self.differences.push((result.schedule, difference));
+        }
+        for finding in result.findings.drain(..) {
+            self.findings.entry((finding.kind, finding.operation.id.clone())).or_insert(finding);
+        }
+    }
+}
+
+impl Check<'_> {
+    fn explore(&self) -> Result<Report, CheckError> {
+        let mut found = Found::default();
+        let recording = self.recording;
+        if let Some(schedule) = self.options.replay {
+            self.exists(schedule)?;
+            let mut results = self.run(&[schedule.0], &[])?;
+            for result in &mut results {
+                found.add(result);
+            }
+            found.not_explored.push(format!("all but the schedule {schedule}: --replay was given"));
+            return self.report(found);
+        }
+        if let Some(difference) = crate::compare::of_recording(recording) {
+            found.differences.push((Schedule::Record, difference));
+            found.not_explored.push("the recorded run itself does not replay".to_owned());
+            return self.report(found);
+        }
+        let wants = |kind: Kind| self.options.kinds.contains(&kind);
+        for kind in Kind::ALL.into_iter().filter(|kind| !wants(*kind)) {
+            found.not_explored.push(format!("{kind}: not asked for"));
+        }
+        let mut left = match self.options.budget {
+            Some(Budget::Schedules(count)) => count,
+            _ => usize::MAX,
+        };
+
+        // Replays are needed for perturbations too.
+        let replays: Vec<Schedule> = (0..recording.prefixes()).map(Schedule::Replay).collect();
+        let crashes = if wants(Kind::Crash) { points(recording) } else { Vec::new() };
+        self.known.store(replays.len() + crashes.len(), Ordering::Relaxed);
+        let total = replays.len();
+        let mut results = self.run(&self.sample(replays, &mut left), &[])?;
+        let mut plain: Vec<Option<Plain>> = (0..total).map(|_| None).collect();
+        for result in &mut results {
+            if let (Schedule::Replay(prefix), Some(kept)) = (result.schedule, result.plain.take())
+                && let Some(place) = plain.get_mut(prefix)
+            {
+                *place = Some(kept);
+            }
+            if wants(Kind::Replay) {
+                found.add(result);
+            }
+        }
+        found.explored.prefixes = [results.len(), total];
+
+        let total = crashes.len();
+        let mut results = self.run(&self.sample(crashes, &mut left), &[])?;
+        results.iter_mut().for_each(|result| found.add(result));
+        found.explored.crash_points = [results.len(), total];
+
+        let perturbed = self.perturbations(&plain);
+        let total = perturbed.len();
+        self.known.fetch_add(total, Ordering::Relaxed);
+        let mut results = self.run(&self.sample(perturbed, &mut left), &plain)?;
+        results.iter_mut().for_each(|result| found.add(result));
+        found.explored.perturbations = [results.len(), total];
+        self.say_what_is_left(&mut found);
+        self.report(found)
+    }
+
+    fn say_what_is_left(&self, found: &mut Found) {
+        let Some(budget) = self.options.budget else { return };
+        let budget = match budget {
+            Budget::Time(time) => format!("the budget of {} s was used up", time.as_secs_f64()),
+            Budget::Schedules(count) => {
+                format!("the budget of {count} schedules was used up; seed {} chose them", self.options.seed)
+            }
+        };
+        let Explored { prefixes, crash_points, perturbations } = found.explored;
+        for (what, [done, of]) in
+            [("prefixes", prefixes), ("crash points", crash_points), ("perturbations", perturbations)]
+        {
+            if done < of {
+                found.not_explored.push(format!("{} of {of} {what}: {budget}", of - done));
+            }
+        }
+    }
+
+    fn exists(&self, id: ScheduleId) -> Result<(), CheckError> {
+        let recording = self.recording;
+        let exists = match id.0 {
+            Schedule::Replay(prefix) | Schedule::Perturbed(_, prefix) => prefix < recording.prefixes(),
+            Schedule::Crash(_) => points(recording).contains(&id.0),
+            Schedule::Repeated(perturbation) => matches!(perturbation, Perturbation::Checkpoints(_)),
+            Schedule::Record => true,
+        };
+        if exists {
+            return Ok(());
+        }
+        let data = &recording.data;
+        let (checkpoints, operations, points) = (data.checkpoints, data.operations, data.body_points);
+        Err(CheckError::NoSuchSchedule(id, recording.prefixes(), checkpoints, operations, points))
+    }
+
+    /// The schedules that the budget allows, in an order that the seed chooses, so that what a budget leaves out is
+    /// spread over the whole run.
+    fn sample(&self, mut schedules: Vec<Schedule>, left: &mut usize) -> Vec<Schedule> {
+        let entropy = SeededEntropy::new(self.options.seed ^ 0x5eed);
+        let mut bytes = [0; 8];
+        for at in (1..schedules.len()).rev() {
+            entropy.fill(&mut bytes);
+            let other = usize::try_from(u64::from_le_bytes(bytes) % (at as u64 + 1)).unwrap_or(0);
+            schedules.swap(at, other);
+        }
+        schedules.truncate(*left);
+        *left -= schedules.len();
+        schedules
+    }
+
+    /// The perturbations that may make a difference: those of what the handler uses.
+    fn perturbations(&self, plain: &[Option<Plain>]) -> Vec<Schedule> {
+        let mut schedules = Vec::new();
+        for (prefix, plain) in plain.iter().enumerate() {
+            let Some(plain) = plain.as_ref().filter(|plain| !plain.differs) else { continue };
+            let used = plain.replayed.data.used;
+            let whole = self.recording.is_whole(prefix);
+            let mut add =
+                |perturbation: Perturbation| schedules.push(Schedule::Perturbed(perturbation, prefix));
+            if used.clock > 0 {
+                for change in
+                    [ClockChange::Now, ClockChange::Ahead(17), ClockChange::Ahead(3600), ClockChange::Fast]
+                {
+                    add(Perturbation::Clock(change));
+                }
+                for at in 2..=used.clock.min(6) {
+                    add(Perturbation::Clock(ClockChange::Jump(at)));
+                }
+            }
+            let seeds = if whole { 8 } else { 4 };
+            let seed = |number: u64| self.options.seed.wrapping_mul(31).wrapping_add(number);
+            if used.random {
+                add(Perturbation::Random(BytesChange::Low));
+                add(Perturbation::Random(BytesChange::High));
+                (1..=seeds).for_each(|number| add(Perturbation::Random(BytesChange::Seed(seed(number)))));
+            }
+            if used.hash {
+                (1..=seeds).for_each(|number| add(Perturbation::Hash(seed(number))));
+            }
+            if used.env {
+                add(Perturbation::Env(EnvChange::Changed));
+                add(Perturbation::Env(EnvChange::Removed));
+            }
+            if used.log_levels {
+                add(Perturbation::Log(LogChange::Levels));
+            }
+            if whole {
+                add(Perturbation::Log(LogChange::Output));
+                add(Perturbation::Memory(1));
+                add(Perturbation::Memory(2048));
+            }
+            add(Perturbation::Memory(64));
+            let pairs = ties(&self.recording.state(prefix)).len().min(16);
+            (0..pairs).for_each(|pair| add(Perturbation::Ties(pair)));
+        }
+        for change in [CheckpointChange::Eager, CheckpointChange::Optimistic, CheckpointChange::Delayed] {
+            schedules.push(Schedule::Repeated(Perturbation::Checkpoints(change)));
+        }
+        schedules.retain(|schedule| self.options.kinds.contains(&schedule.kind()));
+        schedules
+    }
+
+    /// Explores schedules on all threads, until the time is over.
+    fn run(&self, schedules: &[Schedule], plain: &[Option<Plain>]) -> Result<Vec<Explored1>, CheckError> {
+        let jobs = match self.options.jobs {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            jobs => jobs,
+        };
+        let next = AtomicUsize::new(0);
+        let results: Mutex<Result<Vec<Explored1>, CheckError>> = Mutex::new(Ok(Vec::new()));
+        let work = || {
+            let runtime = runtime()?;
+            while let Some(schedule) = schedules.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if self.until.is_some_and(|until| Instant::now() >= until) {
+                    break;
+                }
+                let result = self.perform(&runtime, *schedule, plain)?;
+                if let Ok(results) = &mut *results.lock().unwrap_or_else(PoisonError::into_inner) {
+                    results.push(result);
+                }
+                let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+                if let Some(progress) = &self.options.progress {
+                    progress(Progress { done, of: self.known.load(Ordering::Relaxed).max(done) });
+                }
+            }
+            Ok::<(), CheckError>(())
+        };
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..jobs.min(schedules.len()).max(1))
+                .map(|_| {
+                    std::thread::Builder::new()
+                        .name("durawasm-check".to_owned())
+                        .spawn_scoped(scope, work)
+                        .map_err(CheckError::Thread)
+                })
+                .collect();
+            for thread in threads {
+                thread?.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            }
+            Ok::<(), CheckError>(())
+        })?;
+        results.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn perform(
+        &self,
+        runtime: &Runtime,
+        schedule: Schedule,
+        plain: &[Option<Plain>],
+    ) -> Result<Explored1, CheckError> {
+        let (subject, recording, seed) = (self.subject, self.recording, self.options.seed);
+        let shown = |shown: Shown| Explored1 {
+            schedule,
+            difference: shown.difference,
+            findings: shown.findings,
+            plain: None,
+        };
+        Ok(match schedule {
+            Schedule::Record => Explored1 {
+                schedule,
+                difference: crate::compare::of_recording(recording),
+                findings: Vec::new(),
+                plain: None,
+            },
+            Schedule::Replay(prefix) => {
+                let replayed = runtime.block_on(plain_replay(subject, recording, seed, prefix, false))?;
+                let difference = judge_replay(recording, prefix, &replayed);
+                let findings = other_options(recording, &replayed.data);
+                let differs = difference.is_some();
+                let plain = Some(Plain { replayed: slim(replayed), differs });
+                Explored1 { schedule, difference, findings, plain }
+            }
+            Schedule::Perturbed(perturbation, prefix) => {
+                let made;
+                let plain = match plain.get(prefix).and_then(Option::as_ref) {
+                    Some(plain) => &plain.replayed,
+                    None => {
+                        made = runtime.block_on(plain_replay(subject, recording, seed, prefix, false))?;
+                        &made
+                    }
+                };
+                let replayed = runtime.block_on(perturbed_replay(
+                    subject,
+                    recording,
+                    seed,
+                    prefix,
+                    perturbation,
+                    TraceOptions::default(),
+                ))?;
+                let difference = judge_perturbed(recording, prefix, plain, &replayed);
+                let findings = other_options(recording, &replayed.data);
+                Explored1 { schedule, difference, findings, plain: None }
+            }
+            Schedule::Crash(point) => {
+                shown(runtime.block_on(crash(subject, recording, seed, point, TraceOptions::default()))?)
+            }
+            Schedule::Repeated(perturbation) => shown(runtime.block_on(repeated(
+                subject,
+                recording,
+                seed,
+                perturbation,
+                TraceOptions::default(),
+            ))?),
+        })
+    }
+
+    fn report(&self, found: Found) -> Result<Report, CheckError> {
+        let first = |perturbed: bool| {
+            let of_kind =
+                |(schedule, _): &&(Schedule, Difference)| schedule.kind().is_perturbation() == perturbed;
+            let order = |(schedule, difference): &&(Schedule, Difference)| {
+                (difference.place, schedule.kind(), schedule.order())
+            };
+            found.differences.iter().filter(of_kind).min_by_key(order)
+        };
+        let (verdict, chosen) = match (first(false), first(true)) {
+            (Some(chosen), _) => (Verdict::NonDeterministic, Some(chosen)),
+            (None, Some(chosen)) => (Verdict::SandboxDependent, Some(chosen)),
+            (None, None) => (Verdict::Deterministic, None),
+        };
+        let divergence = match chosen {
+            Some((schedule, difference)) => {
+                Some(diagnose(self.subject, self.recording, self.options.seed, *schedule, difference)?)
+            }
+            None => None,
+        };
+        let mut by_kind = BTreeMap::new();
+        for (schedule, _) in &found.differences {
+            by_kind.entry(schedule.kind()).or_insert_with(|| schedule.id().to_string());
+        }
+        let mut not_explored = found.not_explored;
+        if let Some(stalled) = &self.recording.stalled {
+            not_explored.push(format!("what follows once {stalled} is answered"));
+        }
+        Ok(Report {
+            verdict,
+            handler: String::new(),
+            function: self.subject.function.clone(),
+            divergence,
+            findings: found.findings.into_values().collect(),
+            explored: found.explored,
+            not_explored,
+            budget: budget::of(self.recording),
+            histories: Vec::new(),
+            stalled: self.recording.stalled.clone(),
+            by_kind,
+        })
+    }
+}
+
+/// Keeps of a replay what perturbed ones are compared with.
+fn slim(mut replayed: Replayed) -> Replayed {
+    replayed.data.starts = Vec::new();
+    replayed.data.imports = Vec::new();
+    replayed.data.interrupted =
+        std::mem::take(&mut replayed.data.interrupted).into_iter().take(1).collect::<HashSet<_>>();
+    replayed.asked.truncate(1);
+    replayed
+}
+
+/// A replay of a prefix, with the outcomes of bodies pinned.
+pub(crate) async fn plain_replay(
+    subject: &Subject,
+    recording: &Recording,
+    seed: u64,
+    prefix: usize,
+    imports: bool,
+) -> Result<Replayed, CheckError> {
+    let options = TraceOptions { pins: Some(recording.pins.clone()), imports, ..TraceOptions::default() };
+    replay(subject, Fed::prefix(recording, prefix, seed), options).await
+}
+
+/// A replay of a prefix with a perturbation.
+pub(crate) async fn perturbed_replay(
+    subject: &Subject,
+    recording: &Recording,
+    seed: u64,
+    prefix: usize,
+    perturbation: Perturbation,
+    options: TraceOptions,
+) -> Result<Replayed, CheckError> {
+    let options = TraceOptions {
+        pins: Some(recording.pins.clone()),
+        perturbation: Some(perturbation),
+        times: recording.times(),
+        whole: recording.is_whole(prefix),
+        ..options
+    };
+    replay(subject, Fed::prefix(recording, prefix, seed), options).await
+}

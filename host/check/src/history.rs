@@ -1,0 +1,571 @@
+//! Upgrade checks: would this handler replay executions that another version began?
+//!
+//! Invariants: a history that lacks data is not judged, and the report says why; nothing in a file makes the check
+//! panic.
+
+use std::{collections::HashMap, path::Path, sync::Arc};
+
+use durawasm_core::protocol::{
+    CallbackDetails, ChainedInvokeDetails, ContextDetails, Event, EventDetails, EventType, ExecutionArn,
+    ExecutionDetails, InvocationOutput, InvocationResult, InvocationStatus, Operation, OperationId,
+    OperationStatus, OperationType, StepDetails, Timestamp, WaitDetails,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::{
+    explore::{CheckError, on_a_thread},
+    kind::Kind,
+    replay::{Fed, Replayed, replay},
+    report::{Divergence, OperationRef},
+    state::listed,
+    subject::Subject,
+    trace::TraceOptions,
+    values::{same_json, shown, shown_error},
+};
+
+/// An execution from a file.
+#[derive(Debug, Clone)]
+pub struct RecordedExecution {
+    /// The file, as it was named.
+    pub file: String,
+    /// The execution's ARN, or a name for it.
+    pub execution: ExecutionArn,
+    operations: Vec<Arc<Operation>>,
+    end: Option<(ExecutionEnd, Option<Arc<str>>)>,
+    now: Timestamp,
+    unjudged: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ExecutionEnd {
+    Succeeded,
+    Failed,
+    /// It was stopped or timed out: what its handler would have returned is not known.
+    Other,
+}
+
+/// The judgement of one recorded execution.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HistoryReport {
+    /// The file.
+    pub file: String,
+    /// The execution.
+    pub execution: String,
+    /// `compatible`, `incompatible` or `not-judged`.
+    pub verdict: &'static str,
+    /// The first operation that the handler does not replay.
+    pub divergence: Option<Divergence>,
+    /// Why the execution was not judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl HistoryReport {
+    /// Whether the handler replays the execution, as far as that could be judged.
+    pub fn is_incompatible(&self) -> bool {
+        self.verdict == "incompatible"
+    }
+}
+
+/// Why a file holds no history.
+#[derive(Debug, thiserror::Error)]
+pub enum HistoryError {
+    /// The file cannot be read.
+    #[error("{file}: {error}")]
+    Read {
+        /// The file.
+        file: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The file is no history.
+    #[error(
+        "{file} is no history: {reason}; a history is the JSON of GetDurableExecutionHistory, or of `durawasm run --json`"
+    )]
+    Form {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// The service's form.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ServiceHistory {
+    events: Vec<Event>,
+    #[serde(default)]
+    next_marker: Option<String>,
+    #[serde(default)]
+    durable_execution_arn: Option<ExecutionArn>,
+}
+
+/// The form of `durawasm run --json`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OwnHistory {
+    execution_arn: ExecutionArn,
+    operations: Vec<Arc<Operation>>,
+    events: Vec<Event>,
+}
+
+/// Reads one file, or all `.json` files of a folder in the order of their names.
+///
+/// # Errors
+/// When a file cannot be read, or is no history.
+pub fn read_history(path: &Path) -> Result<Vec<RecordedExecution>, HistoryError> {
+    let file = path.display().to_string();
+    let failed = |error| HistoryError::Read { file: file.clone(), error };
+    if path.is_dir() {
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(path).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if path.extension().is_some_and(|extension| extension == "json") {
+                files.push(path);
+            }
+        }
+        files.sort();
+        if files.is_empty() {
+            let reason = "the folder has no .json file".to_owned();
+            return Err(HistoryError::Form { file, reason });
+        }
+        let histories: Result<Vec<_>, _> = files.iter().map(|path| read_history(path)).collect();
+        return Ok(histories?.into_iter().flatten().collect());
+    }
+    let text = std::fs::read_to_string(path).map_err(failed)?;
+    read_text(&file, text.trim_start_matches('\u{feff}'))
+}
+
+fn read_text(file: &str, text: &str) -> Result<Vec<RecordedExecution>, HistoryError> {
+    let form = |reason: String| HistoryError::Form { file: file.to_owned(), reason };
+    let value: Value = serde_json::from_str(text).map_err(|error| form(error.to_string()))?;
+    if let Value::Array(items) = value {
+        if items.is_empty() {
+            return Err(form("the list is empty".to_owned()));
+        }
+        let histories: Result<Vec<_>, _> =
+            items.iter().map(|item| read_text(file, &item.to_string())).collect();
+        return Ok(histories?.into_iter().flatten().collect());
+    }
+    let has = |name: &str| value.get(name).is_some();
+    if has("executionArn") {
+        let own: OwnHistory = serde_json::from_str(text).map_err(|error| form(error.to_string()))?;
+        let OwnHistory { execution_arn, operations, events } = own;
+        return Ok(vec![execution(file, execution_arn, &events, Some(operations)).map_err(form)?]);
+    }
+    if !has("Events") {
+        return Err(form("it has neither `Events` nor `executionArn`".to_owned()));
+    }
+    let history: ServiceHistory = serde_json::from_str(text).map_err(|error| form(error.to_string()))?;
+    let arn = history.durable_execution_arn.unwrap_or_else(|| ExecutionArn::from(file));
+    let mut read = execution(file, arn, &history.events, None).map_err(form)?;
+    if history.next_marker.is_some_and(|marker| !marker.is_empty()) {
+        read.unjudged = Some("the file is only one page of the history: NextMarker is set".to_owned());
+    }
+    Ok(vec![read])
+}
+
+/// Builds an execution from its events. `operations` are used where they are given, and get their order from the
+/// events.
+fn execution(
+    file: &str,
+    arn: ExecutionArn,
+    events: &[Event],
+    operations: Option<Vec<Arc<Operation>>>,
+) -> Result<RecordedExecution, String> {
+    let mut builder = Builder {
+        started: None,
+        operations: HashMap::new(),
+        end: None,
+        now: Timestamp::from_millis(0),
+        truncated: false,
+    };
+    for event in events {
+        builder.add(event)?;
+    }
+    let Some(started) = builder.started else {
+        return Err("it has no event ExecutionStarted".to_owned());
+    };
+    let mut built = builder.operations;
+    if let Some(operations) = operations {
+        built = ordered(operations, &built);
+    }
+    let unjudged = builder
+        .truncated
+        .then(|| "the history was exported without payloads: export it with IncludeExecutionData".to_owned());
+    let mut all = vec![Arc::new(started)];
+    all.extend(built.into_values().map(Arc::new));
+    Ok(RecordedExecution {
+        file: file.to_owned(),
+        execution: arn,
+        operations: listed(all),
+        end: builder.end,
+        now: builder.now,
+        unjudged,
+    })
+}
+
+/// Operations with their order among the changes, which is not part of their JSON form.
+fn ordered(
+    operations: Vec<Arc<Operation>>,
+    built: &HashMap<OperationId, Operation>,
+) -> HashMap<OperationId, Operation> {
+    let of_execution = |operation: &Arc<Operation>| operation.kind != OperationType::Execution;
+    operations
+        .into_iter()
+        .filter(of_execution)
+        .map(|operation| {
+            let mut operation = Arc::unwrap_or_clone(operation);
+            if let Some(known) = built.get(&operation.id) {
+                operation.sequence = known.sequence;
+                operation.start_sequence = known.start_sequence;
+            }
+            (operation.id.clone(), operation)
+        })
+        .collect()
+}
+
+struct Builder {
+    started: Option<Operation>,
+    operations: HashMap<OperationId, Operation>,
+    end: Option<(ExecutionEnd, Option<Arc<str>>)>,
+    now: Timestamp,
+    truncated: bool,
+}
+
+impl Builder {
+    fn add(&mut self, event: &Event) -> Result<(), String> {
+        self.now = self.now.max(event.event_timestamp);
+        match &event.details {
+            EventDetails::ExecutionStarted(details) => {
+                let id = event.id.clone().unwrap_or_else(|| OperationId::from("execution"));
+                let mut started = Operation::new(id, OperationType::Execution, event.event_timestamp);
+                self.truncated |= details.input.truncated;
+                started.execution_details =
+                    Some(ExecutionDetails { input_payload: details.input.payload.clone() });
+                self.started = Some(started);
+                return Ok(());
+            }
+            EventDetails::ExecutionSucceeded { result } => {
+                self.truncated |= result.truncated;
+                self.end = Some((ExecutionEnd::Succeeded, result.payload.clone()));
+                return Ok(());
+            }
+            EventDetails::ExecutionFailed { error } => {
+                let error_type = error.payload.as_ref().and_then(|error| error.error_type.as_deref());
+                self.end = Some((ExecutionEnd::Failed, error_type.map(Into::into)));
+                return Ok(());
+            }
+            EventDetails::ExecutionTimedOut { .. } | EventDetails::ExecutionStopped { .. } => {
+                self.end = Some((ExecutionEnd::Other, None));
+                return Ok(());
+            }
+            EventDetails::InvocationCompleted(_) => return Ok(()),
+            _ => {}
+        }
+        let id = event.id.clone().ok_or_else(|| format!("event {} has no Id", event.event_id))?;
+        let kind = kind(event.event_type);
+        let operation = self.operations.entry(id.clone()).or_insert_with(|| {
+            let mut operation = Operation::new(id, kind, event.event_timestamp);
+            operation.start_sequence = event.event_id;
+            operation
+        });
+        if operation.kind != kind {
+            return Err(format!(
+                "event {} is of a {kind}, and its operation is a {}",
+                event.event_id, operation.kind
+            ));
+        }
+        operation.name = operation.name.take().or_else(|| event.name.clone());
+        operation.sub_type = operation.sub_type.take().or_else(|| event.sub_type.clone());
+        operation.parent_id = operation.parent_id.take().or_else(|| event.parent_id.clone());
+        operation.sequence = event.event_id;
+        self.truncated |= change(operation, event);
+        Ok(())
+    }
+}
+
+/// The type of the operation that an event is about.
+fn kind(event: EventType) -> OperationType {
+    match event {
+        EventType::ContextStarted | EventType::ContextSucceeded | EventType::ContextFailed => {
+            OperationType::Context
+        }
+        EventType::WaitStarted | EventType::WaitSucceeded | EventType::WaitCancelled => OperationType::Wait,
+        EventType::StepStarted | EventType::StepSucceeded | EventType::StepFailed => OperationType::Step,
+        EventType::ChainedInvokeStarted
+        | EventType::ChainedInvokeSucceeded
+        | EventType::ChainedInvokeFailed
+        | EventType::ChainedInvokeTimedOut
+        | EventType::ChainedInvokeStopped => OperationType::ChainedInvoke,
+        EventType::CallbackStarted
+        | EventType::CallbackSucceeded
+        | EventType::CallbackFailed
+        | EventType::CallbackTimedOut => OperationType::Callback,
+        EventType::ExecutionStarted
+        | EventType::ExecutionSucceeded
+        | EventType::ExecutionFailed
+        | EventType::ExecutionTimedOut
+        | EventType::ExecutionStopped
+        | EventType::InvocationCompleted => OperationType::Execution,
+    }
+}
+
+/// Applies an event to its operation. Returns whether the event lacks data.
+fn change(operation: &mut Operation, event: &Event) -> bool {
+    let mut lacks = false;
+    let ended = |operation: &mut Operation, status| {
+        operation.status = status;
+        operation.end_timestamp = Some(event.event_timestamp);
+    };
+    match &event.details {
+        EventDetails::WaitStarted(details) => {
+            operation.wait_details =
+                Some(WaitDetails { scheduled_end_timestamp: Some(details.scheduled_end_timestamp) });
+        }
+        EventDetails::CallbackStarted(details) => {
+            let callback_id = Some(details.callback_id.clone());
+            operation.callback_details = Some(CallbackDetails { callback_id, ..CallbackDetails::default() });
+        }
+        EventDetails::StepStarted {} => operation.status = OperationStatus::Started,
+        EventDetails::StepSucceeded(details) => {
+            lacks = details.outcome.result.truncated;
+            operation.step_details = Some(StepDetails {
+                attempt: details.retry_details.current_attempt,
+                result: details.outcome.result.payload.clone(),
+                ..StepDetails::default()
+            });
+            match details.retry_details.next_attempt_delay_seconds {
+                Some(_) => operation.status = OperationStatus::Ready,
+                None => ended(operation, OperationStatus::Succeeded),
+            }
+        }
+        EventDetails::StepFailed(details) => {
+            lacks = details.outcome.error.truncated;
+            operation.step_details = Some(StepDetails {
+                attempt: details.retry_details.current_attempt,
+                error: details.outcome.error.payload.clone(),
+                ..StepDetails::default()
+            });
+            match details.retry_details.next_attempt_delay_seconds {
+                Some(_) => operation.status = OperationStatus::Ready,
+                None => ended(operation, OperationStatus::Failed),
+            }
+        }
+        EventDetails::WaitSucceeded { .. } => ended(operation, OperationStatus::Succeeded),
+        EventDetails::WaitCancelled {} => ended(operation, OperationStatus::Cancelled),
+        EventDetails::ContextSucceeded { result } => {
+            lacks = result.truncated;
+            operation.context_details =
+                Some(ContextDetails { result: result.payload.clone(), ..ContextDetails::default() });
+            ended(operation, OperationStatus::Succeeded);
+        }
+        EventDetails::ContextFailed { error } => {
+            lacks = error.truncated;
+            operation.context_details =
+                Some(ContextDetails { error: error.payload.clone(), ..ContextDetails::default() });
+            ended(operation, OperationStatus::Failed);
+        }
+        EventDetails::CallbackSucceeded { result } => {
+            lacks = result.truncated;
+            operation.callback_details.get_or_insert_default().result.clone_from(&result.payload);
+            ended(operation, OperationStatus::Succeeded);
+        }
+        EventDetails::CallbackFailed { error } | EventDetails::CallbackTimedOut { error } => {
+            lacks = error.truncated;
+            operation.callback_details.get_or_insert_default().error.clone_from(&error.payload);
+            let timed_out = event.event_type == EventType::CallbackTimedOut;
+            ended(operation, if timed_out { OperationStatus::TimedOut } else { OperationStatus::Failed });
+        }
+        EventDetails::ChainedInvokeSucceeded { result } => {
+            lacks = result.truncated;
+            let result = result.payload.clone();
+            operation.chained_invoke_details = Some(ChainedInvokeDetails { result, error: None });
+            ended(operation, OperationStatus::Succeeded);
+        }
+        EventDetails::ChainedInvokeFailed { error }
+        | EventDetails::ChainedInvokeTimedOut { error }
+        | EventDetails::ChainedInvokeStopped { error } => {
+            lacks = error.truncated;
+            let error = error.payload.clone();
+            operation.chained_invoke_details = Some(ChainedInvokeDetails { result: None, error });
+            ended(
+                operation,
+                match event.event_type {
+                    EventType::ChainedInvokeTimedOut => OperationStatus::TimedOut,
+                    EventType::ChainedInvokeStopped => OperationStatus::Stopped,
+                    _ => OperationStatus::Failed,
+                },
+            );
+        }
+        _ => {}
+    }
+    lacks
+}
+
+/// Replays recorded executions on the subject's handler. The subject's event and answers are not used.
+///
+/// # Errors
+/// When a replay could not be made.
+pub fn check_history(
+    subject: &Subject,
+    executions: &[RecordedExecution],
+    seed: u64,
+) -> Result<Vec<HistoryReport>, CheckError> {
+    on_a_thread(|runtime| {
+        executions
+            .iter()
+            .map(|execution| runtime.block_on(one(subject, execution, seed)))
+            .collect::<Result<Vec<_>, _>>()
+    })
+}
+
+async fn one(
+    subject: &Subject,
+    recorded: &RecordedExecution,
+    seed: u64,
+) -> Result<HistoryReport, CheckError> {
+    let report = |verdict, divergence, reason| HistoryReport {
+        file: recorded.file.clone(),
+        execution: recorded.execution.to_string(),
+        verdict,
+        divergence,
+        reason,
+    };
+    if let Some(why) = &recorded.unjudged {
+        return Ok(report("not-judged", None, Some(why.clone())));
+    }
+    let fed = || Fed {
+        arn: &recorded.execution,
+        state: recorded.operations.clone(),
+        now: recorded.now,
+        seed,
+        scratch: None,
+    };
+    let options = TraceOptions { imports: true, ..TraceOptions::default() };
+    let replayed = replay(subject, fed(), options).await?;
+    if let Some(divergence) = &replayed.data.divergence {
+        let divergence = divergence_of(recorded, divergence, &replayed);
+        return Ok(report("incompatible", Some(divergence), None));
+    }
+    match (&replayed.result, &recorded.end) {
+        (InvocationResult::Crashed(error), _) if !replayed.asks() => {
+            Ok(report("not-judged", None, Some(format!("the handler crashed on this record: {error}"))))
+        }
+        (result, Some((ExecutionEnd::Succeeded | ExecutionEnd::Failed, _))) if !ends_so(result, recorded) => {
+            Ok(report("incompatible", Some(other_result(recorded, &replayed)), None))
+        }
+        _ => Ok(report("compatible", None, None)),
+    }
+}
+
+/// Whether the handler came to the recorded end.
+fn ends_so(result: &InvocationResult, recorded: &RecordedExecution) -> bool {
+    let InvocationResult::Output(InvocationOutput { status, result, error }) = result else { return false };
+    match &recorded.end {
+        Some((ExecutionEnd::Succeeded, expected)) => {
+            *status == InvocationStatus::Succeeded
+                && same_json(result.as_deref().unwrap_or("null"), expected.as_deref().unwrap_or("null"))
+        }
+        Some((ExecutionEnd::Failed, expected)) => {
+            *status == InvocationStatus::Failed
+                && error.as_ref().and_then(|error| error.error_type.as_deref()) == expected.as_deref()
+        }
+        Some((ExecutionEnd::Other, _)) | None => true,
+    }
+}
+
+const ADVICE: &str = "executions of the old version do not replay on this one: let them end on the old version, or keep \
+                      the operations that they have started, in the same order and with the same names";
+
+fn divergence_of(
+    recorded: &RecordedExecution,
+    divergence: &durawasm_core::replay::Divergence,
+    replayed: &Replayed,
+) -> Divergence {
+    let operation = recorded.operations.iter().find(|operation| operation.id == divergence.id);
+    let started = replayed.data.starts.iter().rev().find(|started| started.start.id == divergence.id);
+    let name = |id: &OperationId| {
+        let parent = recorded.operations.iter().find(|operation| operation.id == *id);
+        parent.and_then(|parent| parent.name.as_deref()).map_or_else(|| id.to_string(), str::to_owned)
+    };
+    let position = started.map_or(0, |started| started.position);
+    let place = |id: &OperationId| recorded.operations.iter().position(|operation| operation.id == *id);
+    let before = place(&divergence.id).unwrap_or(recorded.operations.len());
+    let before: Vec<String> = recorded
+        .operations
+        .iter()
+        .take(before)
+        .skip(1)
+        .map(|operation| format!("{} {}", operation.kind, operation.name.as_deref().unwrap_or("-")))
+        .collect();
+    let skipped = before.len().saturating_sub(3);
+    Divergence {
+        operation: match (operation, started) {
+            (Some(operation), _) => Some(OperationRef {
+                name: operation.name.as_deref().map(str::to_owned),
+                kind: operation.kind.to_string(),
+                sub_type: operation.sub_type.as_deref().map(str::to_owned),
+                parent: operation.parent_id.as_ref().map(name),
+                id: operation.id.to_string(),
+                position,
+            }),
+            (None, Some(started)) => Some(OperationRef {
+                name: started.start.name.as_deref().map(str::to_owned),
+                kind: started.start.kind.to_string(),
+                sub_type: started.start.sub_type.as_deref().map(str::to_owned),
+                parent: started.start.parent_id.as_ref().map(name),
+                id: started.start.id.to_string(),
+                position,
+            }),
+            (None, None) => None,
+        },
+        expected: Some(json!({ "recorded": divergence.expected })),
+        actual: Some(json!({ "handler": divergence.actual })),
+        under: Kind::Replay,
+        schedule: "history".to_owned(),
+        imports: Vec::new(),
+        backtrace: replayed.data.backtrace.iter().take(12).cloned().collect(),
+        advice: ADVICE.to_owned(),
+        described: "a fresh instance, fed the recorded execution".to_owned(),
+        before: before.into_iter().skip(skipped).collect(),
+    }
+}
+
+fn other_result(recorded: &RecordedExecution, replayed: &Replayed) -> Divergence {
+    let expected = match &recorded.end {
+        Some((ExecutionEnd::Succeeded, result)) => {
+            json!({ "status": "SUCCEEDED", "result": shown(result.as_deref().unwrap_or("null")) })
+        }
+        Some((_, error)) => json!({ "status": "FAILED", "error": error }),
+        None => Value::Null,
+    };
+    let actual = match &replayed.result {
+        InvocationResult::Output(output) => json!({
+            "status": match output.status {
+                InvocationStatus::Succeeded => "SUCCEEDED",
+                InvocationStatus::Failed => "FAILED",
+                InvocationStatus::Pending => "PENDING",
+            },
+            "result": output.result.as_deref().map(shown),
+            "error": output.error.as_ref().map(shown_error),
+        }),
+        InvocationResult::Crashed(_) => json!({ "asks": "for another operation" }),
+    };
+    Divergence {
+        operation: None,
+        expected: Some(expected),
+        actual: Some(actual),
+        under: Kind::Replay,
+        schedule: "history".to_owned(),
+        imports: Vec::new(),
+        backtrace: Vec::new(),
+        advice: "this version comes to another result for an execution that has ended; for one that has not, that is no \
+                 fault"
+            .to_owned(),
+        described: "a fresh instance, fed the recorded execution".to_owned(),
+        before: Vec::new(),
+    }
+}

@@ -1,0 +1,352 @@
+//! `durawasm check`
+
+use std::{
+    io::{IsTerminal, Write},
+    path::PathBuf,
+    str::FromStr,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use anyhow::anyhow;
+
+use super::{
+    answer,
+    check_report::{self, Policy},
+    event,
+    exit::{Exit, Failure, OrExit},
+    grants::GrantArgs,
+    log::Quiet,
+    note, say,
+    target::{CrateArgs, component},
+};
+use durawasm_check::{
+    Budget, CheckError, FindingKind, Kind, OnProgress, Options, Progress, RecordedExecution, Report,
+    ScheduleId, Subject, Verdict, check as check_subject, check_history, event_size, growth, read_history,
+};
+use durawasm_core::{
+    durations::{ExecutionTimeout, parse_some_duration},
+    orchestrator::{
+        Environment, EnvironmentError, EnvironmentOptions, Functions, ScriptedFunction, bare_name,
+    },
+    server::ScriptedAnswer,
+};
+use durawasm_sandbox::{Sandbox, SandboxLimits};
+
+const EXAMPLES: &str = "Examples:
+  durawasm check examples/order --event examples/order/events/good.json \\
+      --answer 'approval=2h:success:{\"approved\":true,\"by\":\"kim\"}'
+  durawasm check order.wasm --event event.json --portable --junit check.xml
+  durawasm check order.wasm --replay crash:after-2 --event event.json
+  durawasm check order-v2.wasm --history exported.json
+
+Verdicts:
+  deterministic      no replay, crash or perturbation made a difference
+  sandbox-dependent  only perturbations did: right here, wrong where clocks and random numbers are not virtualized
+  non-deterministic  a replay or a crash did
+  incompatible       a recorded execution of --history does not replay";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// A component's file, or the folder of a crate, which is built first
+    handler: PathBuf,
+    /// An event: a file, JSON, or - for standard input; may be given several times [default: null]
+    #[arg(long, short, value_name = "FILE|JSON|-")]
+    event: Vec<String>,
+    /// The function to check, where the component has several
+    #[arg(long, short, value_name = "NAME")]
+    function: Option<String>,
+    /// An answer to a callback, used once, as for `run`; may be given several times
+    #[arg(long, short, value_name = "NAME=ANSWER", value_parser = answer::parse)]
+    answer: Vec<ScriptedAnswer>,
+    /// An answer to every callback of that name which no --answer is for
+    #[arg(long, value_name = "NAME=ANSWER", value_parser = answer::parse_for_all)]
+    answer_all: Vec<ScriptedAnswer>,
+    /// How a function ends that the handler invokes, instead of running it; may be given several times
+    #[arg(long, value_name = "NAME=END", value_parser = answer::parse_function)]
+    function_answer: Vec<(String, ScriptedFunction)>,
+    /// Explore only these kinds, separated by commas: replay, crash, clock, random, hash, env, ties, log, memory,
+    /// checkpoints
+    #[arg(long, value_name = "KINDS", value_delimiter = ',')]
+    only: Vec<Kind>,
+    /// Do not explore these kinds
+    #[arg(long, value_name = "KINDS", value_delimiter = ',', conflicts_with = "only")]
+    skip: Vec<Kind>,
+    /// Chooses random numbers, hash keys and samples
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    seed: u64,
+    /// How long to explore, such as 30s, or how many schedules, such as 2000; `none` explores everything
+    #[arg(long, value_name = "TIME|NUMBER", default_value = "60s")]
+    budget: BudgetArg,
+    /// How many schedules are explored at the same time [default: one for each core]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    jobs: Option<u16>,
+    /// Fail if the handler is sandbox-dependent: it has to replay where nothing virtualizes clocks and random numbers
+    #[arg(long)]
+    portable: bool,
+    /// Do not fail for this finding
+    #[arg(long, value_name = "FINDING", num_args = 0..=1, default_missing_value = "double-effect", value_parser = ["double-effect"])]
+    allow: Vec<String>,
+    /// Would this handler replay the executions in this file or folder? JSON of GetDurableExecutionHistory or of
+    /// `run --json`; may be given several times. Without --event nothing else is checked
+    #[arg(long, value_name = "FILE|DIR")]
+    history: Vec<PathBuf>,
+    /// Explore this schedule only, as a report named it
+    #[arg(long, value_name = "ID", conflicts_with_all = ["only", "skip"])]
+    replay: Option<ScheduleId>,
+    /// How long the execution may take in its own time, or `none` for any time
+    #[arg(long, value_name = "DURATION")]
+    execution_timeout: Option<ExecutionTimeout>,
+    /// How often an invocation that crashed by itself is repeated before the execution fails
+    #[arg(long, value_name = "NUMBER", default_value_t = 2)]
+    invocation_retries: u32,
+    /// Memory of one invocation, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    memory: u32,
+    /// Computing time of one invocation
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_some_duration)]
+    cpu_limit: Duration,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+    /// Write a JUnit report to this file
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Print neither progress nor what the build does
+    #[arg(long, short)]
+    quiet: bool,
+    #[command(flatten)]
+    crate_args: CrateArgs,
+    #[command(flatten)]
+    grants: GrantArgs,
+}
+
+/// `--budget`
+#[derive(Debug, Clone, Copy)]
+struct BudgetArg(Option<Budget>);
+
+impl FromStr for BudgetArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "none" {
+            return Ok(Self(None));
+        }
+        if let Ok(count) = text.parse::<usize>() {
+            return match count {
+                0 => Err("0 schedules check nothing; `none` is no limit".to_owned()),
+                count => Ok(Self(Some(Budget::Schedules(count)))),
+            };
+        }
+        match parse_some_duration(text) {
+            Ok(time) => Ok(Self(Some(Budget::Time(time)))),
+            Err(error) => {
+                Err(format!("it is neither a time, such as 30s, nor a number of schedules: {error}"))
+            }
+        }
+    }
+}
+
+pub(super) fn check(args: &Args) -> Result<Exit, Failure> {
+    // The command line is checked before anything is built.
+    let grants = args.grants.grants()?;
+    let stdin = args.event.iter().filter(|event| *event == "-").count();
+    if stdin > 1 {
+        return Err(usage(anyhow!("standard input can be one event only")));
+    }
+    let events: Vec<String> = args
+        .event
+        .iter()
+        .map(|event| event::read(event, std::io::stdin().lock()))
+        .collect::<anyhow::Result<_>>()
+        .or_exit(Exit::Usage)?;
+    let mut histories: Vec<RecordedExecution> = Vec::new();
+    for path in &args.history {
+        histories.extend(read_history(path).or_exit(Exit::Usage)?);
+    }
+    let (path, wasm) = component(&args.handler, &args.crate_args, args.quiet || args.json)?;
+    let limits = SandboxLimits {
+        memory: (args.memory as usize) << 20,
+        cpu: args.cpu_limit,
+        ..SandboxLimits::default()
+    };
+    let (sandbox, without_cache) = Sandbox::with_default_cache(&limits).or_exit(Exit::Host)?;
+    if let Some(why) = without_cache {
+        note(format_args!("warning: {why}"));
+    }
+    let handler =
+        sandbox.load(&wasm).map_err(|e| anyhow!("{}: {e}", path.display())).or_exit(Exit::Component)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().or_exit(Exit::Host)?;
+    let listed =
+        runtime.block_on(Environment::new(EnvironmentOptions::default(), &[handler], Arc::new(Quiet)));
+    let environment = listed.map_err(|error| Failure {
+        exit: if matches!(error, EnvironmentError::Functions(_)) { Exit::Component } else { Exit::Host },
+        error: error.into(),
+    })?;
+    let functions = environment.functions().clone();
+    let function = chosen(args, &functions)?;
+    if let Some((name, _)) = args.function_answer.iter().find(|(name, _)| bare_name(name) == function) {
+        return Err(usage(anyhow!(
+            "{name} is the function that is checked: --function-answer must not stand in for it"
+        )));
+    }
+    let mut subject = Subject::new(functions, function, None);
+    subject.answers = args.answer.iter().chain(&args.answer_all).cloned().collect();
+    subject.stand_ins.clone_from(&args.function_answer);
+    subject.grants = grants;
+    subject.execution_timeout = ExecutionTimeout::apply(args.execution_timeout, &mut subject.limits);
+    subject.invocation_retries = args.invocation_retries;
+    let began = Instant::now();
+    let report = explore(args, &mut subject, events, &histories)?;
+    finish(args, &report, began.elapsed())
+}
+
+fn usage(error: anyhow::Error) -> Failure {
+    Failure { exit: Exit::Usage, error }
+}
+
+fn chosen(args: &Args, functions: &Functions) -> Result<String, Failure> {
+    let function = match &args.function {
+        Some(name) => functions.find(name).or_exit(Exit::Usage)?,
+        None => functions
+            .only()
+            .ok_or_else(|| {
+                anyhow!(
+                    "the component has several functions; choose one with --function: {}",
+                    functions.names()
+                )
+            })
+            .or_exit(Exit::Usage)?,
+    };
+    if !function.durable {
+        return Err(usage(anyhow!(
+            "{} is a plain function: it has no durable operations, so there is nothing to replay",
+            function.name
+        )));
+    }
+    Ok(function.name.to_string())
+}
+
+fn explore(
+    args: &Args,
+    subject: &mut Subject,
+    mut events: Vec<String>,
+    histories: &[RecordedExecution],
+) -> Result<Report, Failure> {
+    let handler = args.handler.display().to_string();
+    let kinds = Kind::ALL
+        .into_iter()
+        .filter(|kind| !args.skip.contains(kind) && (args.only.is_empty() || args.only.contains(kind)));
+    let progress = (!args.quiet && std::io::stderr().is_terminal()).then(ProgressLine::default);
+    let options = Options {
+        kinds: kinds.collect(),
+        seed: args.seed,
+        budget: args.budget.0,
+        jobs: args.jobs.map_or(0, usize::from),
+        replay: args.replay,
+        progress: progress.as_ref().map(ProgressLine::callback),
+    };
+    let upgrade_only = events.is_empty() && !histories.is_empty();
+    if events.is_empty() && !upgrade_only {
+        events.push("null".to_owned());
+    }
+    let mut report: Option<Report> = None;
+    let mut sizes = Vec::new();
+    for event in events {
+        subject.event = Some(event.clone());
+        let one = check_subject(subject, &options, &handler).map_err(failed)?;
+        sizes.extend(event_size(&event).map(|size| (size, one.budget.operations)));
+        match &mut report {
+            None => report = Some(one),
+            Some(report) => report.merge(one),
+        }
+    }
+    if let Some(progress) = progress {
+        progress.clear();
+    }
+    let mut report = report.unwrap_or_else(|| {
+        let mut report = Report::empty(handler, subject.function.clone());
+        report.not_explored.push("no run was recorded: --history was given without --event".to_owned());
+        report
+    });
+    if let Some(growth) = growth(&sizes) {
+        report.budget.quota.push_str("; ");
+        report.budget.quota.push_str(&growth);
+    }
+    if !histories.is_empty() {
+        report.histories = check_history(subject, histories, args.seed).map_err(failed)?;
+        if let Some(first) = report.histories.iter().find(|history| history.is_incompatible())
+            && report.verdict < Verdict::Incompatible
+        {
+            report.divergence.clone_from(&first.divergence);
+            report.verdict = Verdict::Incompatible;
+        }
+    }
+    Ok(report)
+}
+
+fn failed(error: CheckError) -> Failure {
+    let exit = match error {
+        CheckError::NoSuchSchedule(..) | CheckError::Run(_) | CheckError::Directories(_) => Exit::Usage,
+        CheckError::Environment(_) | CheckError::Thread(_) => Exit::Host,
+    };
+    Failure { exit, error: error.into() }
+}
+
+fn finish(args: &Args, report: &Report, took: Duration) -> Result<Exit, Failure> {
+    let policy = Policy { portable: args.portable, allow_double_effect: !args.allow.is_empty() };
+    if args.json {
+        say(serde_json::to_string_pretty(report).or_exit(Exit::Host)?);
+    } else {
+        check_report::print(report, policy, took);
+    }
+    if let Some(path) = &args.junit {
+        let xml = check_report::junit(report, policy, took).or_exit(Exit::Host)?;
+        std::fs::write(path, xml)
+            .map_err(|error| anyhow!("the JUnit report {} cannot be written: {error}", path.display()))
+            .or_exit(Exit::Host)?;
+    }
+    if report.has(FindingKind::AtMostOnceViolated) {
+        let error =
+            anyhow!("an at-most-once body ran more than once: this is a fault of durawasm, please report it");
+        return Err(Failure { exit: Exit::Host, error });
+    }
+    if policy.fails(report) {
+        return Ok(Exit::Failed);
+    }
+    if let Some(stalled) = &report.stalled {
+        let error = anyhow!(
+            "the recorded execution waits for {stalled}, which nobody answers: use --answer, so that the check goes on \
+             from there"
+        );
+        return Err(Failure { exit: Exit::Stalled, error });
+    }
+    Ok(Exit::Done)
+}
+
+/// The line that shows progress at a terminal.
+#[derive(Default, Clone)]
+struct ProgressLine(Arc<Mutex<Option<Instant>>>);
+
+impl ProgressLine {
+    fn callback(&self) -> OnProgress {
+        let last = self.0.clone();
+        Arc::new(move |progress: Progress| {
+            let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+            if last.is_some_and(|last| last.elapsed() < Duration::from_millis(100)) {
+                return;
+            }
+            *last = Some(Instant::now());
+            let mut stderr = std::io::stderr().lock();
+            let _ = write!(stderr, "\r\x1b[Kchecked {} of {} schedules", progress.done, progress.of);
+            let _ = stderr.flush();
+        })
+    }
+
+    fn clear(&self) {
+        if self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            let _ = write!(std::io::stderr().lock(), "\r\x1b[K");
+        }
+    }
+}

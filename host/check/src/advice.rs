@@ -1,9 +1,9 @@
 //! One sentence that says what to do about a divergence.
 
-use crate::{compare::Difference, kind::Kind, report::Import};
+use crate::{kind::Kind, report::Import};
 
 /// The advice for a difference that showed under this kind of schedule, after these imports.
-pub(crate) fn advice(kind: Kind, difference: &Difference, imports: &[Import], directories: bool) -> String {
+pub(crate) fn advice(kind: Kind, imports: &[Import], directories: bool) -> String {
     match kind {
         Kind::Clock => "read the clock inside a step, or use ctx.now(), which is recorded".to_owned(),
         Kind::Random => {
@@ -30,11 +30,11 @@ pub(crate) fn advice(kind: Kind, difference: &Difference, imports: &[Import], di
         Kind::Checkpoints => {
             "do not decide by when checkpoints are sent: their mode and duration may change".to_owned()
         }
-        Kind::Replay | Kind::Crash => plain(kind, difference, imports, directories),
+        Kind::Replay | Kind::Crash => plain(imports, directories),
     }
 }
 
-fn plain(kind: Kind, difference: &Difference, imports: &[Import], directories: bool) -> String {
+fn plain(imports: &[Import], directories: bool) -> String {
     let called = |name: &str| imports.iter().any(|import| import.name.ends_with(name));
     if called("is-replaying") {
         return "do not decide by is_replaying(): it is for logs only".to_owned();
@@ -48,7 +48,6 @@ fn plain(kind: Kind, difference: &Difference, imports: &[Import], directories: b
                 results; other state must not be carried from a body to the code after it either"
             .to_owned();
     }
-    let _ = (kind, difference);
     "keep no state outside of steps that a body changes (statics, captured variables, counters): a replay does not run \
      the body again, so take what it computed from the step's result"
         .to_owned()

@@ -19,7 +19,7 @@ use crate::{
     record::Recording,
     replay::Replayed,
     report::OperationRef,
-    trace::{Data, Started},
+    trace::{AttemptOutcome, Data, Started},
     values::{CallbackIds, same_error, same_json, same_result, shown, shown_error},
 };
 
@@ -395,6 +395,7 @@ pub(crate) fn judge_run(recording: &Recording, view: &ExecutionView, data: &Data
     let operations: Vec<&Operation> =
         view.operations.iter().map(|o| &**o).filter(|o| o.kind != OperationType::Execution).collect();
     let first = [
+        other_decision(recording, data),
         other_start(recording, &data.starts),
         not_started(recording, &operations, data),
         other_outcome(recording, &operations, data),
@@ -415,6 +416,29 @@ pub(crate) enum Judged {
     Differs(Difference),
     /// It differs after its operations ended in another order or at other times, which may be the reason.
     MayDiffer(Difference),
+}
+
+/// A step whose attempt failed in the recorded way, and whose handler then decided otherwise.
+fn other_decision(recording: &Recording, data: &Data) -> Option<Difference> {
+    let names = Names::new(recording, &data.starts);
+    let place = |id: &OperationId| recording.places.get(id).copied().unwrap_or(0);
+    let (id, expected, actual) = data.other_decisions.iter().min_by_key(|(id, ..)| place(id))?;
+    let operation = recording.operation(id)?;
+    let shown = |outcome: &AttemptOutcome| {
+        let mut value = identity(&names.recorded(operation));
+        if let Some(members) = value.as_object_mut() {
+            members.insert("error".into(), outcome.error.as_ref().map_or(Value::Null, shown_error));
+            members.insert("then".into(), outcome.decision().into());
+        }
+        value
+    };
+    Some(Difference {
+        operation: Some(names.recorded(operation)),
+        expected: Some(shown(expected)),
+        actual: Some(shown(actual)),
+        place: place(id),
+        stop_at: None,
+    })
 }
 
 fn not_started(recording: &Recording, operations: &[&Operation], data: &Data) -> Option<Difference> {

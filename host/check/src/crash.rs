@@ -32,6 +32,8 @@ const DELAY: Duration = Duration::from_secs(3);
 pub(crate) struct Shown {
     pub(crate) difference: Option<Difference>,
     pub(crate) findings: Vec<Finding>,
+    /// Whether no body ran again: the instance was replaced between bodies, which is a replay.
+    pub(crate) only_replayed: bool,
     /// What happened, for a diagnosis.
     pub(crate) data: Data,
 }
@@ -88,7 +90,8 @@ async fn repeat(
             replays_itself(subject, recording, seed, &ran.view).await?.err().map(|()| difference)
         }
     };
-    Ok(Shown { difference, findings: findings(recording, &data), data })
+    let only_replayed = data.interrupted.is_empty() && data.bodies.values().all(|body| body.runs == 1);
+    Ok(Shown { difference, findings: findings(recording, &data), only_replayed, data })
 }
 
 /// Whether the record of this run, fed to a fresh instance, leads to its own result.
@@ -142,18 +145,21 @@ fn findings(recording: &Recording, data: &Data) -> Vec<Finding> {
                 id,
                 format!("the body of attempt {attempt} ran {} times", body.runs),
             ),
-            Semantics::AtLeastOncePerRetry if body.wrote => add(
+            Semantics::AtLeastOncePerRetry if body.writers.len() > 1 => add(
                 FindingKind::DoubleEffect,
                 id,
                 format!(
                     "the body of attempt {attempt} writes to a granted directory, and ran {} times after a crash",
-                    body.runs
+                    body.writers.len()
                 ),
             ),
             Semantics::AtLeastOncePerRetry => {}
         }
     }
     for (id, recorded, other) in &data.other_values {
+        if data.other_decisions.iter().any(|(decided, ..)| decided == id) {
+            continue;
+        }
         let detail = format!("{} on record, {} when the body ran again", outcome(recorded), outcome(other));
         add(FindingKind::ValueNotIdempotent, id, detail);
     }

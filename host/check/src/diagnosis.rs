@@ -4,7 +4,7 @@ use crate::{
     advice::advice,
     compare::Difference,
     crash::{crash, repeated},
-    explore::{CheckError, on_a_thread, perturbed_replay},
+    explore::{CheckError, Different, on_a_thread, perturbed_replay},
     record::Recording,
     replay::{Fed, replay},
     report::{Divergence, Import},
@@ -27,9 +27,10 @@ pub(crate) fn diagnose(
     subject: &Subject,
     recording: &Recording,
     seed: u64,
-    schedule: Schedule,
-    difference: &Difference,
+    different: &Different,
 ) -> Result<Divergence, CheckError> {
+    let Different { schedule, kind, difference } = different;
+    let schedule = *schedule;
     let options =
         || TraceOptions { imports: true, stop_at: difference.stop_at.clone(), ..TraceOptions::default() };
     let data: Data = on_a_thread(|runtime| {
@@ -55,7 +56,7 @@ pub(crate) fn diagnose(
     let data = if schedule == Schedule::Record { &recording.data } else { &data };
     let imports = imports(data, difference);
     let backtrace = frames(&data.backtrace);
-    let advice = advice(schedule.kind(), difference, &imports, !subject_grants_nothing(subject));
+    let advice = advice(*kind, &imports, !subject_grants_nothing(subject));
     let before = recording.operations.iter().take(difference.place.min(recording.operations.len()));
     let before: Vec<String> = before
         .map(|operation| match &operation.name {
@@ -68,7 +69,7 @@ pub(crate) fn diagnose(
         operation: difference.operation.clone(),
         expected: difference.expected.clone(),
         actual: difference.actual.clone(),
-        under: schedule.kind(),
+        under: *kind,
         schedule: schedule.id().to_string(),
         imports,
         backtrace,

@@ -29,7 +29,7 @@ use crate::{
     record::Recording,
     replay::{Fed, Replayed, replay},
     report::{Explored, Finding, FindingKind, Report, Verdict},
-    schedule::{Schedule, ScheduleId},
+    schedule::{CrashPoint, Schedule, ScheduleId},
     state::ties,
     subject::Subject,
     trace::TraceOptions,
@@ -118,8 +118,10 @@ struct Plain {
 }
 
 /// What one schedule led to.
-struct Explored1 {
+struct Outcome {
     schedule: Schedule,
+    /// What the schedule turned out to be.
+    kind: Kind,
     difference: Option<Difference>,
     findings: Vec<Finding>,
     plain: Option<Plain>,
@@ -175,19 +177,26 @@ struct Check<'a> {
     known: AtomicUsize,
 }
 
+/// A schedule that made a difference.
+pub(crate) struct Different {
+    pub(crate) schedule: Schedule,
+    pub(crate) kind: Kind,
+    pub(crate) difference: Difference,
+}
+
 /// What has been found.
 #[derive(Default)]
 struct Found {
-    differences: Vec<(Schedule, Difference)>,
+    differences: Vec<Different>,
     findings: BTreeMap<(FindingKind, String), Finding>,
     explored: Explored,
     not_explored: Vec<String>,
 }
 
 impl Found {
-    fn add(&mut self, result: &mut Explored1) {
+    fn add(&mut self, result: &mut Outcome) {
         if let Some(difference) = result.difference.take() {
-            self.differences.push((result.schedule, difference));
+            self.differences.push(Different { schedule: result.schedule, kind: result.kind, difference });
         }
         for finding in result.findings.drain(..) {
             self.findings.entry((finding.kind, finding.operation.id.clone())).or_insert(finding);
@@ -209,7 +218,7 @@ impl Check<'_> {
             return self.report(found);
         }
         if let Some(difference) = crate::compare::of_recording(recording) {
-            found.differences.push((Schedule::Record, difference));
+            found.differences.push(Different { schedule: Schedule::Record, kind: Kind::Replay, difference });
             found.not_explored.push("the recorded run itself does not replay".to_owned());
             return self.report(found);
         }
@@ -358,13 +367,13 @@ impl Check<'_> {
     }
 
     /// Explores schedules on all threads, until the time is over.
-    fn run(&self, schedules: &[Schedule], plain: &[Option<Plain>]) -> Result<Vec<Explored1>, CheckError> {
+    fn run(&self, schedules: &[Schedule], plain: &[Option<Plain>]) -> Result<Vec<Outcome>, CheckError> {
         let jobs = match self.options.jobs {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             jobs => jobs,
         };
         let next = AtomicUsize::new(0);
-        let results: Mutex<Result<Vec<Explored1>, CheckError>> = Mutex::new(Ok(Vec::new()));
+        let results: Mutex<Result<Vec<Outcome>, CheckError>> = Mutex::new(Ok(Vec::new()));
         let work = || {
             let runtime = runtime()?;
             while let Some(schedule) = schedules.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -404,17 +413,22 @@ impl Check<'_> {
         runtime: &Runtime,
         schedule: Schedule,
         plain: &[Option<Plain>],
-    ) -> Result<Explored1, CheckError> {
+    ) -> Result<Outcome, CheckError> {
         let (subject, recording, seed) = (self.subject, self.recording, self.options.seed);
-        let shown = |shown: Shown| Explored1 {
+        let shown = |shown: Shown| Outcome {
             schedule,
+            kind: match schedule {
+                Schedule::Crash(CrashPoint::AfterCheckpoint(_)) if shown.only_replayed => Kind::Replay,
+                _ => schedule.kind(),
+            },
             difference: shown.difference,
             findings: shown.findings,
             plain: None,
         };
         Ok(match schedule {
-            Schedule::Record => Explored1 {
+            Schedule::Record => Outcome {
                 schedule,
+                kind: Kind::Replay,
                 difference: crate::compare::of_recording(recording),
                 findings: Vec::new(),
                 plain: None,
@@ -425,7 +439,7 @@ impl Check<'_> {
                 let findings = other_options(recording, &replayed.data);
                 let differs = difference.is_some();
                 let plain = Some(Plain { replayed: slim(replayed), differs });
-                Explored1 { schedule, difference, findings, plain }
+                Outcome { schedule, kind: schedule.kind(), difference, findings, plain }
             }
             Schedule::Perturbed(perturbation, prefix) => {
                 let made;
@@ -446,7 +460,7 @@ impl Check<'_> {
                 ))?;
                 let difference = judge_perturbed(recording, prefix, plain, &replayed);
                 let findings = other_options(recording, &replayed.data);
-                Explored1 { schedule, difference, findings, plain: None }
+                Outcome { schedule, kind: schedule.kind(), difference, findings, plain: None }
             }
             Schedule::Crash(point) => {
                 shown(runtime.block_on(crash(subject, recording, seed, point, TraceOptions::default()))?)
@@ -463,10 +477,9 @@ impl Check<'_> {
 
     fn report(&self, found: Found) -> Result<Report, CheckError> {
         let first = |perturbed: bool| {
-            let of_kind =
-                |(schedule, _): &&(Schedule, Difference)| schedule.kind().is_perturbation() == perturbed;
-            let order = |(schedule, difference): &&(Schedule, Difference)| {
-                (difference.place, schedule.kind(), schedule.order())
+            let of_kind = |different: &&Different| different.kind.is_perturbation() == perturbed;
+            let order = |different: &&Different| {
+                (different.difference.place, different.kind, different.schedule.order())
             };
             found.differences.iter().filter(of_kind).min_by_key(order)
         };
@@ -476,14 +489,12 @@ impl Check<'_> {
             (None, None) => (Verdict::Deterministic, None),
         };
         let divergence = match chosen {
-            Some((schedule, difference)) => {
-                Some(diagnose(self.subject, self.recording, self.options.seed, *schedule, difference)?)
-            }
+            Some(different) => Some(diagnose(self.subject, self.recording, self.options.seed, different)?),
             None => None,
         };
         let mut by_kind = BTreeMap::new();
-        for (schedule, _) in &found.differences {
-            by_kind.entry(schedule.kind()).or_insert_with(|| schedule.id().to_string());
+        for different in &found.differences {
+            by_kind.entry(different.kind).or_insert_with(|| different.schedule.id().to_string());
         }
         let mut not_explored = found.not_explored;
         if let Some(stalled) = &self.recording.stalled {

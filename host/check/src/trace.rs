@@ -19,7 +19,7 @@ use durawasm_core::{
 };
 
 use crate::{
-    directories::fingerprint,
+    directories::{fingerprint, make_old},
     perturbation::{EnvChange, LogChange, Perturbation, scramble},
     values::same_json,
 };
@@ -51,6 +51,26 @@ impl AttemptOutcome {
         update.payload.clone_from(&self.payload);
         update.error.clone_from(&self.error);
         update.step_options = self.step_options;
+    }
+
+    /// Whether the body failed in the same way, and the handler then decided otherwise.
+    fn is_other_decision(&self, other: &Self) -> bool {
+        let same_error = match (&self.error, &other.error) {
+            (Some(one), Some(other)) => {
+                (&one.error_type, &one.error_message) == (&other.error_type, &other.error_message)
+            }
+            _ => false,
+        };
+        same_error && self.action != other.action
+    }
+
+    /// What the handler decided after the body, for a report.
+    pub(crate) fn decision(&self) -> &'static str {
+        match self.action {
+            OperationAction::Retry => "another attempt",
+            OperationAction::Fail => "no other attempt",
+            _ => "a result",
+        }
     }
 
     fn is_same(&self, other: &Self) -> bool {
@@ -94,8 +114,8 @@ pub(crate) struct Body {
     /// How many instances entered it.
     pub(crate) runs: u32,
     pub(crate) semantics: Semantics,
-    /// Whether it changed a granted directory.
-    pub(crate) wrote: bool,
+    /// The instances in which it wrote to a granted directory.
+    pub(crate) writers: HashSet<u32>,
 }
 
 /// What the code between operations used.
@@ -118,6 +138,8 @@ pub(crate) struct Data {
     pub(crate) outcomes: Pins,
     /// Bodies that ran again and came to another outcome: the recorded one, and the other.
     pub(crate) other_values: Vec<(OperationId, AttemptOutcome, AttemptOutcome)>,
+    /// Attempts that failed in the recorded way, after which the handler decided otherwise: to retry or not.
+    pub(crate) other_decisions: Vec<(OperationId, AttemptOutcome, AttemptOutcome)>,
     pub(crate) imports: Vec<Imported>,
     pub(crate) used: Used,
     /// Points within bodies.
@@ -270,11 +292,20 @@ impl Probe for InvocationProbe {
         let first = lock(&self.entered).insert((id.clone(), attempt));
         let key = (self.arn.clone(), id.clone(), attempt);
         let mut data = self.trace.data();
-        let body = data.bodies.entry(key.clone()).or_insert(Body { runs: 0, semantics, wrote: false });
+        let body = data.bodies.entry(key.clone()).or_insert_with(|| Body {
+            runs: 0,
+            semantics,
+            writers: HashSet::new(),
+        });
         body.runs += u32::from(first);
         let runs = body.runs;
         drop(data);
-        let before = if self.directories.is_empty() { 0 } else { fingerprint(&self.directories) };
+        let before = if self.directories.is_empty() {
+            0
+        } else {
+            make_old(&self.directories);
+            fingerprint(&self.directories)
+        };
         *lock(&self.running) = Some(Running { attempt: key, before, runs });
     }
 
@@ -285,7 +316,7 @@ impl Probe for InvocationProbe {
             && fingerprint(&self.directories) != running.before
             && let Some(body) = self.trace.data().bodies.get_mut(&running.attempt)
         {
-            body.wrote = true;
+            body.writers.insert(running.runs);
         }
     }
 
@@ -301,7 +332,10 @@ impl Probe for InvocationProbe {
         if let Some(pinned) = self.trace.options.pins.as_ref().and_then(|pins| pins.get(&key)) {
             let again = data.bodies.get(&key).is_some_and(|body| body.runs > 1);
             if again && !pinned.is_same(&actual) && self.root {
-                data.other_values.push((update.id.clone(), pinned.clone(), actual));
+                data.other_values.push((update.id.clone(), pinned.clone(), actual.clone()));
+            }
+            if self.root && pinned.is_other_decision(&actual) {
+                data.other_decisions.push((update.id.clone(), pinned.clone(), actual));
             }
             pinned.put_into(update);
             return;

@@ -5,6 +5,7 @@ use crate::{
     compare::Difference,
     crash::{crash, repeated},
     explore::{CheckError, Different, on_a_thread, perturbed_replay},
+    kind::Kind,
     record::Recording,
     replay::{Fed, replay},
     report::{Divergence, Import},
@@ -54,7 +55,11 @@ pub(crate) fn diagnose(
         })
     })?;
     let data = if schedule == Schedule::Record { &recording.data } else { &data };
-    let imports = imports(data, difference);
+    let mut imports = imports(data, difference);
+    if !matches!(kind, Kind::Hash | Kind::Random) {
+        // The standard library draws its keys in every instance.
+        imports.retain(|import| !import.name.ends_with("insecure-seed"));
+    }
     let backtrace = frames(&data.backtrace);
     let advice = advice(*kind, &imports, !subject_grants_nothing(subject));
     let before = recording.operations.iter().take(difference.place.min(recording.operations.len()));
@@ -121,7 +126,8 @@ fn frames(backtrace: &[String]) -> Vec<String> {
             .iter()
             .any(|prefix| frame.starts_with(prefix))
     };
-    let own: Vec<String> =
-        backtrace.iter().filter(|frame| !library(frame)).take(MAX_FRAMES).cloned().collect();
-    if own.is_empty() { backtrace.iter().take(MAX_FRAMES).cloned().collect() } else { own }
+    // A component without names has numbers only.
+    let named = backtrace.iter().filter(|frame| !frame.starts_with("function "));
+    let own: Vec<String> = named.clone().filter(|frame| !library(frame)).take(MAX_FRAMES).cloned().collect();
+    if own.is_empty() { named.take(MAX_FRAMES).cloned().collect() } else { own }
 }

@@ -28,6 +28,7 @@ mod run;
 mod schedule;
 mod state;
 mod subject;
+mod text;
 mod trace;
 mod values;
 

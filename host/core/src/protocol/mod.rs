@@ -34,6 +34,7 @@ pub use operation::{
     OperationStatus, OperationType, StepDetails, WaitDetails, sub_type,
 };
 pub use service_error::ServiceError;
+pub(crate) use service_error::invalid;
 pub use update::{
     CallbackOptions, ChainedInvokeOptions, CheckpointResponse, ContextOptions, OperationAction,
     OperationUpdate, StatePage, StepOptions, WaitOptions,

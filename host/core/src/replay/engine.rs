@@ -22,70 +22,18 @@ use std::{
 
 use super::{
     Position, ReplayError, Semantics,
-    divergence::Starts,
     error::misuse,
     ids::Scope,
-    outbox::Outbox,
+    keys::{Interest, Key, ScopeKey},
+    outbox::{CheckpointMode, Outbox},
     slot::{RevealPoint, Slot, SlotState, end_rank, start_rank, status_rank},
-    watch::WaitSet,
+    starts::Starts,
+    wait_set::WaitSet,
 };
 use crate::protocol::{
     Limits, Operation, OperationAction, OperationId, OperationStatus, OperationType, OperationUpdate,
     Timestamp,
 };
-
-/// An operation that the guest has started in this invocation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key(pub(super) u32);
-
-/// A scope of operation ids.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ScopeKey(pub(super) u32);
-
-impl Key {
-    /// The number of a handle for it.
-    pub fn to_number(self) -> u32 {
-        self.0
-    }
-
-    /// Converts a handle's number. An unknown number is refused where the key is used.
-    pub fn from_number(number: u32) -> Self {
-        Self(number)
-    }
-}
-
-impl ScopeKey {
-    /// The number of a handle for it.
-    pub fn to_number(self) -> u32 {
-        self.0
-    }
-
-    /// Converts a handle's number. An unknown number is refused where the key is used.
-    pub fn from_number(number: u32) -> Self {
-        Self(number)
-    }
-}
-
-/// When updates are sent, and when outcomes are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum CheckpointMode {
-    /// Updates are sent when the guest waits.
-    #[default]
-    Batched,
-    /// Updates are sent before a body runs and when an attempt is closed.
-    Eager,
-    /// Outcomes of steps and child contexts are shown before the service has recorded them.
-    Optimistic,
-}
-
-/// The event of an operation that a guest waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Interest {
-    /// The next thing for the guest to do, or the end of the operation.
-    Change,
-    /// The id of a callback.
-    CallbackId,
-}
 
 /// A recorded success: its rank in the order of completions, and its result.
 pub type Success = (u64, Option<Arc<str>>);

@@ -2,22 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::checks::describe;
+use super::{identity::describe, keys::ScopeKey};
 use crate::protocol::{
     ErrorObject, Operation, OperationAction, OperationId, OperationStatus, OperationType, OperationUpdate,
 };
 
 /// The result or the error of an operation.
 pub type Outcome = Result<Option<Arc<str>>, ErrorObject>;
-
-/// The name and sub-type that a guest gives an operation.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Identity {
-    /// The operation's name.
-    pub name: Option<String>,
-    /// The operation's sub-type.
-    pub sub_type: Option<String>,
-}
 
 /// What happens to a step whose attempt was interrupted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +85,7 @@ pub(super) struct Slot {
     /// The outcome, if it is shown before the service has recorded it.
     pub(super) local: Option<Outcome>,
     /// The scope of a child context.
-    pub(super) scope: Option<super::ScopeKey>,
+    pub(super) scope: Option<ScopeKey>,
 }
 
 impl Slot {

@@ -2,12 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{timers::TimerMode, transitions::invalid};
 use crate::protocol::{
     CallbackId, ErrorObject, Event, ExecutionArn, ExecutionStatus, InvocationInput, Limits, Operation,
-    OperationId, Timestamp,
+    OperationId, ServiceError, Timestamp, Watching, invalid,
 };
-use crate::protocol::{ServiceError, Watching};
 
 /// A request to start an execution.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +48,16 @@ impl StartExecution {
             timers: TimerMode::Clock,
         }
     }
+}
+
+/// What decides when timers fire.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TimerMode {
+    /// The clock: each timer fires at its deadline.
+    #[default]
+    Clock,
+    /// A scheduler, which takes the timers and fires them.
+    Scheduler,
 }
 
 /// How scripted answers are assigned to callbacks.

@@ -16,20 +16,20 @@ use super::{
     },
     callback_manager::CallbackManager,
     event_processor::{self, EventProcessor},
-    ids::IdSource,
-    invocations::{ExecutionPhase, Verdict},
+    ids::{IdSource, Index},
     invoke_table::InvokeTable,
     observer::Observer,
-    operations::{Index, OperationTable},
+    operations::OperationTable,
+    phase::{ExecutionPhase, Verdict},
     script::{AnswerScript, ScriptPosition},
     timers::{Timer, TimerKey, Timers},
     token::{Markers, check_token, new_token},
-    transitions::{self, invalid},
+    transitions,
 };
 use crate::protocol::{
     CheckpointResponse, CheckpointToken, EventDetails, ExecutionArn, ExecutionDetails,
     ExecutionStartedDetails, Limits, Operation, OperationId, OperationType, OperationUpdate, ServiceError,
-    StatePage, Timestamp,
+    StatePage, Timestamp, invalid,
 };
 
 /// The state of one execution. It is changed through the [`ExecutionManager`](super::ExecutionManager) only; this type

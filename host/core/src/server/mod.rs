@@ -10,6 +10,7 @@ mod api;
 mod apply;
 mod callback_manager;
 mod checkpoint_manager;
+mod checkpoint_server;
 mod event_processor;
 mod execution_manager;
 mod handle;
@@ -20,6 +21,8 @@ mod invoke_table;
 mod observer;
 mod operations;
 mod outside;
+mod phase;
+mod reporting;
 mod script;
 mod timers;
 mod token;
@@ -31,16 +34,16 @@ mod tests;
 
 pub use api::{
     Answer, AnswerOrder, ExecutionView, InvocationRetry, InvocationView, InvokeOutcome, InvokeTarget, Next,
-    Outside, ScriptedAnswer, StartExecution, StartedInvocation, StartedInvoke, Turn,
+    Outside, ScriptedAnswer, StartExecution, StartedInvocation, StartedInvoke, TimerMode, Turn,
 };
 pub use callback_manager::CallbackManager;
 pub use checkpoint_manager::CheckpointManager;
+pub use checkpoint_server::{CheckpointServer, ServerConfig};
 pub use event_processor::EventProcessor;
 pub use execution_manager::ExecutionManager;
 pub use handle::ServerHandle;
 pub use inspect::CompleteCallbackStatus;
 pub use observer::{CallbackChange, Change, Observer};
 pub use script::{Unused, callback_names, unused_answers};
-pub use timers::{ScheduledTimer, TimerKey, TimerMode};
+pub use timers::{ScheduledTimer, TimerKey};
 pub use token::{CheckpointTokenData, decode_checkpoint_token, encode_checkpoint_token};
-pub use worker::{CheckpointServer, ServerConfig};

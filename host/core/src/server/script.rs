@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     api::{Answer, AnswerOrder, ExecutionView, ScriptedAnswer},
-    operations::Index,
+    ids::Index,
 };
 use crate::protocol::{Operation, OperationStatus, OperationType};
 

@@ -1,4 +1,4 @@
-//! The server's thread, and the state that it shares with handles.
+//! The thread of a server, and the state that it shares with handles.
 //!
 //! Not only the thread processes requests. A caller that finds the state unlocked and no request queued processes its
 //! own request on its own thread: this saves two thread switches, which cost more than the request. The thread
@@ -29,28 +29,11 @@ use tokio::sync::oneshot;
 use super::{
     api::{Next, Turn},
     execution_manager::ExecutionManager,
-    handle::ServerHandle,
 };
 use crate::{
-    ambient::{Actor, Clock, Entropy},
-    protocol::{ExecutionArn, Limits, ServiceError, Timestamp, Watching},
+    ambient::{Actor, Clock},
+    protocol::{ExecutionArn, ServiceError, Timestamp, Watching},
 };
-
-/// The configuration of a server.
-pub struct ServerConfig {
-    /// The clock that provides the time of every request.
-    pub clock: Arc<dyn Clock>,
-    /// The source of ids and tokens.
-    pub entropy: Arc<dyn Entropy>,
-    /// The limits on requests.
-    pub limits: Limits,
-}
-
-/// A checkpoint server and its thread. Dropping it stops the thread.
-pub struct CheckpointServer {
-    handle: ServerHandle,
-    thread: Option<JoinHandle<()>>,
-}
 
 /// The state of a server.
 pub(super) struct Server {
@@ -83,6 +66,25 @@ pub(super) struct Shared {
     messages: Sender<Message>,
     /// The shutdown reason. It is set before any pending reply is dropped.
     shutdown_reason: OnceLock<String>,
+}
+
+/// Starts the thread of a server with this state.
+pub(super) fn spawn(
+    manager: ExecutionManager,
+    clock: Arc<dyn Clock>,
+) -> io::Result<(Arc<Shared>, JoinHandle<()>)> {
+    let (messages, received) = unbounded();
+    let shared = Arc::new(Shared {
+        server: Mutex::new(Some(Server { manager, watchers: HashMap::new(), clock })),
+        queued: AtomicUsize::new(0),
+        messages,
+        shutdown_reason: OnceLock::new(),
+    });
+    let thread = thread::Builder::new().name("checkpoint-server".to_owned()).spawn({
+        let shared = shared.clone();
+        move || run(&shared, &received)
+    })?;
+    Ok((shared, thread))
 }
 
 impl Shared {
@@ -132,6 +134,11 @@ impl Shared {
         self.send(Message::Crash(why));
     }
 
+    /// Makes the thread end the server after it has processed all queued messages.
+    pub(super) fn stop(&self) {
+        self.send(Message::Stop);
+    }
+
     fn send(&self, message: Message) {
         self.queued.fetch_add(1, Ordering::AcqRel);
         // If the thread has ended, the message is dropped together with its reply channel.
@@ -156,7 +163,7 @@ impl Shared {
         worked.unwrap_or_else(|panic| {
             self.end(state, format!("it panicked: {}", panic_text(&*panic)));
             // Wakes the thread, which then ends.
-            self.send(Message::Stop);
+            self.stop();
             Err(self.unavailable())
         })
     }
@@ -170,50 +177,6 @@ impl Shared {
 
     fn lock(&self) -> MutexGuard<'_, Option<Server>> {
         self.server.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl CheckpointServer {
-    /// Starts the thread.
-    ///
-    /// # Errors
-    /// When the operating system cannot start a thread.
-    pub fn spawn(config: ServerConfig) -> io::Result<Self> {
-        let ServerConfig { clock, entropy, limits } = config;
-        let (messages, received) = unbounded();
-        let manager = ExecutionManager::new(entropy, limits);
-        let shared = Arc::new(Shared {
-            server: Mutex::new(Some(Server { manager, watchers: HashMap::new(), clock })),
-            queued: AtomicUsize::new(0),
-            messages,
-            shutdown_reason: OnceLock::new(),
-        });
-        let handle = ServerHandle::new(shared.clone());
-        let thread = thread::Builder::new()
-            .name("checkpoint-server".to_owned())
-            .spawn(move || run(&shared, &received))?;
-        Ok(Self { handle, thread: Some(thread) })
-    }
-
-    /// Creates a handle to the server. Handles do not keep the server alive.
-    pub fn handle(&self) -> ServerHandle {
-        self.handle.clone()
-    }
-
-    /// Stops the thread after it has processed all queued messages, and waits for it. Later requests fail with
-    /// [`ServiceError::Unavailable`]. Dropping the server has the same effect.
-    pub fn shutdown(self) {
-        drop(self);
-    }
-}
-
-impl Drop for CheckpointServer {
-    fn drop(&mut self) {
-        self.handle.shared().send(Message::Stop);
-        if let Some(thread) = self.thread.take() {
-            // The thread does not panic, because panics of requests are caught.
-            let _ = thread.join();
-        }
     }
 }
 

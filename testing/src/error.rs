@@ -1,6 +1,6 @@
 //! The error type of the crate.
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use durawasm_build::BuildError;
 use durawasm_core::{
@@ -181,15 +181,5 @@ impl From<RunError> for TestError {
             RunError::Service(error) => error.into(),
             RunError::Function(_) => Self::Run(error),
         }
-    }
-}
-
-impl fmt::Display for WaitingOperationStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Started => "started",
-            Self::Submitted => "submitted",
-            Self::Completed => "completed",
-        })
     }
 }

@@ -10,18 +10,7 @@ use durawasm_core::{
 use elsa::sync::FrozenVec;
 use serde::de::DeserializeOwned;
 
-use crate::{TestError, TestResultError, storage::Selector, watch::Hub};
-
-/// The state that a wait for an operation ends at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WaitingOperationStatus {
-    /// The operation has started.
-    Started,
-    /// The callback can be answered: it has an id, and its submitter, if it has one, has finished.
-    Submitted,
-    /// The operation has ended, in any way.
-    Completed,
-}
+use crate::{TestError, TestResultError, WaitingOperationStatus, storage::Selector, watch::Hub};
 
 /// The details of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]

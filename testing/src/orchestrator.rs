@@ -28,6 +28,9 @@ use crate::{
     watch::{Following, Hub},
 };
 
+/// How long a run waits, in real time, for a test that holds time with a handle.
+pub(crate) const DEFAULT_ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Whether time is skipped. It must agree with the setting of the checkpoint server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SkipTimeConfig {
@@ -103,7 +106,7 @@ impl<O: DeserializeOwned> TestExecutionOrchestrator<O> {
             skip_time: skip_time_config,
             scheduler: None,
             template: StartExecution::new("", None),
-            answer_timeout: crate::DEFAULT_ANSWER_TIMEOUT,
+            answer_timeout: DEFAULT_ANSWER_TIMEOUT,
             hub: Hub::default(),
             storage: operation_storage,
             _result: PhantomData,

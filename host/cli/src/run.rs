@@ -10,11 +10,11 @@ use super::{
     exit::{Exit, Failure, OrExit},
     grants::GrantArgs,
     log::{Printer, Quiet},
+    output::{note, say},
     report::{self, Setup},
     target::{CrateArgs, component},
     terminal::{Interrupts, Screen, SharedAttendant, TerminalAttendant},
 };
-use super::{note, say};
 use durawasm_core::{
     durations::{ExecutionTimeout, parse_some_duration, parse_start_time},
     invocation::{Isolation, LogSink},

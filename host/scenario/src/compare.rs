@@ -4,12 +4,11 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-
 use super::{
     exact::Json,
     expect::Expectation,
     json,
+    mismatch::Mismatch,
     operations::{Operations, error_differences},
 };
 use durawasm_core::{
@@ -20,23 +19,6 @@ use durawasm_core::{
     server::{ExecutionView, Outside},
 };
 use durawasm_report as report;
-
-/// A difference between expectation and outcome.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Mismatch {
-    /// The key under `expect` that is not met.
-    pub what: &'static str,
-    /// The expected and the actual value, in one line.
-    pub message: String,
-    /// Further lines, such as a diff.
-    pub details: Vec<String>,
-}
-
-impl Mismatch {
-    pub(super) fn new(what: &'static str, message: String) -> Self {
-        Self { what, message, details: Vec::new() }
-    }
-}
 
 /// The duration of an execution in its own time; for one that has not ended, until `now`.
 pub(super) fn duration(view: &ExecutionView, now: Timestamp) -> Duration {

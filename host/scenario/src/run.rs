@@ -5,8 +5,9 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    compare::{self, Mismatch},
+    compare,
     file::Scenario,
+    mismatch::Mismatch,
 };
 use durawasm_core::{
     hint,

@@ -6,18 +6,18 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use durawasm_core::replay::{Interest, Key};
 use durawasm_guest::runtime::{CheckpointMode, ExecutionInfo, Observing, Pollable, Runtime, Scope};
 
-use super::{convert, durable::Durable, observing::Watcher, scope::Context, seam::Seam};
+use super::{
+    convert,
+    durable::Durable,
+    handles::{Context, Watched},
+    observing::Watcher,
+    seam::Seam,
+};
 
 /// The host of one run.
 pub(super) struct Host(pub(super) Arc<Seam>);
-
-/// An awaited event of an operation.
-pub(super) struct Watched(pub(super) Key, pub(super) Interest);
-
-impl Pollable for Watched {}
 
 impl Runtime for Host {
     fn execution(&self) -> ExecutionInfo {

@@ -63,6 +63,7 @@ mod bodies;
 mod convert;
 mod durable;
 mod handler;
+mod handles;
 mod host;
 mod invocation;
 mod observing;

@@ -1,11 +1,8 @@
-//! The operations of the SDK's runtime traits: each handle is a key of the engine.
+//! The operations of the SDK's runtime traits.
 
 use std::sync::Arc;
 
-use durawasm_core::{
-    protocol::OperationStatus,
-    replay::{self, Engine, Key, ReplayError},
-};
+use durawasm_core::{protocol::OperationStatus, replay};
 use durawasm_guest::{
     WireError,
     runtime::{
@@ -14,30 +11,11 @@ use durawasm_guest::{
     },
 };
 
-use super::{convert, durable::Durable, host::Watched, scope::Context, seam::Seam};
-
-/// An operation of one run.
-pub(super) struct Handle {
-    seam: Arc<Seam>,
-    key: Key,
-}
-
-impl Handle {
-    pub(super) fn new(seam: &Arc<Seam>, key: Key) -> Self {
-        Self { seam: Arc::clone(seam), key }
-    }
-
-    fn close(&self, close: impl FnOnce(&mut Engine) -> Result<(), ReplayError>) {
-        self.seam.call(|| (), |durable| durable.close(close));
-    }
-
-    fn report(
-        &self,
-        report: impl FnOnce(&mut Engine) -> Result<(), ReplayError>,
-    ) -> Result<(), InvalidArgument> {
-        self.seam.call(|| Ok(()), |durable| Ok(durable.report(report)?.map_err(convert::invalid_argument)))
-    }
-}
+use super::{
+    convert,
+    durable::Durable,
+    handles::{Context, Handle, Watched},
+};
 
 impl Operation for Handle {
     fn id(&self) -> String {

@@ -1,58 +1,17 @@
 //! The SDK's `Scope` trait, which starts operations.
-//!
-//! Invariants: positions are counted here, consecutively; the engine receives a position when an operation uses it.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use durawasm_core::{
     protocol,
-    replay::{self, Engine, Key, ReplayError, ScopeKey, Semantics, StepPlan},
+    replay::{Engine, Semantics, StepPlan},
 };
 use durawasm_guest::runtime::{
     Callback, CallbackOptions, Child, Completed, Condition, Identity, InvalidArgument, Invoke, InvokeOptions,
     Position, Scope, Step, StepOptions, StepSemantics,
 };
 
-use super::{convert, operation::Handle, seam::Seam};
-
-/// A scope of one run.
-pub(super) struct Context {
-    seam: Arc<Seam>,
-    scope: ScopeKey,
-    claimed: AtomicU32,
-}
-
-impl Context {
-    pub(super) fn new(seam: &Arc<Seam>, scope: ScopeKey) -> Arc<Self> {
-        Arc::new(Self { seam: Arc::clone(seam), scope, claimed: AtomicU32::new(0) })
-    }
-
-    /// Starts an operation. An invalid argument is returned to the handler as an error.
-    fn start(
-        &self,
-        identity: Identity,
-        start: impl FnOnce(&mut Engine, Option<Position>, replay::Identity) -> Result<Key, ReplayError>,
-    ) -> Result<Arc<Handle>, InvalidArgument> {
-        let late = || {
-            let reason = "the invocation is over, and nothing can be started any more".to_owned();
-            Err(InvalidArgument { argument: "context".to_owned(), reason })
-        };
-        let (position, identity) = convert::identity(identity);
-        let started = self.seam.call(late, |durable| {
-            Ok(durable
-                .driver
-                .start(|engine| start(engine, position, identity))?
-                .map_err(convert::invalid_argument))
-        })?;
-        Ok(Arc::new(Handle::new(&self.seam, started)))
-    }
-}
+use super::handles::Context;
 
 impl Scope for Context {
     fn id(&self) -> Option<String> {
@@ -61,7 +20,7 @@ impl Scope for Context {
     }
 
     fn claim(&self) -> Position {
-        self.claimed.fetch_add(1, Ordering::Relaxed) + 1
+        Self::claim(self)
     }
 
     fn is_recorded(&self, position: Position) -> bool {

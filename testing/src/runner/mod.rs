@@ -4,6 +4,7 @@
 //! time skipping, the result of a run depends only on the handler, the event, the actions of the test and the seed.
 
 mod attendant;
+mod configure;
 mod environment;
 mod settings;
 
@@ -33,9 +34,6 @@ use crate::{
     native::{DurableHandler, NativeHandler},
     watch::Hub,
 };
-
-/// How long a run waits, in real time, for a test that holds time with a handle.
-pub(crate) const DEFAULT_ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The payload type of runners whose handler does not determine it: a component accepts any serializable payload.
 #[derive(Debug, Clone, Copy)]

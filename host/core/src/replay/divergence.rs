@@ -17,10 +17,7 @@
 use std::collections::HashMap;
 
 use super::{
-    Divergence, Key, ReplayError,
-    engine::{Engine, Known},
-    identity::describe_record,
-    slot::start_rank,
+    Divergence, Key, ReplayError, engine::Engine, identity::describe_record, known::Known, slot::start_rank,
 };
 use crate::protocol::Operation;
 

@@ -25,6 +25,7 @@ use super::{
     error::misuse,
     ids::Scope,
     keys::{Interest, Key, ScopeKey},
+    known::Known,
     outbox::{CheckpointMode, Outbox},
     slot::{RevealPoint, Slot, SlotState, end_rank, start_rank, status_rank},
     starts::Starts,
@@ -37,53 +38,6 @@ use crate::protocol::{
 
 /// A recorded success: its rank in the order of completions, and its result.
 pub type Success = (u64, Option<Arc<str>>);
-
-/// An id that is on record or that the guest has used.
-#[derive(Debug)]
-pub(super) struct Known {
-    /// The record at the beginning of the invocation, or one that the service sent before the guest started the
-    /// operation.
-    pub(super) record: Option<Arc<Operation>>,
-    /// Set when the guest starts the operation.
-    pub(super) key: Option<Key>,
-    /// Whether it was on record when the invocation began.
-    initial: bool,
-    /// Whether the guest has declared with `skip` that it will not start it.
-    skipped: bool,
-}
-
-impl Known {
-    /// An operation on record at the beginning of the invocation.
-    fn recorded(record: Arc<Operation>) -> Self {
-        Self { record: Some(record), key: None, initial: true, skipped: false }
-    }
-
-    /// An operation that the service sent although the guest has not started it.
-    fn unrequested(record: Arc<Operation>) -> Self {
-        Self { initial: false, ..Self::recorded(record) }
-    }
-
-    /// Whether it was on record when the invocation began.
-    pub(super) fn is_initial(&self) -> bool {
-        self.initial
-    }
-
-    /// The record, if the guest is required to start this operation and has not done so.
-    pub(super) fn unclaimed_record(&self) -> Option<&Operation> {
-        self.record.as_deref().filter(|_| self.key.is_none() && self.initial && !self.skipped)
-    }
-
-    /// An operation that the guest starts for the first time.
-    pub(super) fn started(key: Key) -> Self {
-        Self { record: None, key: Some(key), initial: false, skipped: false }
-    }
-
-    /// Records that the guest starts a recorded operation. Returns whether it counted as unclaimed until now.
-    pub(super) fn claim(&mut self, key: Key) -> bool {
-        self.key = Some(key);
-        !self.skipped
-    }
-}
 
 /// The durable state of one invocation.
 #[derive(Debug)]
@@ -277,12 +231,8 @@ impl Engine {
         }
         self.index_children();
         while let Some(id) = below.pop() {
-            if let Some(known) = self.known.get_mut(&id)
-                && known.key.is_none()
-                && !std::mem::replace(&mut known.skipped, true)
-            {
-                // Saturates because an operation that the service sent unrequested was not counted.
-                self.unclaimed = self.unclaimed.saturating_sub(1);
+            if let Some(known) = self.known.get_mut(&id) {
+                known.release(&mut self.unclaimed);
             }
             below
                 .extend(self.children.as_mut().and_then(|children| children.remove(&id)).unwrap_or_default());

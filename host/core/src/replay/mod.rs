@@ -10,6 +10,7 @@ mod error;
 mod identity;
 mod ids;
 mod keys;
+mod known;
 mod outbox;
 mod records;
 mod slot;

@@ -8,9 +8,10 @@ use std::{collections::hash_map::Entry, time::Duration};
 use super::{
     Identity, Key, Position, ReplayError, ScopeKey, Semantics,
     checks::{check_identity, check_payload, check_same, check_seconds, check_words},
-    engine::{Engine, Known},
+    engine::Engine,
     error::misuse,
     ids::Scope,
+    known::Known,
     slot::{Slot, SlotState},
 };
 use crate::protocol::{
@@ -200,10 +201,7 @@ impl Engine {
                 let Some(record) = known.record.clone().filter(|_| known.key.is_none()) else {
                     return Err(misuse("an operation was started twice"));
                 };
-                if known.claim(key) {
-                    // Saturates because an operation that the service sent unrequested was not counted.
-                    self.unclaimed = self.unclaimed.saturating_sub(1);
-                }
+                known.claim(key, &mut self.unclaimed);
                 check_same(&record, kind, sub_type, identity.name.as_deref(), parent.as_ref())?;
                 if known.is_initial() {
                     self.starts.recorded_one(&record)?;

@@ -58,7 +58,7 @@ pub enum TestError {
     /// The runner already runs an execution. A runner runs one at a time.
     #[error("this runner already runs an execution: clone the runner to run another one concurrently")]
     AlreadyRunning,
-    /// The execution waits for an answer that nothing will give.
+    /// The execution waits for an external answer that cannot arrive.
     #[error(
         "the execution waits for {0}, and nothing answers it: script an answer with `answer`, hold a handle of it and \
          answer it, or give it a timeout"

@@ -31,8 +31,8 @@ mod result;
 mod runner;
 mod storage;
 mod tokio_time;
+mod tracking;
 mod waiting_status;
-mod watch;
 
 #[cfg(feature = "cloud")]
 pub use cloud::{CloudDurableTestRunner, CloudTestRunnerConfig};
@@ -61,5 +61,5 @@ pub use runner::{
     setup_test_environment, teardown_test_environment,
 };
 pub use storage::OperationStorage;
+pub use tracking::DurableApiClient;
 pub use waiting_status::WaitingOperationStatus;
-pub use watch::DurableApiClient;

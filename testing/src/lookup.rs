@@ -1,6 +1,6 @@
 //! The lookup methods of runners: the same for local and for deployed functions.
 
-/// The methods of a runner that has a [`Hub`](crate::watch::Hub) in its field `hub`.
+/// The methods of a runner that has a [`Hub`](crate::tracking::Hub) in its field `hub`.
 macro_rules! lookups {
     () => {
         /// A handle of the first operation with this name. The operation may not have started yet.

@@ -10,7 +10,7 @@ use durawasm_core::{
 use elsa::sync::FrozenVec;
 use serde::de::DeserializeOwned;
 
-use crate::{TestError, TestResultError, WaitingOperationStatus, storage::Selector, watch::Hub};
+use crate::{TestError, TestResultError, WaitingOperationStatus, storage::Selector, tracking::Hub};
 
 /// The details of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -25,7 +25,7 @@ use crate::{
     lookup::lookups,
     runner::TestAttendant,
     tokio_time::{self, TokioClockHold},
-    watch::{Following, Hub},
+    tracking::{Following, Hub},
 };
 
 /// How long a run waits, in real time, for a test that holds time with a handle.
@@ -136,7 +136,7 @@ impl<O: DeserializeOwned> TestExecutionOrchestrator<O> {
     /// Starts an execution with this payload, and runs it to its end.
     ///
     /// # Errors
-    /// Returns an error if the execution could not be run, or waits for an answer that nothing will give. An error of
+    /// Returns an error if the execution could not be run, or waits for an external answer that cannot arrive. An error of
     /// the handler is part of the result.
     pub async fn execute_handler(
         &mut self,

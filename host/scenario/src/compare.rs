@@ -16,7 +16,7 @@ use durawasm_core::{
     invocation::LogLine,
     orchestrator::Run,
     protocol::{ExecutionStatus, Timestamp},
-    server::{ExecutionView, Outside},
+    server::{ExecutionView, PendingExternal},
 };
 use durawasm_report as report;
 
@@ -145,10 +145,10 @@ fn waiting(expect: &Expectation, run: &Run) -> Option<Mismatch> {
     })
 }
 
-fn awaited(outside: &Outside) -> &str {
-    match outside {
-        Outside::Callback { name, .. } => name.as_deref().unwrap_or("-"),
-        Outside::Invoke { function_name, .. } => function_name,
+fn awaited(pending: &PendingExternal) -> &str {
+    match pending {
+        PendingExternal::Callback { name, .. } => name.as_deref().unwrap_or("-"),
+        PendingExternal::Invoke { function_name, .. } => function_name,
     }
 }
 

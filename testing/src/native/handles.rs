@@ -11,18 +11,18 @@ use std::sync::{
 use durawasm_core::replay::{self, Engine, Interest, Key, ReplayError, ScopeKey};
 use durawasm_guest::runtime::{Identity, InvalidArgument, Pollable, Position};
 
-use super::{convert, seam::Seam};
+use super::{convert, shared_run::SharedRun};
 
 /// A scope of one run.
 pub(super) struct Context {
-    pub(super) seam: Arc<Seam>,
+    pub(super) run: Arc<SharedRun>,
     pub(super) scope: ScopeKey,
     claimed: AtomicU32,
 }
 
 impl Context {
-    pub(super) fn new(seam: &Arc<Seam>, scope: ScopeKey) -> Arc<Self> {
-        Arc::new(Self { seam: Arc::clone(seam), scope, claimed: AtomicU32::new(0) })
+    pub(super) fn new(run: &Arc<SharedRun>, scope: ScopeKey) -> Arc<Self> {
+        Arc::new(Self { run: Arc::clone(run), scope, claimed: AtomicU32::new(0) })
     }
 
     /// Takes the next position.
@@ -41,30 +41,30 @@ impl Context {
             Err(InvalidArgument { argument: "context".to_owned(), reason })
         };
         let (position, identity) = convert::identity(identity);
-        let started = self.seam.call(late, |durable| {
+        let started = self.run.call(late, |durable| {
             Ok(durable
                 .driver
                 .start(|engine| start(engine, position, identity))?
                 .map_err(convert::invalid_argument))
         })?;
-        Ok(Arc::new(Handle::new(&self.seam, started)))
+        Ok(Arc::new(Handle::new(&self.run, started)))
     }
 }
 
 /// An operation of one run.
 pub(super) struct Handle {
-    pub(super) seam: Arc<Seam>,
+    pub(super) run: Arc<SharedRun>,
     pub(super) key: Key,
 }
 
 impl Handle {
-    pub(super) fn new(seam: &Arc<Seam>, key: Key) -> Self {
-        Self { seam: Arc::clone(seam), key }
+    pub(super) fn new(run: &Arc<SharedRun>, key: Key) -> Self {
+        Self { run: Arc::clone(run), key }
     }
 
     /// Reports an outcome that has no argument which could be invalid.
     pub(super) fn close(&self, close: impl FnOnce(&mut Engine) -> Result<(), ReplayError>) {
-        self.seam.call(|| (), |durable| durable.close(close));
+        self.run.call(|| (), |durable| durable.close(close));
     }
 
     /// Reports an outcome. An invalid argument is returned to the handler as an error.
@@ -72,11 +72,11 @@ impl Handle {
         &self,
         report: impl FnOnce(&mut Engine) -> Result<(), ReplayError>,
     ) -> Result<(), InvalidArgument> {
-        self.seam.call(|| Ok(()), |durable| Ok(durable.report(report)?.map_err(convert::invalid_argument)))
+        self.run.call(|| Ok(()), |durable| Ok(durable.report(report)?.map_err(convert::invalid_argument)))
     }
 }
 
 /// An awaited event of an operation.
-pub(super) struct Watched(pub(super) Key, pub(super) Interest);
+pub(super) struct AwaitedEvent(pub(super) Key, pub(super) Interest);
 
-impl Pollable for Watched {}
+impl Pollable for AwaitedEvent {}

@@ -11,13 +11,13 @@ use durawasm_guest::runtime::{CheckpointMode, ExecutionInfo, Observing, Pollable
 use super::{
     convert,
     durable::Durable,
-    handles::{Context, Watched},
-    observing::Watcher,
-    seam::Seam,
+    handles::{AwaitedEvent, Context},
+    observing::PluginObserver,
+    shared_run::SharedRun,
 };
 
 /// The host of one run.
-pub(super) struct Host(pub(super) Arc<Seam>);
+pub(super) struct Host(pub(super) Arc<SharedRun>);
 
 impl Runtime for Host {
     fn execution(&self) -> ExecutionInfo {
@@ -61,8 +61,8 @@ impl Runtime for Host {
     }
 
     fn watch(&self, pollable: Box<dyn Pollable>, token: u64) {
-        if let Ok(watched) = (pollable as Box<dyn Any>).downcast::<Watched>() {
-            let Watched(key, interest) = *watched;
+        if let Ok(event) = (pollable as Box<dyn Any>).downcast::<AwaitedEvent>() {
+            let AwaitedEvent(key, interest) = *event;
             self.0.call(
                 || (),
                 |durable| Ok(durable.driver.engine_mut().add_to_set(durable.set, key, interest, token)?),
@@ -112,6 +112,6 @@ impl Runtime for Host {
     }
 
     fn observing(&self) -> Option<Arc<dyn Observing>> {
-        Some(Arc::new(Watcher(Arc::clone(&self.0))))
+        Some(Arc::new(PluginObserver(Arc::clone(&self.0))))
     }
 }

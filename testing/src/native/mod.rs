@@ -69,8 +69,8 @@ mod invocation;
 mod observing;
 mod operation;
 mod scope;
-mod seam;
 mod service;
+mod shared_run;
 mod thread;
 
 pub use handler::{DurableHandler, NativeHandler};

@@ -16,7 +16,7 @@ use super::handles::Context;
 impl Scope for Context {
     fn id(&self) -> Option<String> {
         let id = |engine: &Engine| engine.scope_parent(self.scope).map(|id| id.map(ToString::to_string));
-        self.seam.call(|| None, |durable| Ok(id(durable.driver.engine())?))
+        self.run.call(|| None, |durable| Ok(id(durable.driver.engine())?))
     }
 
     fn claim(&self) -> Position {
@@ -24,11 +24,11 @@ impl Scope for Context {
     }
 
     fn is_recorded(&self, position: Position) -> bool {
-        self.seam.call(|| false, |durable| Ok(durable.driver.engine_mut().is_recorded(self.scope, position)?))
+        self.run.call(|| false, |durable| Ok(durable.driver.engine_mut().is_recorded(self.scope, position)?))
     }
 
     fn skip(&self, position: Position) {
-        self.seam.call(|| (), |durable| Ok(durable.driver.engine_mut().skip(self.scope, position)?));
+        self.run.call(|| (), |durable| Ok(durable.driver.engine_mut().skip(self.scope, position)?));
     }
 
     fn step(&self, identity: Identity, options: StepOptions) -> Result<Arc<dyn Step>, InvalidArgument> {
@@ -85,11 +85,11 @@ impl Scope for Context {
     }
 
     fn flat(&self, position: Position) -> Arc<dyn Scope> {
-        let flat = self.seam.call(
-            || self.seam.root,
+        let flat = self.run.call(
+            || self.run.root,
             |durable| Ok(durable.driver.engine_mut().flat(self.scope, Some(position))?),
         );
-        Self::new(&self.seam, flat)
+        Self::new(&self.run, flat)
     }
 
     fn condition(&self, identity: Identity, initial: &str) -> Result<Arc<dyn Condition>, InvalidArgument> {

@@ -32,7 +32,7 @@ use crate::{
     components,
     lookup::lookups,
     native::{DurableHandler, NativeHandler},
-    watch::Hub,
+    tracking::Hub,
 };
 
 /// The payload type of runners whose handler does not determine it: a component accepts any serializable payload.
@@ -236,7 +236,7 @@ impl<I, O: DeserializeOwned> LocalDurableTestRunner<I, O> {
     /// A runner runs one execution at a time. To answer callbacks during the run, use `tokio::join!` or another task.
     ///
     /// # Errors
-    /// Returns an error if the execution could not be run, or waits for an answer that nothing will give. An error of
+    /// Returns an error if the execution could not be run, or waits for an external answer that cannot arrive. An error of
     /// the handler is part of the result.
     pub async fn run(&self, payload: impl Payload<I>) -> Result<TestResult<O>, TestError> {
         let payload = payload.to_json();

@@ -63,7 +63,7 @@ pub struct Engine {
     untouched: HashSet<OperationId>,
     /// The recorded operations under each context; computed when first needed.
     pub(super) children: Option<HashMap<OperationId, Vec<OperationId>>>,
-    /// The number of outcomes that were given a turn before the service recorded them.
+    /// The number of outcomes that were given a reveal point before the service recorded them.
     pub(super) unsent: u64,
     /// The guest has seen every completion up to this rank.
     revealed: u64,
@@ -355,21 +355,21 @@ impl Engine {
     }
 
     /// Shows the guest the next completion, in recorded order, of those that it waits for, and all completions before
-    /// it; or lets an attempt continue whose turn is before that completion. Returns false if there is neither.
+    /// it; or lets an attempt continue whose point is before that completion. Returns false if there is neither.
     pub fn reveal(&mut self, waited_for: &[(Key, Interest)]) -> Result<bool, ReplayError> {
         let mut next: Option<(u64, Timestamp)> = None;
-        let mut turn: Option<(RevealPoint, Key)> = None;
+        let mut point: Option<(RevealPoint, Key)> = None;
         for (key, interest) in waited_for {
-            if let Some(due) = self.turn(*key, *interest)? {
-                turn = Some(turn.map_or((due, *key), |first| first.min((due, *key))));
+            if let Some(due) = self.reveal_point(*key, *interest)? {
+                point = Some(point.map_or((due, *key), |first| first.min((due, *key))));
             }
             let Some(candidate) = self.recorded_event(*key, *interest)? else { continue };
             if candidate.0 > self.revealed && next.is_none_or(|n| candidate.0 < n.0) {
                 next = Some(candidate);
             }
         }
-        if let Some((turn, key)) = turn
-            && next.is_none_or(|(rank, _)| turn.is_before(rank))
+        if let Some((point, key)) = point
+            && next.is_none_or(|(rank, _)| point.is_before(rank))
         {
             self.resume(key)?;
             return Ok(true);
@@ -380,10 +380,14 @@ impl Engine {
         Ok(true)
     }
 
-    /// The turn of an attempt that has not continued yet.
-    pub(super) fn turn(&self, key: Key, interest: Interest) -> Result<Option<RevealPoint>, ReplayError> {
+    /// The point at which an attempt continues that has not yet.
+    pub(super) fn reveal_point(
+        &self,
+        key: Key,
+        interest: Interest,
+    ) -> Result<Option<RevealPoint>, ReplayError> {
         Ok(match (self.slot(key)?.phase, interest) {
-            (SlotState::Due(turn), Interest::Change) => Some(turn),
+            (SlotState::Due(point), Interest::Change) => Some(point),
             _ => None,
         })
     }
@@ -471,7 +475,7 @@ impl Engine {
         Ok(ScopeKey(key))
     }
 
-    /// Sets the state of a step that waits, from its record: a recorded attempt continues when its turn comes.
+    /// Sets the state of a step that waits, from its record: a recorded attempt continues at its reveal point.
     pub(super) fn settle_step(&mut self, key: Key) -> Result<(), ReplayError> {
         let slot = self.slot_mut(key)?;
         let at_most_once = slot.semantics == Semantics::AtMostOncePerRetry;
@@ -503,7 +507,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Lets an attempt continue, or shows an outcome that is not on record yet. Its turn has come.
+    /// Lets an attempt continue, or shows an outcome that is not on record yet. Its reveal point is reached.
     pub(super) fn resume(&mut self, key: Key) -> Result<(), ReplayError> {
         let slot = self.slot_mut(key)?;
         if slot.local.is_some() {

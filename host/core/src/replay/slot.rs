@@ -35,7 +35,7 @@ pub(super) enum RevealPoint {
 }
 
 impl RevealPoint {
-    /// Whether this turn is before the completion with this rank.
+    /// Whether this point is before the completion with this rank.
     pub(super) fn is_before(self, completion: u64) -> bool {
         matches!(self, Self::After(rank) if rank < completion)
     }
@@ -52,7 +52,7 @@ pub(super) enum SlotState {
     Closing,
     /// Closed; the outcome was shown before the service recorded it.
     Shown,
-    /// A recorded attempt continues, or an unrecorded outcome is shown, after all completions before this turn.
+    /// A recorded attempt continues, or an unrecorded outcome is shown, after all completions before this point.
     Due(RevealPoint),
     /// The guest must run this attempt.
     Running { attempt: u32 },

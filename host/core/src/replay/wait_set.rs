@@ -1,6 +1,6 @@
 //! Wait sets: what a guest waits for, indexed so that waiting for many operations stays cheap.
 //!
-//! Invariants: an entry whose event is recorded is in `ready`, or in `due` or `turns` at its rank in the order of the
+//! Invariants: an entry whose event is recorded is in `ready`, or in `due` or `points` at its rank in the order of the
 //! record. So the cost of a wait depends on the number of entries that it returns, not on the size of the set.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -14,13 +14,13 @@ use super::{
 
 pub(super) type Waited = (Key, Interest);
 
-/// An entry of a set: its operation, its token, and its keys in `due` and `turns`.
+/// An entry of a set: its operation, its token, and its keys in `due` and `points`.
 #[derive(Debug)]
 struct Entry {
     waited: Waited,
     token: u64,
     due: Option<u64>,
-    turn: Option<RevealPoint>,
+    point: Option<RevealPoint>,
 }
 
 /// When an entry becomes ready.
@@ -30,7 +30,7 @@ pub(super) struct ReadyAt {
     /// With the completion that has this rank.
     pub(super) rank: Option<u64>,
     /// When an attempt may continue.
-    pub(super) turn: Option<RevealPoint>,
+    pub(super) point: Option<RevealPoint>,
 }
 
 /// A set of operations that the guest waits for.
@@ -45,8 +45,8 @@ pub(super) struct WaitSet {
     ready: BTreeSet<u64>,
     /// Ready once the guest has seen the completions up to this rank.
     due: BTreeSet<(u64, u64)>,
-    /// Ready when its turn comes.
-    turns: BTreeSet<(RevealPoint, Key, u64)>,
+    /// Ready when its point is reached.
+    points: BTreeSet<(RevealPoint, Key, u64)>,
 }
 
 impl WaitSet {
@@ -60,7 +60,7 @@ impl WaitSet {
         if self.by_operation.insert(waited, order).is_some() {
             return Err(misuse("an operation is in the wait set already"));
         }
-        self.entries.insert(order, Entry { waited, token, due: None, turn: None });
+        self.entries.insert(order, Entry { waited, token, due: None, point: None });
         self.place(order, ready_at);
         Ok(())
     }
@@ -83,15 +83,15 @@ impl WaitSet {
 
     /// Removes an entry, and returns its token.
     fn remove(&mut self, order: u64) -> Option<u64> {
-        let Entry { waited, token, due, turn } = self.entries.remove(&order)?;
+        let Entry { waited, token, due, point } = self.entries.remove(&order)?;
         self.by_operation.remove(&waited);
         self.by_token.remove(&token);
         self.ready.remove(&order);
         if let Some(rank) = due {
             self.due.remove(&(rank, order));
         }
-        if let Some(turn) = turn {
-            self.turns.remove(&(turn, waited.0, order));
+        if let Some(point) = point {
+            self.points.remove(&(point, waited.0, order));
         }
         Some(token)
     }
@@ -121,14 +121,14 @@ impl WaitSet {
         if let Some(before) = entry.due.take() {
             self.due.remove(&(before, order));
         }
-        if let Some(before) = entry.turn.take() {
-            self.turns.remove(&(before, entry.waited.0, order));
+        if let Some(before) = entry.point.take() {
+            self.points.remove(&(before, entry.waited.0, order));
         }
         if ready_at.now {
             self.ready.insert(order);
-        } else if let Some(turn) = ready_at.turn {
-            entry.turn = Some(turn);
-            self.turns.insert((turn, entry.waited.0, order));
+        } else if let Some(point) = ready_at.point {
+            entry.point = Some(point);
+            self.points.insert((point, entry.waited.0, order));
         } else if let Some(rank) = ready_at.rank {
             entry.due = Some(rank);
             self.due.insert((rank, order));
@@ -138,9 +138,11 @@ impl WaitSet {
     /// The next entry in the order of the record: a completion, or an attempt that continues.
     pub(super) fn next(&self) -> Option<Waited> {
         let completion = self.due.first();
-        let turn =
-            self.turns.first().filter(|(turn, ..)| completion.is_none_or(|(rank, _)| turn.is_before(*rank)));
-        let order = turn.map(|(.., order)| order).or(completion.map(|(_, order)| order))?;
+        let point = self
+            .points
+            .first()
+            .filter(|(point, ..)| completion.is_none_or(|(rank, _)| point.is_before(*rank)));
+        let order = point.map(|(.., order)| order).or(completion.map(|(_, order)| order))?;
         self.entries.get(order).map(|entry| entry.waited)
     }
 }

@@ -75,7 +75,7 @@ impl Engine {
         Ok(ReadyAt {
             now: self.is_ready(key, interest)?,
             rank: self.event_rank(key, interest)?,
-            turn: self.turn(key, interest)?,
+            point: self.reveal_point(key, interest)?,
         })
     }
 

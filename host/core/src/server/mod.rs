@@ -13,6 +13,7 @@ mod checkpoint_manager;
 mod checkpoint_server;
 mod event_processor;
 mod execution_manager;
+mod external_events;
 mod handle;
 mod ids;
 mod inspect;
@@ -20,7 +21,6 @@ mod invocations;
 mod invoke_table;
 mod observer;
 mod operations;
-mod outside;
 mod phase;
 mod reporting;
 mod script;
@@ -34,7 +34,7 @@ mod tests;
 
 pub use api::{
     Answer, AnswerOrder, ExecutionView, InvocationRetry, InvocationView, InvokeOutcome, InvokeTarget, Next,
-    Outside, ScriptedAnswer, StartExecution, StartedInvocation, StartedInvoke, TimerMode, Turn,
+    NextAction, PendingExternal, ScriptedAnswer, StartExecution, StartedInvocation, StartedInvoke, TimerMode,
 };
 pub use callback_manager::CallbackManager;
 pub use checkpoint_manager::CheckpointManager;

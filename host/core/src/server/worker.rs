@@ -27,25 +27,25 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use tokio::sync::oneshot;
 
 use super::{
-    api::{Next, Turn},
+    api::{Next, NextAction},
     execution_manager::ExecutionManager,
 };
 use crate::{
     ambient::{Actor, Clock},
-    protocol::{ExecutionArn, ServiceError, Timestamp, Watching},
+    protocol::{ChangeSubscription, ExecutionArn, ServiceError, Timestamp},
 };
 
 /// The state of a server.
 pub(super) struct Server {
     pub(super) manager: ExecutionManager,
-    /// The registered watchers of each execution.
-    watchers: HashMap<ExecutionArn, Vec<Watcher>>,
-    /// Provides the actors for watchers, before virtual time can advance.
+    /// The subscribers of each execution.
+    subscribers: HashMap<ExecutionArn, Vec<Subscriber>>,
+    /// Provides the actors for subscribers, before virtual time can advance.
     clock: Arc<dyn Clock>,
 }
 
 /// The receiver of one notification.
-type Watcher = oneshot::Sender<Option<Actor>>;
+type Subscriber = oneshot::Sender<Option<Actor>>;
 
 /// A message to the thread.
 enum Message {
@@ -75,7 +75,7 @@ pub(super) fn spawn(
 ) -> io::Result<(Arc<Shared>, JoinHandle<()>)> {
     let (messages, received) = unbounded();
     let shared = Arc::new(Shared {
-        server: Mutex::new(Some(Server { manager, watchers: HashMap::new(), clock })),
+        server: Mutex::new(Some(Server { manager, subscribers: HashMap::new(), clock })),
         queued: AtomicUsize::new(0),
         messages,
         shutdown_reason: OnceLock::new(),
@@ -153,7 +153,7 @@ impl Shared {
     ) -> Result<T, ServiceError> {
         let Some(server) = state else { return Err(self.unavailable()) };
         let worked = catch_unwind(AssertUnwindSafe(|| {
-            // Virtual time does not advance until all notified watchers hold an actor.
+            // Virtual time does not advance until all notified subscribers hold an actor.
             let _acts = server.clock.actor();
             let now = server.clock.now();
             let outcome = work(server, now);
@@ -202,42 +202,42 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 }
 
 impl Server {
-    /// Returns what the execution needs next, the invokes to run, and, if it waits, a registration for its next change.
-    pub(super) fn next(&mut self, now: Timestamp, arn: &ExecutionArn) -> Result<Turn, ServiceError> {
+    /// Returns what the execution needs next, the invokes to run, and, if it waits, a subscription to its next change.
+    pub(super) fn next(&mut self, now: Timestamp, arn: &ExecutionArn) -> Result<NextAction, ServiceError> {
         let (next, invokes, pending) = self.manager.next(now, arn)?;
         let news = match next {
-            Next::Invoke | Next::Closed => Watching::never(),
-            Next::Running { .. } | Next::WaitUntil(_) | Next::WaitForOutside { .. } => {
-                self.register(arn.clone(), pending)
+            Next::Invoke | Next::Closed => ChangeSubscription::never(),
+            Next::Running { .. } | Next::WaitUntil(_) | Next::WaitForExternal { .. } => {
+                self.subscribe(arn.clone(), pending)
             }
         };
-        Ok(Turn { next, invokes, news })
+        Ok(NextAction { next, invokes, news })
     }
 
-    /// Registers a watcher for the next change. It is notified immediately if a change is pending or the execution does
+    /// Subscribes to the next change. The subscriber is notified immediately if a change is pending or the execution does
     /// not exist.
-    pub(super) fn watch(&mut self, now: Timestamp, arn: ExecutionArn) -> Watching {
+    pub(super) fn watch(&mut self, now: Timestamp, arn: ExecutionArn) -> ChangeSubscription {
         let pending = self.manager.has_news(now, &arn).unwrap_or(true);
-        self.register(arn, pending)
+        self.subscribe(arn, pending)
     }
 
-    fn register(&mut self, arn: ExecutionArn, pending: bool) -> Watching {
-        let (watcher, news) = oneshot::channel();
+    fn subscribe(&mut self, arn: ExecutionArn, pending: bool) -> ChangeSubscription {
+        let (subscriber, news) = oneshot::channel();
         if pending {
-            let _ = watcher.send(Some(self.clock.actor()));
+            let _ = subscriber.send(Some(self.clock.actor()));
         } else {
-            let watchers = self.watchers.entry(arn).or_default();
-            watchers.retain(|watcher| !watcher.is_closed());
-            watchers.push(watcher);
+            let subscribers = self.subscribers.entry(arn).or_default();
+            subscribers.retain(|subscriber| !subscriber.is_closed());
+            subscribers.push(subscriber);
         }
         // An error means that the server has ended, which the next request reports.
-        Watching::new(async { news.await.unwrap_or_default() })
+        ChangeSubscription::new(async { news.await.unwrap_or_default() })
     }
 
     fn spread_news(&mut self) {
         for arn in self.manager.take_news() {
-            for watcher in self.watchers.remove(&arn).unwrap_or_default() {
-                let _ = watcher.send(Some(self.clock.actor()));
+            for subscriber in self.subscribers.remove(&arn).unwrap_or_default() {
+                let _ = subscriber.send(Some(self.clock.actor()));
             }
         }
     }

@@ -87,6 +87,40 @@ impl<O: DeserializeOwned> TestExecutionOrchestrator<O> {
     ///
     /// # Errors
     /// [`TestError::CheckpointServerError`] if the checkpoint server has another setting for time skipping.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{sync::{Arc, Mutex}, time::Duration};
+    ///
+    /// use durawasm_guest::{BoxError, DurableContext};
+    /// use durawasm_testing::{
+    ///     FunctionStorage, NativeHandler, OperationStorage, SkipTimeConfig, TestError, TestExecutionOrchestrator,
+    ///     checkpoint_server::CheckpointWorkerManager,
+    /// };
+    ///
+    /// async fn nap(name: String, ctx: DurableContext) -> Result<String, BoxError> {
+    ///     ctx.wait(Duration::from_secs(60)).name("nap").await?;
+    ///     Ok(format!("{name} is awake"))
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), TestError> {
+    /// let mut functions = FunctionStorage::new();
+    /// functions.add_function(NativeHandler::durable("nap", nap).into_function());
+    /// let server = Arc::new(CheckpointWorkerManager::new(None));
+    /// server.setup().await?;
+    /// let operations = Arc::new(Mutex::new(OperationStorage::new()));
+    /// let skip = SkipTimeConfig { enabled: true };
+    /// let mut orchestrator: TestExecutionOrchestrator<String> =
+    ///     TestExecutionOrchestrator::new(Some("nap"), operations.clone(), server.clone(), functions, skip)?;
+    /// let result = orchestrator.execute_handler("Ada").await?;
+    /// assert_eq!(result.get_result()?, "Ada is awake");
+    /// assert_eq!(operations.lock().unwrap().get_all().len(), 1);
+    /// server.teardown().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(
         handler: Option<&str>,
         operation_storage: Arc<Mutex<OperationStorage>>,
@@ -136,8 +170,8 @@ impl<O: DeserializeOwned> TestExecutionOrchestrator<O> {
     /// Starts an execution with this payload, and runs it to its end.
     ///
     /// # Errors
-    /// Returns an error if the execution could not be run, or waits for an external answer that cannot arrive. An error of
-    /// the handler is part of the result.
+    /// Returns an error if the execution could not be run, or waits for an external answer that cannot arrive. An error
+    /// of the handler is part of the result.
     pub async fn execute_handler(
         &mut self,
         payload: impl Serialize,

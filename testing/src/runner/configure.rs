@@ -43,6 +43,26 @@ impl<I, O> LocalDurableTestRunner<I, O> {
 
     /// Injects a fault into instances or their checkpoints, to test that the handler recovers. Faults of several calls
     /// add up.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use durawasm_guest::{BoxError, DurableContext};
+    /// use durawasm_testing::{Disturbance, LocalDurableTestRunner, TestError};
+    ///
+    /// async fn double(number: i32, ctx: DurableContext) -> Result<i32, BoxError> {
+    ///     Ok(ctx.step(move |_| async move { Ok(number * 2) }).name("double").await?)
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), TestError> {
+    /// let runner = LocalDurableTestRunner::new(double).disturb(Disturbance::DieAfterCheckpoint(1));
+    /// let result = runner.run(21).await?;
+    /// assert_eq!(*result.get_result()?, 42);
+    /// assert_eq!(result.get_invocations().len(), 2, "the first one died");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn disturb(mut self, disturbance: Disturbance) -> Self {
         self.settings.disturbances.push(disturbance);
@@ -67,6 +87,34 @@ impl<I, O> LocalDurableTestRunner<I, O> {
 
     /// Lets a scheduler decide when waits end and retries begin, instead of virtual time. Each run then has its own
     /// scheduler and its own checkpoint server.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use durawasm_guest::{BoxError, DurableContext};
+    /// use durawasm_testing::{LocalDurableTestRunner, QueueScheduler, TestError};
+    ///
+    /// async fn race(_: (), ctx: DurableContext) -> Result<u64, BoxError> {
+    ///     let wait = |seconds: u64| {
+    ///         ctx.run_in_child_context(move |child| async move {
+    ///             child.wait(Duration::from_secs(seconds)).await?;
+    ///             Ok(seconds)
+    ///         })
+    ///         .future()
+    ///     };
+    ///     Ok(ctx.race([wait(10), wait(1)]).await?)
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), TestError> {
+    /// // A queue ends waits in the order in which they were started, whatever their durations.
+    /// let runner = LocalDurableTestRunner::new(race).scheduler(QueueScheduler::new);
+    /// assert_eq!(*runner.run(()).await?.get_result()?, 10);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn scheduler<S: Scheduler + 'static>(mut self, make: impl Fn() -> S + Send + Sync + 'static) -> Self {
         self.settings.scheduler = Some(Arc::new(move || Box::new(make())));
@@ -118,6 +166,26 @@ impl<I, O> LocalDurableTestRunner<I, O> {
     ///
     /// # Errors
     /// Returns an error if `after` is not a duration, or the value cannot be serialized.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use durawasm_guest::{BoxError, DurableContext};
+    /// use durawasm_testing::{LocalDurableTestRunner, TestError};
+    ///
+    /// async fn ask(_: (), ctx: DurableContext) -> Result<String, BoxError> {
+    ///     Ok(ctx.wait_for_callback(|_, _id| async { Ok(()) }).name("approval").await?)
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), TestError> {
+    /// let runner = LocalDurableTestRunner::new(ask).answer("approval", "2h", "yes")?;
+    /// let result = runner.run(()).await?;
+    /// assert_eq!(result.get_result()?, "yes");
+    /// assert_eq!(result.get_duration().as_secs(), 7200);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn answer(self, callback: &str, after: &str, value: impl Serialize) -> Result<Self, TestError> {
         let text = serde_json::to_string(&value)
             .map_err(|source| TestError::SerializationError { what: "the answer", source })?;
@@ -167,6 +235,26 @@ impl<I, O> LocalDurableTestRunner<I, O> {
     ///
     /// # Errors
     /// Returns an error if `after` is not a duration, or the result cannot be serialized.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use durawasm_guest::{BoxError, DurableContext};
+    /// use durawasm_testing::{LocalDurableTestRunner, TestError};
+    ///
+    /// async fn quote(item: String, ctx: DurableContext) -> Result<u32, BoxError> {
+    ///     Ok(ctx.invoke("price", item).await?)
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), TestError> {
+    /// let runner = LocalDurableTestRunner::new(quote).answer_invoke("price", "5s", 42)?;
+    /// let result = runner.run("tea".to_owned()).await?;
+    /// assert_eq!(*result.get_result()?, 42);
+    /// assert_eq!(result.get_duration().as_secs(), 5);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn answer_invoke(
         self,
         function: &str,
@@ -221,6 +309,32 @@ impl<I, O> LocalDurableTestRunner<I, O> {
     }
 
     /// Registers a durable function that the handler can invoke: an async function that runs in this process.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use durawasm_guest::{BoxError, DurableContext};
+    /// use durawasm_testing::{LocalDurableTestRunner, TestError};
+    ///
+    /// async fn quote(item: String, ctx: DurableContext) -> Result<u32, BoxError> {
+    ///     Ok(ctx.invoke("price", item).await?)
+    /// }
+    ///
+    /// async fn price(item: String, ctx: DurableContext) -> Result<usize, BoxError> {
+    ///     ctx.wait(Duration::from_secs(60)).await?;
+    ///     Ok(item.len())
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), TestError> {
+    /// let mut runner = LocalDurableTestRunner::new(quote);
+    /// runner.register_durable_function("price", price);
+    /// assert_eq!(*runner.run("tea".to_owned()).await?.get_result()?, 3);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn register_durable_function<FI, FO>(
         &mut self,
         name: &str,

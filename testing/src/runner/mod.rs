@@ -236,8 +236,8 @@ impl<I, O: DeserializeOwned> LocalDurableTestRunner<I, O> {
     /// A runner runs one execution at a time. To answer callbacks during the run, use `tokio::join!` or another task.
     ///
     /// # Errors
-    /// Returns an error if the execution could not be run, or waits for an external answer that cannot arrive. An error of
-    /// the handler is part of the result.
+    /// Returns an error if the execution could not be run, or waits for an external answer that cannot arrive. An error
+    /// of the handler is part of the result.
     pub async fn run(&self, payload: impl Payload<I>) -> Result<TestResult<O>, TestError> {
         let payload = payload.to_json();
         self.run_text(

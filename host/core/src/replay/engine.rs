@@ -40,6 +40,29 @@ use crate::protocol::{
 pub type Success = (u64, Option<Arc<str>>);
 
 /// The durable state of one invocation.
+///
+/// # Examples
+///
+/// ```
+/// use durawasm_core::{
+///     protocol::{Limits, OperationAction},
+///     replay::{Engine, Identity, Semantics, StepState},
+/// };
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // An execution without a record: the guest's first step is new.
+/// let mut engine = Engine::new(Vec::new(), Limits::default(), 1000);
+/// let name = Identity { name: Some("charge".to_owned()), sub_type: None };
+/// let step = engine.step(engine.root(), None, name, Semantics::AtLeastOncePerRetry.into())?;
+/// assert_eq!(engine.step_state(step)?, StepState::Run(1));
+///
+/// // The guest has run the body. Both updates are sent in one checkpoint.
+/// engine.succeed(step, Some("42".to_owned()))?;
+/// let actions: Vec<_> = engine.take_batch().iter().map(|update| update.action).collect();
+/// assert_eq!(actions, [OperationAction::Start, OperationAction::Succeed]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Engine {
     pub(super) limits: Limits,

@@ -19,6 +19,37 @@ pub struct ServerConfig {
 }
 
 /// A checkpoint server and its thread. Dropping it stops the thread.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use durawasm_core::{
+///     ambient::{SeededEntropy, VirtualClock},
+///     protocol::{ExecutionStatus, InvocationOutput, InvocationResult, Limits, Timestamp},
+///     server::{CheckpointServer, Next, ServerConfig, StartExecution},
+/// };
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = CheckpointServer::spawn(ServerConfig {
+///     clock: Arc::new(VirtualClock::new(Timestamp::Y2025)),
+///     entropy: Arc::new(SeededEntropy::new(1)),
+///     limits: Limits::default(),
+/// })?;
+/// let handle = server.handle();
+/// let arn = handle.start_execution(StartExecution::new("greet", Some("\"Ada\"".to_owned()))).await?;
+/// assert_eq!(handle.poll(&arn).await?, Next::Invoke);
+///
+/// let invocation = handle.start_invocation(&arn).await?;
+/// let output = InvocationResult::Output(InvocationOutput::succeeded(Some("\"Hello, Ada\"".to_owned())));
+/// assert_eq!(handle.complete_invocation(&arn, &invocation.request_id, output).await?, Next::Closed);
+/// assert_eq!(handle.view(&arn).await?.status, ExecutionStatus::Succeeded);
+/// server.shutdown();
+/// # Ok(())
+/// # }
+/// ```
 pub struct CheckpointServer {
     handle: ServerHandle,
     thread: Option<JoinHandle<()>>,

@@ -8,7 +8,7 @@ use durawasm_core::{
     orchestrator::{EnvironmentError, RunError},
     protocol::{OperationType, ServiceError},
 };
-use durawasm_sandbox::SandboxError;
+use durawasm_sandbox::{LoadError, SandboxError};
 
 use crate::{TestResultError, WaitingOperationStatus};
 
@@ -25,24 +25,9 @@ pub enum TestError {
         #[source]
         source: Arc<BuildError>,
     },
-    /// The component's file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The component's file.
-        path: PathBuf,
-        /// The I/O error.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The file is not a component that the sandbox can run.
-    #[error("cannot load {}: {source}", path.display())]
-    Load {
-        /// The component's file.
-        path: PathBuf,
-        /// Why the sandbox rejected it.
-        #[source]
-        source: SandboxError,
-    },
+    /// The component's file cannot be read, or is not a component that the sandbox can run.
+    #[error(transparent)]
+    Load(#[from] LoadError),
     /// The sandbox cannot be created.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),

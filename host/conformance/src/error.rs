@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use durawasm_build::BuildError;
 use durawasm_core::orchestrator::EnvironmentError;
-use durawasm_sandbox::SandboxError;
+use durawasm_sandbox::{LoadError, SandboxError};
 
 use super::CaseId;
 
@@ -58,24 +58,9 @@ pub enum RunnerError {
         #[source]
         source: BuildError,
     },
-    /// The component's file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The component's file.
-        path: PathBuf,
-        /// The I/O error.
-        #[source]
-        source: io::Error,
-    },
-    /// The file is not a component that the sandbox can run.
-    #[error("cannot load {}: {source}", path.display())]
-    Load {
-        /// The component's file.
-        path: PathBuf,
-        /// Why the sandbox rejected it.
-        #[source]
-        source: SandboxError,
-    },
+    /// The component's file cannot be read, or is not a component that the sandbox can run.
+    #[error(transparent)]
+    Load(#[from] LoadError),
     /// The sandbox cannot be created.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),

@@ -44,9 +44,8 @@ pub(crate) fn load(path: &Path, limits: &SandboxLimits) -> Result<Handler, TestE
     if let Some(handler) = compiled.get(&key) {
         return Ok(handler.clone());
     }
-    let wasm = std::fs::read(path).map_err(|source| TestError::Read { path: path.to_owned(), source })?;
     let (sandbox, _) = Sandbox::with_default_cache(limits)?;
-    let handler = sandbox.load(&wasm).map_err(|source| TestError::Load { path: path.to_owned(), source })?;
+    let handler = sandbox.load_file(path)?;
     compiled.insert(key, handler.clone());
     Ok(handler)
 }

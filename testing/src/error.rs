@@ -1,6 +1,6 @@
 //! The error type of the crate.
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use durawasm_build::BuildError;
 use durawasm_core::{
@@ -8,7 +8,7 @@ use durawasm_core::{
     orchestrator::{EnvironmentError, RunError},
     protocol::{OperationType, ServiceError},
 };
-use durawasm_sandbox::SandboxError;
+use durawasm_sandbox::{LoadError, SandboxError};
 
 use crate::{TestResultError, WaitingOperationStatus};
 
@@ -25,24 +25,9 @@ pub enum TestError {
         #[source]
         source: Arc<BuildError>,
     },
-    /// The component's file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The component's file.
-        path: PathBuf,
-        /// The I/O error.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The file is not a component that the sandbox can run.
-    #[error("cannot load {}: {source}", path.display())]
-    Load {
-        /// The component's file.
-        path: PathBuf,
-        /// Why the sandbox rejected it.
-        #[source]
-        source: SandboxError,
-    },
+    /// The component's file cannot be read, or is not a component that the sandbox can run.
+    #[error(transparent)]
+    Load(#[from] LoadError),
     /// The sandbox cannot be created.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
@@ -58,7 +43,7 @@ pub enum TestError {
     /// The runner already runs an execution. A runner runs one at a time.
     #[error("this runner already runs an execution: clone the runner to run another one concurrently")]
     AlreadyRunning,
-    /// The execution waits for an answer that nothing will give.
+    /// The execution waits for an external answer that cannot arrive.
     #[error(
         "the execution waits for {0}, and nothing answers it: script an answer with `answer`, hold a handle of it and \
          answer it, or give it a timeout"
@@ -181,15 +166,5 @@ impl From<RunError> for TestError {
             RunError::Service(error) => error.into(),
             RunError::Function(_) => Self::Run(error),
         }
-    }
-}
-
-impl fmt::Display for WaitingOperationStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Started => "started",
-            Self::Submitted => "submitted",
-            Self::Completed => "completed",
-        })
     }
 }

@@ -31,7 +31,8 @@ mod result;
 mod runner;
 mod storage;
 mod tokio_time;
-mod watch;
+mod tracking;
+mod waiting_status;
 
 #[cfg(feature = "cloud")]
 pub use cloud::{CloudDurableTestRunner, CloudTestRunnerConfig};
@@ -50,15 +51,15 @@ pub use mock::{CheckpointCall, GetStateCall, MockDurableServiceClient};
 pub use native::{DurableHandler, NativeHandler};
 pub use operation::{
     CallbackDetails, ContextDetails, DurableOperation, InvokeDetails, OperationHandle, StepDetails,
-    WaitDetails, WaitingOperationStatus,
+    WaitDetails,
 };
 pub use orchestrator::{FunctionStorage, SkipTimeConfig, TestExecutionOrchestrator, TestExecutionResult};
 pub use print::PrintConfig;
 pub use result::{Invocation, TestResult};
-pub(crate) use runner::DEFAULT_ANSWER_TIMEOUT;
 pub use runner::{
     AnyPayload, LocalDurableTestRunner, Payload, TestEnvironmentConfig, TestEnvironmentSetup,
     setup_test_environment, teardown_test_environment,
 };
 pub use storage::OperationStorage;
-pub use watch::DurableApiClient;
+pub use tracking::DurableApiClient;
+pub use waiting_status::WaitingOperationStatus;

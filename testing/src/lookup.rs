@@ -1,9 +1,10 @@
 //! The lookup methods of runners: the same for local and for deployed functions.
 
-/// The methods of a runner that has a [`Hub`](crate::watch::Hub) in its field `hub`.
+/// The methods of a runner that has a [`Hub`](crate::tracking::Hub) in its field `hub`.
 macro_rules! lookups {
     () => {
-        /// A handle of the first operation with this name. The operation may not have started yet.
+        /// A handle of the first operation with this name. The operation may not have started yet. See
+        /// [`wait_for_data`](crate::OperationHandle::wait_for_data) for an example.
         pub fn operation(&self, name: &str) -> crate::OperationHandle {
             crate::OperationHandle::new(&self.hub, crate::storage::Selector::Name(name.to_owned()))
         }

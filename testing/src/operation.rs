@@ -10,18 +10,7 @@ use durawasm_core::{
 use elsa::sync::FrozenVec;
 use serde::de::DeserializeOwned;
 
-use crate::{TestError, TestResultError, storage::Selector, watch::Hub};
-
-/// The state that a wait for an operation ends at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WaitingOperationStatus {
-    /// The operation has started.
-    Started,
-    /// The callback can be answered: it has an id, and its submitter, if it has one, has finished.
-    Submitted,
-    /// The operation has ended, in any way.
-    Completed,
-}
+use crate::{TestError, TestResultError, WaitingOperationStatus, storage::Selector, tracking::Hub};
 
 /// The details of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,6 +100,31 @@ impl OperationHandle {
     /// # Errors
     /// [`TestError::ExecutionCompletedEarly`] if the execution ends before; [`TestError::NotCallbackOperation`] if
     /// `status` is `Submitted` and the operation is not a callback.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use durawasm_guest::{BoxError, DurableContext};
+    /// use durawasm_testing::{LocalDurableTestRunner, TestError, WaitingOperationStatus};
+    ///
+    /// async fn ask(_: (), ctx: DurableContext) -> Result<bool, BoxError> {
+    ///     Ok(ctx.wait_for_callback(|_, _id| async { Ok(()) }).name("approval").await?)
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), TestError> {
+    /// let runner = LocalDurableTestRunner::new(ask);
+    /// let approval = runner.operation("approval");
+    /// let answers = async {
+    ///     let submitted = approval.wait_for_data(WaitingOperationStatus::Submitted).await?;
+    ///     submitted.send_callback_success("true").await
+    /// };
+    /// let (result, answered) = tokio::join!(runner.run(()), answers);
+    /// answered?;
+    /// assert!(*result?.get_result()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn wait_for_data(&self, status: WaitingOperationStatus) -> Result<DurableOperation, TestError> {
         let make = |operation| DurableOperation::new(&self.hub, operation);
         self.hub.wait(self.number, &self.selector, status, make).await

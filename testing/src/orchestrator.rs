@@ -25,8 +25,11 @@ use crate::{
     lookup::lookups,
     runner::TestAttendant,
     tokio_time::{self, TokioClockHold},
-    watch::{Following, Hub},
+    tracking::{Following, Hub},
 };
+
+/// How long a run waits, in real time, for a test that holds time with a handle.
+pub(crate) const DEFAULT_ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Whether time is skipped. It must agree with the setting of the checkpoint server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +87,40 @@ impl<O: DeserializeOwned> TestExecutionOrchestrator<O> {
     ///
     /// # Errors
     /// [`TestError::CheckpointServerError`] if the checkpoint server has another setting for time skipping.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{sync::{Arc, Mutex}, time::Duration};
+    ///
+    /// use durawasm_guest::{BoxError, DurableContext};
+    /// use durawasm_testing::{
+    ///     FunctionStorage, NativeHandler, OperationStorage, SkipTimeConfig, TestError, TestExecutionOrchestrator,
+    ///     checkpoint_server::CheckpointWorkerManager,
+    /// };
+    ///
+    /// async fn nap(name: String, ctx: DurableContext) -> Result<String, BoxError> {
+    ///     ctx.wait(Duration::from_secs(60)).name("nap").await?;
+    ///     Ok(format!("{name} is awake"))
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), TestError> {
+    /// let mut functions = FunctionStorage::new();
+    /// functions.add_function(NativeHandler::durable("nap", nap).into_function());
+    /// let server = Arc::new(CheckpointWorkerManager::new(None));
+    /// server.setup().await?;
+    /// let operations = Arc::new(Mutex::new(OperationStorage::new()));
+    /// let skip = SkipTimeConfig { enabled: true };
+    /// let mut orchestrator: TestExecutionOrchestrator<String> =
+    ///     TestExecutionOrchestrator::new(Some("nap"), operations.clone(), server.clone(), functions, skip)?;
+    /// let result = orchestrator.execute_handler("Ada").await?;
+    /// assert_eq!(result.get_result()?, "Ada is awake");
+    /// assert_eq!(operations.lock().unwrap().get_all().len(), 1);
+    /// server.teardown().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(
         handler: Option<&str>,
         operation_storage: Arc<Mutex<OperationStorage>>,
@@ -103,7 +140,7 @@ impl<O: DeserializeOwned> TestExecutionOrchestrator<O> {
             skip_time: skip_time_config,
             scheduler: None,
             template: StartExecution::new("", None),
-            answer_timeout: crate::DEFAULT_ANSWER_TIMEOUT,
+            answer_timeout: DEFAULT_ANSWER_TIMEOUT,
             hub: Hub::default(),
             storage: operation_storage,
             _result: PhantomData,
@@ -133,8 +170,8 @@ impl<O: DeserializeOwned> TestExecutionOrchestrator<O> {
     /// Starts an execution with this payload, and runs it to its end.
     ///
     /// # Errors
-    /// Returns an error if the execution could not be run, or waits for an answer that nothing will give. An error of
-    /// the handler is part of the result.
+    /// Returns an error if the execution could not be run, or waits for an external answer that cannot arrive. An error
+    /// of the handler is part of the result.
     pub async fn execute_handler(
         &mut self,
         payload: impl Serialize,

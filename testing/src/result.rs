@@ -151,6 +151,30 @@ impl<T> TestResult<T> {
     /// The history in the service's JSON shape, normalized for snapshots: ids are numbered (`op-1`, `callback-1`,
     /// `request-1`), also inside payloads, times are relative to the start, and stack traces are removed. It is the
     /// same in every run of the same handler, whatever the seed is and however time passes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use durawasm_guest::{BoxError, DurableContext};
+    /// use durawasm_testing::{LocalDurableTestRunner, TestError};
+    ///
+    /// async fn nap(_: (), ctx: DurableContext) -> Result<(), BoxError> {
+    ///     Ok(ctx.wait(Duration::from_secs(60)).name("nap").await?)
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), TestError> {
+    /// // With random ids: two runs have the same normalized history.
+    /// let runner = LocalDurableTestRunner::new(nap).seed(None);
+    /// let history = runner.run(()).await?.get_normalized_history();
+    /// assert_eq!(history, runner.run(()).await?.get_normalized_history());
+    /// assert_eq!(history[1]["EventType"], "WaitStarted");
+    /// assert_eq!(history[1]["Id"], "op-1");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn get_normalized_history(&self) -> Value {
         history::normalized(&self.view.events)
     }
@@ -160,6 +184,35 @@ impl<T> TestResult<T> {
     ///
     /// # Panics
     /// Panics if the history differs. The message contains the difference.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use durawasm_guest::{BoxError, DurableContext};
+    /// use durawasm_testing::{LocalDurableTestRunner, TestError};
+    ///
+    /// async fn nap(_: (), ctx: DurableContext) -> Result<(), BoxError> {
+    ///     Ok(ctx.wait(Duration::from_secs(60)).name("nap").await?)
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), TestError> {
+    /// let result = LocalDurableTestRunner::new(nap).run(()).await?;
+    /// result.assert_history(
+    ///     "
+    ///     +0s  ExecutionStarted
+    ///     +0s  WaitStarted nap (1m)
+    ///     +0s  InvocationCompleted
+    ///     +1m  WaitSucceeded nap
+    ///     +1m  InvocationCompleted
+    ///     +1m  ExecutionSucceeded
+    ///     ",
+    /// );
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     pub fn assert_history(&self, expected: impl Display) {
         let difference = history::difference(&expected.to_string(), &self.get_history_lines());

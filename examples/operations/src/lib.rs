@@ -3,7 +3,7 @@
 //! Each has a test of the same name in `tests/operations.rs`. The other examples combine operations.
 #![forbid(unsafe_code)]
 
-mod beside;
+mod concurrent;
 mod contexts;
 mod from_outside;
 mod housekeeping;
@@ -31,11 +31,11 @@ durawasm_guest::durable_handlers! {
     "compensations" => contexts::compensations,
     "map" => many::map,
     "parallel" => many::parallel,
-    "spawn" => beside::spawn,
-    "try-join-all" => beside::try_join_all,
-    "join-all" => beside::join_all,
-    "select-ok" => beside::select_ok,
-    "race" => beside::race,
+    "spawn" => concurrent::spawn,
+    "try-join-all" => concurrent::try_join_all,
+    "join-all" => concurrent::join_all,
+    "select-ok" => concurrent::select_ok,
+    "race" => concurrent::race,
     "checkpoint-modes" => housekeeping::checkpoint_modes,
     "batch-mode" => housekeeping::batch_mode,
     "logging" => housekeeping::logging,

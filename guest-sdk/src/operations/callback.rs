@@ -150,7 +150,7 @@ pub(super) fn callback_error(error: CallbackError) -> OperationError {
 
 /// The error of a callback without an id.
 fn missing_id() -> OperationError {
-    let reason = "the service did not return an id for the callback, so nobody can answer it";
+    let reason = "the service did not return an id for the callback, so it cannot be answered";
     callback_error(CallbackError::new(CallbackErrorKind::Internal, Some(reason.into())))
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::retry::{JitterSeed, JitterStrategy, Schedule, whole_seconds};
+use super::retry::{JitterSeed, JitterStrategy, Schedule, schedule_getters, schedule_setters, whole_seconds};
 
 /// The decision of a wait strategy after a check.
 ///
@@ -142,29 +142,7 @@ impl<S> WaitStrategy<S> {
         self.max_attempts
     }
 
-    /// The delay after the first check, before jitter.
-    #[must_use]
-    pub fn initial_delay(&self) -> Duration {
-        self.schedule.initial_delay
-    }
-
-    /// The maximum delay, before jitter.
-    #[must_use]
-    pub fn max_delay(&self) -> Duration {
-        self.schedule.max_delay
-    }
-
-    /// The factor between the delays of successive checks.
-    #[must_use]
-    pub fn backoff_rate(&self) -> f64 {
-        self.schedule.backoff_rate
-    }
-
-    /// The jitter of delays.
-    #[must_use]
-    pub fn jitter(&self) -> JitterStrategy {
-        self.schedule.jitter
-    }
+    schedule_getters!("check");
 
     /// Decides after a check, counted from 1. `seed` returns the seed of its jitter.
     pub(crate) fn decide(&self, state: &S, attempt: u32, seed: impl FnOnce() -> JitterSeed) -> WaitDecision {
@@ -208,29 +186,7 @@ impl<S> WaitStrategyBuilder<S> {
         self
     }
 
-    /// Sets the delay after the first check, before jitter.
-    pub fn initial_delay(mut self, delay: Duration) -> Self {
-        self.strategy.schedule.initial_delay = delay;
-        self
-    }
-
-    /// Sets the maximum delay, before jitter.
-    pub fn max_delay(mut self, delay: Duration) -> Self {
-        self.strategy.schedule.max_delay = delay;
-        self
-    }
-
-    /// Sets the factor between the delays of successive checks.
-    pub fn backoff_rate(mut self, rate: f64) -> Self {
-        self.strategy.schedule.backoff_rate = rate;
-        self
-    }
-
-    /// Sets the jitter of delays.
-    pub fn jitter(mut self, jitter: JitterStrategy) -> Self {
-        self.strategy.schedule.jitter = jitter;
-        self
-    }
+    schedule_setters!(strategy, "check");
 
     /// Creates the strategy.
     #[must_use]

@@ -3,7 +3,7 @@
 //! The bytes may be hostile. They are validated completely before they are interpreted, their size and number of items
 //! are limited, and control characters in names are escaped. Nothing is compiled or run.
 
-use std::{fs::File, io, io::Read, path::Path};
+use std::{fs::File, io::Read, path::Path};
 
 use serde::Serialize;
 use wasmparser::{
@@ -12,14 +12,10 @@ use wasmparser::{
     types::Types,
 };
 
-use super::bounds::Bounds;
-
-/// The largest component that is read, in bytes. The largest known components, whole interpreters, have less than 20
-/// MB.
-pub const MAX_COMPONENT_SIZE: u64 = 256 * 1024 * 1024;
-
-/// The most imports, exports and functions in a component.
-const MAX_ITEMS: usize = 20_000;
+use super::{
+    bounds::Bounds,
+    inspect_error::{InspectError, MAX_COMPONENT_SIZE, MAX_ITEMS},
+};
 
 /// The imports and exports of a component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -65,65 +61,6 @@ impl Interface {
     pub fn short_name(&self) -> &str {
         self.name.split_once('/').map_or("", |(_, name)| name)
     }
-}
-
-/// Why bytes are not an acceptable component.
-#[derive(Debug, thiserror::Error)]
-pub enum InspectError {
-    /// The file could not be read.
-    #[error("it cannot be read: {0}")]
-    Read(#[from] io::Error),
-
-    /// The path is not a file.
-    #[error("it is not a file; give the path of a component (.wasm)")]
-    NotAFile,
-
-    /// The file is empty.
-    #[error("the file is empty; build it again with `durawasm build`")]
-    Empty,
-
-    /// The file is too large.
-    #[error(
-        "it has {size} bytes, and a component may have {MAX_COMPONENT_SIZE}; strip its debug information"
-    )]
-    TooLarge {
-        /// The size in bytes.
-        size: u64,
-    },
-
-    /// The bytes are not WebAssembly.
-    #[error("this is not WebAssembly but {looks_like}; build a component with `durawasm build`")]
-    NotWasm {
-        /// What they seem to be.
-        looks_like: &'static str,
-    },
-
-    /// The bytes are a core module.
-    #[error("this is a core module, not a component; build the handler's crate with `durawasm build`")]
-    CoreModule,
-
-    /// The bytes begin like a component and are invalid.
-    #[error(
-        "this component is damaged or cut off: {reason} (at byte {offset}); build it again with `durawasm build`"
-    )]
-    Invalid {
-        /// The error of the validator.
-        reason: String,
-        /// The position of the error.
-        offset: u64,
-    },
-
-    /// The component has too many imports and exports.
-    #[error(
-        "this component has more than {MAX_ITEMS} imports, exports and functions in them: no handler needs that many"
-    )]
-    TooManyItems,
-
-    /// Validation would take too long.
-    #[error(
-        "this component is nested too deep, or made of too many parts and instances of them: no handler needs that"
-    )]
-    TooComplex,
 }
 
 impl From<BinaryReaderError> for InspectError {

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use super::{
     exit::{Exit, Failure, OrExit},
     inspect,
+    output::{note, say},
     target::CrateArgs,
 };
-use super::{note, say};
 use durawasm_build as build;
 
 const EXAMPLES: &str = "Examples:

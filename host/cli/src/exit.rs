@@ -10,7 +10,7 @@ pub(super) const HELP: &str = "Exit codes:
   2  the command line or one of its inputs is wrong
   3  the handler crate does not build
   4  the file is not a component with durable handlers
-  5  the execution waits for an answer that nobody will give
+  5  the execution waits for an external answer that cannot arrive
   6  the host itself failed: no execution was judged, or its report could not be written
   130  interrupted: Ctrl-C or SIGTERM";
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::say;
+use super::output::say;
 use super::{
     exit::{Exit, Failure, OrExit},
     grants::GrantArgs,

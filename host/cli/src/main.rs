@@ -12,6 +12,7 @@ mod exit;
 mod grants;
 mod inspect;
 mod log;
+mod output;
 mod report;
 mod run;
 mod table;
@@ -20,16 +21,13 @@ mod terminal;
 mod test;
 mod test_report;
 
-use std::{
-    fmt::Display,
-    io::{self, Write},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use durawasm_report::printable;
 use exit::{Exit, Failure};
+use output::note;
 
 /// Durable execution in a sandbox: runs async handlers, compiled to WebAssembly components, across suspensions, crashes
 /// and retries, with the semantics of AWS Lambda durable functions.
@@ -103,20 +101,4 @@ fn one_line(error: &anyhow::Error) -> String {
         }
     }
     printable(&line)
-}
-
-/// Writes a line to standard output. A closed pipe is not an error: the reader has read enough. Any other failure loses
-/// a result, so it ends the command.
-fn say(line: impl Display) {
-    if let Err(error) = writeln!(io::stdout().lock(), "{line}")
-        && error.kind() != io::ErrorKind::BrokenPipe
-    {
-        note(format_args!("error: cannot write to standard output: {error}"));
-        std::process::exit(Exit::Host as i32);
-    }
-}
-
-/// Writes a line to standard error.
-fn note(line: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::exit::{Exit, Failure};
-use super::say;
+use super::output::say;
 use super::table;
 use durawasm_core::{
     invocation::Isolation,

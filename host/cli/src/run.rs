@@ -10,11 +10,11 @@ use super::{
     exit::{Exit, Failure, OrExit},
     grants::GrantArgs,
     log::{Printer, Quiet},
+    output::{note, say},
     report::{self, Setup},
     target::{CrateArgs, component},
     terminal::{Interrupts, Screen, SharedAttendant, TerminalAttendant},
 };
-use super::{note, say};
 use durawasm_core::{
     durations::{ExecutionTimeout, parse_some_duration, parse_start_time},
     invocation::{Isolation, LogSink},
@@ -198,7 +198,7 @@ async fn execute(
         note(format_args!("warning: {}", printable(&why)));
     }
     for (name, _) in stand_ins.iter().filter(|(_, called)| !called.get()) {
-        note(format_args!("warning: nobody invoked the function {name:?} that --function-answer is for"));
+        note(format_args!("warning: the function {name:?} of --function-answer was not invoked"));
     }
     verdict(&run)
 }
@@ -308,7 +308,7 @@ async fn so_far(attend: &TerminalAttendant) -> Result<Run, RunError> {
 fn verdict(run: &Run) -> Result<Exit, Failure> {
     if let Some(stall) = &run.stall {
         let error = anyhow!(
-            "the execution waits for {stall}, which nobody answers: use --answer, or give it a timeout"
+            "the execution waits for {stall}, and no answer is configured: use --answer, or give it a timeout"
         );
         return Err(Failure { exit: Exit::Stalled, error });
     }

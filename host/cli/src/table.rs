@@ -2,7 +2,7 @@
 
 use comfy_table::{ContentArrangement, Table, presets};
 
-use super::say;
+use super::output::say;
 use durawasm_core::{protocol::Timestamp, server::ExecutionView};
 use durawasm_report::{attempts, duration, kind, printable, tree};
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 
 use super::exit::{Exit, Failure, OrExit};
-use super::note;
+use super::output::note;
 use durawasm_build::{
     self as build, BuildError, BuildEvent, BuildOptions, BuiltComponent, CargoOutput, Profile,
 };

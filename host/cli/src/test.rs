@@ -10,7 +10,7 @@ use anyhow::anyhow;
 use super::{
     exit::{Exit, Failure, OrExit},
     grants::GrantArgs,
-    note, say,
+    output::{note, say},
     target::{CrateArgs, component},
     terminal::Interrupts,
     test_report::{self, ScenarioRun},

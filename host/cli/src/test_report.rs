@@ -7,8 +7,9 @@ use serde_json::{Value, json, value::RawValue};
 
 use super::{
     exit::{Exit, Failure, OrExit},
+    output::say,
     report::raw,
-    say, table,
+    table,
 };
 use durawasm_core::{
     orchestrator::{FunctionGrants, Run, Stall},

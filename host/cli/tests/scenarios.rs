@@ -172,7 +172,7 @@ fn what_waits_for_nobody_fails_unless_it_is_expected() {
     for part in [
         "status: expected SUCCEEDED, found RUNNING: it waits for callback \"reply\", and nothing answers it",
         "give an answer in `answers`",
-        "note: nobody took the success for \"rply\": no callback has that name; did you mean `reply`?",
+        "note: the success for \"rply\" was not used: no callback has that name; did you mean `reply`?",
         "x.test.yaml: meant (RUNNING after 0s, 1 invocation)",
         "waiting_for: expected else, found reply",
         "5 scenarios: 3 passed, 2 failed",
@@ -196,7 +196,7 @@ fn stand_ins_take_the_time_they_are_told_to_and_may_fail() {
     let text = out(&output);
     assert_eq!(output.status.code(), Some(0), "{text}{}", err(&output));
     assert!(text.contains("late (SUCCEEDED after 1h 30m, "), "{text}");
-    assert!(text.contains("note: nobody called the function \"never\" that stands in"), "{text}");
+    assert!(text.contains("note: the scripted function \"never\" was not invoked"), "{text}");
     assert_eq!(text.matches("note:").count(), 1, "{text}");
 }
 

@@ -205,7 +205,7 @@ fn answers_that_change_nothing_are_told_with_the_reason() {
         ),
         (
             "replay=success",
-            "nobody took the success for \"replay\": no callback has that name; did you mean `reply`?",
+            "the success for \"replay\" was not used: no callback has that name; did you mean `reply`?",
         ),
     ] {
         let output = run("callback", &late, &["--answer", answer]);
@@ -222,7 +222,7 @@ fn answers_that_change_nothing_are_told_with_the_reason() {
         assert!(err(&output).contains(&why), "{}", err(&output));
     }
     let many = run("callback", &late, &["--answer", "reply=success:1", "--answer", "reply=failure"]);
-    let why = "nobody took the failure for \"reply\": the callbacks of that name had other answers";
+    let why = "the failure for \"reply\" was not used: the callbacks of that name had other answers";
     assert_eq!(err(&many), format!("warning: {why}\n"));
     for in_time in ["reply=30s:success:1", "reply=30s 900us:success:1"] {
         assert_eq!(err(&run("callback", &late, &["--answer", in_time])), "");
@@ -254,7 +254,7 @@ fn an_answer_can_be_for_every_callback() {
     assert_eq!(code(&stalled), 5);
     let names: Vec<String> = (0..10).map(|n| format!("callback \"c{n}\"")).collect();
     let expected = format!(
-        "error: the execution waits for {} and 3 more, which nobody answers: use --answer, or give it a timeout\n",
+        "error: the execution waits for {} and 3 more, and no answer is configured: use --answer, or give it a timeout\n",
         names.join(" and ")
     );
     assert_eq!(err(&stalled), expected);
@@ -289,7 +289,11 @@ fn functions_end_as_the_command_line_says() {
         assert_eq!(invoke["Status"], json!(status), "{end}");
     }
     let unused = run("empty", &json!(null), &["--function-answer", "elsewhere=success"]);
-    assert!(err(&unused).contains("nobody invoked the function \"elsewhere\""), "{}", err(&unused));
+    assert!(
+        err(&unused).contains("the function \"elsewhere\" of --function-answer was not invoked"),
+        "{}",
+        err(&unused)
+    );
     let itself = run("empty", &json!(null), &["--function-answer", "empty=success"]);
     assert_eq!(code(&itself), 2);
     assert!(err(&itself).contains("must not stand in for it"), "{}", err(&itself));

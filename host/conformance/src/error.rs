@@ -1,10 +1,50 @@
-//! The errors of the conformance runner.
+//! The errors of the crate.
 
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
 use durawasm_build::BuildError;
 use durawasm_core::orchestrator::EnvironmentError;
-use durawasm_sandbox::SandboxError;
+use durawasm_sandbox::{LoadError, SandboxError};
+
+use super::CaseId;
+
+/// Why cases or a configuration cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ConformanceError {
+    /// A file or a folder cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The path of the file or folder.
+        path: PathBuf,
+        /// The I/O error.
+        #[source]
+        source: io::Error,
+    },
+    /// The folder contains no case.
+    #[error("there is no case in {}: no file whose name ends with .yaml, .yml or .json", .0.display())]
+    NoCases(PathBuf),
+    /// Two files have the same name, and so the same id.
+    #[error("two cases have the id {id}: {} and {}", one.display(), other.display())]
+    SameId {
+        /// The common id.
+        id: CaseId,
+        /// The first file.
+        one: PathBuf,
+        /// The second file.
+        other: PathBuf,
+    },
+    /// No case has this id.
+    #[error("there is no case {0}")]
+    UnknownCase(CaseId),
+    /// The file is not a valid configuration.
+    #[error("{} is no configuration: {reason}", path.display())]
+    Config {
+        /// The path of the file.
+        path: PathBuf,
+        /// Why the file is not valid.
+        reason: String,
+    },
+}
 
 /// Why a runner could not be created, or could not run.
 #[derive(Debug, thiserror::Error)]
@@ -18,24 +58,9 @@ pub enum RunnerError {
         #[source]
         source: BuildError,
     },
-    /// The component's file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The component's file.
-        path: PathBuf,
-        /// The I/O error.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The file is not a component that the sandbox can run.
-    #[error("cannot load {}: {source}", path.display())]
-    Load {
-        /// The component's file.
-        path: PathBuf,
-        /// Why the sandbox rejected it.
-        #[source]
-        source: SandboxError,
-    },
+    /// The component's file cannot be read, or is not a component that the sandbox can run.
+    #[error(transparent)]
+    Load(#[from] LoadError),
     /// The sandbox cannot be created.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),

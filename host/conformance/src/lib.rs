@@ -32,49 +32,9 @@ mod suite;
 mod template;
 mod yaml;
 
-use std::{io, path::PathBuf};
-
 pub use case::{Case, CaseId};
 pub use cases::{Cases, UnreadableCase};
 pub use config::Config;
-pub use error::RunnerError;
+pub use error::{ConformanceError, RunnerError};
 pub use outcome::{Outcome, Report, Verdict};
 pub use suite::ConformanceRunner;
-
-/// Why cases or a configuration cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ConformanceError {
-    /// A file or a folder cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The path of the file or folder.
-        path: PathBuf,
-        /// The I/O error.
-        #[source]
-        source: io::Error,
-    },
-    /// The folder contains no case.
-    #[error("there is no case in {}: no file whose name ends with .yaml, .yml or .json", .0.display())]
-    NoCases(PathBuf),
-    /// Two files have the same name, and so the same id.
-    #[error("two cases have the id {id}: {} and {}", one.display(), other.display())]
-    SameId {
-        /// The common id.
-        id: CaseId,
-        /// The first file.
-        one: PathBuf,
-        /// The second file.
-        other: PathBuf,
-    },
-    /// No case has this id.
-    #[error("there is no case {0}")]
-    UnknownCase(CaseId),
-    /// The file is not a valid configuration.
-    #[error("{} is no configuration: {reason}", path.display())]
-    Config {
-        /// The path of the file.
-        path: PathBuf,
-        /// Why the file is not valid.
-        reason: String,
-    },
-}

@@ -16,6 +16,7 @@ use durawasm_build::{self as build, BuildOptions};
 use durawasm_conformance::{CaseId, Cases, Config, ConformanceRunner, RunnerError};
 use durawasm_core::orchestrator::EnvironmentError;
 use durawasm_report::Exit;
+use durawasm_sandbox::LoadError;
 
 const EXIT_CODES: &str = "Exit codes:
   0  all required cases passed
@@ -114,10 +115,9 @@ fn component(handlers: &Path) -> Result<PathBuf, Failure> {
 
 fn unusable(error: RunnerError) -> Failure {
     let exit = match &error {
-        RunnerError::Load { .. } | RunnerError::Environment(EnvironmentError::Functions(_)) => {
-            Exit::Component
-        }
-        RunnerError::Read { .. } => Exit::Usage,
+        RunnerError::Load(LoadError::Unusable { .. })
+        | RunnerError::Environment(EnvironmentError::Functions(_)) => Exit::Component,
+        RunnerError::Load(LoadError::Read { .. }) => Exit::Usage,
         _ => Exit::Host,
     };
     (exit, error.into())

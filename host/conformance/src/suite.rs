@@ -42,16 +42,9 @@ impl ConformanceRunner {
     /// # Errors
     /// Returns an error if the file cannot be read, or is not a component with durable handlers.
     pub fn from_component(path: impl AsRef<Path>) -> Result<Self, RunnerError> {
-        let path = path.as_ref();
-        let wasm =
-            std::fs::read(path).map_err(|source| RunnerError::Read { path: path.to_owned(), source })?;
         let (sandbox, _) = Sandbox::with_default_cache(&SandboxLimits::default())?;
-        let component = sandbox.load(&wasm);
-        Ok(Self {
-            component: component.map_err(|source| RunnerError::Load { path: path.to_owned(), source })?,
-            config: Config::default(),
-            case_limit: CASE_LIMIT,
-        })
+        let component = sandbox.load_file(path.as_ref())?;
+        Ok(Self { component, config: Config::default(), case_limit: CASE_LIMIT })
     }
 
     /// A runner for a handler crate, given by its folder. Builds the crate unless it is up to date.

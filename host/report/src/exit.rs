@@ -19,7 +19,7 @@ pub enum Exit {
     Build = 3,
     /// The file is not a component with durable handlers.
     Component = 4,
-    /// The execution waits for an answer that nothing will give.
+    /// The execution waits for an external answer that cannot arrive.
     Stalled = 5,
     /// The host itself failed: nothing was judged, or its report could not be written.
     Host = 6,

@@ -7,10 +7,11 @@ mod exit;
 mod grants;
 #[cfg(feature = "junit")]
 pub mod junit;
+mod printable;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-pub use self::{exit::Exit, grants::Granted};
+pub use self::{exit::Exit, grants::Granted, printable::printable};
 use durawasm_core::protocol::{Operation, OperationId, OperationType};
 
 /// All operations except EXECUTION, each with its depth. The operations of a context follow it, and siblings are in the
@@ -48,15 +49,4 @@ pub fn attempts(operation: &Operation) -> String {
 /// A duration as text, to the millisecond: `3days 2h`, `1s 500ms`, `0s`.
 pub fn duration(duration: Duration) -> String {
     durawasm_core::durations::show_duration(duration)
-}
-
-/// Makes untrusted text safe to print in one line: control characters (except tabs), line separators and bidirectional
-/// formatting characters are replaced by U+FFFD, so that the text cannot control a terminal or be displayed
-/// misleadingly.
-pub fn printable(text: &str) -> String {
-    let commands = |c: char| {
-        (c.is_control() && c != '\t')
-            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|c| if commands(c) { '\u{fffd}' } else { c }).collect()
 }

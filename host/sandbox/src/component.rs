@@ -3,7 +3,10 @@
 //! Invariants: every invocation gets instances that no other invocation uses; instances are made from a template whose
 //! imports are resolved once.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use tokio::sync::Semaphore;
 use wasmtime::{
@@ -12,7 +15,7 @@ use wasmtime::{
 };
 
 use super::{
-    SandboxError,
+    LoadError, SandboxError,
     bindings::HandlerPre,
     cache::default_cache_directory,
     engine::{EngineOptions, EpochTicker, INSTANCES, engine},
@@ -80,6 +83,12 @@ impl Sandbox {
         let pre =
             HandlerPre::new(pre).map_err(|e| SandboxError::Exports(format!("{e:#}").replace('\n', " ")))?;
         Ok(Handler { sandbox: self.clone(), pre })
+    }
+
+    /// Reads a component's file, and compiles it as [`load`](Self::load) does.
+    pub fn load_file(&self, path: &Path) -> Result<Handler, LoadError> {
+        let wasm = std::fs::read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+        self.load(&wasm).map_err(|source| LoadError::Unusable { path: path.to_owned(), source })
     }
 
     pub(super) fn engine(&self) -> &Engine {

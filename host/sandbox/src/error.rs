@@ -1,6 +1,6 @@
 //! Errors before a guest runs.
 
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
 /// Why a sandbox could not be created or a component could not be loaded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,4 +31,27 @@ pub enum SandboxError {
          #[durable_execution] or durable_handlers!"
     )]
     Exports(String),
+}
+
+/// Why a component cannot be loaded from a file.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The component's file.
+        path: PathBuf,
+        /// The I/O error.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is not a component that the sandbox can run.
+    #[error("cannot load {}: {source}", path.display())]
+    Unusable {
+        /// The component's file.
+        path: PathBuf,
+        /// Why the sandbox rejected it.
+        #[source]
+        source: SandboxError,
+    },
 }

@@ -26,5 +26,5 @@ mod waiting;
 
 pub use cache::default_cache_directory;
 pub use component::{Handler, Sandbox, SandboxOptions};
-pub use error::SandboxError;
+pub use error::{LoadError, SandboxError};
 pub use limits::SandboxLimits;

@@ -14,7 +14,7 @@ use super::{
     state::{Durable, State},
 };
 use durawasm_core::{
-    protocol::{Timestamp, Watching},
+    protocol::{ChangeSubscription, Timestamp},
     replay::{Interest, Key, SetKey},
 };
 
@@ -163,7 +163,7 @@ impl Waiting<'_> {
         };
         // Registered before sleeping, so that no later change is missed.
         let watching = if list.durable.is_empty() {
-            Watching::never()
+            ChangeSubscription::never()
         } else {
             durable.around.client.watch(&durable.driver.facts().arn).await
         };

@@ -4,12 +4,11 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-
 use super::{
     exact::Json,
     expect::Expectation,
     json,
+    mismatch::Mismatch,
     operations::{Operations, error_differences},
 };
 use durawasm_core::{
@@ -17,26 +16,9 @@ use durawasm_core::{
     invocation::LogLine,
     orchestrator::Run,
     protocol::{ExecutionStatus, Timestamp},
-    server::{ExecutionView, Outside},
+    server::{ExecutionView, PendingExternal},
 };
 use durawasm_report as report;
-
-/// A difference between expectation and outcome.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Mismatch {
-    /// The key under `expect` that is not met.
-    pub what: &'static str,
-    /// The expected and the actual value, in one line.
-    pub message: String,
-    /// Further lines, such as a diff.
-    pub details: Vec<String>,
-}
-
-impl Mismatch {
-    pub(super) fn new(what: &'static str, message: String) -> Self {
-        Self { what, message, details: Vec::new() }
-    }
-}
 
 /// The duration of an execution in its own time; for one that has not ended, until `now`.
 pub(super) fn duration(view: &ExecutionView, now: Timestamp) -> Duration {
@@ -163,10 +145,10 @@ fn waiting(expect: &Expectation, run: &Run) -> Option<Mismatch> {
     })
 }
 
-fn awaited(outside: &Outside) -> &str {
-    match outside {
-        Outside::Callback { name, .. } => name.as_deref().unwrap_or("-"),
-        Outside::Invoke { function_name, .. } => function_name,
+fn awaited(pending: &PendingExternal) -> &str {
+    match pending {
+        PendingExternal::Callback { name, .. } => name.as_deref().unwrap_or("-"),
+        PendingExternal::Invoke { function_name, .. } => function_name,
     }
 }
 

@@ -17,6 +17,7 @@ mod expect;
 mod file;
 mod find;
 mod json;
+mod mismatch;
 mod operations;
 mod read;
 mod run;
@@ -24,13 +25,13 @@ mod values;
 mod wording;
 
 pub use answers::StandIn;
-pub use compare::Mismatch;
 pub use components::{Components, LoadError};
 pub use error::{FileError, Place};
 pub use exact::{Json, same_number};
 pub use expect::{Expectation, ExpectedError, ExpectedOperation};
 pub use file::{Scenario, ScenarioFile};
 pub use find::{FindError, Found, find};
+pub use mismatch::Mismatch;
 pub use read::read;
 pub use run::{Outcome, RunFailure, SubjectError, function_of, grants_of, run, unused_answer_notes};
 

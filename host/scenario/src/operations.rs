@@ -6,9 +6,9 @@
 use std::collections::HashMap;
 
 use super::{
-    compare::Mismatch,
     expect::{ExpectedError, ExpectedOperation},
     json,
+    mismatch::Mismatch,
 };
 use durawasm_core::{
     protocol::{ErrorObject, Operation, OperationId, OperationType},

@@ -4,10 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{
-    compare::{self, Mismatch},
-    file::Scenario,
-};
+use super::{compare, file::Scenario, mismatch::Mismatch};
 use durawasm_core::{
     hint,
     invocation::LogBuffer,
@@ -150,7 +147,7 @@ pub async fn run(
     let mismatches = compare::compare(&scenario.expect, &run, now, &log.take());
     let mut notes = unused_answer_notes(&scenario.answers, &run.view);
     for (name, _) in stand_ins.iter().filter(|(_, called)| !called.get()) {
-        notes.push(format!("nobody called the function {name:?} that stands in"));
+        notes.push(format!("the scripted function {name:?} was not invoked"));
     }
     Ok(Outcome { run: Some(run), duration, mismatches, notes })
 }
@@ -167,10 +164,10 @@ pub fn unused_answer_notes(answers: &[ScriptedAnswer], view: &ExecutionView) -> 
         match why {
             Unused::NoCallback => {
                 let meant = hint::did_you_mean(name, callback_names(view));
-                format!("nobody took the {kind} for {name:?}: no callback has that name{meant}")
+                format!("the {kind} for {name:?} was not used: no callback has that name{meant}")
             }
             Unused::TooMany => {
-                format!("nobody took the {kind} for {name:?}: the callbacks of that name had other answers")
+                format!("the {kind} for {name:?} was not used: the callbacks of that name had other answers")
             }
             Unused::TooLate { status, after } => {
                 let due = report::duration(answer.after);

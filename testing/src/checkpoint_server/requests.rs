@@ -146,19 +146,19 @@ impl ApiRequest for PollCheckpointData {
         let server = &backend.server;
         Box::pin(async move {
             loop {
-                // The watch comes before the query, so that no change between the two is missed.
-                let watching = server.watch(&self.0).await;
+                // The subscription comes before the query, so that no change between the two is missed.
+                let subscription = server.watch(&self.0).await;
                 let due = match server.poll(&self.0).await? {
                     Next::WaitUntil(due) => Some(due),
                     Next::Running { deadline } => deadline,
-                    Next::WaitForOutside { .. } => None,
+                    Next::WaitForExternal { .. } => None,
                     next @ (Next::Invoke | Next::Closed) => return Ok(next),
                 };
                 // The caller is an actor of the clock while it queries, so time cannot skip.
                 let _actor = backend.clock.actor();
                 tokio::select! {
                     biased;
-                    _news = watching.news() => return server.poll(&self.0).await,
+                    _news = subscription.news() => return server.poll(&self.0).await,
                     () = backend.clock.sleep(due) => {}
                 }
             }

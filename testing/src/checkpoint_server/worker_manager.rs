@@ -12,8 +12,8 @@ use std::{
 use durawasm_core::{
     orchestrator::{Backend, EnvironmentOptions, TimeMode},
     protocol::{
-        CheckpointResponse, CheckpointToken, DurableServiceClient, ExecutionArn, OperationUpdate,
-        ServiceCall, ServiceError, StatePage, Watch, Watching,
+        ChangeSubscription, CheckpointResponse, CheckpointToken, DurableServiceClient, ExecutionArn,
+        OperationUpdate, ServiceCall, ServiceError, StatePage, Subscribing,
     },
     server::CheckpointServer,
 };
@@ -267,10 +267,10 @@ impl DurableServiceClient for CheckpointWorkerManager {
         Box::pin(async move { self.client()?.server.get_state(arn, token, marker).await })
     }
 
-    fn watch<'a>(&'a self, arn: &'a ExecutionArn) -> Watch<'a> {
+    fn watch<'a>(&'a self, arn: &'a ExecutionArn) -> Subscribing<'a> {
         match self.client() {
             Ok(Backend { server, .. }) => Box::pin(async move { server.watch(arn).await }),
-            Err(_) => Box::pin(std::future::ready(Watching::never())),
+            Err(_) => Box::pin(std::future::ready(ChangeSubscription::never())),
         }
     }
 }

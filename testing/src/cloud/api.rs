@@ -16,7 +16,7 @@ use super::{
     errors::{Asked, explain},
     function::FunctionName,
 };
-use crate::{DurableApiClient, TestError, watch::ApiCall};
+use crate::{DurableApiClient, TestError, tracking::ApiCall};
 
 /// The maximum of the service.
 const EVENTS_PER_PAGE: i32 = 1000;

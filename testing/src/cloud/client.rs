@@ -12,7 +12,7 @@ use aws_smithy_http_client::{
     tls::{Provider, rustls_provider::CryptoMode},
 };
 
-use super::errors::chain;
+use super::errors::{NO_CREDENTIALS, chain};
 use crate::TestError;
 
 /// The credentials for an endpoint that does not check signatures.
@@ -51,10 +51,6 @@ async fn checked(config: &SdkConfig) -> Result<Client, TestError> {
         }
     }
 }
-
-/// The advice for missing credentials.
-pub(super) const NO_CREDENTIALS: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE to a profile that \
-                                         has credentials (from `aws sso login`: turn on the feature `cloud-sso`)";
 
 /// A client of this endpoint. `variable` looks up an environment variable.
 pub(super) fn of_endpoint(url: &str, variable: impl Fn(&str) -> Option<String>) -> Client {

@@ -8,8 +8,11 @@ use aws_sdk_lambda::{
     operation::RequestId,
 };
 
-use super::client::NO_CREDENTIALS;
 use crate::TestError;
+
+/// The advice for missing credentials.
+pub(super) const NO_CREDENTIALS: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE to a profile that \
+                                         has credentials (from `aws sso login`: turn on the feature `cloud-sso`)";
 
 /// The request that failed.
 #[derive(Debug, Clone, Copy)]

@@ -24,9 +24,9 @@ mod convert;
 mod errors;
 mod follow;
 mod function;
+mod lookups;
 mod operations;
 mod runner;
-mod watching;
 
 pub use api::CloudApi;
 pub use operations::operations_of;

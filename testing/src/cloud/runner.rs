@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::{CloudApi, client, follow::Followed, function::FunctionName};
 use crate::{
     TestError, TestResult,
-    watch::{Hub, RunningExecution},
+    tracking::{Hub, RunningExecution},
 };
 
 /// The polling of a [`CloudDurableTestRunner`].

@@ -6,18 +6,18 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use durawasm_core::replay::{Interest, Key};
 use durawasm_guest::runtime::{CheckpointMode, ExecutionInfo, Observing, Pollable, Runtime, Scope};
 
-use super::{convert, durable::Durable, observing::Watcher, scope::Context, seam::Seam};
+use super::{
+    convert,
+    durable::Durable,
+    handles::{AwaitedEvent, Context},
+    observing::PluginObserver,
+    shared_run::SharedRun,
+};
 
 /// The host of one run.
-pub(super) struct Host(pub(super) Arc<Seam>);
-
-/// An awaited event of an operation.
-pub(super) struct Watched(pub(super) Key, pub(super) Interest);
-
-impl Pollable for Watched {}
+pub(super) struct Host(pub(super) Arc<SharedRun>);
 
 impl Runtime for Host {
     fn execution(&self) -> ExecutionInfo {
@@ -61,8 +61,8 @@ impl Runtime for Host {
     }
 
     fn watch(&self, pollable: Box<dyn Pollable>, token: u64) {
-        if let Ok(watched) = (pollable as Box<dyn Any>).downcast::<Watched>() {
-            let Watched(key, interest) = *watched;
+        if let Ok(event) = (pollable as Box<dyn Any>).downcast::<AwaitedEvent>() {
+            let AwaitedEvent(key, interest) = *event;
             self.0.call(
                 || (),
                 |durable| Ok(durable.driver.engine_mut().add_to_set(durable.set, key, interest, token)?),
@@ -112,6 +112,6 @@ impl Runtime for Host {
     }
 
     fn observing(&self) -> Option<Arc<dyn Observing>> {
-        Some(Arc::new(Watcher(Arc::clone(&self.0))))
+        Some(Arc::new(PluginObserver(Arc::clone(&self.0))))
     }
 }

@@ -63,13 +63,14 @@ mod bodies;
 mod convert;
 mod durable;
 mod handler;
+mod handles;
 mod host;
 mod invocation;
 mod observing;
 mod operation;
 mod scope;
-mod seam;
 mod service;
+mod shared_run;
 mod thread;
 
 pub use handler::{DurableHandler, NativeHandler};

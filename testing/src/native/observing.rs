@@ -10,12 +10,12 @@ use durawasm_guest::{
     runtime::{Beginning, ObservedOperation, Observing},
 };
 
-use super::{convert, seam::Seam};
+use super::{convert, shared_run::SharedRun};
 
 /// The invocation as plugins observe it.
-pub(super) struct Watcher(pub(super) Arc<Seam>);
+pub(super) struct PluginObserver(pub(super) Arc<SharedRun>);
 
-impl Observing for Watcher {
+impl Observing for PluginObserver {
     fn begin(&self) -> Option<Beginning> {
         self.0.call(
             || None,

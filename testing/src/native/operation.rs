@@ -1,11 +1,8 @@
-//! The operations of the SDK's runtime traits: each handle is a key of the engine.
+//! The operations of the SDK's runtime traits.
 
 use std::sync::Arc;
 
-use durawasm_core::{
-    protocol::OperationStatus,
-    replay::{self, Engine, Key, ReplayError},
-};
+use durawasm_core::{protocol::OperationStatus, replay};
 use durawasm_guest::{
     WireError,
     runtime::{
@@ -14,52 +11,33 @@ use durawasm_guest::{
     },
 };
 
-use super::{convert, durable::Durable, host::Watched, scope::Context, seam::Seam};
-
-/// An operation of one run.
-pub(super) struct Handle {
-    seam: Arc<Seam>,
-    key: Key,
-}
-
-impl Handle {
-    pub(super) fn new(seam: &Arc<Seam>, key: Key) -> Self {
-        Self { seam: Arc::clone(seam), key }
-    }
-
-    fn close(&self, close: impl FnOnce(&mut Engine) -> Result<(), ReplayError>) {
-        self.seam.call(|| (), |durable| durable.close(close));
-    }
-
-    fn report(
-        &self,
-        report: impl FnOnce(&mut Engine) -> Result<(), ReplayError>,
-    ) -> Result<(), InvalidArgument> {
-        self.seam.call(|| Ok(()), |durable| Ok(durable.report(report)?.map_err(convert::invalid_argument)))
-    }
-}
+use super::{
+    convert,
+    durable::Durable,
+    handles::{AwaitedEvent, Context, Handle},
+};
 
 impl Operation for Handle {
     fn id(&self) -> String {
-        self.seam.call(String::new, |durable| Ok(durable.driver.engine().id(self.key)?.to_string()))
+        self.run.call(String::new, |durable| Ok(durable.driver.engine().id(self.key)?.to_string()))
     }
 
     fn subscribe(&self, interest: Interest) -> Box<dyn Pollable> {
-        Box::new(Watched(self.key, convert::interest(interest)))
+        Box::new(AwaitedEvent(self.key, convert::interest(interest)))
     }
 
     fn block(&self, interest: Interest) {
-        self.seam.call(|| (), |durable| durable.wait_for(self.key, convert::interest(interest)));
+        self.run.call(|| (), |durable| durable.wait_for(self.key, convert::interest(interest)));
     }
 }
 
 impl Attempts for Handle {
     fn enter(&self) {
-        self.seam.call(|| (), |durable| durable.enter(self.key));
+        self.run.call(|| (), |durable| durable.enter(self.key));
     }
 
     fn leave(&self) {
-        self.seam.call(|| (), Durable::leave);
+        self.run.call(|| (), Durable::leave);
     }
 
     fn succeed(&self, payload: &str) {
@@ -73,7 +51,7 @@ impl Attempts for Handle {
 
 impl Step for Handle {
     fn state(&self) -> StepState {
-        self.seam.call(
+        self.run.call(
             || StepState::Pending,
             |durable| {
                 let engine = durable.driver.engine();
@@ -94,7 +72,7 @@ impl Step for Handle {
 
     fn recorded_success(&self) -> Option<Success> {
         let success =
-            self.seam.call(|| None, |durable| Ok(durable.driver.engine().recorded_success(self.key)?));
+            self.run.call(|| None, |durable| Ok(durable.driver.engine().recorded_success(self.key)?));
         success.map(|(order, value)| Success { order, value: value.map(|value| value.to_string()) })
     }
 
@@ -105,14 +83,14 @@ impl Step for Handle {
 
 impl Completed for Handle {
     fn outcome(&self) -> Option<Outcome> {
-        let outcome = self.seam.call(|| None, |durable| Ok(durable.driver.engine().outcome(self.key)?));
+        let outcome = self.run.call(|| None, |durable| Ok(durable.driver.engine().outcome(self.key)?));
         outcome.map(convert::outcome)
     }
 }
 
 impl Invoke for Handle {
     fn ended(&self) -> Option<EndStatus> {
-        let status = self.seam.call(|| None, |durable| Ok(durable.driver.engine().ended(self.key)?))?;
+        let status = self.run.call(|| None, |durable| Ok(durable.driver.engine().ended(self.key)?))?;
         Some(match status {
             OperationStatus::Succeeded => EndStatus::Succeeded,
             OperationStatus::TimedOut => EndStatus::TimedOut,
@@ -125,14 +103,14 @@ impl Invoke for Handle {
 
 impl Callback for Handle {
     fn callback_id(&self) -> Option<String> {
-        self.seam
+        self.run
             .call(|| None, |durable| Ok(durable.driver.engine().callback_id(self.key)?.map(str::to_owned)))
     }
 }
 
 impl Child for Handle {
     fn state(&self) -> ChildState {
-        let state = self.seam.call(
+        let state = self.run.call(
             || replay::ChildState::Pending,
             |durable| Ok(durable.driver.engine().child_state(self.key)?),
         );
@@ -145,9 +123,9 @@ impl Child for Handle {
     }
 
     fn context(&self) -> Arc<dyn Scope> {
-        let root = self.seam.root;
-        let scope = self.seam.call(|| root, |durable| Ok(durable.driver.engine().child_scope(self.key)?));
-        Context::new(&self.seam, scope)
+        let root = self.run.root;
+        let scope = self.run.call(|| root, |durable| Ok(durable.driver.engine().child_scope(self.key)?));
+        Context::new(&self.run, scope)
     }
 
     fn succeed(&self, result: ChildResult<'_>) {
@@ -167,7 +145,7 @@ impl Child for Handle {
 
 impl Condition for Handle {
     fn state(&self) -> ConditionState {
-        self.seam.call(
+        self.run.call(
             || ConditionState::Pending,
             |durable| {
                 let engine = durable.driver.engine();

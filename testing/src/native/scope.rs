@@ -1,75 +1,34 @@
 //! The SDK's `Scope` trait, which starts operations.
-//!
-//! Invariants: positions are counted here, consecutively; the engine receives a position when an operation uses it.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use durawasm_core::{
     protocol,
-    replay::{self, Engine, Key, ReplayError, ScopeKey, Semantics, StepPlan},
+    replay::{Engine, Semantics, StepPlan},
 };
 use durawasm_guest::runtime::{
     Callback, CallbackOptions, Child, Completed, Condition, Identity, InvalidArgument, Invoke, InvokeOptions,
     Position, Scope, Step, StepOptions, StepSemantics,
 };
 
-use super::{convert, operation::Handle, seam::Seam};
-
-/// A scope of one run.
-pub(super) struct Context {
-    seam: Arc<Seam>,
-    scope: ScopeKey,
-    claimed: AtomicU32,
-}
-
-impl Context {
-    pub(super) fn new(seam: &Arc<Seam>, scope: ScopeKey) -> Arc<Self> {
-        Arc::new(Self { seam: Arc::clone(seam), scope, claimed: AtomicU32::new(0) })
-    }
-
-    /// Starts an operation. An invalid argument is returned to the handler as an error.
-    fn start(
-        &self,
-        identity: Identity,
-        start: impl FnOnce(&mut Engine, Option<Position>, replay::Identity) -> Result<Key, ReplayError>,
-    ) -> Result<Arc<Handle>, InvalidArgument> {
-        let late = || {
-            let reason = "the invocation is over, and nothing can be started any more".to_owned();
-            Err(InvalidArgument { argument: "context".to_owned(), reason })
-        };
-        let (position, identity) = convert::identity(identity);
-        let started = self.seam.call(late, |durable| {
-            Ok(durable
-                .driver
-                .start(|engine| start(engine, position, identity))?
-                .map_err(convert::invalid_argument))
-        })?;
-        Ok(Arc::new(Handle::new(&self.seam, started)))
-    }
-}
+use super::handles::Context;
 
 impl Scope for Context {
     fn id(&self) -> Option<String> {
         let id = |engine: &Engine| engine.scope_parent(self.scope).map(|id| id.map(ToString::to_string));
-        self.seam.call(|| None, |durable| Ok(id(durable.driver.engine())?))
+        self.run.call(|| None, |durable| Ok(id(durable.driver.engine())?))
     }
 
     fn claim(&self) -> Position {
-        self.claimed.fetch_add(1, Ordering::Relaxed) + 1
+        Self::claim(self)
     }
 
     fn is_recorded(&self, position: Position) -> bool {
-        self.seam.call(|| false, |durable| Ok(durable.driver.engine_mut().is_recorded(self.scope, position)?))
+        self.run.call(|| false, |durable| Ok(durable.driver.engine_mut().is_recorded(self.scope, position)?))
     }
 
     fn skip(&self, position: Position) {
-        self.seam.call(|| (), |durable| Ok(durable.driver.engine_mut().skip(self.scope, position)?));
+        self.run.call(|| (), |durable| Ok(durable.driver.engine_mut().skip(self.scope, position)?));
     }
 
     fn step(&self, identity: Identity, options: StepOptions) -> Result<Arc<dyn Step>, InvalidArgument> {
@@ -126,11 +85,11 @@ impl Scope for Context {
     }
 
     fn flat(&self, position: Position) -> Arc<dyn Scope> {
-        let flat = self.seam.call(
-            || self.seam.root,
+        let flat = self.run.call(
+            || self.run.root,
             |durable| Ok(durable.driver.engine_mut().flat(self.scope, Some(position))?),
         );
-        Self::new(&self.seam, flat)
+        Self::new(&self.run, flat)
     }
 
     fn condition(&self, identity: Identity, initial: &str) -> Result<Arc<dyn Condition>, InvalidArgument> {

@@ -22,7 +22,7 @@ use super::{
     convert,
     durable::Durable,
     host::Host,
-    seam::{Seam, panic_message},
+    shared_run::{SharedRun, panic_message},
 };
 
 /// The outcome of a run of the handler: its value, or a panic.
@@ -58,12 +58,12 @@ pub(super) fn invoke(function: &Function, event: &str, mut durable: Durable) -> 
 
 /// Runs the handler once, until it returns, panics or is unwound.
 fn run_once(function: &Function, event: &str, durable: Durable) -> (Option<Durable>, HandlerReturned) {
-    let seam = Arc::new(Seam::new(durable));
-    let host: Arc<dyn Runtime> = Arc::new(Host(Arc::clone(&seam)));
+    let shared = Arc::new(SharedRun::new(durable));
+    let host: Arc<dyn Runtime> = Arc::new(Host(Arc::clone(&shared)));
     // Unwind-safe: no state of the handler is accessed after a panic.
     let returned =
         catch_unwind(AssertUnwindSafe(|| run(std::slice::from_ref(function), host, function.name(), event)));
-    (seam.over().map(|durable| *durable), returned)
+    (shared.over().map(|durable| *durable), returned)
 }
 
 /// Sends the remaining updates, and determines the outcome of the invocation.

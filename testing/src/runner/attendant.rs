@@ -6,12 +6,12 @@ use durawasm_core::{
     ambient::Clock,
     orchestrator::Attendant,
     protocol::{CallbackId, ErrorObject, ExecutionArn},
-    server::{Answer, Change, Observer, Outside, ServerHandle},
+    server::{Answer, Change, Observer, PendingExternal, ServerHandle},
 };
 
 use crate::{
     DurableApiClient,
-    watch::{ApiCall, Hub, RunningExecution},
+    tracking::{ApiCall, Hub, RunningExecution},
 };
 
 /// The attendant of a test: observes an execution and forwards its changes to the hub.
@@ -35,10 +35,10 @@ impl Attendant for TestAttendant {
             .started(self.run, RunningExecution { arn: arn.clone(), api, clock: Some(self.clock.clone()) });
     }
 
-    fn may_answer(&self, what: &[Outside]) -> bool {
+    fn may_answer(&self, what: &[PendingExternal]) -> bool {
         self.hub.may_answer(what.iter().filter_map(|what| match what {
-            Outside::Callback { callback_id, .. } => Some(callback_id.clone()),
-            Outside::Invoke { .. } => None,
+            PendingExternal::Callback { callback_id, .. } => Some(callback_id.clone()),
+            PendingExternal::Invoke { .. } => None,
         }))
     }
 

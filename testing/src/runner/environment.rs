@@ -73,6 +73,36 @@ pub(super) fn current() -> Option<Arc<TestEnvironment>> {
 ///
 /// # Errors
 /// [`TestError::CheckpointServerError`] if the checkpoint server cannot be started.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use durawasm_guest::{BoxError, DurableContext};
+/// use durawasm_testing::{
+///     LocalDurableTestRunner, TestEnvironmentConfig, TestError, setup_test_environment,
+///     teardown_test_environment,
+/// };
+///
+/// async fn nap(_: (), ctx: DurableContext) -> Result<(), BoxError> {
+///     Ok(ctx.wait(Duration::from_secs(60)).await?)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), TestError> {
+/// setup_test_environment(TestEnvironmentConfig::default()).await?;
+/// let (one, other) = (LocalDurableTestRunner::new(nap), LocalDurableTestRunner::new(nap));
+/// let (first, second) = (one.run(()).await?, other.run(()).await?);
+/// let start = |events: &[std::sync::Arc<durawasm_testing::Event>]| events[0].event_timestamp;
+/// let between = start(second.get_history_events()).since(start(first.get_history_events()));
+/// assert_eq!(between.as_secs(), 60, "both runners have the same time");
+///
+/// teardown_test_environment().await?;
+/// assert!(matches!(one.run(()).await, Err(TestError::EnvironmentNotSetUp)));
+/// # Ok(())
+/// # }
+/// ```
 pub async fn setup_test_environment(setup: impl Into<TestEnvironmentSetup>) -> Result<(), TestError> {
     let TestEnvironmentSetup { config, tokio_time } = setup.into();
     let params = CheckpointWorkerParams { tokio_time, ..config.worker(Some(0)) };
@@ -90,6 +120,23 @@ pub async fn setup_test_environment(setup: impl Into<TestEnvironmentSetup>) -> R
 ///
 /// # Errors
 /// [`TestError::EnvironmentNotSetUp`] if the thread has no environment.
+///
+/// # Examples
+///
+/// ```
+/// use durawasm_testing::{
+///     TestEnvironmentConfig, TestError, setup_test_environment, teardown_test_environment,
+/// };
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), TestError> {
+/// setup_test_environment(TestEnvironmentConfig::default()).await?;
+/// teardown_test_environment().await?;
+/// let again = teardown_test_environment().await;
+/// assert!(matches!(again, Err(TestError::EnvironmentNotSetUp)));
+/// # Ok(())
+/// # }
+/// ```
 pub async fn teardown_test_environment() -> Result<(), TestError> {
     let environment = CURRENT.take().ok_or(TestError::EnvironmentNotSetUp)?;
     environment.worker.teardown().await

@@ -4,6 +4,7 @@
 //! time skipping, the result of a run depends only on the handler, the event, the actions of the test and the seed.
 
 mod attendant;
+mod configure;
 mod environment;
 mod settings;
 
@@ -31,11 +32,8 @@ use crate::{
     components,
     lookup::lookups,
     native::{DurableHandler, NativeHandler},
-    watch::Hub,
+    tracking::Hub,
 };
-
-/// How long a run waits, in real time, for a test that holds time with a handle.
-pub(crate) const DEFAULT_ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The payload type of runners whose handler does not determine it: a component accepts any serializable payload.
 #[derive(Debug, Clone, Copy)]
@@ -238,8 +236,8 @@ impl<I, O: DeserializeOwned> LocalDurableTestRunner<I, O> {
     /// A runner runs one execution at a time. To answer callbacks during the run, use `tokio::join!` or another task.
     ///
     /// # Errors
-    /// Returns an error if the execution could not be run, or waits for an answer that nothing will give. An error of
-    /// the handler is part of the result.
+    /// Returns an error if the execution could not be run, or waits for an external answer that cannot arrive. An error
+    /// of the handler is part of the result.
     pub async fn run(&self, payload: impl Payload<I>) -> Result<TestResult<O>, TestError> {
         let payload = payload.to_json();
         self.run_text(

@@ -12,7 +12,7 @@ use durawasm_core::{
     invocation::LogBuffer,
     orchestrator::{Attendant, Environment, EnvironmentOptions},
     protocol::{CallbackId, ExecutionArn, ServiceError},
-    server::{Answer, Change, ExecutionView, Observer, Outside, ServerHandle, StartExecution},
+    server::{Answer, Change, ExecutionView, Observer, PendingExternal, ServerHandle, StartExecution},
 };
 use durawasm_sandbox::{Handler, Sandbox, SandboxLimits};
 use durawasm_testing::{CloudDurableTestRunner, CloudTestRunnerConfig, LocalDurableTestRunner};
@@ -221,7 +221,7 @@ impl Attendant for Announces {
         started.send(arn.clone()).unwrap();
     }
 
-    fn may_answer(&self, _: &[Outside]) -> bool {
+    fn may_answer(&self, _: &[PendingExternal]) -> bool {
         true
     }
 

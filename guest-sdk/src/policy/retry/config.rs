@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::decision::RetryDecision;
 use super::filter::{Filter, Rule};
-use super::schedule::{JitterStrategy, Schedule, whole_seconds};
+use super::schedule::{JitterStrategy, Schedule, schedule_getters, schedule_setters, whole_seconds};
 use crate::error::StepError;
 
 /// How often and when a failed step is retried, and for which errors.
@@ -96,34 +96,12 @@ impl RetryStrategyConfig {
         self.max_attempts
     }
 
-    /// The delay after the first attempt, before jitter.
-    #[must_use]
-    pub fn initial_delay(&self) -> Duration {
-        self.schedule.initial_delay
-    }
-
-    /// The maximum delay, before jitter.
-    #[must_use]
-    pub fn max_delay(&self) -> Duration {
-        self.schedule.max_delay
-    }
-
-    /// The factor between the delays of successive attempts.
-    #[must_use]
-    pub fn backoff_rate(&self) -> f64 {
-        self.schedule.backoff_rate
-    }
+    schedule_getters!("attempt");
 
     /// The difference between the delays of successive attempts; `None` for an exponential schedule.
     #[must_use]
     pub fn increment(&self) -> Option<Duration> {
         self.schedule.increment
-    }
-
-    /// The jitter of delays.
-    #[must_use]
-    pub fn jitter(&self) -> JitterStrategy {
-        self.schedule.jitter
     }
 
     /// Decides according to the filters and the schedule.
@@ -161,33 +139,11 @@ impl RetryStrategyConfigBuilder {
         self
     }
 
-    /// Sets the delay after the first attempt, before jitter.
-    pub fn initial_delay(mut self, delay: Duration) -> Self {
-        self.config.schedule.initial_delay = delay;
-        self
-    }
-
-    /// Sets the maximum delay, before jitter: up to 366 days.
-    pub fn max_delay(mut self, delay: Duration) -> Self {
-        self.config.schedule.max_delay = delay;
-        self
-    }
-
-    /// Sets the factor between the delays of successive attempts, used without an increment.
-    pub fn backoff_rate(mut self, rate: f64) -> Self {
-        self.config.schedule.backoff_rate = rate;
-        self
-    }
+    schedule_setters!(config, "attempt");
 
     /// Sets the difference between the delays of successive attempts, used in place of the factor.
     pub fn increment(mut self, increment: Duration) -> Self {
         self.config.schedule.increment = Some(increment);
-        self
-    }
-
-    /// Sets the jitter of delays.
-    pub fn jitter(mut self, jitter: JitterStrategy) -> Self {
-        self.config.schedule.jitter = jitter;
         self
     }
 

@@ -13,5 +13,5 @@ pub use self::decision::RetryDecision;
 pub(crate) use self::jitter::JitterSeed;
 pub use self::presets::RetryPresets;
 pub use self::schedule::JitterStrategy;
-pub(crate) use self::schedule::{Schedule, seconds, whole_seconds};
+pub(crate) use self::schedule::{Schedule, schedule_getters, schedule_setters, seconds, whole_seconds};
 pub(crate) use self::strategy::RetryStrategy;

@@ -49,6 +49,68 @@ impl Schedule {
     }
 }
 
+/// The getters of a type with a [`Schedule`] in its field `schedule`; the text is what each delay follows.
+macro_rules! schedule_getters {
+    ($attempt:literal) => {
+        #[doc = concat!("The delay after the first ", $attempt, ", before jitter.")]
+        #[must_use]
+        pub fn initial_delay(&self) -> std::time::Duration {
+            self.schedule.initial_delay
+        }
+
+        /// The maximum delay, before jitter.
+        #[must_use]
+        pub fn max_delay(&self) -> std::time::Duration {
+            self.schedule.max_delay
+        }
+
+        #[doc = concat!("The factor between the delays of successive ", $attempt, "s.")]
+        #[must_use]
+        pub fn backoff_rate(&self) -> f64 {
+            self.schedule.backoff_rate
+        }
+
+        /// The jitter of delays.
+        #[must_use]
+        pub fn jitter(&self) -> crate::policy::JitterStrategy {
+            self.schedule.jitter
+        }
+    };
+}
+
+pub(crate) use schedule_getters;
+
+/// The setters of a builder for such a type, which is in the builder's field of this name.
+macro_rules! schedule_setters {
+    ($field:ident, $attempt:literal) => {
+        #[doc = concat!("Sets the delay after the first ", $attempt, ", before jitter.")]
+        pub fn initial_delay(mut self, delay: std::time::Duration) -> Self {
+            self.$field.schedule.initial_delay = delay;
+            self
+        }
+
+        /// Sets the maximum delay, before jitter: up to 366 days.
+        pub fn max_delay(mut self, delay: std::time::Duration) -> Self {
+            self.$field.schedule.max_delay = delay;
+            self
+        }
+
+        #[doc = concat!("Sets the factor between the delays of successive ", $attempt, "s.")]
+        pub fn backoff_rate(mut self, rate: f64) -> Self {
+            self.$field.schedule.backoff_rate = rate;
+            self
+        }
+
+        /// Sets the jitter of delays.
+        pub fn jitter(mut self, jitter: crate::policy::JitterStrategy) -> Self {
+            self.$field.schedule.jitter = jitter;
+            self
+        }
+    };
+}
+
+pub(crate) use schedule_setters;
+
 /// Converts a delay to whole seconds, at least one.
 pub(crate) fn whole_seconds(seconds: f64) -> Duration {
     // Casts saturate.

@@ -19,7 +19,7 @@ use durawasm_core::{
     ambient::{Clock, Hold},
     orchestrator::Attendant,
     protocol::{CallbackId, ExecutionArn, Operation, OperationId, OperationType},
-    server::{Answer, CallbackChange, Change, Observer, Outside, ScriptedAnswer, ServerHandle},
+    server::{Answer, CallbackChange, Change, Observer, PendingExternal, ScriptedAnswer, ServerHandle},
 };
 
 /// The attendant of a run at the terminal.
@@ -263,11 +263,11 @@ impl Attendant for SharedAttendant {
         }
     }
 
-    fn may_answer(&self, what: &[Outside]) -> bool {
+    fn may_answer(&self, what: &[PendingExternal]) -> bool {
         let mut state = self.0.state();
         let mut any = false;
-        for outside in what {
-            let Outside::Callback { callback_id, .. } = outside else { continue };
+        for pending in what {
+            let PendingExternal::Callback { callback_id, .. } = pending else { continue };
             let Some(open) = state.open.get(callback_id) else { continue };
             any |= !open.left;
             if !open.left && !open.asked {

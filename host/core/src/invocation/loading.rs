@@ -15,6 +15,68 @@ use crate::{
 ///
 /// # Errors
 /// When the service refuses a page of the state, or the state does not begin with the EXECUTION operation.
+///
+/// # Examples
+///
+/// A host calls the driver for every durable call of the guest, sends what it returns, and passes the answers back:
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use durawasm_core::{
+///     ambient::{SeededEntropy, VirtualClock},
+///     invocation::{
+///         Faults, InvocationBounds, Isolation, LogBuffer, Need, Returned, Surroundings, load,
+///     },
+///     protocol::{ExecutionStatus, Limits, Timestamp},
+///     replay::{Identity, Interest, Semantics},
+///     server::{CheckpointServer, ServerConfig, StartExecution},
+/// };
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (clock, entropy) = (Arc::new(VirtualClock::new(Timestamp::Y2025)), Arc::new(SeededEntropy::new(1)));
+/// let limits = Limits::default();
+/// let config = ServerConfig { clock: clock.clone(), entropy: entropy.clone(), limits: limits.clone() };
+/// let server = CheckpointServer::spawn(config)?;
+/// let handle = server.handle();
+/// let arn = handle.start_execution(StartExecution::new("double", Some("21".to_owned()))).await?;
+/// let started = handle.start_invocation(&arn).await?;
+/// let around = Surroundings {
+///     client: Arc::new(handle.clone()),
+///     clock,
+///     entropy,
+///     log: Arc::new(LogBuffer::default()),
+///     faults: Faults::default(),
+///     isolation: Isolation::default(),
+///     grants: Arc::default(),
+/// };
+/// let (id, bounds) = (started.request_id.clone(), InvocationBounds::default());
+/// let (mut driver, event) = load(id, started.input, &limits, bounds, &around).await?;
+///
+/// // The guest runs a step, and waits for it.
+/// let identity = Identity::default();
+/// let semantics = Semantics::AtLeastOncePerRetry;
+/// let step = driver.start(|engine| engine.step(engine.root(), None, identity, semantics.into()));
+/// let step = step.expect("the run goes on").expect("the arguments are valid");
+/// let result = (event.parse::<i32>()? * 2).to_string();
+/// let reported = driver.report(|engine| engine.succeed(step, Some(result)));
+/// reported.expect("the run goes on").expect("the result is valid");
+/// while let Need::Send(request) = driver.wait_for(step, Interest::Change).expect("the run goes on") {
+///     let answer = request.send(&*around.client, &*around.clock, &arn).await;
+///     driver.answered(answer).expect("the run goes on");
+/// }
+/// assert_eq!(driver.checkpoints(), 1);
+///
+/// // It returns the step's result.
+/// let outcome = driver.engine().outcome(step)?.expect("it has ended");
+/// let result = driver.conclude(Returned::Value(outcome.map(|json| json.map(|json| json.to_string()))));
+/// handle.complete_invocation(&arn, &started.request_id, result).await?;
+/// let view = handle.view(&arn).await?;
+/// assert_eq!((view.status, view.result.as_deref()), (ExecutionStatus::Succeeded, Some("42")));
+/// # Ok(())
+/// # }
+/// ```
 pub async fn load(
     invocation_id: Arc<str>,
     input: InvocationInput,

@@ -2,7 +2,8 @@
 //!
 //! The [`Driver`] is a state machine without I/O. A host calls it for every durable call of the guest, sends the
 //! checkpoints that it returns, and passes the answers back: the sandbox does so for components, the testing crate for
-//! functions that are compiled natively. Both produce the same histories because they share the driver.
+//! functions that are compiled natively. Both produce the same histories because they share the driver. See [`load`]
+//! for an example.
 
 mod bounds;
 mod driver;

@@ -4,7 +4,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use crate::{
     protocol::ExecutionArn,
-    server::{Observer, Outside, ServerHandle},
+    server::{Observer, PendingExternal, ServerHandle},
 };
 
 /// Follows one execution and may answer what it waits for, for example a test or an interactive user.
@@ -20,7 +20,7 @@ pub trait Attendant: Observer {
 
     /// Whether an answer may still come to what the execution waits for. While it may, the execution keeps waiting
     /// instead of ending as stalled.
-    fn may_answer(&self, what: &[Outside]) -> bool;
+    fn may_answer(&self, what: &[PendingExternal]) -> bool;
 
     /// Completes when the result of `may_answer` may differ from the one at the time of this call.
     fn reconsidered(&self) -> Pin<Box<dyn Future<Output = ()> + Send>>;

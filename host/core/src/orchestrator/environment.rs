@@ -129,6 +129,34 @@ impl Backend {
 }
 
 /// A set of functions, and the backend that their executions run on.
+///
+/// # Examples
+///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+///
+/// use durawasm_core::{
+///     invocation::LogBuffer,
+///     orchestrator::{Environment, EnvironmentOptions, ScriptedFunction},
+///     protocol::ExecutionStatus,
+///     server::{InvokeOutcome, StartExecution},
+/// };
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut environment = Environment::empty(EnvironmentOptions::default(), Arc::new(LogBuffer::default()))?;
+/// // In place of a component: a function that returns this result after an hour of virtual time.
+/// let outcome = InvokeOutcome::Succeeded(Some("42".to_owned()));
+/// let answer = ScriptedFunction { after: Duration::from_hours(1), outcome };
+/// let called = environment.stand_in("answer", answer);
+///
+/// let run = environment.run(StartExecution::new("answer", None)).await?;
+/// assert!(called.get());
+/// assert_eq!(run.view.status, ExecutionStatus::Succeeded);
+/// assert_eq!(run.view.result.as_deref(), Some("42"));
+/// # Ok(())
+/// # }
+/// ```
 pub struct Environment {
     orchestrator: Orchestrator,
     _server: Option<CheckpointServer>,

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
 
-use super::plain;
 use crate::{
     hint::nearest,
     invocation::{FunctionInfo, InvocationReport, Surroundings},
@@ -23,6 +22,10 @@ pub struct Invocation<'a> {
     /// Everything else that the invocation can access.
     pub around: Surroundings,
 }
+
+/// Why a plain function is refused durable operations.
+pub(super) const NO_DURABLE_OPERATIONS: &str =
+    "a plain function cannot use durable operations; register it as durable";
 
 /// The future of an invocation.
 pub type Invoked<'a> = Pin<Box<dyn Future<Output = InvocationReport> + Send + 'a>>;
@@ -46,9 +49,10 @@ pub trait Invocable: Send + Sync {
                 InvocationResult::Output(output) => match (output.status, output.error) {
                     (InvocationStatus::Succeeded, _) => InvokeOutcome::Succeeded(output.result),
                     (_, Some(error)) => InvokeOutcome::Failed(error),
-                    (_, None) => {
-                        InvokeOutcome::Failed(ErrorObject::new(error_types::PLAIN_SUSPENDED, plain::REFUSAL))
-                    }
+                    (_, None) => InvokeOutcome::Failed(ErrorObject::new(
+                        error_types::PLAIN_SUSPENDED,
+                        NO_DURABLE_OPERATIONS,
+                    )),
                 },
             }
         })

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Function, Invocation};
+use super::functions::{Function, Invocation, NO_DURABLE_OPERATIONS};
 use crate::{
     ambient::Clock,
     invocation::Surroundings,
@@ -17,8 +17,6 @@ use crate::{
 /// The service of a plain function: it refuses every request.
 struct NoService;
 
-pub(super) const REFUSAL: &str = "a plain function cannot use durable operations; register it as durable";
-
 impl DurableServiceClient for NoService {
     fn checkpoint<'a>(
         &'a self,
@@ -26,7 +24,7 @@ impl DurableServiceClient for NoService {
         _: &'a CheckpointToken,
         _: Vec<OperationUpdate>,
     ) -> ServiceCall<'a, CheckpointResponse> {
-        Box::pin(async { Err(ServiceError::InvalidParameterValue(REFUSAL.to_owned())) })
+        Box::pin(async { Err(ServiceError::InvalidParameterValue(NO_DURABLE_OPERATIONS.to_owned())) })
     }
 
     fn get_state<'a>(
@@ -35,7 +33,7 @@ impl DurableServiceClient for NoService {
         _: &'a CheckpointToken,
         _: &'a str,
     ) -> ServiceCall<'a, StatePage> {
-        Box::pin(async { Err(ServiceError::InvalidParameterValue(REFUSAL.to_owned())) })
+        Box::pin(async { Err(ServiceError::InvalidParameterValue(NO_DURABLE_OPERATIONS.to_owned())) })
     }
 }
 

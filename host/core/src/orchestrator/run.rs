@@ -26,8 +26,8 @@ use crate::{
     },
     replay::Probed,
     server::{
-        ExecutionView, InvokeOutcome, InvokeTarget, Next, Outside, ServerHandle, StartExecution,
-        StartedInvoke, TimerMode, Turn,
+        ExecutionView, InvokeOutcome, InvokeTarget, Next, NextAction, PendingExternal, ServerHandle,
+        StartExecution, StartedInvoke, TimerMode,
     },
 };
 
@@ -46,7 +46,7 @@ pub enum RunError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stall {
     /// The open operations that wait for an answer.
-    pub what: Vec<Outside>,
+    pub what: Vec<PendingExternal>,
 }
 
 impl Stall {
@@ -103,14 +103,17 @@ pub struct Orchestrator {
     pub scheduler: Option<SharedScheduler>,
 }
 
-/// Whether an execution that has not ended has progressed far enough.
-type Enough<'a> = &'a (dyn Fn(&ExecutionView) -> bool + Send + Sync);
+/// Whether an execution that has not ended has progressed far enough to be left.
+type StopCondition<'a> = &'a (dyn Fn(&ExecutionView) -> bool + Send + Sync);
 
-/// Why driving an execution stopped.
-enum Halt {
-    Over,
+/// Why an execution is not driven any further.
+enum StopReason {
+    /// It has ended.
+    Ended,
+    /// It will not continue by itself.
     Stalled(Stall),
-    Enough,
+    /// The caller's condition is met.
+    ConditionMet,
 }
 
 impl Orchestrator {
@@ -134,19 +137,23 @@ impl Orchestrator {
         self.start(start, None, Some(attendant)).await
     }
 
-    /// Starts an execution and runs it to its end, or until `enough` returns true. `enough` is called between
+    /// Starts an execution and runs it to its end, or until `stop_when` returns true. `stop_when` is called between
     /// invocations; afterwards the execution does not continue.
     ///
     /// # Errors
     /// As for [`Orchestrator::run`].
-    pub async fn run_until(&self, start: StartExecution, enough: Enough<'_>) -> Result<Run, RunError> {
-        self.start(start, Some(enough), None).await
+    pub async fn run_until(
+        &self,
+        start: StartExecution,
+        stop_when: StopCondition<'_>,
+    ) -> Result<Run, RunError> {
+        self.start(start, Some(stop_when), None).await
     }
 
     async fn start(
         &self,
         mut start: StartExecution,
-        enough: Option<Enough<'_>>,
+        stop_when: Option<StopCondition<'_>>,
         attendant: Attended<'_>,
     ) -> Result<Run, RunError> {
         // While this execution is active, virtual time does not advance.
@@ -161,13 +168,13 @@ impl Orchestrator {
         }
         let deadline = timeout.map(|seconds| self.clock.now().plus_seconds(seconds));
         let mut checkpoints = 0;
-        let (beside, spawner) = TargetPool::new();
-        let driven = self.drive(&arn, deadline, enough, attendant, &mut checkpoints, spawner);
-        let halt = beside.run(driven).await?;
+        let (background, spawner) = TargetPool::new();
+        let driven = self.drive(&arn, deadline, stop_when, attendant, &mut checkpoints, spawner);
+        let reason = background.run(driven).await?;
         let view = self.server.view(&arn).await?;
-        let stall = match halt {
-            Halt::Stalled(stall) => Some(stall),
-            Halt::Over | Halt::Enough => None,
+        let stall = match reason {
+            StopReason::Stalled(stall) => Some(stall),
+            StopReason::Ended | StopReason::ConditionMet => None,
         };
         Ok(Run { view, stall, checkpoints })
     }
@@ -178,30 +185,30 @@ impl Orchestrator {
         &self,
         arn: &ExecutionArn,
         deadline: Option<Timestamp>,
-        enough: Option<Enough<'_>>,
+        stop_when: Option<StopCondition<'_>>,
         attendant: Attended<'_>,
         checkpoints: &mut u64,
         spawner: Spawner,
-    ) -> Result<Halt, RunError> {
-        let mut rounds =
+    ) -> Result<StopReason, RunError> {
+        let mut scheduled =
             self.scheduler.clone().map(|scheduler| ScheduledExecution::new(scheduler, spawner.is_root()));
         let mut targets = Targets::new(spawner);
         loop {
             // Created before the state is read, so that no later change is missed.
             let reconsidered = reconsidered(attendant);
-            let Turn { next, invokes, news } = self.server.next(arn).await?;
+            let NextAction { next, invokes, news } = self.server.next(arn).await?;
             for invoke in invokes {
                 targets.start(|spawner| self.target(arn.clone(), invoke, spawner));
             }
-            if let Some(enough) = enough
-                && enough(&self.server.view(arn).await?)
+            if let Some(stop_when) = stop_when
+                && stop_when(&self.server.view(arn).await?)
             {
-                return Ok(Halt::Enough);
+                return Ok(StopReason::ConditionMet);
             }
-            let (mut sleep_until, outside) = match next {
+            let (mut sleep_until, pending) = match next {
                 Next::Closed => {
                     self.grants.over(arn);
-                    return Ok(Halt::Over);
+                    return Ok(StopReason::Ended);
                 }
                 Next::Invoke => {
                     if let Some(attendant) = attendant {
@@ -221,25 +228,25 @@ impl Orchestrator {
                 Next::WaitUntil(next) => (Some(next), None),
                 // Another caller's invocation is running. The server reports its end.
                 Next::Running { deadline } => (deadline, None),
-                Next::WaitForOutside { what } => (None, Some(what)),
+                Next::WaitForExternal { what } => (None, Some(what)),
             };
             if let Some(attendant) = attendant {
                 attendant.waits();
             }
-            if let Some(what) = outside {
+            if let Some(what) = pending {
                 let may_answer = attendant.is_some_and(|attendant| attendant.may_answer(&what));
                 if targets.is_empty() && !may_answer {
                     // An answer may have arrived after the state was read, and be the reason why no other answer can
                     // come.
-                    let waits = Next::WaitForOutside { what: what.clone() };
+                    let waits = Next::WaitForExternal { what: what.clone() };
                     if self.server.poll(arn).await? == waits {
-                        return Ok(Halt::Stalled(Stall { what }));
+                        return Ok(StopReason::Stalled(Stall { what }));
                     }
                     continue;
                 }
             }
-            if let Some(rounds) = &mut rounds {
-                rounds.wait(&self.server, &self.clock, arn).await?;
+            if let Some(scheduled) = &mut scheduled {
+                scheduled.wait(&self.server, &self.clock, arn).await?;
                 sleep_until = None;
             }
             let _news = tokio::select! {
@@ -250,7 +257,7 @@ impl Orchestrator {
                 }
                 news = news.news() => news,
                 () = reconsidered => None,
-                next = scheduling::next(&mut rounds) => {
+                next = scheduling::next(&mut scheduled) => {
                     next?;
                     None
                 }
@@ -310,7 +317,7 @@ impl Orchestrator {
 
     /// Completes when the execution times out while an invocation of it is running.
     async fn timed_out(&self, arn: &ExecutionArn, deadline: Option<Timestamp>) {
-        let _watch = self.clock.actor();
+        let _actor = self.clock.actor();
         self.clock.sleep(deadline).await;
         if let Ok(Next::Running { .. }) = self.server.poll(arn).await {
             // The outcome is recorded already; the handler only has to return.
@@ -385,12 +392,12 @@ impl Orchestrator {
         self.server.annotate_invoke(caller, &invoke.operation_id, target).await?;
         let mut checkpoints = 0;
         match self.drive(&arn, deadline, None, None, &mut checkpoints, spawner).await {
-            Ok(Halt::Over | Halt::Enough) => {}
-            Ok(Halt::Stalled(_)) => {
+            Ok(StopReason::Ended | StopReason::ConditionMet) => {}
+            Ok(StopReason::Stalled(_)) => {
                 // The target waits for an answer that cannot come, and so does its caller.
                 let error = ErrorObject::new(
                     error_types::INVOKE_STALLED,
-                    "the target waits for an answer that nobody will give",
+                    "the target waits for an external answer that cannot arrive",
                 );
                 return Ok(InvokeOutcome::Stopped(error));
             }

@@ -8,19 +8,19 @@ use crate::ambient::Actor;
 /// The future of a request to the service.
 pub type ServiceCall<'a, T> = Pin<Box<dyn Future<Output = Result<T, ServiceError>> + Send + 'a>>;
 
-/// The future of a registered [`Watching`].
-pub type Watch<'a> = Pin<Box<dyn Future<Output = Watching> + Send + 'a>>;
+/// The future of a [`ChangeSubscription`].
+pub type Subscribing<'a> = Pin<Box<dyn Future<Output = ChangeSubscription> + Send + 'a>>;
 
-/// A registration with the service for the next change of an execution. No change after the registration is missed.
-pub struct Watching(Option<Pin<Box<dyn Future<Output = Option<Actor>> + Send>>>);
+/// A subscription to the next change of an execution. No change after it was made is missed.
+pub struct ChangeSubscription(Option<Pin<Box<dyn Future<Output = Option<Actor>> + Send>>>);
 
-impl Watching {
-    /// A registration that never completes, for services that do not report changes.
+impl ChangeSubscription {
+    /// A subscription that never completes, for services that do not report changes.
     pub fn never() -> Self {
         Self(None)
     }
 
-    /// Creates a registration that completes with this future. If the service's clock is virtual, the future returns an
+    /// Creates a subscription that completes with this future. If the service's clock is virtual, the future returns an
     /// actor of that clock, so that no time passes before the change is processed.
     pub fn new(news: impl Future<Output = Option<Actor>> + Send + 'static) -> Self {
         Self(Some(Box::pin(news)))
@@ -53,10 +53,10 @@ pub trait DurableServiceClient: Send + Sync {
         marker: &'a str,
     ) -> ServiceCall<'a, StatePage>;
 
-    /// Registers for the next change that no deadline announces, such as an answered callback. The future may complete
-    /// early; a service that does not report changes never completes it. On a virtual clock, callers must register
+    /// Subscribes to the next change that no deadline announces, such as an answered callback. The future may complete
+    /// early; a service that does not report changes never completes it. On a virtual clock, callers must subscribe
     /// before they sleep, and then wait for the change and the deadline concurrently.
-    fn watch<'a>(&'a self, _arn: &'a ExecutionArn) -> Watch<'a> {
-        Box::pin(std::future::ready(Watching::never()))
+    fn watch<'a>(&'a self, _arn: &'a ExecutionArn) -> Subscribing<'a> {
+        Box::pin(std::future::ready(ChangeSubscription::never()))
     }
 }

@@ -15,7 +15,7 @@ mod operation;
 mod service_error;
 mod update;
 
-pub use client::{DurableServiceClient, ServiceCall, Watch, Watching};
+pub use client::{ChangeSubscription, DurableServiceClient, ServiceCall, Subscribing};
 pub use error_object::ErrorObject;
 pub use event::{
     CallbackStartedDetails, ChainedInvokeStartedDetails, Event, EventDetails, EventError, EventInput,
@@ -34,6 +34,7 @@ pub use operation::{
     OperationStatus, OperationType, StepDetails, WaitDetails, sub_type,
 };
 pub use service_error::ServiceError;
+pub(crate) use service_error::invalid;
 pub use update::{
     CallbackOptions, ChainedInvokeOptions, CheckpointResponse, ContextOptions, OperationAction,
     OperationUpdate, StatePage, StepOptions, WaitOptions,

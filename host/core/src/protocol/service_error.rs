@@ -31,6 +31,11 @@ pub enum ServiceError {
     Unavailable(String),
 }
 
+/// Refuses a request that breaks the service's rules.
+pub(crate) fn invalid<T>(message: impl Into<String>) -> Result<T, ServiceError> {
+    Err(ServiceError::InvalidParameterValue(message.into()))
+}
+
 impl ServiceError {
     /// The message without the name of the exception.
     pub fn message(&self) -> &str {

@@ -1,6 +1,10 @@
 //! Checks of what a guest passes in, against the contract's limits and against the record.
 
-use super::{Divergence, Identity, ReplayError, error::invalid};
+use super::{
+    Divergence, ReplayError,
+    error::invalid,
+    identity::{Identity, describe, describe_record},
+};
 use crate::protocol::{ErrorObject, Operation, OperationId, OperationType};
 
 pub(super) fn check_identity(identity: &Identity) -> Result<(), ReplayError> {
@@ -113,23 +117,6 @@ pub(super) fn check_same(
         expected,
         actual: format!("started {actual}"),
     })))
-}
-
-/// Describes a recorded operation.
-pub(super) fn describe_record(record: &Operation) -> String {
-    describe(record.kind, record.sub_type.as_deref(), record.name.as_deref())
-}
-
-/// Describes an operation for a message.
-pub(super) fn describe(kind: OperationType, sub_type: Option<&str>, name: Option<&str>) -> String {
-    let mut text = format!("a {kind}");
-    if let Some(sub_type) = sub_type {
-        text += &format!(" ({sub_type})");
-    }
-    match name {
-        Some(name) => text + &format!(" named {name:?}"),
-        None => text + " without a name",
-    }
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@
 //! limits is never queued.
 
 use super::{
-    Divergence, Key, ReplayError,
+    CheckpointMode, Divergence, Key, ReplayError,
     checks::{check_payload, check_seconds, fit_error},
-    engine::{CheckpointMode, Engine},
+    engine::Engine,
     error::misuse,
     slot::{RevealPoint, SlotState},
 };

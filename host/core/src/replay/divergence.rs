@@ -10,66 +10,16 @@
 //!   all recorded operations below it, it has omitted operations of an earlier run.
 //! - A run that is suspended has reached the point that earlier runs reached: it has started all recorded operations.
 //!
-//! These checks are off once outcomes were shown before they were on record ([`CheckpointMode::Optimistic`]): the order
+//! These checks are off once outcomes were shown before they were on record ([`CheckpointMode::Optimistic`](super::CheckpointMode::Optimistic)): the order
 //! of outcomes on the first run then differs from the order on a replay. A recorded completion that was never shown is
 //! no divergence, because operations may complete after the guest has stopped waiting for them.
 
 use std::collections::HashMap;
 
 use super::{
-    CheckpointMode, Divergence, Key, ReplayError,
-    checks::{describe, describe_record},
-    engine::{Engine, Known},
-    slot::start_rank,
+    Divergence, Key, ReplayError, engine::Engine, identity::describe_record, known::Known, slot::start_rank,
 };
-use crate::protocol::{Operation, OperationId, OperationType};
-
-/// The order in which one run starts operations.
-#[derive(Debug, Default)]
-pub(super) struct Starts {
-    /// The first operation that is not on record, and its description.
-    first_new: Option<(OperationId, String)>,
-    /// Whether outcomes may have been shown before they were on record.
-    order_unchecked: bool,
-}
-
-impl Starts {
-    /// Records the checkpoint mode from here on.
-    pub(super) fn mode(&mut self, mode: CheckpointMode) {
-        self.order_unchecked |= mode == CheckpointMode::Optimistic;
-    }
-
-    /// Whether the order of starts must not be checked.
-    pub(super) fn is_order_unchecked(&self) -> bool {
-        self.order_unchecked
-    }
-
-    /// Records the start of an operation that is not on record.
-    pub(super) fn new_one(
-        &mut self,
-        id: &OperationId,
-        kind: OperationType,
-        sub_type: &str,
-        name: Option<&str>,
-    ) {
-        if self.first_new.is_none() {
-            self.first_new = Some((id.clone(), describe(kind, Some(sub_type), name)));
-        }
-    }
-
-    /// Checks the start of an operation that was on record when the invocation began.
-    pub(super) fn recorded_one(&self, record: &Operation) -> Result<(), ReplayError> {
-        let Some((id, new)) = self.first_new.as_ref().filter(|_| !self.order_unchecked) else {
-            return Ok(());
-        };
-        let next = describe_record(record);
-        Err(ReplayError::NonDeterministic(Box::new(Divergence {
-            id: id.clone(),
-            expected: format!("nothing, as {next} comes next on record"),
-            actual: format!("started {new} before that"),
-        })))
-    }
-}
+use crate::protocol::Operation;
 
 impl Engine {
     /// Checks, before a context is closed, that every recorded operation below it was started.

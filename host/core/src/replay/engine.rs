@@ -22,123 +22,48 @@ use std::{
 
 use super::{
     Position, ReplayError, Semantics,
-    divergence::Starts,
     error::misuse,
     ids::Scope,
-    outbox::Outbox,
+    keys::{Interest, Key, ScopeKey},
+    known::Known,
+    outbox::{CheckpointMode, Outbox},
     probe::{Probe, Probed},
     slot::{RevealPoint, Slot, SlotState, end_rank, start_rank, status_rank},
-    watch::WaitSet,
+    starts::Starts,
+    wait_set::WaitSet,
 };
 use crate::protocol::{
     Limits, Operation, OperationAction, OperationId, OperationStatus, OperationType, OperationUpdate,
     Timestamp,
 };
 
-/// An operation that the guest has started in this invocation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key(pub(super) u32);
-
-/// A scope of operation ids.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ScopeKey(pub(super) u32);
-
-impl Key {
-    /// The number of a handle for it.
-    pub fn to_number(self) -> u32 {
-        self.0
-    }
-
-    /// Converts a handle's number. An unknown number is refused where the key is used.
-    pub fn from_number(number: u32) -> Self {
-        Self(number)
-    }
-}
-
-impl ScopeKey {
-    /// The number of a handle for it.
-    pub fn to_number(self) -> u32 {
-        self.0
-    }
-
-    /// Converts a handle's number. An unknown number is refused where the key is used.
-    pub fn from_number(number: u32) -> Self {
-        Self(number)
-    }
-}
-
-/// When updates are sent, and when outcomes are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum CheckpointMode {
-    /// Updates are sent when the guest waits.
-    #[default]
-    Batched,
-    /// Updates are sent before a body runs and when an attempt is closed.
-    Eager,
-    /// Outcomes of steps and child contexts are shown before the service has recorded them.
-    Optimistic,
-}
-
-/// The event of an operation that a guest waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Interest {
-    /// The next thing for the guest to do, or the end of the operation.
-    Change,
-    /// The id of a callback.
-    CallbackId,
-}
-
 /// A recorded success: its rank in the order of completions, and its result.
 pub type Success = (u64, Option<Arc<str>>);
 
-/// An id that is on record or that the guest has used.
-#[derive(Debug)]
-pub(super) struct Known {
-    /// The record at the beginning of the invocation, or one that the service sent before the guest started the
-    /// operation.
-    pub(super) record: Option<Arc<Operation>>,
-    /// Set when the guest starts the operation.
-    pub(super) key: Option<Key>,
-    /// Whether it was on record when the invocation began.
-    initial: bool,
-    /// Whether the guest has declared with `skip` that it will not start it.
-    skipped: bool,
-}
-
-impl Known {
-    /// An operation on record at the beginning of the invocation.
-    fn recorded(record: Arc<Operation>) -> Self {
-        Self { record: Some(record), key: None, initial: true, skipped: false }
-    }
-
-    /// An operation that the service sent although the guest has not started it.
-    fn unrequested(record: Arc<Operation>) -> Self {
-        Self { initial: false, ..Self::recorded(record) }
-    }
-
-    /// Whether it was on record when the invocation began.
-    pub(super) fn is_initial(&self) -> bool {
-        self.initial
-    }
-
-    /// The record, if the guest is required to start this operation and has not done so.
-    pub(super) fn unclaimed_record(&self) -> Option<&Operation> {
-        self.record.as_deref().filter(|_| self.key.is_none() && self.initial && !self.skipped)
-    }
-
-    /// An operation that the guest starts for the first time.
-    pub(super) fn started(key: Key) -> Self {
-        Self { record: None, key: Some(key), initial: false, skipped: false }
-    }
-
-    /// Records that the guest starts a recorded operation. Returns whether it counted as unclaimed until now.
-    pub(super) fn claim(&mut self, key: Key) -> bool {
-        self.key = Some(key);
-        !self.skipped
-    }
-}
-
 /// The durable state of one invocation.
+///
+/// # Examples
+///
+/// ```
+/// use durawasm_core::{
+///     protocol::{Limits, OperationAction},
+///     replay::{Engine, Identity, Semantics, StepState},
+/// };
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // An execution without a record: the guest's first step is new.
+/// let mut engine = Engine::new(Vec::new(), Limits::default(), 1000);
+/// let name = Identity { name: Some("charge".to_owned()), sub_type: None };
+/// let step = engine.step(engine.root(), None, name, Semantics::AtLeastOncePerRetry.into())?;
+/// assert_eq!(engine.step_state(step)?, StepState::Run(1));
+///
+/// // The guest has run the body. Both updates are sent in one checkpoint.
+/// engine.succeed(step, Some("42".to_owned()))?;
+/// let actions: Vec<_> = engine.take_batch().iter().map(|update| update.action).collect();
+/// assert_eq!(actions, [OperationAction::Start, OperationAction::Succeed]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Engine {
     pub(super) limits: Limits,
@@ -162,7 +87,7 @@ pub struct Engine {
     untouched: HashSet<OperationId>,
     /// The recorded operations under each context; computed when first needed.
     pub(super) children: Option<HashMap<OperationId, Vec<OperationId>>>,
-    /// The number of outcomes that were given a turn before the service recorded them.
+    /// The number of outcomes that were given a reveal point before the service recorded them.
     pub(super) unsent: u64,
     /// The guest has seen every completion up to this rank.
     revealed: u64,
@@ -353,12 +278,8 @@ impl Engine {
         }
         self.index_children();
         while let Some(id) = below.pop() {
-            if let Some(known) = self.known.get_mut(&id)
-                && known.key.is_none()
-                && !std::mem::replace(&mut known.skipped, true)
-            {
-                // Saturates because an operation that the service sent unrequested was not counted.
-                self.unclaimed = self.unclaimed.saturating_sub(1);
+            if let Some(known) = self.known.get_mut(&id) {
+                known.release(&mut self.unclaimed);
             }
             below
                 .extend(self.children.as_mut().and_then(|children| children.remove(&id)).unwrap_or_default());
@@ -481,21 +402,21 @@ impl Engine {
     }
 
     /// Shows the guest the next completion, in recorded order, of those that it waits for, and all completions before
-    /// it; or lets an attempt continue whose turn is before that completion. Returns false if there is neither.
+    /// it; or lets an attempt continue whose point is before that completion. Returns false if there is neither.
     pub fn reveal(&mut self, waited_for: &[(Key, Interest)]) -> Result<bool, ReplayError> {
         let mut next: Option<(u64, Timestamp)> = None;
-        let mut turn: Option<(RevealPoint, Key)> = None;
+        let mut point: Option<(RevealPoint, Key)> = None;
         for (key, interest) in waited_for {
-            if let Some(due) = self.turn(*key, *interest)? {
-                turn = Some(turn.map_or((due, *key), |first| first.min((due, *key))));
+            if let Some(due) = self.reveal_point(*key, *interest)? {
+                point = Some(point.map_or((due, *key), |first| first.min((due, *key))));
             }
             let Some(candidate) = self.recorded_event(*key, *interest)? else { continue };
             if candidate.0 > self.revealed && next.is_none_or(|n| candidate.0 < n.0) {
                 next = Some(candidate);
             }
         }
-        if let Some((turn, key)) = turn
-            && next.is_none_or(|(rank, _)| turn.is_before(rank))
+        if let Some((point, key)) = point
+            && next.is_none_or(|(rank, _)| point.is_before(rank))
         {
             self.resume(key)?;
             return Ok(true);
@@ -506,10 +427,14 @@ impl Engine {
         Ok(true)
     }
 
-    /// The turn of an attempt that has not continued yet.
-    pub(super) fn turn(&self, key: Key, interest: Interest) -> Result<Option<RevealPoint>, ReplayError> {
+    /// The point at which an attempt continues that has not yet.
+    pub(super) fn reveal_point(
+        &self,
+        key: Key,
+        interest: Interest,
+    ) -> Result<Option<RevealPoint>, ReplayError> {
         Ok(match (self.slot(key)?.phase, interest) {
-            (SlotState::Due(turn), Interest::Change) => Some(turn),
+            (SlotState::Due(point), Interest::Change) => Some(point),
             _ => None,
         })
     }
@@ -597,7 +522,7 @@ impl Engine {
         Ok(ScopeKey(key))
     }
 
-    /// Sets the state of a step that waits, from its record: a recorded attempt continues when its turn comes.
+    /// Sets the state of a step that waits, from its record: a recorded attempt continues at its reveal point.
     pub(super) fn settle_step(&mut self, key: Key) -> Result<(), ReplayError> {
         let slot = self.slot_mut(key)?;
         let at_most_once = slot.semantics == Semantics::AtMostOncePerRetry;
@@ -629,7 +554,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Lets an attempt continue, or shows an outcome that is not on record yet. Its turn has come.
+    /// Lets an attempt continue, or shows an outcome that is not on record yet. Its reveal point is reached.
     pub(super) fn resume(&mut self, key: Key) -> Result<(), ReplayError> {
         let slot = self.slot_mut(key)?;
         if slot.local.is_some() {

@@ -7,6 +7,18 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::protocol::{Limits, OperationAction, OperationId, OperationType, OperationUpdate};
 
+/// When updates are sent, and when outcomes are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CheckpointMode {
+    /// Updates are sent when the guest waits.
+    #[default]
+    Batched,
+    /// Updates are sent before a body runs and when an attempt is closed.
+    Eager,
+    /// Outcomes of steps and child contexts are shown before the service has recorded them.
+    Optimistic,
+}
+
 #[derive(Debug)]
 pub(super) struct Outbox {
     queue: VecDeque<OperationUpdate>,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Engine, engine::Known, slot::start_rank};
+use super::{Engine, known::Known, slot::start_rank};
 use crate::protocol::{Operation, OperationId};
 
 impl Engine {

@@ -2,22 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::checks::describe;
+use super::{identity::describe, keys::ScopeKey};
 use crate::protocol::{
     ErrorObject, Operation, OperationAction, OperationId, OperationStatus, OperationType, OperationUpdate,
 };
 
 /// The result or the error of an operation.
 pub type Outcome = Result<Option<Arc<str>>, ErrorObject>;
-
-/// The name and sub-type that a guest gives an operation.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Identity {
-    /// The operation's name.
-    pub name: Option<String>,
-    /// The operation's sub-type.
-    pub sub_type: Option<String>,
-}
 
 /// What happens to a step whose attempt was interrupted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +35,7 @@ pub(super) enum RevealPoint {
 }
 
 impl RevealPoint {
-    /// Whether this turn is before the completion with this rank.
+    /// Whether this point is before the completion with this rank.
     pub(super) fn is_before(self, completion: u64) -> bool {
         matches!(self, Self::After(rank) if rank < completion)
     }
@@ -61,7 +52,7 @@ pub(super) enum SlotState {
     Closing,
     /// Closed; the outcome was shown before the service recorded it.
     Shown,
-    /// A recorded attempt continues, or an unrecorded outcome is shown, after all completions before this turn.
+    /// A recorded attempt continues, or an unrecorded outcome is shown, after all completions before this point.
     Due(RevealPoint),
     /// The guest must run this attempt.
     Running { attempt: u32 },
@@ -94,7 +85,7 @@ pub(super) struct Slot {
     /// The outcome, if it is shown before the service has recorded it.
     pub(super) local: Option<Outcome>,
     /// The scope of a child context.
-    pub(super) scope: Option<super::ScopeKey>,
+    pub(super) scope: Option<ScopeKey>,
 }
 
 impl Slot {

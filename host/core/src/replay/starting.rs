@@ -7,10 +7,12 @@ use std::{collections::hash_map::Entry, time::Duration};
 
 use super::{
     Divergence, Identity, Key, Position, ReplayError, ScopeKey, Semantics,
-    checks::{check_identity, check_payload, check_same, check_seconds, check_words, describe},
-    engine::{Engine, Known},
+    checks::{check_identity, check_payload, check_same, check_seconds, check_words},
+    engine::Engine,
     error::misuse,
+    identity::describe,
     ids::Scope,
+    known::Known,
     slot::{Slot, SlotState},
 };
 use crate::protocol::{
@@ -210,10 +212,7 @@ impl Engine {
                 let Some(record) = known.record.clone().filter(|_| known.key.is_none()) else {
                     return Err(misuse("an operation was started twice"));
                 };
-                if known.claim(key) {
-                    // Saturates because an operation that the service sent unrequested was not counted.
-                    self.unclaimed = self.unclaimed.saturating_sub(1);
-                }
+                known.claim(key, &mut self.unclaimed);
                 if let Some(probe) = self.probe.get() {
                     let start = start(&record.id);
                     if probe.started(&start, position, true) {

@@ -487,6 +487,25 @@ fn what_was_skipped_is_not_missed_nor_what_is_below_it() {
 }
 
 #[test]
+fn what_the_service_sends_unasked_does_not_end_the_replay() {
+    let starts = waits(&["a", "b", "c", "d"]);
+    let mut replay = engine(vec![record(&starts[0], "SUCCEEDED", 1), record(&starts[1], "STARTED", 1)]);
+    let (root, a) = (replay.root(), wait(&mut replay, "a"));
+    assert!(replay.reveal(&change(&[a])).unwrap());
+    let [b, c, d] = [(); 3].map(|()| replay.claim(root).unwrap());
+    replay.apply(starts[2..].iter().map(|start| record(start, "STARTED", 2)).collect()).unwrap();
+    assert!(replay.is_replaying(), "an earlier run has started b");
+    replay.wait(root, Some(c), named("c"), 5).unwrap();
+    assert!(replay.is_replaying(), "c was not on record");
+    replay.skip(root, d).unwrap();
+    assert!(replay.is_replaying(), "d was not on record");
+    assert!(divergence(replay.check_return()).is_some_and(|(expected, _)| expected.contains("\"b\"")));
+    replay.wait(root, Some(b), named("b"), 5).unwrap();
+    assert!(!replay.is_replaying());
+    assert_eq!(replay.check_return(), Ok(()));
+}
+
+#[test]
 fn an_attempt_that_took_too_long_is_found_so_by_the_next_instance() {
     for semantics in [AGAIN, ONCE] {
         let mut first = engine(Vec::new());

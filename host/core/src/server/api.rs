@@ -2,12 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{timers::TimerMode, transitions::invalid};
 use crate::protocol::{
-    CallbackId, ErrorObject, Event, ExecutionArn, ExecutionStatus, InvocationInput, Limits, Operation,
-    OperationId, Timestamp,
+    CallbackId, ChangeSubscription, ErrorObject, Event, ExecutionArn, ExecutionStatus, InvocationInput,
+    Limits, Operation, OperationId, ServiceError, Timestamp, invalid,
 };
-use crate::protocol::{ServiceError, Watching};
 
 /// A request to start an execution.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +48,16 @@ impl StartExecution {
             timers: TimerMode::Clock,
         }
     }
+}
+
+/// What decides when timers fire.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TimerMode {
+    /// The clock: each timer fires at its deadline.
+    #[default]
+    Clock,
+    /// A scheduler, which takes the timers and fires them.
+    Scheduler,
 }
 
 /// How scripted answers are assigned to callbacks.
@@ -205,27 +213,27 @@ pub enum Next {
     /// A timer. The execution must be polled at this time.
     WaitUntil(Timestamp),
     /// An answer from outside: no timer is left.
-    WaitForOutside {
+    WaitForExternal {
         /// The unanswered operations, in the order of their START.
-        what: Vec<Outside>,
+        what: Vec<PendingExternal>,
     },
     /// Nothing: the execution has ended.
     Closed,
 }
 
 /// What an execution needs next, with the data for it.
-pub struct Turn {
+pub struct NextAction {
     /// What the execution needs.
     pub next: Next,
     /// The chained invokes that were started and not handed out before, oldest first.
     pub invokes: Vec<StartedInvoke>,
     /// Completes when `next` may have changed. Never, if `next` is an invocation or the end.
-    pub news: Watching,
+    pub news: ChangeSubscription,
 }
 
 /// An open operation that only a request from outside can complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outside {
+pub enum PendingExternal {
     /// An unanswered callback.
     Callback {
         /// Its name, or that of its context.
@@ -242,7 +250,7 @@ pub enum Outside {
     },
 }
 
-impl std::fmt::Display for Outside {
+impl std::fmt::Display for PendingExternal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Callback { name: Some(name), .. } => write!(f, "callback {name:?}"),

@@ -10,8 +10,7 @@ use super::{
     callback_manager::new_callback_id,
     checkpoint_manager::{CheckpointManager, new_operation},
     event_processor::{self, attempt_ended},
-    ids::IdSource,
-    operations::Index,
+    ids::{IdSource, Index},
     timers::Timer,
     transitions::{Begin, Effect, Transition},
 };

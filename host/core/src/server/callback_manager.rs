@@ -10,8 +10,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{
     api::ScriptedAnswer,
-    ids::IdSource,
-    operations::Index,
+    ids::{IdSource, Index},
     timers::{Timer, TimerKey, Timers},
 };
 use crate::protocol::{CallbackId, CallbackOptions, Timestamp};

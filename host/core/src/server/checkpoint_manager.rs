@@ -12,24 +12,25 @@ use std::sync::Arc;
 
 use super::{
     api::{
-        Answer, ExecutionView, InvocationRetry, InvocationView, Next, Outside, ScriptedAnswer, StartExecution,
+        Answer, ExecutionView, InvocationRetry, InvocationView, Next, PendingExternal, ScriptedAnswer,
+        StartExecution,
     },
     callback_manager::CallbackManager,
     event_processor::{self, EventProcessor},
-    ids::IdSource,
-    invocations::{ExecutionPhase, Verdict},
+    ids::{IdSource, Index},
     invoke_table::InvokeTable,
     observer::Observer,
-    operations::{Index, OperationTable},
+    operations::OperationTable,
+    phase::{ExecutionPhase, Verdict},
     script::{AnswerScript, ScriptPosition},
     timers::{Timer, TimerKey, Timers},
     token::{Markers, check_token, new_token},
-    transitions::{self, invalid},
+    transitions,
 };
 use crate::protocol::{
     CheckpointResponse, CheckpointToken, EventDetails, ExecutionArn, ExecutionDetails,
     ExecutionStartedDetails, Limits, Operation, OperationId, OperationType, OperationUpdate, ServiceError,
-    StatePage, Timestamp,
+    StatePage, Timestamp, invalid,
 };
 
 /// The state of one execution. It is changed through the [`ExecutionManager`](super::ExecutionManager) only; this type
@@ -223,25 +224,25 @@ impl CheckpointManager {
             ExecutionPhase::Suspended { wake: false } | ExecutionPhase::BackingOff => {
                 match self.timers.next() {
                     Some(deadline) => Next::WaitUntil(deadline),
-                    None => Next::WaitForOutside { what: self.outside() },
+                    None => Next::WaitForExternal { what: self.pending_external() },
                 }
             }
         }
     }
 
-    fn outside(&self) -> Vec<Outside> {
+    fn pending_external(&self) -> Vec<PendingExternal> {
         let callbacks = self.callbacks.open_callbacks().filter_map(|index| {
             let operation = self.operations.get(index)?;
             let callback_id = operation.callback_details.as_ref()?.callback_id.clone()?;
-            Some((index, Outside::Callback { name: self.callback_name(operation), callback_id }))
+            Some((index, PendingExternal::Callback { name: self.callback_name(operation), callback_id }))
         });
         let invokes = self.invokes.unanswered().filter_map(|(index, function_name)| {
             let operation_id = self.operations.get(index)?.id.clone();
-            Some((index, Outside::Invoke { operation_id, function_name: function_name.clone() }))
+            Some((index, PendingExternal::Invoke { operation_id, function_name: function_name.clone() }))
         });
         let mut all: Vec<_> = callbacks.chain(invokes).collect();
         all.sort_by_key(|(index, _)| *index);
-        all.into_iter().map(|(_, outside)| outside).collect()
+        all.into_iter().map(|(_, pending)| pending).collect()
     }
 
     /// The callback's name, or else that of its context.
@@ -262,7 +263,7 @@ impl CheckpointManager {
     /// closes callbacks.
     fn send_next_answer(&mut self, at: Timestamp) {
         loop {
-            let from = match self.script.turn() {
+            let from = match self.script.position() {
                 None => return,
                 Some(ScriptPosition::Pending(callback)) if self.callbacks.is_open(callback) => return,
                 // The callback ended before its answer was due.

@@ -21,13 +21,12 @@ use super::{
     observer::Observer,
     timers::{ScheduledTimer, TimerKey},
     token::{Markers, decode_checkpoint_token},
-    transitions::invalid,
 };
 use crate::{
     ambient::Entropy,
     protocol::{
         CallbackId, CheckpointResponse, CheckpointToken, ErrorObject, ExecutionArn, InvocationResult, Limits,
-        OperationId, OperationUpdate, ServiceError, StatePage, Timestamp, check_execution_name,
+        OperationId, OperationUpdate, ServiceError, StatePage, Timestamp, check_execution_name, invalid,
     },
 };
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::{
     api::{
-        Answer, ExecutionView, InvokeOutcome, InvokeTarget, Next, StartExecution, StartedInvocation, Turn,
+        Answer, ExecutionView, InvokeOutcome, InvokeTarget, Next, NextAction, StartExecution,
+        StartedInvocation,
     },
     observer::Observer,
     timers::{ScheduledTimer, TimerKey},
@@ -16,9 +17,9 @@ use super::{
 use crate::{
     ambient::Actor,
     protocol::{
-        CallbackId, CheckpointResponse, CheckpointToken, DurableServiceClient, ErrorObject, ExecutionArn,
-        InvocationResult, OperationId, OperationUpdate, ServiceCall, ServiceError, StatePage, Timestamp,
-        Watch, Watching,
+        CallbackId, ChangeSubscription, CheckpointResponse, CheckpointToken, DurableServiceClient,
+        ErrorObject, ExecutionArn, InvocationResult, OperationId, OperationUpdate, ServiceCall, ServiceError,
+        StatePage, Subscribing, Timestamp,
     },
 };
 
@@ -181,7 +182,7 @@ impl ServerHandle {
     ///
     /// # Errors
     /// As for [`ExecutionManager::poll`](super::ExecutionManager::poll), or [`ServiceError::Unavailable`].
-    pub async fn next(&self, arn: &ExecutionArn) -> Result<Turn, ServiceError> {
+    pub async fn next(&self, arn: &ExecutionArn) -> Result<NextAction, ServiceError> {
         let arn = arn.clone();
         self.call(move |server, now| server.next(now, &arn)).await
     }
@@ -237,11 +238,11 @@ impl ServerHandle {
     /// invocation needs one, when the next deadline changes, or when the execution ends. It completes immediately if
     /// such a change is pending already, or if the execution or the server does not exist, which the next request
     /// reports.
-    pub async fn watch(&self, arn: &ExecutionArn) -> Watching {
+    pub async fn watch(&self, arn: &ExecutionArn) -> ChangeSubscription {
         let arn = arn.clone();
-        let watching = self.call(move |server, now| Ok(server.watch(now, arn))).await;
+        let subscription = self.call(move |server, now| Ok(server.watch(now, arn))).await;
         // If the server has ended, the caller learns it from the next request, which it can make now.
-        watching.unwrap_or_else(|_| Watching::new(std::future::ready(None)))
+        subscription.unwrap_or_else(|_| ChangeSubscription::new(std::future::ready(None)))
     }
 
     /// Registers for the next change and waits for it.
@@ -269,7 +270,7 @@ impl DurableServiceClient for ServerHandle {
         Box::pin(self.get_state(arn, token, marker))
     }
 
-    fn watch<'a>(&'a self, arn: &'a ExecutionArn) -> Watch<'a> {
+    fn watch<'a>(&'a self, arn: &'a ExecutionArn) -> Subscribing<'a> {
         Box::pin(self.watch(arn))
     }
 }

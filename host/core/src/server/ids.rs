@@ -1,4 +1,4 @@
-//! Generation of ids: a buffered stream of random bytes for each execution.
+//! Ids of operations, and their generation: a buffered stream of random bytes for each execution.
 //!
 //! Invariants: an execution's ids depend only on the entropy, its ARN and the order of its own requests, so a seeded
 //! run repeats them whatever else runs. Bytes are drawn from the source in blocks, so that not every checkpoint costs a
@@ -7,6 +7,9 @@
 use std::{fmt::Write, sync::Arc};
 
 use crate::ambient::Entropy;
+
+/// An operation's position in the order of START.
+pub(super) type Index = usize;
 
 const BUFFER: usize = 64;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{
     callback_manager::CallbackManager, checkpoint_manager::CheckpointManager,
-    event_processor::EventProcessor, invocations::ExecutionPhase,
+    event_processor::EventProcessor, phase::ExecutionPhase,
 };
 use crate::protocol::{CallbackId, Operation, OperationId, OperationStatus};
 

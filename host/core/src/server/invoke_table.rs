@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     api::{InvokeOutcome, StartedInvoke},
     event_processor::EventKey,
-    operations::Index,
+    ids::Index,
 };
 
 #[derive(Debug, Default)]

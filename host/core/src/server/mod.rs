@@ -10,8 +10,10 @@ mod api;
 mod apply;
 mod callback_manager;
 mod checkpoint_manager;
+mod checkpoint_server;
 mod event_processor;
 mod execution_manager;
+mod external_events;
 mod handle;
 mod ids;
 mod inspect;
@@ -19,7 +21,8 @@ mod invocations;
 mod invoke_table;
 mod observer;
 mod operations;
-mod outside;
+mod phase;
+mod reporting;
 mod script;
 mod timers;
 mod token;
@@ -31,16 +34,16 @@ mod tests;
 
 pub use api::{
     Answer, AnswerOrder, ExecutionView, InvocationRetry, InvocationView, InvokeOutcome, InvokeTarget, Next,
-    Outside, ScriptedAnswer, StartExecution, StartedInvocation, StartedInvoke, Turn,
+    NextAction, PendingExternal, ScriptedAnswer, StartExecution, StartedInvocation, StartedInvoke, TimerMode,
 };
 pub use callback_manager::CallbackManager;
 pub use checkpoint_manager::CheckpointManager;
+pub use checkpoint_server::{CheckpointServer, ServerConfig};
 pub use event_processor::EventProcessor;
 pub use execution_manager::ExecutionManager;
 pub use handle::ServerHandle;
 pub use inspect::CompleteCallbackStatus;
 pub use observer::{CallbackChange, Change, Observer};
 pub use script::{Unused, callback_names, unused_answers};
-pub use timers::{ScheduledTimer, TimerKey, TimerMode};
+pub use timers::{ScheduledTimer, TimerKey};
 pub use token::{CheckpointTokenData, decode_checkpoint_token, encode_checkpoint_token};
-pub use worker::{CheckpointServer, ServerConfig};

@@ -14,11 +14,8 @@ use std::{
     sync::Arc,
 };
 
-use super::timers::TimerKey;
+use super::{ids::Index, timers::TimerKey};
 use crate::protocol::{Operation, OperationId, OperationStatus, OperationType};
-
-/// An operation's position in the order of START.
-pub(super) type Index = usize;
 
 #[derive(Debug, Default)]
 pub(super) struct OperationTable {

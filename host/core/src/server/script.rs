@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     api::{Answer, AnswerOrder, ExecutionView, ScriptedAnswer},
-    operations::Index,
+    ids::Index,
 };
 use crate::protocol::{Operation, OperationStatus, OperationType};
 
@@ -19,12 +19,12 @@ use crate::protocol::{Operation, OperationStatus, OperationType};
 pub(super) struct AnswerScript {
     entries: VecDeque<ScriptedAnswer>,
     order: AnswerOrder,
-    turn_state: TurnState,
+    sequence: Sequence,
 }
 
 /// For answers in turn: the position in the sequence of callbacks, in the order of their START.
 #[derive(Debug, Default)]
-struct TurnState {
+struct Sequence {
     /// The next operation to look at.
     next: Index,
     /// The callback that has a pending answer, and whether it takes another one afterwards.
@@ -42,33 +42,32 @@ pub(super) enum ScriptPosition {
 
 impl AnswerScript {
     pub(super) fn new(entries: Vec<ScriptedAnswer>, order: AnswerOrder) -> Self {
-        Self { entries: entries.into(), order, turn_state: TurnState::default() }
+        Self { entries: entries.into(), order, sequence: Sequence::default() }
     }
 
     /// The state of the sequence. `None` for other orders, or if no entries are left.
-    pub(super) fn turn(&self) -> Option<ScriptPosition> {
-        if self.order == AnswerOrder::ByCallback || (self.entries.is_empty() && self.turn_state.at.is_none())
-        {
+    pub(super) fn position(&self) -> Option<ScriptPosition> {
+        if self.order == AnswerOrder::ByCallback || (self.entries.is_empty() && self.sequence.at.is_none()) {
             return None;
         }
-        Some(match self.turn_state.at {
+        Some(match self.sequence.at {
             Some((callback, _)) => ScriptPosition::Pending(callback),
-            None => ScriptPosition::From(self.turn_state.next),
+            None => ScriptPosition::From(self.sequence.next),
         })
     }
 
     /// Moves on to this callback, and takes the entry that matches its name, if there is one.
     pub(super) fn visit(&mut self, callback: Index, name: &str) -> Option<ScriptedAnswer> {
-        self.turn_state.next = callback + 1;
+        self.sequence.next = callback + 1;
         let place = self.entries.iter().position(|entry| entry.is_for(name))?;
         let entry = self.entries.remove(place)?;
-        self.turn_state.at = Some((callback, entry.answer == Answer::Heartbeat));
+        self.sequence.at = Some((callback, entry.answer == Answer::Heartbeat));
         Some(entry)
     }
 
     /// The pending answer of this callback was given or is lost. Returns whether the callback takes another one.
     pub(super) fn given(&mut self, callback: Index) -> bool {
-        match self.turn_state.at.take_if(|(at, _)| *at == callback) {
+        match self.sequence.at.take_if(|(at, _)| *at == callback) {
             Some((_, again)) => again,
             None => false,
         }

@@ -8,18 +8,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{api::Answer, operations::Index};
+use super::{
+    api::{Answer, TimerMode},
+    ids::Index,
+};
 use crate::protocol::Timestamp;
-
-/// What decides when timers fire.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum TimerMode {
-    /// The clock: each timer fires at its deadline.
-    #[default]
-    Clock,
-    /// A scheduler, which takes the timers and fires them.
-    Scheduler,
-}
 
 /// A timer that a scheduler controls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,7 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::{ids::IdSource, operations::Index};
+use super::ids::{IdSource, Index};
 use crate::protocol::{CheckpointToken, OperationId, ServiceError};
 
 /// The fields of a checkpoint token.

@@ -5,65 +5,20 @@
 //! - a [`Transition`] is legal: applying it cannot fail;
 //! - the cost depends on the size of the batch, not on the history.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use super::operations::OperationTable;
 use crate::protocol::{
-    CallbackOptions, ErrorObject, Limits, OperationAction, OperationId, OperationStatus, OperationType,
-    OperationUpdate, ServiceError,
+    Limits, OperationAction, OperationId, OperationStatus, OperationType, OperationUpdate, ServiceError,
+    invalid,
 };
 
+mod effect;
 mod fields;
 mod states;
 
+pub(super) use effect::{Begin, Effect, Transition};
 pub(super) use fields::written_by;
-
-/// One legal change.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Transition {
-    pub(super) id: OperationId,
-    pub(super) effect: Effect,
-}
-
-/// The effect of a legal change.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Effect {
-    /// Starts an operation.
-    Begin {
-        parent_id: Option<OperationId>,
-        name: Option<Arc<str>>,
-        sub_type: Option<Arc<str>>,
-        begin: Begin,
-    },
-    /// Starts the next attempt of a READY step.
-    StartAttempt,
-    StepSucceed(Option<Arc<str>>),
-    StepFail(ErrorObject),
-    StepRetry {
-        delay_seconds: u64,
-        outcome: Result<Option<Arc<str>>, ErrorObject>,
-    },
-    ContextSucceed {
-        result: Option<Arc<str>>,
-        replay_children: bool,
-    },
-    ContextFail(ErrorObject),
-    CancelWait,
-    CancelCallback,
-    CancelInvoke,
-    /// Records the execution's outcome.
-    Decide(Result<Option<Arc<str>>, ErrorObject>),
-}
-
-/// The operation that is started.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Begin {
-    Context,
-    Step,
-    Wait { seconds: u64 },
-    Callback(CallbackOptions),
-    Invoke { function_name: Arc<str>, tenant_id: Option<Arc<str>>, payload: Option<Arc<str>> },
-}
 
 /// The effect of the batch on an operation so far.
 struct Touched {
@@ -71,10 +26,6 @@ struct Touched {
     first: OperationAction,
     updates: u32,
     status: OperationStatus,
-}
-
-pub(super) fn invalid<T>(message: impl Into<String>) -> Result<T, ServiceError> {
-    Err(ServiceError::InvalidParameterValue(message.into()))
 }
 
 /// Checks a batch. `written` is the number of bytes that the execution has written so far.
@@ -110,14 +61,9 @@ pub(super) fn check(
             .entry(id.clone())
             .and_modify(|touched| {
                 touched.updates += 1;
-                touched.status = states::status_after(&effect);
+                touched.status = effect.status_after();
             })
-            .or_insert_with(|| Touched {
-                kind,
-                first: action,
-                updates: 1,
-                status: states::status_after(&effect),
-            });
+            .or_insert_with(|| Touched { kind, first: action, updates: 1, status: effect.status_after() });
         transitions.push(Transition { id, effect });
     }
     Ok(transitions)

@@ -1,4 +1,4 @@
-//! The server's thread, and the state that it shares with handles.
+//! The thread of a server, and the state that it shares with handles.
 //!
 //! Not only the thread processes requests. A caller that finds the state unlocked and no request queued processes its
 //! own request on its own thread: this saves two thread switches, which cost more than the request. The thread
@@ -27,42 +27,25 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use tokio::sync::oneshot;
 
 use super::{
-    api::{Next, Turn},
+    api::{Next, NextAction},
     execution_manager::ExecutionManager,
-    handle::ServerHandle,
 };
 use crate::{
-    ambient::{Actor, Clock, Entropy},
-    protocol::{ExecutionArn, Limits, ServiceError, Timestamp, Watching},
+    ambient::{Actor, Clock},
+    protocol::{ChangeSubscription, ExecutionArn, ServiceError, Timestamp},
 };
-
-/// The configuration of a server.
-pub struct ServerConfig {
-    /// The clock that provides the time of every request.
-    pub clock: Arc<dyn Clock>,
-    /// The source of ids and tokens.
-    pub entropy: Arc<dyn Entropy>,
-    /// The limits on requests.
-    pub limits: Limits,
-}
-
-/// A checkpoint server and its thread. Dropping it stops the thread.
-pub struct CheckpointServer {
-    handle: ServerHandle,
-    thread: Option<JoinHandle<()>>,
-}
 
 /// The state of a server.
 pub(super) struct Server {
     pub(super) manager: ExecutionManager,
-    /// The registered watchers of each execution.
-    watchers: HashMap<ExecutionArn, Vec<Watcher>>,
-    /// Provides the actors for watchers, before virtual time can advance.
+    /// The subscribers of each execution.
+    subscribers: HashMap<ExecutionArn, Vec<Subscriber>>,
+    /// Provides the actors for subscribers, before virtual time can advance.
     clock: Arc<dyn Clock>,
 }
 
 /// The receiver of one notification.
-type Watcher = oneshot::Sender<Option<Actor>>;
+type Subscriber = oneshot::Sender<Option<Actor>>;
 
 /// A message to the thread.
 enum Message {
@@ -83,6 +66,25 @@ pub(super) struct Shared {
     messages: Sender<Message>,
     /// The shutdown reason. It is set before any pending reply is dropped.
     shutdown_reason: OnceLock<String>,
+}
+
+/// Starts the thread of a server with this state.
+pub(super) fn spawn(
+    manager: ExecutionManager,
+    clock: Arc<dyn Clock>,
+) -> io::Result<(Arc<Shared>, JoinHandle<()>)> {
+    let (messages, received) = unbounded();
+    let shared = Arc::new(Shared {
+        server: Mutex::new(Some(Server { manager, subscribers: HashMap::new(), clock })),
+        queued: AtomicUsize::new(0),
+        messages,
+        shutdown_reason: OnceLock::new(),
+    });
+    let thread = thread::Builder::new().name("checkpoint-server".to_owned()).spawn({
+        let shared = shared.clone();
+        move || run(&shared, &received)
+    })?;
+    Ok((shared, thread))
 }
 
 impl Shared {
@@ -132,6 +134,11 @@ impl Shared {
         self.send(Message::Crash(why));
     }
 
+    /// Makes the thread end the server after it has processed all queued messages.
+    pub(super) fn stop(&self) {
+        self.send(Message::Stop);
+    }
+
     fn send(&self, message: Message) {
         self.queued.fetch_add(1, Ordering::AcqRel);
         // If the thread has ended, the message is dropped together with its reply channel.
@@ -146,7 +153,7 @@ impl Shared {
     ) -> Result<T, ServiceError> {
         let Some(server) = state else { return Err(self.unavailable()) };
         let worked = catch_unwind(AssertUnwindSafe(|| {
-            // Virtual time does not advance until all notified watchers hold an actor.
+            // Virtual time does not advance until all notified subscribers hold an actor.
             let _acts = server.clock.actor();
             let now = server.clock.now();
             let outcome = work(server, now);
@@ -156,7 +163,7 @@ impl Shared {
         worked.unwrap_or_else(|panic| {
             self.end(state, format!("it panicked: {}", panic_text(&*panic)));
             // Wakes the thread, which then ends.
-            self.send(Message::Stop);
+            self.stop();
             Err(self.unavailable())
         })
     }
@@ -170,50 +177,6 @@ impl Shared {
 
     fn lock(&self) -> MutexGuard<'_, Option<Server>> {
         self.server.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl CheckpointServer {
-    /// Starts the thread.
-    ///
-    /// # Errors
-    /// When the operating system cannot start a thread.
-    pub fn spawn(config: ServerConfig) -> io::Result<Self> {
-        let ServerConfig { clock, entropy, limits } = config;
-        let (messages, received) = unbounded();
-        let manager = ExecutionManager::new(entropy, limits);
-        let shared = Arc::new(Shared {
-            server: Mutex::new(Some(Server { manager, watchers: HashMap::new(), clock })),
-            queued: AtomicUsize::new(0),
-            messages,
-            shutdown_reason: OnceLock::new(),
-        });
-        let handle = ServerHandle::new(shared.clone());
-        let thread = thread::Builder::new()
-            .name("checkpoint-server".to_owned())
-            .spawn(move || run(&shared, &received))?;
-        Ok(Self { handle, thread: Some(thread) })
-    }
-
-    /// Creates a handle to the server. Handles do not keep the server alive.
-    pub fn handle(&self) -> ServerHandle {
-        self.handle.clone()
-    }
-
-    /// Stops the thread after it has processed all queued messages, and waits for it. Later requests fail with
-    /// [`ServiceError::Unavailable`]. Dropping the server has the same effect.
-    pub fn shutdown(self) {
-        drop(self);
-    }
-}
-
-impl Drop for CheckpointServer {
-    fn drop(&mut self) {
-        self.handle.shared().send(Message::Stop);
-        if let Some(thread) = self.thread.take() {
-            // The thread does not panic, because panics of requests are caught.
-            let _ = thread.join();
-        }
     }
 }
 
@@ -239,42 +202,42 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 }
 
 impl Server {
-    /// Returns what the execution needs next, the invokes to run, and, if it waits, a registration for its next change.
-    pub(super) fn next(&mut self, now: Timestamp, arn: &ExecutionArn) -> Result<Turn, ServiceError> {
+    /// Returns what the execution needs next, the invokes to run, and, if it waits, a subscription to its next change.
+    pub(super) fn next(&mut self, now: Timestamp, arn: &ExecutionArn) -> Result<NextAction, ServiceError> {
         let (next, invokes, pending) = self.manager.next(now, arn)?;
         let news = match next {
-            Next::Invoke | Next::Closed => Watching::never(),
-            Next::Running { .. } | Next::WaitUntil(_) | Next::WaitForOutside { .. } => {
-                self.register(arn.clone(), pending)
+            Next::Invoke | Next::Closed => ChangeSubscription::never(),
+            Next::Running { .. } | Next::WaitUntil(_) | Next::WaitForExternal { .. } => {
+                self.subscribe(arn.clone(), pending)
             }
         };
-        Ok(Turn { next, invokes, news })
+        Ok(NextAction { next, invokes, news })
     }
 
-    /// Registers a watcher for the next change. It is notified immediately if a change is pending or the execution does
+    /// Subscribes to the next change. The subscriber is notified immediately if a change is pending or the execution does
     /// not exist.
-    pub(super) fn watch(&mut self, now: Timestamp, arn: ExecutionArn) -> Watching {
+    pub(super) fn watch(&mut self, now: Timestamp, arn: ExecutionArn) -> ChangeSubscription {
         let pending = self.manager.has_news(now, &arn).unwrap_or(true);
-        self.register(arn, pending)
+        self.subscribe(arn, pending)
     }
 
-    fn register(&mut self, arn: ExecutionArn, pending: bool) -> Watching {
-        let (watcher, news) = oneshot::channel();
+    fn subscribe(&mut self, arn: ExecutionArn, pending: bool) -> ChangeSubscription {
+        let (subscriber, news) = oneshot::channel();
         if pending {
-            let _ = watcher.send(Some(self.clock.actor()));
+            let _ = subscriber.send(Some(self.clock.actor()));
         } else {
-            let watchers = self.watchers.entry(arn).or_default();
-            watchers.retain(|watcher| !watcher.is_closed());
-            watchers.push(watcher);
+            let subscribers = self.subscribers.entry(arn).or_default();
+            subscribers.retain(|subscriber| !subscriber.is_closed());
+            subscribers.push(subscriber);
         }
         // An error means that the server has ended, which the next request reports.
-        Watching::new(async { news.await.unwrap_or_default() })
+        ChangeSubscription::new(async { news.await.unwrap_or_default() })
     }
 
     fn spread_news(&mut self) {
         for arn in self.manager.take_news() {
-            for watcher in self.watchers.remove(&arn).unwrap_or_default() {
-                let _ = watcher.send(Some(self.clock.actor()));
+            for subscriber in self.subscribers.remove(&arn).unwrap_or_default() {
+                let _ = subscriber.send(Some(self.clock.actor()));
             }
         }
     }

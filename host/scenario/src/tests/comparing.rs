@@ -11,7 +11,7 @@ use durawasm_core::{
     protocol::{
         ErrorObject, ExecutionStatus, Operation, OperationStatus, OperationType, StepDetails, Timestamp,
     },
-    server::{ExecutionView, InvocationView, Outside},
+    server::{ExecutionView, InvocationView, PendingExternal},
 };
 
 const START: Timestamp = Timestamp::Y2025;
@@ -258,7 +258,8 @@ fn what_a_failure_is_held_against() {
 
 #[test]
 fn what_waits_is_no_success_unless_it_is_to_wait() {
-    let callback = |name: &str| Outside::Callback { name: Some(name.into()), callback_id: "id".into() };
+    let callback =
+        |name: &str| PendingExternal::Callback { name: Some(name.into()), callback_id: "id".into() };
     let stall = Stall { what: vec![callback("b"), callback("a")] };
     let stalled = Run { stall: Some(stall), ..run(ExecutionStatus::Running, None, None) };
     let cases: Vec<(Value, &[&str])> = vec![

@@ -6,7 +6,7 @@ use crate::{
         CallbackId, EventDetails, Limits, OperationAction as Action, OperationStatus as Status,
         OperationType as Type, ServiceError, Timestamp,
     },
-    server::{Answer, AnswerOrder, Next, Outside, ScriptedAnswer, StartExecution},
+    server::{Answer, AnswerOrder, Next, PendingExternal, ScriptedAnswer, StartExecution},
 };
 
 fn over(outcome: &Result<(), ServiceError>) {
@@ -18,8 +18,9 @@ fn answered_once() {
     let mut world = World::new();
     world.checkpoint(vec![callback("c", 0, 0).name("approve")]);
     let callback_id = world.callback_id("c");
-    let what = vec![Outside::Callback { name: Some("approve".into()), callback_id: callback_id.clone() }];
-    assert_eq!(world.suspend(), Next::WaitForOutside { what });
+    let what =
+        vec![PendingExternal::Callback { name: Some("approve".into()), callback_id: callback_id.clone() }];
+    assert_eq!(world.suspend(), Next::WaitForExternal { what });
     assert_eq!(world.answer("c", ok("yes")), Ok(()));
     over(&world.answer("c", ok("no")));
     over(&world.answer("c", Answer::Failure(error("No"))));
@@ -168,7 +169,7 @@ fn a_scripted_answer_that_is_late_is_lost() {
     world.pass(60);
     world.invoke();
     world.checkpoint(vec![callback("b", 0, 0).name("c")]);
-    assert!(matches!(world.suspend(), Next::WaitForOutside { .. }));
+    assert!(matches!(world.suspend(), Next::WaitForExternal { .. }));
 }
 
 fn world_of_turns(answers: Vec<ScriptedAnswer>) -> World {

@@ -4,7 +4,7 @@ use crate::{
         EventDetails, OperationAction as Action, OperationStatus as Status, OperationType as Type,
         ServiceError,
     },
-    server::{InvokeOutcome, InvokeTarget, Next, Outside},
+    server::{InvokeOutcome, InvokeTarget, Next, PendingExternal},
 };
 
 fn complete(world: &mut World, id: &str, outcome: InvokeOutcome) -> Result<(), ServiceError> {
@@ -23,13 +23,13 @@ fn handed_out_once_and_completed_once() {
     let target =
         InvokeTarget { executed_version: Some("7".into()), durable_execution_arn: Some(world.arn.clone()) };
     world.manager.annotate_invoke(&world.arn, &"i".into(), target).unwrap();
-    assert!(matches!(world.suspend(), Next::WaitForOutside { what } if what.len() == 2));
+    assert!(matches!(world.suspend(), Next::WaitForExternal { what } if what.len() == 2));
     complete(&mut world, "i", InvokeOutcome::Succeeded(Some("2".into()))).unwrap();
     assert!(complete(&mut world, "i", InvokeOutcome::Succeeded(None)).is_err());
     world.invoke();
     assert_eq!(world.operation("i").result().unwrap().as_ref(), "2");
-    let left = Outside::Invoke { operation_id: "j".into(), function_name: "target".into() };
-    assert_eq!(world.suspend(), Next::WaitForOutside { what: vec![left] });
+    let left = PendingExternal::Invoke { operation_id: "j".into(), function_name: "target".into() };
+    assert_eq!(world.suspend(), Next::WaitForExternal { what: vec![left] });
     let EventDetails::ChainedInvokeStarted(details) = world.view().events[1].details.clone() else {
         panic!("the event of the START")
     };

@@ -172,7 +172,7 @@ fn a_wait_that_is_called_off_leaves_no_deadline() {
     let mut world = World::new();
     world.checkpoint(vec![wait("w", 5), callback("c", 0, 0)]);
     world.checkpoint(vec![update("w", Type::Wait, Action::Cancel)]);
-    assert!(matches!(world.suspend(), Next::WaitForOutside { .. }));
+    assert!(matches!(world.suspend(), Next::WaitForExternal { .. }));
     assert_eq!(world.history()[3], "WaitCancelled w");
     assert_eq!(world.operation("w").status, Status::Cancelled);
 }
@@ -298,7 +298,7 @@ fn an_execution_outlives_no_year() {
     };
     let mut stalls = world(None, Some(YEAR));
     stalls.checkpoint(vec![callback("c", 0, 0)]);
-    assert!(matches!(stalls.suspend(), Next::WaitForOutside { .. }), "it is no timer");
+    assert!(matches!(stalls.suspend(), Next::WaitForExternal { .. }), "it is no timer");
 
     let mut waits = world(None, Some(YEAR));
     waits.checkpoint(vec![wait("w", YEAR)]);

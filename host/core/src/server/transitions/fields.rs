@@ -1,7 +1,6 @@
 //! Checks of a single update: texts, sizes and ranges.
 
-use super::invalid;
-use crate::protocol::{ErrorObject, Limits, OperationAction, OperationUpdate, ServiceError};
+use crate::protocol::{ErrorObject, Limits, OperationAction, OperationUpdate, ServiceError, invalid};
 
 /// The size of the payload and the error of the update, in bytes.
 pub(in crate::server) fn written_by(update: &OperationUpdate) -> usize {

@@ -1,9 +1,9 @@
 //! The actions that each type of operation allows in each of its states.
 
-use super::{Begin, Effect, invalid};
+use super::effect::{Begin, Effect};
 use crate::protocol::{
     Limits, OperationAction as Action, OperationStatus as Status, OperationType as Type, OperationUpdate,
-    ServiceError, is_function_name, is_tenant_id,
+    ServiceError, invalid, is_function_name, is_tenant_id,
 };
 
 /// Returns the effect of the update on an operation of this type and status; `None` if the operation does not exist.
@@ -24,17 +24,6 @@ pub(super) fn effect(
         Type::Wait => wait(update, status),
         Type::Callback => callback(update, status),
         Type::ChainedInvoke => invoke(update, status),
-    }
-}
-
-/// The status of the operation after the effect.
-pub(super) fn status_after(effect: &Effect) -> Status {
-    match effect {
-        Effect::Begin { .. } | Effect::StartAttempt => Status::Started,
-        Effect::StepRetry { .. } => Status::Pending,
-        Effect::StepSucceed(_) | Effect::ContextSucceed { .. } | Effect::Decide(Ok(_)) => Status::Succeeded,
-        Effect::StepFail(_) | Effect::ContextFail(_) | Effect::Decide(Err(_)) => Status::Failed,
-        Effect::CancelWait | Effect::CancelCallback | Effect::CancelInvoke => Status::Cancelled,
     }
 }
 

@@ -23,7 +23,7 @@ use super::{
 struct Unwinding;
 
 /// The shared state of one run, which the handler's calls access.
-pub(super) struct Seam {
+pub(super) struct SharedRun {
     /// The state of the run; `None` after the run.
     state: Mutex<Option<Box<Durable>>>,
     service: Service,
@@ -31,7 +31,7 @@ pub(super) struct Seam {
     pub(super) root: ScopeKey,
 }
 
-impl Seam {
+impl SharedRun {
     pub(super) fn new(durable: Durable) -> Self {
         let (service, root) = (durable.service.clone(), durable.driver.engine().root());
         Self { state: Mutex::new(Some(Box::new(durable))), service, root }

@@ -9,14 +9,13 @@ use super::{
     apply::end,
     checkpoint_manager::CheckpointManager,
     event_processor,
-    invocations::ExecutionPhase,
+    ids::Index,
     invoke_table::Arrival,
-    operations::Index,
-    transitions::invalid,
+    phase::ExecutionPhase,
 };
 use crate::protocol::{
     CallbackDetails, ChainedInvokeDetails, ErrorObject, EventDetails, Operation, OperationId,
-    OperationStatus, OperationType, ServiceError, Timestamp,
+    OperationStatus, OperationType, ServiceError, Timestamp, invalid,
 };
 
 impl CheckpointManager {

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use durawasm_build::BuildError;
+use durawasm_check::CheckError;
 use durawasm_core::{
     DurationError,
     orchestrator::{EnvironmentError, RunError},
@@ -37,6 +38,9 @@ pub enum TestError {
     /// The execution could not be run.
     #[error(transparent)]
     Run(RunError),
+    /// It could not be checked whether the handler replays.
+    #[error("the handler cannot be checked: {0}")]
+    Check(CheckError),
     /// The component has several functions, and the test did not choose one.
     #[error("the component has {0}; choose one with `function`")]
     ChooseFunction(String),

@@ -36,6 +36,7 @@ mod waiting_status;
 
 #[cfg(feature = "cloud")]
 pub use cloud::{CloudDurableTestRunner, CloudTestRunnerConfig};
+pub use durawasm_check::{Report as ReplayReport, Verdict as ReplayVerdict};
 pub use durawasm_core::{
     invocation::{Disturbance, Isolation, LogLevel, LogLine, LogSource},
     orchestrator::{OnError, QueueScheduler, Scheduler, StartInvocation, TimerScheduler, UpdateCheckpoint},
@@ -58,7 +59,7 @@ pub use print::PrintConfig;
 pub use result::{Invocation, TestResult};
 pub use runner::{
     AnyPayload, LocalDurableTestRunner, Payload, TestEnvironmentConfig, TestEnvironmentSetup,
-    setup_test_environment, teardown_test_environment,
+    assert_replay_safe, setup_test_environment, teardown_test_environment,
 };
 pub use storage::OperationStorage;
 pub use tracking::DurableApiClient;

@@ -60,6 +60,17 @@ impl FunctionStorage {
         self.components.push(component);
     }
 
+    /// Adds all functions to an environment.
+    pub(crate) async fn add_to(&self, environment: &mut Environment) -> Result<(), TestError> {
+        for component in &self.components {
+            environment.add(component).await?;
+        }
+        for function in &self.functions {
+            environment.register(function.clone());
+        }
+        Ok(())
+    }
+
     /// Adds one function.
     pub fn add_function(&mut self, function: Function) {
         self.functions.push(function);
@@ -197,11 +208,9 @@ impl<O: DeserializeOwned> TestExecutionOrchestrator<O> {
         let log = Arc::new(LogBuffer::default());
         let backend = self.checkpoint_api.backend()?;
         let clock = backend.clock.clone();
-        let FunctionStorage { components, functions } = &self.functions;
-        let mut environment = Environment::on(backend, self.options.clone(), components, log.clone()).await?;
-        for function in functions {
-            environment.register(function.clone());
-        }
+        let none: &[Handler] = &[];
+        let mut environment = Environment::on(backend, self.options.clone(), none, log.clone()).await?;
+        self.functions.add_to(&mut environment).await?;
         if let Some(scheduler) = &self.scheduler {
             environment = environment.with_scheduler(scheduler.clone());
         }

@@ -7,7 +7,7 @@ use durawasm_core::{
     orchestrator::{Environment, EnvironmentOptions, Function, Invocable, Invocation, Invoked, TimeMode},
     protocol::{
         CheckpointResponse, CheckpointToken, DurableServiceClient, ErrorObject, ExecutionArn,
-        InvocationResult, OperationUpdate, ServiceCall, StatePage, Watch, error_types,
+        InvocationResult, OperationUpdate, ServiceCall, StatePage, Subscribing, error_types,
     },
     replay::Probed,
     server::{ExecutionView, InvocationRetry, StartExecution},
@@ -199,7 +199,7 @@ impl DurableServiceClient for ObservedClient {
         })
     }
 
-    fn watch<'a>(&'a self, arn: &'a ExecutionArn) -> Watch<'a> {
+    fn watch<'a>(&'a self, arn: &'a ExecutionArn) -> Subscribing<'a> {
         self.client.watch(arn)
     }
 }

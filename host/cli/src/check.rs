@@ -11,13 +11,12 @@ use std::{
 use anyhow::anyhow;
 
 use super::{
-    answer,
     check_report::{self, Policy},
     event,
     exit::{Exit, Failure, OrExit},
     grants::GrantArgs,
     log::Quiet,
-    note, say,
+    output::{note, say},
     target::{CrateArgs, component},
 };
 use durawasm_check::{
@@ -28,6 +27,7 @@ use durawasm_core::{
     durations::{ExecutionTimeout, parse_some_duration},
     orchestrator::{
         Environment, EnvironmentError, EnvironmentOptions, Functions, ScriptedFunction, bare_name,
+        parse_answer, parse_answer_for_all, parse_function_answer,
     },
     server::ScriptedAnswer,
 };
@@ -58,13 +58,13 @@ pub(super) struct Args {
     #[arg(long, short, value_name = "NAME")]
     function: Option<String>,
     /// An answer to a callback, used once, as for `run`; may be given several times
-    #[arg(long, short, value_name = "NAME=ANSWER", value_parser = answer::parse)]
+    #[arg(long, short, value_name = "NAME=ANSWER", value_parser = parse_answer)]
     answer: Vec<ScriptedAnswer>,
     /// An answer to every callback of that name which no --answer is for
-    #[arg(long, value_name = "NAME=ANSWER", value_parser = answer::parse_for_all)]
+    #[arg(long, value_name = "NAME=ANSWER", value_parser = parse_answer_for_all)]
     answer_all: Vec<ScriptedAnswer>,
     /// How a function ends that the handler invokes, instead of running it; may be given several times
-    #[arg(long, value_name = "NAME=END", value_parser = answer::parse_function)]
+    #[arg(long, value_name = "NAME=END", value_parser = parse_function_answer)]
     function_answer: Vec<(String, ScriptedFunction)>,
     /// Explore only these kinds, separated by commas: replay, crash, clock, random, hash, env, ties, log, memory,
     /// checkpoints

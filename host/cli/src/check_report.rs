@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{note, say};
+use super::output::{note, say};
 use durawasm_check::{Divergence, FindingKind, Kind, Report, Verdict};
 use durawasm_report::junit::{self, Case, CaseEnd, Reason};
 

@@ -3,7 +3,6 @@
 //! Invariants: results go to standard output, everything else to standard error; an error is one line that says what is
 //! wrong and what to do; the exit code alone identifies the outcome.
 
-mod answer;
 mod build;
 mod check;
 mod check_report;

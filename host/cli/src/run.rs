@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use chrono::{DateTime, Utc};
 
 use super::{
-    answer, event,
+    event,
     exit::{Exit, Failure, OrExit},
     grants::GrantArgs,
     log::{Printer, Quiet},
@@ -20,7 +20,8 @@ use durawasm_core::{
     invocation::{Isolation, LogSink},
     orchestrator::{
         Attendant, Environment, EnvironmentError, EnvironmentOptions, FunctionGrants, Functions, Run,
-        RunError, ScriptedFunction, TimeMode, bare_name,
+        RunError, ScriptedFunction, TimeMode, bare_name, parse_answer, parse_answer_for_all,
+        parse_function_answer,
     },
     protocol::{ExecutionStatus, Limits, ServiceError, check_execution_name},
     server::{InvocationRetry, ScriptedAnswer, StartExecution},
@@ -67,13 +68,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "TIME", requires = "skip_time", value_parser = start_time)]
     start_time: Option<DateTime<Utc>>,
     /// An answer to a callback, used once; may be given several times
-    #[arg(long, short, value_name = "NAME=ANSWER", value_parser = answer::parse)]
+    #[arg(long, short, value_name = "NAME=ANSWER", value_parser = parse_answer)]
     answer: Vec<ScriptedAnswer>,
     /// An answer to every callback of that name which no --answer is for
-    #[arg(long, value_name = "NAME=ANSWER", value_parser = answer::parse_for_all)]
+    #[arg(long, value_name = "NAME=ANSWER", value_parser = parse_answer_for_all)]
     answer_all: Vec<ScriptedAnswer>,
     /// How a function ends that the handler invokes, instead of running it; may be given several times
-    #[arg(long, value_name = "NAME=END", value_parser = answer::parse_function)]
+    #[arg(long, value_name = "NAME=END", value_parser = parse_function_answer)]
     function_answer: Vec<(String, ScriptedFunction)>,
     /// Never ask at the terminal how to answer a callback
     #[arg(long)]

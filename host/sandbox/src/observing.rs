@@ -171,7 +171,7 @@ mod tests {
         let recorded = || vec![execution.clone(), step("a", OperationStatus::Succeeded, 1, None)];
         let draw = |durable: &mut Durable| {
             let mut bytes = [0; 16];
-            durable.fill_random(&mut bytes).unwrap();
+            durable.fill_random("test", &mut bytes).unwrap();
             bytes
         };
         let log_line = |durable: &mut Durable, message: &str| {

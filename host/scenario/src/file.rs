@@ -65,6 +65,8 @@ pub struct Scenario {
     pub service: Limits,
     /// When a fresh instance is used.
     pub isolation: Isolation,
+    /// Whether it is also checked that the handler replays.
+    pub check: bool,
     /// The requested grants.
     pub grants: GrantRequests,
     /// The expected outcome.
@@ -84,6 +86,7 @@ pub(super) struct Settings {
     invocation_retries: Option<u32>,
     real_time: Option<bool>,
     isolation: Option<Isolation>,
+    check: Option<bool>,
     limits: Option<WrittenLimits>,
     env: Vec<VariableRequest>,
     dir: Vec<DirectoryRequest>,
@@ -131,6 +134,8 @@ macro_rules! with_settings {
             #[serde(default)]
             isolation: Option<Isolation>,
             #[serde(default)]
+            check: Option<bool>,
+            #[serde(default)]
             limits: Option<WrittenLimits>,
             #[serde(default, deserialize_with = "values::variables")]
             env: Vec<VariableRequest>,
@@ -153,6 +158,7 @@ macro_rules! with_settings {
                     invocation_retries: self.invocation_retries,
                     real_time: self.real_time,
                     isolation: self.isolation,
+                    check: self.check,
                     limits: self.limits.take(),
                     env: std::mem::take(&mut self.env),
                     dir: std::mem::take(&mut self.dir),
@@ -213,6 +219,7 @@ impl Settings {
             invocation_retries: self.invocation_retries.or(file.invocation_retries),
             real_time: self.real_time.or(file.real_time),
             isolation: self.isolation.or(file.isolation),
+            check: self.check.or(file.check),
             limits,
             env: [file.env.clone(), self.env].concat(),
             dir: [file.dir.clone(), self.dir].concat(),
@@ -260,6 +267,7 @@ impl Settings {
             limits,
             service,
             isolation: self.isolation.unwrap_or_default(),
+            check: self.check.unwrap_or_default(),
             grants: GrantRequests { env: self.env, dir: self.dir, scratch: self.scratch.unwrap_or(false) }
                 .below(folder),
             expect,

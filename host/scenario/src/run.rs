@@ -5,12 +5,13 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{compare, file::Scenario, mismatch::Mismatch};
+use durawasm_check::{CheckError, FindingKind, Options as CheckOptions, Subject, Verdict, check};
 use durawasm_core::{
     hint,
     invocation::LogBuffer,
     orchestrator::{
-        Environment, EnvironmentError, EnvironmentOptions, FunctionGrants, RequestError, Run, RunError,
-        UnknownFunction,
+        Environment, EnvironmentError, EnvironmentOptions, FunctionGrants, Functions, RequestError, Run,
+        RunError, TimeMode, UnknownFunction,
     },
     protocol::ErrorObject,
     server::{Answer, ExecutionView, ScriptedAnswer, StartExecution, Unused, callback_names, unused_answers},
@@ -74,6 +75,9 @@ pub enum RunFailure {
     /// The execution could not be started, or the server stopped.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// It could not be checked whether the handler replays.
+    #[error("the handler cannot be checked: {0}")]
+    Check(#[from] CheckError),
 }
 
 /// The outcome of a scenario.
@@ -144,12 +148,48 @@ pub async fn run(
     let run = run?;
     let now = environment.clock().now();
     let duration = compare::duration(&run.view, now);
-    let mismatches = compare::compare(&scenario.expect, &run, now, &log.take());
+    let mut mismatches = compare::compare(&scenario.expect, &run, now, &log.take());
     let mut notes = unused_answer_notes(&scenario.answers, &run.view);
     for (name, _) in stand_ins.iter().filter(|(_, called)| !called.get()) {
         notes.push(format!("the scripted function {name:?} was not invoked"));
     }
+    if scenario.check {
+        let functions = environment.functions().clone();
+        mismatches.extend(checked(functions, function, scenario)?);
+    }
     Ok(Outcome { run: Some(run), duration, mismatches, notes })
+}
+
+/// Checks that the handler replays. Returns what is wrong.
+fn checked(
+    functions: Functions,
+    function: &str,
+    scenario: &Scenario,
+) -> Result<Option<Mismatch>, RunFailure> {
+    let mut subject = Subject::new(functions, function, Some(scenario.event.clone()));
+    subject.answers.clone_from(&scenario.answers);
+    // Stand-ins are among the functions already.
+    subject.grants = grants_of(scenario)?;
+    subject.limits.clone_from(&scenario.service);
+    subject.execution_timeout = scenario.execution_timeout;
+    subject.invocation_retries = scenario.invocation_retry.max_retries;
+    if let TimeMode::Skip { start } = scenario.time {
+        subject.start = start;
+    }
+    let options = CheckOptions { seed: scenario.seed.unwrap_or(0), ..CheckOptions::default() };
+    let report = check(&subject, &options, function)?;
+    let fails = report.verdict == Verdict::NonDeterministic
+        || report.has(FindingKind::DoubleEffect)
+        || report.has(FindingKind::AtMostOnceViolated);
+    Ok(fails.then(|| {
+        let place = report.divergence.as_ref().map(|divergence| format!(": it {}", divergence.place()));
+        let message = match place {
+            Some(place) => format!("the handler is {}{place}", report.verdict),
+            None => "a crash makes the effect of a body happen twice".to_owned(),
+        };
+        let details = report.to_string().lines().skip(1).map(str::to_owned).collect();
+        Mismatch { what: "check", message, details }
+    }))
 }
 
 /// The answers without effect and the reasons, one line each.

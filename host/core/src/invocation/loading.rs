@@ -29,7 +29,7 @@ use crate::{
 ///         Faults, InvocationBounds, Isolation, LogBuffer, Need, Returned, Surroundings, load,
 ///     },
 ///     protocol::{ExecutionStatus, Limits, Timestamp},
-///     replay::{Identity, Interest, Semantics},
+///     replay::{Identity, Interest, Probed, Semantics},
 ///     server::{CheckpointServer, ServerConfig, StartExecution},
 /// };
 ///
@@ -50,6 +50,7 @@ use crate::{
 ///     faults: Faults::default(),
 ///     isolation: Isolation::default(),
 ///     grants: Arc::default(),
+///     probe: Probed::default(),
 /// };
 /// let (id, bounds) = (started.request_id.clone(), InvocationBounds::default());
 /// let (mut driver, event) = load(id, started.input, &limits, bounds, &around).await?;

@@ -210,13 +210,22 @@ impl Environment {
         components: &[impl Component],
         log: Arc<dyn LogSink>,
     ) -> Result<Self, EnvironmentError> {
-        let mut orchestrator = Self::orchestrator(backend, options, log);
+        let orchestrator = Self::orchestrator(backend, options, log);
+        let mut environment = Self { orchestrator, _server: None };
         for component in components {
-            // Listing functions needs no grants.
-            let around = orchestrator.around(Arc::default(), "functions");
-            orchestrator.functions.add(component, around).await.map_err(EnvironmentError::Functions)?;
+            environment.add(component).await?;
         }
-        Ok(Self { orchestrator, _server: None })
+        Ok(environment)
+    }
+
+    /// Adds all functions of a component. A function replaces one of the same name.
+    ///
+    /// # Errors
+    /// [`EnvironmentError::Functions`] when the component does not list its functions.
+    pub async fn add(&mut self, component: &impl Component) -> Result<(), EnvironmentError> {
+        // Listing functions needs no grants.
+        let around = self.orchestrator.around(Arc::default(), "functions");
+        self.orchestrator.functions.add(component, around).await.map_err(EnvironmentError::Functions)
     }
 
     /// Sets the scheduler that decides when waits end, for executions that are run from now on.

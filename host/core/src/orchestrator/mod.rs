@@ -3,6 +3,7 @@
 //! It invokes, waits and invokes again as the server requires, and runs the targets of chained invokes. It depends
 //! neither on the wire format nor on WebAssembly.
 
+mod answer_text;
 mod attendant;
 mod environment;
 mod functions;
@@ -16,6 +17,7 @@ mod scratch;
 mod scripted;
 mod targets;
 
+pub use answer_text::{parse_answer, parse_answer_for_all, parse_function_answer};
 pub use attendant::Attendant;
 pub use environment::{Backend, Environment, EnvironmentError, EnvironmentOptions, TimeMode};
 pub use functions::{

@@ -1,11 +1,11 @@
-//! `--answer NAME=[AFTER:]KIND[:VALUE]`, and `--function-answer` of the same form.
+//! Scripted answers and ends of functions as text: `NAME=[AFTER:]KIND[:VALUE]`, the form of the command line.
 
 use std::time::Duration;
 
-use durawasm_core::{DurationError, parse_duration};
-use durawasm_core::{
+use super::scripted::{ScriptedFunction, stopped, timed_out};
+use crate::{
+    durations::{DurationError, parse_duration},
     hint::did_you_mean,
-    orchestrator::{self, ScriptedFunction},
     protocol::ErrorObject,
     server::{Answer, InvokeOutcome, ScriptedAnswer},
 };
@@ -20,8 +20,12 @@ const FORM: &str = "an answer is NAME=[AFTER:]success[:JSON], NAME=[AFTER:]failu
 const FUNCTION_FORM: &str = "a function's end is NAME=[AFTER:]success[:JSON], or NAME=[AFTER:] and failure, timed-out or \
                              stopped, each with [:TYPE[:MESSAGE]]";
 
-/// Parses an answer to a callback.
-pub(super) fn parse(text: &str) -> Result<ScriptedAnswer, String> {
+/// Parses an answer to a callback: `NAME=[AFTER:]success[:JSON]`, `NAME=[AFTER:]failure[:TYPE[:MESSAGE]]` or
+/// `NAME=[AFTER:]heartbeat`.
+///
+/// # Errors
+/// What is wrong, and the form.
+pub fn parse_answer(text: &str) -> Result<ScriptedAnswer, String> {
     let (name, after, kind, value) = parts(text, "callback", FORM, &KINDS)?;
     let answer = match kind {
         "success" => Answer::Success(Some(json(value)?)),
@@ -36,20 +40,27 @@ pub(super) fn parse(text: &str) -> Result<ScriptedAnswer, String> {
     Ok(ScriptedAnswer::new(name, after, answer))
 }
 
-/// Parses an answer to every callback with its name.
-pub(super) fn parse_for_all(text: &str) -> Result<ScriptedAnswer, String> {
-    Ok(ScriptedAnswer { every: true, ..parse(text)? })
+/// Parses an answer to every callback with its name. The form is that of [`parse_answer`].
+///
+/// # Errors
+/// What is wrong, and the form.
+pub fn parse_answer_for_all(text: &str) -> Result<ScriptedAnswer, String> {
+    Ok(ScriptedAnswer { every: true, ..parse_answer(text)? })
 }
 
-/// Parses a function's name and its scripted outcome.
-pub(super) fn parse_function(text: &str) -> Result<(String, ScriptedFunction), String> {
+/// Parses a function's name and its scripted outcome: `NAME=[AFTER:]success[:JSON]`, or `NAME=[AFTER:]` and `failure`,
+/// `timed-out` or `stopped`, each with `[:TYPE[:MESSAGE]]`.
+///
+/// # Errors
+/// What is wrong, and the form.
+pub fn parse_function_answer(text: &str) -> Result<(String, ScriptedFunction), String> {
     let (name, after, kind, value) = parts(text, "function", FUNCTION_FORM, &ENDS)?;
     let outcome = match (kind, value) {
         ("success", _) => InvokeOutcome::Succeeded(Some(json(value)?)),
         ("failure", _) => InvokeOutcome::Failed(error(value, "the function failed")),
-        ("timed-out", None) => InvokeOutcome::TimedOut(orchestrator::timed_out()),
+        ("timed-out", None) => InvokeOutcome::TimedOut(timed_out()),
         ("timed-out", _) => InvokeOutcome::TimedOut(error(value, "the function timed out")),
-        ("stopped", None) => InvokeOutcome::Stopped(orchestrator::stopped()),
+        ("stopped", None) => InvokeOutcome::Stopped(stopped()),
         ("stopped", _) => InvokeOutcome::Stopped(error(value, "the function was stopped")),
         _ => {
             let meant = did_you_mean(kind, ENDS);
@@ -120,7 +131,7 @@ mod tests {
             ("a=failure::no", "a", 0, failure("Failure", "no")),
             ("a=5s:heartbeat", "a", 5, Answer::Heartbeat),
         ] {
-            let parsed = parse(text).unwrap();
+            let parsed = parse_answer(text).unwrap();
             assert_eq!(
                 (&*parsed.callback, parsed.after.as_secs(), parsed.answer),
                 (name, seconds, answer),
@@ -143,7 +154,7 @@ mod tests {
             ("a=heartbeat:x", "a heartbeat has no value"),
             ("a=1month:success", "months and years differ"),
         ] {
-            let error = parse(text).unwrap_err();
+            let error = parse_answer(text).unwrap_err();
             assert!(error.contains(says), "{text}: {error}");
         }
     }
@@ -156,12 +167,12 @@ mod tests {
             ("f=2h:success:[1,2]", 7200, InvokeOutcome::Succeeded(Some("[1,2]".to_owned()))),
             ("f=failure:Sold:out of it", 0, InvokeOutcome::Failed(error("Sold", "out of it"))),
             ("f=failure", 0, InvokeOutcome::Failed(error("Failure", "the function failed"))),
-            ("f=5s:timed-out", 5, InvokeOutcome::TimedOut(orchestrator::timed_out())),
+            ("f=5s:timed-out", 5, InvokeOutcome::TimedOut(timed_out())),
             ("f=timed-out:Slow:very", 0, InvokeOutcome::TimedOut(error("Slow", "very"))),
-            ("f=stopped", 0, InvokeOutcome::Stopped(orchestrator::stopped())),
+            ("f=stopped", 0, InvokeOutcome::Stopped(stopped())),
             ("f=stopped:Halt", 0, InvokeOutcome::Stopped(error("Halt", "the function was stopped"))),
         ] {
-            let (name, function) = parse_function(text).unwrap();
+            let (name, function) = parse_function_answer(text).unwrap();
             assert_eq!(
                 (&*name, function.after.as_secs(), function.outcome),
                 ("f", seconds, outcome),
@@ -177,7 +188,7 @@ mod tests {
             ("f=1s:heartbeat", "is not an end of a function"),
             ("f=success:x", "not JSON"),
         ] {
-            let said = parse_function(text).unwrap_err();
+            let said = parse_function_answer(text).unwrap_err();
             assert!(said.contains(says), "{text}: {said}");
         }
     }

@@ -16,6 +16,7 @@ use durawasm_core::{
 use serde_json::{Value, json};
 
 use crate::{
+    perturbation::{EnvChange, Perturbation},
     record::Recording,
     replay::Replayed,
     report::OperationRef,
@@ -342,6 +343,21 @@ fn other_closing(recording: &Recording, replayed: &Replayed) -> Option<Differenc
 
 /// Judges a replay with a perturbation by the replay of the same prefix without.
 pub(crate) fn judge_perturbed(
+    recording: &Recording,
+    prefix: usize,
+    plain: &Replayed,
+    perturbed: &Replayed,
+    perturbation: Perturbation,
+) -> Option<Difference> {
+    let found = other_than_plain(recording, prefix, plain, perturbed)?;
+    // A handler that needs a setting and does not find it fails, which says nothing about replays.
+    let fails = perturbation == Perturbation::Env(EnvChange::Removed)
+        && (found.operation.is_none()
+            || found.actual.as_ref().is_some_and(|actual| actual.get("none").is_some()));
+    (!fails).then_some(found)
+}
+
+fn other_than_plain(
     recording: &Recording,
     prefix: usize,
     plain: &Replayed,

@@ -458,7 +458,7 @@ impl Check<'_> {
                     perturbation,
                     TraceOptions::default(),
                 ))?;
-                let difference = judge_perturbed(recording, prefix, plain, &replayed);
+                let difference = judge_perturbed(recording, prefix, plain, &replayed, perturbation);
                 let findings = other_options(recording, &replayed.data);
                 Outcome { schedule, kind: schedule.kind(), difference, findings, plain: None }
             }

@@ -20,7 +20,7 @@ pub(crate) enum Perturbation {
     /// The n-th pair of tied completions.
     Ties(usize),
     Log(LogChange),
-    /// This many KiB of white space before the event, which move what the guest allocates afterwards.
+    /// This many KiB of white space after the event, which move what the guest allocates afterwards.
     Memory(u32),
     Checkpoints(CheckpointChange),
 }

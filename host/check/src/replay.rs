@@ -136,7 +136,7 @@ fn directories(grants: &Grants) -> Vec<std::path::PathBuf> {
     writable(grants)
 }
 
-/// Puts white space before the event.
+/// Puts white space after the event, where no message about the event counts it.
 fn pad_event(state: &mut [Arc<Operation>], kib: u32) {
     let Some(execution) = state.first_mut().filter(|operation| operation.kind == OperationType::Execution)
     else {
@@ -145,7 +145,7 @@ fn pad_event(state: &mut [Arc<Operation>], kib: u32) {
     let execution = Arc::make_mut(execution);
     let details = execution.execution_details.get_or_insert_default();
     let event = details.input_payload.as_deref().unwrap_or("null");
-    details.input_payload = Some(format!("{}{event}", " ".repeat(kib as usize * 1024)).into());
+    details.input_payload = Some(format!("{event}{}", " ".repeat(kib as usize * 1024)).into());
 }
 
 /// A service that takes one checkpoint, and answers none.

@@ -91,10 +91,8 @@ pub(crate) async fn names_counted_in_bodies(_event: Value, ctx: DurableContext) 
 
 /// Files are numbered by the handler: replay-safe.
 pub(crate) async fn names_counted_by_the_handler(_event: Value, ctx: DurableContext) -> Result<(), BoxError> {
-    let mut count = 0;
-    for _ in 0..3 {
+    for count in 0..3 {
         mark(&ctx, format!("file-{count}")).await?;
-        count += 1;
     }
     Ok(())
 }

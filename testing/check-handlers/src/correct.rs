@@ -49,7 +49,7 @@ pub(crate) async fn order(order: Order, ctx: DurableContext) -> Result<Value, Bo
         Ok(())
     });
     let approved = approval.name("approval").timeout(Duration::from_hours(168)).await?;
-    if approved["ok"] != true {
+    if approved.get("ok") != Some(&Value::Bool(true)) {
         return Ok(json!({ "order": order.id, "status": "rejected" }));
     }
     let ship = ctx.step(|_| async { Ok("trk-1".to_owned()) });
@@ -172,7 +172,11 @@ pub(crate) async fn approval_awaited(_event: Value, ctx: DurableContext) -> Resu
     let approval = ctx.create_callback::<Value>().name("approval");
     let approval = approval.timeout(Duration::from_hours(48)).heartbeat(Duration::from_hours(12)).await?;
     let id = approval.id().to_owned();
-    ctx.step(move |_| async move { Ok(println!("answer to {id}")) }).name("ask").await?;
+    let ask = ctx.step(move |_| async move {
+        println!("answer to {id}");
+        Ok(())
+    });
+    ask.name("ask").await?;
     let answer = match approval.result().await {
         Ok(answer) => answer.to_string(),
         Err(error) => match error.kind() {

@@ -13,6 +13,7 @@ mod files;
 mod hash;
 mod logs;
 mod memory;
+mod modes;
 mod options;
 mod parts;
 mod policies;
@@ -64,6 +65,7 @@ use memory::{
     address_after_a_body, address_in_the_result, memory_in_bodies_and_outside, memory_size_in_the_result,
     number_in_the_result, step_if_memory_has_grown,
 };
+use modes::{flush_by_number_of_rows, step_named_by_pending_updates, step_named_by_the_mode};
 use options::{
     payload_with_a_random_id, payload_with_an_id_of_the_context, timeout_from_a_variable,
     timeout_from_the_event, wait_computed_from_recorded_time, wait_computed_from_the_clock,
@@ -135,6 +137,7 @@ durable_handlers! {
     file_read_in_a_step,
     first_of_two_equal_waits,
     first_of_two_unequal_waits,
+    flush_by_number_of_rows,
     folder_made_under_a_key,
     functions_invoked,
     generator_shared_with_a_body,
@@ -209,7 +212,9 @@ durable_handlers! {
     step_if_output_fails,
     step_named_by_a_variable,
     step_named_by_clock,
+    step_named_by_pending_updates,
     step_named_by_recorded_time,
+    step_named_by_the_mode,
     step_switched_on_by_a_variable,
     steps_after_equal_waits,
     steps_caused_by_steps,

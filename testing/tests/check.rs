@@ -24,7 +24,8 @@ fn example(name: &str) -> LocalDurableTestRunner {
 }
 
 fn event(example: &str, file: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(example).join("events").join(file);
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(example).join("events").join(file);
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
@@ -52,12 +53,13 @@ fn the_examples_are_deterministic() -> Result<(), TestError> {
         ("saga", "good.json"),
         ("saga", "no-car.json"),
         ("poller", "job.json"),
-        ("fan-out", "regions.json"),
-        ("fan-out", "one-broken.json"),
         ("batch-import", "customers.json"),
     ] {
         let report = deterministic(&example(name), &event(name, file))?;
         assert!(report.findings.is_empty(), "{name}: {report}");
+    }
+    for file in ["regions.json", "one-broken.json"] {
+        deterministic(&example("fan-out").function("release"), &event("fan-out", file))?;
     }
     deterministic(&example("function-chain").function("chain"), &event("function-chain", "order.json"))?;
     Ok(())
@@ -65,10 +67,13 @@ fn the_examples_are_deterministic() -> Result<(), TestError> {
 
 #[test]
 fn a_handler_that_differs_fails_the_test_with_a_diagnosis() {
-    let test = std::panic::AssertUnwindSafe(|| block_on(assert_replay_safe(&handler("divergent"), &json!(null))));
+    let test =
+        std::panic::AssertUnwindSafe(|| block_on(assert_replay_safe(&handler("divergent"), &json!(null))));
     let panic = std::panic::catch_unwind(test).unwrap_err();
     let message = panic.downcast_ref::<String>().unwrap();
-    for part in ["tests/check.rs:", "divergent: non-deterministic", "differs at STEP \"live\"", "what to do: "] {
+    for part in
+        ["tests/check.rs:", "divergent: non-deterministic", "differs at STEP \"live\"", "what to do: "]
+    {
         assert!(message.contains(part), "{message}");
     }
     block_on(assert_replay_safe(&handler("child"), &json!(null)));
@@ -92,7 +97,9 @@ proptest! {
     /// Whatever a workflow consists of: no replay and no crash makes a difference. Only the order of completions that are
     /// tied may, where a workflow races.
     #[test]
-    fn random_workflows_replay(workflow in workflow(Kind::Anywhere)) {
+    fn random_workflows_replay(mut workflow in workflow(Kind::Anywhere), eager in any::<bool>()) {
+        // In optimistic mode, what a handler sees before it is on record may rightly differ after a crash.
+        workflow[0] = json!({ "mode": u32::from(eager) });
         let mut runner = handler("workflow");
         for after in ANSWERS {
             runner = runner.answer("outside", after, after).unwrap();

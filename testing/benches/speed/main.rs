@@ -5,7 +5,10 @@ mod floors;
 mod rows;
 mod runs;
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use durawasm_build::{self as build, BuildOptions};
 use durawasm_core::invocation::Isolation;
@@ -59,6 +62,10 @@ fn main() -> Outcome<()> {
     {
         let runner = LocalDurableTestRunner::from_component(&built.path)?.function(function);
         bench.through(&runner, name, bound)?;
+    }
+    let runner = LocalDurableTestRunner::from_component(&built.path)?.function("many_steps");
+    for steps in [25, 50, 100] {
+        bench.check(&runner, steps)?;
     }
     bench.rows.print(&bench.floors);
     Ok(())
@@ -125,6 +132,31 @@ impl Bench {
         })?;
         let name = format!("{steps} steps isolated by step");
         rows.compare(&name, took, floors.replays(steps), "instances and host calls", "");
+        Ok(())
+    }
+
+    /// A check of a handler with so many steps: every prefix, crash point and perturbation. Its floor is the number of
+    /// schedules times one execution, on one core.
+    fn check(&mut self, runner: &LocalDurableTestRunner, steps: u32) -> Outcome<()> {
+        let Self { runtime, handler, rows, .. } = self;
+        let mut schedules = 0;
+        let took = rows.measure("check of steps", steps, Effort::Long, |n| {
+            sum(n, || {
+                let began = Instant::now();
+                let report = runtime.block_on(runner.check(steps))?;
+                let took = began.elapsed();
+                let explored = report.explored;
+                let all = [explored.prefixes, explored.crash_points, explored.perturbations];
+                if all.iter().any(|[done, of]| done != of) || report.divergence.is_some() {
+                    return Err(report.to_string().into());
+                }
+                schedules = all.iter().map(|[done, _]| u32::try_from(*done).unwrap_or(u32::MAX)).sum();
+                Ok(took)
+            })
+        })?;
+        let one = runtime.block_on(fresh(handler, "many_steps", steps, Isolation::default()))?;
+        let name = format!("check of {steps} steps, {schedules} schedules");
+        rows.compare(&name, took, one * schedules, "an execution for each", "50 in 5 s");
         Ok(())
     }
 

@@ -14,6 +14,7 @@ use durawasm_core::{
         InvocationInput, InvocationResult, InvocationStatus, Limits, OperationUpdate, ServiceCall,
         ServiceError, StatePage,
     },
+    replay::Probed,
     server::StartExecution,
 };
 use durawasm_sandbox::Handler;
@@ -40,6 +41,7 @@ pub(crate) async fn invoke_empty(handler: &Handler) -> Outcome<Duration> {
         grants: Arc::default(),
         faults: Faults::default(),
         isolation: Isolation::default(),
+        probe: Probed::default(),
     };
     let started = Instant::now();
     let report = handler.invoke("empty", "request".into(), input, &Limits::default(), around).await;

@@ -4,7 +4,7 @@
 //! no difference: an at-most-once body that was interrupted takes its error path, and operations that completed in
 //! another order may lead elsewhere, as long as the run replays.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use durawasm_core::{
     protocol::{
@@ -287,7 +287,10 @@ fn missing_after(recording: &Recording, prefix: usize, replayed: &Replayed) -> O
         return None;
     }
     let known = recording.known(prefix);
-    let missing = recording.operations.iter().find(|operation| !known.contains(&operation.id))?;
+    let find = |id: &OperationId| recording.operation(id).map(|operation| &**operation);
+    let missing = recording.operations.iter();
+    let missing = missing.filter(|operation| !is_abandoned(&operation.id, find));
+    let missing = missing.into_iter().find(|operation| !known.contains(&operation.id))?;
     Some(missing_operation(recording, missing, ended(&replayed.result), &replayed.data.starts))
 }
 
@@ -420,10 +423,40 @@ pub(crate) fn judge_run(recording: &Recording, view: &ExecutionView, data: &Data
     let Some(first) = first.into_iter().flatten().min_by_key(|difference| difference.place) else {
         return Judged::Same;
     };
-    if is_rightly_different(recording, &operations, first.place) {
+    if is_about_abandoned(recording, &operations, &first)
+        || is_rightly_different(recording, &operations, first.place)
+    {
         return Judged::MayDiffer(first);
     }
     Judged::Differs(first)
+}
+
+/// Whether an operation, or a context that it is in, was left open: nobody waited for its end. How far it came depends on
+/// when it was left. `find` returns an operation of the run.
+fn is_abandoned<'a>(id: &OperationId, find: impl Fn(&OperationId) -> Option<&'a Operation>) -> bool {
+    let mut at = find(id);
+    while let Some(operation) = at {
+        if !operation.status.is_terminal() {
+            return true;
+        }
+        at = operation.parent_id.as_ref().and_then(&find);
+    }
+    false
+}
+
+/// Whether a difference is about an operation that one of the runs left open.
+fn is_about_abandoned(recording: &Recording, operations: &[&Operation], difference: &Difference) -> bool {
+    let Some(id) = difference.operation.as_ref().map(|operation| OperationId::from(&*operation.id)) else {
+        return false;
+    };
+    let ran: HashMap<&OperationId, &Operation> = operations.iter().map(|o| (&o.id, *o)).collect();
+    let in_run = |id: &OperationId| ran.get(id).copied();
+    let in_recording = |id: &OperationId| recording.operation(id).map(|operation| &**operation);
+    // What was not started in a run belongs to a context that the run may have left open.
+    let parent = in_recording(&id).or_else(|| in_run(&id)).and_then(|operation| operation.parent_id.as_ref());
+    is_abandoned(&id, in_recording)
+        || is_abandoned(&id, in_run)
+        || parent.is_some_and(|parent| is_abandoned(parent, in_recording) || is_abandoned(parent, in_run))
 }
 
 /// The judgement of a repeated run.

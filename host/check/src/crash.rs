@@ -156,6 +156,11 @@ fn findings(recording: &Recording, data: &Data) -> Vec<Finding> {
             Semantics::AtLeastOncePerRetry => {}
         }
     }
+    for (_, id, attempt) in data.repeated.iter().filter(|(arn, ..)| *arn == recording.arn) {
+        let detail =
+            format!("the body of attempt {attempt} ran again although its outcome had been recorded");
+        add(FindingKind::AtMostOnceViolated, id, detail);
+    }
     for (id, recorded, other) in &data.other_values {
         if data.other_decisions.iter().any(|(decided, ..)| decided == id) {
             continue;

@@ -7,7 +7,7 @@ use durawasm_core::{
     orchestrator::{Environment, EnvironmentOptions, Function, Invocable, Invocation, Invoked, TimeMode},
     protocol::{
         CheckpointResponse, CheckpointToken, DurableServiceClient, ErrorObject, ExecutionArn,
-        InvocationResult, OperationUpdate, ServiceCall, StatePage, Subscribing, error_types,
+        InvocationResult, OperationAction, OperationUpdate, ServiceCall, StatePage, Subscribing, error_types,
     },
     replay::Probed,
     server::{ExecutionView, InvocationRetry, StartExecution},
@@ -176,7 +176,10 @@ impl DurableServiceClient for ObservedClient {
                 data.checkpoints += 1;
                 data.bytes += updates.iter().map(|update| written(update) as u64).sum::<u64>();
             }
+            let closes = |update: &&OperationUpdate| update.action != OperationAction::Start;
+            let closed = updates.iter().filter(closes).map(|update| update.id.clone()).collect();
             let answer = self.client.checkpoint(arn, token, updates).await?;
+            self.trace.acknowledged(arn, closed);
             if let Some(recorder) = &self.recorder {
                 recorder.answered(&answer.operations);
             }

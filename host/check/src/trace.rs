@@ -136,6 +136,12 @@ pub(crate) struct Data {
     /// At-most-once steps with an attempt that was interrupted.
     pub(crate) interrupted: HashSet<OperationId>,
     pub(crate) outcomes: Pins,
+    /// The latest attempt of each body that was closed.
+    closed: HashMap<(ExecutionArn, OperationId), u32>,
+    /// Attempts whose outcome the service has acknowledged.
+    acknowledged: HashSet<Attempt>,
+    /// Attempts whose body ran again after that.
+    pub(crate) repeated: Vec<Attempt>,
     /// Bodies that ran again and came to another outcome: the recorded one, and the other.
     pub(crate) other_values: Vec<(OperationId, AttemptOutcome, AttemptOutcome)>,
     /// Attempts that failed in the recorded way, after which the handler decided otherwise: to retry or not.
@@ -195,6 +201,17 @@ impl Trace {
 
     pub(crate) fn take(&self) -> Data {
         std::mem::take(&mut *self.data())
+    }
+
+    /// The service has acknowledged these updates.
+    pub(crate) fn acknowledged(&self, arn: &ExecutionArn, ids: Vec<OperationId>) {
+        let mut data = self.data();
+        for id in ids {
+            let key = (arn.clone(), id);
+            if let Some(attempt) = data.closed.get(&key).copied() {
+                data.acknowledged.insert((key.0, key.1, attempt));
+            }
+        }
     }
 
     /// Whether this is the execution that is checked.
@@ -292,6 +309,9 @@ impl Probe for InvocationProbe {
         let first = lock(&self.entered).insert((id.clone(), attempt));
         let key = (self.arn.clone(), id.clone(), attempt);
         let mut data = self.trace.data();
+        if first && data.acknowledged.contains(&key) {
+            data.repeated.push(key.clone());
+        }
         let body = data.bodies.entry(key.clone()).or_insert_with(|| Body {
             runs: 0,
             semantics,
@@ -329,6 +349,7 @@ impl Probe for InvocationProbe {
         let key = (self.arn.clone(), update.id.clone(), attempt);
         let actual = AttemptOutcome::of(update);
         let mut data = self.trace.data();
+        data.closed.insert((self.arn.clone(), update.id.clone()), attempt);
         if let Some(pinned) = self.trace.options.pins.as_ref().and_then(|pins| pins.get(&key)) {
             let again = data.bodies.get(&key).is_some_and(|body| body.runs > 1);
             if again && !pinned.is_same(&actual) && self.root {

@@ -383,9 +383,7 @@ fn a_recorded_run_that_ends_in_the_error_of_a_replay_is_a_verdict() {
 
 #[test]
 fn the_schedule_of_a_divergence_repeats_it() {
-    for function in
-        ["total_in_a_static", "late_fee_by_clock", "steps_in_map_order", "fault_after_an_interruption"]
-    {
+    for function in ["total_in_a_static", "late_fee_by_clock", "fault_after_an_interruption"] {
         let found = report(function, &["--seed", "3"]);
         let schedule = found["divergence"]["schedule"].as_str().unwrap();
         let again = report(function, &["--seed", "3", "--replay", schedule]);
@@ -435,10 +433,8 @@ fn a_budget_of_schedules_says_what_is_left_and_the_seed_repeats_the_choice() {
 
 #[test]
 fn the_report_does_not_depend_on_the_number_of_jobs() {
-    for function in ["late_fee_by_clock", "total_in_a_static"] {
-        let one = check(function, &["--json", "--jobs", "1"]);
-        assert_eq!(out(&one), out(&check(function, &["--json", "--jobs", "3"])), "{function}");
-    }
+    let [one, three] = ["1", "3"].map(|jobs| check("late_fee_by_clock", &["--json", "--jobs", jobs]));
+    assert_eq!(out(&one), out(&three));
 }
 
 #[test]

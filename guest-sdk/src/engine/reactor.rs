@@ -9,8 +9,9 @@
 //!   pollables that become ready, not on the number that wait.
 //! - The body of a step is not open when the execution is suspended: see [`Reactor::stall_bodies`].
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::future::Future;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -27,10 +28,10 @@ pub(crate) struct Reactor {
 #[derive(Default)]
 struct Waits {
     next: u64,
-    /// Ordered by registration: pollables are handed to the host in the same order on every replay.
-    pending: BTreeMap<u64, Pending>,
-    /// Entries that have not been added to the wait set of the host.
-    unwatched: BTreeSet<u64>,
+    pending: HashMap<u64, Pending, BuildHasherDefault<KeyHasher>>,
+    /// Entries that have not been added to the wait set of the host, in the order of registration: pollables are handed to
+    /// the host in the same order on every replay. Those that are not pending any more have no effect.
+    unwatched: Vec<u64>,
     /// Reported as ready by the host, and not yet fired.
     ready: VecDeque<u64>,
     /// Step bodies whose last poll returned pending.
@@ -41,8 +42,26 @@ struct Pending {
     operation: Arc<dyn Operation>,
     interest: Interest,
     waker: Waker,
-    /// The host has reported it as ready, and has removed it from its wait set.
-    reported: bool,
+    /// Whether it is in the wait set of the host. What the host has reported as ready it has removed.
+    watched: bool,
+}
+
+/// Hashes keys, which count from 1. The standard library's hasher would take a key of the hash maps of the handler's code.
+#[derive(Default)]
+struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        self.0 = (self.0 ^ key).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.rotate_left(26)
+    }
 }
 
 struct IdleBody {
@@ -115,18 +134,19 @@ impl Reactor {
     fn block(&self) -> bool {
         output::flush();
         let mut waits = self.waits();
-        let Some((&first, only)) = waits.pending.first_key_value() else { return false };
-        if waits.pending.len() == 1 && waits.unwatched.contains(&first) {
+        let Some((&first, only)) = waits.pending.iter().next() else { return false };
+        if waits.pending.len() == 1 && !only.watched {
             let (operation, interest) = (Arc::clone(&only.operation), only.interest);
             drop(waits);
             operation.block(interest);
             let mut waits = self.waits();
-            waits.unwatched.remove(&first);
+            waits.unwatched.clear();
             waits.ready.push_back(first);
             return true;
         }
         for key in std::mem::take(&mut waits.unwatched) {
-            if let Some(pending) = waits.pending.get(&key) {
+            if let Some(pending) = waits.pending.get_mut(&key) {
+                pending.watched = true;
                 self.runtime.watch(pending.operation.subscribe(pending.interest), key);
             }
         }
@@ -135,7 +155,7 @@ impl Reactor {
         let mut waits = self.waits();
         for key in ready {
             if let Some(pending) = waits.pending.get_mut(&key) {
-                pending.reported = true;
+                pending.watched = false;
             }
             waits.ready.push_back(key);
         }
@@ -193,8 +213,8 @@ impl Future for Ready {
                 let key = waits.key();
                 waits
                     .pending
-                    .insert(key, Pending { operation, interest, waker: cx.waker().clone(), reported: false });
-                waits.unwatched.insert(key);
+                    .insert(key, Pending { operation, interest, waker: cx.waker().clone(), watched: false });
+                waits.unwatched.push(key);
                 Waiting::Registered(key)
             }
             Waiting::Registered(key) => match waits.pending.get_mut(&key) {
@@ -215,10 +235,8 @@ impl Drop for Ready {
         if let Waiting::Registered(key) = self.state {
             let mut waits = self.reactor.waits();
             let pending = waits.pending.remove(&key);
-            // The host does not hold entries that have fired or were never added.
-            let watched = !waits.unwatched.remove(&key);
             drop(waits);
-            if watched && pending.is_some_and(|pending| !pending.reported) {
+            if pending.is_some_and(|pending| pending.watched) {
                 self.reactor.runtime.unwatch(key);
             }
         }

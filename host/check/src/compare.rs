@@ -4,7 +4,7 @@
 //! no difference: an at-most-once body that was interrupted takes its error path, and operations that completed in
 //! another order may lead elsewhere, as long as the run replays.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use durawasm_core::{
     protocol::{
@@ -24,6 +24,13 @@ use crate::{
     values::{CallbackIds, same_error, same_json, same_result, shown, shown_error},
 };
 
+/// Where in an operation's life a difference shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Point {
+    Start,
+    End,
+}
+
 /// A difference.
 #[derive(Debug, Clone)]
 pub(crate) struct Difference {
@@ -33,6 +40,8 @@ pub(crate) struct Difference {
     pub(crate) actual: Option<Value>,
     /// Its place in the order of the record.
     pub(crate) place: usize,
+    /// Whether it shows where the operation starts, or where it ends.
+    pub(crate) at: Point,
     /// The operation at whose start the handler can be stopped, for a backtrace.
     pub(crate) stop_at: Option<OperationId>,
 }
@@ -176,6 +185,7 @@ fn found_by_engine(recording: &Recording, data: &Data) -> Option<Difference> {
         place: recorded
             .and_then(|r| recording.places.get(&r.id).copied())
             .unwrap_or(recording.operations.len()),
+        at: Point::Start,
         stop_at: start.map(|start| start.start.id.clone()),
     })
 }
@@ -198,6 +208,7 @@ fn other_start(recording: &Recording, starts: &[Started]) -> Option<Difference> 
             actual: Some(identity(&operation)),
             operation: Some(recorded.map_or(operation, |recorded| names.recorded(recorded))),
             place: recording.places.get(id).copied().unwrap_or(before),
+            at: Point::Start,
             stop_at: Some(id.clone()),
         });
     }
@@ -253,6 +264,7 @@ fn result_difference(recording: &Recording, actual: &InvocationResult) -> Differ
         expected: Some(recorded_result(recording)),
         actual: Some(ended(actual)),
         place: recording.operations.len(),
+        at: Point::End,
         stop_at: None,
     }
 }
@@ -287,7 +299,10 @@ fn missing_after(recording: &Recording, prefix: usize, replayed: &Replayed) -> O
         return None;
     }
     let known = recording.known(prefix);
-    let missing = recording.operations.iter().find(|operation| !known.contains(&operation.id))?;
+    let find = |id: &OperationId| recording.operation(id).map(|operation| &**operation);
+    let missing = recording.operations.iter();
+    let missing = missing.filter(|operation| !is_abandoned(&operation.id, find));
+    let missing = missing.into_iter().find(|operation| !known.contains(&operation.id))?;
     Some(missing_operation(recording, missing, ended(&replayed.result), &replayed.data.starts))
 }
 
@@ -304,6 +319,7 @@ fn missing_operation(
         actual: Some(json!({ "none": instead })),
         operation: Some(operation),
         place: recording.places.get(&missing.id).copied().unwrap_or(0),
+        at: Point::Start,
         stop_at: None,
     }
 }
@@ -336,6 +352,7 @@ fn other_closing(recording: &Recording, replayed: &Replayed) -> Option<Differenc
             expected: Some(outcome_of(recorded, &names)),
             actual: Some(actual),
             place: recording.places.get(&update.id).copied().unwrap_or(0),
+            at: Point::End,
             stop_at: None,
         })
     })
@@ -420,10 +437,40 @@ pub(crate) fn judge_run(recording: &Recording, view: &ExecutionView, data: &Data
     let Some(first) = first.into_iter().flatten().min_by_key(|difference| difference.place) else {
         return Judged::Same;
     };
-    if is_rightly_different(recording, &operations, first.place) {
+    if is_about_abandoned(recording, &operations, &first)
+        || is_rightly_different(recording, &operations, &first)
+    {
         return Judged::MayDiffer(first);
     }
     Judged::Differs(first)
+}
+
+/// Whether an operation, or a context that it is in, was left open: nobody waited for its end. How far it came depends on
+/// when it was left. `find` returns an operation of the run.
+fn is_abandoned<'a>(id: &OperationId, find: impl Fn(&OperationId) -> Option<&'a Operation>) -> bool {
+    let mut at = find(id);
+    while let Some(operation) = at {
+        if !operation.status.is_terminal() {
+            return true;
+        }
+        at = operation.parent_id.as_ref().and_then(&find);
+    }
+    false
+}
+
+/// Whether a difference is about an operation that one of the runs left open.
+fn is_about_abandoned(recording: &Recording, operations: &[&Operation], difference: &Difference) -> bool {
+    let Some(id) = difference.operation.as_ref().map(|operation| OperationId::from(&*operation.id)) else {
+        return false;
+    };
+    let ran: HashMap<&OperationId, &Operation> = operations.iter().map(|o| (&o.id, *o)).collect();
+    let in_run = |id: &OperationId| ran.get(id).copied();
+    let in_recording = |id: &OperationId| recording.operation(id).map(|operation| &**operation);
+    // What was not started in a run belongs to a context that the run may have left open.
+    let parent = in_recording(&id).or_else(|| in_run(&id)).and_then(|operation| operation.parent_id.as_ref());
+    is_abandoned(&id, in_recording)
+        || is_abandoned(&id, in_run)
+        || parent.is_some_and(|parent| is_abandoned(parent, in_recording) || is_abandoned(parent, in_run))
 }
 
 /// The judgement of a repeated run.
@@ -453,6 +500,7 @@ fn other_decision(recording: &Recording, data: &Data) -> Option<Difference> {
         expected: Some(shown(expected)),
         actual: Some(shown(actual)),
         place: place(id),
+        at: Point::End,
         stop_at: None,
     })
 }
@@ -484,6 +532,7 @@ fn other_outcome(recording: &Recording, operations: &[&Operation], data: &Data) 
         expected: Some(outcome_of(recorded, &names)),
         actual: Some(outcome_of(first, &names)),
         place: place(first),
+        at: Point::End,
         stop_at: None,
     })
 }
@@ -510,30 +559,49 @@ fn other_end(recording: &Recording, view: &ExecutionView, operations: &[&Operati
         expected: Some(recorded_result(recording)),
         actual: Some(actual),
         place: recording.operations.len(),
+        at: Point::End,
         stop_at: None,
     })
 }
 
-/// Whether operations before this place ended in another order, or at other times, than on record.
-fn is_rightly_different(recording: &Recording, operations: &[&Operation], place: usize) -> bool {
-    let before = |operation: &&&Operation| recording.places.get(&operation.id).is_some_and(|at| *at <= place);
-    let common: Vec<&&Operation> = operations.iter().filter(before).collect();
-    let ends =
-        |operation: &Operation| operation.status.is_terminal() && operation.kind != OperationType::Context;
-    let mut order: Vec<(u64, u64)> = Vec::new();
-    for operation in &common {
-        let Some(recorded) = recording.operation(&operation.id) else { continue };
-        if recorded.end_timestamp != operation.end_timestamp
-            || recorded.start_timestamp != operation.start_timestamp
-        {
-            return true;
+/// Whether operations ended in another order, or at other times, before the point of a difference.
+fn is_rightly_different(recording: &Recording, operations: &[&Operation], difference: &Difference) -> bool {
+    let id = difference.operation.as_ref().map(|operation| OperationId::from(&*operation.id));
+    let in_run = |id: &OperationId| operations.iter().copied().find(|operation| operation.id == *id);
+    let recorded: Vec<&Operation> = recording.operations.iter().map(|operation| &**operation).collect();
+    let (mut expected, mut actual) = (ends(&recorded), ends(operations));
+    match id.as_ref().map(|id| (recording.operation(id), in_run(id))) {
+        // The whole run led to the result.
+        None => {}
+        Some((Some(recorded), _)) => {
+            let point = match difference.at {
+                Point::Start => recorded.start_sequence,
+                Point::End => recorded.sequence,
+            };
+            expected.retain(|end| end.sequence < point);
+            actual.truncate(expected.len());
         }
-        if ends(recorded) && ends(operation) {
-            order.push((recorded.sequence, operation.sequence));
+        Some((None, Some(started))) => {
+            actual.retain(|end| end.sequence < started.start_sequence);
+            expected.truncate(actual.len());
         }
+        Some((None, None)) => return false,
     }
-    order.sort_unstable();
-    !order.windows(2).all(|pair| matches!(pair, [(_, one), (_, other)] if one <= other))
+    let same = |(one, other): (&&Operation, &&Operation)| {
+        one.id == other.id
+            && one.end_timestamp == other.end_timestamp
+            && one.start_timestamp == other.start_timestamp
+    };
+    expected.len() != actual.len() || !expected.iter().zip(&actual).all(same)
+}
+
+/// The operations that have ended, except contexts, in the order of their ends.
+fn ends<'a>(operations: &[&'a Operation]) -> Vec<&'a Operation> {
+    let ended =
+        |operation: &&Operation| operation.status.is_terminal() && operation.kind != OperationType::Context;
+    let mut ends: Vec<&Operation> = operations.iter().copied().filter(ended).collect();
+    ends.sort_by_key(|operation| operation.sequence);
+    ends
 }
 
 /// What a start computes differently from the recorded one, if it is the same operation.

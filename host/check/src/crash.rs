@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use durawasm_core::{
-    invocation::Disturbance,
     protocol::{ExecutionStatus, InvocationResult, InvocationStatus, OperationType},
     replay::Semantics,
     server::ExecutionView,
@@ -59,10 +58,7 @@ pub(crate) async fn repeated(
     options: TraceOptions,
 ) -> Result<Shown, CheckError> {
     let delayed = perturbation == Perturbation::Checkpoints(CheckpointChange::Delayed);
-    let faulty = Faulty {
-        disturbances: if delayed { vec![Disturbance::ReplayAtEveryCheckpoint] } else { Vec::new() },
-        delay: delayed.then_some(DELAY),
-    };
+    let faulty = Faulty { disturbances: Vec::new(), delay: delayed.then_some(DELAY) };
     let options = TraceOptions { perturbation: Some(perturbation), ..options };
     repeat(subject, recording, seed, faulty, options, true).await
 }

@@ -68,7 +68,7 @@ pub(crate) enum LogChange {
 pub(crate) enum CheckpointChange {
     Eager,
     Optimistic,
-    /// Every checkpoint takes three seconds, and a fresh instance replays after each.
+    /// Every checkpoint takes three seconds.
     Delayed,
 }
 

@@ -23,7 +23,7 @@ use std::{
 use super::{
     Position, ReplayError, Semantics,
     error::misuse,
-    ids::Scope,
+    ids::{IdHash, Scope},
     keys::{Interest, Key, ScopeKey},
     known::Known,
     outbox::{CheckpointMode, Outbox},
@@ -69,7 +69,7 @@ pub struct Engine {
     pub(super) limits: Limits,
     pub(super) max_operations: usize,
     /// The recorded operations, and which of them the guest has started.
-    pub(super) known: HashMap<OperationId, Known>,
+    pub(super) known: HashMap<OperationId, Known, IdHash>,
     /// The number of recorded operations that the guest is required to start and has not.
     pub(super) unclaimed: usize,
     pub(super) slots: Vec<Slot>,
@@ -101,7 +101,7 @@ impl Engine {
     /// Creates an engine from an execution's state.
     pub fn new(operations: Vec<Arc<Operation>>, limits: Limits, max_operations: usize) -> Self {
         let mut time = operations.first().map_or(Timestamp::from_millis(0), |o| o.start_timestamp);
-        let mut known = HashMap::with_capacity(operations.len());
+        let mut known = HashMap::with_capacity_and_hasher(operations.len(), IdHash::default());
         let mut seen = 0;
         let mut execution = None;
         for operation in operations {
@@ -120,8 +120,9 @@ impl Engine {
             limits,
             max_operations,
             unclaimed: known.len(),
+            // A replay starts again what is on record.
+            slots: Vec::with_capacity(known.len() + 1),
             known,
-            slots: Vec::new(),
             scopes: vec![Scope::root()],
             mode: CheckpointMode::default(),
             sets: Vec::new(),
@@ -310,10 +311,15 @@ impl Engine {
             return self;
         }
         let updated: HashSet<&OperationId> = updated.iter().collect();
-        let ends = self.known.iter().filter(|(id, _)| !updated.contains(id)).filter_map(|(_, known)| {
-            known.record.as_ref().filter(|record| record.status.is_terminal()).map(|record| end_rank(record))
+        let ends = self.known.iter().filter_map(|(id, known)| {
+            let record = known.record.as_ref().filter(|record| record.status.is_terminal());
+            record.map(|record| (end_rank(record), id))
         });
-        self.seen = ends.max().unwrap_or(0);
+        // Only the last is looked for, so few ids are looked up.
+        let later = |seen: u64, (rank, id): (u64, &OperationId)| {
+            if rank > seen && !updated.contains(id) { rank } else { seen }
+        };
+        self.seen = ends.fold(0, later);
         self
     }
 

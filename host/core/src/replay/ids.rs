@@ -3,7 +3,11 @@
 //! Invariants: an id depends only on the scope's namespace and the position, so every replay computes the same ids; a
 //! position is used at most once.
 
-use std::{collections::BTreeSet, sync::OnceLock};
+use std::{
+    collections::BTreeSet,
+    hash::{BuildHasherDefault, Hasher},
+    sync::OnceLock,
+};
 
 use crate::protocol::OperationId;
 
@@ -13,6 +17,34 @@ pub type Position = u32;
 /// The ids of the first positions of every execution's root: they are the same in all executions, and each invocation makes
 /// them again. A hash takes longer than all else that a replayed operation needs to be found.
 static ROOT_IDS: [OnceLock<OperationId>; 2048] = [const { OnceLock::new() }; 2048];
+
+/// Hashes ids for maps of the record, faster than the standard library does: each invocation makes such a map of all that
+/// is on record. Ids are hashes already, and no guest chooses them.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct IdHasher(u64);
+
+/// Makes an [`IdHasher`] for each id.
+pub(super) type IdHash = BuildHasherDefault<IdHasher>;
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let word = match chunk.first_chunk::<8>() {
+                Some(word) => u64::from_le_bytes(*word),
+                None => chunk.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+            };
+            self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+    }
+
+    /// The end of a text, which an id does not need.
+    fn write_u8(&mut self, _: u8) {}
+
+    fn finish(&self) -> u64 {
+        // A map uses the lowest bits, which depend on few bits of the id.
+        self.0.rotate_left(26)
+    }
+}
 
 /// A scope of operation ids.
 #[derive(Debug)]
@@ -62,7 +94,13 @@ impl Scope {
     /// Uses a position and returns its id. An unclaimed position is claimed as well. `None` if it was used before or is
     /// invalid.
     pub(super) fn take(&mut self, position: Position) -> Option<OperationId> {
-        if position < self.used_below || position == Position::MAX || !self.used_beyond.insert(position) {
+        if position < self.used_below || position == Position::MAX {
+            return None;
+        }
+        if position == self.used_below && self.used_beyond.is_empty() {
+            // The usual case: one after another.
+            self.used_below += 1;
+        } else if !self.used_beyond.insert(position) {
             return None;
         }
         self.next = self.next.max(position + 1);

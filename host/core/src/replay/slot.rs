@@ -69,9 +69,8 @@ pub(super) enum SlotState {
 pub(super) struct Slot {
     pub(super) id: OperationId,
     pub(super) kind: OperationType,
-    parent_id: Option<OperationId>,
-    name: Option<Arc<str>>,
-    sub_type: Option<Arc<str>>,
+    /// What the guest has called it; `None` if it was on record when it was started, as this.
+    called: Option<Called>,
     pub(super) semantics: Semantics,
     /// The timeout of each attempt's body.
     pub(super) timeout: Option<Duration>,
@@ -88,15 +87,26 @@ pub(super) struct Slot {
     pub(super) scope: Option<ScopeKey>,
 }
 
+/// What the record repeats of the start of an operation.
+#[derive(Debug, Clone, Default)]
+struct Called {
+    parent_id: Option<OperationId>,
+    name: Option<Arc<str>>,
+    sub_type: Option<Arc<str>>,
+}
+
 impl Slot {
     /// A slot for a new operation.
     pub(super) fn started(start: &OperationUpdate) -> Self {
-        Self {
-            id: start.id.clone(),
-            kind: start.kind,
+        let called = Called {
             parent_id: start.parent_id.clone(),
             name: start.name.clone(),
             sub_type: start.sub_type.clone(),
+        };
+        Self {
+            id: start.id.clone(),
+            kind: start.kind,
+            called: Some(called),
             semantics: Semantics::AtLeastOncePerRetry,
             timeout: None,
             phase: SlotState::Waiting,
@@ -113,9 +123,7 @@ impl Slot {
         Self {
             id: record.id.clone(),
             kind: record.kind,
-            parent_id: record.parent_id.clone(),
-            name: record.name.clone(),
-            sub_type: record.sub_type.clone(),
+            called: None,
             semantics: Semantics::AtLeastOncePerRetry,
             timeout: None,
             phase: SlotState::Waiting,
@@ -127,17 +135,27 @@ impl Slot {
         }
     }
 
+    fn called(&self) -> Called {
+        let recorded = || {
+            self.record.as_deref().map(|record| Called {
+                parent_id: record.parent_id.clone(),
+                name: record.name.clone(),
+                sub_type: record.sub_type.clone(),
+            })
+        };
+        self.called.clone().or_else(recorded).unwrap_or_default()
+    }
+
     /// Describes the operation for a message.
     pub(super) fn describe(&self) -> String {
-        describe(self.kind, self.sub_type.as_deref(), self.name.as_deref())
+        let Called { name, sub_type, .. } = self.called();
+        describe(self.kind, sub_type.as_deref(), name.as_deref())
     }
 
     /// Creates an update of this operation.
     pub(super) fn update(&self, action: OperationAction) -> OperationUpdate {
         let mut update = OperationUpdate::new(self.id.clone(), self.kind, action);
-        update.parent_id.clone_from(&self.parent_id);
-        update.name.clone_from(&self.name);
-        update.sub_type.clone_from(&self.sub_type);
+        Called { parent_id: update.parent_id, name: update.name, sub_type: update.sub_type } = self.called();
         update
     }
 

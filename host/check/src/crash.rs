@@ -10,7 +10,7 @@ use durawasm_core::{
 
 use crate::{
     compare::{Difference, Judged, Names, judge_run, other_option},
-    explore::CheckError,
+    error::CheckError,
     perturbation::{CheckpointChange, Perturbation},
     record::Recording,
     replay::{Fed, replay},

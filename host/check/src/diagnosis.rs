@@ -4,13 +4,14 @@ use crate::{
     advice::advice,
     compare::Difference,
     crash::{crash, repeated},
-    explore::{CheckError, Different, on_a_thread, perturbed_replay},
+    error::CheckError,
     kind::Kind,
     record::Recording,
-    replay::{Fed, replay},
+    replay::{Fed, perturbed_replay, replay},
     report::{Divergence, Import},
-    schedule::Schedule,
+    schedule::{CrashPoint, Schedule},
     subject::Subject,
+    threads::on_a_thread,
     trace::{Data, Imported, TraceOptions},
 };
 
@@ -22,6 +23,13 @@ const MAX_FRAMES: usize = 12;
 
 /// How many operations before the difference the picture shows.
 const BEFORE: usize = 3;
+
+/// A schedule that made a difference.
+pub(crate) struct Different {
+    pub(crate) schedule: Schedule,
+    pub(crate) kind: Kind,
+    pub(crate) difference: Difference,
+}
 
 /// Diagnoses a difference.
 pub(crate) fn diagnose(
@@ -79,7 +87,12 @@ pub(crate) fn diagnose(
         imports,
         backtrace,
         advice,
-        described: schedule.describe(),
+        described: match (*kind, schedule) {
+            (Kind::Replay, Schedule::Crash(CrashPoint::AfterCheckpoint(at))) => {
+                format!("a fresh instance took over after checkpoint {at}")
+            }
+            _ => schedule.describe(),
+        },
         before: before.into_iter().skip(skipped).collect(),
     })
 }
@@ -118,8 +131,8 @@ fn imports(data: &Data, difference: &Difference) -> Vec<Import> {
     shown.into_iter().skip(skipped).map(import).collect()
 }
 
-/// The frames of the handler's own code; all, if none is recognized.
-fn frames(backtrace: &[String]) -> Vec<String> {
+/// The frames of the handler's own code.
+pub(crate) fn frames(backtrace: &[String]) -> Vec<String> {
     let library = |frame: &&String| {
         let frame = frame.trim_start_matches('<');
         ["durawasm_guest", "durawasm:", "core::", "std::", "alloc::", "wit_bindgen", "__", "cabi_"]
@@ -128,6 +141,5 @@ fn frames(backtrace: &[String]) -> Vec<String> {
     };
     // A component without names has numbers only.
     let named = backtrace.iter().filter(|frame| !frame.starts_with("function "));
-    let own: Vec<String> = named.clone().filter(|frame| !library(frame)).take(MAX_FRAMES).cloned().collect();
-    if own.is_empty() { named.take(MAX_FRAMES).cloned().collect() } else { own }
+    named.filter(|frame| !library(frame)).take(MAX_FRAMES).cloned().collect()
 }

@@ -5,110 +5,34 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    io,
     sync::{
-        Arc, Mutex, PoisonError,
+        Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use durawasm_core::{
-    ambient::{Entropy, SeededEntropy},
-    orchestrator::EnvironmentError,
-};
+use durawasm_core::ambient::{Entropy, SeededEntropy};
 use tokio::runtime::Runtime;
 
 use crate::{
     budget,
     compare::{Difference, judge_perturbed, judge_replay},
     crash::{Shown, crash, other_options, points, repeated},
-    diagnosis::diagnose,
+    diagnosis::{Different, diagnose},
+    error::CheckError,
     kind::Kind,
+    options::{Budget, Options, Progress},
     perturbation::{BytesChange, CheckpointChange, ClockChange, EnvChange, LogChange, Perturbation},
     record::Recording,
-    replay::{Fed, Replayed, replay},
+    replay::{Replayed, perturbed_replay, plain_replay},
     report::{Explored, Finding, FindingKind, Report, Verdict},
     schedule::{CrashPoint, Schedule, ScheduleId},
     state::ties,
     subject::Subject,
+    threads::{on_a_thread, runtime},
     trace::TraceOptions,
 };
-
-/// How much a check may explore.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Budget {
-    /// Real time.
-    Time(Duration),
-    /// This many schedules, chosen by the seed if there are more.
-    Schedules(usize),
-}
-
-/// How far a check has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// Schedules that were explored.
-    pub done: usize,
-    /// Schedules that are known so far.
-    pub of: usize,
-}
-
-/// Called as a check goes on, from any of its threads.
-pub type OnProgress = Arc<dyn Fn(Progress) + Send + Sync>;
-
-/// The options of a check.
-#[derive(Clone)]
-pub struct Options {
-    /// The kinds of schedules to explore.
-    pub kinds: Vec<Kind>,
-    /// Chooses random numbers, keys and samples.
-    pub seed: u64,
-    /// The budget; `None` is none.
-    pub budget: Option<Budget>,
-    /// How many schedules are explored at the same time; 0 is one for each core.
-    pub jobs: usize,
-    /// Explore this schedule only.
-    pub replay: Option<ScheduleId>,
-    /// Called as the check goes on.
-    pub progress: Option<OnProgress>,
-}
-
-impl Default for Options {
-    /// Everything, on all cores, within a minute.
-    fn default() -> Self {
-        Self {
-            kinds: Kind::ALL.to_vec(),
-            seed: 0,
-            budget: Some(Budget::Time(Duration::from_mins(1))),
-            jobs: 0,
-            replay: None,
-            progress: None,
-        }
-    }
-}
-
-/// Why a check could not be made. A handler that does not replay is no error: that is its report.
-#[derive(Debug, thiserror::Error)]
-pub enum CheckError {
-    /// The environment of a run could not be set up.
-    #[error(transparent)]
-    Environment(EnvironmentError),
-    /// A run could not be started.
-    #[error("{0}")]
-    Run(String),
-    /// A directory could not be copied.
-    #[error("a private copy of a granted directory cannot be made: {0}")]
-    Directories(io::Error),
-    /// The system refused a thread or a runtime.
-    #[error("the check cannot start a thread: {0}")]
-    Thread(io::Error),
-    /// The schedule does not exist in this recording.
-    #[error(
-        "the schedule {0} does not exist for this handler and event: it has {1} points of the record, {2} checkpoints, \
-         {3} operations and {4} points within bodies"
-    )]
-    NoSuchSchedule(ScheduleId, usize, u64, u64, u64),
-}
 
 /// A replay without perturbation, which those with one are compared with.
 #[derive(Debug)]
@@ -139,10 +63,7 @@ pub fn check(subject: &Subject, options: &Options, handler: &str) -> Result<Repo
         subject,
         options,
         recording: &recording,
-        until: match options.budget {
-            Some(Budget::Time(time)) => Some(began + time),
-            _ => None,
-        },
+        began,
         done: AtomicUsize::new(0),
         known: AtomicUsize::new(0),
     };
@@ -151,37 +72,30 @@ pub fn check(subject: &Subject, options: &Options, handler: &str) -> Result<Repo
     Ok(report)
 }
 
-/// Runs work on a thread with a runtime of its own.
-pub(crate) fn on_a_thread<T: Send>(
-    work: impl FnOnce(&Runtime) -> Result<T, CheckError> + Send,
-) -> Result<T, CheckError> {
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new()
-            .name("durawasm-check".to_owned())
-            .spawn_scoped(scope, || work(&runtime()?))
-            .map_err(CheckError::Thread)?;
-        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
-}
+/// A share of a budget: a numerator and a denominator.
+#[derive(Debug, Clone, Copy)]
+struct Share(u32, u32);
 
-fn runtime() -> Result<Runtime, CheckError> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CheckError::Thread)
+impl Share {
+    const ALL: Self = Self(1, 1);
+
+    /// This share of a number, at least one.
+    fn of(self, number: usize) -> usize {
+        if self.0 == self.1 {
+            number
+        } else {
+            (number / self.1 as usize).saturating_mul(self.0 as usize).max(1)
+        }
+    }
 }
 
 struct Check<'a> {
     subject: &'a Subject,
     options: &'a Options,
     recording: &'a Recording,
-    until: Option<Instant>,
+    began: Instant,
     done: AtomicUsize,
     known: AtomicUsize,
-}
-
-/// A schedule that made a difference.
-pub(crate) struct Different {
-    pub(crate) schedule: Schedule,
-    pub(crate) kind: Kind,
-    pub(crate) difference: Difference,
 }
 
 /// What has been found.
@@ -210,7 +124,7 @@ impl Check<'_> {
         let recording = self.recording;
         if let Some(schedule) = self.options.replay {
             self.exists(schedule)?;
-            let mut results = self.run(&[schedule.0], &[])?;
+            let mut results = self.run(&[schedule.0], &[], Share::ALL)?;
             for result in &mut results {
                 found.add(result);
             }
@@ -230,13 +144,15 @@ impl Check<'_> {
             Some(Budget::Schedules(count)) => count,
             _ => usize::MAX,
         };
+        // A part of the budget for each, so that one does not use up what the next ones need.
+        let (first, second) = (Share(3, 10), Share(6, 10));
 
         // Replays are needed for perturbations too.
         let replays: Vec<Schedule> = (0..recording.prefixes()).map(Schedule::Replay).collect();
         let crashes = if wants(Kind::Crash) { points(recording) } else { Vec::new() };
         self.known.store(replays.len() + crashes.len(), Ordering::Relaxed);
         let total = replays.len();
-        let mut results = self.run(&self.sample(replays, &mut left), &[])?;
+        let mut results = self.run(&self.sample(replays, &mut left, first), &[], first)?;
         let mut plain: Vec<Option<Plain>> = (0..total).map(|_| None).collect();
         for result in &mut results {
             if let (Schedule::Replay(prefix), Some(kept)) = (result.schedule, result.plain.take())
@@ -251,14 +167,14 @@ impl Check<'_> {
         found.explored.prefixes = [results.len(), total];
 
         let total = crashes.len();
-        let mut results = self.run(&self.sample(crashes, &mut left), &[])?;
+        let mut results = self.run(&self.sample(crashes, &mut left, Share(1, 2)), &[], second)?;
         results.iter_mut().for_each(|result| found.add(result));
         found.explored.crash_points = [results.len(), total];
 
         let perturbed = self.perturbations(&plain);
         let total = perturbed.len();
         self.known.fetch_add(total, Ordering::Relaxed);
-        let mut results = self.run(&self.sample(perturbed, &mut left), &plain)?;
+        let mut results = self.run(&self.sample(perturbed, &mut left, Share::ALL), &plain, Share::ALL)?;
         results.iter_mut().for_each(|result| found.add(result));
         found.explored.perturbations = [results.len(), total];
         self.say_what_is_left(&mut found);
@@ -286,7 +202,12 @@ impl Check<'_> {
     fn exists(&self, id: ScheduleId) -> Result<(), CheckError> {
         let recording = self.recording;
         let exists = match id.0 {
-            Schedule::Replay(prefix) | Schedule::Perturbed(_, prefix) => prefix < recording.prefixes(),
+            Schedule::Replay(prefix) => prefix < recording.prefixes(),
+            Schedule::Perturbed(Perturbation::Checkpoints(_), _) => false,
+            Schedule::Perturbed(Perturbation::Ties(pair), prefix) => {
+                prefix < recording.prefixes() && pair < ties(&recording.state(prefix)).len()
+            }
+            Schedule::Perturbed(_, prefix) => prefix < recording.prefixes(),
             Schedule::Crash(_) => points(recording).contains(&id.0),
             Schedule::Repeated(perturbation) => matches!(perturbation, Perturbation::Checkpoints(_)),
             Schedule::Record => true,
@@ -301,7 +222,7 @@ impl Check<'_> {
 
     /// The schedules that the budget allows, in an order that the seed chooses, so that what a budget leaves out is
     /// spread over the whole run.
-    fn sample(&self, mut schedules: Vec<Schedule>, left: &mut usize) -> Vec<Schedule> {
+    fn sample(&self, mut schedules: Vec<Schedule>, left: &mut usize, share: Share) -> Vec<Schedule> {
         let entropy = SeededEntropy::new(self.options.seed ^ 0x5eed);
         let mut bytes = [0; 8];
         for at in (1..schedules.len()).rev() {
@@ -309,7 +230,7 @@ impl Check<'_> {
             let other = usize::try_from(u64::from_le_bytes(bytes) % (at as u64 + 1)).unwrap_or(0);
             schedules.swap(at, other);
         }
-        schedules.truncate(*left);
+        schedules.truncate(share.of(*left));
         *left -= schedules.len();
         schedules
     }
@@ -367,7 +288,16 @@ impl Check<'_> {
     }
 
     /// Explores schedules on all threads, until the time is over.
-    fn run(&self, schedules: &[Schedule], plain: &[Option<Plain>]) -> Result<Vec<Outcome>, CheckError> {
+    fn run(
+        &self,
+        schedules: &[Schedule],
+        plain: &[Option<Plain>],
+        share: Share,
+    ) -> Result<Vec<Outcome>, CheckError> {
+        let until = match self.options.budget {
+            Some(Budget::Time(time)) => Some(self.began + time * share.0 / share.1),
+            _ => None,
+        };
         let jobs = match self.options.jobs {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             jobs => jobs,
@@ -376,8 +306,11 @@ impl Check<'_> {
         let results: Mutex<Result<Vec<Outcome>, CheckError>> = Mutex::new(Ok(Vec::new()));
         let work = || {
             let runtime = runtime()?;
-            while let Some(schedule) = schedules.get(next.fetch_add(1, Ordering::Relaxed)) {
-                if self.until.is_some_and(|until| Instant::now() >= until) {
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some(schedule) = schedules.get(at) else { break };
+                // One of each is explored whatever the budget, so that a verdict rests on something.
+                if at > 0 && until.is_some_and(|until| Instant::now() >= until) {
                     break;
                 }
                 let result = self.perform(&runtime, *schedule, plain)?;
@@ -511,6 +444,9 @@ impl Check<'_> {
             budget: budget::of(self.recording),
             histories: Vec::new(),
             stalled: self.recording.stalled.clone(),
+            kinds: self.options.kinds.clone(),
+            ended: self.recording.unsuccessful(),
+            unused: self.recording.unused.clone(),
             by_kind,
         })
     }
@@ -524,35 +460,4 @@ fn slim(mut replayed: Replayed) -> Replayed {
         std::mem::take(&mut replayed.data.interrupted).into_iter().take(1).collect::<HashSet<_>>();
     replayed.asked.truncate(1);
     replayed
-}
-
-/// A replay of a prefix, with the outcomes of bodies pinned.
-pub(crate) async fn plain_replay(
-    subject: &Subject,
-    recording: &Recording,
-    seed: u64,
-    prefix: usize,
-    imports: bool,
-) -> Result<Replayed, CheckError> {
-    let options = TraceOptions { pins: Some(recording.pins.clone()), imports, ..TraceOptions::default() };
-    replay(subject, Fed::prefix(recording, prefix, seed), options).await
-}
-
-/// A replay of a prefix with a perturbation.
-pub(crate) async fn perturbed_replay(
-    subject: &Subject,
-    recording: &Recording,
-    seed: u64,
-    prefix: usize,
-    perturbation: Perturbation,
-    options: TraceOptions,
-) -> Result<Replayed, CheckError> {
-    let options = TraceOptions {
-        pins: Some(recording.pins.clone()),
-        perturbation: Some(perturbation),
-        times: recording.times(),
-        whole: recording.is_whole(prefix),
-        ..options
-    };
-    replay(subject, Fed::prefix(recording, prefix, seed), options).await
 }

@@ -10,16 +10,18 @@ use durawasm_core::protocol::{
     ExecutionDetails, InvocationOutput, InvocationResult, InvocationStatus, Operation, OperationId,
     OperationStatus, OperationType, StepDetails, Timestamp, WaitDetails,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use crate::{
-    explore::{CheckError, on_a_thread},
+    diagnosis::frames,
+    error::CheckError,
     kind::Kind,
     replay::{Fed, Replayed, replay},
-    report::{Divergence, OperationRef},
+    report::{Divergence, HistoryReport, OperationRef},
     state::listed,
     subject::Subject,
+    threads::on_a_thread,
     trace::TraceOptions,
     values::{same_json, shown, shown_error},
 };
@@ -45,29 +47,6 @@ enum ExecutionEnd {
     Other,
 }
 
-/// The judgement of one recorded execution.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct HistoryReport {
-    /// The file.
-    pub file: String,
-    /// The execution.
-    pub execution: String,
-    /// `compatible`, `incompatible` or `not-judged`.
-    pub verdict: &'static str,
-    /// The first operation that the handler does not replay.
-    pub divergence: Option<Divergence>,
-    /// Why the execution was not judged.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-}
-
-impl HistoryReport {
-    /// Whether the handler replays the execution, as far as that could be judged.
-    pub fn is_incompatible(&self) -> bool {
-        self.verdict == "incompatible"
-    }
-}
-
 /// Why a file holds no history.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
@@ -91,10 +70,27 @@ pub enum HistoryError {
     },
 }
 
+/// Events that change no operation.
+const IGNORED: [&str; 2] = ["ExecutionPaused", "ExecutionResumed"];
+
+/// Reads events in the order of their ids, without those that change nothing.
+fn events<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Event>, D::Error> {
+    let all = Vec::<Value>::deserialize(deserializer)?;
+    let matters = |event: &Value| {
+        !event.get("EventType").and_then(Value::as_str).is_some_and(|name| IGNORED.contains(&name))
+    };
+    let read = |event: Value| serde_json::from_value(event).map_err(serde::de::Error::custom);
+    let mut events: Vec<Event> =
+        all.into_iter().filter(matters).map(read).collect::<Result<_, D::Error>>()?;
+    events.sort_by_key(|event| event.event_id);
+    Ok(events)
+}
+
 /// The service's form.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct ServiceHistory {
+    #[serde(deserialize_with = "events")]
     events: Vec<Event>,
     #[serde(default)]
     next_marker: Option<String>,
@@ -108,6 +104,7 @@ struct ServiceHistory {
 struct OwnHistory {
     execution_arn: ExecutionArn,
     operations: Vec<Arc<Operation>>,
+    #[serde(deserialize_with = "events")]
     events: Vec<Event>,
 }
 
@@ -181,6 +178,8 @@ fn execution(
         end: None,
         now: Timestamp::from_millis(0),
         truncated: false,
+        ended: 0,
+        payloads: 0,
     };
     for event in events {
         builder.add(event)?;
@@ -192,8 +191,8 @@ fn execution(
     if let Some(operations) = operations {
         built = ordered(operations, &built);
     }
-    let unjudged = builder
-        .truncated
+    let without_data = builder.ended > 0 && builder.payloads == 0;
+    let unjudged = (builder.truncated || without_data)
         .then(|| "the history was exported without payloads: export it with IncludeExecutionData".to_owned());
     let mut all = vec![Arc::new(started)];
     all.extend(built.into_values().map(Arc::new));
@@ -233,6 +232,9 @@ struct Builder {
     end: Option<(ExecutionEnd, Option<Arc<str>>)>,
     now: Timestamp,
     truncated: bool,
+    /// How many operations ended in a way that has a payload, and how many payloads there are.
+    ended: usize,
+    payloads: usize,
 }
 
 impl Builder {
@@ -243,6 +245,7 @@ impl Builder {
                 let id = event.id.clone().unwrap_or_else(|| OperationId::from("execution"));
                 let mut started = Operation::new(id, OperationType::Execution, event.event_timestamp);
                 self.truncated |= details.input.truncated;
+                self.payloads += usize::from(details.input.payload.is_some());
                 started.execution_details =
                     Some(ExecutionDetails { input_payload: details.input.payload.clone() });
                 self.started = Some(started);
@@ -283,6 +286,10 @@ impl Builder {
         operation.parent_id = operation.parent_id.take().or_else(|| event.parent_id.clone());
         operation.sequence = event.event_id;
         self.truncated |= change(operation, event);
+        if operation.status.is_terminal() && operation.kind != OperationType::Wait {
+            self.ended += 1;
+            self.payloads += usize::from(operation.result().is_some() || operation.error().is_some());
+        }
         Ok(())
     }
 }
@@ -522,12 +529,23 @@ fn divergence_of(
             }),
             (None, None) => None,
         },
-        expected: Some(json!({ "recorded": divergence.expected })),
-        actual: Some(json!({ "handler": divergence.actual })),
+        expected: operation.map(|operation| {
+            json!({
+                "type": operation.kind.to_string(), "sub_type": operation.sub_type, "name": operation.name,
+                "parent": operation.parent_id.as_ref().map(name),
+            })
+        }),
+        actual: Some(match started {
+            Some(started) => json!({
+                "type": started.start.kind.to_string(), "sub_type": started.start.sub_type,
+                "name": started.start.name, "parent": started.start.parent_id.as_ref().map(name),
+            }),
+            None => json!({ "none": divergence.actual }),
+        }),
         under: Kind::Replay,
         schedule: "history".to_owned(),
         imports: Vec::new(),
-        backtrace: replayed.data.backtrace.iter().take(12).cloned().collect(),
+        backtrace: frames(&replayed.data.backtrace),
         advice: ADVICE.to_owned(),
         described: "a fresh instance, fed the recorded execution".to_owned(),
         before: before.into_iter().skip(skipped).collect(),

@@ -17,11 +17,14 @@ mod compare;
 mod crash;
 mod diagnosis;
 mod directories;
+mod error;
 mod explore;
 mod history;
 mod kind;
+mod options;
 mod perturbation;
 mod record;
+mod recorder;
 mod replay;
 mod report;
 mod run;
@@ -29,15 +32,19 @@ mod schedule;
 mod state;
 mod subject;
 mod text;
+mod threads;
 mod trace;
 mod values;
 
 pub use budget::{event_size, growth};
-pub use explore::{Budget, CheckError, OnProgress, Options, Progress, check};
-pub use history::{HistoryError, HistoryReport, RecordedExecution, check_history, read_history};
+pub use error::CheckError;
+pub use explore::check;
+pub use history::{HistoryError, RecordedExecution, check_history, read_history};
 pub use kind::{Kind, UnknownKind};
+pub use options::{Budget, OnProgress, Options, Progress};
 pub use report::{
-    BudgetReport, Divergence, Explored, Finding, FindingKind, Import, OperationRef, Report, Verdict,
+    BudgetReport, Divergence, Explored, Finding, FindingKind, HistoryReport, Import, OperationRef, Report,
+    Verdict,
 };
 pub use schedule::{ScheduleId, UnknownSchedule};
 pub use subject::Subject;

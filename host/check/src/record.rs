@@ -6,71 +6,29 @@
 use std::{
     collections::{HashMap, HashSet},
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
 use durawasm_core::{
     protocol::{
         ErrorObject, ExecutionArn, ExecutionStatus, InvocationResult, Operation, OperationId, OperationType,
-        OperationUpdate, StatePage, Timestamp,
+        OperationUpdate, Timestamp,
     },
     replay::Position,
+    server::unused_answers,
 };
+use tempfile::TempDir;
 
 use crate::{
-    explore::CheckError,
-    run::{Faulty, Kept, run},
+    error::CheckError,
+    recorder::{Collected, Recorder},
+    run::{Faulty, run},
     state::{Versions, listed},
     subject::Subject,
     trace::{Data, Pins, Trace, TraceOptions},
     values::CallbackIds,
 };
-
-/// Collects the states of a run.
-#[derive(Debug, Default)]
-pub(crate) struct Recorder(Mutex<Collected>);
-
-#[derive(Debug, Default)]
-struct Collected {
-    versions: Versions,
-    arn: Option<ExecutionArn>,
-    scratch: Option<Kept>,
-    result: Option<InvocationResult>,
-}
-
-impl Recorder {
-    fn lock(&self) -> MutexGuard<'_, Collected> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// An invocation begins with this state.
-    pub(crate) fn invoked(&self, arn: &ExecutionArn, state: &StatePage) {
-        let mut collected = self.lock();
-        collected.arn.get_or_insert_with(|| arn.clone());
-        collected.versions.learn(&state.operations);
-        if state.next_marker.as_ref().is_none_or(String::is_empty) {
-            collected.versions.boundary();
-        }
-    }
-
-    /// The service told of these operations.
-    pub(crate) fn answered(&self, operations: &[Arc<Operation>]) {
-        let mut collected = self.lock();
-        collected.versions.learn(operations);
-        collected.versions.boundary();
-    }
-
-    /// An invocation ended.
-    pub(crate) fn returned(&self, result: &InvocationResult) {
-        self.lock().result = Some(result.clone());
-    }
-
-    /// Keeps a copy of the execution's scratch directory, in place of an earlier one.
-    pub(crate) fn keep_scratch(&self, scratch: Kept) {
-        self.lock().scratch = Some(scratch);
-    }
-}
 
 /// A recorded run.
 pub(crate) struct Recording {
@@ -87,6 +45,8 @@ pub(crate) struct Recording {
     pub(crate) result: Option<Arc<str>>,
     pub(crate) error: Option<ErrorObject>,
     pub(crate) stalled: Option<String>,
+    /// Answers and ends of functions that had no effect.
+    pub(crate) unused: Vec<String>,
     pub(crate) invocations: usize,
     /// How the last invocation ended.
     pub(crate) last: Option<InvocationResult>,
@@ -96,7 +56,7 @@ pub(crate) struct Recording {
     pub(crate) data: Data,
     pub(crate) start: Timestamp,
     pub(crate) end: Timestamp,
-    scratch: Option<Kept>,
+    scratch: Option<TempDir>,
 }
 
 impl Recording {
@@ -106,9 +66,15 @@ impl Recording {
         let recorder = Arc::new(Recorder::default());
         let ran = run(subject, seed, Faulty::default(), &trace, Some(&recorder)).await?;
         let mut data = trace.take();
-        let Collected { versions, arn, scratch, result } = std::mem::take(&mut *recorder.lock());
+        let Collected { versions, arn, scratch, result } = recorder.take();
         let arn = arn.unwrap_or_else(|| ran.view.arn.clone());
         let whole = listed(ran.view.operations.clone());
+        let answers = unused_answers(&subject.answers, &ran.view);
+        let mut unused: Vec<String> = answers
+            .iter()
+            .map(|(answer, _)| format!("an answer for the callback {:?} was not used", answer.callback))
+            .collect();
+        unused.extend(ran.uncalled.iter().map(|name| format!("the function {name:?} was not invoked")));
         let operations: Vec<Arc<Operation>> =
             ran.view.operations.iter().filter(|o| o.kind != OperationType::Execution).cloned().collect();
         let times = operations.iter().filter_map(|operation| operation.end_timestamp);
@@ -131,6 +97,7 @@ impl Recording {
             result: ran.view.result.clone(),
             error: ran.view.error.clone(),
             stalled: ran.stalled,
+            unused,
             invocations: ran.view.invocations.len(),
             last: result,
             versions,
@@ -140,6 +107,13 @@ impl Recording {
             end,
             scratch,
         })
+    }
+
+    /// How the recorded execution ended, unless it succeeded or is still open.
+    pub(crate) fn unsuccessful(&self) -> Option<String> {
+        let ended = !matches!(self.status, ExecutionStatus::Succeeded | ExecutionStatus::Running);
+        let error = self.error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
+        ended.then(|| format!("{}{error}", self.status))
     }
 
     /// How many states can be fed to a fresh instance: one for each boundary, and the whole record.

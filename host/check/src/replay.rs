@@ -19,7 +19,7 @@ use durawasm_core::{
 
 use crate::{
     directories::{PrivateGrants, copy_of},
-    explore::CheckError,
+    error::CheckError,
     perturbation::Perturbation,
     record::Recording,
     run::{Silent, error_of, is_divergence, writable},
@@ -130,6 +130,37 @@ pub(crate) async fn replay(
         data.backtrace.clone_from(&error.stack_trace);
     }
     Ok(Replayed { result: report.result, asked, data })
+}
+
+/// A replay of a prefix, with the outcomes of bodies pinned.
+pub(crate) async fn plain_replay(
+    subject: &Subject,
+    recording: &Recording,
+    seed: u64,
+    prefix: usize,
+    imports: bool,
+) -> Result<Replayed, CheckError> {
+    let options = TraceOptions { pins: Some(recording.pins.clone()), imports, ..TraceOptions::default() };
+    replay(subject, Fed::prefix(recording, prefix, seed), options).await
+}
+
+/// A replay of a prefix with a perturbation.
+pub(crate) async fn perturbed_replay(
+    subject: &Subject,
+    recording: &Recording,
+    seed: u64,
+    prefix: usize,
+    perturbation: Perturbation,
+    options: TraceOptions,
+) -> Result<Replayed, CheckError> {
+    let options = TraceOptions {
+        pins: Some(recording.pins.clone()),
+        perturbation: Some(perturbation),
+        times: recording.times(),
+        whole: recording.is_whole(prefix),
+        ..options
+    };
+    replay(subject, Fed::prefix(recording, prefix, seed), options).await
 }
 
 fn directories(grants: &Grants) -> Vec<std::path::PathBuf> {

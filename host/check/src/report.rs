@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{history::HistoryReport, kind::Kind};
+use crate::kind::Kind;
 
 /// The verdict of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -169,6 +169,29 @@ pub struct BudgetReport {
     pub quota: String,
 }
 
+/// The judgement of one recorded execution.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HistoryReport {
+    /// The file.
+    pub file: String,
+    /// The execution.
+    pub execution: String,
+    /// `compatible`, `incompatible` or `not-judged`.
+    pub verdict: &'static str,
+    /// The first operation that the handler does not replay.
+    pub divergence: Option<Divergence>,
+    /// Why the execution was not judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl HistoryReport {
+    /// Whether the handler replays the execution, as far as that could be judged.
+    pub fn is_incompatible(&self) -> bool {
+        self.verdict == "incompatible"
+    }
+}
+
 /// The report of a check.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
@@ -193,6 +216,15 @@ pub struct Report {
     /// What the recorded execution waits for, if it did not end.
     #[serde(skip)]
     pub stalled: Option<String>,
+    /// The kinds of schedules that were to be explored.
+    #[serde(skip)]
+    pub kinds: Vec<Kind>,
+    /// How the recorded execution ended, unless it succeeded.
+    #[serde(skip)]
+    pub ended: Option<String>,
+    /// Answers and ends of functions that had no effect in the recorded run.
+    #[serde(skip)]
+    pub unused: Vec<String>,
     /// The first schedule of each kind that made a difference.
     #[serde(skip)]
     pub by_kind: BTreeMap<Kind, String>,
@@ -212,8 +244,21 @@ impl Report {
             budget: BudgetReport::default(),
             histories: Vec::new(),
             stalled: None,
+            kinds: Vec::new(),
+            ended: None,
+            unused: Vec::new(),
             by_kind: BTreeMap::new(),
         }
+    }
+
+    /// Whether no schedule of this kind was explored.
+    pub fn is_unexplored(&self, kind: Kind) -> bool {
+        let [done, _] = match kind {
+            Kind::Replay => self.explored.prefixes,
+            Kind::Crash => self.explored.crash_points,
+            _ => self.explored.perturbations,
+        };
+        done == 0 || !self.kinds.contains(&kind)
     }
 
     /// Whether a finding of this kind was made.
@@ -251,6 +296,8 @@ impl Report {
         }
         self.histories.extend(other.histories);
         self.stalled = self.stalled.take().or(other.stalled);
+        self.ended = self.ended.take().or(other.ended);
+        self.unused.extend(other.unused);
         self.by_kind.extend(other.by_kind);
     }
 }

@@ -2,6 +2,13 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use crate::{
+    directories::{PrivateGrants, copy_of},
+    error::CheckError,
+    recorder::Recorder,
+    subject::Subject,
+    trace::Trace,
+};
 use durawasm_core::{
     invocation::{Access, Disturbance, Grants, LogLine, LogSink},
     orchestrator::{Environment, EnvironmentOptions, Function, Invocable, Invocation, Invoked, TimeMode},
@@ -12,15 +19,6 @@ use durawasm_core::{
     replay::Probed,
     server::{ExecutionView, InvocationRetry, StartExecution},
 };
-use tempfile::TempDir;
-
-use crate::{
-    directories::{PrivateGrants, copy_of},
-    explore::CheckError,
-    record::Recorder,
-    subject::Subject,
-    trace::Trace,
-};
 
 /// The most instances that a run may kill: faults have their own counters, so this bounds nothing but mistakes.
 const RETRIES_OF_FAULTS: u32 = 1;
@@ -30,6 +28,8 @@ pub(crate) struct Ran {
     pub(crate) view: ExecutionView,
     /// What the execution waits for, if it will not continue by itself.
     pub(crate) stalled: Option<String>,
+    /// The stand-ins that were not invoked.
+    pub(crate) uncalled: Vec<String>,
 }
 
 /// How a run is disturbed.
@@ -71,9 +71,11 @@ pub(crate) async fn run(
             }),
         });
     }
-    for (name, scripted) in &subject.stand_ins {
-        environment.stand_in(&**name, scripted.clone());
-    }
+    let stand_ins: Vec<_> = subject
+        .stand_ins
+        .iter()
+        .map(|(name, scripted)| (name, environment.stand_in(&**name, scripted.clone())))
+        .collect();
     let mut start = StartExecution::new(subject.function.clone(), subject.event.clone());
     start.answers.clone_from(&subject.answers);
     start.timeout_seconds = subject.execution_timeout;
@@ -81,7 +83,9 @@ pub(crate) async fn run(
     let max_retries = subject.invocation_retries + if kills { RETRIES_OF_FAULTS } else { 0 };
     start.invocation_retry = InvocationRetry { max_retries, first_delay_seconds: 0 };
     let run = environment.run(start).await.map_err(|error| CheckError::Run(error.to_string()))?;
-    Ok(Ran { view: run.view, stalled: run.stall.map(|stall| stall.to_string()) })
+    let uncalled =
+        stand_ins.iter().filter(|(_, called)| !called.get()).map(|(name, _)| (*name).clone()).collect();
+    Ok(Ran { view: run.view, stalled: run.stall.map(|stall| stall.to_string()), uncalled })
 }
 
 /// Discards log lines.
@@ -212,6 +216,3 @@ fn written(update: &OperationUpdate) -> usize {
     update.payload.as_ref().map_or(0, |payload| payload.len())
         + update.error.as_ref().map_or(0, ErrorObject::size)
 }
-
-/// A directory that lives as long as it is needed.
-pub(crate) type Kept = TempDir;

@@ -9,12 +9,15 @@ use serde_json::Value;
 
 use crate::{
     kind::Kind,
-    report::{Divergence, Report},
+    report::{Divergence, Report, Verdict},
 };
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut lines = vec![format!("{}: {}", self.function, self.verdict)];
+        let mut lines = vec![format!("{}: {}", self.function, self.heading())];
+        if let Some(ended) = &self.ended {
+            lines.push(format!("the recorded run {ended}"));
+        }
         if let Some(divergence) = &self.divergence {
             lines.push(String::new());
             describe(divergence, &mut lines);
@@ -50,13 +53,32 @@ impl fmt::Display for Report {
         let budget = &self.budget;
         if budget.invocations > 0 {
             lines.push(format!(
-                "an execution: {} operations, {} checkpoints, {} invocations; quota: {}",
-                budget.operations, budget.checkpoints, budget.invocations, budget.quota
+                "an execution: {}, {}, {}; quota: {}",
+                count(budget.operations, "operation"),
+                count(budget.checkpoints, "checkpoint"),
+                count(budget.invocations, "invocation"),
+                budget.quota
             ));
         }
         let lines: Vec<String> = lines.iter().map(|line| printable(line)).collect();
         f.write_str(&lines.join("\n"))
     }
+}
+
+impl Report {
+    /// The verdict; of a check of recorded executions alone, what came of them.
+    fn heading(&self) -> &'static str {
+        let nothing = self.budget.invocations == 0 && !self.histories.is_empty();
+        if !nothing || self.verdict > Verdict::Deterministic {
+            return self.verdict.as_str();
+        }
+        let judged = self.histories.iter().any(|history| history.reason.is_none());
+        if judged { "compatible" } else { "not judged" }
+    }
+}
+
+fn count(number: u64, of: &str) -> String {
+    if number == 1 { format!("1 {of}") } else { format!("{number} {of}s") }
 }
 
 /// Where a divergence shows, in a few words.

@@ -31,6 +31,7 @@ use durawasm_core::{
     },
     server::ScriptedAnswer,
 };
+use durawasm_report::printable;
 use durawasm_sandbox::{Sandbox, SandboxLimits};
 
 const EXAMPLES: &str = "Examples:
@@ -253,9 +254,16 @@ fn explore(
     }
     let mut report: Option<Report> = None;
     let mut sizes = Vec::new();
-    for event in events {
+    let several = events.len() > 1;
+    for (number, event) in (1..).zip(events) {
         subject.event = Some(event.clone());
         let one = check_subject(subject, &options, &handler).map_err(failed)?;
+        for unused in &one.unused {
+            note(format_args!("warning: {}", printable(unused)));
+        }
+        if several {
+            note(format_args!("event {number}: {}", one.verdict));
+        }
         sizes.extend(event_size(&event).map(|size| (size, one.budget.operations)));
         match &mut report {
             None => report = Some(one),

@@ -55,7 +55,8 @@ pub(super) fn junit(report: &Report, policy: Policy, took: Duration) -> anyhow::
             Some(schedule) => {
                 let divergence = report.divergence.as_ref().filter(|divergence| divergence.under == kind);
                 let message = divergence.map_or_else(|| format!("differs in {schedule}"), Divergence::place);
-                let description = divergence.map_or_else(String::new, Divergence::describe);
+                let description =
+                    divergence.map_or_else(|| format!("again: --replay {schedule}"), Divergence::describe);
                 let reason = Reason { message, description };
                 if fails {
                     CaseEnd::Failed { kind: Some(report.verdict.as_str()), reason }
@@ -63,9 +64,10 @@ pub(super) fn junit(report: &Report, policy: Policy, took: Duration) -> anyhow::
                     CaseEnd::Skipped(Some(reason))
                 }
             }
+            None if report.is_unexplored(kind) => CaseEnd::Skipped(None),
             None => CaseEnd::Passed,
         };
-        cases.push(case(format!("replays under {kind}"), end));
+        cases.push(case(kind.to_string(), end));
     }
     for finding in &report.findings {
         let double = finding.kind == FindingKind::DoubleEffect && !policy.allow_double_effect;

@@ -72,9 +72,27 @@ impl Serialize for Timestamp {
     }
 }
 
+/// A timestamp as it is written: the service's protocol has seconds, tools of the service export text.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Seconds(f64),
+    Text(String),
+}
+
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let seconds = f64::deserialize(deserializer)?;
+        let seconds = match Written::deserialize(deserializer)? {
+            Written::Seconds(seconds) => seconds,
+            Written::Text(text) => {
+                let time = DateTime::parse_from_rfc3339(&text).map_err(|_| {
+                    D::Error::custom(format_args!(
+                        "{text:?} is no timestamp: seconds since 1970, or a time such as 2025-01-31T09:00:00Z"
+                    ))
+                })?;
+                return Ok(time.to_utc().into());
+            }
+        };
         if !seconds.is_finite() || seconds.abs() > 8.0e12 {
             return Err(D::Error::custom("a timestamp is a number of seconds since 1970"));
         }
@@ -95,6 +113,19 @@ mod tests {
             let text = serde_json::to_string(&t).unwrap();
             prop_assert_eq!(serde_json::from_str::<Timestamp>(&text).unwrap(), t, "{}", text);
         }
+    }
+
+    #[test]
+    fn exported_times_are_text() {
+        for text in ["\"2025-01-01T00:00:00.123Z\"", "\"2025-01-01T01:00:00.123+01:00\"", "1735689600.123"] {
+            assert_eq!(
+                serde_json::from_str::<Timestamp>(text).unwrap(),
+                Timestamp::from_millis(1_735_689_600_123)
+            );
+        }
+        assert!(
+            serde_json::from_str::<Timestamp>("\"soon\"").unwrap_err().to_string().contains("no timestamp")
+        );
     }
 
     #[test]

@@ -1,0 +1,23 @@
+//! Threads of a check: each has a runtime of its own, so that a check can be made from any code.
+
+use tokio::runtime::Runtime;
+
+use crate::error::CheckError;
+
+/// Runs work on a thread with a runtime of its own.
+pub(crate) fn on_a_thread<T: Send>(
+    work: impl FnOnce(&Runtime) -> Result<T, CheckError> + Send,
+) -> Result<T, CheckError> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .name("durawasm-check".to_owned())
+            .spawn_scoped(scope, || work(&runtime()?))
+            .map_err(CheckError::Thread)?;
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// A runtime for one thread.
+pub(crate) fn runtime() -> Result<Runtime, CheckError> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CheckError::Thread)
+}

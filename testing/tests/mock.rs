@@ -41,7 +41,7 @@ async fn invoke(mock: &Arc<MockDurableServiceClient>) -> InvocationResult {
         grants: Arc::default(),
         faults: Faults::default(),
         isolation: Isolation::default(),
-        probe: Default::default(),
+        probe: durawasm_core::replay::Probed::default(),
     };
     let limits = Limits::default();
     let invocation = Invocation { function: "adds", id: "i".into(), input, limits: &limits, around };

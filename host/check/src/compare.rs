@@ -303,13 +303,13 @@ fn missing_after(recording: &Recording, prefix: usize, replayed: &Replayed) -> O
     let missing = recording.operations.iter();
     let missing = missing.filter(|operation| !is_abandoned(&operation.id, find));
     let missing = missing.into_iter().find(|operation| !known.contains(&operation.id))?;
-    Some(missing_operation(recording, missing, ended(&replayed.result), &replayed.data.starts))
+    Some(missing_operation(recording, missing, &ended(&replayed.result), &replayed.data.starts))
 }
 
 fn missing_operation(
     recording: &Recording,
     missing: &Operation,
-    instead: Value,
+    instead: &Value,
     starts: &[Started],
 ) -> Difference {
     let names = Names::new(recording, starts);
@@ -508,7 +508,7 @@ fn other_decision(recording: &Recording, data: &Data) -> Option<Difference> {
 fn not_started(recording: &Recording, operations: &[&Operation], data: &Data) -> Option<Difference> {
     let ids: HashSet<&OperationId> = operations.iter().map(|operation| &operation.id).collect();
     let missing = recording.operations.iter().find(|operation| !ids.contains(&operation.id))?;
-    Some(missing_operation(recording, missing, json!("the run ended without it"), &data.starts))
+    Some(missing_operation(recording, missing, &json!("the run ended without it"), &data.starts))
 }
 
 fn other_outcome(recording: &Recording, operations: &[&Operation], data: &Data) -> Option<Difference> {

@@ -168,14 +168,18 @@ impl Check<'_> {
 
         let total = crashes.len();
         let mut results = self.run(&self.sample(crashes, &mut left, Share(1, 2)), &[], second)?;
-        results.iter_mut().for_each(|result| found.add(result));
+        for result in &mut results {
+            found.add(result);
+        }
         found.explored.crash_points = [results.len(), total];
 
         let perturbed = self.perturbations(&plain);
         let total = perturbed.len();
         self.known.fetch_add(total, Ordering::Relaxed);
         let mut results = self.run(&self.sample(perturbed, &mut left, Share::ALL), &plain, Share::ALL)?;
-        results.iter_mut().for_each(|result| found.add(result));
+        for result in &mut results {
+            found.add(result);
+        }
         found.explored.perturbations = [results.len(), total];
         self.say_what_is_left(&mut found);
         self.report(found)
@@ -202,12 +206,11 @@ impl Check<'_> {
     fn exists(&self, id: ScheduleId) -> Result<(), CheckError> {
         let recording = self.recording;
         let exists = match id.0 {
-            Schedule::Replay(prefix) => prefix < recording.prefixes(),
             Schedule::Perturbed(Perturbation::Checkpoints(_), _) => false,
             Schedule::Perturbed(Perturbation::Ties(pair), prefix) => {
                 prefix < recording.prefixes() && pair < ties(&recording.state(prefix)).len()
             }
-            Schedule::Perturbed(_, prefix) => prefix < recording.prefixes(),
+            Schedule::Replay(prefix) | Schedule::Perturbed(_, prefix) => prefix < recording.prefixes(),
             Schedule::Crash(_) => points(recording).contains(&id.0),
             Schedule::Repeated(perturbation) => matches!(perturbation, Perturbation::Checkpoints(_)),
             Schedule::Record => true,
@@ -376,12 +379,11 @@ impl Check<'_> {
             }
             Schedule::Perturbed(perturbation, prefix) => {
                 let made;
-                let plain = match plain.get(prefix).and_then(Option::as_ref) {
-                    Some(plain) => &plain.replayed,
-                    None => {
-                        made = runtime.block_on(plain_replay(subject, recording, seed, prefix, false))?;
-                        &made
-                    }
+                let plain = if let Some(plain) = plain.get(prefix).and_then(Option::as_ref) {
+                    &plain.replayed
+                } else {
+                    made = runtime.block_on(plain_replay(subject, recording, seed, prefix, false))?;
+                    &made
                 };
                 let replayed = runtime.block_on(perturbed_replay(
                     subject,

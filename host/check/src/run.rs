@@ -180,8 +180,8 @@ impl DurableServiceClient for ObservedClient {
                 data.checkpoints += 1;
                 data.bytes += updates.iter().map(|update| written(update) as u64).sum::<u64>();
             }
-            let closes = |update: &&OperationUpdate| update.action != OperationAction::Start;
-            let closed = updates.iter().filter(closes).map(|update| update.id.clone()).collect();
+            let is_end = |update: &&OperationUpdate| update.action != OperationAction::Start;
+            let closed = updates.iter().filter(is_end).map(|update| update.id.clone()).collect();
             let answer = self.client.checkpoint(arn, token, updates).await?;
             self.trace.acknowledged(arn, closed);
             if let Some(recorder) = &self.recorder {

@@ -120,6 +120,7 @@ pub(crate) struct Body {
 
 /// What the code between operations used.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(crate) struct Used {
     pub(crate) clock: u64,
     pub(crate) random: bool,

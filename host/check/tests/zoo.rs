@@ -1,4 +1,5 @@
 //! The zoo: small handlers that replay and small handlers that do not, each with the verdict that it must get.
+#![allow(clippy::unwrap_used, reason = "a test may fail in any way")]
 
 use std::{collections::BTreeSet, path::Path, str::FromStr, sync::Arc};
 

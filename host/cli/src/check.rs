@@ -49,6 +49,7 @@ Verdicts:
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
+#[expect(clippy::doc_markdown, reason = "the texts are shown in the help")]
 pub(super) struct Args {
     /// A component's file, or the folder of a crate, which is built first
     handler: PathBuf,

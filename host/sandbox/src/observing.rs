@@ -97,7 +97,7 @@ mod tests {
             CheckpointResponse, CheckpointToken, DurableServiceClient, ErrorObject, ExecutionArn, Limits,
             OperationId, OperationUpdate, ServiceCall, StatePage, StepDetails, Timestamp,
         },
-        replay::Engine,
+        replay::{Engine, Probed},
     };
 
     /// Answers every checkpoint with the same operations.
@@ -148,7 +148,7 @@ mod tests {
             log: log.clone(),
             faults: Faults::default(),
             isolation: Isolation::default(),
-            probe: Default::default(),
+            probe: Probed::default(),
             grants: Arc::new(Grants::default()),
         };
         let engine = Engine::new(recorded, Limits::default(), 100);

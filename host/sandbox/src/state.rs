@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    fmt::Write as _,
     time::Duration,
 };
 
@@ -305,7 +306,11 @@ impl Durable {
 
 /// The first bytes as hexadecimal digits.
 fn hex(bytes: &[u8]) -> String {
-    let mut text: String = bytes.iter().take(KEY_BYTES).map(|byte| format!("{byte:02x}")).collect();
+    let mut text = String::new();
+    for byte in bytes.iter().take(KEY_BYTES) {
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
     if bytes.len() > KEY_BYTES {
         text.push_str("..");
     }

@@ -181,6 +181,7 @@ impl Engine {
 
     /// Starts an operation, or finds its record. `check` is the result of checking its arguments; `options` completes
     /// the START update.
+    #[expect(clippy::needless_pass_by_value, reason = "an operation keeps what it is given")]
     #[expect(clippy::too_many_arguments, reason = "one line for each kind of operation, above")]
     fn begin(
         &mut self,
@@ -231,10 +232,8 @@ impl Engine {
                 check?;
                 self.starts.new_one(vacant.key(), kind, sub_type, identity.name.as_deref());
                 let start = start(vacant.key());
-                if let Some(probe) = self.probe.get() {
-                    if probe.started(&start, position, false) {
-                        return Err(stopped_by_probe(&start));
-                    }
+                if self.probe.get().is_some_and(|probe| probe.started(&start, position, false)) {
+                    return Err(stopped_by_probe(&start));
                 }
                 vacant.insert(Known::started(key));
                 let slot = Slot::started(&start);

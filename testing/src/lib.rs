@@ -57,9 +57,10 @@ pub use operation::{
 pub use orchestrator::{FunctionStorage, SkipTimeConfig, TestExecutionOrchestrator, TestExecutionResult};
 pub use print::PrintConfig;
 pub use result::{Invocation, TestResult};
+pub use runner::check::assert_replay_safe;
 pub use runner::{
     AnyPayload, LocalDurableTestRunner, Payload, TestEnvironmentConfig, TestEnvironmentSetup,
-    assert_replay_safe, setup_test_environment, teardown_test_environment,
+    setup_test_environment, teardown_test_environment,
 };
 pub use storage::OperationStorage;
 pub use tracking::DurableApiClient;

@@ -4,7 +4,7 @@
 //! time skipping, the result of a run depends only on the handler, the event, the actions of the test and the seed.
 
 mod attendant;
-mod check;
+pub(crate) mod check;
 mod configure;
 mod environment;
 mod settings;
@@ -22,7 +22,6 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 pub(crate) use self::attendant::TestAttendant;
-pub use self::check::assert_replay_safe;
 use self::environment::TestEnvironment;
 pub use self::environment::{
     TestEnvironmentConfig, TestEnvironmentSetup, setup_test_environment, teardown_test_environment,

@@ -171,7 +171,7 @@ impl<T> TestResult<T> {
     /// let history = runner.run(()).await?.get_normalized_history();
     /// assert_eq!(history, runner.run(()).await?.get_normalized_history());
     /// assert_eq!(history[1]["EventType"], "WaitStarted");
-    /// assert_eq!(history[1]["Id"], "op-1");
+    /// assert_eq!(history[1]["Id"], "op-2");
     /// # Ok(())
     /// # }
     /// ```

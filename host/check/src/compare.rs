@@ -573,13 +573,17 @@ fn is_rightly_different(recording: &Recording, operations: &[&Operation], differ
     match id.as_ref().map(|id| (recording.operation(id), in_run(id))) {
         // The whole run led to the result.
         None => {}
-        Some((Some(recorded), _)) => {
-            let point = match difference.at {
-                Point::Start => recorded.start_sequence,
-                Point::End => recorded.sequence,
+        Some((Some(recorded), ran)) => {
+            let point = |operation: &Operation| match difference.at {
+                Point::Start => operation.start_sequence,
+                Point::End => operation.sequence,
             };
-            expected.retain(|end| end.sequence < point);
-            actual.truncate(expected.len());
+            let until = point(recorded);
+            expected.retain(|end| end.sequence < until);
+            match ran.map(point) {
+                Some(until) => actual.retain(|end| end.sequence < until),
+                None => actual.truncate(expected.len()),
+            }
         }
         Some((None, Some(started))) => {
             actual.retain(|end| end.sequence < started.start_sequence);

@@ -223,8 +223,8 @@ mod tests {
         assert_eq!(
             rows,
             [
-                "  on record                 now",
-                "  name: a                   name: a",
+                "  on record                   now",
+                "  name: a                     name: a",
                 "  result: ..xxxxxxxxxxxxyes   result: ..xxxxxxxxxxxxno"
             ]
         );

@@ -73,7 +73,7 @@ impl CheckpointServer {
     }
 
     /// Stops the thread after it has processed all queued messages, and waits for it. Later requests fail with
-    /// [`ServiceError::Unavailable`]. Dropping the server has the same effect.
+    /// [`ServiceError::Unavailable`](crate::protocol::ServiceError::Unavailable). Dropping the server has the same effect.
     pub fn shutdown(self) {
         drop(self);
     }

@@ -20,7 +20,8 @@ use durawasm_core::{
     server::{ExecutionView, InvocationRetry, StartExecution},
 };
 
-/// The most instances that a run may kill: faults have their own counters, so this bounds nothing but mistakes.
+/// Retries of invocations beside those of the subject, because a killed instance counts as a crash of its invocation.
+/// A schedule kills one.
 const RETRIES_OF_FAULTS: u32 = 1;
 
 /// The result of a run.

@@ -17,7 +17,7 @@ use super::{
     grants::GrantArgs,
     log::Quiet,
     output::{note, say},
-    target::{CrateArgs, component},
+    target::{CrateArgs, chosen, compiled, component, environment_failure},
 };
 use durawasm_check::{
     Budget, CheckError, FindingKind, Kind, OnProgress, Options, Progress, RecordedExecution, Report,
@@ -26,13 +26,13 @@ use durawasm_check::{
 use durawasm_core::{
     durations::{ExecutionTimeout, parse_some_duration},
     orchestrator::{
-        Environment, EnvironmentError, EnvironmentOptions, Functions, ScriptedFunction, bare_name,
-        parse_answer, parse_answer_for_all, parse_function_answer,
+        Environment, EnvironmentOptions, ScriptedFunction, bare_name, parse_answer, parse_answer_for_all,
+        parse_function_answer,
     },
     server::ScriptedAnswer,
 };
 use durawasm_report::printable;
-use durawasm_sandbox::{Sandbox, SandboxLimits};
+use durawasm_sandbox::SandboxLimits;
 
 const EXAMPLES: &str = "Examples:
   durawasm check examples/order --event examples/order/events/good.json \\
@@ -173,21 +173,20 @@ pub(super) fn check(args: &Args) -> Result<Exit, Failure> {
         cpu: args.cpu_limit,
         ..SandboxLimits::default()
     };
-    let (sandbox, without_cache) = Sandbox::with_default_cache(&limits).or_exit(Exit::Host)?;
-    if let Some(why) = without_cache {
-        note(format_args!("warning: {why}"));
-    }
-    let handler =
-        sandbox.load(&wasm).map_err(|e| anyhow!("{}: {e}", path.display())).or_exit(Exit::Component)?;
+    let handler = compiled(&path, &wasm, &limits)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().or_exit(Exit::Host)?;
     let listed =
         runtime.block_on(Environment::new(EnvironmentOptions::default(), &[handler], Arc::new(Quiet)));
-    let environment = listed.map_err(|error| Failure {
-        exit: if matches!(error, EnvironmentError::Functions(_)) { Exit::Component } else { Exit::Host },
-        error: error.into(),
-    })?;
+    let environment = listed.map_err(environment_failure)?;
     let functions = environment.functions().clone();
-    let function = chosen(args, &functions)?;
+    let function = chosen(args.function.as_deref(), &functions)?;
+    if !function.durable {
+        return Err(usage(anyhow!(
+            "{} is a plain function: it has no durable operations, so there is nothing to replay",
+            function.name
+        )));
+    }
+    let function = function.name.to_string();
     if let Some((name, _)) = args.function_answer.iter().find(|(name, _)| bare_name(name) == function) {
         return Err(usage(anyhow!(
             "{name} is the function that is checked: --function-answer must not stand in for it"
@@ -206,28 +205,6 @@ pub(super) fn check(args: &Args) -> Result<Exit, Failure> {
 
 fn usage(error: anyhow::Error) -> Failure {
     Failure { exit: Exit::Usage, error }
-}
-
-fn chosen(args: &Args, functions: &Functions) -> Result<String, Failure> {
-    let function = match &args.function {
-        Some(name) => functions.find(name).or_exit(Exit::Usage)?,
-        None => functions
-            .only()
-            .ok_or_else(|| {
-                anyhow!(
-                    "the component has several functions; choose one with --function: {}",
-                    functions.names()
-                )
-            })
-            .or_exit(Exit::Usage)?,
-    };
-    if !function.durable {
-        return Err(usage(anyhow!(
-            "{} is a plain function: it has no durable operations, so there is nothing to replay",
-            function.name
-        )));
-    }
-    Ok(function.name.to_string())
 }
 
 fn explore(

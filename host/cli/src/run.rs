@@ -12,22 +12,21 @@ use super::{
     log::{Printer, Quiet},
     output::{note, say},
     report::{self, Setup},
-    target::{CrateArgs, component},
+    target::{CrateArgs, chosen, compiled, component, environment_failure},
     terminal::{Interrupts, Screen, SharedAttendant, TerminalAttendant},
 };
 use durawasm_core::{
     durations::{ExecutionTimeout, parse_some_duration, parse_start_time},
     invocation::{Isolation, LogSink},
     orchestrator::{
-        Attendant, Environment, EnvironmentError, EnvironmentOptions, FunctionGrants, Functions, Run,
-        RunError, ScriptedFunction, TimeMode, bare_name, parse_answer, parse_answer_for_all,
-        parse_function_answer,
+        Attendant, Environment, EnvironmentOptions, FunctionGrants, Run, RunError, ScriptedFunction,
+        TimeMode, bare_name, parse_answer, parse_answer_for_all, parse_function_answer,
     },
     protocol::{ExecutionStatus, Limits, ServiceError, check_execution_name},
     server::{InvocationRetry, ScriptedAnswer, StartExecution},
 };
 use durawasm_report::printable;
-use durawasm_sandbox::{Handler, Sandbox, SandboxLimits};
+use durawasm_sandbox::{Handler, SandboxLimits};
 use durawasm_scenario::unused_answer_notes;
 
 const EXAMPLES: &str = "Examples:
@@ -157,11 +156,8 @@ async fn execute(
     let screen = Screen::new();
     let log: Arc<dyn LogSink> =
         if args.quiet { Arc::new(Quiet) } else { Arc::new(Printer(Arc::clone(&screen))) };
-    let mut environment = Environment::new(options, &[handler], log).await.map_err(|error| Failure {
-        exit: if matches!(error, EnvironmentError::Functions(_)) { Exit::Component } else { Exit::Host },
-        error: error.into(),
-    })?;
-    let function = chosen(args, environment.functions())?;
+    let mut environment = Environment::new(options, &[handler], log).await.map_err(environment_failure)?;
+    let function = chosen(args.function.as_deref(), environment.functions())?.name.to_string();
     let mut stand_ins = Vec::new();
     for (name, scripted) in &args.function_answer {
         if bare_name(name) == function {
@@ -212,11 +208,7 @@ fn load(args: &Args, path: &std::path::Path, wasm: &[u8]) -> Result<Handler, Fai
         wall: args.invocation_timeout,
         ..SandboxLimits::default()
     };
-    let (sandbox, without_cache) = Sandbox::with_default_cache(&limits).or_exit(Exit::Host)?;
-    if let Some(why) = without_cache {
-        note(format_args!("warning: {why}"));
-    }
-    sandbox.load(wasm).map_err(|e| anyhow!("{}: {e}", path.display())).or_exit(Exit::Component)
+    compiled(path, wasm, &limits)
 }
 
 /// The options of the environment, and the execution timeout.
@@ -237,23 +229,6 @@ fn options(args: &Args, grants: FunctionGrants) -> (EnvironmentOptions, Option<u
         ..EnvironmentOptions::default()
     };
     (options, timeout)
-}
-
-/// The name of the function to run.
-fn chosen(args: &Args, functions: &Functions) -> Result<String, Failure> {
-    let function = match &args.function {
-        Some(name) => functions.find(name).or_exit(Exit::Usage)?,
-        None => functions
-            .only()
-            .ok_or_else(|| {
-                anyhow!(
-                    "the component has several functions; choose one with --function: {}",
-                    functions.names()
-                )
-            })
-            .or_exit(Exit::Usage)?,
-    };
-    Ok(function.name.to_string())
 }
 
 /// Runs an execution until it ends or the command is interrupted. Returns the execution, and whether it was

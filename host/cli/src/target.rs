@@ -9,6 +9,8 @@ use super::output::note;
 use durawasm_build::{
     self as build, BuildError, BuildEvent, BuildOptions, BuiltComponent, CargoOutput, Profile,
 };
+use durawasm_core::orchestrator::{EnvironmentError, Function, Functions};
+use durawasm_sandbox::{Handler, Sandbox, SandboxLimits};
 
 /// The build options for a handler that is a crate.
 #[derive(Debug, clap::Args)]
@@ -61,6 +63,31 @@ pub(super) fn component(
     };
     let bytes = build::read_component(&path).or_exit(Exit::Component)?;
     Ok((path, bytes))
+}
+
+/// Compiles a component for a sandbox with these limits. `path` is for messages.
+pub(super) fn compiled(path: &Path, wasm: &[u8], limits: &SandboxLimits) -> Result<Handler, Failure> {
+    let (sandbox, without_cache) = Sandbox::with_default_cache(limits).or_exit(Exit::Host)?;
+    if let Some(why) = without_cache {
+        note(format_args!("warning: {why}"));
+    }
+    sandbox.load(wasm).map_err(|e| anyhow!("{}: {e}", path.display())).or_exit(Exit::Component)
+}
+
+/// The failure of a command whose environment could not be set up.
+pub(super) fn environment_failure(error: EnvironmentError) -> Failure {
+    let exit = if matches!(error, EnvironmentError::Functions(_)) { Exit::Component } else { Exit::Host };
+    Failure { exit, error: error.into() }
+}
+
+/// The function of this name, or the only one.
+pub(super) fn chosen<'a>(name: Option<&str>, functions: &'a Functions) -> Result<&'a Function, Failure> {
+    if let Some(name) = name {
+        return functions.find(name).or_exit(Exit::Usage);
+    }
+    let several =
+        || anyhow!("the component has several functions; choose one with --function: {}", functions.names());
+    functions.only().ok_or_else(several).or_exit(Exit::Usage)
 }
 
 /// Builds a crate. If `quiet`, the output of cargo is shown only if the build fails.

@@ -4,12 +4,15 @@
 //! no difference: an at-most-once body that was interrupted takes its error path, and operations that completed in
 //! another order may lead elsewhere, as long as the run replays.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use durawasm_core::{
     protocol::{
-        ExecutionStatus, InvocationOutput, InvocationResult, InvocationStatus, Operation, OperationAction,
-        OperationId, OperationType, OperationUpdate, error_types,
+        ErrorObject, ExecutionStatus, InvocationOutput, InvocationResult, InvocationStatus, Operation,
+        OperationAction, OperationId, OperationType, OperationUpdate, error_types,
     },
     server::ExecutionView,
 };
@@ -44,6 +47,13 @@ pub(crate) struct Difference {
     pub(crate) at: Point,
     /// The operation at whose start the handler can be stopped, for a backtrace.
     pub(crate) stop_at: Option<OperationId>,
+}
+
+impl Difference {
+    /// Whether the handler did not start an operation that is on record.
+    fn is_missing(&self) -> bool {
+        self.operation.is_some() && self.at == Point::Start && self.stop_at.is_none()
+    }
 }
 
 /// The operations of a recording, and those that a replay started, by name.
@@ -102,32 +112,31 @@ fn identity(operation: &OperationRef) -> Value {
     })
 }
 
-fn outcome_of(operation: &Operation, names: &Names<'_>) -> Value {
-    let mut value = identity(&names.recorded(operation));
+/// Adds a result and an error to a value, if there are any.
+fn with_outcome(mut value: Value, result: Option<&str>, error: Option<&ErrorObject>) -> Value {
     if let Some(members) = value.as_object_mut() {
-        members.insert("status".into(), operation.status.to_string().into());
-        if let Some(result) = operation.result() {
-            members.insert("result".into(), shown(result));
-        }
-        if let Some(error) = operation.error() {
-            members.insert("error".into(), shown_error(error));
-        }
+        members.extend(result.map(|result| ("result".to_owned(), shown(result))));
+        members.extend(error.map(|error| ("error".to_owned(), shown_error(error))));
     }
     value
 }
 
+fn outcome_of(operation: &Operation, names: &Names<'_>) -> Value {
+    let mut value = identity(&names.recorded(operation));
+    if let Some(members) = value.as_object_mut() {
+        members.insert("status".into(), operation.status.to_string().into());
+    }
+    with_outcome(value, operation.result().map(AsRef::as_ref), operation.error())
+}
+
+/// How an execution ended.
+fn end_of(status: ExecutionStatus, result: Option<&str>, error: Option<&ErrorObject>) -> Value {
+    with_outcome(json!({ "status": status.to_string() }), result, error)
+}
+
 /// The result of the recorded execution.
 fn recorded_result(recording: &Recording) -> Value {
-    let mut value = json!({ "status": recording.status.to_string() });
-    if let Some(members) = value.as_object_mut() {
-        if let Some(result) = &recording.result {
-            members.insert("result".into(), shown(result));
-        }
-        if let Some(error) = &recording.error {
-            members.insert("error".into(), shown_error(error));
-        }
-    }
-    value
+    end_of(recording.status, recording.result.as_deref(), recording.error.as_ref())
 }
 
 fn ended(result: &InvocationResult) -> Value {
@@ -300,9 +309,9 @@ fn missing_after(recording: &Recording, prefix: usize, replayed: &Replayed) -> O
     }
     let known = recording.known(prefix);
     let find = |id: &OperationId| recording.operation(id).map(|operation| &**operation);
-    let missing = recording.operations.iter();
-    let missing = missing.filter(|operation| !is_abandoned(&operation.id, find));
-    let missing = missing.into_iter().find(|operation| !known.contains(&operation.id))?;
+    let is_missing =
+        |operation: &&Arc<Operation>| !known.contains(&operation.id) && !is_abandoned(&operation.id, find);
+    let missing = recording.operations.iter().find(is_missing)?;
     Some(missing_operation(recording, missing, &ended(&replayed.result), &replayed.data.starts))
 }
 
@@ -338,15 +347,8 @@ fn other_closing(recording: &Recording, replayed: &Replayed) -> Option<Differenc
         if same {
             return None;
         }
-        let mut actual = identity(&names.recorded(recorded));
-        if let Some(members) = actual.as_object_mut() {
-            if let Some(result) = &update.payload {
-                members.insert("result".into(), shown(result));
-            }
-            if let Some(error) = &update.error {
-                members.insert("error".into(), shown_error(error));
-            }
-        }
+        let actual = identity(&names.recorded(recorded));
+        let actual = with_outcome(actual, update.payload.as_deref(), update.error.as_ref());
         Some(Difference {
             operation: Some(names.recorded(recorded)),
             expected: Some(outcome_of(recorded, &names)),
@@ -369,8 +371,7 @@ pub(crate) fn judge_perturbed(
     let found = other_than_plain(recording, prefix, plain, perturbed)?;
     // A handler that needs a setting and does not find it fails, which says nothing about replays.
     let fails = perturbation == Perturbation::Env(EnvChange::Removed)
-        && (found.operation.is_none()
-            || found.actual.as_ref().is_some_and(|actual| actual.get("none").is_some()));
+        && (found.operation.is_none() || found.is_missing());
     (!fails).then_some(found)
 }
 
@@ -488,9 +489,8 @@ fn other_decision(recording: &Recording, data: &Data) -> Option<Difference> {
     let (id, expected, actual) = data.other_decisions.iter().min_by_key(|(id, ..)| place(id))?;
     let operation = recording.operation(id)?;
     let shown = |outcome: &AttemptOutcome| {
-        let mut value = identity(&names.recorded(operation));
+        let mut value = with_outcome(identity(&names.recorded(operation)), None, outcome.error.as_ref());
         if let Some(members) = value.as_object_mut() {
-            members.insert("error".into(), outcome.error.as_ref().map_or(Value::Null, shown_error));
             members.insert("then".into(), outcome.decision().into());
         }
         value
@@ -545,19 +545,10 @@ fn other_end(recording: &Recording, view: &ExecutionView, operations: &[&Operati
     if same {
         return None;
     }
-    let mut actual = json!({ "status": view.status.to_string() });
-    if let Some(members) = actual.as_object_mut() {
-        if let Some(result) = &view.result {
-            members.insert("result".into(), shown(result));
-        }
-        if let Some(error) = &view.error {
-            members.insert("error".into(), shown_error(error));
-        }
-    }
     Some(Difference {
         operation: None,
         expected: Some(recorded_result(recording)),
-        actual: Some(actual),
+        actual: Some(end_of(view.status, view.result.as_deref(), view.error.as_ref())),
         place: recording.operations.len(),
         at: Point::End,
         stop_at: None,

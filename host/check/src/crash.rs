@@ -77,13 +77,10 @@ async fn repeat(
     let data = trace.take();
     let difference = match judge_run(recording, &ran.view, &data) {
         Judged::Same => None,
-        // Times on record differ, and with them what the contract promises to be recorded.
-        Judged::Differs(difference) if lenient && data.divergence.is_none() => {
-            replays_itself(subject, recording, seed, &ran.view).await?.err().map(|()| difference)
-        }
-        Judged::Differs(difference) => Some(difference),
-        Judged::MayDiffer(difference) => {
-            replays_itself(subject, recording, seed, &ran.view).await?.err().map(|()| difference)
+        Judged::Differs(difference) if !lenient || data.divergence.is_some() => Some(difference),
+        // If lenient: times on record differ, and with them what the contract promises to be recorded.
+        Judged::Differs(difference) | Judged::MayDiffer(difference) => {
+            (!replays_itself(subject, recording, seed, &ran.view).await?).then_some(difference)
         }
     };
     let only_replayed = data.interrupted.is_empty() && data.bodies.values().all(|body| body.runs == 1);
@@ -96,7 +93,7 @@ async fn replays_itself(
     recording: &Recording,
     seed: u64,
     view: &ExecutionView,
-) -> Result<Result<(), ()>, CheckError> {
+) -> Result<bool, CheckError> {
     let fed = Fed {
         arn: &recording.arn,
         state: listed(view.operations.clone()),
@@ -106,10 +103,10 @@ async fn replays_itself(
     };
     let replayed = replay(subject, fed, TraceOptions::default()).await?;
     if replayed.data.divergence.is_some() {
-        return Ok(Err(()));
+        return Ok(false);
     }
     let none = crate::values::CallbackIds::default();
-    let same = match &replayed.result {
+    Ok(match &replayed.result {
         InvocationResult::Output(output) => match view.status {
             ExecutionStatus::Succeeded => {
                 output.status == InvocationStatus::Succeeded
@@ -118,8 +115,7 @@ async fn replays_itself(
             _ => output.status != InvocationStatus::Succeeded,
         },
         InvocationResult::Crashed(_) => replayed.asks() || view.status != ExecutionStatus::Succeeded,
-    };
-    Ok(if same { Ok(()) } else { Err(()) })
+    })
 }
 
 /// What a run showed beside divergences.

@@ -1,5 +1,7 @@
 //! The diagnosis of a difference: its schedule is repeated, with imports traced, and stopped where it shows.
 
+use durawasm_core::{invocation::Grants, orchestrator::FunctionGrants};
+
 use crate::{
     advice::advice,
     compare::Difference,
@@ -7,7 +9,7 @@ use crate::{
     error::CheckError,
     kind::Kind,
     record::Recording,
-    replay::{Fed, perturbed_replay, replay},
+    replay::{perturbed_replay, plain_replay},
     report::{Divergence, Import},
     schedule::{CrashPoint, Schedule},
     subject::Subject,
@@ -47,8 +49,7 @@ pub(crate) fn diagnose(
             Ok(match schedule {
                 Schedule::Record => Data::default(),
                 Schedule::Replay(prefix) => {
-                    let options = TraceOptions { pins: Some(recording.pins.clone()), ..options() };
-                    replay(subject, Fed::prefix(recording, prefix, seed), options).await?.data
+                    plain_replay(subject, recording, seed, prefix, options()).await?.data
                 }
                 Schedule::Perturbed(perturbation, prefix) => {
                     perturbed_replay(subject, recording, seed, prefix, perturbation, options()).await?.data
@@ -69,7 +70,7 @@ pub(crate) fn diagnose(
         imports.retain(|import| !import.name.ends_with("insecure-seed"));
     }
     let backtrace = frames(&data.backtrace);
-    let advice = advice(*kind, &imports, !subject_grants_nothing(subject));
+    let advice = advice(*kind, &imports, grants_directories(subject));
     let before = recording.operations.iter().take(difference.place.min(recording.operations.len()));
     let before: Vec<String> = before
         .map(|operation| match &operation.name {
@@ -102,10 +103,9 @@ fn options_of_run() -> TraceOptions {
     TraceOptions { imports: true, ..TraceOptions::default() }
 }
 
-fn subject_grants_nothing(subject: &Subject) -> bool {
-    !subject.grants.scratch
-        && !subject.grants.all.has_directories()
-        && subject.grants.by_function.values().all(|grants| !grants.has_directories())
+fn grants_directories(subject: &Subject) -> bool {
+    let FunctionGrants { all, by_function, scratch } = &subject.grants;
+    *scratch || all.has_directories() || by_function.values().any(Grants::has_directories)
 }
 
 /// The imports that the handler called since the operation before the difference. If there are none, the last ones

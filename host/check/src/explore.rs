@@ -306,7 +306,7 @@ impl Check<'_> {
             jobs => jobs,
         };
         let next = AtomicUsize::new(0);
-        let results: Mutex<Result<Vec<Outcome>, CheckError>> = Mutex::new(Ok(Vec::new()));
+        let results = Mutex::new(Vec::new());
         let work = || {
             let runtime = runtime()?;
             loop {
@@ -317,9 +317,7 @@ impl Check<'_> {
                     break;
                 }
                 let result = self.perform(&runtime, *schedule, plain)?;
-                if let Ok(results) = &mut *results.lock().unwrap_or_else(PoisonError::into_inner) {
-                    results.push(result);
-                }
+                results.lock().unwrap_or_else(PoisonError::into_inner).push(result);
                 let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
                 if let Some(progress) = &self.options.progress {
                     progress(Progress { done, of: self.known.load(Ordering::Relaxed).max(done) });
@@ -341,7 +339,7 @@ impl Check<'_> {
             }
             Ok::<(), CheckError>(())
         })?;
-        results.into_inner().unwrap_or_else(PoisonError::into_inner)
+        Ok(results.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn perform(
@@ -370,7 +368,13 @@ impl Check<'_> {
                 plain: None,
             },
             Schedule::Replay(prefix) => {
-                let replayed = runtime.block_on(plain_replay(subject, recording, seed, prefix, false))?;
+                let replayed = runtime.block_on(plain_replay(
+                    subject,
+                    recording,
+                    seed,
+                    prefix,
+                    TraceOptions::default(),
+                ))?;
                 let difference = judge_replay(recording, prefix, &replayed);
                 let findings = other_options(recording, &replayed.data);
                 let differs = difference.is_some();
@@ -382,7 +386,13 @@ impl Check<'_> {
                 let plain = if let Some(plain) = plain.get(prefix).and_then(Option::as_ref) {
                     &plain.replayed
                 } else {
-                    made = runtime.block_on(plain_replay(subject, recording, seed, prefix, false))?;
+                    made = runtime.block_on(plain_replay(
+                        subject,
+                        recording,
+                        seed,
+                        prefix,
+                        TraceOptions::default(),
+                    ))?;
                     &made
                 };
                 let replayed = runtime.block_on(perturbed_replay(

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use durawasm_core::{
     ambient::{Clock, SeededEntropy, VirtualClock},
-    invocation::{Access, Faults, Grants, Isolation, Surroundings},
+    invocation::{Access, Faults, Isolation, Surroundings},
     orchestrator::{Invocation, SCRATCH},
     protocol::{
         CheckpointResponse, CheckpointToken, DurableServiceClient, ExecutionArn, InvocationInput,
@@ -110,7 +110,7 @@ pub(crate) async fn replay(
         log: Arc::new(Silent),
         faults: Faults::default(),
         isolation: Isolation::default(),
-        probe: Probed::by(Arc::new(trace.probe(fed.arn, directories(&grants)))),
+        probe: Probed::by(Arc::new(trace.probe(fed.arn, writable(&grants)))),
         grants: Arc::new(grants),
     };
     let input = InvocationInput {
@@ -138,9 +138,9 @@ pub(crate) async fn plain_replay(
     recording: &Recording,
     seed: u64,
     prefix: usize,
-    imports: bool,
+    options: TraceOptions,
 ) -> Result<Replayed, CheckError> {
-    let options = TraceOptions { pins: Some(recording.pins.clone()), imports, ..TraceOptions::default() };
+    let options = TraceOptions { pins: Some(recording.pins.clone()), ..options };
     replay(subject, Fed::prefix(recording, prefix, seed), options).await
 }
 
@@ -161,10 +161,6 @@ pub(crate) async fn perturbed_replay(
         ..options
     };
     replay(subject, Fed::prefix(recording, prefix, seed), options).await
-}
-
-fn directories(grants: &Grants) -> Vec<std::path::PathBuf> {
-    writable(grants)
 }
 
 /// Puts white space after the event, where no message about the event counts it.

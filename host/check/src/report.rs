@@ -261,6 +261,14 @@ impl Report {
         done == 0 || !self.kinds.contains(&kind)
     }
 
+    /// Whether the handler is unsafe to replay: a replay or a crash makes a difference, or a crash makes a body happen
+    /// twice that must not.
+    pub fn is_unsafe(&self) -> bool {
+        self.verdict > Verdict::SandboxDependent
+            || self.has(FindingKind::DoubleEffect)
+            || self.has(FindingKind::AtMostOnceViolated)
+    }
+
     /// Whether a finding of this kind was made.
     pub fn has(&self, kind: FindingKind) -> bool {
         self.findings.iter().any(|finding| finding.kind == kind)

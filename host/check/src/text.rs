@@ -33,7 +33,7 @@ impl fmt::Display for Report {
             lines.extend([String::new(), "recorded executions:".to_owned()]);
             for history in &self.histories {
                 let why = match (&history.divergence, &history.reason) {
-                    (Some(divergence), _) => format!(", {}", differs_at(divergence)),
+                    (Some(divergence), _) => format!(", {}", divergence.place()),
                     (None, Some(reason)) => format!(": {reason}"),
                     (None, None) => String::new(),
                 };
@@ -60,8 +60,7 @@ impl fmt::Display for Report {
                 budget.quota
             ));
         }
-        let lines: Vec<String> = lines.iter().map(|line| printable(line)).collect();
-        f.write_str(&lines.join("\n"))
+        f.write_str(&joined(&lines))
     }
 }
 
@@ -77,30 +76,29 @@ impl Report {
     }
 }
 
-fn count(number: u64, of: &str) -> String {
-    if number == 1 { format!("1 {of}") } else { format!("{number} {of}s") }
+/// Lines as one text that is safe to print.
+fn joined(lines: &[String]) -> String {
+    lines.iter().map(|line| printable(line)).collect::<Vec<_>>().join("\n")
 }
 
-/// Where a divergence shows, in a few words.
-pub(crate) fn differs_at(divergence: &Divergence) -> String {
-    match &divergence.operation {
-        Some(operation) => format!("differs at {}", operation.label()),
-        None => "differs in the result".to_owned(),
-    }
+fn count(number: u64, of: &str) -> String {
+    if number == 1 { format!("1 {of}") } else { format!("{number} {of}s") }
 }
 
 impl Divergence {
     /// Where it shows, in a few words.
     pub fn place(&self) -> String {
-        differs_at(self)
+        match &self.operation {
+            Some(operation) => format!("differs at {}", operation.label()),
+            None => "differs in the result".to_owned(),
+        }
     }
 
     /// All of it, in lines.
     pub fn describe(&self) -> String {
         let mut lines = Vec::new();
         describe(self, &mut lines);
-        let lines: Vec<String> = lines.iter().map(|line| printable(line)).collect();
-        lines.join("\n")
+        joined(&lines)
     }
 }
 
@@ -110,7 +108,7 @@ fn describe(divergence: &Divergence, out: &mut Vec<String>) {
         Kind::Crash => "a crash".to_owned(),
         other => format!("another {}", words(other)),
     };
-    out.push(format!("{} under {under}: {}", differs_at(divergence), divergence.described));
+    out.push(format!("{} under {under}: {}", divergence.place(), divergence.described));
     out.push(String::new());
     out.extend(divergence.before.iter().map(|operation| format!("   |  {operation}")));
     out.push(format!("   X  {}", short(divergence)));

@@ -53,15 +53,14 @@ impl AttemptOutcome {
         update.step_options = self.step_options;
     }
 
+    /// How the body failed, if it did.
+    fn failure(&self) -> Option<(&Option<String>, &Option<String>)> {
+        self.error.as_ref().map(|error| (&error.error_type, &error.error_message))
+    }
+
     /// Whether the body failed in the same way, and the handler then decided otherwise.
     fn is_other_decision(&self, other: &Self) -> bool {
-        let same_error = match (&self.error, &other.error) {
-            (Some(one), Some(other)) => {
-                (&one.error_type, &one.error_message) == (&other.error_type, &other.error_message)
-            }
-            _ => false,
-        };
-        same_error && self.action != other.action
+        self.error.is_some() && self.failure() == other.failure() && self.action != other.action
     }
 
     /// What the handler decided after the body, for a report.
@@ -78,10 +77,7 @@ impl AttemptOutcome {
             (Some(one), Some(other)) => same_json(one, other),
             (one, other) => one == other,
         };
-        payload
-            && self.action == other.action
-            && self.error.as_ref().map(|error| (&error.error_type, &error.error_message))
-                == other.error.as_ref().map(|error| (&error.error_type, &error.error_message))
+        payload && self.action == other.action && self.failure() == other.failure()
     }
 }
 

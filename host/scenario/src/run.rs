@@ -5,7 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{compare, file::Scenario, mismatch::Mismatch};
-use durawasm_check::{CheckError, FindingKind, Options as CheckOptions, Subject, Verdict, check};
+use durawasm_check::{CheckError, Options as CheckOptions, Subject, check};
 use durawasm_core::{
     hint,
     invocation::LogBuffer,
@@ -178,10 +178,7 @@ fn checked(
     }
     let options = CheckOptions { seed: scenario.seed.unwrap_or(0), ..CheckOptions::default() };
     let report = check(&subject, &options, function)?;
-    let fails = report.verdict == Verdict::NonDeterministic
-        || report.has(FindingKind::DoubleEffect)
-        || report.has(FindingKind::AtMostOnceViolated);
-    Ok(fails.then(|| {
+    Ok(report.is_unsafe().then(|| {
         let place = report.divergence.as_ref().map(|divergence| format!(": it {}", divergence.place()));
         let message = match place {
             Some(place) => format!("the handler is {}{place}", report.verdict),

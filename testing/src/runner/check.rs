@@ -5,14 +5,14 @@
 
 use std::sync::Arc;
 
-use durawasm_check::{CheckError, FindingKind, Options, Subject, check};
+use durawasm_check::{CheckError, Options, Subject, check};
 use durawasm_core::{
     invocation::LogBuffer,
     orchestrator::{Environment, EnvironmentOptions},
 };
 
 use super::{LocalDurableTestRunner, Payload};
-use crate::{ReplayReport, ReplayVerdict, TestError};
+use crate::{ReplayReport, TestError};
 
 impl<I, O> LocalDurableTestRunner<I, O> {
     /// Checks whether the handler replays with this payload: it records a run, repeats it with the instance killed at
@@ -72,16 +72,10 @@ pub fn assert_replay_safe<'a, I: 'a, O>(
     async move {
         match runner.check(payload).await {
             Err(error) => panic!("{place}: the handler could not be checked: {error}"),
-            Ok(report) if is_unsafe(&report) => panic!("{place}: {report}"),
+            Ok(report) if report.is_unsafe() => panic!("{place}: {report}"),
             Ok(_) => {}
         }
     }
-}
-
-fn is_unsafe(report: &ReplayReport) -> bool {
-    report.verdict > ReplayVerdict::SandboxDependent
-        || report.has(FindingKind::DoubleEffect)
-        || report.has(FindingKind::AtMostOnceViolated)
 }
 
 impl From<CheckError> for TestError {

@@ -1,9 +1,6 @@
 //! Batches and combinators: real handlers, in the real sandbox, on a virtual clock.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
-mod common;
-
-use common::{handler, history, value};
+use crate::common::{handler, history, value};
 use durawasm_testing::{Disturbance, ExecutionStatus, LocalDurableTestRunner, OperationStatus, TestResult};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -223,7 +220,11 @@ async fn maps_nest() {
 async fn a_batch_that_is_not_allowed_is_refused_before_it_starts() {
     let result = handler("batch").run(json!({"items": [{}], "limit": 0})).await.unwrap();
     assert_eq!(result.get_status(), ExecutionStatus::Failed);
-    assert!(common::error(&result).1.contains("invalid max_concurrency"), "{:?}", common::error(&result));
+    assert!(
+        crate::common::error(&result).1.contains("invalid max_concurrency"),
+        "{:?}",
+        crate::common::error(&result)
+    );
     assert!(result.get_operations().is_empty());
 }
 

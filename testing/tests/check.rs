@@ -1,16 +1,10 @@
 //! `check` and `assert_replay_safe`: what they say of handlers in a test, of the examples, and of random workflows.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
-
-mod common;
-#[path = "common/workflow.rs"]
-mod generator;
-
 use std::path::Path;
 
-use common::handler;
+use crate::common::handler;
+use crate::common::workflow::{ANSWERS, Kind, workflow};
 use durawasm_testing::{LocalDurableTestRunner, ReplayReport, ReplayVerdict, TestError, assert_replay_safe};
-use generator::{ANSWERS, Kind, workflow};
 use proptest::{prelude::*, test_runner::TestCaseError};
 use serde_json::{Value, json};
 

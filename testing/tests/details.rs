@@ -1,16 +1,13 @@
 //! The details that a test can read of an execution, each checked by value: a detail that is missing or constant fails
 //! a test.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
-
-mod common;
 
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
 
+use crate::common::handler;
 use chrono::{DateTime, TimeDelta, Utc};
-use common::handler;
 use durawasm_core::{
     ambient::{Clock as _, SystemClock},
     protocol::{DurableServiceClient, EventDetails, OperationAction, OperationUpdate, ServiceError},

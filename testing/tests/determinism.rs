@@ -1,9 +1,6 @@
 //! What a handler observes between operations is the same on every replay, and runs are repeatable.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
-mod common;
-
-use common::{handler, history, value};
+use crate::common::{handler, history, value};
 use durawasm_testing::{LocalDurableTestRunner, LogSource, TestEnvironmentConfig, TestResult};
 use serde_json::{Value, json};
 

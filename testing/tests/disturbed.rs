@@ -1,9 +1,6 @@
 //! Executions with injected faults: replayed at every checkpoint, and crashed at each.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
-mod common;
-
-use common::{handler, history, value};
+use crate::common::{handler, history, value};
 use durawasm_testing::{Disturbance, LocalDurableTestRunner, TestResult};
 use serde_json::{Value, json};
 

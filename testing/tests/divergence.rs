@@ -1,9 +1,6 @@
 //! A replay that differs from the first run ends the execution, even if no operation differs.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
-mod common;
-
-use common::{error, handler, value};
+use crate::common::{error, handler, value};
 use durawasm_testing::{Disturbance, LocalDurableTestRunner};
 use serde_json::json;
 

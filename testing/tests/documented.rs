@@ -1,5 +1,4 @@
 //! The tests that `docs/testing.md` names exist.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 use std::path::{Path, PathBuf};
 
@@ -30,5 +29,17 @@ fn tests_that_the_page_names_exist() {
         let source =
             std::fs::read_to_string(file(at)).unwrap_or_else(|_| panic!("there is no file of {at}::{test}"));
         assert!(source.contains(&format!("fn {test}(")), "there is no test {at}::{test}");
+    }
+}
+
+#[test]
+fn the_suite_has_every_file_of_tests() {
+    let suite = std::fs::read_to_string(file("suite")).unwrap();
+    for entry in std::fs::read_dir(file("").parent().unwrap()).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let of_tests = path.extension().is_some() || path.join("mod.rs").exists();
+        let own_process = ["suite", "threads"].contains(&name.as_str());
+        assert!(!of_tests || own_process || suite.contains(&format!("mod {name};\n")), "{}", path.display());
     }
 }

@@ -1,10 +1,7 @@
 //! Dropped operations and their compensations, in the sandbox and in virtual time: without faults, replayed at every
 //! point, and with crashes at any point.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
-mod common;
-
-use common::{handler, history, value};
+use crate::common::{handler, history, value};
 use durawasm_testing::{Disturbance, LogSource, OperationStatus, TestResult};
 use serde_json::{Value, json};
 

@@ -1,11 +1,8 @@
 //! Environments and checkpoint servers: setup, sharing, crashes and teardown, with many at the same time.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
-
-mod common;
 
 use std::time::Duration;
 
-use common::{handler, history, value};
+use crate::common::{handler, history, value};
 use durawasm_core::server::StartExecution;
 use durawasm_testing::{
     Disturbance, ExecutionStatus, LocalDurableTestRunner, TestEnvironmentConfig, TestError,

@@ -1,5 +1,4 @@
 //! Grants: a handler can access what it was granted, and nothing else.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 use std::{fs, sync::Arc};
 

@@ -1,11 +1,8 @@
 //! Tests that act while the handler runs: they wait for operations, answer callbacks, and advance time.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
-
-mod common;
 
 use std::time::Duration;
 
-use common::{handler, history, value};
+use crate::common::{handler, history, value};
 use durawasm_testing::{
     CallbackDetails, ErrorObject, ExecutionStatus, LocalDurableTestRunner, OperationStatus, OperationType,
     TestError, TestResult, WaitingOperationStatus::*,

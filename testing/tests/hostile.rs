@@ -1,11 +1,8 @@
 //! Guests that misbehave: each causes a named error, and never a panic or a hang of the host.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
-
-mod common;
 
 use std::time::Duration;
 
-use common::{bounded, error, handler, history, value};
+use crate::common::{bounded, error, handler, history, value};
 use durawasm_testing::{
     ExecutionStatus, InvocationRetry, LocalDurableTestRunner, OperationStatus, SandboxLimits,
 };
@@ -123,7 +120,7 @@ async fn an_unknown_function_and_an_event_that_is_not_json() {
     assert!(error.to_string().contains("there is no function \"nothing\""), "{error}");
     let result = handler("bad_event").run_text("{".to_owned()).await;
     match result {
-        Ok(result) => assert_eq!(common::error(&result).0, "InvalidEvent"),
+        Ok(result) => assert_eq!(crate::common::error(&result).0, "InvalidEvent"),
         Err(error) => assert!(error.to_string().contains("JSON"), "{error}"),
     }
 }

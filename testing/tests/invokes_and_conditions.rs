@@ -1,11 +1,8 @@
 //! Chained invokes, conditions and retried blocks: compiled handlers, in the sandbox, in virtual time.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
-
-mod common;
 
 use std::{fs, sync::Arc, time::Duration};
 
-use common::{error, handler, history, value};
+use crate::common::{error, handler, history, value};
 use durawasm_core::{
     invocation::LogBuffer,
     orchestrator::{Environment, EnvironmentOptions, FunctionGrants},

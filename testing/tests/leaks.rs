@@ -1,9 +1,6 @@
 //! State that bodies and finished contexts leave in an instance does not affect later code.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
-mod common;
-
-use common::{handler, history, value};
+use crate::common::{handler, history, value};
 use durawasm_testing::{Disturbance, Isolation, LocalDurableTestRunner, TestResult};
 use serde_json::{Value, json};
 

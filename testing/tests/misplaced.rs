@@ -1,9 +1,6 @@
 //! A context that is used in the code of another is rejected at once, and the error names both.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
-mod common;
-
-use common::{handler, value};
+use crate::common::{handler, value};
 use durawasm_testing::Disturbance;
 use serde_json::json;
 

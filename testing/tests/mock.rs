@@ -1,5 +1,4 @@
 //! A mock service: what an invocation reports, and how it ends if the service does not answer.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 use std::sync::Arc;
 

@@ -1,8 +1,4 @@
 //! Native handlers: behaviour that differs from components, and behaviour that must not.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
-
-#[path = "common/native.rs"]
-mod native;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -15,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::common::native;
 use durawasm_core::{
     orchestrator::{EnvironmentOptions, Run, TimeMode},
     protocol::Limits,

@@ -1,19 +1,16 @@
 //! The test guests run natively and as a component with equal histories, event for event.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
-
-#[path = "common/workflow.rs"]
-mod generator;
-#[path = "common/native.rs"]
-mod native;
 
 use std::{sync::Arc, time::Duration};
 
+use crate::common::{
+    native,
+    workflow::{ANSWERS, Kind, workflow},
+};
 use durawasm_core::{
     orchestrator::{EnvironmentOptions, Run},
     server::{Answer, InvocationView, ScriptedAnswer, StartExecution},
 };
 use durawasm_testing::{Disturbance, ErrorObject, Event, EventType, OperationType, Timestamp};
-use generator::{ANSWERS, Kind, workflow};
 use proptest::{prelude::*, test_runner::Config};
 use serde::Serialize;
 use serde_json::{Value, json};

@@ -1,9 +1,6 @@
 //! Durable operations: real handlers, in the real sandbox, on a virtual clock.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
-mod common;
-
-use common::{error, handler, history, value};
+use crate::common::{error, handler, history, value};
 use durawasm_testing::{ErrorObject, ExecutionStatus, OperationStatus};
 use proptest::prelude::*;
 use serde_json::json;

@@ -1,9 +1,6 @@
 //! Plugins in components: their notifications, and that they do not affect the execution.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
-mod common;
-
-use common::{bounded, handler, history, value};
+use crate::common::{bounded, handler, history, value};
 use durawasm_testing::{Disturbance, Isolation, LocalDurableTestRunner, LogLevel, SandboxLimits, TestResult};
 use serde_json::{Value, json};
 

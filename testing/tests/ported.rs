@@ -1,9 +1,6 @@
 //! The handlers in the README of AWS's Rust SDK run here; the result and the main events of each are checked.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
-mod common;
-
-use common::{history, value};
+use crate::common::{history, value};
 use durawasm_testing::{Disturbance, LocalDurableTestRunner, TestResult};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -94,7 +91,7 @@ async fn conditions() {
     assert_eq!(result, json!(3));
     assert_eq!(events.last().unwrap(), "StepSucceeded poll-until-ready +6");
     let result = ported("wait-strategy").run(100).await.unwrap();
-    let (kind, message) = common::error(&result);
+    let (kind, message) = crate::common::error(&result);
     assert!(message.contains("max checks exceeded"), "{kind} {message}");
 }
 

@@ -1,9 +1,6 @@
 //! Printed output appears once, even if its last line is not terminated.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
-mod common;
-
-use common::handler;
+use crate::common::handler;
 use durawasm_testing::{Disturbance, LogSource, TestResult};
 
 fn lines(result: &TestResult, source: LogSource) -> Vec<String> {

@@ -1,9 +1,6 @@
 //! The 22 correctness properties of the testing library, each over at least 100 random cases.
 //!
 //! Random sequences of operations are run by one handler, `sequence`, in the sandbox.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
-
-mod common;
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::handler;
+use crate::common::handler;
 use durawasm_core::{
     protocol::{
         CallbackOptions, DurableServiceClient, EventDetails, InvocationResult, Operation, OperationAction,

@@ -1,11 +1,8 @@
 //! `LocalDurableTestRunner` and its results, as authors of handlers use them.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
-
-mod common;
 
 use std::time::Duration;
 
-use common::{handler, history, value};
+use crate::common::{handler, history, value};
 use durawasm_guest::{BoxError, DurableContext, TypedError, durable_execution};
 use durawasm_testing::{
     AnyPayload, ErrorObject, ExecutionStatus, LocalDurableTestRunner, OperationStatus, OperationType,

@@ -1,11 +1,8 @@
 //! Rollbacks, checkpoint modes and deterministic values: compiled handlers, in the sandbox, in virtual time.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
-
-mod common;
 
 use std::collections::BTreeSet;
 
-use common::{error, handler, history, value};
+use crate::common::{error, handler, history, value};
 use durawasm_testing::{
     Disturbance, ErrorObject, EventType, ExecutionStatus, LocalDurableTestRunner, LogLevel, LogSource,
     OperationStatus, OperationType, TestResult,

@@ -1,14 +1,11 @@
 //! Schedulers decide when waits end: virtual time, a queue, or real timers.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
-
-mod common;
 
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use common::{handler, value};
+use crate::common::{handler, value};
 use durawasm_core::orchestrator::{OnError, StartInvocation, UpdateCheckpoint};
 use durawasm_guest::{BoxError, DurableContext};
 use durawasm_testing::{

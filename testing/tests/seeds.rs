@@ -1,9 +1,6 @@
 //! Handlers written as from the documents of other crates compile and run: see docs/porting.md.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
-mod common;
-
-use common::{handler, value};
+use crate::common::{handler, value};
 use durawasm_testing::{Disturbance, TestError, WaitingOperationStatus};
 use serde_json::json;
 

@@ -1,11 +1,8 @@
 //! Steps with a timeout: a body that takes too long is stopped, whatever it does.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
-
-mod common;
 
 use std::time::Duration;
 
-use common::{bounded, handler, history, value};
+use crate::common::{bounded, handler, history, value};
 use durawasm_testing::SandboxLimits;
 use serde_json::json;
 

@@ -1,15 +1,10 @@
 //! Random workflows of all operations, nested: without faults, replayed at every point, and with a crash at any point.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
-
-mod common;
-#[path = "common/workflow.rs"]
-mod generator;
 
 use std::collections::BTreeMap;
 
-use common::{handler, history};
+use crate::common::workflow::{ANSWERS, Kind, workflow};
+use crate::common::{handler, history};
 use durawasm_testing::{Disturbance, LocalDurableTestRunner, TestResult};
-use generator::{ANSWERS, Kind, workflow};
 use proptest::{prelude::*, test_runner::Config};
 use serde_json::Value;
 

@@ -8,7 +8,7 @@ use aws_sdk_lambda::{
 use durawasm_testing::{CloudDurableTestRunner, TestError};
 use serde_json::{Value, json};
 
-use crate::{
+use super::{
     http::{Answering, Reply},
     lambda::{Asked, Instead, Lambda, LambdaOptions, quick},
 };

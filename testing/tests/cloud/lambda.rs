@@ -19,7 +19,7 @@ use durawasm_testing::{CloudDurableTestRunner, CloudTestRunnerConfig, LocalDurab
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use crate::http::{Answering, Received, Reply, Server};
+use super::http::{Answering, Received, Reply, Server};
 
 /// Overrides the response to a request. The number is that of earlier requests of the same operation.
 pub type Instead = Box<dyn Fn(&Asked, usize) -> Option<Answering> + Send + Sync>;

@@ -10,10 +10,8 @@ use durawasm_testing::cloud::operations_of;
 use proptest::{prelude::*, test_runner::Config};
 use serde_json::{Value, json};
 
-use crate::{
-    generator::{ANSWERS, Kind, workflow},
-    lambda::environment,
-};
+use super::lambda::environment;
+use crate::common::workflow::{ANSWERS, Kind, workflow};
 
 /// An operation of the server, reduced to what a history contains.
 pub fn visible_in_history(operation: &Operation) -> Operation {

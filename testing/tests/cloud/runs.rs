@@ -18,11 +18,11 @@ use durawasm_testing::{CloudDurableTestRunner, ExecutionStatus, OperationStatus,
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{
-    common::{error, handler},
+use super::{
     lambda::{Lambda, LambdaOptions, quick},
     operations::{compared, visible_in_history},
 };
+use crate::common::{error, handler};
 
 #[tokio::test]
 async fn a_result_of_its_type() {

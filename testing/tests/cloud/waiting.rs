@@ -13,7 +13,7 @@ use durawasm_testing::{
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::{
+use super::{
     http::Reply,
     lambda::{Asked, Instead, Lambda, LambdaOptions},
 };
@@ -148,7 +148,7 @@ fn running_for(looks: usize) -> Instead {
                 "DurableExecutionArn": arn, "DurableExecutionName": "n", "FunctionArn": "f", "Status": "PAUSED",
                 "StartTimestamp": 1,
             });
-            Box::pin(async move { Reply::json(200, &answer) }) as crate::http::Answering
+            Box::pin(async move { Reply::json(200, &answer) }) as super::http::Answering
         })
     })
 }
@@ -174,7 +174,7 @@ async fn an_execution_that_is_over_when_it_is_first_looked_at_needs_one_look() {
     let view = lambda.runner::<Value>("greet").execute("Ada", |_| {}).await.unwrap();
     // Returns the execution that was started before, which has ended by now, instead of starting a new one.
     let arn = view.arn.to_string();
-    let (execution, events) = (crate::lambda::execution(&view), json!({ "Events": view.events }));
+    let (execution, events) = (super::lambda::execution(&view), json!({ "Events": view.events }));
     let instead: Instead = Box::new(move |asked: &Asked, _| {
         let reply = match asked.operation {
             "Invoke" => Reply::json(202, &json!({})).with("x-amz-durable-execution-arn", &arn),
@@ -214,7 +214,7 @@ async fn a_run_ends_in_time_although_nobody_answers() {
         ("GetDurableExecution", "has not been seen yet"),
     ] {
         let instead: Instead = Box::new(move |asked: &Asked, _| {
-            (asked.operation == silent).then(|| Box::pin(pending()) as crate::http::Answering)
+            (asked.operation == silent).then(|| Box::pin(pending()) as super::http::Answering)
         });
         let lambda = Lambda::with(LambdaOptions { instead: Some(instead), ..LambdaOptions::default() }).await;
         let what = too_late(lambda.runner("greet"), json!("Ada")).await;

@@ -1,6 +1,9 @@
 //! Shared by the tests: the component with the test handlers, and short functions that inspect results.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub mod native;
+pub mod workflow;
+
 use durawasm_testing::{LocalDurableTestRunner, SandboxLimits, TestResult};
 use serde_json::Value;
 

@@ -1,5 +1,4 @@
 //! The test guests, natively and as a component, in environments of the same kind.
-#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::sync::{Arc, OnceLock};
 

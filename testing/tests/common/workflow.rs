@@ -1,5 +1,4 @@
 //! Random workflows, as data for the handler `workflow` of the test guests.
-#![allow(dead_code, reason = "each test binary uses its part")]
 
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Value, json};

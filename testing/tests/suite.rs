@@ -1,0 +1,35 @@
+//! The tests of this crate, in one binary: each binary links the whole host, which takes seconds and much space on disk.
+//! `threads.rs` is the one test that needs a process of its own.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
+
+mod batches;
+mod check;
+mod cloud;
+mod common;
+mod details;
+mod determinism;
+mod disturbed;
+mod divergence;
+mod documented;
+mod dropped;
+mod environments;
+mod grants;
+mod handles;
+mod hostile;
+mod invokes_and_conditions;
+mod leaks;
+mod misplaced;
+mod mock;
+mod native;
+mod native_guests;
+mod operations;
+mod plugins;
+mod ported;
+mod prints;
+mod properties;
+mod runner;
+mod saga;
+mod schedulers;
+mod seeds;
+mod timeouts;
+mod workflows;

@@ -59,6 +59,46 @@ fn the_examples_are_deterministic() -> Result<(), TestError> {
     Ok(())
 }
 
+/// Every function of `examples/operations`. `values` draws an id and random numbers between operations.
+#[test]
+fn the_examples_of_operations_are_deterministic() -> Result<(), TestError> {
+    let events = [
+        ("step", json!("Ada")),
+        ("step-retries", json!(2)),
+        ("step-retry-preset", json!(2)),
+        ("step-retry-filter", json!("Throttled")),
+        ("step-timeout", json!(1)),
+        ("step-timeout", json!(60)),
+        ("step-at-most-once", json!(null)),
+        ("step-serdes", json!(12.999)),
+        ("wait", json!(30)),
+        ("create-callback", json!(null)),
+        ("wait-for-callback", json!(null)),
+        ("wait-for-condition", json!(3)),
+        ("invoke", json!(21)),
+        ("child-context", json!("Ada")),
+        ("with-retry", json!(null)),
+        ("compensations", json!(null)),
+        ("map", json!(["a", "bb", "ccc"])),
+        ("parallel", json!(null)),
+        ("spawn", json!(null)),
+        ("try-join-all", json!(null)),
+        ("join-all", json!(null)),
+        ("select-ok", json!(null)),
+        ("race", json!(null)),
+        ("checkpoint-modes", json!(true)),
+        ("batch-mode", json!(50)),
+        ("logging", json!(null)),
+        ("plugin", json!(null)),
+        ("values", json!(null)),
+    ];
+    for (function, event) in events {
+        let runner = example("operations").function(function).answer_all("*", "3h", 42)?;
+        deterministic(&runner, &event)?;
+    }
+    Ok(())
+}
+
 #[test]
 fn a_handler_that_differs_fails_the_test_with_a_diagnosis() {
     let test =

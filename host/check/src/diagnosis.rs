@@ -1,6 +1,6 @@
 //! The diagnosis of a difference: its schedule is repeated, with imports traced, and stopped where it shows.
 
-use durawasm_core::{invocation::Grants, orchestrator::FunctionGrants};
+use durawasm_core::{invocation::Grants, orchestrator::FunctionGrants, protocol::Operation};
 
 use crate::{
     advice::advice,
@@ -72,12 +72,7 @@ pub(crate) fn diagnose(
     let backtrace = frames(&data.backtrace);
     let advice = advice(*kind, &imports, grants_directories(subject));
     let before = recording.operations.iter().take(difference.place.min(recording.operations.len()));
-    let before: Vec<String> = before
-        .map(|operation| match &operation.name {
-            Some(name) => format!("{} {name}", operation.kind),
-            None => operation.kind.to_string(),
-        })
-        .collect();
+    let before: Vec<String> = before.map(|operation| label(operation)).collect();
     let skipped = before.len().saturating_sub(BEFORE);
     Ok(Divergence {
         operation: difference.operation.clone(),
@@ -92,10 +87,30 @@ pub(crate) fn diagnose(
             (Kind::Replay, Schedule::Crash(CrashPoint::AfterCheckpoint(at))) => {
                 format!("a fresh instance took over after checkpoint {at}")
             }
+            (_, Schedule::Crash(CrashPoint::InBody(at))) => killed_in_body(recording, at),
             _ => schedule.describe(),
         },
         before: before.into_iter().skip(skipped).collect(),
     })
+}
+
+fn label(operation: &Operation) -> String {
+    match &operation.name {
+        Some(name) => format!("{} {name}", operation.kind),
+        None => operation.kind.to_string(),
+    }
+}
+
+/// The point in a body, with the operation of the body where it is one of the recorded execution.
+fn killed_in_body(recording: &Recording, point: u64) -> String {
+    let body = recording.data.body_at(point).filter(|(arn, ..)| *arn == recording.arn);
+    let operation = body.and_then(|(_, id, attempt)| Some((recording.operation(id)?, attempt)));
+    match operation {
+        Some((operation, attempt)) => {
+            format!("killed in the body of {}, attempt {attempt}, at point {point}", label(operation))
+        }
+        None => CrashPoint::InBody(point).describe(),
+    }
 }
 
 /// In a whole run an operation is started by several instances, so it is not stopped at the first of them.

@@ -21,6 +21,9 @@ pub enum CheckError {
     /// The system refused a thread or a runtime.
     #[error("the check cannot start a thread: {0}")]
     Thread(io::Error),
+    /// The check was stopped before there was anything to report.
+    #[error("the check was stopped before a run was recorded")]
+    Stopped,
     /// The schedule does not exist in this recording.
     #[error(
         "the schedule {0} does not exist for this handler and event: it has {1} points of the record, {2} checkpoints, \

@@ -12,9 +12,6 @@ use std::{
     time::Instant,
 };
 
-use durawasm_core::ambient::{Entropy, SeededEntropy};
-use tokio::runtime::Runtime;
-
 use crate::{
     budget,
     compare::{Difference, judge_perturbed, judge_replay},
@@ -33,6 +30,7 @@ use crate::{
     threads::{on_a_thread, runtime},
     trace::TraceOptions,
 };
+use durawasm_core::ambient::{Entropy, SeededEntropy};
 
 /// A replay without perturbation, which those with one are compared with.
 #[derive(Debug)]
@@ -58,7 +56,15 @@ struct Outcome {
 /// When the check itself could not be made.
 pub fn check(subject: &Subject, options: &Options, handler: &str) -> Result<Report, CheckError> {
     let began = Instant::now();
-    let recording = on_a_thread(|runtime| runtime.block_on(Recording::make(subject, options.seed)))?;
+    let recording = on_a_thread(|runtime| {
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                recording = Recording::make(subject, options.seed) => recording,
+                () = options.stop.stopped() => Err(CheckError::Stopped),
+            }
+        })
+    })?;
     let check = Check {
         subject,
         options,
@@ -186,10 +192,11 @@ impl Check<'_> {
     }
 
     fn say_what_is_left(&self, found: &mut Found) {
-        let Some(budget) = self.options.budget else { return };
-        let budget = match budget {
-            Budget::Time(time) => format!("the budget of {} s was used up", time.as_secs_f64()),
-            Budget::Schedules(count) => {
+        let why = match self.options.budget {
+            _ if self.options.stop.is_stopped() => "the check was stopped".to_owned(),
+            None => return,
+            Some(Budget::Time(time)) => format!("the budget of {} s was used up", time.as_secs_f64()),
+            Some(Budget::Schedules(count)) => {
                 format!("the budget of {count} schedules was used up; seed {} chose them", self.options.seed)
             }
         };
@@ -198,7 +205,7 @@ impl Check<'_> {
             [("prefixes", prefixes), ("crash points", crash_points), ("perturbations", perturbations)]
         {
             if done < of {
-                found.not_explored.push(format!("{} of {of} {what}: {budget}", of - done));
+                found.not_explored.push(format!("{} of {of} {what}: {why}", of - done));
             }
         }
     }
@@ -313,10 +320,15 @@ impl Check<'_> {
                 let at = next.fetch_add(1, Ordering::Relaxed);
                 let Some(schedule) = schedules.get(at) else { break };
                 // One of each is explored whatever the budget, so that a verdict rests on something.
-                if at > 0 && until.is_some_and(|until| Instant::now() >= until) {
+                let until = until.filter(|_| at > 0);
+                if until.is_some_and(|until| Instant::now() >= until) || self.options.stop.is_stopped() {
                     break;
                 }
-                let result = self.perform(&runtime, *schedule, plain)?;
+                let Some(result) = runtime.block_on(self.within(until, self.perform(*schedule, plain)))
+                else {
+                    break;
+                };
+                let result = result?;
                 results.lock().unwrap_or_else(PoisonError::into_inner).push(result);
                 let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
                 if let Some(progress) = &self.options.progress {
@@ -342,12 +354,23 @@ impl Check<'_> {
         Ok(results.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn perform(
-        &self,
-        runtime: &Runtime,
-        schedule: Schedule,
-        plain: &[Option<Plain>],
-    ) -> Result<Outcome, CheckError> {
+    /// The result of a future; `None` if time is over, or the check is stopped, before it completes.
+    async fn within<T>(&self, until: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
+        let over = async {
+            match until {
+                Some(until) => tokio::time::sleep_until(until.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = over => None,
+            () = self.options.stop.stopped() => None,
+        }
+    }
+
+    async fn perform(&self, schedule: Schedule, plain: &[Option<Plain>]) -> Result<Outcome, CheckError> {
         let (subject, recording, seed) = (self.subject, self.recording, self.options.seed);
         let shown = |shown: Shown| Outcome {
             schedule,
@@ -368,13 +391,8 @@ impl Check<'_> {
                 plain: None,
             },
             Schedule::Replay(prefix) => {
-                let replayed = runtime.block_on(plain_replay(
-                    subject,
-                    recording,
-                    seed,
-                    prefix,
-                    TraceOptions::default(),
-                ))?;
+                let replayed =
+                    plain_replay(subject, recording, seed, prefix, TraceOptions::default()).await?;
                 let difference = judge_replay(recording, prefix, &replayed);
                 let findings = other_options(recording, &replayed.data);
                 let differs = difference.is_some();
@@ -386,37 +404,22 @@ impl Check<'_> {
                 let plain = if let Some(plain) = plain.get(prefix).and_then(Option::as_ref) {
                     &plain.replayed
                 } else {
-                    made = runtime.block_on(plain_replay(
-                        subject,
-                        recording,
-                        seed,
-                        prefix,
-                        TraceOptions::default(),
-                    ))?;
+                    made = plain_replay(subject, recording, seed, prefix, TraceOptions::default()).await?;
                     &made
                 };
-                let replayed = runtime.block_on(perturbed_replay(
-                    subject,
-                    recording,
-                    seed,
-                    prefix,
-                    perturbation,
-                    TraceOptions::default(),
-                ))?;
+                let replayed =
+                    perturbed_replay(subject, recording, seed, prefix, perturbation, TraceOptions::default())
+                        .await?;
                 let difference = judge_perturbed(recording, prefix, plain, &replayed, perturbation);
                 let findings = other_options(recording, &replayed.data);
                 Outcome { schedule, kind: schedule.kind(), difference, findings, plain: None }
             }
             Schedule::Crash(point) => {
-                shown(runtime.block_on(crash(subject, recording, seed, point, TraceOptions::default()))?)
+                shown(crash(subject, recording, seed, point, TraceOptions::default()).await?)
             }
-            Schedule::Repeated(perturbation) => shown(runtime.block_on(repeated(
-                subject,
-                recording,
-                seed,
-                perturbation,
-                TraceOptions::default(),
-            ))?),
+            Schedule::Repeated(perturbation) => {
+                shown(repeated(subject, recording, seed, perturbation, TraceOptions::default()).await?)
+            }
         })
     }
 

@@ -41,7 +41,7 @@ pub use error::CheckError;
 pub use explore::check;
 pub use history::{HistoryError, RecordedExecution, check_history, read_history};
 pub use kind::{Kind, UnknownKind};
-pub use options::{Budget, OnProgress, Options, Progress};
+pub use options::{Budget, OnProgress, Options, Progress, Stop};
 pub use report::{
     BudgetReport, Divergence, Explored, Finding, FindingKind, HistoryReport, Import, OperationRef, Report,
     Verdict,

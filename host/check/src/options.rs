@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::sync::watch;
+
 use crate::{kind::Kind, schedule::ScheduleId};
 
 /// How much a check may explore.
@@ -25,6 +27,34 @@ pub struct Progress {
 /// Called as a check goes on, from any of its threads.
 pub type OnProgress = Arc<dyn Fn(Progress) + Send + Sync>;
 
+/// Ends a check early, from any thread: the report has what was explored by then.
+#[derive(Debug, Clone)]
+pub struct Stop(watch::Sender<bool>);
+
+impl Default for Stop {
+    fn default() -> Self {
+        Self(watch::Sender::new(false))
+    }
+}
+
+impl Stop {
+    /// Ends the checks that have this in their options.
+    pub fn stop(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Whether [`Self::stop`] was called.
+    pub fn is_stopped(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Completes once [`Self::stop`] was called.
+    pub(crate) async fn stopped(&self) {
+        // The sender is part of `self`, so the channel stays open.
+        let _ = self.0.subscribe().wait_for(|stopped| *stopped).await;
+    }
+}
+
 /// The options of a check.
 #[derive(Clone)]
 pub struct Options {
@@ -40,6 +70,8 @@ pub struct Options {
     pub replay: Option<ScheduleId>,
     /// Called as the check goes on.
     pub progress: Option<OnProgress>,
+    /// Ends the check early.
+    pub stop: Stop,
 }
 
 impl Default for Options {
@@ -52,6 +84,7 @@ impl Default for Options {
             jobs: 0,
             replay: None,
             progress: None,
+            stop: Stop::default(),
         }
     }
 }

@@ -79,6 +79,7 @@ pub(crate) async fn run(
         .collect();
     let mut start = StartExecution::new(subject.function.clone(), subject.event.clone());
     start.answers.clone_from(&subject.answers);
+    start.answer_order = subject.answer_order;
     start.timeout_seconds = subject.execution_timeout;
     // A killed instance is replaced at once, so that times do not differ from those on record.
     let max_retries = subject.invocation_retries + if kills { RETRIES_OF_FAULTS } else { 0 };

@@ -3,7 +3,7 @@
 use durawasm_core::{
     orchestrator::{FunctionGrants, Functions, ScriptedFunction},
     protocol::{Limits, Timestamp},
-    server::ScriptedAnswer,
+    server::{AnswerOrder, ScriptedAnswer},
 };
 
 /// A handler, an event, and everything that decides how a run of it goes.
@@ -17,6 +17,8 @@ pub struct Subject {
     pub event: Option<String>,
     /// The answers to callbacks.
     pub answers: Vec<ScriptedAnswer>,
+    /// The order in which answers find their callbacks.
+    pub answer_order: AnswerOrder,
     /// How functions end that are not run, by name.
     pub stand_ins: Vec<(String, ScriptedFunction)>,
     /// What the functions may access. Every run works on private copies of directories that may be written.
@@ -39,6 +41,7 @@ impl Subject {
             function: function.into(),
             event,
             answers: Vec::new(),
+            answer_order: AnswerOrder::default(),
             stand_ins: Vec::new(),
             grants: FunctionGrants::default(),
             limits: Limits::default(),

@@ -147,6 +147,8 @@ pub(crate) struct Data {
     pub(crate) used: Used,
     /// Points within bodies.
     pub(crate) body_points: u64,
+    /// The body that is entered before each of these points, and the points' numbers, in their order.
+    entries: Vec<(u64, Attempt)>,
     /// Operations that were not on record when they were started.
     pub(crate) operations: u64,
     /// Checkpoints with updates.
@@ -158,6 +160,14 @@ pub(crate) struct Data {
     /// The guest's functions where that showed, innermost first.
     pub(crate) backtrace: Vec<String>,
     invocations: usize,
+}
+
+impl Data {
+    /// The attempt whose body a point is in.
+    pub(crate) fn body_at(&self, point: u64) -> Option<&Attempt> {
+        let later = self.entries.partition_point(|(first, _)| *first <= point);
+        self.entries.get(later.checked_sub(1)?).map(|(_, attempt)| attempt)
+    }
 }
 
 /// The options of a trace.
@@ -316,6 +326,10 @@ impl Probe for InvocationProbe {
         });
         body.runs += u32::from(first);
         let runs = body.runs;
+        if data.entries.last().is_none_or(|(_, last)| *last != key) {
+            let next = data.body_points + 1;
+            data.entries.push((next, key.clone()));
+        }
         drop(data);
         let before = if self.directories.is_empty() {
             0

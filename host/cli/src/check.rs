@@ -16,12 +16,14 @@ use super::{
     exit::{Exit, Failure, OrExit},
     grants::GrantArgs,
     log::Quiet,
-    output::{note, say},
-    target::{CrateArgs, chosen, compiled, component, environment_failure},
+    output::{note, report_is_writable, say},
+    target::{CrateArgs, chosen, compiled, component, environment_failure, one_end_each},
+    terminal::Interrupts,
 };
 use durawasm_check::{
     Budget, CheckError, FindingKind, Kind, OnProgress, Options, Progress, RecordedExecution, Report,
-    ScheduleId, Subject, Verdict, check as check_subject, check_history, event_size, growth, read_history,
+    ScheduleId, Stop, Subject, Verdict, check as check_subject, check_history, event_size, growth,
+    read_history,
 };
 use durawasm_core::{
     durations::{ExecutionTimeout, parse_some_duration},
@@ -153,6 +155,10 @@ impl FromStr for BudgetArg {
 pub(super) fn check(args: &Args) -> Result<Exit, Failure> {
     // The command line is checked before anything is built.
     let grants = args.grants.grants()?;
+    one_end_each(&args.function_answer)?;
+    if let Some(path) = &args.junit {
+        report_is_writable(path)?;
+    }
     let stdin = args.event.iter().filter(|event| *event == "-").count();
     if stdin > 1 {
         return Err(usage(anyhow!("standard input can be one event only")));
@@ -199,8 +205,16 @@ pub(super) fn check(args: &Args) -> Result<Exit, Failure> {
     subject.execution_timeout = ExecutionTimeout::apply(args.execution_timeout, &mut subject.limits);
     subject.invocation_retries = args.invocation_retries;
     let began = Instant::now();
-    let report = explore(args, &mut subject, events, &histories)?;
-    finish(args, &report, began.elapsed())
+    let stop = Stop::default();
+    let first = stop.clone();
+    Interrupts::listen_and(move || first.stop()).or_exit(Exit::Host)?;
+    let report = explore(args, &mut subject, events, &histories, &stop)?;
+    let exit = finish(args, &report, began.elapsed())?;
+    if stop.is_stopped() {
+        let error = anyhow!("interrupted: the report is of what was explored by then");
+        return Err(Failure { exit: Exit::Interrupted, error });
+    }
+    Ok(exit)
 }
 
 fn usage(error: anyhow::Error) -> Failure {
@@ -212,6 +226,7 @@ fn explore(
     subject: &mut Subject,
     mut events: Vec<String>,
     histories: &[RecordedExecution],
+    stop: &Stop,
 ) -> Result<Report, Failure> {
     let handler = args.handler.display().to_string();
     let kinds = Kind::ALL
@@ -225,6 +240,7 @@ fn explore(
         jobs: args.jobs.map_or(0, usize::from),
         replay: args.replay,
         progress: progress.as_ref().map(ProgressLine::callback),
+        stop: stop.clone(),
     };
     let upgrade_only = events.is_empty() && !histories.is_empty();
     if events.is_empty() && !upgrade_only {
@@ -235,7 +251,13 @@ fn explore(
     let several = events.len() > 1;
     for (number, event) in (1..).zip(events) {
         subject.event = Some(event.clone());
-        let one = check_subject(subject, &options, &handler).map_err(failed)?;
+        let mut one = match check_subject(subject, &options, &handler) {
+            Err(CheckError::Stopped) if report.is_some() => break,
+            checked => checked.map_err(failed)?,
+        };
+        if several && let Some(divergence) = &mut one.divergence {
+            divergence.described = format!("event {number}: {}", divergence.described);
+        }
         for unused in &one.unused {
             note(format_args!("warning: {}", printable(unused)));
         }
@@ -274,6 +296,7 @@ fn explore(
 
 fn failed(error: CheckError) -> Failure {
     let exit = match error {
+        CheckError::Stopped => Exit::Interrupted,
         CheckError::NoSuchSchedule(..) | CheckError::Run(_) | CheckError::Directories(_) => Exit::Usage,
         CheckError::Environment(_) | CheckError::Thread(_) => Exit::Host,
     };

@@ -12,7 +12,7 @@ use super::{
     log::{Printer, Quiet},
     output::{note, say},
     report::{self, Setup},
-    target::{CrateArgs, chosen, compiled, component, environment_failure},
+    target::{CrateArgs, chosen, compiled, component, environment_failure, one_end_each},
     terminal::{Interrupts, Screen, SharedAttendant, TerminalAttendant},
 };
 use durawasm_core::{
@@ -130,12 +130,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     if let Some(name) = &args.name {
         check_execution_name(name).or_exit(Exit::Usage)?;
     }
-    for (index, (name, _)) in args.function_answer.iter().enumerate() {
-        if args.function_answer.iter().skip(index + 1).any(|(other, _)| bare_name(other) == bare_name(name)) {
-            let error = anyhow!("--function-answer says twice how {name} ends; a function has one end");
-            return Err(Failure { exit: Exit::Usage, error });
-        }
-    }
+    one_end_each(&args.function_answer)?;
     let grants = args.grants.grants()?;
     let event = event::read(&args.event, std::io::stdin().lock()).or_exit(Exit::Usage)?;
     let (path, wasm) = component(&args.handler, &args.crate_args, args.quiet)?;

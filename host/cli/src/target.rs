@@ -9,7 +9,7 @@ use super::output::note;
 use durawasm_build::{
     self as build, BuildError, BuildEvent, BuildOptions, BuiltComponent, CargoOutput, Profile,
 };
-use durawasm_core::orchestrator::{EnvironmentError, Function, Functions};
+use durawasm_core::orchestrator::{EnvironmentError, Function, Functions, ScriptedFunction, bare_name};
 use durawasm_sandbox::{Handler, Sandbox, SandboxLimits};
 
 /// The build options for a handler that is a crate.
@@ -109,4 +109,15 @@ fn build_crate(path: &Path, args: &CrateArgs, quiet: bool) -> Result<BuiltCompon
         }
     }
     built
+}
+
+/// Refuses two `--function-answer`s for one function.
+pub(super) fn one_end_each(stand_ins: &[(String, ScriptedFunction)]) -> Result<(), Failure> {
+    for (index, (name, _)) in stand_ins.iter().enumerate() {
+        if stand_ins.iter().skip(index + 1).any(|(other, _)| bare_name(other) == bare_name(name)) {
+            let error = anyhow!("--function-answer says twice how {name} ends; a function has one end");
+            return Err(Failure { exit: Exit::Usage, error });
+        }
+    }
+    Ok(())
 }

@@ -10,7 +10,7 @@ use anyhow::anyhow;
 use super::{
     exit::{Exit, Failure, OrExit},
     grants::GrantArgs,
-    output::{note, say},
+    output::{note, report_is_writable, say},
     target::{CrateArgs, component},
     terminal::Interrupts,
     test_report::{self, ScenarioRun},
@@ -103,9 +103,7 @@ pub(super) fn test(args: &Args) -> Result<Exit, Failure> {
             let error = anyhow!("the report must not replace the scenarios in {}", file.path.display());
             return Err(Failure { exit: Exit::Usage, error });
         }
-        writable(path)
-            .map_err(|error| anyhow!("cannot write the report {}: {error}", path.display()))
-            .or_exit(Exit::Usage)?;
+        report_is_writable(path)?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().or_exit(Exit::Host)?;
     // Standard output is reserved for the report.
@@ -164,25 +162,6 @@ pub(super) fn test(args: &Args) -> Result<Exit, Failure> {
         return Err(Failure { exit: Exit::Interrupted, error });
     }
     Ok(if ran.iter().any(ScenarioRun::failed) { Exit::Failed } else { Exit::Done })
-}
-
-/// Whether a file can be written or created at this path. Nothing is changed. Pipes and devices are not opened, because
-/// their other end could observe it.
-fn writable(path: &Path) -> std::io::Result<()> {
-    if path.is_dir() {
-        return Err(std::io::ErrorKind::IsADirectory.into());
-    }
-    if path.exists() && !path.is_file() {
-        return Ok(());
-    }
-    if path.is_file() {
-        return std::fs::OpenOptions::new().write(true).open(path).map(drop);
-    }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if !folder.is_dir() {
-        return Err(std::io::Error::other(format!("there is no folder {}", folder.display())));
-    }
-    tempfile::NamedTempFile::new_in(folder).map(drop)
 }
 
 /// Reads all files, and reports every one that is invalid.

@@ -227,6 +227,16 @@ impl Case {
         })
     }
 
+    /// The event of the execution, JSON text.
+    pub fn event(&self) -> &str {
+        &self.input
+    }
+
+    /// The answers to the callbacks of the execution, each for the next callback of its name.
+    pub fn answers(&self) -> &[ScriptedAnswer] {
+        &self.answers
+    }
+
     /// The id of the last event with an expectation.
     pub(super) fn last_event(&self) -> u64 {
         self.history.iter().map(|event| event.id).max().unwrap_or(0)

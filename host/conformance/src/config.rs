@@ -55,7 +55,7 @@ impl Config {
     }
 
     /// The grants of executions: the variables, and a scratch directory.
-    pub(super) fn grants(&self) -> FunctionGrants {
+    pub fn grants(&self) -> FunctionGrants {
         FunctionGrants { scratch: true, ..self.0.clone() }
     }
 }

@@ -1,28 +1,11 @@
 //! The public conformance cases, run against the project's handlers (`testing/conformance-handlers`). The environment
 //! variable `DURAWASM_CONFORMANCE_CASES` names their folder; without it nothing is run.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail in any way")]
 
-use std::path::Path;
-
-use durawasm_conformance::{Case, CaseId, Cases, Config, ConformanceRunner, Outcome, Verdict};
-
-const VARIABLE: &str = "DURAWASM_CONFORMANCE_CASES";
-const HANDLERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testing/conformance-handlers");
-
-/// The cases; `None` if the variable is not set.
-fn cases() -> Option<Vec<Case>> {
-    let Some(folder) = std::env::var_os(VARIABLE) else {
-        println!("skipped: {VARIABLE} names no folder with conformance cases");
-        return None;
-    };
-    let cases = Cases::load(Path::new(&folder)).unwrap_or_else(|error| panic!("{VARIABLE}: {error}"));
-    assert!(cases.unreadable.is_empty(), "{:#?}", cases.unreadable);
-    Some(cases.cases)
-}
+use crate::common::{HANDLERS, cases, config};
+use durawasm_conformance::{Case, CaseId, ConformanceRunner, Outcome, Verdict};
 
 fn runner() -> ConformanceRunner {
-    let config = Config::load(&Path::new(HANDLERS).join("config.yaml")).unwrap();
-    ConformanceRunner::from_crate(HANDLERS).unwrap_or_else(|error| panic!("{error}")).config(config)
+    ConformanceRunner::from_crate(HANDLERS).unwrap_or_else(|error| panic!("{error}")).config(config())
 }
 
 fn text<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> String {

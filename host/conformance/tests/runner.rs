@@ -1,5 +1,4 @@
 //! The conformance runner with test cases that must pass, test cases that must fail, and its exit codes.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 use std::{
     path::PathBuf,

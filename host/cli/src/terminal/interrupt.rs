@@ -15,6 +15,12 @@ impl Interrupts {
     pub(in super::super) fn listen() -> io::Result<Self> {
         let interrupts = Self::default();
         let first = Arc::clone(&interrupts.0);
+        Self::listen_and(move || first.notify_one())?;
+        Ok(interrupts)
+    }
+
+    /// Starts to listen, and calls `first` at the first interrupt.
+    pub(in super::super) fn listen_and(first: impl FnOnce() + Send + 'static) -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
         let signals = {
             let _inside = runtime.enter();
@@ -24,13 +30,13 @@ impl Interrupts {
             runtime.block_on(async {
                 let mut signals = signals;
                 signals.next().await;
-                first.notify_one();
+                first();
                 signals.next().await;
                 std::process::exit(Exit::Interrupted as i32);
             });
         };
         thread::Builder::new().name("durawasm-signals".to_owned()).spawn(listen)?;
-        Ok(interrupts)
+        Ok(())
     }
 
     /// Completes at the first interrupt. Only one caller is notified.

@@ -141,8 +141,7 @@ proptest! {
         let report = block_on(runner.check(&workflow)).map_err(|error| TestCaseError::fail(error.to_string()))?;
         prop_assert!(report.verdict <= ReplayVerdict::SandboxDependent, "{report}");
         if let Some(divergence) = &report.divergence {
-            // A rollback that is dropped while checkpoints take long can differ on a replay; see docs/status.md.
-            prop_assert!(["ties", "checkpoints"].contains(&divergence.under.as_str()), "{}", report);
+            prop_assert_eq!(divergence.under.as_str(), "ties", "{}", report);
         }
         prop_assert!(!report.findings.iter().any(|finding| finding.kind.as_str() != "value-not-idempotent"), "{report}");
     }

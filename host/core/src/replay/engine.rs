@@ -264,7 +264,7 @@ impl Engine {
         };
         let records: HashMap<OperationId, Arc<Operation>> =
             known.into_values().filter_map(latest).map(|record| (record.id.clone(), record)).collect();
-        let hidden = below_closed_contexts(&records);
+        let hidden = below_closed_contexts(&records, execution.as_ref().map(|execution| &execution.id));
         let shown = records.values().filter(|record| !hidden.contains(&record.id)).cloned();
         let operations = execution.into_iter().chain(shown).collect();
         let fresh = Self { timed_out, untouched, seen, ..Self::new(operations, limits, max_operations) };
@@ -596,15 +596,20 @@ impl Engine {
     }
 }
 
-/// The operations below closed contexts that will not be started again. The service omits them from a state.
-fn below_closed_contexts(records: &HashMap<OperationId, Arc<Operation>>) -> HashSet<OperationId> {
+/// The operations below closed contexts that will not be started again. The service omits them from a state, but sends
+/// their later changes: a wait ends although the context that it is in was closed. Then its parent is not in `records`.
+fn below_closed_contexts(
+    records: &HashMap<OperationId, Arc<Operation>>,
+    execution: Option<&OperationId>,
+) -> HashSet<OperationId> {
     // In this order parents precede their children.
     let mut in_order: Vec<&Arc<Operation>> = records.values().collect();
     in_order.sort_unstable_by_key(|record| start_rank(record));
     let mut hidden = HashSet::new();
     for record in in_order {
-        let Some(parent) = record.parent_id.as_ref().and_then(|id| records.get(id)) else { continue };
-        if hidden.contains(&parent.id) || parent.hides_children() {
+        let Some(parent) = record.parent_id.as_ref().filter(|id| Some(*id) != execution) else { continue };
+        let shown = |parent: &&Arc<Operation>| !hidden.contains(&parent.id) && !parent.hides_children();
+        if records.get(parent).filter(shown).is_none() {
             hidden.insert(record.id.clone());
         }
     }

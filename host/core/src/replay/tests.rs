@@ -550,6 +550,30 @@ fn a_fresh_instance_need_not_ask_for_what_is_below_a_context_that_is_over() {
 }
 
 #[test]
+fn what_ends_below_a_context_that_is_over_is_asked_for_by_no_later_instance() {
+    let mut first = engine(Vec::new());
+    let outer = first.child(first.root(), None, named("outer")).unwrap();
+    let in_outer = first.child_scope(outer).unwrap();
+    let inner = first.child(in_outer, None, named("inner")).unwrap();
+    first.wait(first.child_scope(inner).unwrap(), None, named("deep"), 5).unwrap();
+    let starts = first.take_batch();
+    let mut open = Operation::clone(&record(&starts[2], "STARTED", 3));
+    open.end_timestamp = None;
+    let over = [record(&starts[0], "SUCCEEDED", 4), record(&starts[1], "STARTED", 2), Arc::new(open)];
+    first.apply(over.to_vec()).unwrap();
+    // The second instance is not fed what is below the closed context. The wait ends meanwhile.
+    let mut second = first.restarted(None).unwrap();
+    let outer = second.child(second.root(), None, named("outer")).unwrap();
+    assert!(second.reveal(&change(&[outer])).unwrap());
+    second.apply(vec![record(&starts[2], "SUCCEEDED", 5)]).unwrap();
+    assert_eq!(divergence(second.check_return()), None);
+    let mut third = second.restarted(None).unwrap();
+    let outer = third.child(third.root(), None, named("outer")).unwrap();
+    assert!(third.reveal(&change(&[outer])).unwrap());
+    assert_eq!(divergence(third.check_return()), None);
+}
+
+#[test]
 fn what_the_last_instance_was_about_to_run_goes_on_at_its_place() {
     for (entered, order) in [(false, [[0], [1]]), (true, [[1], [0]])] {
         let mut first = engine(Vec::new());

@@ -540,6 +540,7 @@ impl Engine {
         };
         let details = record.step_details.as_ref();
         let (is_new_record, untouched) = (self.is_new_record(&record), self.untouched.contains(&record.id));
+        let seen = self.seen;
         let slot = self.slot_mut(key)?;
         if let Some(state) = details.and_then(|d| d.result.clone())
             && slot.state.is_some()
@@ -552,8 +553,9 @@ impl Engine {
             OperationStatus::Started if is_new_record => return self.resume(key),
             // The previous instance was about to run this attempt; this instance runs it at the same point.
             OperationStatus::Started if !untouched => SlotState::Due(RevealPoint::Last(start_rank(&record))),
+            // An instance that has seen later completions has not run the attempt: it may have dropped the operation.
             OperationStatus::Started | OperationStatus::Ready => {
-                SlotState::Due(RevealPoint::After(status_rank(&record)))
+                SlotState::Due(RevealPoint::After(status_rank(&record).max(seen)))
             }
             _ => SlotState::Waiting,
         };
@@ -602,16 +604,31 @@ fn below_closed_contexts(
     records: &HashMap<OperationId, Arc<Operation>>,
     execution: Option<&OperationId>,
 ) -> HashSet<OperationId> {
-    // In this order parents precede their children.
-    let mut in_order: Vec<&Arc<Operation>> = records.values().collect();
-    in_order.sort_unstable_by_key(|record| start_rank(record));
     let mut hidden = HashSet::new();
-    for record in in_order {
-        let Some(parent) = record.parent_id.as_ref().filter(|id| Some(*id) != execution) else { continue };
-        let shown = |parent: &&Arc<Operation>| !hidden.contains(&parent.id) && !parent.hides_children();
-        if records.get(parent).filter(shown).is_none() {
-            hidden.insert(record.id.clone());
-        }
+    let mut shown = HashSet::new();
+    let mut path = Vec::new();
+    for record in records.values() {
+        // Up to a context of which it is known whether it is hidden.
+        let mut at = record;
+        let is_hidden = loop {
+            if hidden.contains(&at.id) {
+                break true;
+            }
+            if shown.contains(&at.id) {
+                break false;
+            }
+            path.push(at);
+            match at.parent_id.as_ref().filter(|id| Some(*id) != execution) {
+                None => break false,
+                Some(parent) => match records.get(parent) {
+                    // A service that gives a circle of parents must not stop the host.
+                    Some(parent) if !parent.hides_children() && path.len() <= records.len() => at = parent,
+                    _ => break true,
+                },
+            }
+        };
+        let known = if is_hidden { &mut hidden } else { &mut shown };
+        known.extend(path.drain(..).map(|record| record.id.clone()));
     }
     hidden
 }

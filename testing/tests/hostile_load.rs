@@ -1,4 +1,5 @@
 //! Components that are hostile to who loads them, in a test: in this process, on a thread with little stack.
+#![allow(clippy::format_collect, reason = "the texts are small")]
 
 use std::time::Duration;
 

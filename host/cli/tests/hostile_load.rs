@@ -1,5 +1,6 @@
 //! Components that are hostile to who loads them, and crates that nobody trusts. Each command ends with a named error.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
+#![allow(clippy::format_collect, reason = "the texts are small")]
 
 mod common;
 

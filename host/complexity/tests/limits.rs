@@ -1,5 +1,6 @@
 //! Components that are small, and cost much. Each is accepted on one side of its limit and refused on the other.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
+#![allow(clippy::format_collect, reason = "the texts are small")]
 
 use durawasm_complexity::{
     ComplexityError, MAX_COMPONENT_DEPTH, MAX_DEPTH, MAX_INSTANCES, MAX_INSTANTIATIONS, MAX_PARTS, check,

@@ -10,13 +10,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use durawasm_complexity::check_structure;
 use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
 };
 use wasmparser::Parser;
 use wit_component::ComponentEncoder;
 
-use super::{BuildError, Profile};
+use super::{BuildError, Profile, stack::with_much_stack};
 
 /// Whether this is a core module, which the target wasm32-wasip1 produces.
 pub(super) fn is_core_module(wasm: &[u8]) -> bool {
@@ -27,14 +28,19 @@ pub(super) fn is_core_module(wasm: &[u8]) -> bool {
 /// guests made with wit-bindgen do. `path` is its file, for messages.
 pub(super) fn encode(module: &[u8], path: &Path) -> Result<Vec<u8>, BuildError> {
     let encode = || {
-        ComponentEncoder::default()
+        let encoder = ComponentEncoder::default()
             .validate(true)
-            .adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER)?
-            .module(module)?
-            .encode()
+            .adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER);
+        encoder.and_then(|encoder| encoder.module(module)?.encode())
     };
-    // The alternate format includes the chain of causes.
-    encode().map_err(|error| BuildError::Componentize { wasm: path.to_owned(), reason: format!("{error:#}") })
+    let encoded = with_much_stack(|| {
+        // The module can contain the types of a component, which the encoder reads.
+        check_structure(module).map_err(|error| error.to_string())?;
+        // The alternate format includes the chain of causes.
+        encode().map_err(|error| format!("{error:#}"))
+    });
+    let encoded = encoded.map_err(|error| error.to_string()).and_then(|encoded| encoded);
+    encoded.map_err(|reason| BuildError::Componentize { wasm: path.to_owned(), reason })
 }
 
 /// The path of the component made of `wasm`. It depends only on the crate and the profile.

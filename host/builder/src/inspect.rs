@@ -12,9 +12,11 @@ use wasmparser::{
     types::Types,
 };
 
+use durawasm_complexity::{MAX_COMPONENT_SIZE, check_structure};
+
 use super::{
-    bounds::Bounds,
-    inspect_error::{InspectError, MAX_COMPONENT_SIZE, MAX_ITEMS},
+    inspect_error::{InspectError, MAX_ITEMS},
+    stack::with_much_stack,
 };
 
 /// The imports and exports of a component.
@@ -98,12 +100,17 @@ pub fn inspect(bytes: &[u8]) -> Result<ComponentSummary, InspectError> {
     if !Parser::is_component(bytes) {
         return Err(not_a_component(bytes));
     }
+    with_much_stack(|| summarize(bytes))?
+}
+
+fn summarize(bytes: &[u8]) -> Result<ComponentSummary, InspectError> {
+    check_structure(bytes)?;
     let outline = validate(bytes)?;
     let import = |name: &str| outline.types.component_item_for_import(name);
     let export = |name: &str| outline.types.component_item_for_export(name);
     let mut left = MAX_ITEMS;
     Ok(ComponentSummary {
-        size,
+        size: bytes.len() as u64,
         imports: surface(&outline.types, &outline.imports, import, &mut left)?,
         exports: surface(&outline.types, &outline.exports, export, &mut left)?,
     })
@@ -138,7 +145,7 @@ struct Outline<'a> {
     exports: Vec<&'a str>,
 }
 
-/// Validates the whole component, including the bodies of functions.
+/// Validates the whole component, including the bodies of functions. Its complexity has been checked.
 fn validate(bytes: &[u8]) -> Result<Outline<'_>, InspectError> {
     let features = WasmFeatures::default();
     let mut parser = Parser::new(0);
@@ -146,11 +153,15 @@ fn validate(bytes: &[u8]) -> Result<Outline<'_>, InspectError> {
     let mut validator = Validator::new_with_features(features);
     let mut allocations = FuncValidatorAllocations::default();
     let (mut imports, mut exports) = (Vec::new(), Vec::new());
-    let mut bounds = Bounds::default();
+    let mut depth = 0_usize;
     let mut types = None;
     for payload in parser.parse_all(bytes) {
         let payload = payload?;
-        bounds.admit(&payload)?;
+        match payload {
+            Payload::Version { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            _ => {}
+        }
         match validator.payload(&payload)? {
             ValidPayload::Func(function, body) => {
                 let mut validator = function.into_validator(allocations);
@@ -161,12 +172,12 @@ fn validate(bytes: &[u8]) -> Result<Outline<'_>, InspectError> {
             ValidPayload::Ok | ValidPayload::Parser(_) => {}
         }
         match payload {
-            Payload::ComponentImportSection(section) if bounds.depth() == 1 => {
+            Payload::ComponentImportSection(section) if depth == 1 => {
                 for import in section {
                     imports.push(import?.name.name);
                 }
             }
-            Payload::ComponentExportSection(section) if bounds.depth() == 1 => {
+            Payload::ComponentExportSection(section) if depth == 1 => {
                 for export in section {
                     exports.push(export?.name.name);
                 }

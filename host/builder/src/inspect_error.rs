@@ -2,9 +2,7 @@
 
 use std::io;
 
-/// The largest component that is read, in bytes. The largest known components, whole interpreters, have less than 20
-/// MB.
-pub const MAX_COMPONENT_SIZE: u64 = 256 * 1024 * 1024;
+use durawasm_complexity::{ComplexityError, MAX_COMPONENT_SIZE};
 
 /// The most imports, exports and functions in a component.
 pub(super) const MAX_ITEMS: usize = 20_000;
@@ -61,9 +59,17 @@ pub enum InspectError {
     )]
     TooManyItems,
 
-    /// Validation would take too long.
-    #[error(
-        "this component is nested too deep, or made of too many parts and instances of them: no handler needs that"
-    )]
-    TooComplex,
+    /// Validation would take too long, or too much memory or stack.
+    #[error(transparent)]
+    TooComplex(ComplexityError),
+}
+
+impl From<ComplexityError> for InspectError {
+    fn from(error: ComplexityError) -> Self {
+        match error {
+            ComplexityError::TooLarge { size } => Self::TooLarge { size },
+            ComplexityError::Malformed { reason, offset } => Self::Invalid { reason, offset },
+            error => Self::TooComplex(error),
+        }
+    }
 }

@@ -4,7 +4,6 @@
 //! not, and checks that it is a durable handler; [`inspect()`] lists the imports and exports of any component. This
 //! crate installs and prints nothing and runs no code of a component: it only reads the bytes, which may be hostile.
 
-mod bounds;
 mod capability;
 mod cargo;
 mod componentize;
@@ -17,10 +16,12 @@ mod options;
 mod package;
 mod place;
 mod read;
+mod stack;
 mod toolchain;
 
 use std::{fs, path::PathBuf};
 
+pub use durawasm_complexity::MAX_COMPONENT_SIZE;
 use serde::Serialize;
 
 use self::environment::Environment;
@@ -29,7 +30,7 @@ pub use self::{
     contract::{CONTRACT_PACKAGE, ContractError},
     error::BuildError,
     inspect::{ComponentSummary, Interface, Surface, inspect, inspect_file},
-    inspect_error::{InspectError, MAX_COMPONENT_SIZE},
+    inspect_error::InspectError,
     options::{BuildEvent, BuildOptions, CargoOutput, Profile},
     read::read_component,
     toolchain::{Target, Toolchain},

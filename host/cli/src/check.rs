@@ -12,12 +12,13 @@ use anyhow::anyhow;
 
 use super::{
     check_report::{self, Policy},
+    compile::CompileArgs,
     event,
     exit::{Exit, Failure, OrExit},
     grants::GrantArgs,
     log::Quiet,
     output::{note, report_is_writable, say},
-    target::{CrateArgs, chosen, compiled, component, environment_failure, one_end_each},
+    target::{CrateArgs, NoBuild, chosen, compiled, component, environment_failure, one_end_each},
     terminal::Interrupts,
 };
 use durawasm_check::{
@@ -123,6 +124,10 @@ pub(super) struct Args {
     #[command(flatten)]
     crate_args: CrateArgs,
     #[command(flatten)]
+    no_build: NoBuild,
+    #[command(flatten)]
+    compiling: CompileArgs,
+    #[command(flatten)]
     grants: GrantArgs,
 }
 
@@ -173,13 +178,14 @@ pub(super) fn check(args: &Args) -> Result<Exit, Failure> {
     for path in &args.history {
         histories.extend(read_history(path).or_exit(Exit::Usage)?);
     }
-    let (path, wasm) = component(&args.handler, &args.crate_args, args.quiet || args.json)?;
+    let (path, wasm) =
+        component(&args.handler, &args.crate_args, args.no_build.building(), args.quiet || args.json)?;
     let limits = SandboxLimits {
         memory: (args.memory as usize) << 20,
         cpu: args.cpu_limit,
         ..SandboxLimits::default()
     };
-    let handler = compiled(&path, &wasm, &limits)?;
+    let handler = compiled(&path, &wasm, &limits, &args.compiling)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().or_exit(Exit::Host)?;
     let listed =
         runtime.block_on(Environment::new(EnvironmentOptions::default(), &[handler], Arc::new(Quiet)));

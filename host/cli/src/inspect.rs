@@ -9,20 +9,23 @@ use super::{
     exit::{Exit, Failure, OrExit},
     grants::GrantArgs,
     table,
-    target::{CrateArgs, component},
+    target::{Building, CrateArgs, component},
 };
 use durawasm_build::{self as build, ComponentSummary};
 use durawasm_report::Granted;
 
 const EXAMPLES: &str = "Examples:
   durawasm inspect target/guest/order.wasm
-  durawasm inspect examples/order          builds first";
+  durawasm inspect --build examples/order  a crate, which is built first";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// A component's file, or a crate's folder
+    /// A component's file; with --build a crate's folder
     handler: PathBuf,
+    /// Build a crate first. That runs its build script, macros and toolchain file outside of the sandbox
+    #[arg(long)]
+    build: bool,
     #[command(flatten)]
     crate_args: CrateArgs,
     #[command(flatten)]
@@ -35,7 +38,8 @@ pub(super) struct Args {
 pub(super) fn inspect(args: &Args) -> Result<Exit, Failure> {
     let grants = args.grants.grants()?;
     let granted = Granted::of(&grants);
-    let (path, bytes) = component(&args.handler, &args.crate_args, false)?;
+    let building = if args.build { Building::Allowed } else { Building::NotRequested };
+    let (path, bytes) = component(&args.handler, &args.crate_args, building, false)?;
     let summary = build::inspect(&bytes).or_exit(Exit::Component)?;
     if args.json {
         let text =

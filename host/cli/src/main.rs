@@ -6,6 +6,7 @@
 mod build;
 mod check;
 mod check_report;
+mod compile;
 mod event;
 mod exit;
 mod grants;
@@ -49,6 +50,9 @@ enum Command {
     Check(check::Args),
     /// Show what a component imports and exports, and what it is granted
     Inspect(inspect::Args),
+    /// Compile a component for another process of durawasm
+    #[command(name = durawasm_sandbox::COMPILER_COMMAND, hide = true)]
+    Compile(compile::Args),
 }
 
 fn main() -> ExitCode {
@@ -74,6 +78,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::test(&args),
         Command::Check(args) => check::check(&args),
         Command::Inspect(args) => inspect::inspect(&args),
+        Command::Compile(args) => return compile::serve(&args),
     };
     match done {
         Ok(exit) => exit.into(),

@@ -6,13 +6,14 @@ use anyhow::anyhow;
 use chrono::{DateTime, Utc};
 
 use super::{
+    compile::CompileArgs,
     event,
     exit::{Exit, Failure, OrExit},
     grants::GrantArgs,
     log::{Printer, Quiet},
     output::{note, say},
     report::{self, Setup},
-    target::{CrateArgs, chosen, compiled, component, environment_failure, one_end_each},
+    target::{CrateArgs, NoBuild, chosen, compiled, component, environment_failure, one_end_each},
     terminal::{Interrupts, Screen, SharedAttendant, TerminalAttendant},
 };
 use durawasm_core::{
@@ -115,6 +116,10 @@ pub(super) struct Args {
     #[command(flatten)]
     crate_args: CrateArgs,
     #[command(flatten)]
+    no_build: NoBuild,
+    #[command(flatten)]
+    compiling: CompileArgs,
+    #[command(flatten)]
     grants: GrantArgs,
 }
 
@@ -133,7 +138,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     one_end_each(&args.function_answer)?;
     let grants = args.grants.grants()?;
     let event = event::read(&args.event, std::io::stdin().lock()).or_exit(Exit::Usage)?;
-    let (path, wasm) = component(&args.handler, &args.crate_args, args.quiet)?;
+    let (path, wasm) = component(&args.handler, &args.crate_args, args.no_build.building(), args.quiet)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().or_exit(Exit::Host)?;
     runtime.block_on(execute(args, event, grants, &path, &wasm))
 }
@@ -203,7 +208,7 @@ fn load(args: &Args, path: &std::path::Path, wasm: &[u8]) -> Result<Handler, Fai
         wall: args.invocation_timeout,
         ..SandboxLimits::default()
     };
-    compiled(path, wasm, &limits)
+    compiled(path, wasm, &limits, &args.compiling)
 }
 
 /// The options of the environment, and the execution timeout.

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 
+use super::compile::CompileArgs;
 use super::exit::{Exit, Failure, OrExit};
 use super::output::note;
 use durawasm_build::{
     self as build, BuildError, BuildEvent, BuildOptions, BuiltComponent, CargoOutput, Profile,
 };
 use durawasm_core::orchestrator::{EnvironmentError, Function, Functions, ScriptedFunction, bare_name};
-use durawasm_sandbox::{Handler, Sandbox, SandboxLimits};
+use durawasm_sandbox::{CompileError, Handler, Sandbox, SandboxError, SandboxLimits};
 
 /// The build options for a handler that is a crate.
 #[derive(Debug, clap::Args)]
@@ -37,14 +38,55 @@ impl CrateArgs {
     }
 }
 
-/// The path and the bytes of the component. A crate is built first.
+/// Whether a crate may be built. That runs code of the crate outside of the sandbox: its toolchain file, build scripts and
+/// macros.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Building {
+    /// It may.
+    Allowed,
+    /// It may not: the option forbids it.
+    Forbidden,
+    /// It may not, because the option that permits it is missing.
+    NotRequested,
+}
+
+/// The option to run components only.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(super) struct NoBuild {
+    /// Accept components only. Building a crate runs its build script, macros and toolchain file outside of the sandbox
+    #[arg(long, conflicts_with_all = ["debug", "package", "features"])]
+    no_build: bool,
+}
+
+impl NoBuild {
+    pub(super) fn building(self) -> Building {
+        if self.no_build { Building::Forbidden } else { Building::Allowed }
+    }
+}
+
+/// The path and the bytes of the component. A crate is built first, if that is allowed.
 pub(super) fn component(
     handler: &Path,
     args: &CrateArgs,
+    building: Building,
     quiet: bool,
 ) -> Result<(PathBuf, Vec<u8>), Failure> {
     let manifest = handler.file_name().is_some_and(|name| name == "Cargo.toml");
     if handler.is_dir() || manifest {
+        let path = handler.display();
+        let refused = match building {
+            Building::Allowed => None,
+            Building::Forbidden => Some(anyhow!(
+                "{path} is a crate, and --no-build permits components only; name the file of a component"
+            )),
+            Building::NotRequested => Some(anyhow!(
+                "{path} is a crate, and building it runs its build script, macros and toolchain file outside of the \
+                 sandbox; use --build if you trust it, or name the file of a component"
+            )),
+        };
+        if let Some(error) = refused {
+            return Err(Failure { exit: Exit::Usage, error });
+        }
         // The build has already inspected the component.
         let path = build_crate(handler, args, quiet).or_exit(Exit::Build)?.path;
         let bytes = std::fs::read(&path).or_exit(Exit::Host)?;
@@ -66,12 +108,38 @@ pub(super) fn component(
 }
 
 /// Compiles a component for a sandbox with these limits. `path` is for messages.
-pub(super) fn compiled(path: &Path, wasm: &[u8], limits: &SandboxLimits) -> Result<Handler, Failure> {
-    let (sandbox, without_cache) = Sandbox::with_default_cache(limits).or_exit(Exit::Host)?;
+pub(super) fn compiled(
+    path: &Path,
+    wasm: &[u8],
+    limits: &SandboxLimits,
+    compiling: &CompileArgs,
+) -> Result<Handler, Failure> {
+    let sandbox = Sandbox::with_default_cache_and_bounds(limits, &compiling.bounds()?);
+    let (sandbox, without_cache) = sandbox.or_exit(Exit::Host)?;
     if let Some(why) = without_cache {
         note(format_args!("warning: {why}"));
     }
-    sandbox.load(wasm).map_err(|e| anyhow!("{}: {e}", path.display())).or_exit(Exit::Component)
+    sandbox.load(wasm).map_err(|error| {
+        let exit = exit_of(&error);
+        Failure { exit, error: anyhow!("{}: {}", path.display(), with_advice(&error)) }
+    })
+}
+
+/// The exit code of a component that cannot be loaded.
+pub(super) fn exit_of(error: &SandboxError) -> Exit {
+    match error {
+        SandboxError::Engine(_) => Exit::Host,
+        _ => Exit::Component,
+    }
+}
+
+/// An error with the option that changes the limit.
+pub(super) fn with_advice(error: &SandboxError) -> String {
+    match error {
+        SandboxError::Limit(CompileError::Time { .. }) => format!("{error} (--compile-timeout)"),
+        SandboxError::Limit(CompileError::Memory { .. }) => format!("{error} (--compile-memory)"),
+        _ => error.to_string(),
+    }
 }
 
 /// The failure of a command whose environment could not be set up.

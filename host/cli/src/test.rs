@@ -8,10 +8,11 @@ use std::{
 use anyhow::anyhow;
 
 use super::{
+    compile::CompileArgs,
     exit::{Exit, Failure, OrExit},
     grants::GrantArgs,
     output::{note, report_is_writable, say},
-    target::{CrateArgs, component},
+    target::{CrateArgs, NoBuild, component, exit_of, with_advice},
     terminal::Interrupts,
     test_report::{self, ScenarioRun},
 };
@@ -67,6 +68,10 @@ pub(super) struct Args {
     #[command(flatten)]
     crate_args: CrateArgs,
     #[command(flatten)]
+    no_build: NoBuild,
+    #[command(flatten)]
+    compiling: CompileArgs,
+    #[command(flatten)]
     grants: GrantArgs,
 }
 
@@ -108,7 +113,8 @@ pub(super) fn test(args: &Args) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().or_exit(Exit::Host)?;
     // Standard output is reserved for the report.
     let quiet = args.quiet || args.json;
-    let mut components = Components::new(|path: &Path| component(path, &args.crate_args, quiet));
+    let fetch = |path: &Path| component(path, &args.crate_args, args.no_build.building(), quiet);
+    let mut components = Components::new(fetch).with_bounds(args.compiling.bounds()?);
     let mut ran: Vec<ScenarioRun<'_>> = Vec::with_capacity(chosen.len());
     for (file, scenario) in &chosen {
         let grants = scenario::grants_of(scenario);
@@ -213,7 +219,8 @@ fn load<F: FnMut(&Path) -> Result<(PathBuf, Vec<u8>), Failure>>(
         }
         LoadError::Sandbox(error) => Failure { exit: Exit::Host, error: error.into() },
         LoadError::Component { path, source } => {
-            Failure { exit: Exit::Component, error: anyhow!("{}: {source}", path.display()) }
+            let exit = exit_of(&source);
+            Failure { exit, error: anyhow!("{}: {}", path.display(), with_advice(&source)) }
         }
     })
 }

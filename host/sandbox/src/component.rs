@@ -4,10 +4,14 @@
 //! imports are resolved once.
 
 use std::{
+    fs::File,
+    io::{self, Read as _},
     path::{Path, PathBuf},
+    process::ExitCode,
     sync::Arc,
 };
 
+use durawasm_compiler::{Bounds, Cache, CompilerProcess, MAX_COMPONENT_SIZE, Request, compile, serve};
 use tokio::sync::Semaphore;
 use wasmtime::{
     Engine,
@@ -17,12 +21,15 @@ use wasmtime::{
 use super::{
     LoadError, SandboxError,
     bindings::HandlerPre,
-    cache::default_cache_directory,
-    engine::{EngineOptions, EpochTicker, INSTANCES, engine},
+    cache::{default_cache_directory, open},
+    engine::{EngineOptions, EpochTicker, INSTANCES, compiling_engine, engine},
     limits::SandboxLimits,
     linker::linker,
     state::State,
 };
+
+/// The command of durawasm's executable that compiles.
+pub const COMPILER_COMMAND: &str = "compile-component";
 
 /// The options of a sandbox.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +38,8 @@ pub struct SandboxOptions {
     pub cache: Option<PathBuf>,
     /// The limits of each invocation.
     pub limits: SandboxLimits,
+    /// The bounds of compiling a component.
+    pub compiling: Bounds,
 }
 
 /// Runs any number of components and executions. Clones share it.
@@ -41,6 +50,8 @@ struct Inner {
     engine: Engine,
     linker: Linker<State>,
     limits: SandboxLimits,
+    compiling: Bounds,
+    cache: Option<Cache>,
     places: Semaphore,
     _ticker: EpochTicker,
 }
@@ -48,18 +59,28 @@ struct Inner {
 impl Sandbox {
     /// Creates a sandbox.
     pub fn new(options: SandboxOptions) -> Result<Self, SandboxError> {
-        let SandboxOptions { cache, limits } = options;
-        let engine = engine(&EngineOptions { cache, max_memory: limits.memory })?;
+        let SandboxOptions { cache, limits, compiling } = options;
+        let cache = cache.map(|directory| open(&directory)).transpose()?;
+        let engine = engine(&EngineOptions { max_memory: limits.memory })?;
         let linker = linker(&engine).map_err(|e| SandboxError::Engine(format!("{e:#}")))?;
         let ticker = EpochTicker::spawn(engine.weak())?;
         let places = Semaphore::new(INSTANCES as usize);
-        Ok(Self(Arc::new(Inner { engine, linker, limits, places, _ticker: ticker })))
+        Ok(Self(Arc::new(Inner { engine, linker, limits, compiling, cache, places, _ticker: ticker })))
     }
 
     /// Creates a sandbox with the default compile cache, or without a cache if that cannot be used. Then it also
     /// returns why; a missing cache only costs time.
     pub fn with_default_cache(limits: &SandboxLimits) -> Result<(Self, Option<SandboxError>), SandboxError> {
-        let with = |cache| Self::new(SandboxOptions { cache, limits: limits.clone() });
+        Self::with_default_cache_and_bounds(limits, &default_bounds())
+    }
+
+    /// The same, with these bounds of compiling.
+    pub fn with_default_cache_and_bounds(
+        limits: &SandboxLimits,
+        compiling: &Bounds,
+    ) -> Result<(Self, Option<SandboxError>), SandboxError> {
+        let with =
+            |cache| Self::new(SandboxOptions { cache, limits: limits.clone(), compiling: compiling.clone() });
         match with(default_cache_directory()) {
             Err(error @ SandboxError::Cache { .. }) => Ok((with(None)?, Some(error))),
             made => Ok((made?, None)),
@@ -73,11 +94,7 @@ impl Sandbox {
 
     /// Compiles a component, or loads its compiled form from the cache.
     pub fn load(&self, wasm: &[u8]) -> Result<Handler, SandboxError> {
-        let component = Component::new(&self.0.engine, wasm).map_err(|e| {
-            SandboxError::Invalid(
-                format!("{e:#}").lines().next().unwrap_or("it cannot be compiled").to_owned(),
-            )
-        })?;
+        let component = self.compiled(wasm)?;
         let pre = self.0.linker.instantiate_pre(&component);
         let pre = pre.map_err(|e| SandboxError::Imports(format!("{e:#}").replace('\n', " ")))?;
         let pre =
@@ -85,9 +102,21 @@ impl Sandbox {
         Ok(Handler { sandbox: self.clone(), pre })
     }
 
+    fn compiled(&self, wasm: &[u8]) -> Result<Component, SandboxError> {
+        let Inner { engine, cache, compiling, .. } = &*self.0;
+        if let Some(component) = cache.as_ref().and_then(|cache| cache.load(engine, wasm)) {
+            return Ok(component);
+        }
+        let machine = compile(engine, wasm, compiling)?;
+        if let Some(cache) = cache {
+            cache.store(engine, wasm, &machine);
+        }
+        machine.component(engine).map_err(|error| SandboxError::Engine(format!("{error:#}")))
+    }
+
     /// Reads a component's file, and compiles it as [`load`](Self::load) does.
     pub fn load_file(&self, path: &Path) -> Result<Handler, LoadError> {
-        let wasm = std::fs::read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+        let wasm = read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
         self.load(&wasm).map_err(|source| LoadError::Unusable { path: path.to_owned(), source })
     }
 
@@ -98,6 +127,34 @@ impl Sandbox {
     pub(super) fn places(&self) -> &Semaphore {
         &self.0.places
     }
+}
+
+/// Reads a file. A pipe or a device could block or not end; of a file that is too large, as much is read as it takes to
+/// refuse it.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_COMPONENT_SIZE + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The bounds of compiling in a process that cannot execute itself as a compiler, such as a test: `DURAWASM_COMPILER` can
+/// name the executable of durawasm.
+fn default_bounds() -> Bounds {
+    let program = std::env::var_os("DURAWASM_COMPILER").filter(|program| !program.is_empty());
+    Bounds { process: program.map(|program| compiler_process(program.into())), ..Bounds::default() }
+}
+
+/// How the executable of durawasm is started as a compiler.
+pub fn compiler_process(program: PathBuf) -> CompilerProcess {
+    CompilerProcess { program, arguments: vec![COMPILER_COMMAND.into()] }
+}
+
+/// Serves as a compiler: see [`compiler_process`]. `memory` and `seconds` are its two arguments.
+pub fn serve_as_compiler(memory: u64, seconds: u64) -> ExitCode {
+    serve(Request { memory, seconds }, || compiling_engine().map_err(|error| error.to_string()))
 }
 
 /// A component that is ready to run.

@@ -2,7 +2,6 @@
 
 use std::{
     num::NonZeroUsize,
-    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,10 +10,7 @@ use std::{
     time::Duration,
 };
 
-use wasmtime::{
-    Cache, CacheConfig, Config, Engine, EngineWeak, InstanceAllocationStrategy, OptLevel,
-    PoolingAllocationConfig,
-};
+use wasmtime::{Config, Engine, EngineWeak, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
 use super::SandboxError;
 
@@ -27,15 +23,13 @@ pub(super) const INSTANCES: u32 = 64;
 /// The options of an engine.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
-    /// The folder of the compile cache; `None` compiles in memory only.
-    pub cache: Option<PathBuf>,
     /// The most linear memory of one instance, in bytes.
     pub max_memory: usize,
 }
 
 /// Creates an engine with preallocated instances, or without if the machine's address space does not allow it.
 pub(super) fn engine(options: &EngineOptions) -> Result<Engine, SandboxError> {
-    let mut config = config(options)?;
+    let mut config = config();
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(options)));
     if let Ok(engine) = Engine::new(&config) {
         return Ok(engine);
@@ -44,7 +38,15 @@ pub(super) fn engine(options: &EngineOptions) -> Result<Engine, SandboxError> {
     Engine::new(&config).map_err(|e| SandboxError::Engine(format!("{e:#}")))
 }
 
-fn config(options: &EngineOptions) -> Result<Config, SandboxError> {
+/// Creates an engine that only compiles. It reserves no address space for instances, and has the settings that machine
+/// code depends on.
+pub(super) fn compiling_engine() -> Result<Engine, SandboxError> {
+    let mut config = config();
+    config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+    Engine::new(&config).map_err(|e| SandboxError::Engine(format!("{e:#}")))
+}
+
+fn config() -> Config {
     let mut config = Config::new();
     // Handlers are components.
     config.wasm_component_model(true);
@@ -63,14 +65,7 @@ fn config(options: &EngineOptions) -> Result<Config, SandboxError> {
     config.async_stack_size(2 * 1024 * 1024);
     // Error messages of traps name the guest's functions.
     config.wasm_backtrace_max_frames(NonZeroUsize::new(30));
-    if let Some(directory) = &options.cache {
-        let mut cache = CacheConfig::new();
-        cache.with_directory(directory);
-        let cache = Cache::new(cache)
-            .map_err(|e| SandboxError::Cache { directory: directory.clone(), reason: format!("{e:#}") })?;
-        config.cache(Some(cache));
-    }
-    Ok(config)
+    config
 }
 
 fn pool(options: &EngineOptions) -> PoolingAllocationConfig {
@@ -144,10 +139,8 @@ mod tests {
     /// Both kinds of engine accept the flags, and a NaN has one bit pattern, whatever it is made from.
     #[test]
     fn the_configuration_holds() {
-        let options = EngineOptions { cache: None, max_memory: 64 << 20 };
-        let mut on_demand = config(&options).unwrap();
-        on_demand.allocation_strategy(InstanceAllocationStrategy::OnDemand);
-        for engine in [Engine::new(&on_demand).unwrap(), engine(&options).unwrap()] {
+        let options = EngineOptions { max_memory: 64 << 20 };
+        for engine in [compiling_engine().unwrap(), engine(&options).unwrap()] {
             let module = wasmtime::Module::new(&engine, ADD_ONE).unwrap();
             let mut store = wasmtime::Store::new(&engine, ());
             store.set_epoch_deadline(1);

@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use durawasm_compiler::{CompileError, ComplexityError};
+
 /// Why a sandbox could not be created or a component could not be loaded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SandboxError {
@@ -19,6 +21,12 @@ pub enum SandboxError {
     /// The bytes are not a valid component.
     #[error("not a valid WebAssembly component: {0}")]
     Invalid(String),
+    /// The component exceeds a limit of compiling.
+    #[error("the component was not compiled: {0}")]
+    Limit(CompileError),
+    /// The compiler could not be started, or crashed.
+    #[error("the component was not compiled: {0}")]
+    Compiler(CompileError),
     /// The component imports an interface that the host does not provide.
     #[error(
         "the component imports something that this host does not provide; built against another version of the contract, \
@@ -31,6 +39,19 @@ pub enum SandboxError {
          #[durable_execution] or durable_handlers!"
     )]
     Exports(String),
+}
+
+impl From<CompileError> for SandboxError {
+    fn from(error: CompileError) -> Self {
+        match error {
+            CompileError::Invalid(reason) => Self::Invalid(reason),
+            CompileError::Complexity(ComplexityError::Malformed { .. }) => Self::Invalid(error.to_string()),
+            CompileError::Complexity(_) | CompileError::Time { .. } | CompileError::Memory { .. } => {
+                Self::Limit(error)
+            }
+            CompileError::Compiler(_) => Self::Compiler(error),
+        }
+    }
 }
 
 /// Why a component cannot be loaded from a file.

@@ -25,6 +25,9 @@ mod state;
 mod waiting;
 
 pub use cache::default_cache_directory;
-pub use component::{Handler, Sandbox, SandboxOptions};
+pub use component::{
+    COMPILER_COMMAND, Handler, Sandbox, SandboxOptions, compiler_process, serve_as_compiler,
+};
+pub use durawasm_compiler::{Bounds as CompileBounds, CompileError, CompilerProcess};
 pub use error::{LoadError, SandboxError};
 pub use limits::SandboxLimits;

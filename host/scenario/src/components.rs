@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use durawasm_sandbox::{Handler, Sandbox, SandboxError, SandboxLimits};
+use durawasm_sandbox::{CompileBounds, Handler, Sandbox, SandboxError, SandboxLimits};
 
 /// The maximum number of engines, each for one set of limits.
 const ENGINES: usize = 4;
@@ -41,6 +41,7 @@ pub struct Components<F> {
     fetch: F,
     fetched: HashMap<PathBuf, Fetched>,
     engines: Vec<Engine>,
+    bounds: Option<CompileBounds>,
 }
 
 struct Engine {
@@ -50,8 +51,11 @@ struct Engine {
 }
 
 impl Engine {
-    fn new(limits: &SandboxLimits) -> Result<Self, SandboxError> {
-        let (sandbox, _) = Sandbox::with_default_cache(limits)?;
+    fn new(limits: &SandboxLimits, bounds: Option<&CompileBounds>) -> Result<Self, SandboxError> {
+        let (sandbox, _) = match bounds {
+            Some(bounds) => Sandbox::with_default_cache_and_bounds(limits, bounds)?,
+            None => Sandbox::with_default_cache(limits)?,
+        };
         Ok(Self { limits: limits.clone(), sandbox, compiled: HashMap::new() })
     }
 
@@ -69,7 +73,14 @@ impl<E, F: FnMut(&Path) -> Result<(PathBuf, Vec<u8>), E>> Components<F> {
     /// An empty cache. `fetch` returns the file and the bytes of the component at a path, which names a component or a
     /// crate.
     pub fn new(fetch: F) -> Self {
-        Self { fetch, fetched: HashMap::new(), engines: Vec::new() }
+        Self { fetch, fetched: HashMap::new(), engines: Vec::new(), bounds: None }
+    }
+
+    /// Compiles within these bounds, instead of those of [`Sandbox::with_default_cache`].
+    #[must_use]
+    pub fn with_bounds(mut self, bounds: CompileBounds) -> Self {
+        self.bounds = Some(bounds);
+        self
     }
 
     fn get(&mut self, handler: &Path) -> Result<Fetched, E> {
@@ -92,7 +103,7 @@ impl<E, F: FnMut(&Path) -> Result<(PathBuf, Vec<u8>), E>> Components<F> {
         let (path, bytes) = self.get(handler).map_err(LoadError::Fetch)?;
         let mut engine = match self.engines.iter().position(|engine| engine.limits == *limits) {
             Some(place) => self.engines.remove(place),
-            None => Engine::new(limits).map_err(LoadError::Sandbox)?,
+            None => Engine::new(limits, self.bounds.as_ref()).map_err(LoadError::Sandbox)?,
         };
         let compiled = engine.compile(&path, &bytes);
         // The list is in the order of last use, and the least recently used engine is dropped.

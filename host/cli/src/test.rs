@@ -10,7 +10,7 @@ use anyhow::anyhow;
 use super::{
     exit::{Exit, Failure, OrExit},
     grants::GrantArgs,
-    output::{note, say},
+    output::{note, say_json},
     target::{CrateArgs, component},
     terminal::Interrupts,
     test_report::{self, ScenarioRun},
@@ -21,7 +21,6 @@ use durawasm_core::{
     orchestrator::RunError,
     protocol::ServiceError,
 };
-use durawasm_report::printable;
 use durawasm_sandbox::Handler;
 use durawasm_scenario::{
     self as scenario, Components, LoadError, RunFailure, Scenario, ScenarioFile, SubjectError,
@@ -147,8 +146,7 @@ pub(super) fn test(args: &Args) -> Result<Exit, Failure> {
         }
     }
     if args.json {
-        let text = serde_json::to_string_pretty(&test_report::Report::new(&ran)).or_exit(Exit::Host)?;
-        say(text);
+        say_json(&test_report::Report::new(&ran))?;
     } else {
         test_report::summary(&ran);
     }
@@ -202,7 +200,7 @@ fn read(args: &Args) -> Result<Vec<ScenarioFile>, Failure> {
     }
     let last = wrong.pop();
     for error in wrong {
-        note(format_args!("error: {}", printable(&error.to_string())));
+        note(format_args!("error: {error}"));
     }
     match last {
         Some(error) => Err(Failure { exit: Exit::Usage, error: error.into() }),

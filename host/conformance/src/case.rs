@@ -17,7 +17,7 @@ use serde_json::{Map, Value, ser::Formatter};
 use super::{
     history::ExpectedEvent,
     logs::{ExpectedLog, Pattern, slashes},
-    template::{Bindings, Piece, fill, pieces, regex},
+    template::{Bindings, Piece, Source, fill, pieces, regex},
     yaml,
 };
 
@@ -184,12 +184,12 @@ impl Case {
         if let Some(key) = file.others.keys().find(|key| key.starts_with("Expected")) {
             return Err(format!("{key} is nothing that can be checked"));
         }
-        let mut random = ChaCha12Rng::seed_from_u64(seed(id.as_str()));
-        let bindings = variables(file.variables.unwrap_or_default(), &mut random)?;
-        let input = fill(&file.input, &bindings, &mut random).map_err(|error| format!("Input: {error}"))?;
+        let mut source = Source::new(ChaCha12Rng::seed_from_u64(seed(id.as_str())));
+        let bindings = variables(file.variables.unwrap_or_default(), &mut source)?;
+        let input = fill(&file.input, &bindings, &mut source).map_err(|error| format!("Input: {error}"))?;
         let mut answers = Vec::new();
         for action in file.actions.unwrap_or_default() {
-            let answer = action.answer(&bindings, &mut random);
+            let answer = action.answer(&bindings, &mut source);
             answers.push(answer.map_err(|error| format!("CallbackActions: {error}"))?);
         }
         if let Some(expected) = &file.result {
@@ -240,14 +240,14 @@ fn seed(id: &str) -> u64 {
 }
 
 /// The values of a case's variables, which may refer to each other.
-fn variables(mut left: Map<String, Value>, random: &mut ChaCha12Rng) -> Result<Bindings, String> {
+fn variables(mut left: Map<String, Value>, source: &mut Source) -> Result<Bindings, String> {
     let mut bindings = Bindings::default();
     loop {
         let before = left.len();
         let mut why = None;
         left = left
             .into_iter()
-            .filter(|(name, value)| match fill(value, &bindings, random) {
+            .filter(|(name, value)| match fill(value, &bindings, source) {
                 Ok(value) => {
                     bindings.bind(name, value);
                     false
@@ -267,10 +267,10 @@ fn variables(mut left: Map<String, Value>, random: &mut ChaCha12Rng) -> Result<B
 }
 
 impl Action {
-    fn answer(self, bindings: &Bindings, random: &mut ChaCha12Rng) -> Result<ScriptedAnswer, String> {
-        let callback = fill(&Value::String(self.callback_name), bindings, random)?;
+    fn answer(self, bindings: &Bindings, source: &mut Source) -> Result<ScriptedAnswer, String> {
+        let callback = fill(&Value::String(self.callback_name), bindings, source)?;
         let callback = callback.as_str().ok_or("CallbackName is not a text")?.to_owned();
-        let payload = fill(&self.payload, bindings, random)?;
+        let payload = fill(&self.payload, bindings, source)?;
         let after = Duration::try_from_secs_f64(self.delay)
             .map_err(|_| format!("Delay {} is not a number of seconds", self.delay))?;
         let answer = match self.operation {

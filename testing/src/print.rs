@@ -69,7 +69,8 @@ pub(crate) fn table(operations: &[Arc<Operation>], start: Timestamp, config: Pri
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     for (depth, operation) in tree(operations) {
         let end = operation.end_timestamp;
-        let name = "  ".repeat(depth.min(20)) + &shortened(operation.name.as_deref().unwrap_or("-"), LONGEST_MESSAGE);
+        let name = "  ".repeat(depth.min(20))
+            + &shortened(operation.name.as_deref().unwrap_or("-"), LONGEST_MESSAGE);
         let mut parts = parts(&name).into_iter();
         lines.push(line([
             parts.next().unwrap_or_default(),

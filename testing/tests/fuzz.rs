@@ -41,14 +41,33 @@ enum Change {
 
 fn change() -> impl Strategy<Value = Change> {
     let tokens: [&[u8]; 20] = [
-        b"\0", b"\xff", b"\xff\xff\xff\xff", b"\x80\x80\x80\x80\x08", b"{", b"[", b"}", b"]", b"\"", b"&a ", b"*a ",
-        b"<<: ", b"\xe2\x80\xae", b"\x1b[2J", b"-1", b"99999999999999999999", b"1e999", b"null", b"\\ud800", b"\n",
+        b"\0",
+        b"\xff",
+        b"\xff\xff\xff\xff",
+        b"\x80\x80\x80\x80\x08",
+        b"{",
+        b"[",
+        b"}",
+        b"]",
+        b"\"",
+        b"&a ",
+        b"*a ",
+        b"<<: ",
+        b"\xe2\x80\xae",
+        b"\x1b[2J",
+        b"-1",
+        b"99999999999999999999",
+        b"1e999",
+        b"null",
+        b"\\ud800",
+        b"\n",
     ];
     let token = prop::sample::select(tokens.map(<[u8]>::to_vec).to_vec());
     let index = any::<Index>;
     prop_oneof![
         (index(), any::<u8>()).prop_map(|(at, byte)| Change::Set(at, byte)),
-        (index(), prop_oneof![token, vec(any::<u8>(), 1..8)]).prop_map(|(at, bytes)| Change::Insert(at, bytes)),
+        (index(), prop_oneof![token, vec(any::<u8>(), 1..8)])
+            .prop_map(|(at, bytes)| Change::Insert(at, bytes)),
         (index(), index()).prop_map(|(from, to)| Change::Remove(from, to)),
         (index(), index(), 1..60_u8).prop_map(|(from, to, times)| Change::Repeat(from, to, times)),
         (index(), index()).prop_map(|(from, other)| Change::Splice(from, other)),

@@ -16,6 +16,7 @@ use durawasm_core::protocol::{
     ExecutionDetails, InvocationOutput, InvocationResult, InvocationStatus, Operation, OperationId,
     OperationStatus, OperationType, StepDetails, Timestamp, WaitDetails,
 };
+use durawasm_report::{LONGEST_MESSAGE, shortened};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
@@ -158,7 +159,11 @@ pub fn read_history(path: &Path) -> Result<Vec<RecordedExecution>, HistoryError>
 }
 
 fn read_text(file: &str, text: &str) -> Result<Vec<RecordedExecution>, HistoryError> {
-    let form = |reason: String| HistoryError::Form { file: file.to_owned(), reason };
+    // A reason quotes what is wrong, and that may be as long as the file.
+    let form = |reason: String| HistoryError::Form {
+        file: file.to_owned(),
+        reason: shortened(&reason, LONGEST_MESSAGE),
+    };
     let value: Value = serde_json::from_str(text).map_err(|error| form(error.to_string()))?;
     if let Value::Array(items) = value {
         if items.is_empty() {

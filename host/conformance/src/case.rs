@@ -9,6 +9,7 @@ use durawasm_core::{
     protocol::ErrorObject,
     server::{Answer, ScriptedAnswer},
 };
+use durawasm_report::{LONGEST_MESSAGE, shortened};
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
@@ -180,6 +181,11 @@ impl Case {
     /// # Errors
     /// The reason why the text is not a case, in one line.
     pub fn parse(id: CaseId, group: impl Into<String>, text: &str) -> Result<Self, String> {
+        // Errors quote what is wrong, and that may be as long as the file.
+        Self::read(id, group.into(), text).map_err(|error| shortened(&error, LONGEST_MESSAGE))
+    }
+
+    fn read(id: CaseId, group: String, text: &str) -> Result<Self, String> {
         let file = File::deserialize(yaml::read(text)?).map_err(|error| error.to_string())?;
         if let Some(key) = file.others.keys().find(|key| key.starts_with("Expected")) {
             return Err(format!("{key} is nothing that can be checked"));
@@ -210,7 +216,7 @@ impl Case {
         }
         Ok(Self {
             id,
-            group: group.into(),
+            group,
             description: file
                 .description
                 .unwrap_or_default()
@@ -455,6 +461,16 @@ ExpectedLogs:
         );
         assert_eq!(parse("Input:\nVariables:\nCallbackActions:\n").unwrap().input, "null");
         assert_eq!(parse("ExpectedResult: {ExecutionStatus: FAILED}").unwrap().result.unwrap().result, None);
+    }
+
+    #[test]
+    fn an_error_is_not_as_long_as_what_it_quotes() {
+        let text = format!("{{\"description\": [\"{}\"]}}", "x".repeat(100_000));
+        let long = format!("description: a\nVariables: {}\n", "x".repeat(100_000));
+        for text in [text, long] {
+            let error = Case::parse(CaseId::new("1-1"), "", &text).unwrap_err();
+            assert!(error.len() < 5_000, "{}", error.len());
+        }
     }
 
     #[test]

@@ -126,7 +126,9 @@ pub(super) fn regex(pattern: &str, bindings: &Bindings) -> Result<Regex, String>
                 let value = bindings.get(name).ok_or_else(|| format!("${{{name}}} has no value"))?;
                 source.push_str(&regex::escape(&text_of(value)));
                 if source.len() > MOST_PATTERN {
-                    return Err(format!("with the values of its names, a pattern has more than {MOST_PATTERN} bytes"));
+                    return Err(format!(
+                        "with the values of its names, a pattern has more than {MOST_PATTERN} bytes"
+                    ));
                 }
             }
             Piece::Random(_) | Piece::Pattern(_) => return Err(format!("/{pattern}/ has ${{...}} in it")),

@@ -128,7 +128,8 @@ mod tests {
         output.properties.push(("function", hostile.to_owned()));
         let cases = [output, case("s", hostile, failed(hostile)), case("s", hostile, CaseEnd::Skipped(None))];
         let xml = junit(hostile, cases).unwrap();
-        let is_xml = |c: char| matches!(c, '\t' | '\n' | ' '..='\u{7e}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..);
+        let is_xml =
+            |c: char| matches!(c, '\t' | '\n' | ' '..='\u{7e}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..);
         let wrong: Vec<char> = xml.chars().filter(|c| !is_xml(*c) || *c == '\u{202e}').collect();
         assert!(wrong.is_empty() && !xml.contains('\u{10ffff}'), "{wrong:?}");
         assert!(xml.len() < 5 * LONGEST_MESSAGE, "{} bytes", xml.len());

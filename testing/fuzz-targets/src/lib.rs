@@ -2,7 +2,12 @@
 //!
 //! `fuzz/` runs them under libFuzzer, for as long as one likes. `testing/tests/fuzz.rs` runs them in the tests, on the
 //! corpora in `fuzz/corpus` and on some thousand changes of them. CONTRIBUTING.md says how.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a target reports a fault")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is how a target reports a fault"
+)]
 #![allow(clippy::missing_panics_doc, reason = "all of them do, on purpose")]
 
 mod bytes;

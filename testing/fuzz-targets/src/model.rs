@@ -2,7 +2,7 @@
 //! written from the documentation of the service, and shares no code with the server.
 
 use durawasm_core::protocol::{
-    OperationAction as Action, OperationStatus as Status, OperationType as Type, OperationUpdate,
+    OperationAction as Action, OperationId, OperationStatus as Status, OperationType as Type, OperationUpdate,
 };
 
 /// The limits of the server under test.
@@ -110,7 +110,9 @@ impl Model {
     }
 
     pub(crate) fn advance(&mut self, now: i64) {
-        while let Some(next) = self.timers.iter().copied().filter(|(at, ..)| *at <= now).min_by_key(|t| (t.0, t.1)) {
+        while let Some(next) =
+            self.timers.iter().copied().filter(|(at, ..)| *at <= now).min_by_key(|t| (t.0, t.1))
+        {
             self.timers.retain(|timer| timer.1 != next.1);
             match next.2 {
                 What::WaitEnds(index) => self.end_from_outside(index, Status::Succeeded),
@@ -139,7 +141,8 @@ impl Model {
 
     fn close_callback(&mut self, index: usize) {
         self.op(index).open = false;
-        self.timers.retain(|(_, _, what)| *what != What::CallbackTimeout(index) && *what != What::Heartbeat(index));
+        self.timers
+            .retain(|(_, _, what)| *what != What::CallbackTimeout(index) && *what != What::Heartbeat(index));
     }
 
     fn close(&mut self, status: Status) {
@@ -252,8 +255,8 @@ impl Model {
 
     /// The ids of the invokes that were not handed out.
     pub(crate) fn take_invokes(&mut self) -> Vec<String> {
-        let fresh = self.ops.iter_mut().filter(|op| std::mem::take(&mut op.fresh));
-        fresh.map(|op| op.id.clone()).collect()
+        let fresh = self.ops.iter_mut().filter_map(|op| std::mem::take(&mut op.fresh).then(|| op.id.clone()));
+        fresh.collect()
     }
 
     /// A checkpoint with a valid token. `events` is the number of events so far.
@@ -287,7 +290,8 @@ impl Model {
             return Err(Refused::Invalid);
         }
         for (place, update) in updates.iter().enumerate() {
-            let before: Vec<&OperationUpdate> = updates.iter().take(place).filter(|other| other.id == update.id).collect();
+            let before: Vec<&OperationUpdate> =
+                updates.iter().take(place).filter(|other| other.id == update.id).collect();
             let may_follow = match before.as_slice() {
                 [] => true,
                 [one] => {
@@ -308,7 +312,7 @@ impl Model {
     fn apply(&mut self, now: i64, update: &OperationUpdate) -> Result<(), Refused> {
         let id = update.id.as_str();
         let known = self.find(id);
-        if let Some(parent) = update.parent_id.as_ref().map(|parent| parent.as_str()) {
+        if let Some(parent) = update.parent_id.as_ref().map(OperationId::as_str) {
             let is_context = self.find(parent).is_some_and(|at| self.op(at).kind == Type::Context);
             let is_other = known.is_some_and(|at| self.op(at).parent.as_deref() != Some(parent));
             if !is_context || parent == id || is_other {
@@ -325,7 +329,11 @@ impl Model {
             return Ok(());
         }
         let Some(index) = known else {
-            return if update.action == Action::Start { self.begin(now, update) } else { Err(Refused::Invalid) };
+            return if update.action == Action::Start {
+                self.begin(now, update)
+            } else {
+                Err(Refused::Invalid)
+            };
         };
         let (kind, status) = (self.op(index).kind, self.op(index).status);
         let is_open = matches!(status, Status::Started | Status::Ready);
@@ -342,7 +350,9 @@ impl Model {
             }
             (Type::Context, Action::Succeed) if status == Status::Started => Some(Status::Succeeded),
             (Type::Context, Action::Fail) if status == Status::Started => Some(Status::Failed),
-            (Type::Wait | Type::Callback | Type::ChainedInvoke, Action::Cancel) if status == Status::Started => {
+            (Type::Wait | Type::Callback | Type::ChainedInvoke, Action::Cancel)
+                if status == Status::Started =>
+            {
                 self.timers.retain(|(_, _, what)| *what != What::WaitEnds(index));
                 self.close_callback(index);
                 self.op(index).fresh = false;
@@ -383,7 +393,8 @@ impl Model {
                 }
             }
             Type::ChainedInvoke => {
-                let name = update.chained_invoke_options.as_ref().map_or("", |options| &*options.function_name);
+                let name =
+                    update.chained_invoke_options.as_ref().map_or("", |options| &*options.function_name);
                 let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:$".contains(&byte);
                 if !(1..=256).contains(&name.len()) || !name.bytes().all(allowed) {
                     return Err(Refused::Invalid);

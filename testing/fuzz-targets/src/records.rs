@@ -5,8 +5,8 @@ use std::sync::Arc;
 use durawasm_core::{
     protocol::{
         CallbackDetails, CallbackOptions, ChainedInvokeOptions, ContextDetails, ErrorObject, Event,
-        InvocationInput, InvocationOutput, Limits, Operation, OperationStatus as Status, OperationType as Type,
-        OperationUpdate, StepDetails, Timestamp, WaitDetails, open_work,
+        InvocationInput, InvocationOutput, Limits, Operation, OperationStatus as Status,
+        OperationType as Type, OperationUpdate, StepDetails, Timestamp, WaitDetails, open_work,
     },
     replay::{ChildResult, Engine, Identity, Interest, Key, ReplayError, ScopeKey, Semantics, SetKey},
 };
@@ -58,7 +58,8 @@ pub fn replay(data: &[u8]) {
     drive(&mut engine, &mut Bytes(first));
     drive(&mut engine, &mut bytes);
     let _ = engine.conclude(Ok(Some(String::from_utf8_lossy(bytes.rest()).into_owned())));
-    let _ = engine.restarted(Some(Key::from_number(0))).map(|mut engine| drive(&mut engine, &mut Bytes(second)));
+    let _ =
+        engine.restarted(Some(Key::from_number(0))).map(|mut engine| drive(&mut engine, &mut Bytes(second)));
 }
 
 /// A record of these updates: each operation in some state, in some order.
@@ -175,8 +176,10 @@ fn call(engine: &mut Engine, bytes: &mut Bytes<'_>) -> Result<(), ReplayError> {
         5 | 6 => engine.wait(scope, position, identity, bytes.number()).map(drop),
         7 | 8 => {
             let (timeout, heartbeat) = (bytes.number(), bytes.number());
-            let options =
-                CallbackOptions { timeout_seconds: Some(timeout), heartbeat_timeout_seconds: Some(heartbeat) };
+            let options = CallbackOptions {
+                timeout_seconds: Some(timeout),
+                heartbeat_timeout_seconds: Some(heartbeat),
+            };
             engine.callback(scope, position, identity, options).map(drop)
         }
         9 => {
@@ -193,7 +196,9 @@ fn call(engine: &mut Engine, bytes: &mut Bytes<'_>) -> Result<(), ReplayError> {
         18 => engine.close_child(key, ChildResult::Inline(payload(bytes))),
         19 => engine.close_child(key, ChildResult::ReplayChildren(payload(bytes))),
         20 => engine.fail_child(key, ErrorObject::new("E", "why")),
-        21 => engine.reveal(&[(key, interest), (Key::from_number(number(bytes)), Interest::Change)]).map(drop),
+        21 => {
+            engine.reveal(&[(key, interest), (Key::from_number(number(bytes)), Interest::Change)]).map(drop)
+        }
         22 => engine.is_ready(key, interest).map(drop),
         23 => engine.step_state(key).map(drop),
         24 => engine.child_state(key).map(drop),

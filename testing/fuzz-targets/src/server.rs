@@ -11,10 +11,10 @@ use std::{
 use durawasm_core::{
     ambient::SeededEntropy,
     protocol::{
-        CallbackId, CallbackOptions, ChainedInvokeOptions, CheckpointToken, ContextOptions, ErrorObject, Event,
-        EventType, ExecutionArn, ExecutionStatus, InvocationOutput, InvocationResult, Limits,
-        OperationAction as Action, OperationStatus as Status, OperationType as Type, OperationUpdate, ServiceError,
-        StepOptions, Timestamp, WaitOptions,
+        CallbackId, CallbackOptions, ChainedInvokeOptions, CheckpointToken, ContextOptions, ErrorObject,
+        Event, EventType, ExecutionArn, ExecutionStatus, InvocationOutput, InvocationResult, Limits,
+        OperationAction as Action, OperationStatus as Status, OperationType as Type, OperationUpdate,
+        ServiceError, StepOptions, Timestamp, WaitOptions,
     },
     server::{Answer, ExecutionManager, ExecutionView, InvokeOutcome, Next, StartExecution},
 };
@@ -123,20 +123,25 @@ impl World {
             0 if self.executions.len() < EXECUTIONS => return self.start(bytes, None),
             1 => {
                 // Time passes for all.
-                self.now = self.now.saturating_add(i64::try_from(bytes.number().min(40_000_000) * 500).expect("small"));
+                self.now = self
+                    .now
+                    .saturating_add(i64::try_from(bytes.number().min(40_000_000) * 500).expect("small"));
             }
-            2 => self.stop(which),
+            2 if bytes.one_in(4) => self.stop(which),
             3 => self.stale(which, bytes),
             4 | 5 => self.answer(which, bytes),
-            6 => self.complete_invoke(which, bytes),
-            7 => self.take_invokes(which, bytes),
+            6 | 12 => self.complete_invoke(which, bytes),
+            7 | 13 | 14 => self.take_invokes(which, bytes),
             8..=10 => self.complete(which, bytes),
             11 => self.start_invocation(which),
             _ => self.checkpoint(which, bytes),
         }
         for (other, before) in others.into_iter().enumerate() {
             let after = self.check(other);
-            assert!(kind == 1 || other == which || after == before, "an execution was changed by a request on another");
+            assert!(
+                kind == 1 || other == which || after == before,
+                "an execution was changed by a request on another"
+            );
         }
         // An execution that can go on mostly does.
         if bytes.one_in(2) {
@@ -203,7 +208,6 @@ impl World {
         let is_current = matches!(execution.model.phase, Phase::Running { .. }) && execution.token == token;
         let arn = execution.arn.clone();
         if is_current {
-            self.manager.get_state(now, &arn, &token, "").expect("the current token reads the state");
             let forged = self.manager.get_state(now, &arn, &token, &bytes.text());
             assert!(matches!(forged, Ok(_) | Err(ServiceError::InvalidParameterValue(_))), "{forged:?}");
         } else {
@@ -214,7 +218,7 @@ impl World {
             );
             assert!(self.manager.get_state(now, &arn, &token, "").is_err());
         }
-        drop(self.manager.get_checkpoints_by_token(&token));
+        let _ = self.manager.get_checkpoints_by_token(&token);
     }
 
     fn complete(&mut self, which: usize, bytes: &mut Bytes<'_>) {
@@ -222,8 +226,8 @@ impl World {
         let long = "x".repeat(PAYLOAD + 1);
         let (result, returned) = match bytes.below(9) {
             0..=3 => (InvocationResult::Output(InvocationOutput::pending()), Ok(None)),
-            4 => (succeeded(Some("1".to_owned())), Ok(Some(Status::Succeeded))),
-            5 => {
+            4 if bytes.one_in(2) => (succeeded(Some("1".to_owned())), Ok(Some(Status::Succeeded))),
+            5 if bytes.one_in(2) => {
                 let failed = InvocationOutput::failed(ErrorObject::new("E", "why"));
                 (InvocationResult::Output(failed), Ok(Some(Status::Failed)))
             }
@@ -487,9 +491,8 @@ fn any_update(bytes: &mut Bytes<'_>) -> OperationUpdate {
         (_, 15) => update.id = bytes.text().into(),
         (_, 14) => update.name = Some(bytes.text().into()),
         (_, 13) => update.payload = Some("x".repeat(PAYLOAD + bytes.below(3)).into()),
-        (_, 12) => update.error = Some(ErrorObject::new("E", "why")),
+        (_, 12) | (Action::Fail, _) => update.error = Some(ErrorObject::new("E", "why")),
         (Action::Succeed | Action::Retry, _) => update.payload = Some("1".into()),
-        (Action::Fail, _) => update.error = Some(ErrorObject::new("E", "why")),
         _ => {}
     }
     update

@@ -13,7 +13,8 @@ pub async fn says(event: String, ctx: DurableContext) -> Result<String, BoxError
     if text.contains("ENDS") {
         return Ok(text);
     }
-    let fails = ctx.step(move |_| async move { Err::<(), _>(TypedError::with_type(text.clone(), text).into()) });
+    let fails =
+        ctx.step(move |_| async move { Err::<(), _>(TypedError::with_type(text.clone(), text).into()) });
     fails.name("fails").retry_strategy(|_, _| RetryDecision::Stop).await?;
     Ok(event)
 }

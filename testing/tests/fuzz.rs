@@ -113,7 +113,7 @@ fn run(name: &str) {
     }
     let mut seed = [0; 32];
     seed[..4].copy_from_slice(&number("DURAWASM_FUZZ_SEED", 0).to_le_bytes());
-    let runs = number("DURAWASM_FUZZ_RUNS", 1_000);
+    let runs = number("DURAWASM_FUZZ_RUNS", 300);
     let config = Config { cases: runs, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
     let noise = vec(any::<u8>(), 0..600);

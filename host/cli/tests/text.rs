@@ -134,6 +134,7 @@ fn what_is_on_the_command_line_and_in_paths_controls_nothing() {
         &["test", scenarios.to_str().unwrap()],
         &["test", dir.path().to_str().unwrap(), "--filter", HOSTILE],
         &["check", guests(), "--history", HOSTILE],
+        &["check", guests(), "--history", "/dev/zero"],
         &["check", guests(), "--only", HOSTILE],
         &[HOSTILE],
     ] {

@@ -14,7 +14,7 @@ const MOST_RANDOM: usize = 1024;
 
 /// How many bytes the texts of a case may have in all when their placeholders are replaced. Names in the values of names
 /// could double them otherwise, line by line.
-const MOST_FILLED: usize = 16 << 20;
+const MOST_FILLED: usize = 4 << 20;
 
 /// The longest regular expression with the values of the names in it, in bytes.
 const MOST_PATTERN: usize = 1 << 20;
@@ -238,7 +238,7 @@ mod tests {
         bindings.bind("A", json!("x".repeat(1 << 20)));
         let mut source = Source::new(ChaCha12Rng::seed_from_u64(1));
         let error = fill(&json!("${A}".repeat(20)), &bindings, &mut source).unwrap_err();
-        assert!(error.contains("more than 16777216 bytes"), "{error}");
+        assert!(error.contains("more than 4194304 bytes"), "{error}");
         let mut source = Source::new(ChaCha12Rng::seed_from_u64(1));
         assert!(fill(&json!(vec!["${A}"; 20]), &bindings, &mut source).is_err());
         assert!(super::regex("${A}${A}", &bindings).unwrap_err().contains("more than 1048576 bytes"));

@@ -133,7 +133,7 @@ mod tests {
         let wrong: Vec<char> = xml.chars().filter(|c| !is_xml(*c) || *c == '\u{202e}').collect();
         assert!(wrong.is_empty() && !xml.contains('\u{10ffff}'), "{wrong:?}");
         assert!(xml.len() < 5 * LONGEST_MESSAGE, "{} bytes", xml.len());
-        assert!(xml.contains("name=\"a\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}"), "{xml}");
+        assert!(xml.contains("name=\"a\u{fffd}\u{fffd}"), "{xml}");
     }
 
     fn case(suite: &'static str, name: &str, end: CaseEnd) -> Case<'static> {

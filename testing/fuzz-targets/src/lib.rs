@@ -1,7 +1,7 @@
 //! Fuzz targets: functions from bytes that panic where a promise is broken.
 //!
 //! `fuzz/` runs them under libFuzzer, for as long as one likes. `testing/tests/fuzz.rs` runs them in the tests, on the
-//! corpora in `fuzz/corpus` and on some thousand changes of them. CONTRIBUTING.md says how.
+//! corpora in `fuzz/corpus` and on some hundred changes of them. CONTRIBUTING.md says how.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -80,7 +80,7 @@ impl ExecutionManager {
         };
         let (id, text) = ids.uuid();
         // The ids of an invoked execution are a function of its invoke, which has one target.
-        if self.by_id.contains_key(&id) {
+        if request.invoked_by.is_some() && self.by_id.contains_key(&id) {
             return invalid(format!("there is an execution with the id {text}: an invoke starts one"));
         }
         let name = request.execution_name.clone().unwrap_or_else(|| ids.uuid().1);

@@ -46,6 +46,10 @@ unused:
 bench:
     cargo bench
 
+# Fuzz one target of fuzz/ with libFuzzer, for an hour; see CONTRIBUTING.md
+fuzz TARGET *ARGS:
+    cargo +nightly fuzz run {{ TARGET }} {{ ARGS }} -- -max_total_time=3600
+
 # Look for code that no test covers: host, sdk or testing
 mutants PART *ARGS:
     scripts/mutants {{ PART }} {{ ARGS }}

@@ -3,7 +3,7 @@
 use std::{io::Write as _, sync::Arc};
 
 use durawasm_core::protocol::{Operation, Timestamp};
-use durawasm_report::{duration, kind, printable, tree};
+use durawasm_report::{LONGEST_MESSAGE, duration, kind, printable, shortened, tree};
 use tabwriter::TabWriter;
 
 /// How many characters of a name are on one line: with the other columns, a line is not longer than 110 characters.
@@ -61,7 +61,7 @@ pub(crate) fn table(operations: &[Arc<Operation>], start: Timestamp, config: Pri
     let line = |cells: [String; 7]| {
         let cells = columns.iter().zip(cells).filter(|((shown, _), _)| *shown);
         // A tab ends a cell.
-        cells.map(|(_, cell)| cell.replace(['\t', '\n'], " ")).collect::<Vec<_>>().join("\t")
+        cells.map(|(_, cell)| printable(&cell).replace('\t', " ")).collect::<Vec<_>>().join("\t")
     };
     let mut lines = vec![line(columns.map(|(_, title)| title.to_owned()))];
     let none = String::new;
@@ -69,7 +69,8 @@ pub(crate) fn table(operations: &[Arc<Operation>], start: Timestamp, config: Pri
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     for (depth, operation) in tree(operations) {
         let end = operation.end_timestamp;
-        let name = "  ".repeat(depth.min(20)) + &printable(operation.name.as_deref().unwrap_or("-"));
+        let name = "  ".repeat(depth.min(20))
+            + &shortened(operation.name.as_deref().unwrap_or("-"), LONGEST_MESSAGE);
         let mut parts = parts(&name).into_iter();
         lines.push(line([
             parts.next().unwrap_or_default(),

@@ -1,4 +1,4 @@
-//! The tests that `docs/testing.md` names exist.
+//! The tests that `docs/testing.md` and `docs/sandbox.md` name exist.
 
 use std::path::{Path, PathBuf};
 
@@ -32,10 +32,27 @@ fn tests_that_the_page_names_exist() {
     }
 }
 
+/// On this page, the tests are links to their files.
+#[test]
+fn the_tests_of_the_sandbox_page_exist() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let page = std::fs::read_to_string(docs.join("sandbox.md")).unwrap();
+    let mut named = 0;
+    for link in page.split("[`").skip(1) {
+        let Some((test, rest)) = link.split_once("`](") else { continue };
+        let (path, _) = rest.split_once(')').unwrap();
+        let source =
+            std::fs::read_to_string(docs.join(path)).unwrap_or_else(|_| panic!("there is no {path}"));
+        assert!(source.contains(&format!("fn {test}(")), "there is no test {test} in {path}");
+        named += 1;
+    }
+    assert!(named > 25, "{named}");
+}
+
 #[test]
 fn the_suite_has_every_file_of_tests() {
     let suite = std::fs::read_to_string(file("suite")).unwrap();
-    for entry in std::fs::read_dir(file("").parent().unwrap()).unwrap() {
+    for entry in std::fs::read_dir(file("suite").parent().unwrap()).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
         let of_tests = path.extension().is_some() || path.join("mod.rs").exists();

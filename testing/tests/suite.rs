@@ -13,6 +13,7 @@ mod divergence;
 mod documented;
 mod dropped;
 mod environments;
+mod fuzz;
 mod grants;
 mod handles;
 mod hostile;

@@ -1,4 +1,7 @@
 //! Methods of a context whose values repeat on every replay: the time, ids, random numbers.
+//!
+//! Ids and random numbers are hashes of the ARN, the context and a count. They are unpredictable to nobody who knows the
+//! ARN, which is in logs, histories and URLs of callbacks.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -58,7 +61,31 @@ impl DurableContext {
     /// has its own. In the body of a step the ids belong to the attempt, and are the same when an interrupted attempt
     /// runs again.
     ///
-    /// The ids are not secret: they can be computed from the ARN of the execution.
+    /// # Security
+    ///
+    /// The ids are not secret, in the bodies of steps either: whoever knows the ARN of the execution can compute all of
+    /// them. Do not use them as tokens, passwords, keys, nonces, or links that give access. For those, draw from the
+    /// system's generator in the body of a step:
+    ///
+    /// ```
+    /// # use durawasm_guest::{BoxError, DurableContext};
+    /// # mod getrandom { pub fn fill(_: &mut [u8]) -> std::io::Result<()> { Ok(()) } }
+    /// # async fn handler(ctx: DurableContext) -> Result<(), BoxError> {
+    /// let token = ctx
+    ///     .step(|_| async {
+    ///         let mut token = [0_u8; 32];
+    ///         getrandom::fill(&mut token)?; // from the crate `getrandom`
+    ///         Ok(token.to_vec())
+    ///     })
+    ///     .name("token")
+    ///     .await?;
+    /// # drop(token);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// The result of a step is recorded as it is. Where the history must not hold the secret, encrypt it with serdes of
+    /// your own, or write it to a store in the step and return a reference.
     ///
     /// # Examples
     ///
@@ -75,8 +102,13 @@ impl DurableContext {
         Uuid::from_random(self.draw())
     }
 
-    /// A number from 0 (inclusive) to 1 (exclusive), the same on every replay: for samples, shuffles and jitter, not
-    /// for secrets. It uses the same sequences as [`uuid`](Self::uuid).
+    /// A number from 0 (inclusive) to 1 (exclusive), the same on every replay: for samples, shuffles and jitter. It uses
+    /// the same sequences as [`uuid`](Self::uuid).
+    ///
+    /// # Security
+    ///
+    /// The numbers are not secret: whoever knows the ARN of the execution can compute them, and those of a generator
+    /// that is seeded with them. See [`uuid`](Self::uuid#security).
     ///
     /// # Examples
     ///
@@ -96,7 +128,7 @@ impl DurableContext {
         bits / 9_007_199_254_740_992.0
     }
 
-    /// A number from the full range of `u64`, otherwise like [`random`](Self::random).
+    /// A number from the full range of `u64`, otherwise like [`random`](Self::random): not for secrets.
     #[must_use]
     pub fn random_u64(&self) -> u64 {
         #[allow(clippy::cast_possible_truncation)] // half of a value is enough

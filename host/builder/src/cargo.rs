@@ -48,7 +48,7 @@ pub(super) fn build(
             let line = String::from_utf8_lossy(&line);
             let line = line.trim_end_matches('\r');
             first_error.look_at(line);
-            output(BuildEvent::CargoLine(line));
+            output(BuildEvent::CargoLine(&without_colours(line)));
         }
         wasm.join().ok().flatten()
     });

@@ -1,10 +1,11 @@
 //! Reads the imports and exports of a component from its bytes.
 //!
 //! The bytes may be hostile. They are validated completely before they are interpreted, their size and number of items
-//! are limited, and control characters in names are escaped. Nothing is compiled or run.
+//! are limited, and names are made printable. Nothing is compiled or run.
 
 use std::{fs::File, io::Read, path::Path};
 
+use durawasm_text::printable;
 use serde::Serialize;
 use wasmparser::{
     BinaryReaderError, FuncValidatorAllocations, Parser, Payload, ValidPayload, Validator, WasmFeatures,
@@ -227,15 +228,6 @@ fn surface<'t>(
     Ok(surface)
 }
 
-/// Escapes characters that could move the cursor or change colours of a terminal.
-fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
-    }
-    shown
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -340,11 +332,6 @@ mod tests {
         let count = |mut left| surface(&outline.types, &outline.imports, item, &mut left).map(|_| left);
         assert_eq!(count(2).unwrap(), 0);
         assert!(matches!(count(1), Err(InspectError::TooManyItems)));
-    }
-
-    #[test]
-    fn control_characters_do_not_reach_a_terminal() {
-        assert_eq!(printable("a\u{1b}[2Jb\n"), "a\\u{1b}[2Jb\\n");
     }
 
     proptest! {

@@ -77,7 +77,7 @@ pub enum BuildEvent<'a> {
         /// The toolchain and target.
         toolchain: &'a Toolchain,
     },
-    /// A line of cargo's output, without the line end. It may contain colours. Only with [`CargoOutput::Forward`].
+    /// A line of cargo's output, without the line end. It has no colours. Only with [`CargoOutput::Forward`].
     CargoLine(&'a str),
     /// The core module is being converted to a component.
     Componentizing,

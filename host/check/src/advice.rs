@@ -7,7 +7,9 @@ pub(crate) fn advice(kind: Kind, imports: &[Import], directories: bool) -> Strin
     match kind {
         Kind::Clock => "read the clock inside a step, or use ctx.now(), which is recorded".to_owned(),
         Kind::Random => {
-            "draw random numbers inside a step, or use ctx.random() and ctx.uuid(), which repeat on every replay"
+            "draw random numbers inside a step, or use ctx.random() and ctx.uuid(), which repeat on every replay. What is \
+             drawn between operations, and what these two return, can be computed from the ARN of the execution: draw \
+             keys, tokens and passwords inside a step, from the system's generator"
                 .to_owned()
         }
         Kind::Hash => {

@@ -3,13 +3,20 @@
 //! Invariants: a history that lacks data is not judged, and the report says why; nothing in a file makes the check
 //! panic.
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{self, Read},
+    path::Path,
+    sync::Arc,
+};
 
 use durawasm_core::protocol::{
     CallbackDetails, ChainedInvokeDetails, ContextDetails, Event, EventDetails, EventType, ExecutionArn,
     ExecutionDetails, InvocationOutput, InvocationResult, InvocationStatus, Operation, OperationId,
     OperationStatus, OperationType, StepDetails, Timestamp, WaitDetails,
 };
+use durawasm_report::{LONGEST_MESSAGE, shortened};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
@@ -56,7 +63,7 @@ pub enum HistoryError {
         /// The file.
         file: String,
         /// Why.
-        error: std::io::Error,
+        error: io::Error,
     },
     /// The file is no history.
     #[error(
@@ -108,7 +115,23 @@ struct OwnHistory {
     events: Vec<Event>,
 }
 
-/// Reads one file, or all `.json` files of a folder in the order of their names.
+/// The largest history that is read, in bytes. One of a million events has about as many.
+const MAX_HISTORY: u64 = 512 << 20;
+
+/// The text of a regular file of a bounded size. Other files may be endless, and opening a pipe may block.
+fn read_bounded(path: &Path, most: u64) -> io::Result<String> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    let mut text = String::new();
+    let read = File::open(path)?.take(most + 1).read_to_string(&mut text)?;
+    if read as u64 > most {
+        return Err(io::Error::other(format!("it is larger than the {most} bytes that a history may have")));
+    }
+    Ok(text)
+}
+
+/// Reads one file, or all `.json` files of a folder in the order of their names. A file may have 512 MiB.
 ///
 /// # Errors
 /// When a file cannot be read, or is no history.
@@ -131,12 +154,16 @@ pub fn read_history(path: &Path) -> Result<Vec<RecordedExecution>, HistoryError>
         let histories: Result<Vec<_>, _> = files.iter().map(|path| read_history(path)).collect();
         return Ok(histories?.into_iter().flatten().collect());
     }
-    let text = std::fs::read_to_string(path).map_err(failed)?;
+    let text = read_bounded(path, MAX_HISTORY).map_err(failed)?;
     read_text(&file, text.trim_start_matches('\u{feff}'))
 }
 
 fn read_text(file: &str, text: &str) -> Result<Vec<RecordedExecution>, HistoryError> {
-    let form = |reason: String| HistoryError::Form { file: file.to_owned(), reason };
+    // A reason quotes what is wrong, and that may be as long as the file.
+    let form = |reason: String| HistoryError::Form {
+        file: file.to_owned(),
+        reason: shortened(&reason, LONGEST_MESSAGE),
+    };
     let value: Value = serde_json::from_str(text).map_err(|error| form(error.to_string()))?;
     if let Value::Array(items) = value {
         if items.is_empty() {

@@ -1,10 +1,10 @@
 //! Reports as text for people.
 //!
-//! Invariants: every line is safe to print; values are cut to where they differ.
+//! Invariants: every line is safe to print and of a bounded length; values are cut to where they differ.
 
 use std::fmt;
 
-use durawasm_report::printable;
+use durawasm_report::{LONGEST_MESSAGE, shortened};
 use serde_json::Value;
 
 use crate::{
@@ -78,7 +78,7 @@ impl Report {
 
 /// Lines as one text that is safe to print.
 fn joined(lines: &[String]) -> String {
-    lines.iter().map(|line| printable(line)).collect::<Vec<_>>().join("\n")
+    lines.iter().map(|line| shortened(line, LONGEST_MESSAGE)).collect::<Vec<_>>().join("\n")
 }
 
 fn count(number: u64, of: &str) -> String {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::{
     exit::{Exit, Failure, OrExit},
     inspect,
-    output::{note, say},
+    output::{note, say, say_json},
     target::CrateArgs,
 };
 use durawasm_build as build;
@@ -35,8 +35,7 @@ pub(super) fn build(args: &Args) -> Result<Exit, Failure> {
     let built = build::build(&args.crate_args.options(&args.path), &mut |event| note(event));
     let built = built.or_exit(Exit::Build)?;
     if args.json {
-        let text = serde_json::to_string_pretty(&built).or_exit(Exit::Host)?;
-        say(text);
+        say_json(&built)?;
         return Ok(Exit::Done);
     }
     let state = if built.fresh { "up to date" } else { "written" };

@@ -1,7 +1,7 @@
 //! `durawasm check`
 
 use std::{
-    io::{IsTerminal, Write},
+    io::IsTerminal,
     path::PathBuf,
     str::FromStr,
     sync::{Arc, Mutex, PoisonError},
@@ -17,7 +17,7 @@ use super::{
     exit::{Exit, Failure, OrExit},
     grants::GrantArgs,
     log::Quiet,
-    output::{note, report_is_writable, say},
+    output::{note, report_is_writable, say, say_json, show_progress},
     target::{CrateArgs, NoBuild, chosen, compiled, component, environment_failure, one_end_each},
     terminal::Interrupts,
 };
@@ -34,7 +34,6 @@ use durawasm_core::{
     },
     server::ScriptedAnswer,
 };
-use durawasm_report::printable;
 use durawasm_sandbox::SandboxLimits;
 
 const EXAMPLES: &str = "Examples:
@@ -265,7 +264,7 @@ fn explore(
             divergence.described = format!("event {number}: {}", divergence.described);
         }
         for unused in &one.unused {
-            note(format_args!("warning: {}", printable(unused)));
+            note(format_args!("warning: {unused}"));
         }
         if several {
             note(format_args!("event {number}: {}", one.verdict));
@@ -312,7 +311,7 @@ fn failed(error: CheckError) -> Failure {
 fn finish(args: &Args, report: &Report, took: Duration) -> Result<Exit, Failure> {
     let policy = Policy { portable: args.portable, allow_double_effect: !args.allow.is_empty() };
     if args.json {
-        say(serde_json::to_string_pretty(report).or_exit(Exit::Host)?);
+        say_json(report)?;
     } else {
         check_report::print(report, policy, took);
     }
@@ -353,15 +352,13 @@ impl ProgressLine {
                 return;
             }
             *last = Some(Instant::now());
-            let mut stderr = std::io::stderr().lock();
-            let _ = write!(stderr, "\r\x1b[Kchecked {} of {} schedules", progress.done, progress.of);
-            let _ = stderr.flush();
+            show_progress(&format!("checked {} of {} schedules", progress.done, progress.of));
         })
     }
 
     fn clear(&self) {
         if self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
-            let _ = write!(std::io::stderr().lock(), "\r\x1b[K");
+            show_progress("");
         }
     }
 }

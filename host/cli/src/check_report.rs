@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::output::{note, say};
+use super::output::{note, say_lines};
 use durawasm_check::{Divergence, FindingKind, Kind, Report, Verdict};
 use durawasm_report::junit::{self, Case, CaseEnd, Reason};
 
@@ -27,7 +27,7 @@ impl Policy {
 
 /// Prints the report as text.
 pub(super) fn print(report: &Report, policy: Policy, took: Duration) {
-    say(report);
+    say_lines(report);
     let took = Duration::from_millis(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
     note(format_args!("checked in {}", durawasm_report::duration(took)));
     if report.verdict == Verdict::SandboxDependent && !policy.portable {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::output::say;
+use super::output::{say, say_json};
 use super::{
     exit::{Exit, Failure, OrExit},
     grants::GrantArgs,
@@ -42,9 +42,7 @@ pub(super) fn inspect(args: &Args) -> Result<Exit, Failure> {
     let (path, bytes) = component(&args.handler, &args.crate_args, building, false)?;
     let summary = build::inspect(&bytes).or_exit(Exit::Component)?;
     if args.json {
-        let text =
-            serde_json::to_string_pretty(&Inspected { summary: &summary, granted }).or_exit(Exit::Host)?;
-        say(text);
+        say_json(&Inspected { summary: &summary, granted })?;
         return Ok(Exit::Done);
     }
     say(format_args!("{} ({})", path.display(), size(summary.size)));
@@ -68,7 +66,8 @@ pub(super) fn print(summary: &ComponentSummary) {
     let mut table = table::new();
     table.set_header(["imports", "in the sandbox"]);
     for capability in summary.capabilities() {
-        table.add_row([capability.imports.join("\n"), capability.note.to_owned()]);
+        let imports: Vec<String> = capability.imports.iter().map(|name| table::cell(name)).collect();
+        table.add_row([imports.join("\n"), capability.note.to_owned()]);
     }
     table::print(&table);
     let exports = summary.exports.interfaces.iter().map(|i| match &i.version {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::terminal::Screen;
 use durawasm_core::invocation::{LogLine, LogSink, LogSource};
-use durawasm_report::printable;
+use durawasm_report::LONGEST_LOG_LINE;
 
 /// Prints log lines, without those that an earlier invocation has written.
 pub(super) struct Printer(pub(super) Arc<Screen>);
@@ -19,7 +19,7 @@ impl LogSink for Printer {
             LogSource::Stdout => "out",
             LogSource::Stderr => "err",
         };
-        self.0.line(&format!("  {} {source:<5} {}", line.time, printable(&line.text())));
+        self.0.line(&format!("  {} {source:<5} {}", line.time, line.text()), LONGEST_LOG_LINE);
     }
 }
 

@@ -21,11 +21,11 @@ mod terminal;
 mod test;
 mod test_report;
 
-use std::process::ExitCode;
+use std::{ffi::OsStr, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use durawasm_report::printable;
+use durawasm_report::{LONGEST_MESSAGE, shortened};
 use exit::{Exit, Failure};
 use output::note;
 
@@ -60,12 +60,8 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             // Clap reports help and version as errors too.
-            if error.use_stderr()
-                && std::env::args_os().any(|arg| has_control_characters(&arg.to_string_lossy()))
-            {
-                for line in error.render().to_string().lines() {
-                    note(printable(line));
-                }
+            if error.use_stderr() && std::env::args_os().any(|arg| clean(&arg) != arg.to_string_lossy()) {
+                note_usage(&error);
             } else {
                 let _ = error.print();
             }
@@ -83,15 +79,24 @@ fn main() -> ExitCode {
     match done {
         Ok(exit) => exit.into(),
         Err(Failure { exit, error }) => {
-            let line = one_line(&error);
-            note(format_args!("error: {line}"));
+            note(format_args!("error: {}", one_line(&error)));
             exit.into()
         }
     }
 }
 
-fn has_control_characters(text: &str) -> bool {
-    printable(text) != text
+/// An argument as clap may show it.
+fn clean(argument: &OsStr) -> String {
+    shortened(&argument.to_string_lossy(), LONGEST_MESSAGE)
+}
+
+/// Shows what is wrong with arguments that are not safe to show. The error quotes them, line breaks included, so it is
+/// made again from clean ones.
+fn note_usage(error: &clap::Error) {
+    match Cli::try_parse_from(std::env::args_os().map(|arg| clean(&arg))) {
+        Err(again) if again.use_stderr() => again.render().to_string().lines().for_each(note),
+        _ => note(error.render().to_string().replace('\n', " ")),
+    }
 }
 
 /// An error and its causes in one line, outermost first. A cause whose text is already part of the line is omitted.
@@ -104,5 +109,5 @@ fn one_line(error: &anyhow::Error) -> String {
             line += &format!(": {cause}");
         }
     }
-    printable(&line)
+    line
 }

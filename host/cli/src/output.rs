@@ -1,4 +1,8 @@
 //! Lines on standard output and on standard error.
+//!
+//! Invariants: all text of the commands leaves through this file or through `terminal/progress.rs`, and is made safe for
+//! terminals there, wherever it comes from: a caller may forget. Only reports on standard output are never shortened.
+//! A test of the command line (`tests/text.rs`) finds other writers.
 
 use std::{
     fmt::Display,
@@ -7,23 +11,48 @@ use std::{
 };
 
 use anyhow::anyhow;
+use durawasm_report::{LONGEST_MESSAGE, json, printable, printable_lines, shortened};
+use serde::Serialize;
 
 use super::exit::{Exit, Failure, OrExit};
 
-/// Writes a line to standard output. A closed pipe is not an error: the reader has read enough. Any other failure loses
-/// a result, so it ends the command.
+/// Writes a line to standard output.
 pub(super) fn say(line: impl Display) {
-    if let Err(error) = writeln!(io::stdout().lock(), "{line}")
+    put(&printable(&line.to_string()));
+}
+
+/// Writes text of several lines to standard output. Each line must have been made safe by whoever broke the lines: a
+/// line break in a name looks like one of ours.
+pub(super) fn say_lines(text: impl Display) {
+    put(&printable_lines(&text.to_string()));
+}
+
+/// Writes a value as JSON to standard output. What is unsafe on a terminal is escaped, which leaves the value as it is.
+pub(super) fn say_json(value: &impl Serialize) -> Result<(), Failure> {
+    put(&json(&serde_json::to_string_pretty(value).or_exit(Exit::Host)?));
+    Ok(())
+}
+
+/// Writes a line to standard error. Of a very long one the middle is left out.
+pub(super) fn note(line: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "{}", shortened(&line.to_string(), LONGEST_MESSAGE));
+}
+
+/// Replaces the last line of a terminal, without a line break.
+pub(super) fn show_progress(line: &str) {
+    let mut out = io::stderr().lock();
+    let _ = write!(out, "\r\u{1b}[K{}", shortened(line, LONGEST_MESSAGE));
+    let _ = out.flush();
+}
+
+/// A closed pipe is not an error: the reader has read enough. Any other failure loses a result, so it ends the command.
+fn put(text: &str) {
+    if let Err(error) = writeln!(io::stdout().lock(), "{text}")
         && error.kind() != io::ErrorKind::BrokenPipe
     {
         note(format_args!("error: cannot write to standard output: {error}"));
         std::process::exit(Exit::Host as i32);
     }
-}
-
-/// Writes a line to standard error.
-pub(super) fn note(line: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
 /// Refuses a path that no report can be written to, before the command does what the report is of.

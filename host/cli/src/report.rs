@@ -14,7 +14,7 @@ use durawasm_core::{
     orchestrator::{FunctionGrants, Run, Stall, TimeMode},
     protocol::{ErrorObject, Event, ExecutionArn, ExecutionStatus, Operation, Timestamp, open_work},
 };
-use durawasm_report::{Granted, printable};
+use durawasm_report::{Granted, LONGEST_MESSAGE, shortened};
 
 /// The settings of a run, for its report.
 pub(super) struct Setup {
@@ -27,7 +27,7 @@ pub(super) struct Setup {
     pub(super) now: Timestamp,
 }
 
-/// Prints the report as text.
+/// Prints the report as text. Errors are shortened; the JSON report has all of them.
 pub(super) fn print(setup: &Setup, run: &Run) {
     let view = &run.view;
     match setup.time {
@@ -51,7 +51,7 @@ pub(super) fn print(setup: &Setup, run: &Run) {
     match view.status {
         ExecutionStatus::Succeeded => {
             say(format_args!("SUCCEEDED after {counts}"));
-            say(format_args!("result: {}", printable(view.result.as_deref().unwrap_or("null"))));
+            say(format_args!("result: {}", view.result.as_deref().unwrap_or("null")));
         }
         ExecutionStatus::Running => say(format_args!("still RUNNING after {counts}")),
         status => {
@@ -64,12 +64,13 @@ pub(super) fn print(setup: &Setup, run: &Run) {
 }
 
 fn print_error(error: &ErrorObject) {
-    say(format_args!("error: {}", printable(&error.to_string())));
+    let short = |text: &str| shortened(text, LONGEST_MESSAGE);
+    say(format_args!("error: {}", short(&error.to_string())));
     if let Some(data) = &error.error_data {
-        say(format_args!("  data: {}", printable(data)));
+        say(format_args!("  data: {}", short(data)));
     }
     for frame in error.stack_trace.iter().take(10) {
-        say(format_args!("  at {}", printable(frame)));
+        say(format_args!("  at {}", short(frame)));
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
     exit::{Exit, Failure, OrExit},
     grants::GrantArgs,
     log::{Printer, Quiet},
-    output::{note, say},
+    output::{note, say_json},
     report::{self, Setup},
     target::{CrateArgs, NoBuild, chosen, compiled, component, environment_failure, one_end_each},
     terminal::{Interrupts, Screen, SharedAttendant, TerminalAttendant},
@@ -26,7 +26,6 @@ use durawasm_core::{
     protocol::{ExecutionStatus, Limits, ServiceError, check_execution_name},
     server::{InvocationRetry, ScriptedAnswer, StartExecution},
 };
-use durawasm_report::printable;
 use durawasm_sandbox::{Handler, SandboxLimits};
 use durawasm_scenario::unused_answer_notes;
 
@@ -183,8 +182,7 @@ async fn execute(
     let now = environment.clock().now();
     let setup = Setup { function, time, seed, isolation: args.isolation, grants, now };
     if args.json {
-        let text = serde_json::to_string_pretty(&report::Report::new(&setup, &run)).or_exit(Exit::Host)?;
-        say(text);
+        say_json(&report::Report::new(&setup, &run))?;
     } else {
         report::print(&setup, &run);
     }
@@ -192,7 +190,7 @@ async fn execute(
         return Err(report::interrupted(args.skip_time, &run));
     }
     for why in unused_answer_notes(&answers, &run.view) {
-        note(format_args!("warning: {}", printable(&why)));
+        note(format_args!("warning: {why}"));
     }
     for (name, _) in stand_ins.iter().filter(|(_, called)| !called.get()) {
         note(format_args!("warning: the function {name:?} of --function-answer was not invoked"));

@@ -4,7 +4,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 
 use super::output::say;
 use durawasm_core::{protocol::Timestamp, server::ExecutionView};
-use durawasm_report::{attempts, duration, kind, printable, tree};
+use durawasm_report::{LONGEST_MESSAGE, attempts, duration, kind, shortened, tree};
 
 /// The width for a terminal that does not report its own, in columns: enough for most tables.
 const USUAL_WIDTH: u16 = 80;
@@ -25,8 +25,8 @@ pub(super) fn operations(view: &ExecutionView) -> Table {
     table.set_header(["name", "type", "status", "attempts", "start", "duration"]);
     for (depth, operation) in tree(&view.operations) {
         table.add_row([
-            "  ".repeat(depth.min(20)) + &printable(operation.name.as_deref().unwrap_or("-")),
-            kind(operation),
+            "  ".repeat(depth.min(20)) + &cell(operation.name.as_deref().unwrap_or("-")),
+            cell(&kind(operation)),
             operation.status.to_string(),
             attempts(operation),
             format!("+{}", duration(operation.start_timestamp.since(view.start))),
@@ -36,6 +36,11 @@ pub(super) fn operations(view: &ExecutionView) -> Table {
         ]);
     }
     table
+}
+
+/// Text for a cell: in one line, because a line break would be one of the table.
+pub(super) fn cell(text: &str) -> String {
+    shortened(text, LONGEST_MESSAGE).replace('\t', " ")
 }
 
 /// Prints a table without trailing spaces.

@@ -11,7 +11,7 @@ use super::{
     compile::CompileArgs,
     exit::{Exit, Failure, OrExit},
     grants::GrantArgs,
-    output::{note, report_is_writable, say},
+    output::{note, report_is_writable, say, say_json},
     target::{CrateArgs, NoBuild, component, exit_of, with_advice},
     terminal::Interrupts,
     test_report::{self, ScenarioRun},
@@ -22,7 +22,6 @@ use durawasm_core::{
     orchestrator::RunError,
     protocol::ServiceError,
 };
-use durawasm_report::printable;
 use durawasm_sandbox::Handler;
 use durawasm_scenario::{
     self as scenario, Components, LoadError, RunFailure, Scenario, ScenarioFile, SubjectError,
@@ -151,8 +150,7 @@ pub(super) fn test(args: &Args) -> Result<Exit, Failure> {
         }
     }
     if args.json {
-        let text = serde_json::to_string_pretty(&test_report::Report::new(&ran)).or_exit(Exit::Host)?;
-        say(text);
+        say_json(&test_report::Report::new(&ran))?;
     } else {
         test_report::summary(&ran);
     }
@@ -187,7 +185,7 @@ fn read(args: &Args) -> Result<Vec<ScenarioFile>, Failure> {
     }
     let last = wrong.pop();
     for error in wrong {
-        note(format_args!("error: {}", printable(&error.to_string())));
+        note(format_args!("error: {error}"));
     }
     match last {
         Some(error) => Err(Failure { exit: Exit::Usage, error: error.into() }),

@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
-    exit::{Exit, Failure, OrExit},
-    output::say,
+    exit::Failure,
+    output::{say, say_json},
     report::raw,
     table,
 };
@@ -16,9 +16,9 @@ use durawasm_core::{
     protocol::{ErrorObject, ExecutionStatus, Operation},
 };
 use durawasm_report::{
-    self as report, Granted,
+    self as report, Granted, LONGEST_MESSAGE,
     junit::{self, Case, CaseEnd, Reason},
-    printable,
+    shortened,
 };
 use durawasm_scenario::{Mismatch, Outcome, Scenario, ScenarioFile};
 
@@ -54,11 +54,10 @@ pub(super) fn list(chosen: &[(&ScenarioFile, &Scenario)], as_json: bool) -> Resu
             .iter()
             .map(|(file, scenario)| json!({ "file": file.path.to_string_lossy(), "name": scenario.name }))
             .collect();
-        say(serde_json::to_string_pretty(&list).or_exit(Exit::Host)?);
-        return Ok(());
+        return say_json(&list);
     }
     for (file, scenario) in chosen {
-        say(printable(&format!("{}: {}", file.path.display(), scenario.name)));
+        say(format_args!("{}: {}", file.path.display(), scenario.name));
     }
     Ok(())
 }
@@ -91,20 +90,20 @@ fn line(word: &str, ran: &ScenarioRun<'_>, outcome: &Outcome) -> String {
         ),
         None => "given up".to_owned(),
     };
-    printable(&format!("{word}  {}: {} ({end})", ran.file.path.display(), ran.scenario.name))
+    format!("{word}  {}: {} ({end})", ran.file.path.display(), ran.scenario.name)
 }
 
 fn notes(outcome: &Outcome) -> Vec<String> {
-    outcome.notes.iter().map(|note| format!("note: {}", printable(note))).collect()
+    outcome.notes.iter().map(|note| format!("note: {}", shortened(note, LONGEST_MESSAGE))).collect()
 }
 
 /// Why a scenario failed, and its operations, in lines.
 fn explanation(outcome: &Outcome) -> String {
     let mut text = String::new();
     for mismatch in &outcome.mismatches {
-        let _ = writeln!(text, "{}: {}", mismatch.what, printable(&mismatch.message));
+        let _ = writeln!(text, "{}: {}", mismatch.what, shortened(&mismatch.message, LONGEST_MESSAGE));
         for line in &mismatch.details {
-            let _ = writeln!(text, "  {}", printable(line));
+            let _ = writeln!(text, "  {}", shortened(line, LONGEST_MESSAGE));
         }
     }
     for note in notes(outcome) {

@@ -9,6 +9,7 @@ use durawasm_core::{
     protocol::ErrorObject,
     server::{Answer, ScriptedAnswer},
 };
+use durawasm_report::{LONGEST_MESSAGE, shortened};
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,7 @@ use serde_json::{Map, Value, ser::Formatter};
 use super::{
     history::ExpectedEvent,
     logs::{ExpectedLog, Pattern, slashes},
-    template::{Bindings, Piece, fill, pieces, regex},
+    template::{Bindings, Piece, Source, fill, pieces, regex},
     yaml,
 };
 
@@ -180,16 +181,21 @@ impl Case {
     /// # Errors
     /// The reason why the text is not a case, in one line.
     pub fn parse(id: CaseId, group: impl Into<String>, text: &str) -> Result<Self, String> {
+        // Errors quote what is wrong, and that may be as long as the file.
+        Self::read(id, group.into(), text).map_err(|error| shortened(&error, LONGEST_MESSAGE))
+    }
+
+    fn read(id: CaseId, group: String, text: &str) -> Result<Self, String> {
         let file = File::deserialize(yaml::read(text)?).map_err(|error| error.to_string())?;
         if let Some(key) = file.others.keys().find(|key| key.starts_with("Expected")) {
             return Err(format!("{key} is nothing that can be checked"));
         }
-        let mut random = ChaCha12Rng::seed_from_u64(seed(id.as_str()));
-        let bindings = variables(file.variables.unwrap_or_default(), &mut random)?;
-        let input = fill(&file.input, &bindings, &mut random).map_err(|error| format!("Input: {error}"))?;
+        let mut source = Source::new(ChaCha12Rng::seed_from_u64(seed(id.as_str())));
+        let bindings = variables(file.variables.unwrap_or_default(), &mut source)?;
+        let input = fill(&file.input, &bindings, &mut source).map_err(|error| format!("Input: {error}"))?;
         let mut answers = Vec::new();
         for action in file.actions.unwrap_or_default() {
-            let answer = action.answer(&bindings, &mut random);
+            let answer = action.answer(&bindings, &mut source);
             answers.push(answer.map_err(|error| format!("CallbackActions: {error}"))?);
         }
         if let Some(expected) = &file.result {
@@ -210,7 +216,7 @@ impl Case {
         }
         Ok(Self {
             id,
-            group: group.into(),
+            group,
             description: file
                 .description
                 .unwrap_or_default()
@@ -250,14 +256,14 @@ fn seed(id: &str) -> u64 {
 }
 
 /// The values of a case's variables, which may refer to each other.
-fn variables(mut left: Map<String, Value>, random: &mut ChaCha12Rng) -> Result<Bindings, String> {
+fn variables(mut left: Map<String, Value>, source: &mut Source) -> Result<Bindings, String> {
     let mut bindings = Bindings::default();
     loop {
         let before = left.len();
         let mut why = None;
         left = left
             .into_iter()
-            .filter(|(name, value)| match fill(value, &bindings, random) {
+            .filter(|(name, value)| match fill(value, &bindings, source) {
                 Ok(value) => {
                     bindings.bind(name, value);
                     false
@@ -277,10 +283,10 @@ fn variables(mut left: Map<String, Value>, random: &mut ChaCha12Rng) -> Result<B
 }
 
 impl Action {
-    fn answer(self, bindings: &Bindings, random: &mut ChaCha12Rng) -> Result<ScriptedAnswer, String> {
-        let callback = fill(&Value::String(self.callback_name), bindings, random)?;
+    fn answer(self, bindings: &Bindings, source: &mut Source) -> Result<ScriptedAnswer, String> {
+        let callback = fill(&Value::String(self.callback_name), bindings, source)?;
         let callback = callback.as_str().ok_or("CallbackName is not a text")?.to_owned();
-        let payload = fill(&self.payload, bindings, random)?;
+        let payload = fill(&self.payload, bindings, source)?;
         let after = Duration::try_from_secs_f64(self.delay)
             .map_err(|_| format!("Delay {} is not a number of seconds", self.delay))?;
         let answer = match self.operation {
@@ -465,6 +471,16 @@ ExpectedLogs:
         );
         assert_eq!(parse("Input:\nVariables:\nCallbackActions:\n").unwrap().input, "null");
         assert_eq!(parse("ExpectedResult: {ExecutionStatus: FAILED}").unwrap().result.unwrap().result, None);
+    }
+
+    #[test]
+    fn an_error_is_not_as_long_as_what_it_quotes() {
+        let text = format!("{{\"description\": [\"{}\"]}}", "x".repeat(100_000));
+        let long = format!("description: a\nVariables: {}\n", "x".repeat(100_000));
+        for text in [text, long] {
+            let error = Case::parse(CaseId::new("1-1"), "", &text).unwrap_err();
+            assert!(error.len() < 5_000, "{}", error.len());
+        }
     }
 
     #[test]

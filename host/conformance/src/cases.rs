@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Case, CaseId, ConformanceError};
+use super::{Case, CaseId, ConformanceError, yaml};
 
 /// The result of reading a folder.
 #[derive(Debug, Clone, Default)]
@@ -54,7 +54,7 @@ impl Cases {
         }
         let mut cases = Self::default();
         for (id, (path, group)) in files {
-            let text = fs::read_to_string(&path);
+            let text = yaml::text(&path);
             let text = text.map_err(|source| ConformanceError::Read { path: path.clone(), source })?;
             match Case::parse(id.clone(), group, &text) {
                 Ok(case) => cases.cases.push(case),

@@ -5,7 +5,7 @@
 //! 5-1: {TARGET: echo-target}    # one handler, overriding the values of '*'
 //! ```
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use durawasm_core::{
     invocation::{GrantError, Grants},
@@ -26,9 +26,12 @@ impl Config {
     /// Returns an error if the file cannot be read, or is not a mapping from handler names (or `*`) to mappings from
     /// names to texts.
     pub fn load(path: &Path) -> Result<Self, ConformanceError> {
-        let text = fs::read_to_string(path)
-            .map_err(|source| ConformanceError::Read { path: path.to_owned(), source })?;
-        Self::parse(&text).map_err(|reason| ConformanceError::Config { path: path.to_owned(), reason })
+        let text =
+            yaml::text(path).map_err(|source| ConformanceError::Read { path: path.to_owned(), source })?;
+        Self::parse(&text).map_err(|reason| {
+            let reason = durawasm_report::shortened(&reason, durawasm_report::LONGEST_MESSAGE);
+            ConformanceError::Config { path: path.to_owned(), reason }
+        })
     }
 
     fn parse(text: &str) -> Result<Self, String> {

@@ -4,6 +4,7 @@
 //! outcome.
 
 use std::{
+    ffi::OsString,
     fmt::Display,
     fs,
     io::{self, Write},
@@ -15,7 +16,7 @@ use clap::Parser;
 use durawasm_build::{self as build, BuildOptions};
 use durawasm_conformance::{CaseId, Cases, Config, ConformanceRunner, RunnerError};
 use durawasm_core::orchestrator::EnvironmentError;
-use durawasm_report::Exit;
+use durawasm_report::{Exit, LONGEST_MESSAGE, printable_lines, shortened};
 use durawasm_sandbox::LoadError;
 
 const EXIT_CODES: &str = "Exit codes:
@@ -55,9 +56,17 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => {
             // Clap reports help and version as errors too.
-            let _ = error.print();
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
-            return exit.into();
+            if !error.use_stderr() {
+                let _ = error.print();
+                return Exit::Done.into();
+            }
+            // The error quotes arguments, line breaks included, so it is made again from clean ones.
+            let clean = |arg: OsString| shortened(&arg.to_string_lossy(), LONGEST_MESSAGE);
+            match Args::try_parse_from(std::env::args_os().map(clean)) {
+                Err(again) if again.use_stderr() => again.render().to_string().lines().for_each(note),
+                _ => note(error.render().to_string().replace('\n', " ")),
+            }
+            return Exit::Usage.into();
         }
     };
     let exit = conformance(&args).unwrap_or_else(|(exit, error)| {
@@ -125,6 +134,8 @@ fn unusable(error: RunnerError) -> Failure {
 
 /// Writes a line to standard output. A closed pipe is not an error: the reader has read enough.
 fn say(line: impl Display) {
+    // The lines of an outcome are its own, and each is safe.
+    let line = printable_lines(&line.to_string());
     if let Err(error) = writeln!(io::stdout().lock(), "{line}")
         && error.kind() != io::ErrorKind::BrokenPipe
     {
@@ -133,7 +144,7 @@ fn say(line: impl Display) {
     }
 }
 
-/// Writes a line to standard error.
+/// Writes a line to standard error. Of a very long one the middle is left out.
 fn note(line: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{}", shortened(&line.to_string(), LONGEST_MESSAGE));
 }

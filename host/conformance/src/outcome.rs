@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use durawasm_report::{LONGEST_MESSAGE, shortened};
+
 use super::CaseId;
 
 /// The verdict on a case.
@@ -53,11 +55,13 @@ impl Outcome {
 }
 
 impl fmt::Display for Outcome {
-    /// One line, followed by the indented explanation.
+    /// One line, followed by the indented explanation. Each line is safe to print and of a bounded length.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let optional = if self.optional { " (optional)" } else { "" };
-        write!(f, "{:<7} {:<5} {}{optional}", self.word(), self.id, self.description)?;
-        self.explanation.iter().try_for_each(|line| write!(f, "\n        {line}"))
+        let line = |text: &str| shortened(text, LONGEST_MESSAGE);
+        let id = line(self.id.as_str());
+        write!(f, "{:<7} {id:<5} {}{optional}", self.word(), line(&self.description))?;
+        self.explanation.iter().try_for_each(|text| write!(f, "\n        {}", line(text)))
     }
 }
 

@@ -12,6 +12,33 @@ use serde_json::Value;
 /// The maximum length of a random text, in characters.
 const MOST_RANDOM: usize = 1024;
 
+/// How many bytes the texts of a case may have in all when their placeholders are replaced. Names in the values of names
+/// could double them otherwise, line by line.
+const MOST_FILLED: usize = 4 << 20;
+
+/// The longest regular expression with the values of the names in it, in bytes.
+const MOST_PATTERN: usize = 1 << 20;
+
+/// Random texts, and how much may still be filled in.
+pub(super) struct Source {
+    random: ChaCha12Rng,
+    left: usize,
+}
+
+impl Source {
+    /// The source of a case.
+    pub(super) fn new(random: ChaCha12Rng) -> Self {
+        Self { random, left: MOST_FILLED }
+    }
+
+    fn charge(&mut self, bytes: usize) -> Result<(), String> {
+        self.left = self.left.checked_sub(bytes).ok_or_else(|| {
+            format!("with the values of its names, its texts have more than {MOST_FILLED} bytes")
+        })?;
+        Ok(())
+    }
+}
+
 /// The values of names.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Bindings(BTreeMap<String, Value>);
@@ -98,6 +125,11 @@ pub(super) fn regex(pattern: &str, bindings: &Bindings) -> Result<Regex, String>
             Piece::Variable(name) => {
                 let value = bindings.get(name).ok_or_else(|| format!("${{{name}}} has no value"))?;
                 source.push_str(&regex::escape(&text_of(value)));
+                if source.len() > MOST_PATTERN {
+                    return Err(format!(
+                        "with the values of its names, a pattern has more than {MOST_PATTERN} bytes"
+                    ));
+                }
             }
             Piece::Random(_) | Piece::Pattern(_) => return Err(format!("/{pattern}/ has ${{...}} in it")),
         }
@@ -110,15 +142,15 @@ pub(super) fn regex(pattern: &str, bindings: &Bindings) -> Result<Regex, String>
 ///
 /// # Errors
 /// Returns an error for a name without a value, and for a regular expression.
-pub(super) fn fill(value: &Value, bindings: &Bindings, random: &mut ChaCha12Rng) -> Result<Value, String> {
+pub(super) fn fill(value: &Value, bindings: &Bindings, source: &mut Source) -> Result<Value, String> {
     Ok(match value {
-        Value::String(text) => fill_text(text, bindings, random)?,
+        Value::String(text) => fill_text(text, bindings, source)?,
         Value::Array(items) => {
-            Value::Array(items.iter().map(|item| fill(item, bindings, random)).collect::<Result<_, _>>()?)
+            Value::Array(items.iter().map(|item| fill(item, bindings, source)).collect::<Result<_, _>>()?)
         }
         Value::Object(entries) => {
             let entry = |(key, item): (&String, &Value)| {
-                Ok((text_of(&fill_text(key, bindings, random)?), fill(item, bindings, random)?))
+                Ok((text_of(&fill_text(key, bindings, source)?), fill(item, bindings, source)?))
             };
             Value::Object(entries.iter().map(entry).collect::<Result<_, String>>()?)
         }
@@ -126,19 +158,27 @@ pub(super) fn fill(value: &Value, bindings: &Bindings, random: &mut ChaCha12Rng)
     })
 }
 
-fn fill_text(text: &str, bindings: &Bindings, random: &mut ChaCha12Rng) -> Result<Value, String> {
+fn fill_text(text: &str, bindings: &Bindings, source: &mut Source) -> Result<Value, String> {
     let value_of = |name: &str| bindings.get(name).ok_or_else(|| format!("${{{name}}} has no value"));
+    source.charge(text.len() + 1)?;
     let pieces = pieces(text);
     if let [Piece::Variable(name)] = pieces.as_slice() {
-        return value_of(name).cloned();
+        let value = value_of(name)?;
+        source.charge(text_of(value).len())?;
+        return Ok(value.clone());
     }
     let mut filled = String::new();
     for piece in pieces {
         match piece {
             Piece::Text(text) => filled.push_str(text),
-            Piece::Variable(name) => filled.push_str(&text_of(value_of(name)?)),
+            Piece::Variable(name) => {
+                let value = text_of(value_of(name)?);
+                source.charge(value.len())?;
+                filled.push_str(&value);
+            }
             Piece::Random(count) => {
-                filled.extend(random.sample_iter(Alphanumeric).take(count).map(char::from));
+                source.charge(count)?;
+                filled.extend((&mut source.random).sample_iter(Alphanumeric).take(count).map(char::from));
             }
             Piece::Pattern(pattern) => return Err(format!("${{/{pattern}/}} can be expected, but not sent")),
         }
@@ -178,8 +218,8 @@ mod tests {
         let mut bindings = Bindings::default();
         bindings.bind("A", json!("x"));
         bindings.bind("N", json!(3));
-        let mut random = ChaCha12Rng::seed_from_u64(1);
-        let mut filled = |value| fill(&value, &bindings, &mut random);
+        let mut source = Source::new(ChaCha12Rng::seed_from_u64(1));
+        let mut filled = |value| fill(&value, &bindings, &mut source);
         assert_eq!(
             filled(json!({"k-${A}": ["${A}", "${N}", "${N}!", 7]})),
             Ok(json!({"k-x": ["x", 3, "3!", 7]}))
@@ -190,6 +230,18 @@ mod tests {
         assert_ne!(one, two);
         assert!(filled(json!("${B}")).unwrap_err().contains("${B} has no value"));
         assert!(filled(json!(["${/x/}"])).is_err());
+    }
+
+    #[test]
+    fn values_that_double_are_refused() {
+        let mut bindings = Bindings::default();
+        bindings.bind("A", json!("x".repeat(1 << 20)));
+        let mut source = Source::new(ChaCha12Rng::seed_from_u64(1));
+        let error = fill(&json!("${A}".repeat(20)), &bindings, &mut source).unwrap_err();
+        assert!(error.contains("more than 4194304 bytes"), "{error}");
+        let mut source = Source::new(ChaCha12Rng::seed_from_u64(1));
+        assert!(fill(&json!(vec!["${A}"; 20]), &bindings, &mut source).is_err());
+        assert!(super::regex("${A}${A}", &bindings).unwrap_err().contains("more than 1048576 bytes"));
     }
 
     #[test]

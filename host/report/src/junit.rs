@@ -2,11 +2,13 @@
 //!
 //! Invariants: consecutive cases of the same suite form one test suite; suites and cases keep the order in which they
 //! were given; the counts and times of suites and of the report are the sums of their cases; terminal escape sequences
-//! and characters that XML cannot represent are removed.
+//! are removed, and so is what XML or a terminal cannot show; names and messages are one line each, and not longer than
+//! [`LONGEST_MESSAGE`].
 
 use std::time::Duration;
 
-use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
+use durawasm_text::{LONGEST_MESSAGE, printable_lines, shortened};
+use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite, XmlString};
 
 /// One test case of the report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,17 +57,18 @@ pub struct Reason {
 /// # Errors
 /// Returns an error if the writer fails to serialize the report. No name, message or output causes one.
 pub fn junit<'a>(name: &str, cases: impl IntoIterator<Item = Case<'a>>) -> Result<String, SerializeError> {
-    let mut report = Report::new(name);
+    let mut report = Report::new(line(name));
     let mut suites: Vec<(&str, TestSuite, Duration)> = Vec::new();
     for case in cases {
-        let mut test = TestCase::new(case.name, status(case.end));
-        test.set_classname(case.suite).set_time(case.time);
-        test.add_properties(case.properties.iter().map(|(name, value)| (*name, &**value)));
+        let mut test = TestCase::new(line(&case.name), status(case.end));
+        test.set_classname(line(case.suite)).set_time(case.time);
+        let properties = case.properties.iter().map(|(name, value)| ((*name).to_owned(), line(value)));
+        test.add_properties(properties);
         if !case.output.is_empty() {
-            test.set_system_out(case.output);
+            test.set_system_out(lines(&case.output));
         }
         if suites.last().is_none_or(|(suite, ..)| *suite != case.suite) {
-            suites.push((case.suite, TestSuite::new(case.suite), Duration::ZERO));
+            suites.push((case.suite, TestSuite::new(line(case.suite)), Duration::ZERO));
         }
         if let Some((_, suite, time)) = suites.last_mut() {
             suite.add_test_case(test);
@@ -95,14 +98,43 @@ fn status(end: CaseEnd) -> TestCaseStatus {
         }
     };
     if let Some(Reason { message, description }) = reason {
-        status.set_message(message).set_description(description);
+        status.set_message(line(&message)).set_description(lines(&description));
     }
     status
+}
+
+/// Text for an attribute.
+fn line(text: &str) -> String {
+    // The writer of XML removes whole escape sequences. It lets other characters pass that are not XML.
+    shortened(XmlString::new(text).as_str(), LONGEST_MESSAGE)
+}
+
+/// Text of several lines for an element.
+fn lines(text: &str) -> String {
+    printable_lines(XmlString::new(text).as_str())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hostile_text_leaves_valid_xml_of_a_bounded_size() {
+        let hostile = "a\u{fffe}\u{ffff}\u{0}\u{9b}\u{202e}\u{1b}[2J\n\r\t<&>]]>\"'\u{10ffff}";
+        let long = "n".repeat(20 << 20);
+        let failed = |text: &str| CaseEnd::Failed { kind: None, reason: reason(text, hostile) };
+        let mut output = case("s", &long, failed(&long));
+        output.output = hostile.to_owned();
+        output.properties.push(("function", hostile.to_owned()));
+        let cases = [output, case("s", hostile, failed(hostile)), case("s", hostile, CaseEnd::Skipped(None))];
+        let xml = junit(hostile, cases).unwrap();
+        let is_xml =
+            |c: char| matches!(c, '\t' | '\n' | ' '..='\u{7e}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..);
+        let wrong: Vec<char> = xml.chars().filter(|c| !is_xml(*c) || *c == '\u{202e}').collect();
+        assert!(wrong.is_empty() && !xml.contains('\u{10ffff}'), "{wrong:?}");
+        assert!(xml.len() < 5 * LONGEST_MESSAGE, "{} bytes", xml.len());
+        assert!(xml.contains("name=\"a\u{fffd}\u{fffd}"), "{xml}");
+    }
 
     fn case(suite: &'static str, name: &str, end: CaseEnd) -> Case<'static> {
         let time = Duration::from_millis(1500);

@@ -7,12 +7,14 @@ mod exit;
 mod grants;
 #[cfg(feature = "junit")]
 pub mod junit;
-mod printable;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-pub use self::{exit::Exit, grants::Granted, printable::printable};
+pub use self::{exit::Exit, grants::Granted};
 use durawasm_core::protocol::{Operation, OperationId, OperationType};
+pub use durawasm_text::{
+    LONGEST_LOG_LINE, LONGEST_MESSAGE, is_unsafe, json, printable, printable_lines, shortened,
+};
 
 /// All operations except EXECUTION, each with its depth. The operations of a context follow it, and siblings are in the
 /// order of their start.

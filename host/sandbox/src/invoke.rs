@@ -23,6 +23,7 @@ use super::{
     convert,
     grants::{self, MAX_WASI_HANDLES},
     limits::Limiter,
+    listing,
     output::Output,
     state::{Durable, State},
 };
@@ -128,10 +129,13 @@ impl Handler {
             Err(_) => Err(wasmtime::Error::msg("the component took too long to list its functions")),
         };
         match listed {
-            Ok(list) => Ok(list
-                .into_iter()
-                .map(|f| FunctionInfo { name: f.name, durable: f.kind == functions::Kind::Durable })
-                .collect()),
+            Ok(list) => {
+                let info = |f: functions::FunctionInfo| FunctionInfo {
+                    name: f.name,
+                    durable: f.kind == functions::Kind::Durable,
+                };
+                listing::checked(list.into_iter().map(info).collect())
+            }
             Err(error) => Err(crash(store.data_mut(), &error)),
         }
     }

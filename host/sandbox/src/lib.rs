@@ -15,6 +15,7 @@ mod grants;
 mod invoke;
 mod limits;
 mod linker;
+mod listing;
 mod observing;
 mod operations;
 mod output;

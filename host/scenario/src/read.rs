@@ -20,6 +20,7 @@ use super::{
 };
 use durawasm_core::hint;
 use durawasm_core::protocol::Limits;
+use durawasm_report as report;
 
 /// The maximum size of a scenario file, in bytes.
 const MAX_FILE: usize = 4 << 20;
@@ -89,7 +90,11 @@ fn yaml_problem(error: &serde_saphyr::Error, path: &str) -> Problem {
 /// # Errors
 /// The error in the file, with its position.
 pub fn read(path: &Path) -> Result<ScenarioFile, FileError> {
-    let wrong = |place, message| FileError { file: path.to_owned(), place, message };
+    // A message quotes what is wrong, and that may be as long as the file.
+    let wrong = |place, message: String| {
+        let message = report::shortened(&message.replace('\n', " "), report::LONGEST_MESSAGE);
+        FileError { file: path.to_owned(), place, message }
+    };
     let format = Format::of(path)
         .ok_or_else(|| wrong(None, "a scenario file ends with .toml, .yaml or .yml".to_owned()))?;
     let bytes =

@@ -8,6 +8,7 @@ mod divergence;
 mod dropped;
 mod grants;
 mod hostile;
+mod hostile_text;
 mod invokes;
 mod leaks;
 mod limits;
@@ -33,6 +34,7 @@ use hostile::{
     allocates, at_most_once_panics, blocks_on, divergent, exits, hangs_in_step, hangs_on_foreign_future,
     panics, panics_in_step, recurses, sleeps_with_tokio, spins, spins_in_step, starts_a_thread,
 };
+use hostile_text::says;
 use invokes::{counts_down, invokes, invokes_all, invokes_in_own_format, invokes_or_fails};
 use leaks::{counts_words, leaks, leaks_side_by_side};
 use limits::{big_result, many_concurrent_steps, many_steps, many_waits, map_of_steps};
@@ -135,6 +137,7 @@ durable_handlers! {
     saga,
     saga_in_child,
     saga_of_many,
+    says,
     sequence,
     sleeps_in_step,
     sleeps_with_tokio,

@@ -21,6 +21,7 @@ use durawasm_core::{
     protocol::{CallbackId, ExecutionArn, Operation, OperationId, OperationType},
     server::{Answer, CallbackChange, Change, Observer, PendingExternal, ScriptedAnswer, ServerHandle},
 };
+use durawasm_report::LONGEST_MESSAGE;
 
 /// The attendant of a run at the terminal.
 pub(in super::super) struct TerminalAttendant {
@@ -134,7 +135,7 @@ impl TerminalAttendant {
                 }
             };
             if let Err(error) = done {
-                self.screen.line(&format!("{} was not answered: {error}", durawasm_report::printable(&name)));
+                Display::line(&*self.screen, &format!("{name} was not answered: {error}"));
             } else if again {
                 self.state().ask(&id);
             }
@@ -173,7 +174,7 @@ impl Display for Screen {
     }
 
     fn line(&self, text: &str) {
-        Self::line(self, text);
+        Self::line(self, text, LONGEST_MESSAGE);
     }
 }
 

@@ -48,8 +48,9 @@ impl Screen {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Prints a line above the last line.
-    pub(in super::super) fn line(&self, text: &str) {
+    /// Prints a line above the last line, made safe and in at most about `most` characters.
+    pub(in super::super) fn line(&self, text: &str, most: usize) {
+        let text = report::shortened(text, most);
         let state = self.state();
         let mut out = io::stderr().lock();
         // A closed standard error must not stop an execution.
@@ -80,11 +81,12 @@ impl Screen {
     }
 
     fn stand(&self, text: &str) {
+        let text = report::shortened(text, report::LONGEST_MESSAGE);
         let mut state = self.state();
         let mut out = io::stderr().lock();
         let _ = write!(out, "{}{text}", erase(&state.shown));
         let _ = out.flush();
-        text.clone_into(&mut state.shown);
+        state.shown = text;
         state.paused = true;
     }
 

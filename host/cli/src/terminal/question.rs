@@ -1,7 +1,7 @@
 //! The dialogue about a callback, and the meaning of its inputs. Sans-IO.
 
 use durawasm_core::{protocol::ErrorObject, server::Answer};
-use durawasm_report::printable;
+use durawasm_report::{LONGEST_MESSAGE, shortened};
 
 /// The decision of the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,10 @@ impl Dialogue {
             Self::What if name.is_empty() => {
                 "a callback without a name waits: [s]uccess, [f]ailure, [h]eartbeat, [l]eave? ".to_owned()
             }
-            Self::What => format!("{} waits: [s]uccess, [f]ailure, [h]eartbeat, [l]eave? ", printable(name)),
+            Self::What => format!(
+                "{} waits: [s]uccess, [f]ailure, [h]eartbeat, [l]eave? ",
+                shortened(name, LONGEST_MESSAGE / 2)
+            ),
             Self::Result => "  its result, as JSON [null]: ".to_owned(),
             Self::Error => "  its error, TYPE or TYPE:MESSAGE [Failure]: ".to_owned(),
         }

@@ -62,8 +62,8 @@ impl ExecutionManager {
     /// Starts an execution. No code runs until [`Self::start_invocation`].
     ///
     /// # Errors
-    /// [`ServiceError::InvalidParameterValue`] when a name, a size or the timeout is out of range, or the input is not
-    /// JSON.
+    /// [`ServiceError::InvalidParameterValue`] when a name, a size or the timeout is out of range, the input is not JSON,
+    /// or the invoke that it is for has started an execution before.
     pub fn start_execution(
         &mut self,
         now: Timestamp,
@@ -79,6 +79,10 @@ impl ExecutionManager {
             }
         };
         let (id, text) = ids.uuid();
+        // The ids of an invoked execution are a function of its invoke, which has one target.
+        if request.invoked_by.is_some() && self.by_id.contains_key(&id) {
+            return invalid(format!("there is an execution with the id {text}: an invoke starts one"));
+        }
         let name = request.execution_name.clone().unwrap_or_else(|| ids.uuid().1);
         let arn = ExecutionArn::new(&request.function_name, &request.function_version, &name, &text);
         let identity = ExecutionIdentity {

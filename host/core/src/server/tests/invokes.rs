@@ -4,7 +4,7 @@ use crate::{
         EventDetails, OperationAction as Action, OperationStatus as Status, OperationType as Type,
         ServiceError,
     },
-    server::{InvokeOutcome, InvokeTarget, Next, PendingExternal},
+    server::{InvokeOutcome, InvokeTarget, Next, PendingExternal, StartExecution},
 };
 
 fn complete(world: &mut World, id: &str, outcome: InvokeOutcome) -> Result<(), ServiceError> {
@@ -116,4 +116,22 @@ fn other_operations_are_no_invokes() {
     world.succeed("1");
     let late = complete(&mut world, "i", InvokeOutcome::Succeeded(None)).unwrap_err();
     assert!(late.to_string().contains("execution is over"), "{late}");
+}
+
+#[test]
+fn an_invoke_starts_one_execution() {
+    let mut world = World::new();
+    world.checkpoint(vec![invoke("i", "target")]);
+    let invoked_by = Some((world.arn.clone(), "i".into()));
+    let start = |function: &str| StartExecution {
+        invoked_by: invoked_by.clone(),
+        ..StartExecution::new(function, Some("1".to_owned()))
+    };
+    let first = world.manager.start_execution(world.now, start("target")).unwrap();
+    let before = world.manager.view(world.now, &first).unwrap();
+    for function in ["target", "other"] {
+        let again = world.manager.start_execution(world.now, start(function));
+        assert!(matches!(again, Err(ServiceError::InvalidParameterValue(_))), "{again:?}");
+    }
+    assert_eq!(world.manager.view(world.now, &first).unwrap(), before);
 }

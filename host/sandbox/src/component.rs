@@ -4,8 +4,10 @@
 //! imports are resolved once.
 
 use std::{
+    convert::Infallible,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use tokio::sync::Semaphore;
@@ -18,10 +20,11 @@ use super::{
     LoadError, SandboxError,
     bindings::HandlerPre,
     cache::default_cache_directory,
-    engine::{EngineOptions, EpochTicker, INSTANCES, engine},
+    engine::{EngineOptions, INSTANCES, engine},
     limits::SandboxLimits,
     linker::linker,
     state::State,
+    watchdog::{Overdue, Watch, Watchdog},
 };
 
 /// The options of a sandbox.
@@ -42,7 +45,7 @@ struct Inner {
     linker: Linker<State>,
     limits: SandboxLimits,
     places: Semaphore,
-    _ticker: EpochTicker,
+    watchdog: Watchdog,
 }
 
 impl Sandbox {
@@ -51,9 +54,9 @@ impl Sandbox {
         let SandboxOptions { cache, limits } = options;
         let engine = engine(&EngineOptions { cache, max_memory: limits.memory })?;
         let linker = linker(&engine).map_err(|e| SandboxError::Engine(format!("{e:#}")))?;
-        let ticker = EpochTicker::spawn(engine.weak())?;
+        let watchdog = Watchdog::spawn(engine.weak())?;
         let places = Semaphore::new(INSTANCES as usize);
-        Ok(Self(Arc::new(Inner { engine, linker, limits, places, _ticker: ticker })))
+        Ok(Self(Arc::new(Inner { engine, linker, limits, places, watchdog })))
     }
 
     /// Creates a sandbox with the default compile cache, or without a cache if that cannot be used. Then it also
@@ -93,6 +96,21 @@ impl Sandbox {
 
     pub(super) fn engine(&self) -> &Engine {
         &self.0.engine
+    }
+
+    /// Watches an invocation that begins now.
+    pub(super) fn watch(&self) -> Arc<Watch> {
+        let SandboxLimits { wall, cpu, .. } = self.0.limits;
+        self.0.watchdog.watch(wall, cpu)
+    }
+
+    /// Completes when this much real time has passed.
+    pub(super) async fn passed(&self, time: Duration) -> Overdue {
+        let watch = self.0.watchdog.watch(time, Duration::MAX);
+        match watch.limit(std::future::pending::<Infallible>()).await {
+            Ok(never) => match never {},
+            Err(passed) => passed,
+        }
     }
 
     pub(super) fn places(&self) -> &Semaphore {

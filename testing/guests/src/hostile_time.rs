@@ -38,6 +38,7 @@ pub async fn many_bodies_that_spin(steps: u32, ctx: DurableContext) -> Result<u3
     Ok(stopped)
 }
 
+#[expect(clippy::unused_async, reason = "a body is a future")]
 async fn never_ends() -> Result<(), BoxError> {
     loop {
         black_box(());

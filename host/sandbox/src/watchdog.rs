@@ -281,7 +281,7 @@ mod tests {
 
     fn spin(time: Duration) {
         let began = thread_cpu_time();
-        while thread_cpu_time() - began < time {}
+        while thread_cpu_time() < began + time {}
     }
 
     #[tokio::test]

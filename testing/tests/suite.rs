@@ -18,6 +18,7 @@ mod grants;
 mod handles;
 mod hostile;
 mod hostile_load;
+mod hostile_time;
 mod invokes_and_conditions;
 mod leaks;
 mod misplaced;

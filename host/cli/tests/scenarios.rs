@@ -395,3 +395,20 @@ fn real_time_has_an_end() {
     );
     assert!(start.elapsed().as_secs() < 40);
 }
+
+/// A check runs on threads of its own, and whoever waits for it cannot look at a clock.
+#[test]
+fn the_time_of_a_check_counts() {
+    let guests = root().join("testing/guests");
+    let one = "name: long, function: many_steps, event: 3000, check: true";
+    let text = format!("handler: {guests:?}\nscenarios: [{{ {one} }}]\n");
+    let files = Files::new(&[("x.test.yaml", &text)]);
+    durawasm(&["build", "testing/guests"]);
+    let output = files.test(&["--timeout", "2s"]);
+    assert_eq!(output.status.code(), Some(1), "{}", err(&output));
+    assert!(
+        out(&output).contains("timeout: it took longer than 2s of real time, and was given up"),
+        "{}",
+        out(&output)
+    );
+}

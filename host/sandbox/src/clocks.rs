@@ -40,6 +40,7 @@ impl wall_clock::Host for &mut Durable {
 
 impl Durable {
     fn timer(&mut self, deadline: Duration) -> wasmtime::Result<Resource<DynPollable>> {
+        self.called()?;
         let handle = self.timers.add(deadline).and_then(|index| PollableKind::Timer(index).handle());
         handle.ok_or_else(|| {
             self.end(Ended::Limit(error_types::TIMER_LIMIT, "the handler made too many timers".to_owned()))

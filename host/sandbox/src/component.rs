@@ -4,11 +4,13 @@
 //! imports are resolved once.
 
 use std::{
+    convert::Infallible,
     fs::File,
     io::{self, Read as _},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 
 use durawasm_compiler::{Bounds, Cache, CompilerProcess, MAX_COMPONENT_SIZE, Request, compile, serve};
@@ -22,10 +24,11 @@ use super::{
     LoadError, SandboxError,
     bindings::HandlerPre,
     cache::{default_cache_directory, open},
-    engine::{EngineOptions, EpochTicker, INSTANCES, compiling_engine, engine},
+    engine::{EngineOptions, INSTANCES, compiling_engine, engine},
     limits::SandboxLimits,
     linker::linker,
     state::State,
+    watchdog::{Overdue, Watch, Watchdog},
 };
 
 /// The command of durawasm's executable that compiles.
@@ -53,7 +56,7 @@ struct Inner {
     compiling: Bounds,
     cache: Option<Cache>,
     places: Semaphore,
-    _ticker: EpochTicker,
+    watchdog: Watchdog,
 }
 
 impl Sandbox {
@@ -63,9 +66,9 @@ impl Sandbox {
         let cache = cache.map(|directory| open(&directory)).transpose()?;
         let engine = engine(&EngineOptions { max_memory: limits.memory })?;
         let linker = linker(&engine).map_err(|e| SandboxError::Engine(format!("{e:#}")))?;
-        let ticker = EpochTicker::spawn(engine.weak())?;
+        let watchdog = Watchdog::spawn(engine.weak())?;
         let places = Semaphore::new(INSTANCES as usize);
-        Ok(Self(Arc::new(Inner { engine, linker, limits, compiling, cache, places, _ticker: ticker })))
+        Ok(Self(Arc::new(Inner { engine, linker, limits, compiling, cache, places, watchdog })))
     }
 
     /// Creates a sandbox with the default compile cache, or without a cache if that cannot be used. Then it also
@@ -122,6 +125,21 @@ impl Sandbox {
 
     pub(super) fn engine(&self) -> &Engine {
         &self.0.engine
+    }
+
+    /// Watches an invocation that begins now.
+    pub(super) fn watch(&self) -> Arc<Watch> {
+        let SandboxLimits { wall, cpu, .. } = self.0.limits;
+        self.0.watchdog.watch(wall, cpu)
+    }
+
+    /// Completes when this much real time has passed.
+    pub(super) async fn passed(&self, time: Duration) -> Overdue {
+        let watch = self.0.watchdog.watch(time, Duration::MAX);
+        match watch.limit(std::future::pending::<Infallible>()).await {
+            Ok(never) => match never {},
+            Err(passed) => passed,
+        }
     }
 
     pub(super) fn places(&self) -> &Semaphore {

@@ -1,21 +1,10 @@
 //! The configuration of the wasmtime engine: every flag in one place, with its reason.
 
-use std::{
-    num::NonZeroUsize,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::JoinHandle,
-    time::Duration,
-};
+use std::num::NonZeroUsize;
 
-use wasmtime::{Config, Engine, EngineWeak, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
 use super::SandboxError;
-
-/// The interval at which a computing guest is interrupted to check its limits.
-pub(super) const TICK: Duration = Duration::from_millis(10);
 
 /// The most concurrent instances; further invocations wait.
 pub(super) const INSTANCES: u32 = 64;
@@ -87,43 +76,6 @@ fn pool(options: &EngineOptions) -> PoolingAllocationConfig {
         .table_keep_resident(64 * 1024)
         .async_stack_keep_resident(64 * 1024);
     pool
-}
-
-/// Advances an engine's epoch until it is dropped.
-pub(super) struct EpochTicker {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl EpochTicker {
-    pub(super) fn spawn(engine: EngineWeak) -> Result<Self, SandboxError> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = stop.clone();
-        let thread = std::thread::Builder::new()
-            .name("durawasm-epoch".to_owned())
-            .spawn(move || {
-                while !stopped.load(Ordering::Relaxed) {
-                    std::thread::park_timeout(TICK);
-                    match engine.upgrade() {
-                        Some(engine) => engine.increment_epoch(),
-                        None => break,
-                    }
-                }
-            })
-            .map_err(|e| SandboxError::Engine(format!("cannot start the epoch thread: {e}")))?;
-        Ok(Self { stop, thread: Some(thread) })
-    }
-}
-
-impl Drop for EpochTicker {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
-            // The thread holds no lock, and ends within a tick.
-            let _ = thread.join();
-        }
-    }
 }
 
 #[cfg(test)]

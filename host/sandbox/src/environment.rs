@@ -6,6 +6,7 @@ use super::state::Durable;
 
 impl environment::Host for &mut Durable {
     fn get_environment(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
+        self.called()?;
         let granted = self.around.grants.variables();
         let mut variables = granted.map(|(name, value)| (name.clone(), value.clone())).collect();
         if let Some((probe, code)) = self.probe() {

@@ -3,7 +3,7 @@
 //! Invariants: every invocation ends with an output or a named error, and the updates that the guest has queued by then
 //! have been sent.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use durawasm_core::{
     invocation::{
@@ -26,10 +26,14 @@ use super::{
     listing,
     output::Output,
     state::{Durable, State},
+    watchdog::{Overdue, Watch},
 };
 
 /// The most bytes of log lines that a component may write while it lists its functions.
 const LIST_LOG: usize = 1 << 20;
+
+/// How long the last requests of an invocation may take whose real time is over, or nearly so.
+const LAST_REQUESTS: Duration = Duration::from_secs(10);
 
 impl Invocable for Handler {
     fn invoke<'a>(&'a self, invocation: Invocation<'a>) -> Invoked<'a> {
@@ -70,41 +74,47 @@ impl Handler {
                 "the sandbox is shutting down",
             ));
         };
-        let mut store = match self.store(driver, around) {
+        let watch = self.sandbox.watch();
+        let mut store = match self.store(driver, around, watch.clone()) {
             Ok(store) => store,
             Err(error) => return InvocationReport::crashed(error),
         };
         let (function, event) = (function.to_owned(), event.to_string());
-        let until = tokio::time::Instant::now() + bounds.wall;
         let returned = loop {
-            let running = self.call(&mut store, &function, &event);
-            let returned = tokio::time::timeout_at(until, running).await.unwrap_or_else(|_| {
-                let reason = format!("the invocation took longer than {} s", bounds.wall.as_secs());
-                Err(store.data_mut().durable.end(Ended::Limit(error_types::TIME_LIMIT, reason)))
-            });
+            let returned = watch.limit(self.call(&mut store, &function, &event)).await;
+            let returned = returned.unwrap_or_else(|why| Err(store.data_mut().durable.overdue(why)));
             let driver = &store.data().durable.driver;
             let stopped = match driver.ended() {
                 Some(Ended::StepTimedOut(stopped)) => Some(*stopped),
                 Some(Ended::Replayed) => None,
                 ended => match &returned {
-                    Err(error)
-                        if tokio::time::Instant::now() < until && driver.observation().is_to_blame(ended) =>
-                    {
+                    Err(error) if !watch.is_over() && driver.observation().is_to_blame(ended) => {
                         store.data_mut().plugin_failed(error, bounds.log);
+                        // Happens once in an invocation: plugins are off from here on.
+                        watch.renew_cpu();
                         None
                     }
                     _ => break returned,
                 },
             };
             let checkpoints = driver_of(&store).checkpoints();
-            store = match self.restart(store, stopped).await {
+            // Instances that replace each other use the time of one.
+            let restarted = watch.limit(self.restart(store, stopped)).await;
+            let restarted = restarted.unwrap_or_else(|why| Err(overdue(&watch, why)));
+            store = match restarted {
                 Ok(fresh) => fresh,
                 Err(error) => {
                     return InvocationReport { result: InvocationResult::Crashed(error), checkpoints };
                 }
             };
         };
-        let result = finish(store.data_mut(), returned).await;
+        // What was reported is sent although the time may be over, unless the service does not answer.
+        let last = watch.left().max(LAST_REQUESTS);
+        let result = tokio::select! {
+            biased;
+            result = finish(store.data_mut(), returned) => result,
+            why = self.sandbox.passed(last) => InvocationResult::Crashed(overdue(&watch, why)),
+        };
         InvocationReport { result, checkpoints: driver_of(&store).checkpoints() }
     }
 
@@ -119,15 +129,13 @@ impl Handler {
         };
         let (faults, log) = ((around.faults.clone(), around.isolation), (around.log.clone(), LIST_LOG));
         let driver = Driver::new(replay, facts, "none".into(), Vec::new(), faults, log);
-        let mut store = self.store(driver, around)?;
-        let listed = async {
+        let watch = self.sandbox.watch();
+        let mut store = self.store(driver, around, watch.clone())?;
+        let listed = watch.limit(async {
             let handler = self.pre.instantiate_async(&mut store).await?;
             handler.durawasm_durable_functions().call_registered(&mut store).await
-        };
-        let listed = match tokio::time::timeout(self.sandbox.limits().wall, listed).await {
-            Ok(listed) => listed,
-            Err(_) => Err(wasmtime::Error::msg("the component took too long to list its functions")),
-        };
+        });
+        let listed = listed.await.unwrap_or_else(|why| Err(store.data_mut().durable.overdue(why)));
         match listed {
             Ok(list) => {
                 let info = |f: functions::FunctionInfo| FunctionInfo {
@@ -140,7 +148,12 @@ impl Handler {
         }
     }
 
-    fn store(&self, driver: Driver, around: Surroundings) -> Result<Store<State>, ErrorObject> {
+    fn store(
+        &self,
+        driver: Driver,
+        around: Surroundings,
+        watch: Arc<Watch>,
+    ) -> Result<Store<State>, ErrorObject> {
         // Standard error works always: it carries the message of a panic.
         let fails = around.probe.get().is_some_and(Probe::output_fails);
         let (stdout, stderr) = (Output::new(fails), Output::default());
@@ -148,7 +161,7 @@ impl Handler {
         wasi.stdout(stdout.clone()).stderr(stderr.clone());
         let grants = around.grants.clone();
         grants::apply(&grants, &mut wasi)?;
-        let durable = Durable::new(driver, around, stdout, stderr);
+        let durable = Durable::new(driver, around, watch, stdout, stderr);
         let mut state = State::new(wasi.build(), Limiter::new(self.sandbox.limits()), durable);
         if grants.has_directories() {
             state.table.set_max_capacity(MAX_WASI_HANDLES);
@@ -157,21 +170,9 @@ impl Handler {
         store.limiter(|state| &mut state.limiter);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut context| {
-            let state = context.data_mut();
-            match state.limiter.ticks_left.checked_sub(1) {
-                Some(left) => {
-                    state.limiter.ticks_left = left;
-                    state.durable.tick()?;
-                    Ok(UpdateDeadline::Yield(1))
-                }
-                // A body that exceeded its own timeout is stopped, and its step continues as timed out.
-                None if state.durable.body_deadline().is_some() => Err(state.durable.stop_body()),
-                None => Err(state.durable.end(Ended::Limit(
-                    error_types::CPU_LIMIT,
-                    "the handler computed for longer than one invocation may, without coming to an end"
-                        .to_owned(),
-                ))),
-            }
+            context.data_mut().durable.check_time()?;
+            // Others that share the thread run before the guest goes on.
+            Ok(UpdateDeadline::Yield(1))
         });
         Ok(store)
     }
@@ -191,17 +192,11 @@ impl Handler {
             Err(error) => Err(error),
         };
         sent.map_err(|error| crash(state, &error))?;
-        let State { durable: Durable { driver, around, .. }, limiter, .. } = store.into_data();
-        // Computing time of plugins does not count against the handler's limit.
-        let ticks_left = (!driver.observation().in_hook()).then_some(limiter.ticks_left);
+        let State { durable: Durable { driver, around, watch, .. }, .. } = store.into_data();
         let driver = driver
             .restarted(stopped)
             .map_err(|error| ErrorObject::new(error_types::CONTRACT_VIOLATION, error.to_string()))?;
-        let mut fresh = self.store(driver, around)?;
-        if let Some(ticks_left) = ticks_left {
-            fresh.data_mut().limiter.ticks_left = ticks_left;
-        }
-        Ok(fresh)
+        self.store(driver, around, watch)
     }
 
     #[expect(clippy::ptr_arg, reason = "the generated call takes them so")]
@@ -215,6 +210,12 @@ impl Handler {
         let returned = handler.durawasm_durable_functions().call_handle(&mut *store, function, event).await?;
         Ok(returned.map_err(convert::error_in))
     }
+}
+
+/// The error of an invocation whose time is over while no instance runs.
+fn overdue(watch: &Watch, why: Overdue) -> ErrorObject {
+    let (name, reason) = watch.explain(why);
+    ErrorObject::new(name, reason)
 }
 
 fn driver_of(store: &Store<State>) -> &Driver {

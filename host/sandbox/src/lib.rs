@@ -24,6 +24,7 @@ mod resources;
 mod services;
 mod state;
 mod waiting;
+mod watchdog;
 
 pub use cache::default_cache_directory;
 pub use component::{

@@ -5,16 +5,18 @@ use std::time::Duration;
 use durawasm_core::invocation::InvocationBounds;
 use wasmtime::ResourceLimiter;
 
-use super::{engine::TICK, resources::MAX_NUMBER};
+use super::resources::MAX_NUMBER;
 
 /// Limits of one invocation. Exceeding one ends the invocation with a named error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SandboxLimits {
     /// Linear memory, in bytes: `Sandbox.MemoryLimitExceeded`.
     pub memory: usize,
-    /// Computing time, to about 10 ms: `Sandbox.CpuLimitExceeded`.
+    /// CPU time of the thread that runs the invocation, in code of the guest and in calls of the host alike:
+    /// `Sandbox.CpuLimitExceeded`. It is checked about every 10 ms.
     pub cpu: Duration,
-    /// Real time from the start of the invocation to its end: `Sandbox.TimeLimitExceeded`.
+    /// Real time from the start of the invocation to its end, checked by a thread of the sandbox's own:
+    /// `Sandbox.TimeLimitExceeded`.
     pub wall: Duration,
     /// Number of operations started: `Sandbox.OperationLimitExceeded`.
     pub operations: usize,
@@ -35,10 +37,6 @@ impl SandboxLimits {
         let operations = self.operations.min(MAX_NUMBER as usize);
         InvocationBounds { wall: self.wall, operations, log: self.log }
     }
-
-    pub(super) fn cpu_ticks(&self) -> u64 {
-        u64::try_from(self.cpu.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX).max(1)
-    }
 }
 
 /// Enforces the limits on memory.
@@ -47,12 +45,11 @@ pub(super) struct Limiter {
     memory: usize,
     /// Whether an allocation was refused. A trap that follows is most likely caused by that.
     pub(super) memory_refused: bool,
-    pub(super) ticks_left: u64,
 }
 
 impl Limiter {
     pub(super) fn new(limits: &SandboxLimits) -> Self {
-        Self { memory: limits.memory, memory_refused: false, ticks_left: limits.cpu_ticks() }
+        Self { memory: limits.memory, memory_refused: false }
     }
 }
 

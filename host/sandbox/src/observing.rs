@@ -8,7 +8,9 @@ use super::{bindings::durawasm::durable::observing as wit, convert, state::Durab
 
 impl wit::Host for &mut Durable {
     fn begin(&mut self) -> wasmtime::Result<Option<wit::Beginning>> {
-        if !self.driver.observation_mut().begin() {
+        self.called()?;
+        let begun = self.driver.observation_mut().begin();
+        if !self.trap(begun)? {
             return Ok(None);
         }
         let (engine, observation) = (self.driver.engine(), self.driver.observation());
@@ -21,26 +23,30 @@ impl wit::Host for &mut Durable {
     }
 
     fn changes(&mut self) -> wasmtime::Result<Vec<Vec<wit::Operation>>> {
+        self.called()?;
         let changes = self.driver.observation_mut().changes_mut().take();
         let change = |change: Vec<Arc<Operation>>| change.iter().filter_map(|o| observed(o)).collect();
         Ok(changes.into_iter().map(change).collect())
     }
 
     fn result(&mut self, id: String) -> wasmtime::Result<Option<String>> {
+        self.called()?;
         let record = self.driver.engine().record(&id.as_str().into());
         Ok(record.and_then(|record| record.result()).map(ToString::to_string))
     }
 
     fn enter(&mut self) -> wasmtime::Result<()> {
+        self.called()?;
         self.drain_output()?;
-        self.driver.observation_mut().enter_hook();
-        Ok(())
+        let entered = self.driver.observation_mut().enter_hook();
+        self.trap(entered)
     }
 
     fn leave(&mut self) -> wasmtime::Result<()> {
+        self.called()?;
         self.drain_output()?;
-        self.driver.observation_mut().leave_hook();
-        Ok(())
+        let left = self.driver.observation_mut().leave_hook();
+        self.trap(left)
     }
 }
 
@@ -86,7 +92,7 @@ mod tests {
 
     use wit::Host as _;
 
-    use super::super::output::Output;
+    use super::super::{output::Output, watchdog::Watch};
     use super::*;
     use durawasm_core::{
         ambient::{SeededEntropy, VirtualClock},
@@ -161,7 +167,7 @@ mod tests {
         };
         let (faults, line) = ((around.faults.clone(), around.isolation), (around.log.clone(), 1 << 20));
         let driver = Driver::new(engine, facts, "t".into(), updated, faults, line);
-        let durable = Durable::new(driver, around, stdout, stderr);
+        let durable = Durable::new(driver, around, Watch::alone(Duration::MAX), stdout, stderr);
         (durable, log)
     }
 

@@ -30,6 +30,7 @@ impl Durable {
     /// Called before the guest starts an operation: output until now belongs to replayed code, if the guest is
     /// replaying.
     fn about_to_start(&mut self) -> wasmtime::Result<()> {
+        self.called()?;
         if self.driver.engine().is_replaying() { self.drain_replayed() } else { Ok(()) }
     }
 
@@ -65,12 +66,14 @@ impl Durable {
 
     /// Reads from the engine.
     fn read<T>(&mut self, read: impl FnOnce(&Engine) -> Result<T, ReplayError>) -> wasmtime::Result<T> {
+        self.called()?;
         let read = read(self.driver.engine());
         self.trap(read)
     }
 
     /// Performs an operation on the engine that returns no error to the guest.
     fn change<T>(&mut self, act: impl FnOnce(&mut Engine) -> Result<T, ReplayError>) -> wasmtime::Result<T> {
+        self.called()?;
         let done = act(self.driver.engine_mut());
         self.trap(done)
     }
@@ -88,7 +91,7 @@ impl Durable {
         self.end_lines();
         self.drain_output()?;
         if let Some(timeout) = self.read(|engine| engine.body_timeout(key))? {
-            self.bodies.enter(key, timeout, self.around.clock.precise_now());
+            self.bodies.enter(key, timeout, self.around.clock.precise_now(), &self.watch);
         }
         let entered = self.driver.enter(key);
         self.trap(entered)?;
@@ -104,10 +107,12 @@ impl Durable {
         }
     }
 
-    fn leave(&mut self) -> wasmtime::Result<()> {
+    fn leave(&mut self, key: Key) -> wasmtime::Result<()> {
+        self.called()?;
         self.drain_body()?;
-        self.driver.leave();
-        Ok(())
+        self.charge_body();
+        let left = self.driver.leave(key);
+        self.trap(left)
     }
 }
 
@@ -276,8 +281,8 @@ impl wit::HostStep for &mut Durable {
         Durable::enter(self, key(&this)).await
     }
 
-    fn leave(&mut self, _: Resource<Step>) -> wasmtime::Result<()> {
-        Durable::leave(self)
+    fn leave(&mut self, this: Resource<Step>) -> wasmtime::Result<()> {
+        Durable::leave(self, key(&this))
     }
 
     async fn succeed(&mut self, this: Resource<Step>, result: Option<String>) -> wasmtime::Result<()> {
@@ -467,8 +472,8 @@ impl wit::HostCondition for &mut Durable {
         Durable::enter(self, key(&this)).await
     }
 
-    fn leave(&mut self, _: Resource<Condition>) -> wasmtime::Result<()> {
-        Durable::leave(self)
+    fn leave(&mut self, this: Resource<Condition>) -> wasmtime::Result<()> {
+        Durable::leave(self, key(&this))
     }
 
     async fn succeed(&mut self, this: Resource<Condition>, result: Option<String>) -> wasmtime::Result<()> {

@@ -13,6 +13,7 @@ impl types::Host for &mut Durable {}
 
 impl execution::Host for &mut Durable {
     fn info(&mut self) -> wasmtime::Result<execution::ExecutionInfo> {
+        self.called()?;
         let (function_name, function_version, _) = self.driver.facts().arn.parts().unwrap_or_default();
         Ok(execution::ExecutionInfo {
             arn: self.driver.facts().arn.to_string(),

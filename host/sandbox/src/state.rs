@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     fmt::Write as _,
+    sync::Arc,
     time::Duration,
 };
 
@@ -14,7 +15,12 @@ use durawasm_core::{
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use super::{engine::TICK, limits::Limiter, output::Output, randomness::Streams};
+use super::{
+    limits::Limiter,
+    output::Output,
+    randomness::Streams,
+    watchdog::{Overdue, Watch},
+};
 
 /// The most handles of contexts and pollables that a guest may hold.
 const MAX_HANDLES: u32 = 2_000_000;
@@ -52,6 +58,8 @@ impl WasiView for State {
 pub(super) struct Durable {
     pub(super) driver: Driver,
     pub(super) around: Surroundings,
+    /// The time that the invocation has used.
+    pub(super) watch: Arc<Watch>,
     /// The bodies with a timeout.
     pub(super) bodies: Bodies,
     /// The number of handles of contexts and pollables. Handles of operations are limited by the number of operations.
@@ -70,8 +78,15 @@ pub(super) struct Durable {
 }
 
 impl Durable {
-    pub(super) fn new(driver: Driver, around: Surroundings, stdout: Output, stderr: Output) -> Self {
+    pub(super) fn new(
+        driver: Driver,
+        around: Surroundings,
+        watch: Arc<Watch>,
+        stdout: Output,
+        stderr: Output,
+    ) -> Self {
         Self {
+            watch,
             streams: Streams::new(driver.engine().root()),
             driver,
             around,
@@ -151,23 +166,42 @@ impl Durable {
         }
     }
 
-    /// Ends the instance because the running body exceeded its timeout.
-    pub(super) fn stop_body(&mut self) -> wasmtime::Error {
-        match self.driver.body() {
-            Some(key) => self.end(Ended::StepTimedOut(key)),
-            None => wasmtime::Error::msg("no body runs"),
+    /// Ends the guest's run because its time is over.
+    pub(super) fn overdue(&mut self, why: Overdue) -> wasmtime::Error {
+        // A body that has a timeout of its own is stopped, and its step continues as timed out. The extension is granted
+        // once: else a handler could go on for ever, a body at a time.
+        if let (Overdue::Cpu(_), Some(key), Some(_)) = (why, self.driver.body(), self.body_deadline())
+            && self.watch.extend()
+        {
+            return self.end(Ended::StepTimedOut(key));
         }
+        let (name, reason) = self.watch.explain(why);
+        self.end(Ended::Limit(name, reason))
     }
 
-    /// Counts a tick of computing time.
-    pub(super) fn tick(&mut self) -> wasmtime::Result<()> {
-        let Some(key) = self.driver.body() else { return Ok(()) };
-        let Some(body) = self.bodies.0.get_mut(&key) else { return Ok(()) };
-        match body.ticks_left.checked_sub(1) {
-            Some(left) => body.ticks_left = left,
-            None => return Err(self.end(Ended::StepTimedOut(key))),
+    /// Checks how much time the guest has used.
+    pub(super) fn check_time(&mut self) -> wasmtime::Result<()> {
+        let checked = self.watch.check();
+        self.charge_body();
+        if let Some(key) = self.driver.body()
+            && self.bodies.is_over(key)
+        {
+            return Err(self.end(Ended::StepTimedOut(key)));
         }
-        self.check_body_deadline()
+        self.check_body_deadline()?;
+        checked.map_err(|why| self.overdue(why))
+    }
+
+    /// Called where the guest calls the host: code without loops passes no other check, however long its calls take.
+    pub(super) fn called(&mut self) -> wasmtime::Result<()> {
+        if self.watch.has_ticked() { self.check_time() } else { Ok(()) }
+    }
+
+    /// Records the CPU time of the body that is running, if it has a timeout.
+    pub(super) fn charge_body(&mut self) {
+        if let Some(key) = self.driver.body() {
+            self.bodies.charge(key, &self.watch);
+        }
     }
 
     /// Counts a handle that the guest is given, for which wasmtime allocates a table entry.
@@ -193,6 +227,7 @@ impl Durable {
 
     /// Called where the running code calls the host: a body may be ended there by fault injection.
     pub(super) fn point_in_body(&mut self) -> wasmtime::Result<()> {
+        self.called()?;
         let ended = self.driver.point_in_body();
         self.trap(ended)
     }
@@ -325,15 +360,32 @@ pub(super) struct Bodies(HashMap<Key, Body>);
 struct Body {
     /// On the execution's clock. A virtual clock does not advance while the guest computes.
     deadline: Duration,
-    /// Remaining ticks of computing time.
-    ticks_left: u128,
+    /// The CPU time that is left.
+    left: Duration,
+    /// The CPU time of the invocation up to which it is charged.
+    charged: Duration,
 }
 
 impl Bodies {
     /// Records that a body is entered. Its timeout begins with the first entry.
-    pub(super) fn enter(&mut self, key: Key, timeout: Duration, now: Duration) {
-        let ticks_left = timeout.as_millis().div_ceil(TICK.as_millis());
-        self.0.entry(key).or_insert(Body { deadline: now.saturating_add(timeout), ticks_left });
+    pub(super) fn enter(&mut self, key: Key, timeout: Duration, now: Duration, watch: &Watch) {
+        let deadline = now.saturating_add(timeout);
+        let body = self.0.entry(key).or_insert(Body { deadline, left: timeout, charged: Duration::ZERO });
+        body.charged = watch.used();
+    }
+
+    /// Records the CPU time that a body has used since it was last charged or entered.
+    fn charge(&mut self, key: Key, watch: &Watch) {
+        if let Some(body) = self.0.get_mut(&key) {
+            let used = watch.used();
+            body.left = body.left.saturating_sub(used.saturating_sub(body.charged));
+            body.charged = used;
+        }
+    }
+
+    /// Whether a body has used up its time.
+    fn is_over(&self, key: Key) -> bool {
+        self.0.get(&key).is_some_and(|body| body.left.is_zero())
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Invariants, in this order: ready pollables are returned; else the next recorded completion is shown; else queued
 //! updates are sent; else, if all pollables are durable, the invocation is suspended; else it stays alive until an
-//! event occurs.
+//! event occurs. A timer whose time the clock cannot reach counts for nothing.
 
 use std::{future::Future, task::Poll, time::Duration};
 
@@ -14,9 +14,13 @@ use super::{
     state::{Durable, State},
 };
 use durawasm_core::{
-    protocol::{ChangeSubscription, Timestamp},
-    replay::{Interest, Key, SetKey},
+    invocation::Ended,
+    protocol::{ChangeSubscription, Timestamp, error_types},
+    replay::{Interest, Key, ReplayError, SetKey},
 };
+
+/// The most pollables in one call: a handle may be in the list several times. A guest that waits for more uses a wait set.
+const MAX_POLLED: usize = 500_000;
 
 /// Selects all of a store's data.
 pub(super) struct HasState;
@@ -61,12 +65,21 @@ impl List {
 impl poll::Host for Waiting<'_> {
     async fn poll(&mut self, pollables: Vec<Resource<DynPollable>>) -> wasmtime::Result<Vec<u32>> {
         if pollables.is_empty() {
-            return Err(wasmtime::Error::msg("poll was called with an empty list"));
+            let misuse = ReplayError::Misuse("poll was called with an empty list".to_owned());
+            return Err(self.0.durable.end(Ended::Replay(misuse)));
+        }
+        if pollables.len() > MAX_POLLED {
+            let count = pollables.len();
+            let reason = format!("the handler waits for {count} pollables at once; {MAX_POLLED} are allowed");
+            return Err(self.0.durable.end(Ended::Limit(error_types::HANDLE_LIMIT, reason)));
         }
         let list = List::new(pollables);
         self.0.durable.point_in_body()?;
         self.0.durable.begin_wait().await?;
         loop {
+            self.0.durable.called()?;
+            // What is waited for may be ready at once, again and again: others must get the thread as well.
+            tokio::task::coop::consume_budget().await;
             let ready = self.ready_now(&list).await?;
             if !ready.is_empty() {
                 return Ok(ready);
@@ -75,7 +88,14 @@ impl poll::Host for Waiting<'_> {
             if durable.drive(|driver| driver.look_on(&list.durable)).await? {
                 continue;
             }
-            if list.timers.is_empty() && list.live.is_empty() {
+            if list.live.is_empty() && !durable.any_timer_comes(&list.timers) {
+                if list.durable.is_empty() {
+                    let reason = format!(
+                        "the handler waits for a time after {}, at which the clock ends",
+                        Timestamp::MAX
+                    );
+                    return Err(durable.end(Ended::Limit(error_types::TIME_LIMIT, reason)));
+                }
                 return Err(durable.suspend());
             }
             self.wait_for_event(&list).await?;
@@ -84,8 +104,14 @@ impl poll::Host for Waiting<'_> {
 }
 
 impl Durable {
+    /// Whether the clock can reach the deadline of one of these timers. A guest may name times that do not come.
+    fn any_timer_comes(&self, timers: &[(u32, u32)]) -> bool {
+        timers.iter().filter_map(|(index, _)| self.timers.get(*index)).any(|at| round_up(at) < Timestamp::MAX)
+    }
+
     /// Prepares a wait of the guest.
     async fn begin_wait(&mut self) -> wasmtime::Result<()> {
+        self.called()?;
         self.drain_replayed()?;
         self.driver.begin_wait();
         self.send_due().await
@@ -93,6 +119,7 @@ impl Durable {
 
     /// Waits for one operation, with the same effect as polling it alone.
     pub(super) async fn wait_for(&mut self, key: Key, interest: Interest) -> wasmtime::Result<()> {
+        self.called()?;
         self.drain_replayed()?;
         self.driver.begin_wait();
         self.drive(|driver| driver.wait_for(key, interest)).await
@@ -100,6 +127,7 @@ impl Durable {
 
     /// Waits for the next entries of a set; `None` if no entry can become ready in this invocation.
     pub(super) async fn wait_for_set(&mut self, set: SetKey) -> wasmtime::Result<Option<Vec<u64>>> {
+        self.called()?;
         self.drain_replayed()?;
         self.driver.begin_wait();
         self.drive(|driver| driver.wait_for_set(set)).await

@@ -78,6 +78,9 @@ pub enum RunFailure {
     /// It could not be checked whether the handler replays.
     #[error("the handler cannot be checked: {0}")]
     Check(#[from] CheckError),
+    /// The system refused the scenario's thread, or the thread was lost.
+    #[error("the scenario's thread failed: {0}")]
+    Thread(String),
 }
 
 /// The outcome of a scenario.
@@ -108,11 +111,74 @@ pub fn grants_of(scenario: &Scenario) -> Result<FunctionGrants, RequestError> {
     scenario.grants.grants(|name| std::env::var_os(name))
 }
 
+/// How much longer than its limit a scenario may take to notice by itself that its time is over.
+const NOTICE: Duration = Duration::from_millis(500);
+
 /// Runs a scenario of this function of the component, for at most this long in real time.
+///
+/// It runs on a thread of its own, and the limit is checked on the caller's: nothing that the scenario does can keep this
+/// from returning. A thread that does not end in time is left to itself.
 ///
 /// # Errors
 /// Returns an error if the run failed for a reason other than the handler.
 pub async fn run(
+    handler: &Handler,
+    function: &str,
+    scenario: &Scenario,
+    time_limit: Duration,
+) -> Result<Outcome, RunFailure> {
+    let (handler, function, scenario) = (handler.clone(), function.to_owned(), scenario.clone());
+    let (mut done, outcome) = tokio::sync::oneshot::channel();
+    let (ends, ended) = std::sync::mpsc::channel::<()>();
+    let run = move || {
+        let _ends = ends;
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return drop(done.send(Err(RunFailure::Thread(error.to_string())))),
+        };
+        let outcome = runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = done.closed() => None,
+                outcome = run_here(&handler, &function, &scenario, time_limit) => Some(outcome),
+            }
+        });
+        if let Some(outcome) = outcome {
+            drop(done.send(outcome));
+        }
+    };
+    // Dropped after the receiver of the outcome.
+    let _cleaned = CleanedUp(ended);
+    let outcome = outcome;
+    let thread = std::thread::Builder::new().name("durawasm-scenario".to_owned()).spawn(run);
+    thread.map_err(|error| RunFailure::Thread(error.to_string()))?;
+    match tokio::time::timeout(time_limit.saturating_add(NOTICE), outcome).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => Err(RunFailure::Thread("it ended without a result".to_owned())),
+        Err(_) => Ok(too_slow(time_limit)),
+    }
+}
+
+/// Waits, when it is dropped, until a thread has cleaned up: directories of a scenario are removed at its end. It does
+/// not wait for long.
+struct CleanedUp(std::sync::mpsc::Receiver<()>);
+
+impl Drop for CleanedUp {
+    fn drop(&mut self) {
+        // Nothing is sent: the thread's end closes the channel.
+        let _ = self.0.recv_timeout(NOTICE);
+    }
+}
+
+/// The outcome of a scenario that exceeded its real-time limit.
+fn too_slow(limit: Duration) -> Outcome {
+    let message = format!("it took longer than {} of real time, and was given up", report::duration(limit));
+    let mismatches = vec![Mismatch::new("timeout", message)];
+    Outcome { run: None, duration: Duration::ZERO, mismatches, notes: Vec::new() }
+}
+
+/// Runs a scenario on this thread.
+async fn run_here(
     handler: &Handler,
     function: &str,
     scenario: &Scenario,
@@ -140,10 +206,7 @@ pub async fn run(
     start.answers.clone_from(&scenario.answers);
     start.invocation_retry = scenario.invocation_retry;
     let Ok(run) = tokio::time::timeout(time_limit, environment.run(start)).await else {
-        let message =
-            format!("it took longer than {} of real time, and was given up", report::duration(time_limit));
-        let mismatches = vec![Mismatch::new("timeout", message)];
-        return Ok(Outcome { run: None, duration: Duration::ZERO, mismatches, notes: Vec::new() });
+        return Ok(too_slow(time_limit));
     };
     let run = run?;
     let now = environment.clock().now();

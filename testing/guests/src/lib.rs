@@ -8,7 +8,12 @@ mod divergence;
 mod dropped;
 mod grants;
 mod hostile;
+#[cfg(target_family = "wasm")]
+mod hostile_calls;
 mod hostile_text;
+#[cfg(not(target_family = "wasm"))]
+#[path = "hostile_calls_native.rs"]
+mod hostile_time;
 mod invokes;
 mod leaks;
 mod limits;
@@ -34,7 +39,9 @@ use hostile::{
     allocates, at_most_once_panics, blocks_on, divergent, exits, hangs_in_step, hangs_on_foreign_future,
     panics, panics_in_step, recurses, sleeps_with_tokio, spins, spins_in_step, starts_a_thread,
 };
+use hostile_calls::{breaks_the_contract, fails_with_frames, opens_a_scope_over_a_child, polls_long_lists};
 use hostile_text::says;
+use hostile_time::{fills_memory, many_bodies_that_spin, sleeps_for_ages};
 use invokes::{counts_down, invokes, invokes_all, invokes_in_own_format, invokes_or_fails};
 use leaks::{counts_words, leaks, leaks_side_by_side};
 use limits::{big_result, many_concurrent_steps, many_steps, many_waits, map_of_steps};
@@ -73,6 +80,7 @@ durable_handlers! {
     batch,
     big_result,
     block_with_retry,
+    breaks_the_contract,
     blocks_on,
     callback,
     checkpoint_costs,
@@ -86,6 +94,8 @@ durable_handlers! {
     draws,
     empty,
     ends_together,
+    fails_with_frames,
+    fills_memory,
     exits,
     filtered_retries,
     flaky,
@@ -109,10 +119,12 @@ durable_handlers! {
     many_steps,
     many_waits,
     map_of_steps,
+    many_bodies_that_spin,
     nested_children,
     nested_maps,
     never_saves,
     nondeterminism_probe,
+    opens_a_scope_over_a_child,
     panics,
     panics_in_step,
     plain plain,
@@ -120,6 +132,7 @@ durable_handlers! {
     plain plain_reaches,
     polls,
     polls_much,
+    polls_long_lists,
     ported_callback,
     ported_saga,
     prints,
@@ -140,6 +153,7 @@ durable_handlers! {
     says,
     sequence,
     sleeps_in_step,
+    sleeps_for_ages,
     sleeps_with_tokio,
     slow_body,
     spins,

@@ -90,10 +90,9 @@ impl Durable {
     }
 
     /// Returns from a step's body to the handler's own code. Ends the run if the body exceeded its timeout.
-    pub(super) fn leave(&mut self) -> Result<(), Ended> {
+    pub(super) fn leave(&mut self, key: Key) -> Result<(), Ended> {
         self.check_body()?;
-        self.driver.leave();
-        Ok(())
+        self.driver.leave(key)
     }
 
     fn check_body(&mut self) -> Result<(), Ended> {
@@ -108,7 +107,7 @@ impl Durable {
         &mut self,
         close: impl FnOnce(&mut Engine) -> Result<(), ReplayError>,
     ) -> Result<(), Ended> {
-        self.leave()?;
+        self.check_body()?;
         self.driver.close(close)?;
         self.send_due()
     }

@@ -21,7 +21,7 @@ impl Observing for PluginObserver {
             || None,
             |durable| {
                 let driver = &mut durable.driver;
-                if !driver.observation_mut().begin() {
+                if !driver.observation_mut().begin()? {
                     return Ok(None);
                 }
                 let (engine, observation) = (driver.engine(), driver.observation());
@@ -57,11 +57,11 @@ impl Observing for PluginObserver {
     }
 
     fn enter(&self) {
-        self.0.notify(|durable| durable.driver.observation_mut().enter_hook());
+        self.0.tell(|durable| durable.driver.observation_mut().enter_hook());
     }
 
     fn leave(&self) {
-        self.0.notify(|durable| durable.driver.observation_mut().leave_hook());
+        self.0.tell(|durable| durable.driver.observation_mut().leave_hook());
     }
 
     fn warn(&self, message: String) {

@@ -13,7 +13,6 @@ use durawasm_guest::{
 
 use super::{
     convert,
-    durable::Durable,
     handles::{AwaitedEvent, Context, Handle},
 };
 
@@ -37,7 +36,7 @@ impl Attempts for Handle {
     }
 
     fn leave(&self) {
-        self.run.call(|| (), Durable::leave);
+        self.run.call(|| (), |durable| durable.leave(self.key));
     }
 
     fn succeed(&self, payload: &str) {

@@ -55,11 +55,15 @@ impl SharedRun {
 
     /// Runs a call that has no result. It never unwinds, so that destructors may use it.
     pub(super) fn notify(&self, act: impl FnOnce(&mut Durable)) {
-        let done = self.attempt(|durable| {
+        self.tell(|durable| {
             act(durable);
             Ok(())
         });
-        let _: Option<()> = done;
+    }
+
+    /// As [`notify`](Self::notify), for a call that the contract may forbid: that ends the run.
+    pub(super) fn tell(&self, act: impl FnOnce(&mut Durable) -> Result<(), Ended>) {
+        let _: Option<()> = self.attempt(act);
     }
 
     /// Runs a call; `None` if the run has ended.

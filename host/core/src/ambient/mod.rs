@@ -10,5 +10,5 @@ mod virtual_clock;
 
 pub use clock::{Actor, Clock, Hold, Permit, Sleep};
 pub use entropy::{Entropy, SeededEntropy};
-pub use system::{OsEntropy, SystemClock};
+pub use system::{OsEntropy, SystemClock, thread_cpu_time};
 pub use virtual_clock::VirtualClock;

@@ -61,6 +61,22 @@ impl Clock for SystemClock {
     }
 }
 
+/// The CPU time that the calling thread has used. Only differences between two readings on one thread mean something.
+///
+/// On a system that does not tell it, the real time since some instant, which a thread's CPU time never exceeds.
+pub fn thread_cpu_time() -> Duration {
+    #[cfg(unix)]
+    {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+    }
+    #[cfg(not(unix))]
+    {
+        static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+        START.elapsed()
+    }
+}
+
 /// The operating system's random generator.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OsEntropy;

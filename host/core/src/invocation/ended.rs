@@ -24,6 +24,11 @@ pub enum Ended {
     Killed,
 }
 
+/// The reason why a run is ended whose guest used the contract in a way that it forbids.
+pub(super) fn misused(what: &str) -> Ended {
+    Ended::Replay(ReplayError::Misuse(what.to_owned()))
+}
+
 impl From<ReplayError> for Ended {
     fn from(error: ReplayError) -> Self {
         match error {

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::Ended;
+use super::{Ended, ended::misused};
 use crate::protocol::{Operation, OperationId, OperationType};
 
 /// The state that plugins of one invocation observe.
@@ -29,11 +29,17 @@ impl Observation {
     }
 
     /// Starts observing. Returns false if plugins are off.
-    pub fn begin(&mut self) -> bool {
+    ///
+    /// # Errors
+    /// When it has begun already: it returns the whole record, which a guest must not ask for again and again.
+    pub fn begin(&mut self) -> Result<bool, Ended> {
+        if self.changes.reported.is_some() {
+            return Err(misused("observing was begun twice"));
+        }
         if !self.off {
             self.changes.begin();
         }
-        !self.off
+        Ok(!self.off)
     }
 
     /// Whether the record was empty when the invocation began.
@@ -52,13 +58,27 @@ impl Observation {
     }
 
     /// Marks the start of a hook.
-    pub fn enter_hook(&mut self) {
+    ///
+    /// # Errors
+    /// When a hook is running.
+    pub fn enter_hook(&mut self) -> Result<(), Ended> {
+        if self.in_hook {
+            return Err(misused("a hook was entered before the last one was left"));
+        }
         self.in_hook = true;
+        Ok(())
     }
 
     /// Marks the end of a hook.
-    pub fn leave_hook(&mut self) {
+    ///
+    /// # Errors
+    /// When no hook is running.
+    pub fn leave_hook(&mut self) -> Result<(), Ended> {
+        if !self.in_hook {
+            return Err(misused("a hook was left that is not running"));
+        }
         self.in_hook = false;
+        Ok(())
     }
 
     /// Whether a hook is running.
@@ -160,7 +180,7 @@ mod tests {
         // Nobody observed: nothing was reported.
         let mut observation = observation.restarted(|_| true);
         assert_eq!(ids(&observation), ["answered", "asked for"]);
-        assert!(observation.begin());
+        assert!(observation.begin().unwrap());
         for status in [OperationStatus::Started, OperationStatus::Succeeded] {
             observation.changes_mut().note(&[step("done", status)]);
         }
@@ -173,12 +193,12 @@ mod tests {
         let limit = Ended::Limit("Sandbox.CpuLimitExceeded", String::new());
         let mut observation = Observation::new(true, Vec::new());
         assert!(!observation.is_to_blame(None), "no hook ran");
-        observation.enter_hook();
+        observation.enter_hook().unwrap();
         assert!(observation.is_to_blame(None) && observation.is_to_blame(Some(&limit)));
         assert!(!observation.is_to_blame(Some(&Ended::Suspended)));
         let mut next = observation.restarted(|_| false);
-        assert!(next.is_first_invocation() && !next.begin());
-        next.enter_hook();
+        assert!(next.is_first_invocation() && !next.begin().unwrap());
+        next.enter_hook().unwrap();
         assert!(!next.is_to_blame(None), "it is tried once");
     }
 }

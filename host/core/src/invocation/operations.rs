@@ -5,7 +5,7 @@
 //! - with isolation by step, a fresh instance takes over after each update that ends a body or a context, unless
 //!   another body is open, which the change of instance would interrupt.
 
-use super::{Driver, Ended, Isolation, driver::Sending};
+use super::{Driver, Ended, Isolation, driver::Sending, ended::misused};
 use crate::replay::{CheckpointMode, Engine, Key, ReplayError};
 
 /// An argument violates the contract. The guest gets this error and continues.
@@ -47,8 +47,11 @@ impl Driver {
     /// Enters or re-enters a body. The caller must call [`send`](Self::send) next.
     ///
     /// # Errors
-    /// When there is no such operation.
+    /// When there is no such operation, when its body is not to run now, or when a body is running already.
     pub fn enter(&mut self, key: Key) -> Result<(), Ended> {
+        if self.body.is_some() {
+            return Err(misused("a body was entered before the last one was left"));
+        }
         self.engine.enter(key)?;
         self.body = Some(key);
         self.reported();
@@ -56,7 +59,19 @@ impl Driver {
     }
 
     /// Leaves a body: the handler's own code continues.
-    pub fn leave(&mut self) {
+    ///
+    /// # Errors
+    /// When this body is not running.
+    pub fn leave(&mut self, key: Key) -> Result<(), Ended> {
+        if self.body != Some(key) {
+            return Err(misused("a body was left that is not running"));
+        }
+        self.end_body();
+        Ok(())
+    }
+
+    /// Leaves the body that is running, if one is.
+    fn end_body(&mut self) {
         if let (Some(id), Some(probe)) = (self.body_operation(), self.engine.probe().get()) {
             probe.left(&id);
         }
@@ -69,7 +84,7 @@ impl Driver {
     /// The reason why the run is ended.
     pub fn close(&mut self, close: impl FnOnce(&mut Engine) -> Result<(), ReplayError>) -> Result<(), Ended> {
         self.point_in_body()?;
-        self.leave();
+        self.end_body();
         close(&mut self.engine)?;
         // If the end is on record already, nothing is queued.
         self.reported_end(self.engine.queued() > 0);
@@ -87,7 +102,7 @@ impl Driver {
         self.point_in_body()?;
         let reported = refusal(report(&mut self.engine))?;
         if reported.is_ok() {
-            self.leave();
+            self.end_body();
             self.reported_end(true);
         }
         Ok(reported)

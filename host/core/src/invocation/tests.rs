@@ -14,7 +14,7 @@ use crate::{
     protocol::{
         CheckpointResponse, ErrorObject, ExecutionStatus, InvocationResult, Limits, ServiceError, Timestamp,
     },
-    replay::{CheckpointMode, Engine, Identity, Interest, Key, Semantics, StepPlan, StepState},
+    replay::{CheckpointMode, Engine, Identity, Interest, Key, ReplayError, Semantics, StepPlan, StepState},
     server::{ExecutionManager, ExecutionView, Next, StartExecution, StartedInvocation},
 };
 
@@ -396,13 +396,13 @@ fn lines_are_within_a_budget_and_those_of_a_hook_are_kept() {
     let clock = VirtualClock::new(Timestamp::Y2025.plus_seconds(9));
     let line = (LogLevel::Info, LogSource::Log);
     assert_eq!(driver.now(&clock), std::time::Duration::ZERO, "the record is empty");
-    driver.observation_mut().enter_hook();
+    driver.observation_mut().enter_hook().unwrap();
     assert_eq!(
         Timestamp::from_millis(driver.now(&clock).as_millis().try_into().unwrap()),
         Timestamp::Y2025.plus_seconds(9)
     );
     driver.log(&clock, line, "x".repeat(80), Vec::new(), None).unwrap();
-    driver.observation_mut().leave_hook();
+    driver.observation_mut().leave_hook().unwrap();
     let more = driver.log(&clock, line, String::new(), Vec::new(), None);
     assert!(matches!(more, Err(Ended::Limit("Sandbox.LogLimitExceeded", _))), "{more:?}");
     assert_eq!(log.take().len(), 1);
@@ -420,4 +420,42 @@ fn what_was_queued_is_sent_after_the_end_unless_nothing_can_be_sent() {
         driver.flush();
         assert_eq!(matches!(driver.send(), Ok(Need::Send(_))), sends, "{why:?}");
     }
+}
+
+/// Starts a step whose body is to run.
+fn step(driver: &mut Driver) -> Key {
+    let plan = Semantics::AtLeastOncePerRetry.into();
+    driver.start(|engine| engine.step(engine.root(), None, Identity::default(), plan)).unwrap().unwrap()
+}
+
+fn misuse<T: std::fmt::Debug>(done: Result<T, Ended>) -> String {
+    match done {
+        Err(Ended::Replay(ReplayError::Misuse(what))) => what,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_body_is_entered_and_left_in_turns() {
+    let (mut driver, _) = driver(Faults::default());
+    let (one, other, waits) = (step(&mut driver), step(&mut driver), wait(&mut driver));
+    assert!(misuse(driver.leave(one)).contains("not running"), "no body was entered");
+    assert!(misuse(driver.enter(waits)).contains("not to run"), "a wait has no body");
+    driver.enter(one).unwrap();
+    assert!(misuse(driver.enter(one)).contains("before the last one was left"));
+    assert!(misuse(driver.enter(other)).contains("before the last one was left"));
+    assert!(misuse(driver.leave(other)).contains("not running"));
+    driver.leave(one).unwrap();
+    assert!(misuse(driver.leave(one)).contains("not running"), "it is left twice");
+    driver.enter(one).unwrap();
+    driver.close(|engine| engine.succeed(one, None)).unwrap();
+    assert!(misuse(driver.leave(one)).contains("not running"), "its end has left it");
+    assert!(misuse(driver.enter(one)).contains("over"));
+    let hooks = driver.observation_mut();
+    assert!(misuse(hooks.leave_hook()).contains("not running"));
+    hooks.enter_hook().unwrap();
+    assert!(misuse(hooks.enter_hook()).contains("before the last one was left"));
+    hooks.leave_hook().unwrap();
+    assert!(hooks.begin().unwrap());
+    assert!(misuse(hooks.begin()).contains("twice"));
 }

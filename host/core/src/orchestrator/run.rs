@@ -166,7 +166,7 @@ impl Orchestrator {
             attendant.started(&arn, &self.server);
             self.server.observe(&arn, attendant.clone()).await?;
         }
-        let deadline = timeout.map(|seconds| self.clock.now().plus_seconds(seconds));
+        let deadline = self.deadline(timeout);
         let mut checkpoints = 0;
         let (background, spawner) = TargetPool::new();
         let driven = self.drive(&arn, deadline, stop_when, attendant, &mut checkpoints, spawner);
@@ -263,6 +263,16 @@ impl Orchestrator {
                 }
                 () = self.clock.sleep(sleep_until) => None,
             };
+        }
+    }
+
+    /// When an execution that starts now times out, at the latest. An invocation ends then, whatever it waits for.
+    fn deadline(&self, timeout_seconds: Option<u64>) -> Option<Timestamp> {
+        let now = self.clock.now();
+        match timeout_seconds {
+            Some(seconds) => Some(now.plus_seconds(seconds)),
+            // Without a timeout, the server ends what lasts longer than the limit.
+            None => self.limits.longest_execution.map(|seconds| now.plus_seconds(seconds).plus_millis(1)),
         }
     }
 
@@ -386,7 +396,7 @@ impl Orchestrator {
         start.invoked_by = Some((caller.clone(), invoke.operation_id.clone()));
         start.timeout_seconds = self.execution_timeouts.get(&*function.name).copied();
         start.timers = self.timers();
-        let deadline = start.timeout_seconds.map(|seconds| self.clock.now().plus_seconds(seconds));
+        let deadline = self.deadline(start.timeout_seconds);
         let arn = self.server.start_execution(start).await?;
         target.durable_execution_arn = Some(arn.clone());
         self.server.annotate_invoke(caller, &invoke.operation_id, target).await?;

@@ -68,10 +68,20 @@ pub(super) fn check_payload(
     }
 }
 
-/// Shortens an error to the service's limit: first the stack, then the data, then the message and the type.
+/// The most frames of an error's stack that are recorded. Empty ones have no size, so the size alone bounds nothing.
+const MAX_FRAMES: usize = 1000;
+
+/// Shortens an error to the service's limit: first the stack, then the data, then the message and the type. The time
+/// that it takes is linear: a guest may pass millions of frames.
 pub(super) fn fit_error(mut error: ErrorObject, max: usize) -> ErrorObject {
     let max = max.saturating_sub(64);
-    while error.size() > max && error.stack_trace.pop().is_some() {}
+    let frames = std::mem::take(&mut error.stack_trace);
+    let mut room = max.checked_sub(error.size());
+    let fits = |frame: &String| {
+        room = room.and_then(|room| room.checked_sub(frame.len()));
+        room.is_some()
+    };
+    error.stack_trace = frames.into_iter().take(MAX_FRAMES).take_while(fits).collect();
     if error.size() > max {
         error.error_data = None;
     }
@@ -138,6 +148,16 @@ mod tests {
                 && error.error_type.as_ref().is_some_and(|m| m.len() < max / 4) {
                 prop_assert_eq!(fitted, error);
             }
+        }
+    }
+
+    #[test]
+    fn a_stack_of_millions_of_frames_is_shortened_at_once() {
+        for frame in ["", "a frame"] {
+            let stack = vec![frame.to_owned(); 2_000_000];
+            let fitted = fit_error(ErrorObject { stack_trace: stack, ..ErrorObject::default() }, 32 * 1024);
+            let frames = fitted.stack_trace.len();
+            assert!((1..=MAX_FRAMES).contains(&frames) && fitted.size() <= 32 * 1024, "{frames}");
         }
     }
 

@@ -196,9 +196,21 @@ impl Engine {
         Ok(self.slot(key)?.timeout)
     }
 
-    /// Records that the guest enters the body of an operation.
+    /// Records that the guest enters the body of an operation. It may enter only the body of an attempt that is to run.
     pub fn enter(&mut self, key: Key) -> Result<(), ReplayError> {
-        self.slot_mut(key)?.entered = true;
+        let slot = self.slot_mut(key)?;
+        match slot.phase {
+            SlotState::Running { .. } if slot.kind == OperationType::Step => slot.entered = true,
+            SlotState::Running { .. } | SlotState::Rebuilding => {
+                return Err(misuse("this operation has no body to enter"));
+            }
+            SlotState::Interrupted { .. } | SlotState::TimedOut { .. } => {
+                return Err(misuse("a body was entered whose attempt is to be closed without running it"));
+            }
+            SlotState::Waiting | SlotState::Closing | SlotState::Shown | SlotState::Due(_) => {
+                return Err(misuse("a body was entered whose attempt is over, or is not to run yet"));
+            }
+        }
         if let Some(probe) = self.probe.get() {
             let slot = self.slot(key)?;
             probe.entered(&slot.id, self.attempt(key)?, slot.semantics);
@@ -367,6 +379,7 @@ impl Engine {
     /// Creates a scope of ids without an operation, for flat maps.
     pub fn flat(&mut self, scope: ScopeKey, position: Option<Position>) -> Result<ScopeKey, ReplayError> {
         let (id, _) = self.take(scope, position)?;
+        self.check_flat(&id)?;
         let flat = Scope::flat(&id, self.scope(scope)?);
         self.add_scope(flat)
     }

@@ -53,6 +53,9 @@ pub(super) struct Scope {
     namespace: String,
     /// The CONTEXT of its operations.
     pub(super) parent: Option<OperationId>,
+    /// Whether the CONTEXT is over on record and its code is not to run. What is on record below it is not known here,
+    /// so nothing may be started in it.
+    pub(super) over: bool,
     next: Position,
     /// Every position below this one has been used.
     used_below: Position,
@@ -72,11 +75,11 @@ impl Scope {
 
     /// A scope with its own ids, whose operations belong to `parent`'s CONTEXT.
     pub(super) fn flat(namespace: &OperationId, parent: &Self) -> Self {
-        Self::new(namespace.to_string(), parent.parent.clone())
+        Self { over: parent.over, ..Self::new(namespace.to_string(), parent.parent.clone()) }
     }
 
     fn new(namespace: String, parent: Option<OperationId>) -> Self {
-        Self { namespace, parent, next: 1, used_below: 1, used_beyond: BTreeSet::new() }
+        Self { namespace, parent, over: false, next: 1, used_below: 1, used_beyond: BTreeSet::new() }
     }
 
     /// The prefix that its ids are hashed with.

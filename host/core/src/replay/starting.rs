@@ -10,7 +10,7 @@ use super::{
     checks::{check_identity, check_payload, check_same, check_seconds, check_words},
     engine::Engine,
     error::misuse,
-    identity::describe,
+    identity::{describe, describe_record},
     ids::Scope,
     known::Known,
     slot::{Slot, SlotState},
@@ -154,7 +154,19 @@ impl Engine {
             }
             Some(_) => SlotState::Waiting,
         };
+        let over = slot.phase == SlotState::Waiting;
+        self.scope_mut(scope)?.over = over;
         Ok(key)
+    }
+
+    /// Checks that no operation is on record at a place at which the guest opens a scope without an operation.
+    pub(super) fn check_flat(&self, id: &OperationId) -> Result<(), ReplayError> {
+        let Some(record) = self.known.get(id).and_then(|known| known.record.as_ref()) else { return Ok(()) };
+        Err(ReplayError::NonDeterministic(Box::new(Divergence {
+            id: id.clone(),
+            expected: describe_record(record),
+            actual: "opened a scope without an operation".to_owned(),
+        })))
     }
 
     /// Whether the operation at a position is on record.
@@ -173,7 +185,11 @@ impl Engine {
             Some(position) => position,
             None => self.claim(scope)?,
         };
-        let taken = self.scope_mut(scope)?.take(position);
+        let scope = self.scope_mut(scope)?;
+        if scope.over {
+            return Err(misuse("an operation was started in a context that is over"));
+        }
+        let taken = scope.take(position);
         let id = taken
             .ok_or_else(|| misuse(format!("position {position} was not claimed, or was used before")))?;
         Ok((id, position))

@@ -10,9 +10,10 @@ mod grants;
 mod hostile;
 #[cfg(target_family = "wasm")]
 mod hostile_calls;
-mod hostile_text;
 #[cfg(not(target_family = "wasm"))]
 #[path = "hostile_calls_native.rs"]
+mod hostile_calls;
+mod hostile_text;
 mod hostile_time;
 mod invokes;
 mod leaks;

@@ -15,6 +15,7 @@ use super::{
     event,
     exit::{Exit, Failure, OrExit},
     grants::GrantArgs,
+    instances::InstanceArgs,
     log::Quiet,
     output::{note, say},
     target::{CrateArgs, chosen, compiled, component, environment_failure},
@@ -103,7 +104,7 @@ pub(super) struct Args {
     /// How often an invocation that crashed by itself is repeated before the execution fails
     #[arg(long, value_name = "NUMBER", default_value_t = 2)]
     invocation_retries: u32,
-    /// Memory of one invocation, in MiB
+    /// Memory of one invocation: its linear memories, tables and handles together, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=4096))]
     memory: u32,
     /// Computing time of one invocation
@@ -118,6 +119,8 @@ pub(super) struct Args {
     /// Print neither progress nor what the build does
     #[arg(long, short)]
     quiet: bool,
+    #[command(flatten)]
+    instances: InstanceArgs,
     #[command(flatten)]
     crate_args: CrateArgs,
     #[command(flatten)]
@@ -168,11 +171,12 @@ pub(super) fn check(args: &Args) -> Result<Exit, Failure> {
         histories.extend(read_history(path).or_exit(Exit::Usage)?);
     }
     let (path, wasm) = component(&args.handler, &args.crate_args, args.quiet || args.json)?;
-    let limits = SandboxLimits {
+    let mut limits = SandboxLimits {
         memory: (args.memory as usize) << 20,
         cpu: args.cpu_limit,
         ..SandboxLimits::default()
     };
+    args.instances.apply(&mut limits);
     let handler = compiled(&path, &wasm, &limits)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().or_exit(Exit::Host)?;
     let listed =

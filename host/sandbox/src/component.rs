@@ -8,7 +8,6 @@ use std::{
     sync::Arc,
 };
 
-use tokio::sync::Semaphore;
 use wasmtime::{
     Engine,
     component::{Component, Linker},
@@ -18,9 +17,11 @@ use super::{
     LoadError, SandboxError,
     bindings::HandlerPre,
     cache::default_cache_directory,
-    engine::{EngineOptions, EpochTicker, INSTANCES, engine},
+    capacity::{Available, Capacity, Needs},
+    engine::{EngineOptions, EpochTicker, INSTANCE_MEMORY, INSTANCES, TOTAL_MEMORIES, TOTAL_TABLES, engine},
     limits::SandboxLimits,
     linker::linker,
+    requirements::{OWN_HANDLES_MEMORY, needs, unusable},
     state::State,
 };
 
@@ -41,7 +42,7 @@ struct Inner {
     engine: Engine,
     linker: Linker<State>,
     limits: SandboxLimits,
-    places: Semaphore,
+    capacity: Capacity,
     _ticker: EpochTicker,
 }
 
@@ -52,8 +53,15 @@ impl Sandbox {
         let engine = engine(&EngineOptions { cache, max_memory: limits.memory })?;
         let linker = linker(&engine).map_err(|e| SandboxError::Engine(format!("{e:#}")))?;
         let ticker = EpochTicker::spawn(engine.weak())?;
-        let places = Semaphore::new(INSTANCES as usize);
-        Ok(Self(Arc::new(Inner { engine, linker, limits, places, _ticker: ticker })))
+        let available = Available {
+            places: INSTANCES,
+            memories: TOTAL_MEMORIES,
+            tables: TOTAL_TABLES,
+            bytes: limits.total_memory,
+        };
+        let claim = limits.memory.saturating_add(INSTANCE_MEMORY + OWN_HANDLES_MEMORY);
+        let capacity = Capacity::new(available, claim);
+        Ok(Self(Arc::new(Inner { engine, linker, limits, capacity, _ticker: ticker })))
     }
 
     /// Creates a sandbox with the default compile cache, or without a cache if that cannot be used. Then it also
@@ -73,16 +81,13 @@ impl Sandbox {
 
     /// Compiles a component, or loads its compiled form from the cache.
     pub fn load(&self, wasm: &[u8]) -> Result<Handler, SandboxError> {
-        let component = Component::new(&self.0.engine, wasm).map_err(|e| {
-            SandboxError::Invalid(
-                format!("{e:#}").lines().next().unwrap_or("it cannot be compiled").to_owned(),
-            )
-        })?;
+        let component = Component::new(&self.0.engine, wasm).map_err(|e| unusable(&e))?;
+        let (needs, handles) = needs(&component, wasm, &self.0.limits)?;
         let pre = self.0.linker.instantiate_pre(&component);
         let pre = pre.map_err(|e| SandboxError::Imports(format!("{e:#}").replace('\n', " ")))?;
         let pre =
             HandlerPre::new(pre).map_err(|e| SandboxError::Exports(format!("{e:#}").replace('\n', " ")))?;
-        Ok(Handler { sandbox: self.clone(), pre })
+        Ok(Handler { sandbox: self.clone(), pre, needs, handles })
     }
 
     /// Reads a component's file, and compiles it as [`load`](Self::load) does.
@@ -95,8 +100,8 @@ impl Sandbox {
         &self.0.engine
     }
 
-    pub(super) fn places(&self) -> &Semaphore {
-        &self.0.places
+    pub(super) fn capacity(&self) -> &Capacity {
+        &self.0.capacity
     }
 }
 
@@ -105,4 +110,8 @@ impl Sandbox {
 pub struct Handler {
     pub(super) sandbox: Sandbox,
     pub(super) pre: HandlerPre<State>,
+    /// What each instance needs.
+    pub(super) needs: Needs,
+    /// The limit of wasmtime on the handles of each instance.
+    pub(super) handles: usize,
 }

@@ -19,6 +19,9 @@ pub enum SandboxError {
     /// The bytes are not a valid component.
     #[error("not a valid WebAssembly component: {0}")]
     Invalid(String),
+    /// The component needs more than one instance may have.
+    #[error("the component needs more than one instance may have: {0}")]
+    TooLarge(String),
     /// The component imports an interface that the host does not provide.
     #[error(
         "the component imports something that this host does not provide; built against another version of the contract, \

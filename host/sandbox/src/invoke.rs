@@ -20,8 +20,8 @@ use wasmtime_wasi::{I32Exit, WasiCtxBuilder};
 use super::{
     Handler, advice,
     bindings::exports::durawasm::durable::functions,
-    convert,
-    grants::{self, MAX_WASI_HANDLES},
+    capacity::Share,
+    convert, grants,
     limits::Limiter,
     output::Output,
     state::{Durable, State},
@@ -63,13 +63,9 @@ impl Handler {
             Ok(loaded) => loaded,
             Err(error) => return InvocationReport::crashed(error.to_error()),
         };
-        let Ok(_place) = self.sandbox.places().acquire().await else {
-            return InvocationReport::crashed(ErrorObject::new(
-                error_types::CLOSED,
-                "the sandbox is shutting down",
-            ));
-        };
-        let mut store = match self.store(driver, around) {
+        let clock = Some(around.clock.clone());
+        let share = Arc::new(self.sandbox.capacity().enter(self.needs, clock).await);
+        let mut store = match self.store(driver, around, &share) {
             Ok(store) => store,
             Err(error) => return InvocationReport::crashed(error),
         };
@@ -77,7 +73,7 @@ impl Handler {
         let until = tokio::time::Instant::now() + bounds.wall;
         let returned = loop {
             let running = self.call(&mut store, &function, &event);
-            let returned = tokio::time::timeout_at(until, running).await.unwrap_or_else(|_| {
+            let returned = share.until(until, running).await.unwrap_or_else(|| {
                 let reason = format!("the invocation took longer than {} s", bounds.wall.as_secs());
                 Err(store.data_mut().durable.end(Ended::Limit(error_types::TIME_LIMIT, reason)))
             });
@@ -86,9 +82,7 @@ impl Handler {
                 Some(Ended::StepTimedOut(stopped)) => Some(*stopped),
                 Some(Ended::Replayed) => None,
                 ended => match &returned {
-                    Err(error)
-                        if tokio::time::Instant::now() < until && driver.observation().is_to_blame(ended) =>
-                    {
+                    Err(error) if !share.is_past(until) && driver.observation().is_to_blame(ended) => {
                         store.data_mut().plugin_failed(error, bounds.log);
                         None
                     }
@@ -118,14 +112,17 @@ impl Handler {
         };
         let (faults, log) = ((around.faults.clone(), around.isolation), (around.log.clone(), LIST_LOG));
         let driver = Driver::new(replay, facts, "none".into(), Vec::new(), faults, log);
-        let mut store = self.store(driver, around)?;
+        // Nothing waits for virtual time here.
+        let share = Arc::new(self.sandbox.capacity().enter(self.needs, None).await);
+        let mut store = self.store(driver, around, &share)?;
         let listed = async {
             let handler = self.pre.instantiate_async(&mut store).await?;
             handler.durawasm_durable_functions().call_registered(&mut store).await
         };
-        let listed = match tokio::time::timeout(self.sandbox.limits().wall, listed).await {
-            Ok(listed) => listed,
-            Err(_) => Err(wasmtime::Error::msg("the component took too long to list its functions")),
+        let until = tokio::time::Instant::now() + self.sandbox.limits().wall;
+        let listed = match share.until(until, listed).await {
+            Some(listed) => listed,
+            None => Err(wasmtime::Error::msg("the component took too long to list its functions")),
         };
         match listed {
             Ok(list) => Ok(list
@@ -136,7 +133,13 @@ impl Handler {
         }
     }
 
-    fn store(&self, driver: Driver, around: Surroundings) -> Result<Store<State>, ErrorObject> {
+    /// The store must be dropped before the share.
+    fn store(
+        &self,
+        driver: Driver,
+        around: Surroundings,
+        share: &Arc<Share>,
+    ) -> Result<Store<State>, ErrorObject> {
         // Standard error works always: it carries the message of a panic.
         let fails = around.probe.get().is_some_and(Probe::output_fails);
         let (stdout, stderr) = (Output::new(fails), Output::default());
@@ -144,13 +147,12 @@ impl Handler {
         wasi.stdout(stdout.clone()).stderr(stderr.clone());
         let grants = around.grants.clone();
         grants::apply(&grants, &mut wasi)?;
-        let durable = Durable::new(driver, around, stdout, stderr);
-        let mut state = State::new(wasi.build(), Limiter::new(self.sandbox.limits()), durable);
-        if grants.has_directories() {
-            state.table.set_max_capacity(MAX_WASI_HANDLES);
-        }
-        let mut store = Store::new(self.sandbox.engine(), state);
-        store.limiter(|state| &mut state.limiter);
+        let limits = self.sandbox.limits();
+        let durable = Durable::new(driver, around, (stdout, stderr), limits);
+        let limiter = Limiter::new(limits, self.handles, share.clone());
+        let mut store = Store::new(self.sandbox.engine(), State::new(wasi.build(), limiter, durable));
+        store.limiter_async(|state| &mut state.limiter);
+        store.set_max_component_handles(self.handles);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut context| {
             let state = context.data_mut();
@@ -158,7 +160,11 @@ impl Handler {
                 Some(left) => {
                     state.limiter.ticks_left = left;
                     state.durable.tick()?;
-                    Ok(UpdateDeadline::Yield(1))
+                    match state.limiter.charge_handles(state.durable.most_handles()) {
+                        Ok(None) => Ok(UpdateDeadline::Yield(1)),
+                        Ok(Some(taken)) => Ok(UpdateDeadline::YieldCustom(1, Box::pin(taken))),
+                        Err(why) => Err(state.durable.end(Ended::Limit(error_types::MEMORY_LIMIT, why))),
+                    }
                 }
                 // A body that exceeded its own timeout is stopped, and its step continues as timed out.
                 None if state.durable.body_deadline().is_some() => Err(state.durable.stop_body()),
@@ -190,10 +196,12 @@ impl Handler {
         let State { durable: Durable { driver, around, .. }, limiter, .. } = store.into_data();
         // Computing time of plugins does not count against the handler's limit.
         let ticks_left = (!driver.observation().in_hook()).then_some(limiter.ticks_left);
+        let share = limiter.share().clone();
+        drop(limiter);
         let driver = driver
             .restarted(stopped)
             .map_err(|error| ErrorObject::new(error_types::CONTRACT_VIOLATION, error.to_string()))?;
-        let mut fresh = self.store(driver, around)?;
+        let mut fresh = self.store(driver, around, &share)?;
         if let Some(ticks_left) = ticks_left {
             fresh.data_mut().limiter.ticks_left = ticks_left;
         }
@@ -273,9 +281,11 @@ fn crash(state: &mut State, error: &wasmtime::Error) -> ErrorObject {
 }
 
 fn unplanned(state: &State, error: &wasmtime::Error, frames: &[String]) -> ErrorObject {
-    if state.limiter.memory_refused {
-        let reason = "the handler asked for more memory than an invocation may have";
+    if let Some(reason) = state.limiter.refused() {
         return ErrorObject::new(error_types::MEMORY_LIMIT, reason);
+    }
+    if let Some(reason) = state.limiter.handle_refused(error) {
+        return ErrorObject::new(error_types::HANDLE_LIMIT, reason);
     }
     let message = if let Some(I32Exit(code)) = error.downcast_ref() {
         // WASI 0.2 distinguishes only success and failure.
@@ -288,9 +298,10 @@ fn unplanned(state: &State, error: &wasmtime::Error, frames: &[String]) -> Error
         }
     } else {
         match error.downcast_ref::<Trap>() {
-            Some(trap) => {
-                advice::of_trap(*trap, frames).unwrap_or_else(|| format!("the handler trapped: {trap}"))
-            }
+            Some(trap) => match advice::of_trap(*trap, frames) {
+                Some(overflow) => return ErrorObject::new(error_types::STACK_LIMIT, overflow),
+                None => format!("the handler trapped: {trap}"),
+            },
             None => format!("the handler ended abnormally: {}", error.root_cause()),
         }
     };

@@ -1,17 +1,27 @@
 //! Limits of one instance.
 
-use std::time::Duration;
+use std::{future::Future, sync::Arc, time::Duration};
 
 use durawasm_core::invocation::InvocationBounds;
-use wasmtime::ResourceLimiter;
+use wasmtime::{ResourceLimiterAsync, component::ResourceTableError};
+use wasmtime_wasi::async_trait;
 
-use super::{engine::TICK, resources::MAX_NUMBER};
+use super::{
+    capacity::Share,
+    engine::{CORE_INSTANCES, MEMORIES, TABLES, TICK},
+    grants::MAX_WASI_HANDLES,
+    resources::MAX_NUMBER,
+};
 
 /// Limits of one invocation. Exceeding one ends the invocation with a named error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SandboxLimits {
-    /// Linear memory, in bytes: `Sandbox.MemoryLimitExceeded`.
+    /// Memory of one instance, in bytes: all its linear memories, tables and handles together:
+    /// `Sandbox.MemoryLimitExceeded`.
     pub memory: usize,
+    /// Memory of all instances of the sandbox together, in bytes. An invocation for which there is not enough waits for
+    /// others to end; that time does not count as its own. One instance always gets what `memory` allows.
+    pub total_memory: usize,
     /// Computing time, to about 10 ms: `Sandbox.CpuLimitExceeded`.
     pub cpu: Duration,
     /// Real time from the start of the invocation to its end: `Sandbox.TimeLimitExceeded`.
@@ -20,12 +30,25 @@ pub struct SandboxLimits {
     pub operations: usize,
     /// Total size of log lines, in bytes: `Sandbox.LogLimitExceeded`.
     pub log: usize,
+    /// Number of contexts and pollables held at once, without timers: `Sandbox.HandleLimitExceeded`.
+    pub handles: u32,
+    /// Number of timers held at once: `Sandbox.TimerLimitExceeded`.
+    pub timers: u32,
 }
 
 impl Default for SandboxLimits {
     fn default() -> Self {
         let InvocationBounds { wall, operations, log } = InvocationBounds::default();
-        Self { memory: 512 << 20, cpu: Duration::from_secs(10), wall, operations, log }
+        Self {
+            memory: 512 << 20,
+            total_memory: 1 << 30,
+            cpu: Duration::from_secs(10),
+            wall,
+            operations,
+            log,
+            handles: 2_000_000,
+            timers: 100_000,
+        }
     }
 }
 
@@ -36,46 +59,213 @@ impl SandboxLimits {
         InvocationBounds { wall: self.wall, operations, log: self.log }
     }
 
+    /// The number of timers, of which each has a number of its own.
+    pub(super) fn timers(&self) -> u32 {
+        self.timers.min(MAX_NUMBER)
+    }
+
+    /// The limit of wasmtime on handles, which is never reached before the limits on operations, handles and timers are.
+    /// wasmtime counts a handle once more while it is lent to a call.
+    pub(super) fn component_handles(&self) -> usize {
+        let held = [self.operations, self.handles as usize, self.timers as usize, MAX_WASI_HANDLES, SPARE];
+        held.into_iter().fold(0, usize::saturating_add).saturating_mul(2)
+    }
+
     pub(super) fn cpu_ticks(&self) -> u64 {
         u64::try_from(self.cpu.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX).max(1)
     }
 }
 
-/// Enforces the limits on memory.
-#[derive(Debug)]
+/// Handles of wait sets, and those that wasmtime makes for itself.
+const SPARE: usize = 4096;
+
+/// The most elements of one table.
+pub(super) const TABLE_ELEMENTS: usize = 100_000;
+
+/// The size of a table's element in the host's memory, in bytes.
+const ELEMENT: usize = 16;
+
+/// The size of a handle in wasmtime's tables, in bytes, with the room to grow.
+const HANDLE: usize = 48;
+
+/// So many handles are charged at once.
+const HANDLES: usize = 4096;
+
+/// Enforces the limit on memory: the sum of all linear memories and tables of an instance, and of its handles.
+///
+/// Invariants: what an instance uses is taken from the sandbox's memory first, and given back when the limiter is
+/// dropped.
 pub(super) struct Limiter {
-    memory: usize,
-    /// Whether an allocation was refused. A trap that follows is most likely caused by that.
-    pub(super) memory_refused: bool,
+    limit: usize,
+    used: usize,
+    /// The last growth that was allowed, in bytes. It may still fail.
+    growth: usize,
+    /// The part of `used` that is for handles.
+    for_handles: usize,
+    /// The first request that was refused. A trap that follows is most likely caused by that.
+    refused: Option<String>,
+    /// wasmtime's limit on handles.
+    handles: usize,
+    share: Arc<Share>,
     pub(super) ticks_left: u64,
 }
 
 impl Limiter {
-    pub(super) fn new(limits: &SandboxLimits) -> Self {
-        Self { memory: limits.memory, memory_refused: false, ticks_left: limits.cpu_ticks() }
+    pub(super) fn new(limits: &SandboxLimits, handles: usize, share: Arc<Share>) -> Self {
+        Self {
+            handles,
+            limit: limits.memory,
+            used: 0,
+            growth: 0,
+            for_handles: 0,
+            refused: None,
+            share,
+            ticks_left: limits.cpu_ticks(),
+        }
+    }
+
+    /// Why memory was refused, if it was.
+    pub(super) fn refused(&self) -> Option<&str> {
+        self.refused.as_deref()
+    }
+
+    /// Counts memory, if it is within the limit.
+    fn count(&mut self, bytes: usize) -> bool {
+        let reached = self.used.saturating_add(bytes);
+        if reached > self.limit {
+            let [reached, limit] = [reached, self.limit].map(kibibytes);
+            self.refused.get_or_insert_with(|| {
+                format!(
+                    "the handler asked for more memory than an invocation may have: {reached} for all its memories, \
+                     tables and handles; the limit is {limit}"
+                )
+            });
+            return false;
+        }
+        self.used = reached;
+        true
+    }
+
+    async fn grow(&mut self, bytes: usize) -> bool {
+        self.growth = 0;
+        if !self.count(bytes) {
+            return false;
+        }
+        self.share.grow(bytes).await;
+        self.growth = bytes;
+        true
+    }
+
+    fn growth_failed(&mut self, error: &wasmtime::Error) {
+        // Otherwise the memory or table has a maximum of its own.
+        if let Some(error) = error.downcast_ref::<std::io::Error>() {
+            let asked = kibibytes(self.growth);
+            self.refused.get_or_insert_with(|| {
+                format!("the machine has not enough memory for the handler, which asked for {asked}: {error}")
+            });
+        }
+        let growth = std::mem::take(&mut self.growth);
+        self.used -= growth;
+        self.share.shrink(growth);
+    }
+
+    /// Counts the memory of handles. The future takes it; there is none if nothing is to be taken.
+    ///
+    /// # Errors
+    /// Why the memory is refused.
+    pub(super) fn charge_handles(
+        &mut self,
+        most: usize,
+    ) -> Result<Option<impl Future<Output = ()> + Send + use<>>, String> {
+        let owed = (most / HANDLES * HANDLES * HANDLE).saturating_sub(self.for_handles);
+        if owed == 0 {
+            return Ok(None);
+        }
+        if !self.count(owed) {
+            return Err(self.refused.clone().unwrap_or_default());
+        }
+        self.for_handles += owed;
+        let share = self.share.clone();
+        Ok(Some(async move { share.grow(owed).await }))
+    }
+
+    /// Why wasmtime refused a handle, if the error says that it did.
+    pub(super) fn handle_refused(&self, error: &wasmtime::Error) -> Option<String> {
+        if let Some(ResourceTableError::Full) = error.downcast_ref() {
+            let held = MAX_WASI_HANDLES + 1;
+            return Some(format!(
+                "the handler holds {held} files, directories, streams and other handles of WASI at once; the limit is \
+                 {MAX_WASI_HANDLES}"
+            ));
+        }
+        error.root_cause().to_string().contains("store handle limit exceeded").then(|| {
+            let (held, limit) = (self.handles + 1, self.handles);
+            format!("the handler holds {held} handles of all kinds at once; the limit is {limit}")
+        })
+    }
+
+    pub(super) fn share(&self) -> &Arc<Share> {
+        &self.share
     }
 }
 
-impl ResourceLimiter for Limiter {
-    fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let fits = desired <= self.memory;
-        self.memory_refused |= !fits;
-        Ok(fits)
+impl Drop for Limiter {
+    fn drop(&mut self) {
+        self.share.shrink(self.used);
+    }
+}
+
+/// Rounded up.
+fn kibibytes(bytes: usize) -> String {
+    format!("{} KiB", bytes.div_ceil(1024))
+}
+
+#[async_trait]
+impl ResourceLimiterAsync for Limiter {
+    async fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(self.grow(desired.saturating_sub(current)).await)
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(desired <= 100_000)
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.growth_failed(&error);
+        Ok(())
+    }
+
+    async fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if desired > TABLE_ELEMENTS {
+            self.growth = 0;
+            self.refused.get_or_insert_with(|| {
+                format!("the handler asked for a table of {desired} elements; the limit is {TABLE_ELEMENTS}")
+            });
+            return Ok(false);
+        }
+        Ok(self.grow(desired.saturating_sub(current).saturating_mul(ELEMENT)).await)
+    }
+
+    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.growth_failed(&error);
+        Ok(())
     }
 
     fn instances(&self) -> usize {
-        100
+        CORE_INSTANCES as usize
     }
 
     fn memories(&self) -> usize {
-        16
+        MEMORIES as usize
     }
 
     fn tables(&self) -> usize {
-        100
+        TABLES as usize
     }
 }

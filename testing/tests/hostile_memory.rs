@@ -73,7 +73,8 @@ impl Guest {
             r#"(component
               (import "wasi:io/poll@0.2.0" (instance $poll
                 (export "pollable" (type (sub resource)))
-                (export "[method]pollable.block" (func (param "self" (borrow 0))))))
+                (export "[method]pollable.block" (func (param "self" (borrow 0))))
+                (export "poll" (func (param "in" (list (borrow 0))) (result (list u32))))))
               (alias export $poll "pollable" (type $pollable))
               (import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock
                 (alias outer 1 $pollable (type $outer))
@@ -87,7 +88,7 @@ impl Guest {
                 (import "host" "block" (func $block (param i32)))
                 (import "host" "timer" (func $timer (param i64) (result i32)))
                 {}
-                (memory (export "memory") 1 65536)
+                (memory $memory (export "memory") 1 65536)
                 (global $free (mut i32) (i32.const 8192))
                 {}
                 (func (export "realloc") (param i32 i32 i32 i32) (result i32)
@@ -100,9 +101,9 @@ impl Guest {
                   (local $i i32)
                   {code}
                   (i32.const 2048))
-                (data (i32.const 1024) "\10\04\00\00\01\00\00\00")
-                (data (i32.const 1040) "\00\05\00\00\{:02x}\00\00\00\00\00\00\00")
-                (data (i32.const 1280) "{name}"))
+                (data (memory $memory) (i32.const 1024) "\10\04\00\00\01\00\00\00")
+                (data (memory $memory) (i32.const 1040) "\00\05\00\00\{:02x}\00\00\00\00\00\00\00")
+                (data (memory $memory) (i32.const 1280) "{name}"))
               (core instance $host
                 (export "block" (func $block))
                 (export "timer" (func $timer))
@@ -238,6 +239,10 @@ async fn a_growth_that_fails_is_not_counted() {
     let tries = repeat(1000, "(drop (memory.grow 1 (i32.const 200)))");
     let guest = Guest::new("f", &format!("{tries} {}", grow(0, 300))).fields("(memory 1 100)\n");
     assert_eq!(end(&guest, &small()).await, None);
+    // A request that no memory could have does not undo the one before it.
+    let tries = repeat(64, &format!("{} (drop (memory.grow 1 (i32.const -1)))", grow(1, 16)));
+    let ended = end(&Guest::new("f", &tries).memories(1, 0), &small()).await;
+    assert_ends(&ended, "Sandbox.MemoryLimitExceeded", "the limit is 32768 KiB");
 }
 
 #[tokio::test]
@@ -268,14 +273,15 @@ async fn tables_count() {
 fn a_component_that_needs_more_than_an_instance_may_have_is_refused() {
     let memories = refused(&Guest::new("f", "").memories(16, 0));
     assert!(memories.contains("17") && memories.contains("16"), "{memories}");
-    assert_eq!(refused(&Guest::new("f", "").modules(16)), "it has 17 linear memories; the limit is 16");
+    let of_several = refused(&Guest::new("f", "").modules(16));
+    assert!(of_several.contains("17") && of_several.contains("16"), "{of_several}");
     let tables = "(table 0 funcref)\n";
     let refused_tables = refused(&Guest::new("f", "").fields(&tables.repeat(65)));
     assert!(refused_tables.contains("65") && refused_tables.contains("64"), "{refused_tables}");
     let empty: String = (0..100).map(|_| "(core instance (instantiate $empty))").collect();
     let guest = Guest { modules: format!("(core module $empty) {empty}"), ..Guest::new("f", "") };
     let instances = refused(&guest);
-    assert!(instances.contains("102 core module instances") && instances.contains("100"), "{instances}");
+    assert!(instances.contains("101 core module instances") && instances.contains("100"), "{instances}");
     let large = refused(&Guest::new("f", "").memories(1, 8193));
     assert!(large.contains("536936448") && large.contains("536870912"), "{large}");
 }
@@ -354,6 +360,59 @@ async fn handles_count_as_memory() {
     let code = format!("{} (loop $ever (br $ever))", repeat(1_000_000, "(drop (call $root))"));
     let ended = end(&contexts("f", &code), &small()).await;
     assert_ends(&ended, "Sandbox.MemoryLimitExceeded", "the limit is 32768 KiB");
+}
+
+#[tokio::test]
+async fn what_is_polled_counts_as_memory() {
+    // The lists are in a memory of their own, which exists before the main module.
+    let component = r#"(core module $shared
+          (memory (export "memory") 1 65536)
+          (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 16)))
+        (core instance $shared (instantiate $shared))
+        (alias core export $shared "memory" (core memory $lists))
+        (alias core export $shared "realloc" (core func $realloc_list))
+        (core func $poll (canon lower (func $poll "poll") (memory $lists) (realloc $realloc_list)))"#;
+    let poll = |number: usize| {
+        let fill = "(i32.store $lists (i32.shl (local.get $i) (i32.const 2)) (global.get $handle))";
+        let code = format!(
+            "(drop (memory.grow $lists (i32.const {})))
+             (global.set $handle (call $timer (i64.const 1000)))
+             {}
+             (call $poll (i32.const 0) (i32.const {number}) (i32.const 0))",
+            number * 4 / 65536,
+            repeat(number, fill),
+        );
+        let mut guest = Guest::new("f", &code).import("poll", component, "(param i32 i32 i32)").fields(
+            "(import \"host\" \"lists\" (memory $lists 1))\n(global $handle (mut i32) (i32.const 0))\n",
+        );
+        guest.imports.push_str("(export \"lists\" (memory $lists))");
+        guest
+    };
+    let limits = SandboxLimits { memory: 16 * MIB, ..SandboxLimits::default() };
+    assert_eq!(end(&poll(100_000), &limits).await, None);
+    assert_ends(
+        &end(&poll(1_500_000), &limits).await,
+        "Sandbox.MemoryLimitExceeded",
+        "the limit is 16384 KiB",
+    );
+}
+
+#[tokio::test]
+async fn the_data_of_one_call_is_limited() {
+    // A result of so many bytes, which the host copies. It does not exist before the call.
+    let result = |bytes: usize| {
+        let code = format!(
+            "{} (i32.store8 (i32.const 2052) (i32.const 1)) (i32.store (i32.const 2056) (i32.const 65536))
+             (i32.store (i32.const 2060) (i32.const {bytes}))
+             (memory.fill (i32.const 65536) (i32.const 49) (i32.const {bytes}))",
+            grow(0, bytes / 65536 + 1)
+        );
+        Guest::new("f", &code)
+    };
+    let usual = SandboxLimits::default();
+    assert_eq!(end(&result(1000), &usual).await, None);
+    let says = "more data with the host in one call than 65536 KiB";
+    assert_ends(&end(&result(65 * MIB), &usual).await, "Sandbox.MemoryLimitExceeded", says);
 }
 
 #[tokio::test]

@@ -18,7 +18,9 @@ use super::{
     bindings::HandlerPre,
     cache::default_cache_directory,
     capacity::{Available, Capacity, Needs},
-    engine::{EngineOptions, EpochTicker, INSTANCE_MEMORY, INSTANCES, TOTAL_MEMORIES, TOTAL_TABLES, engine},
+    engine::{
+        EngineOptions, EpochTicker, FEWER, INSTANCE_MEMORY, INSTANCES, TOTAL_MEMORIES, TOTAL_TABLES, engine,
+    },
     limits::SandboxLimits,
     linker::linker,
     requirements::{OWN_HANDLES_MEMORY, needs, unusable},
@@ -53,10 +55,11 @@ impl Sandbox {
         let engine = engine(&EngineOptions { cache, max_memory: limits.memory })?;
         let linker = linker(&engine).map_err(|e| SandboxError::Engine(format!("{e:#}")))?;
         let ticker = EpochTicker::spawn(engine.weak())?;
+        let fewer = if engine.pooling_allocator_metrics().is_some() { 1 } else { FEWER };
         let available = Available {
-            places: INSTANCES,
-            memories: TOTAL_MEMORIES,
-            tables: TOTAL_TABLES,
+            places: INSTANCES / fewer,
+            memories: TOTAL_MEMORIES / fewer,
+            tables: TOTAL_TABLES / fewer,
             bytes: limits.total_memory,
         };
         let claim = limits.memory.saturating_add(INSTANCE_MEMORY + OWN_HANDLES_MEMORY);

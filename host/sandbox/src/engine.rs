@@ -16,7 +16,7 @@ use wasmtime::{
     PoolingAllocationConfig,
 };
 
-use super::{SandboxError, limits::TABLE_ELEMENTS};
+use super::SandboxError;
 
 /// The interval at which a computing guest is interrupted to check its limits.
 pub(super) const TICK: Duration = Duration::from_millis(10);
@@ -29,6 +29,9 @@ pub(super) const CORE_INSTANCES: u32 = 100;
 pub(super) const MEMORIES: u32 = 16;
 pub(super) const TABLES: u32 = 64;
 
+/// The most elements of one table.
+pub(super) const TABLE_ELEMENTS: usize = 100_000;
+
 /// The linear memories and tables of all instances; an invocation whose instance needs more than are free waits. Of
 /// components made with an adapter, which have up to four memories and eight tables, all places can be used at once.
 pub(super) const TOTAL_MEMORIES: u32 = INSTANCES * 4;
@@ -36,6 +39,9 @@ pub(super) const TOTAL_TABLES: u32 = INSTANCES * 8;
 
 /// The part of an invocation's stack that the guest may use, in bytes.
 pub(super) const WASM_STACK: usize = 512 << 10;
+
+/// Without preallocated instances the address space is small, and so many times fewer are concurrent.
+pub(super) const FEWER: u32 = 8;
 
 /// The stack of one invocation, in bytes. What the guest does not use is for the host's functions that it calls.
 const STACK: usize = 2 << 20;

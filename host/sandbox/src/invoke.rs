@@ -22,7 +22,7 @@ use super::{
     bindings::exports::durawasm::durable::functions,
     capacity::Share,
     convert, grants,
-    limits::Limiter,
+    limits::{CALL_DATA, Limiter},
     output::Output,
     state::{Durable, State},
 };
@@ -153,6 +153,7 @@ impl Handler {
         let mut store = Store::new(self.sandbox.engine(), State::new(wasi.build(), limiter, durable));
         store.limiter_async(|state| &mut state.limiter);
         store.set_max_component_handles(self.handles);
+        store.set_hostcall_fuel(CALL_DATA);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut context| {
             let state = context.data_mut();
@@ -282,6 +283,9 @@ fn crash(state: &mut State, error: &wasmtime::Error) -> ErrorObject {
 
 fn unplanned(state: &State, error: &wasmtime::Error, frames: &[String]) -> ErrorObject {
     if let Some(reason) = state.limiter.refused() {
+        return ErrorObject::new(error_types::MEMORY_LIMIT, reason);
+    }
+    if let Some(reason) = Limiter::data_refused(error) {
         return ErrorObject::new(error_types::MEMORY_LIMIT, reason);
     }
     if let Some(reason) = state.limiter.handle_refused(error) {

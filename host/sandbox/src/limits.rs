@@ -8,7 +8,7 @@ use wasmtime_wasi::async_trait;
 
 use super::{
     capacity::Share,
-    engine::{CORE_INSTANCES, MEMORIES, TABLES, TICK},
+    engine::{CORE_INSTANCES, MEMORIES, TABLE_ELEMENTS, TABLES, TICK},
     grants::MAX_WASI_HANDLES,
     resources::MAX_NUMBER,
 };
@@ -79,14 +79,14 @@ impl SandboxLimits {
 /// Handles of wait sets, and those that wasmtime makes for itself.
 const SPARE: usize = 4096;
 
-/// The most elements of one table.
-pub(super) const TABLE_ELEMENTS: usize = 100_000;
-
 /// The size of a table's element in the host's memory, in bytes.
 const ELEMENT: usize = 16;
 
 /// The size of a handle in wasmtime's tables, in bytes, with the room to grow.
 const HANDLE: usize = 48;
+
+/// The most data that one call between guest and host may copy, in bytes.
+pub(super) const CALL_DATA: usize = 64 << 20;
 
 /// So many handles are charged at once.
 const HANDLES: usize = 4096;
@@ -98,7 +98,7 @@ const HANDLES: usize = 4096;
 pub(super) struct Limiter {
     limit: usize,
     used: usize,
-    /// The last growth that was allowed, in bytes. It may still fail.
+    /// The last growth that was allowed, in bytes. It fails if the machine has no memory.
     growth: usize,
     /// The part of `used` that is for handles.
     for_handles: usize,
@@ -147,7 +147,6 @@ impl Limiter {
     }
 
     async fn grow(&mut self, bytes: usize) -> bool {
-        self.growth = 0;
         if !self.count(bytes) {
             return false;
         }
@@ -157,14 +156,16 @@ impl Limiter {
     }
 
     fn growth_failed(&mut self, error: &wasmtime::Error) {
-        // Otherwise the memory or table has a maximum of its own.
-        if let Some(error) = error.downcast_ref::<std::io::Error>() {
-            let asked = kibibytes(self.growth);
-            self.refused.get_or_insert_with(|| {
-                format!("the machine has not enough memory for the handler, which asked for {asked}: {error}")
-            });
+        // wasmtime also reports requests that it did not ask the limiter for: those that no memory could have.
+        let error = error.root_cause().to_string();
+        if !error.contains("os error") {
+            return;
         }
         let growth = std::mem::take(&mut self.growth);
+        self.refused.get_or_insert_with(|| {
+            let asked = kibibytes(growth);
+            format!("the machine has not enough memory for the handler, which asked for {asked}: {error}")
+        });
         self.used -= growth;
         self.share.shrink(growth);
     }
@@ -187,6 +188,31 @@ impl Limiter {
         self.for_handles += owed;
         let share = self.share.clone();
         Ok(Some(async move { share.grow(owed).await }))
+    }
+
+    /// Takes memory of the host for the guest, until [`give_back`](Self::give_back).
+    ///
+    /// # Errors
+    /// Why the memory is refused.
+    pub(super) async fn take(&mut self, bytes: usize) -> Result<(), String> {
+        if !self.count(bytes) {
+            return Err(self.refused.clone().unwrap_or_default());
+        }
+        self.share.grow(bytes).await;
+        Ok(())
+    }
+
+    pub(super) fn give_back(&mut self, bytes: usize) {
+        self.used -= bytes;
+        self.share.shrink(bytes);
+    }
+
+    /// Why the data of a call of the host was refused, if the error says that it was.
+    pub(super) fn data_refused(error: &wasmtime::Error) -> Option<String> {
+        let exhausted = error.root_cause().to_string().contains("fuel allocated for hostcalls");
+        exhausted.then(|| {
+            format!("the handler exchanged more data with the host in one call than {}", kibibytes(CALL_DATA))
+        })
     }
 
     /// Why wasmtime refused a handle, if the error says that it did.
@@ -226,8 +252,12 @@ impl ResourceLimiterAsync for Limiter {
         &mut self,
         current: usize,
         desired: usize,
-        _: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            // It is the memory's own maximum.
+            return Ok(false);
+        }
         Ok(self.grow(desired.saturating_sub(current)).await)
     }
 
@@ -240,10 +270,13 @@ impl ResourceLimiterAsync for Limiter {
         &mut self,
         current: usize,
         desired: usize,
-        _: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum && maximum < TABLE_ELEMENTS) {
+            // It is the table's own maximum.
+            return Ok(false);
+        }
         if desired > TABLE_ELEMENTS {
-            self.growth = 0;
             self.refused.get_or_insert_with(|| {
                 format!("the handler asked for a table of {desired} elements; the limit is {TABLE_ELEMENTS}")
             });

@@ -14,9 +14,13 @@ use super::{
     state::{Durable, State},
 };
 use durawasm_core::{
-    protocol::{ChangeSubscription, Timestamp},
+    invocation::Ended,
+    protocol::{ChangeSubscription, Timestamp, error_types},
     replay::{Interest, Key, SetKey},
 };
+
+/// The size up to which a polled list does not count as the guest's memory, in bytes.
+const UNCOUNTED: usize = 256 << 10;
 
 /// Selects all of a store's data.
 pub(super) struct HasState;
@@ -56,6 +60,14 @@ impl List {
         }
         list
     }
+
+    /// Its size, in bytes.
+    fn bytes(&self) -> usize {
+        fn of<T>(list: &Vec<T>) -> usize {
+            list.capacity() * size_of::<T>()
+        }
+        of(&self.durable) + of(&self.durable_at) + of(&self.timers) + of(&self.live) + of(&self.live_at)
+    }
 }
 
 impl poll::Host for Waiting<'_> {
@@ -64,10 +76,26 @@ impl poll::Host for Waiting<'_> {
             return Err(wasmtime::Error::msg("poll was called with an empty list"));
         }
         let list = List::new(pollables);
+        let bytes = list.bytes();
+        if bytes <= UNCOUNTED {
+            return self.wait(&list).await;
+        }
+        let State { limiter, durable, .. } = &mut *self.0;
+        if let Err(why) = limiter.take(bytes).await {
+            return Err(durable.end(Ended::Limit(error_types::MEMORY_LIMIT, why)));
+        }
+        let ready = self.wait(&list).await;
+        self.0.limiter.give_back(bytes);
+        ready
+    }
+}
+
+impl Waiting<'_> {
+    async fn wait(&mut self, list: &List) -> wasmtime::Result<Vec<u32>> {
         self.0.durable.point_in_body()?;
         self.0.durable.begin_wait().await?;
         loop {
-            let ready = self.ready_now(&list).await?;
+            let ready = self.ready_now(list).await?;
             if !ready.is_empty() {
                 return Ok(ready);
             }
@@ -78,7 +106,7 @@ impl poll::Host for Waiting<'_> {
             if list.timers.is_empty() && list.live.is_empty() {
                 return Err(durable.suspend());
             }
-            self.wait_for_event(&list).await?;
+            self.wait_for_event(list).await?;
         }
     }
 }

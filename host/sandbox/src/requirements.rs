@@ -54,7 +54,7 @@ fn has_own_resources(wasm: &[u8]) -> bool {
     Parser::new(0).parse_all(wasm).any(|payload| match payload {
         Ok(Payload::ComponentCanonicalSection(functions)) => functions
             .into_iter()
-            .any(|function| !matches!(function, Ok(function) if !matches!(function, CanonicalFunction::ResourceNew { .. }))),
+            .any(|function| matches!(function, Ok(CanonicalFunction::ResourceNew { .. }) | Err(_))),
         Ok(_) => false,
         Err(_) => true,
     })

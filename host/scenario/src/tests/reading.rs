@@ -139,7 +139,7 @@ fn what_is_written_is_what_is_meant() {
         matches!(first.time, TimeMode::Skip { start } if start.to_string() == "2025-02-01T00:00:00.000Z")
     );
     assert_eq!((first.limits.memory, first.limits.cpu), (64 << 20, Duration::from_secs(1)));
-    let SandboxLimits { total_memory, handles, timers, .. } = first.limits;
+    let durawasm_sandbox::SandboxLimits { total_memory, handles, timers, .. } = first.limits;
     assert_eq!((total_memory, handles, timers), (128 << 20, 1000, 10));
     assert_eq!(first.service.operations, Some(3_000));
     let answer =

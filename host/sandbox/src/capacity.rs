@@ -435,6 +435,7 @@ mod tests {
         // 20 are free: one of the two can reach 60.
         let mut more = Box::pin(two.grow(10));
         assert!(!is_pending(&mut more).await, "then two can reach 60");
+        drop(more);
         let mut too_much = Box::pin(one.grow(10));
         assert!(is_pending(&mut too_much).await, "then none could");
         let mut newcomer = Box::pin(capacity.enter(NEEDS, None));

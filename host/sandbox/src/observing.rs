@@ -86,7 +86,7 @@ mod tests {
 
     use wit::Host as _;
 
-    use super::super::output::Output;
+    use super::super::{SandboxLimits, output::Output};
     use super::*;
     use durawasm_core::{
         ambient::{SeededEntropy, VirtualClock},
@@ -161,7 +161,7 @@ mod tests {
         };
         let (faults, line) = ((around.faults.clone(), around.isolation), (around.log.clone(), 1 << 20));
         let driver = Driver::new(engine, facts, "t".into(), updated, faults, line);
-        let durable = Durable::new(driver, around, stdout, stderr);
+        let durable = Durable::new(driver, around, (stdout, stderr), &SandboxLimits::default());
         (durable, log)
     }
 

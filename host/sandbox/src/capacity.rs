@@ -472,7 +472,7 @@ mod tests {
             let _actor = three;
             clock.sleep(Some(Timestamp::from_millis(11))).await;
         };
-        let (_, entered, ()) = tokio::join!(first, second, third);
+        let ((), entered, ()) = tokio::join!(first, second, third);
         assert_eq!(entered, 10);
     }
 

@@ -19,6 +19,7 @@ mod handles;
 mod hostile;
 mod hostile_load;
 mod hostile_time;
+mod hostile_memory;
 mod invokes_and_conditions;
 mod leaks;
 mod misplaced;

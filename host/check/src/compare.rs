@@ -409,6 +409,9 @@ fn is_no_verdict(error_type: Option<&str>, message: Option<&str>) -> bool {
     let limits = [
         error_types::CPU_LIMIT,
         error_types::MEMORY_LIMIT,
+        error_types::STACK_LIMIT,
+        error_types::HANDLE_LIMIT,
+        error_types::TIMER_LIMIT,
         error_types::TIME_LIMIT,
         error_types::LOG_LIMIT,
         error_types::OPERATION_LIMIT,

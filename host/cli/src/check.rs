@@ -16,6 +16,7 @@ use super::{
     event,
     exit::{Exit, Failure, OrExit},
     grants::GrantArgs,
+    instances::InstanceArgs,
     log::Quiet,
     output::{note, report_is_writable, say, say_json, show_progress},
     target::{CrateArgs, NoBuild, chosen, compiled, component, environment_failure, one_end_each},
@@ -105,7 +106,7 @@ pub(super) struct Args {
     /// How often an invocation that crashed by itself is repeated before the execution fails
     #[arg(long, value_name = "NUMBER", default_value_t = 2)]
     invocation_retries: u32,
-    /// Memory of one invocation, in MiB
+    /// Memory of one invocation: its linear memories, tables and handles together, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=4096))]
     memory: u32,
     /// Computing time of one invocation
@@ -120,6 +121,8 @@ pub(super) struct Args {
     /// Print neither progress nor what the build does
     #[arg(long, short)]
     quiet: bool,
+    #[command(flatten)]
+    instances: InstanceArgs,
     #[command(flatten)]
     crate_args: CrateArgs,
     #[command(flatten)]
@@ -179,11 +182,12 @@ pub(super) fn check(args: &Args) -> Result<Exit, Failure> {
     }
     let (path, wasm) =
         component(&args.handler, &args.crate_args, args.no_build.building(), args.quiet || args.json)?;
-    let limits = SandboxLimits {
+    let mut limits = SandboxLimits {
         memory: (args.memory as usize) << 20,
         cpu: args.cpu_limit,
         ..SandboxLimits::default()
     };
+    args.instances.apply(&mut limits);
     let handler = compiled(&path, &wasm, &limits, &args.compiling)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().or_exit(Exit::Host)?;
     let listed =

@@ -11,6 +11,7 @@ mod event;
 mod exit;
 mod grants;
 mod inspect;
+mod instances;
 mod log;
 mod output;
 mod report;

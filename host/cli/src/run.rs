@@ -10,6 +10,7 @@ use super::{
     event,
     exit::{Exit, Failure, OrExit},
     grants::GrantArgs,
+    instances::InstanceArgs,
     log::{Printer, Quiet},
     output::{note, say_json},
     report::{self, Setup},
@@ -91,7 +92,7 @@ pub(super) struct Args {
     /// How often an invocation that crashed is repeated before the execution fails
     #[arg(long, value_name = "NUMBER", default_value_t = 2)]
     invocation_retries: u32,
-    /// Memory of one invocation, in MiB
+    /// Memory of one invocation: its linear memories, tables and handles together, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=4096))]
     memory: u32,
     /// Computing time of one invocation
@@ -112,6 +113,8 @@ pub(super) struct Args {
     /// Print neither the handler's log nor what the build does
     #[arg(long, short)]
     quiet: bool,
+    #[command(flatten)]
+    instances: InstanceArgs,
     #[command(flatten)]
     crate_args: CrateArgs,
     #[command(flatten)]
@@ -200,12 +203,13 @@ async fn execute(
 
 /// Compiles the component.
 fn load(args: &Args, path: &std::path::Path, wasm: &[u8]) -> Result<Handler, Failure> {
-    let limits = SandboxLimits {
+    let mut limits = SandboxLimits {
         memory: (args.memory as usize) << 20,
         cpu: args.cpu_limit,
         wall: args.invocation_timeout,
         ..SandboxLimits::default()
     };
+    args.instances.apply(&mut limits);
     compiled(path, wasm, &limits, &args.compiling)
 }
 

@@ -4,6 +4,8 @@
 
 use wasmtime::Trap;
 
+use super::engine::WASM_STACK;
+
 /// How many of the innermost frames must belong to the same few functions to count as a recursion.
 const DEEP: usize = 16;
 
@@ -26,7 +28,13 @@ pub(super) fn of_trap(trap: Trap, frames: &[String]) -> Option<String> {
         several => format!("{} call each other, and", several.join(", ")),
     };
     let verb = if cycle.len() == 1 || cycle.is_empty() { "goes" } else { "go" };
-    Some(format!("the handler's stack overflowed: {who} {verb} too deep"))
+    let limit = WASM_STACK / 1024;
+    let limit = if trap == Trap::StackOverflow {
+        format!("the limit is {limit} KiB")
+    } else {
+        "the limit is the size of the stack that the component was linked with".to_owned()
+    };
+    Some(format!("the handler's stack overflowed: {who} {verb} too deep; {limit}"))
 }
 
 /// The functions of a recursion, if the innermost frames consist of one.

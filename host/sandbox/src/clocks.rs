@@ -43,7 +43,10 @@ impl Durable {
         self.called()?;
         let handle = self.timers.add(deadline).and_then(|index| PollableKind::Timer(index).handle());
         handle.ok_or_else(|| {
-            self.end(Ended::Limit(error_types::TIMER_LIMIT, "the handler made too many timers".to_owned()))
+            let limit = self.timers.limit();
+            let held = u64::from(limit) + 1;
+            let reason = format!("the handler holds {held} timers at once; the limit is {limit}");
+            self.end(Ended::Limit(error_types::TIMER_LIMIT, reason))
         })
     }
 

@@ -14,7 +14,6 @@ use std::{
 };
 
 use durawasm_compiler::{Bounds, Cache, CompilerProcess, MAX_COMPONENT_SIZE, Request, compile, serve};
-use tokio::sync::Semaphore;
 use wasmtime::{
     Engine,
     component::{Component, Linker},
@@ -24,9 +23,14 @@ use super::{
     LoadError, SandboxError,
     bindings::HandlerPre,
     cache::{default_cache_directory, open},
-    engine::{EngineOptions, INSTANCES, compiling_engine, engine},
+    capacity::{Available, Capacity, Needs, Share},
+    engine::{
+        EngineOptions, FEWER, INSTANCE_MEMORY, INSTANCES, TOTAL_MEMORIES, TOTAL_TABLES, compiling_engine,
+        engine,
+    },
     limits::SandboxLimits,
     linker::linker,
+    requirements::{OWN_HANDLES_MEMORY, needs, unusable},
     state::State,
     watchdog::{Overdue, Watch, Watchdog},
 };
@@ -55,7 +59,7 @@ struct Inner {
     limits: SandboxLimits,
     compiling: Bounds,
     cache: Option<Cache>,
-    places: Semaphore,
+    capacity: Capacity,
     watchdog: Watchdog,
 }
 
@@ -67,8 +71,19 @@ impl Sandbox {
         let engine = engine(&EngineOptions { max_memory: limits.memory })?;
         let linker = linker(&engine).map_err(|e| SandboxError::Engine(format!("{e:#}")))?;
         let watchdog = Watchdog::spawn(engine.weak())?;
-        let places = Semaphore::new(INSTANCES as usize);
-        Ok(Self(Arc::new(Inner { engine, linker, limits, compiling, cache, places, watchdog })))
+        let pooled = engine.pooling_allocator_metrics().is_some();
+        let fewer = if pooled { 1 } else { FEWER };
+        let available = Available {
+            places: INSTANCES / fewer,
+            memories: TOTAL_MEMORIES / fewer,
+            tables: TOTAL_TABLES / fewer,
+            bytes: limits.total_memory,
+        };
+        let claim = limits.memory.saturating_add(INSTANCE_MEMORY + OWN_HANDLES_MEMORY);
+        let capacity = Capacity::new(available, claim);
+        // Machine code of the compiler's process is for an engine that reserves address space.
+        let compiling = if pooled { compiling } else { Bounds { process: None, ..compiling } };
+        Ok(Self(Arc::new(Inner { engine, linker, limits, compiling, cache, capacity, watchdog })))
     }
 
     /// Creates a sandbox with the default compile cache, or without a cache if that cannot be used. Then it also
@@ -98,11 +113,12 @@ impl Sandbox {
     /// Compiles a component, or loads its compiled form from the cache.
     pub fn load(&self, wasm: &[u8]) -> Result<Handler, SandboxError> {
         let component = self.compiled(wasm)?;
+        let (needs, handles) = needs(&component, wasm, &self.0.limits)?;
         let pre = self.0.linker.instantiate_pre(&component);
         let pre = pre.map_err(|e| SandboxError::Imports(format!("{e:#}").replace('\n', " ")))?;
         let pre =
             HandlerPre::new(pre).map_err(|e| SandboxError::Exports(format!("{e:#}").replace('\n', " ")))?;
-        Ok(Handler { sandbox: self.clone(), pre })
+        Ok(Handler { sandbox: self.clone(), pre, needs, handles })
     }
 
     fn compiled(&self, wasm: &[u8]) -> Result<Component, SandboxError> {
@@ -114,7 +130,7 @@ impl Sandbox {
         if let Some(cache) = cache {
             cache.store(engine, wasm, &machine);
         }
-        machine.component(engine).map_err(|error| SandboxError::Engine(format!("{error:#}")))
+        machine.component(engine).map_err(|error| unusable(&error))
     }
 
     /// Reads a component's file, and compiles it as [`load`](Self::load) does.
@@ -128,22 +144,22 @@ impl Sandbox {
     }
 
     /// Watches an invocation that begins now.
-    pub(super) fn watch(&self) -> Arc<Watch> {
+    pub(super) fn watch(&self, share: &Arc<Share>) -> Arc<Watch> {
         let SandboxLimits { wall, cpu, .. } = self.0.limits;
-        self.0.watchdog.watch(wall, cpu)
+        self.0.watchdog.watch(wall, cpu, Some(share.clone()))
     }
 
     /// Completes when this much real time has passed.
     pub(super) async fn passed(&self, time: Duration) -> Overdue {
-        let watch = self.0.watchdog.watch(time, Duration::MAX);
+        let watch = self.0.watchdog.watch(time, Duration::MAX, None);
         match watch.limit(std::future::pending::<Infallible>()).await {
             Ok(never) => match never {},
             Err(passed) => passed,
         }
     }
 
-    pub(super) fn places(&self) -> &Semaphore {
-        &self.0.places
+    pub(super) fn capacity(&self) -> &Capacity {
+        &self.0.capacity
     }
 }
 
@@ -180,4 +196,8 @@ pub fn serve_as_compiler(memory: u64, seconds: u64) -> ExitCode {
 pub struct Handler {
     pub(super) sandbox: Sandbox,
     pub(super) pre: HandlerPre<State>,
+    /// What each instance needs.
+    pub(super) needs: Needs,
+    /// The limit of wasmtime on the handles of each instance.
+    pub(super) handles: usize,
 }

@@ -6,8 +6,36 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllo
 
 use super::SandboxError;
 
-/// The most concurrent instances; further invocations wait.
+/// The most concurrent instances of components; further invocations wait.
 pub(super) const INSTANCES: u32 = 64;
+
+/// The most core instances, linear memories and tables of one component.
+pub(super) const CORE_INSTANCES: u32 = 100;
+pub(super) const MEMORIES: u32 = 16;
+pub(super) const TABLES: u32 = 64;
+
+/// The most elements of one table.
+pub(super) const TABLE_ELEMENTS: usize = 100_000;
+
+/// The linear memories and tables of all instances; an invocation whose instance needs more than are free waits. Of
+/// components made with an adapter, which have up to four memories and eight tables, all places can be used at once.
+pub(super) const TOTAL_MEMORIES: u32 = INSTANCES * 4;
+pub(super) const TOTAL_TABLES: u32 = INSTANCES * 8;
+
+/// The part of an invocation's stack that the guest may use, in bytes.
+pub(super) const WASM_STACK: usize = 512 << 10;
+
+/// Without preallocated instances the address space is small, and so many times fewer are concurrent.
+pub(super) const FEWER: u32 = 8;
+
+/// The stack of one invocation, in bytes. What the guest does not use is for the host's functions that it calls.
+const STACK: usize = 2 << 20;
+
+/// The host's data of all core instances of a component, in bytes.
+const INSTANCE_DATA: usize = 1 << 20;
+
+/// The memory that an instance may need beside that which its limit counts, in bytes.
+pub(super) const INSTANCE_MEMORY: usize = STACK + INSTANCE_DATA;
 
 /// The options of an engine.
 #[derive(Debug, Clone)]
@@ -23,8 +51,14 @@ pub(super) fn engine(options: &EngineOptions) -> Result<Engine, SandboxError> {
     if let Ok(engine) = Engine::new(&config) {
         return Ok(engine);
     }
-    config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+    without_reservations(&mut config);
     Engine::new(&config).map_err(|e| SandboxError::Engine(format!("{e:#}")))
+}
+
+/// Reserves no address space for future instances, and little for memories that may grow: a memory moves when it does.
+fn without_reservations(config: &mut Config) {
+    config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+    config.memory_reservation(0).memory_reservation_for_growth(16 << 20).memory_guard_size(64 << 10);
 }
 
 /// Creates an engine that only compiles. It reserves no address space for instances, and has the settings that machine
@@ -50,8 +84,8 @@ fn config() -> Config {
     // Instances share the pages of the component's initial memory until they write to them.
     config.memory_init_cow(true);
     // A runaway recursion must trap before it exhausts the fiber's own stack.
-    config.max_wasm_stack(512 * 1024);
-    config.async_stack_size(2 * 1024 * 1024);
+    config.max_wasm_stack(WASM_STACK);
+    config.async_stack_size(STACK);
     // Error messages of traps name the guest's functions.
     config.wasm_backtrace_max_frames(NonZeroUsize::new(30));
     config
@@ -59,17 +93,21 @@ fn config() -> Config {
 
 fn pool(options: &EngineOptions) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::default();
-    // A component made with an adapter has up to five core instances with two memories and a few tables.
+    // `Capacity` admits only invocations for which all of this is free, so the pool is never exhausted.
     pool.total_component_instances(INSTANCES)
-        .total_core_instances(INSTANCES * 8)
-        .total_memories(INSTANCES * 2)
-        .total_tables(INSTANCES * 8)
+        // Only a count: the memory is allocated when an instance is made.
+        .total_core_instances(INSTANCES * CORE_INSTANCES)
+        .total_memories(TOTAL_MEMORIES)
+        .total_tables(TOTAL_TABLES)
         .total_stacks(INSTANCES)
-        .max_core_instances_per_component(32)
-        .max_memories_per_component(8)
-        .max_tables_per_component(32)
+        .max_component_instance_size(INSTANCE_DATA)
+        .max_core_instances_per_component(CORE_INSTANCES)
+        .max_memories_per_component(MEMORIES)
+        .max_memories_per_module(MEMORIES)
+        .max_tables_per_component(TABLES)
+        .max_tables_per_module(TABLES)
         .max_memory_size(options.max_memory)
-        .table_elements(100_000)
+        .table_elements(TABLE_ELEMENTS)
         // These bytes are zeroed for the next instance instead of unmapped, which is cheaper than a system call and
         // page faults.
         .linear_memory_keep_resident(512 * 1024)
@@ -92,7 +130,11 @@ mod tests {
     #[test]
     fn the_configuration_holds() {
         let options = EngineOptions { max_memory: 64 << 20 };
-        for engine in [compiling_engine().unwrap(), engine(&options).unwrap()] {
+        let mut on_demand = config();
+        without_reservations(&mut on_demand);
+        for engine in
+            [Engine::new(&on_demand).unwrap(), compiling_engine().unwrap(), engine(&options).unwrap()]
+        {
             let module = wasmtime::Module::new(&engine, ADD_ONE).unwrap();
             let mut store = wasmtime::Store::new(&engine, ());
             store.set_epoch_deadline(1);

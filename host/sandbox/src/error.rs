@@ -27,6 +27,9 @@ pub enum SandboxError {
     /// The compiler could not be started, or crashed.
     #[error("the component was not compiled: {0}")]
     Compiler(CompileError),
+    /// The component needs more than one instance may have.
+    #[error("the component needs more than one instance may have: {0}")]
+    TooLarge(String),
     /// The component imports an interface that the host does not provide.
     #[error(
         "the component imports something that this host does not provide; built against another version of the contract, \

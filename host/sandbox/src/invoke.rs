@@ -20,9 +20,9 @@ use wasmtime_wasi::{I32Exit, WasiCtxBuilder};
 use super::{
     Handler, advice,
     bindings::exports::durawasm::durable::functions,
-    convert,
-    grants::{self, MAX_WASI_HANDLES},
-    limits::Limiter,
+    capacity::Share,
+    convert, grants,
+    limits::{CALL_DATA, Limiter},
     listing,
     output::Output,
     state::{Durable, State},
@@ -68,14 +68,10 @@ impl Handler {
             Ok(loaded) => loaded,
             Err(error) => return InvocationReport::crashed(error.to_error()),
         };
-        let Ok(_place) = self.sandbox.places().acquire().await else {
-            return InvocationReport::crashed(ErrorObject::new(
-                error_types::CLOSED,
-                "the sandbox is shutting down",
-            ));
-        };
-        let watch = self.sandbox.watch();
-        let mut store = match self.store(driver, around, watch.clone()) {
+        let clock = Some(around.clock.clone());
+        let share = Arc::new(self.sandbox.capacity().enter(self.needs, clock).await);
+        let watch = self.sandbox.watch(&share);
+        let mut store = match self.store(driver, around, (&watch, &share)) {
             Ok(store) => store,
             Err(error) => return InvocationReport::crashed(error),
         };
@@ -129,8 +125,10 @@ impl Handler {
         };
         let (faults, log) = ((around.faults.clone(), around.isolation), (around.log.clone(), LIST_LOG));
         let driver = Driver::new(replay, facts, "none".into(), Vec::new(), faults, log);
-        let watch = self.sandbox.watch();
-        let mut store = self.store(driver, around, watch.clone())?;
+        // Nothing waits for virtual time here.
+        let share = Arc::new(self.sandbox.capacity().enter(self.needs, None).await);
+        let watch = self.sandbox.watch(&share);
+        let mut store = self.store(driver, around, (&watch, &share))?;
         let listed = watch.limit(async {
             let handler = self.pre.instantiate_async(&mut store).await?;
             handler.durawasm_durable_functions().call_registered(&mut store).await
@@ -148,11 +146,12 @@ impl Handler {
         }
     }
 
+    /// The store must be dropped before the share.
     fn store(
         &self,
         driver: Driver,
         around: Surroundings,
-        watch: Arc<Watch>,
+        (watch, share): (&Arc<Watch>, &Arc<Share>),
     ) -> Result<Store<State>, ErrorObject> {
         // Standard error works always: it carries the message of a panic.
         let fails = around.probe.get().is_some_and(Probe::output_fails);
@@ -161,18 +160,23 @@ impl Handler {
         wasi.stdout(stdout.clone()).stderr(stderr.clone());
         let grants = around.grants.clone();
         grants::apply(&grants, &mut wasi)?;
-        let durable = Durable::new(driver, around, watch, stdout, stderr);
-        let mut state = State::new(wasi.build(), Limiter::new(self.sandbox.limits()), durable);
-        if grants.has_directories() {
-            state.table.set_max_capacity(MAX_WASI_HANDLES);
-        }
-        let mut store = Store::new(self.sandbox.engine(), state);
-        store.limiter(|state| &mut state.limiter);
+        let limits = self.sandbox.limits();
+        let durable = Durable::new(driver, around, watch.clone(), (stdout, stderr), limits);
+        let limiter = Limiter::new(limits, self.handles, share.clone());
+        let mut store = Store::new(self.sandbox.engine(), State::new(wasi.build(), limiter, durable));
+        store.limiter_async(|state| &mut state.limiter);
+        store.set_max_component_handles(self.handles);
+        store.set_hostcall_fuel(CALL_DATA);
         store.set_epoch_deadline(1);
+        // Others that share the thread run before the guest goes on.
         store.epoch_deadline_callback(|mut context| {
-            context.data_mut().durable.check_time()?;
-            // Others that share the thread run before the guest goes on.
-            Ok(UpdateDeadline::Yield(1))
+            let state = context.data_mut();
+            state.durable.check_time()?;
+            match state.limiter.charge_handles(state.durable.most_handles()) {
+                Ok(None) => Ok(UpdateDeadline::Yield(1)),
+                Ok(Some(taken)) => Ok(UpdateDeadline::YieldCustom(1, Box::pin(taken))),
+                Err(why) => Err(state.durable.end(Ended::Limit(error_types::MEMORY_LIMIT, why))),
+            }
         });
         Ok(store)
     }
@@ -192,11 +196,13 @@ impl Handler {
             Err(error) => Err(error),
         };
         sent.map_err(|error| crash(state, &error))?;
-        let State { durable: Durable { driver, around, watch, .. }, .. } = store.into_data();
+        let State { durable: Durable { driver, around, watch, .. }, limiter, .. } = store.into_data();
+        let share = limiter.share().clone();
+        drop(limiter);
         let driver = driver
             .restarted(stopped)
             .map_err(|error| ErrorObject::new(error_types::CONTRACT_VIOLATION, error.to_string()))?;
-        self.store(driver, around, watch)
+        self.store(driver, around, (&watch, &share))
     }
 
     #[expect(clippy::ptr_arg, reason = "the generated call takes them so")]
@@ -278,9 +284,14 @@ fn crash(state: &mut State, error: &wasmtime::Error) -> ErrorObject {
 }
 
 fn unplanned(state: &State, error: &wasmtime::Error, frames: &[String]) -> ErrorObject {
-    if state.limiter.memory_refused {
-        let reason = "the handler asked for more memory than an invocation may have";
+    if let Some(reason) = state.limiter.refused() {
         return ErrorObject::new(error_types::MEMORY_LIMIT, reason);
+    }
+    if let Some(reason) = Limiter::data_refused(error) {
+        return ErrorObject::new(error_types::MEMORY_LIMIT, reason);
+    }
+    if let Some(reason) = state.limiter.handle_refused(error) {
+        return ErrorObject::new(error_types::HANDLE_LIMIT, reason);
     }
     let message = if let Some(I32Exit(code)) = error.downcast_ref() {
         // WASI 0.2 distinguishes only success and failure.
@@ -293,9 +304,10 @@ fn unplanned(state: &State, error: &wasmtime::Error, frames: &[String]) -> Error
         }
     } else {
         match error.downcast_ref::<Trap>() {
-            Some(trap) => {
-                advice::of_trap(*trap, frames).unwrap_or_else(|| format!("the handler trapped: {trap}"))
-            }
+            Some(trap) => match advice::of_trap(*trap, frames) {
+                Some(overflow) => return ErrorObject::new(error_types::STACK_LIMIT, overflow),
+                None => format!("the handler trapped: {trap}"),
+            },
             None => format!("the handler ended abnormally: {}", error.root_cause()),
         }
     };

@@ -5,6 +5,7 @@
 mod advice;
 mod bindings;
 mod cache;
+mod capacity;
 mod clocks;
 mod component;
 mod convert;
@@ -20,6 +21,7 @@ mod observing;
 mod operations;
 mod output;
 mod randomness;
+mod requirements;
 mod resources;
 mod services;
 mod state;

@@ -92,7 +92,7 @@ mod tests {
 
     use wit::Host as _;
 
-    use super::super::{output::Output, watchdog::Watch};
+    use super::super::{SandboxLimits, output::Output, watchdog::Watch};
     use super::*;
     use durawasm_core::{
         ambient::{SeededEntropy, VirtualClock},
@@ -167,7 +167,8 @@ mod tests {
         };
         let (faults, line) = ((around.faults.clone(), around.isolation), (around.log.clone(), 1 << 20));
         let driver = Driver::new(engine, facts, "t".into(), updated, faults, line);
-        let durable = Durable::new(driver, around, Watch::alone(Duration::MAX), stdout, stderr);
+        let watch = Watch::alone(Duration::MAX);
+        let durable = Durable::new(driver, around, watch, (stdout, stderr), &SandboxLimits::default());
         (durable, log)
     }
 

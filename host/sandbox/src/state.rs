@@ -16,17 +16,13 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::{
+    SandboxLimits,
+    grants::MAX_WASI_HANDLES,
     limits::Limiter,
     output::Output,
     randomness::Streams,
     watchdog::{Overdue, Watch},
 };
-
-/// The most handles of contexts and pollables that a guest may hold.
-const MAX_HANDLES: u32 = 2_000_000;
-
-/// The most timers that a guest may hold.
-const MAX_TIMERS: u32 = 100_000;
 
 /// The number of random bytes that the standard library draws as keys of its hash tables.
 const KEY_BYTES: usize = 16;
@@ -44,7 +40,9 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn new(wasi: WasiCtx, limiter: Limiter, durable: Durable) -> Self {
-        Self { wasi, table: ResourceTable::new(), limiter, durable }
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MAX_WASI_HANDLES);
+        Self { wasi, table, limiter, durable }
     }
 }
 
@@ -63,7 +61,7 @@ pub(super) struct Durable {
     /// The bodies with a timeout.
     pub(super) bodies: Bodies,
     /// The number of handles of contexts and pollables. Handles of operations are limited by the number of operations.
-    handles: u32,
+    handles: Handles,
     pub(super) timers: Timers,
     pub(super) stdout: Output,
     pub(super) stderr: Output,
@@ -82,8 +80,8 @@ impl Durable {
         driver: Driver,
         around: Surroundings,
         watch: Arc<Watch>,
-        stdout: Output,
-        stderr: Output,
+        (stdout, stderr): (Output, Output),
+        limits: &SandboxLimits,
     ) -> Self {
         Self {
             watch,
@@ -91,8 +89,8 @@ impl Durable {
             driver,
             around,
             bodies: Bodies::default(),
-            handles: 0,
-            timers: Timers::default(),
+            handles: Handles { limit: limits.handles, ..Handles::default() },
+            timers: Timers { limit: limits.timers(), ..Timers::default() },
             stdout,
             stderr,
             last_lines: VecDeque::new(),
@@ -206,18 +204,26 @@ impl Durable {
 
     /// Counts a handle that the guest is given, for which wasmtime allocates a table entry.
     pub(super) fn handle_given(&mut self) -> wasmtime::Result<()> {
-        self.handles += 1;
-        if self.handles > MAX_HANDLES {
-            let reason = format!("the handler holds more than {MAX_HANDLES} contexts and pollables at once");
+        let Handles { held, most, limit } = &mut self.handles;
+        *held += 1;
+        *most = (*most).max(*held);
+        if held > limit {
+            let reason =
+                format!("the handler holds {held} contexts and pollables at once; the limit is {limit}");
             return Err(self.end(Ended::Limit(error_types::HANDLE_LIMIT, reason)));
         }
         Ok(())
     }
 
+    /// The most handles that the guest held at once, timers included. wasmtime keeps the memory for so many.
+    pub(super) fn most_handles(&self) -> usize {
+        self.handles.most as usize + self.timers.deadlines.len()
+    }
+
     /// Counts a handle that the guest has dropped.
     pub(super) fn handle_returned(&mut self) {
-        debug_assert!(self.handles > 0, "only a handle that was given can be given back");
-        self.handles -= 1;
+        debug_assert!(self.handles.held > 0, "only a handle that was given can be given back");
+        self.handles.held -= 1;
     }
 
     /// The time that the guest sees, since the Unix epoch.
@@ -389,22 +395,37 @@ impl Bodies {
     }
 }
 
+/// The number of handles of contexts and pollables.
+#[derive(Debug, Default)]
+struct Handles {
+    held: u32,
+    /// The most that were held at once.
+    most: u32,
+    limit: u32,
+}
+
 /// The timers of a guest.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
+    limit: u32,
     /// Deadlines since the Unix epoch; `None` marks a free entry.
     deadlines: Vec<Option<Duration>>,
     free: Vec<u32>,
 }
 
 impl Timers {
+    /// The most timers.
+    pub(super) fn limit(&self) -> u32 {
+        self.limit
+    }
+
     /// Adds a timer; `None` if there are too many.
     pub(super) fn add(&mut self, deadline: Duration) -> Option<u32> {
         if let Some(index) = self.free.pop() {
             *self.deadlines.get_mut(index as usize)? = Some(deadline);
             return Some(index);
         }
-        let index = u32::try_from(self.deadlines.len()).ok().filter(|n| *n < MAX_TIMERS)?;
+        let index = u32::try_from(self.deadlines.len()).ok().filter(|n| *n < self.limit)?;
         self.deadlines.push(Some(deadline));
         Some(index)
     }

@@ -22,6 +22,9 @@ use durawasm_core::{
 /// The most pollables in one call: a handle may be in the list several times. A guest that waits for more uses a wait set.
 const MAX_POLLED: usize = 500_000;
 
+/// The size up to which a polled list does not count as the guest's memory, in bytes.
+const UNCOUNTED: usize = 256 << 10;
+
 /// Selects all of a store's data.
 pub(super) struct HasState;
 
@@ -60,6 +63,14 @@ impl List {
         }
         list
     }
+
+    /// Its size, in bytes.
+    fn bytes(&self) -> usize {
+        fn of<T>(list: &Vec<T>) -> usize {
+            list.capacity() * size_of::<T>()
+        }
+        of(&self.durable) + of(&self.durable_at) + of(&self.timers) + of(&self.live) + of(&self.live_at)
+    }
 }
 
 impl poll::Host for Waiting<'_> {
@@ -74,13 +85,29 @@ impl poll::Host for Waiting<'_> {
             return Err(self.0.durable.end(Ended::Limit(error_types::HANDLE_LIMIT, reason)));
         }
         let list = List::new(pollables);
+        let bytes = list.bytes();
+        if bytes <= UNCOUNTED {
+            return self.wait(&list).await;
+        }
+        let State { limiter, durable, .. } = &mut *self.0;
+        if let Err(why) = limiter.take(bytes).await {
+            return Err(durable.end(Ended::Limit(error_types::MEMORY_LIMIT, why)));
+        }
+        let ready = self.wait(&list).await;
+        self.0.limiter.give_back(bytes);
+        ready
+    }
+}
+
+impl Waiting<'_> {
+    async fn wait(&mut self, list: &List) -> wasmtime::Result<Vec<u32>> {
         self.0.durable.point_in_body()?;
         self.0.durable.begin_wait().await?;
         loop {
             self.0.durable.called()?;
             // What is waited for may be ready at once, again and again: others must get the thread as well.
             tokio::task::coop::consume_budget().await;
-            let ready = self.ready_now(&list).await?;
+            let ready = self.ready_now(list).await?;
             if !ready.is_empty() {
                 return Ok(ready);
             }
@@ -98,7 +125,7 @@ impl poll::Host for Waiting<'_> {
                 }
                 return Err(durable.suspend());
             }
-            self.wait_for_event(&list).await?;
+            self.wait_for_event(list).await?;
         }
     }
 }

@@ -27,7 +27,7 @@ use durawasm_core::{
 use futures_util::task::AtomicWaker;
 use wasmtime::EngineWeak;
 
-use super::SandboxError;
+use super::{SandboxError, capacity::Share};
 
 /// The interval at which a computing guest is interrupted to check its limits, and then lets others run.
 const TICK: Duration = Duration::from_millis(10);
@@ -73,8 +73,9 @@ impl Watchdog {
     }
 
     /// Watches an invocation from now on, until the returned value is dropped.
-    pub(super) fn watch(&self, wall: Duration, cpu: Duration) -> Arc<Watch> {
-        Watch::new(&self.shared, wall, cpu)
+    /// The time for which `share` waits for memory is not its own.
+    pub(super) fn watch(&self, wall: Duration, cpu: Duration, share: Option<Arc<Share>>) -> Arc<Watch> {
+        Watch::new(&self.shared, wall, cpu, share)
     }
 }
 
@@ -105,7 +106,7 @@ impl Shared {
         let mut late = Vec::new();
         self.running.lock().unwrap_or_else(PoisonError::into_inner).retain(|watch| {
             let Some(watch) = watch.upgrade() else { return false };
-            let over = now >= watch.until;
+            let over = now >= watch.deadline();
             if over {
                 late.push(watch);
             }
@@ -132,8 +133,9 @@ pub(super) enum Overdue {
 pub(super) struct Watch {
     shared: Arc<Shared>,
     began: Duration,
-    /// When its real time is over.
+    /// When its real time is over, unless it waits for memory meanwhile.
     until: Duration,
+    share: Option<Arc<Share>>,
     /// Set by the watchdog when its real time is over.
     over: AtomicBool,
     waker: AtomicWaker,
@@ -149,12 +151,13 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    fn new(shared: &Arc<Shared>, wall: Duration, cpu: Duration) -> Arc<Self> {
+    fn new(shared: &Arc<Shared>, wall: Duration, cpu: Duration, share: Option<Arc<Share>>) -> Arc<Self> {
         let began = shared.clock.precise_now();
         let watch = Arc::new(Self {
             shared: shared.clone(),
             began,
             until: began.saturating_add(wall),
+            share,
             over: AtomicBool::new(false),
             waker: AtomicWaker::new(),
             cpu,
@@ -170,7 +173,13 @@ impl Watch {
     /// A watch without a thread: its real time is never over.
     #[cfg(test)]
     pub(super) fn alone(cpu: Duration) -> Arc<Self> {
-        Self::new(&Arc::new(Shared::new()), Duration::MAX, cpu)
+        Self::new(&Arc::new(Shared::new()), Duration::MAX, cpu, None)
+    }
+
+    /// When its real time is over.
+    fn deadline(&self) -> Duration {
+        let waited = self.share.as_ref().map_or(Duration::ZERO, |share| share.time_waited());
+        self.until.saturating_add(waited)
     }
 
     /// The CPU time that the invocation has used. To be called on the thread that runs it.
@@ -206,7 +215,7 @@ impl Watch {
 
     /// The real time that is left.
     pub(super) fn left(&self) -> Duration {
-        self.until.saturating_sub(self.shared.clock.precise_now())
+        self.deadline().saturating_sub(self.shared.clock.precise_now())
     }
 
     /// Whether a tick has passed since the limits were last checked. Costs a load from memory.

@@ -98,6 +98,12 @@ pub(super) struct Settings {
 struct WrittenLimits {
     #[serde(deserialize_with = "values::mebibytes")]
     memory: Option<u32>,
+    #[serde(deserialize_with = "values::total_mebibytes")]
+    total_memory: Option<u32>,
+    #[serde(deserialize_with = "values::some_number")]
+    handles: Option<u32>,
+    #[serde(deserialize_with = "values::some_number")]
+    timers: Option<u32>,
     #[serde(deserialize_with = "values::some_time")]
     cpu_limit: Option<Duration>,
     #[serde(deserialize_with = "values::some_time")]
@@ -279,6 +285,9 @@ impl WrittenLimits {
     fn or(self, file: Self) -> Self {
         Self {
             memory: self.memory.or(file.memory),
+            total_memory: self.total_memory.or(file.total_memory),
+            handles: self.handles.or(file.handles),
+            timers: self.timers.or(file.timers),
             cpu_limit: self.cpu_limit.or(file.cpu_limit),
             invocation_timeout: self.invocation_timeout.or(file.invocation_timeout),
             service_quotas: self.service_quotas.or(file.service_quotas),
@@ -289,6 +298,9 @@ impl WrittenLimits {
         let usual = SandboxLimits::default();
         let limits = SandboxLimits {
             memory: self.memory.map_or(usual.memory, |mib| (mib as usize) << 20),
+            total_memory: self.total_memory.map_or(usual.total_memory, |mib| (mib as usize) << 20),
+            handles: self.handles.unwrap_or(usual.handles),
+            timers: self.timers.unwrap_or(usual.timers),
             cpu: self.cpu_limit.unwrap_or(usual.cpu),
             wall: self.invocation_timeout.unwrap_or(usual.wall),
             ..usual

@@ -48,9 +48,28 @@ pub(super) fn execution_timeout<'de, D: Deserializer<'de>>(
 
 /// An amount of memory in MiB.
 pub(super) fn mebibytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    between(deserializer, "memory", 4096, " MiB")
+}
+
+/// The memory of all instances in MiB.
+pub(super) fn total_mebibytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    between(deserializer, "total_memory", 1_048_576, " MiB")
+}
+
+/// A number that is not zero.
+pub(super) fn some_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    between(deserializer, "a number", u32::MAX, "")
+}
+
+fn between<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    what: &str,
+    most: u32,
+    unit: &str,
+) -> Result<Option<u32>, D::Error> {
     let number = u64::deserialize(deserializer)?;
-    let fits = u32::try_from(number).ok().filter(|number| (1..=4096).contains(number));
-    fits.map(Some).ok_or_else(|| D::Error::custom(format_args!("memory is 1 to 4096 MiB, not {number}")))
+    let fits = u32::try_from(number).ok().filter(|number| (1..=most).contains(number));
+    fits.map(Some).ok_or_else(|| D::Error::custom(format_args!("{what} is 1 to {most}{unit}, not {number}")))
 }
 
 /// A point in time: `"2025-01-31T09:00:00Z"`; in TOML also without quotes.

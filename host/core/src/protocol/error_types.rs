@@ -24,6 +24,8 @@ pub const INVALID_OUTPUT: &str = "Runtime.InvalidOutput";
 pub const THREAD_FAILED: &str = "Runtime.ThreadFailed";
 /// The sandbox is shutting down.
 pub const CLOSED: &str = "Sandbox.Closed";
+/// The guest's calls were nested too deep.
+pub const STACK_LIMIT: &str = "Sandbox.StackLimitExceeded";
 /// The guest asked for more memory than the limit of an invocation.
 pub const MEMORY_LIMIT: &str = "Sandbox.MemoryLimitExceeded";
 /// The guest computed for longer than the limit of an invocation.

@@ -37,6 +37,9 @@ name = "first"
 start_time = 2025-02-01T00:00:00Z
 invocation_retries = 0
 limits.cpu_limit = "1s"
+limits.total_memory = 128
+limits.handles = 1000
+limits.timers = 10
 answers = [
     { callback = "a", after = "1h 30m", success = { ok = true } },
     { callback = "a", after = 5, failure = { message = "no", data = [1] } },
@@ -136,6 +139,8 @@ fn what_is_written_is_what_is_meant() {
         matches!(first.time, TimeMode::Skip { start } if start.to_string() == "2025-02-01T00:00:00.000Z")
     );
     assert_eq!((first.limits.memory, first.limits.cpu), (64 << 20, Duration::from_secs(1)));
+    let durawasm_sandbox::SandboxLimits { total_memory, handles, timers, .. } = first.limits;
+    assert_eq!((total_memory, handles, timers), (128 << 20, 1000, 10));
     assert_eq!(first.service.operations, Some(3_000));
     let answer =
         |callback: &str, seconds, answer| ScriptedAnswer::new(callback, Duration::from_secs(seconds), answer);
@@ -338,6 +343,8 @@ fn what_is_wrong_with_the_rest() {
         ),
         ("x.toml", toml("limits = { memory = 0 }"), "memory is 1 to 4096 MiB, not 0"),
         ("x.toml", toml("limits = { cpu_limit = 0 }"), "a limit of 0 allows nothing"),
+        ("x.toml", toml("limits = { timers = 0 }"), "a number is 1 to 4294967295, not 0"),
+        ("x.toml", toml("limits = { total_memory = 0 }"), "total_memory is 1 to 1048576 MiB, not 0"),
         ("x.toml", toml("event = nan"), "x.toml:3:9: scenarios[0].event: JSON has no NaN"),
         ("x.toml", toml("event = 1\nevent_file = \"event.json\""), "`event` and `event_file` say the same"),
         (

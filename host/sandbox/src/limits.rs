@@ -109,15 +109,7 @@ pub(super) struct Limiter {
 
 impl Limiter {
     pub(super) fn new(limits: &SandboxLimits, handles: usize, share: Arc<Share>) -> Self {
-        Self {
-            handles,
-            limit: limits.memory,
-            used: 0,
-            growth: 0,
-            for_handles: 0,
-            refused: None,
-            share,
-        }
+        Self { handles, limit: limits.memory, used: 0, growth: 0, for_handles: 0, refused: None, share }
     }
 
     /// Why memory was refused, if it was.

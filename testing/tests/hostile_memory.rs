@@ -151,7 +151,7 @@ impl Guest {
 }
 
 fn sandbox(limits: SandboxLimits) -> Sandbox {
-    Sandbox::new(SandboxOptions { cache: None, limits }).unwrap()
+    Sandbox::new(SandboxOptions { limits, ..SandboxOptions::default() }).unwrap()
 }
 
 /// How executions of functions of these components end, in virtual time, all at once: `None` is a success, otherwise

@@ -18,7 +18,7 @@ use super::{
     grants::GrantArgs,
     instances::InstanceArgs,
     log::Quiet,
-    output::{note, report_is_writable, say, say_json, show_progress},
+    output::{note, report_is_writable, say_json, show_progress},
     target::{CrateArgs, NoBuild, chosen, compiled, component, environment_failure, one_end_each},
     terminal::Interrupts,
 };

@@ -11,7 +11,7 @@ use super::{
     compile::CompileArgs,
     exit::{Exit, Failure, OrExit},
     grants::GrantArgs,
-    output::{note, report_is_writable, say, say_json},
+    output::{note, report_is_writable, say_json},
     target::{CrateArgs, NoBuild, component, exit_of, with_advice},
     terminal::Interrupts,
     test_report::{self, ScenarioRun},

@@ -341,7 +341,7 @@ mod tests {
     async fn the_watchdog_wakes_what_waits_for_something_else() {
         let engine = wasmtime::Engine::default();
         let watchdog = Watchdog::spawn(engine.weak()).unwrap();
-        let watch = watchdog.watch(Duration::from_millis(1), Duration::MAX);
+        let watch = watchdog.watch(Duration::from_millis(1), Duration::MAX, None);
         let over = watch.limit(std::future::pending::<()>()).await;
         assert!(matches!(over, Err(Overdue::Wall(took)) if took >= Duration::from_millis(1)), "{over:?}");
         assert!(matches!(watch.check(), Err(Overdue::Wall(_))), "code that does not yield sees it as well");

@@ -16,6 +16,7 @@ mod environments;
 mod grants;
 mod handles;
 mod hostile;
+mod hostile_bytes;
 mod invokes_and_conditions;
 mod leaks;
 mod misplaced;

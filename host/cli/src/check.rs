@@ -15,6 +15,7 @@ use super::{
     event,
     exit::{Exit, Failure, OrExit},
     grants::GrantArgs,
+    limits::LimitArgs,
     log::Quiet,
     output::{note, say},
     target::{CrateArgs, chosen, compiled, component, environment_failure},
@@ -121,6 +122,8 @@ pub(super) struct Args {
     #[command(flatten)]
     crate_args: CrateArgs,
     #[command(flatten)]
+    limits: LimitArgs,
+    #[command(flatten)]
     grants: GrantArgs,
 }
 
@@ -196,6 +199,8 @@ pub(super) fn check(args: &Args) -> Result<Exit, Failure> {
     subject.answers = args.answer.iter().chain(&args.answer_all).cloned().collect();
     subject.stand_ins.clone_from(&args.function_answer);
     subject.grants = grants;
+    args.limits.apply(&mut subject.limits);
+    subject.host = args.limits.host();
     subject.execution_timeout = ExecutionTimeout::apply(args.execution_timeout, &mut subject.limits);
     subject.invocation_retries = args.invocation_retries;
     let began = Instant::now();

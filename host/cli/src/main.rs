@@ -10,6 +10,7 @@ mod event;
 mod exit;
 mod grants;
 mod inspect;
+mod limits;
 mod log;
 mod output;
 mod report;

@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Duration};
 use super::{compare, file::Scenario, mismatch::Mismatch};
 use durawasm_check::{CheckError, Options as CheckOptions, Subject, check};
 use durawasm_core::{
+    budget::{Budget, HostBudget},
     hint,
     invocation::LogBuffer,
     orchestrator::{
@@ -91,7 +92,23 @@ pub struct Outcome {
     pub mismatches: Vec<Mismatch>,
     /// Observations that may be intended: answers that were not used, stand-ins that were not invoked.
     pub notes: Vec<String>,
+    /// The record of the execution is charged as long as the outcome is kept.
+    charged: Charged,
 }
+
+/// The budget of an execution whose record is kept. All are equal, because it is no part of what happened.
+#[derive(Debug, Clone, Default)]
+struct Charged {
+    _budget: Option<Budget>,
+}
+
+impl PartialEq for Charged {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Charged {}
 
 impl Outcome {
     /// Whether all expectations were met.
@@ -118,11 +135,26 @@ pub async fn run(
     scenario: &Scenario,
     time_limit: Duration,
 ) -> Result<Outcome, RunFailure> {
+    run_within(handler, function, scenario, &HostBudget::default(), time_limit).await
+}
+
+/// Runs a scenario as [`run`] does. Several may share the host's budget of bytes.
+///
+/// # Errors
+/// As for [`run`].
+pub async fn run_within(
+    handler: &Handler,
+    function: &str,
+    scenario: &Scenario,
+    host: &HostBudget,
+    time_limit: Duration,
+) -> Result<Outcome, RunFailure> {
     let log = Arc::new(LogBuffer::default());
     let options = EnvironmentOptions {
         time: scenario.time,
         seed: scenario.seed,
         limits: scenario.service.clone(),
+        host: host.clone(),
         isolation: scenario.isolation,
         grants: grants_of(scenario)?,
         ..EnvironmentOptions::default()
@@ -143,7 +175,8 @@ pub async fn run(
         let message =
             format!("it took longer than {} of real time, and was given up", report::duration(time_limit));
         let mismatches = vec![Mismatch::new("timeout", message)];
-        return Ok(Outcome { run: None, duration: Duration::ZERO, mismatches, notes: Vec::new() });
+        let (notes, charged) = (Vec::new(), Charged::default());
+        return Ok(Outcome { run: None, duration: Duration::ZERO, mismatches, notes, charged });
     };
     let run = run?;
     let now = environment.clock().now();
@@ -155,9 +188,10 @@ pub async fn run(
     }
     if scenario.check {
         let functions = environment.functions().clone();
-        mismatches.extend(checked(functions, function, scenario)?);
+        mismatches.extend(checked(functions, function, scenario, host)?);
     }
-    Ok(Outcome { run: Some(run), duration, mismatches, notes })
+    let charged = Charged { _budget: environment.server().budget(&run.view.arn).await.ok() };
+    Ok(Outcome { run: Some(run), duration, mismatches, notes, charged })
 }
 
 /// Checks that the handler replays. Returns what is wrong.
@@ -165,12 +199,14 @@ fn checked(
     functions: Functions,
     function: &str,
     scenario: &Scenario,
+    host: &HostBudget,
 ) -> Result<Option<Mismatch>, RunFailure> {
     let mut subject = Subject::new(functions, function, Some(scenario.event.clone()));
     subject.answers.clone_from(&scenario.answers);
     // Stand-ins are among the functions already.
     subject.grants = grants_of(scenario)?;
     subject.limits.clone_from(&scenario.service);
+    subject.host = host.clone();
     subject.execution_timeout = scenario.execution_timeout;
     subject.invocation_retries = scenario.invocation_retry.max_retries;
     if let TimeMode::Skip { start } = scenario.time {

@@ -8,6 +8,7 @@ mod divergence;
 mod dropped;
 mod grants;
 mod hostile;
+mod hostile_bytes;
 mod invokes;
 mod leaks;
 mod limits;
@@ -33,6 +34,7 @@ use hostile::{
     allocates, at_most_once_panics, blocks_on, divergent, exits, hangs_in_step, hangs_on_foreign_future,
     panics, panics_in_step, recurses, sleeps_with_tokio, spins, spins_in_step, starts_a_thread,
 };
+use hostile_bytes::{hoards, multiplies};
 use invokes::{counts_down, invokes, invokes_all, invokes_in_own_format, invokes_or_fails};
 use leaks::{counts_words, leaks, leaks_side_by_side};
 use limits::{big_result, many_concurrent_steps, many_steps, many_waits, map_of_steps};
@@ -91,6 +93,7 @@ durable_handlers! {
     hangs_in_step,
     hangs_on_foreign_future,
     hides_divergence,
+    hoards,
     holds_files,
     invalid_argument,
     invokes,
@@ -102,6 +105,7 @@ durable_handlers! {
     leaks_side_by_side,
     logs,
     misplaces,
+    multiplies,
     many_concurrent_steps,
     many_items,
     many_steps,

@@ -68,21 +68,9 @@ pub(super) fn check_payload(
     }
 }
 
-/// Shortens an error to the service's limit: first the stack, then the data, then the message and the type.
-pub(super) fn fit_error(mut error: ErrorObject, max: usize) -> ErrorObject {
-    let max = max.saturating_sub(64);
-    while error.size() > max && error.stack_trace.pop().is_some() {}
-    if error.size() > max {
-        error.error_data = None;
-    }
-    for text in [&mut error.error_message, &mut error.error_type].into_iter().flatten() {
-        let mut end = text.len().min(max / 2);
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
-    }
-    error
+/// Shortens an error to the service's limit.
+pub(super) fn fit_error(error: ErrorObject, max: usize) -> ErrorObject {
+    error.shortened(max)
 }
 
 /// Checks that the operation that the guest starts equals the recorded one.

@@ -92,7 +92,8 @@ async fn a_bystander_goes_on_while_the_host_is_full() {
     // It fills the host's budget, but not its own, and waits.
     let waiting = StartExecution::new("two_steps_and_wait", Some("10".to_owned()));
     let bystander = environment.server().start_execution(waiting.clone()).await.unwrap();
-    let filler = environment.server().start_execution(start(&json!({ "how": "", "times": 0 }))).await.unwrap();
+    let filler =
+        environment.server().start_execution(start(&json!({ "how": "", "times": 0 }))).await.unwrap();
     let filling = environment.server().budget(&filler).await.unwrap();
     filling.charge(29 * MIB).unwrap();
     let kept = environment.server().budget(&bystander).await.unwrap().used();

@@ -11,7 +11,7 @@ use super::{
     grants::GrantArgs,
     limits::LimitArgs,
     log::{Printer, Quiet},
-    output::{note, say},
+    output::{note, say_json},
     report::{self, Setup},
     target::{CrateArgs, chosen, compiled, component, environment_failure},
     terminal::{Interrupts, Screen, SharedAttendant, TerminalAttendant},
@@ -186,8 +186,7 @@ async fn execute(
     let now = environment.clock().now();
     let setup = Setup { function, time, seed, isolation: args.isolation, grants, now };
     if args.json {
-        let text = serde_json::to_string_pretty(&report::Report::new(&setup, &run)).or_exit(Exit::Host)?;
-        say(text);
+        say_json(&report::Report::new(&setup, &run));
     } else {
         report::print(&setup, &run);
     }

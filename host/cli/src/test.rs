@@ -11,7 +11,7 @@ use super::{
     exit::{Exit, Failure, OrExit},
     grants::GrantArgs,
     limits::LimitArgs,
-    output::{note, say},
+    output::{note, say_json},
     target::{CrateArgs, component},
     terminal::Interrupts,
     test_report::{self, ScenarioRun},
@@ -153,8 +153,7 @@ pub(super) fn test(args: &Args) -> Result<Exit, Failure> {
         }
     }
     if args.json {
-        let text = serde_json::to_string_pretty(&test_report::Report::new(&ran)).or_exit(Exit::Host)?;
-        say(text);
+        say_json(&test_report::Report::new(&ran));
     } else {
         test_report::summary(&ran);
     }

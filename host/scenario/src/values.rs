@@ -57,9 +57,8 @@ pub(super) fn mebibytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Op
 pub(super) fn kept_mebibytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
     let number = u64::deserialize(deserializer)?;
     let fits = u32::try_from(number).ok().filter(|number| (1..=1_048_576).contains(number));
-    fits.map(Some).ok_or_else(|| {
-        D::Error::custom(format_args!("execution_bytes is 1 to 1048576 MiB, not {number}"))
-    })
+    fits.map(Some)
+        .ok_or_else(|| D::Error::custom(format_args!("execution_bytes is 1 to 1048576 MiB, not {number}")))
 }
 
 /// A point in time: `"2025-01-31T09:00:00Z"`; in TOML also without quotes.

@@ -90,7 +90,8 @@ impl Spawner {
         }
         let (number, most) = (self.started.fetch_add(1, Ordering::Relaxed).saturating_add(1), self.most);
         if number > most {
-            let reason = format!("this would be invoke number {number} of the run; at most {most} are allowed");
+            let reason =
+                format!("this would be invoke number {number} of the run; at most {most} are allowed");
             return Err(ErrorObject::new(error_types::INVOKE_COUNT, reason));
         }
         Ok(Self { depth, ..self.clone() })

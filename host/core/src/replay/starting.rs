@@ -17,8 +17,8 @@ use super::{
 };
 use crate::protocol::{
     CallbackOptions, ChainedInvokeOptions, FUNCTION_NAME_CHARACTERS, Limits, OperationAction, OperationId,
-    OperationType, OperationUpdate, StepDetails, TENANT_ID_CHARACTERS, WaitOptions, is_function_name, is_tenant_id,
-    sub_type,
+    OperationType, OperationUpdate, StepDetails, TENANT_ID_CHARACTERS, WaitOptions, is_function_name,
+    is_tenant_id, sub_type,
 };
 
 /// How the attempts of a step are run.

@@ -1,7 +1,7 @@
 //! What the server keeps for each record, in bytes: what is charged to an execution's budget before it is kept.
 //!
-//! The sizes are those of the values, with what allocators and tables add to them; `testing/tests/memory.rs` measures
-//! that a process keeps no more than is charged.
+//! The sizes are those of the values, with what allocators and tables add to them. `testing/tests/hostile_bytes.rs`
+//! measures the memory of a process in which executions exceed the default budget.
 //!
 //! Invariants: the START of an operation is charged for its end as well, so that no change from outside, such as the end
 //! of a wait, needs anything of the budgets but room for a payload.
@@ -14,12 +14,12 @@ use super::{
 };
 use crate::protocol::{ErrorObject, Event, Operation};
 
-/// An event, with its place in the history and the older version of an operation that a reader may still have.
-const EVENT: usize = size_of::<Event>() + size_of::<Operation>() + 64;
+/// An event, with its place in the history.
+const EVENT: usize = size_of::<Event>() + 64;
 
 /// An operation with the events of its start and its end, its places in the tables of the server, and what an invocation
 /// keeps to replay it.
-pub(super) const OPERATION: usize = size_of::<Operation>() + 2 * EVENT + 768;
+const OPERATION: usize = size_of::<Operation>() + 2 * EVENT + 800;
 
 /// An execution without operations: its tables, its first and last events, and what runs it.
 const EXECUTION: usize = OPERATION + 12 * 1024;

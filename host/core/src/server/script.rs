@@ -248,8 +248,7 @@ mod tests {
             entry("a", ok("a2")),
         ];
         let mut script = AnswerScript::new(entries, AnswerOrder::ByCallback);
-        let mut take =
-            |name| script.take(name).iter().map(|entry| entry.answer.clone()).collect::<Vec<_>>();
+        let mut take = |name| script.take(name).iter().map(|entry| entry.answer.clone()).collect::<Vec<_>>();
         assert_eq!(take("a"), [Answer::Heartbeat, Answer::Heartbeat, ok("a1")]);
         assert_eq!(take("c"), [ok("any")]);
         assert_eq!(take("a"), [ok("a2")]);
@@ -271,8 +270,7 @@ mod tests {
             every("*", ok("never for a")),
         ];
         let mut script = AnswerScript::new(entries, AnswerOrder::ByCallback);
-        let mut take =
-            |name| script.take(name).iter().map(|entry| entry.answer.clone()).collect::<Vec<_>>();
+        let mut take = |name| script.take(name).iter().map(|entry| entry.answer.clone()).collect::<Vec<_>>();
         assert_eq!(take("a1"), [ok("first")]);
         for name in ["a1", "a2", "a2"] {
             assert_eq!(take(name), [Answer::Heartbeat, ok("any")]);

@@ -187,13 +187,3 @@ fn the_error_of_a_crash_is_kept_in_a_bounded_form() {
     assert!(kept < 60_000, "{kept}");
     assert!(host.used() - before >= 3 * kept);
 }
-
-#[test]
-fn zz_sizes() {
-    use crate::protocol::{Event, Operation, OperationUpdate};
-    println!(
-        "op {} event {} update {} err {} op-const {} inv {}",
-        size_of::<Operation>(), size_of::<Event>(), size_of::<OperationUpdate>(), size_of::<ErrorObject>(),
-        super::super::kept::OPERATION, super::super::kept::INVOCATION
-    );
-}

@@ -11,7 +11,7 @@ use durawasm_core::{
     server::StartExecution,
 };
 use durawasm_sandbox::{Handler, Sandbox, SandboxLimits};
-use durawasm_testing::{LocalDurableTestRunner, OperationStatus};
+use durawasm_testing::LocalDurableTestRunner;
 use serde_json::{Value, json};
 
 const MIB: usize = 1 << 20;
@@ -58,30 +58,36 @@ fn start(event: &Value) -> StartExecution {
 #[tokio::test]
 async fn what_hoards_ends_with_the_limit_and_the_number_reached() {
     let guests = guests(&SandboxLimits::default());
+    let mut wrong = Vec::new();
     for hoards in HOARDS {
+        let (how, .., kind) = hoards;
         let host = HostBudget::default();
         let environment = environment(&guests, 32 * MIB, &host).await;
         let view = environment.run(start(&hoard(hoards))).await.unwrap().view;
-        let (how, .., kind) = hoards;
-        assert_eq!(view.status, ExecutionStatus::Failed, "{how}");
-        let error = view.error.unwrap();
-        let message = error.error_message.unwrap();
-        assert_eq!(error.error_type.as_deref(), Some(kind), "{how}: {message}");
+        let error = view.error.unwrap_or_default();
+        let message = error.error_message.unwrap_or_default();
         let numbers: Vec<usize> = message
             .split(|c: char| !c.is_ascii_digit())
             .filter_map(|number| number.parse().ok())
             .filter(|number| *number > MIB)
             .collect();
-        let [reached, limit] = numbers[..] else { panic!("{how}: {message}") };
-        assert!(reached > limit && limit >= 16 * MIB, "{how}: {message}");
-        if kind.starts_with("Execution") {
-            let crashed = view.invocations.iter().filter(|invocation| invocation.error.is_some()).count();
-            assert!(crashed <= 1, "{how}: it is not tried again: {:?}", view.invocations);
-        }
-        assert!(host.used() <= 36 * MIB, "{how}: {}", host.used());
+        let told = matches!(numbers[..], [reached, limit] if reached > limit && limit >= 16 * MIB);
+        let crashed = view.invocations.iter().filter(|invocation| invocation.error.is_some()).count();
+        let retried = kind.starts_with("Execution") && crashed > 1;
+        let used = host.used();
         drop(environment);
-        assert_eq!(host.used(), 0, "{how}: all is released");
+        let as_expected = view.status == ExecutionStatus::Failed
+            && error.error_type.as_deref() == Some(kind)
+            && told
+            && !retried
+            && used <= 36 * MIB
+            && host.used() == 0;
+        if !as_expected {
+            let kept = format!("{crashed} crashed, {used} bytes kept, {} left", host.used());
+            wrong.push(format!("{how}: {} {:?}: {message}; {kept}", view.status, error.error_type));
+        }
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[tokio::test]
@@ -121,20 +127,6 @@ async fn nothing_starts_and_no_answer_is_kept_where_there_is_no_room() {
     let result = runner.unwrap().run(event).await.unwrap();
     let (kind, message) = error(&result);
     assert_eq!(kind, "Execution.ByteLimitExceeded", "{message}");
-}
-
-#[tokio::test]
-async fn a_result_that_has_no_room_fails_the_execution() {
-    let text = "x".repeat(700_000);
-    let run = async |bytes| {
-        let runner = handler("verbatim").execution_bytes(bytes);
-        runner.run(json!(format!("\"{text}\""))).await.unwrap()
-    };
-    // The event, the result of its step, and its result.
-    let result = run(1_800_000).await;
-    assert_eq!(error(&result).0, "Execution.ByteLimitExceeded");
-    assert_eq!(result.get_operation("verbatim").unwrap().status, OperationStatus::Succeeded);
-    assert_eq!(value(&run(2_300_000).await), json!(text));
 }
 
 #[tokio::test]

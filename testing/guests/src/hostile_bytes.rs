@@ -100,7 +100,7 @@ fn text(bytes: usize) -> String {
 }
 
 async fn polls(ctx: &DurableContext, bytes: usize) -> Result<(), BoxError> {
-    let never = WaitStrategy::builder(|_: &String| true).max_attempts(u32::MAX).build();
+    let never = WaitStrategy::builder(|_: &String| false).max_attempts(u32::MAX).build();
     let check = |_, state: String| async move { Ok(state) };
     ctx.wait_for_condition(check, text(bytes)).wait_strategy(never).await?;
     Ok(())

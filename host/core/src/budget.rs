@@ -240,12 +240,11 @@ impl Charge {
         if missing > 0 {
             // Where a chunk does not fit any more, what is needed still may.
             let chunk = missing.saturating_add(CHUNK);
-            match self.budget.charge(chunk) {
-                Ok(()) => self.taken += chunk,
-                Err(_) => {
-                    self.budget.charge(missing)?;
-                    self.taken += missing;
-                }
+            if self.budget.charge(chunk).is_ok() {
+                self.taken += chunk;
+            } else {
+                self.budget.charge(missing)?;
+                self.taken += missing;
             }
         }
         self.used += bytes;

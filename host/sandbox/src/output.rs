@@ -113,7 +113,7 @@ impl Output {
 impl Collected {
     /// Charges what writing these bytes adds.
     fn admit(&mut self, bytes: &[u8], most: usize) -> Result<(), Ended> {
-        let ends = bytes.iter().filter(|byte| **byte == b'\n').count();
+        let ends = bytes.split(|byte| *byte == b'\n').count() - 1;
         // A line that is too long is split.
         let lines = ends + (self.partial.len() + bytes.len()) / LINE;
         let size = bytes.len() + lines * LogLine::LINE;

@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(budget.used(), 0);
 
         let output = Output::new(false, usize::MAX, &budget);
-        output.collect(&[b'x'; 49_000]).unwrap();
+        output.collect(&vec![b'x'; 49_000]).unwrap();
         assert_eq!(refused(output.collect(&[b'x'; 1_001])).0, "Execution.ByteLimitExceeded");
     }
 

@@ -17,6 +17,7 @@ mod fuzz;
 mod grants;
 mod handles;
 mod hostile;
+mod hostile_bytes;
 mod hostile_load;
 mod hostile_memory;
 mod hostile_time;

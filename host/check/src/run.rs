@@ -13,7 +13,7 @@ use durawasm_core::{
     invocation::{Access, Disturbance, Grants, LogLine, LogSink},
     orchestrator::{Environment, EnvironmentOptions, Function, Invocable, Invocation, Invoked, TimeMode},
     protocol::{
-        CheckpointResponse, CheckpointToken, DurableServiceClient, ErrorObject, ExecutionArn,
+        Budgeting, CheckpointResponse, CheckpointToken, DurableServiceClient, ErrorObject, ExecutionArn,
         InvocationResult, OperationAction, OperationUpdate, ServiceCall, StatePage, Subscribing, error_types,
     },
     replay::Probed,
@@ -55,6 +55,7 @@ pub(crate) async fn run(
         time: TimeMode::Skip { start: subject.start },
         seed: Some(seed),
         limits: subject.limits.clone(),
+        host: subject.host.clone(),
         grants: private.grants.clone(),
         disturbances: faulty.disturbances,
         checkpoint_delay: faulty.delay,
@@ -95,6 +96,10 @@ pub(crate) struct Silent;
 
 impl LogSink for Silent {
     fn write(&self, _: LogLine) {}
+
+    fn keeps(&self, _: &LogLine) -> bool {
+        false
+    }
 }
 
 /// A function whose invocations are traced.
@@ -210,6 +215,10 @@ impl DurableServiceClient for ObservedClient {
 
     fn watch<'a>(&'a self, arn: &'a ExecutionArn) -> Subscribing<'a> {
         self.client.watch(arn)
+    }
+
+    fn budget<'a>(&'a self, arn: &'a ExecutionArn) -> Budgeting<'a> {
+        self.client.budget(arn)
     }
 }
 

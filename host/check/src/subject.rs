@@ -1,6 +1,7 @@
 //! What is checked.
 
 use durawasm_core::{
+    budget::HostBudget,
     orchestrator::{FunctionGrants, Functions, ScriptedFunction},
     protocol::{Limits, Timestamp},
     server::{AnswerOrder, ScriptedAnswer},
@@ -25,6 +26,8 @@ pub struct Subject {
     pub grants: FunctionGrants,
     /// The service's limits.
     pub limits: Limits,
+    /// What all schedules together may make this process keep while they run.
+    pub host: HostBudget,
     /// The execution timeout, in seconds.
     pub execution_timeout: Option<u64>,
     /// How often an invocation that crashed is repeated.
@@ -45,6 +48,7 @@ impl Subject {
             stand_ins: Vec::new(),
             grants: FunctionGrants::default(),
             limits: Limits::default(),
+            host: HostBudget::default(),
             execution_timeout: None,
             invocation_retries: 2,
             start: Timestamp::Y2025,

@@ -17,6 +17,7 @@ use super::{
     exit::{Exit, Failure, OrExit},
     grants::GrantArgs,
     instances::InstanceArgs,
+    limits::LimitArgs,
     log::Quiet,
     output::{note, report_is_writable, say_json, show_progress},
     target::{CrateArgs, NoBuild, chosen, compiled, component, environment_failure, one_end_each},
@@ -130,6 +131,8 @@ pub(super) struct Args {
     #[command(flatten)]
     compiling: CompileArgs,
     #[command(flatten)]
+    limits: LimitArgs,
+    #[command(flatten)]
     grants: GrantArgs,
 }
 
@@ -211,6 +214,8 @@ pub(super) fn check(args: &Args) -> Result<Exit, Failure> {
     subject.answers = args.answer.iter().chain(&args.answer_all).cloned().collect();
     subject.stand_ins.clone_from(&args.function_answer);
     subject.grants = grants;
+    args.limits.apply(&mut subject.limits);
+    subject.host = args.limits.host();
     subject.execution_timeout = ExecutionTimeout::apply(args.execution_timeout, &mut subject.limits);
     subject.invocation_retries = args.invocation_retries;
     let began = Instant::now();

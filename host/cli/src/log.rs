@@ -21,6 +21,10 @@ impl LogSink for Printer {
         };
         self.0.line(&format!("  {} {source:<5} {}", line.time, line.text()), LONGEST_LOG_LINE);
     }
+
+    fn keeps(&self, _: &LogLine) -> bool {
+        false
+    }
 }
 
 /// Discards log lines.
@@ -28,4 +32,8 @@ pub(super) struct Quiet;
 
 impl LogSink for Quiet {
     fn write(&self, _: LogLine) {}
+
+    fn keeps(&self, _: &LogLine) -> bool {
+        false
+    }
 }

@@ -12,6 +12,7 @@ mod exit;
 mod grants;
 mod inspect;
 mod instances;
+mod limits;
 mod log;
 mod output;
 mod report;

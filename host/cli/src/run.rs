@@ -11,6 +11,7 @@ use super::{
     exit::{Exit, Failure, OrExit},
     grants::GrantArgs,
     instances::InstanceArgs,
+    limits::LimitArgs,
     log::{Printer, Quiet},
     output::{note, say_json},
     report::{self, Setup},
@@ -122,6 +123,8 @@ pub(super) struct Args {
     #[command(flatten)]
     compiling: CompileArgs,
     #[command(flatten)]
+    limits: LimitArgs,
+    #[command(flatten)]
     grants: GrantArgs,
 }
 
@@ -221,11 +224,13 @@ fn options(args: &Args, grants: FunctionGrants) -> (EnvironmentOptions, Option<u
         (true, Some(start)) => TimeMode::Skip { start: start.into() },
     };
     let mut limits = if args.service_quotas { Limits::service_quotas() } else { Limits::default() };
+    args.limits.apply(&mut limits);
     let timeout = ExecutionTimeout::apply(args.execution_timeout, &mut limits);
     let options = EnvironmentOptions {
         time,
         seed: args.seed.or(args.skip_time.then_some(0)),
         limits,
+        host: args.limits.host(),
         isolation: args.isolation,
         grants,
         ..EnvironmentOptions::default()

@@ -12,6 +12,7 @@ use super::{
     exit::{Exit, Failure, OrExit},
     grants::GrantArgs,
     output::{note, report_is_writable, say_json},
+    limits::LimitArgs,
     target::{CrateArgs, NoBuild, component, exit_of, with_advice},
     terminal::Interrupts,
     test_report::{self, ScenarioRun},
@@ -71,6 +72,8 @@ pub(super) struct Args {
     #[command(flatten)]
     compiling: CompileArgs,
     #[command(flatten)]
+    limits: LimitArgs,
+    #[command(flatten)]
     grants: GrantArgs,
 }
 
@@ -80,6 +83,7 @@ pub(super) fn test(args: &Args) -> Result<Exit, Failure> {
     let mut files = read(args)?;
     for scenario in files.iter_mut().flat_map(|file| &mut file.scenarios) {
         scenario.grants.extend(args.grants.requests());
+        args.limits.apply(&mut scenario.service);
     }
     let chosen: Vec<(&ScenarioFile, &Scenario)> = files
         .iter()
@@ -123,6 +127,8 @@ pub(super) fn test(args: &Args) -> Result<Exit, Failure> {
         let function = function.map_err(|error| subject_failure(file, scenario, &error))?;
         ran.push(ScenarioRun { file, scenario, function, grants, outcome: None, time: Duration::ZERO });
     }
+    // Reports contain the histories of all scenarios, so they share it.
+    let host = args.limits.host();
     let clock = SystemClock::new();
     let interrupts = Interrupts::listen().or_exit(Exit::Host)?;
     let mut interrupted = false;
@@ -133,7 +139,7 @@ pub(super) fn test(args: &Args) -> Result<Exit, Failure> {
             tokio::select! {
                 biased;
                 () = interrupts.first() => None,
-                outcome = scenario::run(&handler, &one.function, one.scenario, args.timeout) => Some(outcome),
+                outcome = scenario::run_within(&handler, &one.function, one.scenario, &host, args.timeout) => Some(outcome),
             }
         });
         let Some(outcome) = outcome else {

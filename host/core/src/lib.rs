@@ -7,6 +7,7 @@
 //! | [`time`] | points in time, to the millisecond |
 //! | [`hint`] | suggestions for misspelled names |
 //! | [`ambient`] | time and randomness, each behind a trait |
+//! | [`budget`] | what executions make this process keep, in bytes |
 //! | [`protocol`] | the wire types of the AWS Lambda durable execution service, and the trait of a service |
 //! | [`durations`] | durations and times as people write and read them |
 //! | [`replay`] | one invocation's durable state: ids, decisions, batching. Sans-IO |
@@ -15,6 +16,7 @@
 //! | [`orchestrator`] | one execution's life: invoke, suspend, invoke again |
 
 pub mod ambient;
+pub mod budget;
 pub mod durations;
 pub mod hint;
 pub mod invocation;

@@ -155,7 +155,8 @@ impl Handler {
     ) -> Result<Store<State>, ErrorObject> {
         // Standard error works always: it carries the message of a panic.
         let fails = around.probe.get().is_some_and(Probe::output_fails);
-        let (stdout, stderr) = (Output::new(fails), Output::default());
+        let (most, budget) = (driver.log_limit(), driver.engine().budget());
+        let (stdout, stderr) = (Output::new(fails, most, budget), Output::new(false, most, budget));
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdout(stdout.clone()).stderr(stderr.clone());
         let grants = around.grants.clone();
@@ -270,7 +271,8 @@ async fn finish(
 /// The error of a guest that did not return.
 fn crash(state: &mut State, error: &wasmtime::Error) -> ErrorObject {
     let frames = error.downcast_ref::<WasmBacktrace>().map(frames).unwrap_or_default();
-    let ended = state.durable.driver.take_ended().map(Ended::into_error);
+    let ended = state.durable.driver.take_ended().or_else(|| state.durable.take_refused());
+    let ended = ended.map(Ended::into_error);
     let mut object = ended.unwrap_or_else(|| unplanned(state, error, &frames));
     if object.error_type.as_deref() == Some(error_types::CPU_LIMIT)
         && let Some(advice) = advice::of_computing(&frames)
@@ -280,7 +282,7 @@ fn crash(state: &mut State, error: &wasmtime::Error) -> ErrorObject {
         message.push_str(&advice);
     }
     object.stack_trace = frames;
-    object
+    state.durable.driver.engine().fit_error(object)
 }
 
 fn unplanned(state: &State, error: &wasmtime::Error, frames: &[String]) -> ErrorObject {
@@ -324,11 +326,16 @@ fn panic_message(last_lines: &VecDeque<String>) -> Option<String> {
     Some(format!("the handler panicked at {}: {}", place.trim_end_matches(':'), words.trim_end()))
 }
 
+/// The longest name of a function in a stack, in bytes; a longer one is cut off.
+const LONGEST_NAME: usize = 2_048;
+
 /// The guest's functions, innermost first, without those of the panic machinery.
 fn frames(backtrace: &WasmBacktrace) -> Vec<String> {
     const MACHINERY: [&str; 6] =
         ["abort", "std::process::", "std::panicking::", "core::panicking::", "std::sys::", "__rustc"];
     let name = |frame: &wasmtime::FrameInfo| match frame.func_name() {
+        // A component may give its functions names of any length.
+        Some(name) if name.len() > LONGEST_NAME => name.chars().take(LONGEST_NAME).collect(),
         Some(name) => format!("{:#}", rustc_demangle::demangle(name)),
         None => format!("function {}", frame.func_index()),
     };

@@ -158,7 +158,8 @@ mod tests {
             grants: Arc::new(Grants::default()),
         };
         let engine = Engine::new(recorded, Limits::default(), 100);
-        let (stdout, stderr) = (Output::default(), Output::default());
+        let output = || Output::new(false, 1 << 20, engine.budget());
+        let (stdout, stderr) = (output(), output());
         let facts = Facts {
             arn: "arn:test".into(),
             invocation_id: "i".into(),

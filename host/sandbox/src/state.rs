@@ -305,6 +305,11 @@ impl Durable {
         self.stderr.finish();
     }
 
+    /// Takes the reason why output was refused that ended the guest's run.
+    pub(super) fn take_refused(&mut self) -> Option<Ended> {
+        self.stdout.take_refused().or_else(|| self.stderr.take_refused())
+    }
+
     /// Converts the guest's standard output and error to log lines.
     pub(super) fn drain_output(&mut self) -> wasmtime::Result<()> {
         for (lines, source, level) in [

@@ -109,6 +109,10 @@ struct WrittenLimits {
     #[serde(deserialize_with = "values::some_time")]
     invocation_timeout: Option<Duration>,
     service_quotas: Option<bool>,
+    #[serde(deserialize_with = "values::kept_mebibytes")]
+    execution_bytes: Option<u32>,
+    invokes: Option<u32>,
+    invoke_depth: Option<u32>,
 }
 
 /// Defines a struct with these fields and those of [`Settings`]. Serde's `flatten` would accept unknown keys, and lose
@@ -291,6 +295,9 @@ impl WrittenLimits {
             cpu_limit: self.cpu_limit.or(file.cpu_limit),
             invocation_timeout: self.invocation_timeout.or(file.invocation_timeout),
             service_quotas: self.service_quotas.or(file.service_quotas),
+            execution_bytes: self.execution_bytes.or(file.execution_bytes),
+            invokes: self.invokes.or(file.invokes),
+            invoke_depth: self.invoke_depth.or(file.invoke_depth),
         }
     }
 
@@ -306,6 +313,13 @@ impl WrittenLimits {
             ..usual
         };
         let quotas = self.service_quotas.unwrap_or(false);
-        (limits, if quotas { Limits::service_quotas() } else { Limits::default() })
+        let usual = if quotas { Limits::service_quotas() } else { Limits::default() };
+        let service = Limits {
+            execution_bytes: self.execution_bytes.map_or(usual.execution_bytes, |mib| (mib as usize) << 20),
+            invokes: self.invokes.map_or(usual.invokes, |number| number as usize),
+            invoke_depth: self.invoke_depth.map_or(usual.invoke_depth, |number| number as usize),
+            ..usual
+        };
+        (limits, service)
     }
 }

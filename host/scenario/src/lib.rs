@@ -33,7 +33,9 @@ pub use file::{Scenario, ScenarioFile};
 pub use find::{FindError, Found, find};
 pub use mismatch::Mismatch;
 pub use read::read;
-pub use run::{Outcome, RunFailure, SubjectError, function_of, grants_of, run, unused_answer_notes};
+pub use run::{
+    Outcome, RunFailure, SubjectError, function_of, grants_of, run, run_within, unused_answer_notes,
+};
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Duration};
 use super::{compare, file::Scenario, mismatch::Mismatch};
 use durawasm_check::{CheckError, Options as CheckOptions, Subject, check};
 use durawasm_core::{
+    budget::{Budget, HostBudget},
     hint,
     invocation::LogBuffer,
     orchestrator::{
@@ -94,7 +95,23 @@ pub struct Outcome {
     pub mismatches: Vec<Mismatch>,
     /// Observations that may be intended: answers that were not used, stand-ins that were not invoked.
     pub notes: Vec<String>,
+    /// The record of the execution is charged as long as the outcome is kept.
+    charged: Charged,
 }
+
+/// The budget of an execution whose record is kept. All are equal, because it is no part of what happened.
+#[derive(Debug, Clone, Default)]
+struct Charged {
+    _budget: Option<Budget>,
+}
+
+impl PartialEq for Charged {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Charged {}
 
 impl Outcome {
     /// Whether all expectations were met.
@@ -127,7 +144,22 @@ pub async fn run(
     scenario: &Scenario,
     time_limit: Duration,
 ) -> Result<Outcome, RunFailure> {
-    let (handler, function, scenario) = (handler.clone(), function.to_owned(), scenario.clone());
+    run_within(handler, function, scenario, &HostBudget::default(), time_limit).await
+}
+
+/// Runs a scenario as [`run`] does. Several may share the host's budget of bytes.
+///
+/// # Errors
+/// As for [`run`].
+pub async fn run_within(
+    handler: &Handler,
+    function: &str,
+    scenario: &Scenario,
+    host: &HostBudget,
+    time_limit: Duration,
+) -> Result<Outcome, RunFailure> {
+    let (handler, function, scenario, host) =
+        (handler.clone(), function.to_owned(), scenario.clone(), host.clone());
     let (mut done, outcome) = tokio::sync::oneshot::channel();
     let (ends, ended) = std::sync::mpsc::channel::<()>();
     let run = move || {
@@ -140,7 +172,7 @@ pub async fn run(
             tokio::select! {
                 biased;
                 () = done.closed() => None,
-                outcome = run_here(&handler, &function, &scenario, time_limit) => Some(outcome),
+                outcome = run_here(&handler, &function, &scenario, &host, time_limit) => Some(outcome),
             }
         });
         if let Some(outcome) = outcome {
@@ -174,7 +206,13 @@ impl Drop for CleanedUp {
 fn too_slow(limit: Duration) -> Outcome {
     let message = format!("it took longer than {} of real time, and was given up", report::duration(limit));
     let mismatches = vec![Mismatch::new("timeout", message)];
-    Outcome { run: None, duration: Duration::ZERO, mismatches, notes: Vec::new() }
+    Outcome {
+        run: None,
+        duration: Duration::ZERO,
+        mismatches,
+        notes: Vec::new(),
+        charged: Charged::default(),
+    }
 }
 
 /// Runs a scenario on this thread.
@@ -182,6 +220,7 @@ async fn run_here(
     handler: &Handler,
     function: &str,
     scenario: &Scenario,
+    host: &HostBudget,
     time_limit: Duration,
 ) -> Result<Outcome, RunFailure> {
     let log = Arc::new(LogBuffer::default());
@@ -189,6 +228,7 @@ async fn run_here(
         time: scenario.time,
         seed: scenario.seed,
         limits: scenario.service.clone(),
+        host: host.clone(),
         isolation: scenario.isolation,
         grants: grants_of(scenario)?,
         ..EnvironmentOptions::default()
@@ -218,9 +258,10 @@ async fn run_here(
     }
     if scenario.check {
         let functions = environment.functions().clone();
-        mismatches.extend(checked(functions, function, scenario)?);
+        mismatches.extend(checked(functions, function, scenario, host)?);
     }
-    Ok(Outcome { run: Some(run), duration, mismatches, notes })
+    let charged = Charged { _budget: environment.server().budget(&run.view.arn).await.ok() };
+    Ok(Outcome { run: Some(run), duration, mismatches, notes, charged })
 }
 
 /// Checks that the handler replays. Returns what is wrong.
@@ -228,12 +269,14 @@ fn checked(
     functions: Functions,
     function: &str,
     scenario: &Scenario,
+    host: &HostBudget,
 ) -> Result<Option<Mismatch>, RunFailure> {
     let mut subject = Subject::new(functions, function, Some(scenario.event.clone()));
     subject.answers.clone_from(&scenario.answers);
     // Stand-ins are among the functions already.
     subject.grants = grants_of(scenario)?;
     subject.limits.clone_from(&scenario.service);
+    subject.host = host.clone();
     subject.execution_timeout = scenario.execution_timeout;
     subject.invocation_retries = scenario.invocation_retry.max_retries;
     if let TimeMode::Skip { start } = scenario.time {

@@ -72,6 +72,14 @@ fn between<'de, D: Deserializer<'de>>(
     fits.map(Some).ok_or_else(|| D::Error::custom(format_args!("{what} is 1 to {most}{unit}, not {number}")))
 }
 
+/// An amount of memory that the host keeps, in MiB.
+pub(super) fn kept_mebibytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    let number = u64::deserialize(deserializer)?;
+    let fits = u32::try_from(number).ok().filter(|number| (1..=1_048_576).contains(number));
+    fits.map(Some)
+        .ok_or_else(|| D::Error::custom(format_args!("execution_bytes is 1 to 1048576 MiB, not {number}")))
+}
+
 /// A point in time: `"2025-01-31T09:00:00Z"`; in TOML also without quotes.
 pub(super) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
     const FORM: &str = "a time is written as 2025-01-31T09:00:00Z";

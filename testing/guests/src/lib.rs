@@ -8,6 +8,7 @@ mod divergence;
 mod dropped;
 mod grants;
 mod hostile;
+mod hostile_bytes;
 #[cfg(target_family = "wasm")]
 mod hostile_calls;
 #[cfg(not(target_family = "wasm"))]
@@ -40,6 +41,7 @@ use hostile::{
     allocates, at_most_once_panics, blocks_on, divergent, exits, hangs_in_step, hangs_on_foreign_future,
     panics, panics_in_step, recurses, sleeps_with_tokio, spins, spins_in_step, starts_a_thread,
 };
+use hostile_bytes::{hoards, multiplies};
 use hostile_calls::{breaks_the_contract, fails_with_frames, opens_a_scope_over_a_child, polls_long_lists};
 use hostile_text::says;
 use hostile_time::{fills_memory, many_bodies_that_spin, sleeps_for_ages};
@@ -104,6 +106,7 @@ durable_handlers! {
     hangs_in_step,
     hangs_on_foreign_future,
     hides_divergence,
+    hoards,
     holds_files,
     invalid_argument,
     invokes,
@@ -115,6 +118,7 @@ durable_handlers! {
     leaks_side_by_side,
     logs,
     misplaces,
+    multiplies,
     many_concurrent_steps,
     many_items,
     many_steps,

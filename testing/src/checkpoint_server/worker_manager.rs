@@ -10,10 +10,11 @@ use std::{
 };
 
 use durawasm_core::{
+    budget::{Budget, EXECUTION_BYTES, HOST_BYTES, HostBudget},
     orchestrator::{Backend, EnvironmentOptions, TimeMode},
     protocol::{
-        ChangeSubscription, CheckpointResponse, CheckpointToken, DurableServiceClient, ExecutionArn,
-        OperationUpdate, ServiceCall, ServiceError, StatePage, Subscribing,
+        Budgeting, ChangeSubscription, CheckpointResponse, CheckpointToken, DurableServiceClient,
+        ExecutionArn, Limits, OperationUpdate, ServiceCall, ServiceError, StatePage, Subscribing,
     },
     server::CheckpointServer,
 };
@@ -33,11 +34,22 @@ pub struct CheckpointWorkerParams {
     pub seed: Option<u64>,
     /// Whether skipped time advances tokio's clock as well.
     pub tokio_time: bool,
+    /// What one execution may make the server's process keep, in bytes. The default is 256 MiB.
+    pub execution_bytes: usize,
+    /// What all executions of the server may make its process keep, in bytes. The default is 1 GiB.
+    pub host_bytes: usize,
 }
 
 impl Default for CheckpointWorkerParams {
     fn default() -> Self {
-        Self { checkpoint_delay: None, skip_time: true, seed: Some(0), tokio_time: false }
+        Self {
+            checkpoint_delay: None,
+            skip_time: true,
+            seed: Some(0),
+            tokio_time: false,
+            execution_bytes: EXECUTION_BYTES,
+            host_bytes: HOST_BYTES,
+        }
     }
 }
 
@@ -48,6 +60,8 @@ impl CheckpointWorkerParams {
             time: if self.skip_time { TimeMode::SKIP } else { TimeMode::Real },
             seed: self.seed,
             checkpoint_delay: self.checkpoint_delay.map(Duration::from_millis),
+            limits: Limits { execution_bytes: self.execution_bytes, ..Limits::default() },
+            host: HostBudget::new(self.host_bytes),
             ..EnvironmentOptions::default()
         }
     }
@@ -271,6 +285,16 @@ impl DurableServiceClient for CheckpointWorkerManager {
         match self.client() {
             Ok(Backend { server, .. }) => Box::pin(async move { server.watch(arn).await }),
             Err(_) => Box::pin(std::future::ready(ChangeSubscription::never())),
+        }
+    }
+
+    fn budget<'a>(&'a self, arn: &'a ExecutionArn) -> Budgeting<'a> {
+        match self.client() {
+            Ok(Backend { server, .. }) => {
+                // The next request reports that the execution or the server is gone.
+                Box::pin(async move { server.budget(arn).await.unwrap_or_default() })
+            }
+            Err(_) => Box::pin(std::future::ready(Budget::default())),
         }
     }
 }

@@ -141,6 +141,64 @@ impl<I, O> LocalDurableTestRunner<I, O> {
         self
     }
 
+    /// What one execution may make this process keep, in bytes: payloads, results, errors, history, queued updates, log
+    /// and output. Beyond that it fails with `Execution.ByteLimitExceeded`. The default is 256 MiB. Each run then has
+    /// its own checkpoint server.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use durawasm_guest::{BoxError, DurableContext};
+    /// use durawasm_testing::{LocalDurableTestRunner, TestError};
+    ///
+    /// async fn collect(_: (), ctx: DurableContext) -> Result<(), BoxError> {
+    ///     for _ in 0..100 {
+    ///         ctx.step(|_| async { Ok("x".repeat(100_000)) }).await?;
+    ///     }
+    ///     Ok(())
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), TestError> {
+    /// let result = LocalDurableTestRunner::new(collect).execution_bytes(1 << 20).run(()).await?;
+    /// let error = result.get_error()?;
+    /// assert_eq!(error.error_type.as_deref(), Some("Execution.ByteLimitExceeded"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn execution_bytes(mut self, bytes: usize) -> Self {
+        self.settings.execution_bytes = bytes;
+        self.environment = None;
+        self
+    }
+
+    /// What an execution and all those that it invokes may make this process keep together, in bytes. Beyond that, who
+    /// asks for more is refused with `Sandbox.HostByteLimitExceeded`. The default is 1 GiB. Each run then has its own
+    /// checkpoint server.
+    #[must_use]
+    pub fn host_bytes(mut self, bytes: usize) -> Self {
+        self.settings.host_bytes = bytes;
+        self.environment = None;
+        self
+    }
+
+    /// How many functions a run may invoke, by itself and by the functions that it invokes. Beyond that an invoke fails
+    /// with `Invoke.CountExceeded`. The default is 10,000.
+    #[must_use]
+    pub fn invokes(mut self, number: usize) -> Self {
+        self.settings.invokes = number;
+        self
+    }
+
+    /// How many functions may wait for each other in a chain of invokes. Beyond that an invoke fails with
+    /// `Invoke.DepthExceeded`. The default is 100.
+    #[must_use]
+    pub fn invoke_depth(mut self, number: usize) -> Self {
+        self.settings.invoke_depth = number;
+        self
+    }
+
     /// The retry policy for crashed invocations.
     #[must_use]
     pub fn invocation_retry(mut self, retry: InvocationRetry) -> Self {

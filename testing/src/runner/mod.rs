@@ -269,6 +269,8 @@ impl<I, O: DeserializeOwned> LocalDurableTestRunner<I, O> {
         options.isolation = settings.isolation;
         options.grants.clone_from(&settings.grants);
         options.execution_timeouts.clone_from(&settings.target_timeouts);
+        options.limits.invokes = settings.invokes;
+        options.limits.invoke_depth = settings.invoke_depth;
         orchestrator.template = StartExecution {
             answers: settings.answers.clone(),
             invocation_retry: settings.retry,
@@ -284,8 +286,9 @@ impl<I, O: DeserializeOwned> LocalDurableTestRunner<I, O> {
             let worker = environment.worker.clone();
             return if worker.is_set_up() { Ok(worker) } else { Err(TestError::EnvironmentNotSetUp) };
         }
-        let Settings { config, seed, tokio_time, .. } = &self.settings;
-        let params = CheckpointWorkerParams { tokio_time: *tokio_time, ..config.worker(*seed) };
+        let Settings { config, seed, tokio_time, execution_bytes, host_bytes, .. } = self.settings;
+        let params =
+            CheckpointWorkerParams { tokio_time, execution_bytes, host_bytes, ..config.worker(seed) };
         let worker = Arc::new(CheckpointWorkerManager::new(Some(params)));
         worker.start()?;
         let last = self.worker.lock().unwrap_or_else(PoisonError::into_inner).replace(worker.clone());

@@ -3,8 +3,10 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use durawasm_core::{
+    budget::HOST_BYTES,
     invocation::{Disturbance, Isolation},
     orchestrator::{FunctionGrants, Scheduler},
+    protocol::Limits,
     server::{InvocationRetry, ScriptedAnswer},
 };
 
@@ -29,10 +31,16 @@ pub(super) struct Settings {
     pub(super) scheduler: Option<MakeScheduler>,
     pub(super) tokio_time: bool,
     pub(super) answer_timeout: Duration,
+    /// In bytes.
+    pub(super) execution_bytes: usize,
+    pub(super) host_bytes: usize,
+    pub(super) invokes: usize,
+    pub(super) invoke_depth: usize,
 }
 
 impl Settings {
     pub(super) fn new(config: TestEnvironmentConfig) -> Self {
+        let Limits { execution_bytes, invokes, invoke_depth, .. } = Limits::default();
         Self {
             config,
             seed: Some(0),
@@ -46,6 +54,10 @@ impl Settings {
             scheduler: None,
             tokio_time: false,
             answer_timeout: DEFAULT_ANSWER_TIMEOUT,
+            execution_bytes,
+            host_bytes: HOST_BYTES,
+            invokes,
+            invoke_depth,
         }
     }
 }

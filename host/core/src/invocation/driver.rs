@@ -112,7 +112,8 @@ pub struct Driver {
     /// Whether log lines of replayed code are kept.
     keep_replayed: bool,
     log: Arc<dyn LogSink>,
-    /// Bytes of log lines that the guest may still write.
+    /// The most bytes of log lines, and how many of them the guest may still write.
+    log_most: usize,
     log_budget: usize,
     checkpoints: u32,
     ended: Option<Ended>,
@@ -142,6 +143,7 @@ impl Driver {
             body: None,
             keep_replayed: false,
             log,
+            log_most: log_budget,
             log_budget,
             checkpoints: 0,
             ended: None,
@@ -288,11 +290,21 @@ impl Driver {
     /// The reason why the run is ended.
     pub fn answered(&mut self, answer: Result<CheckpointResponse, ServiceError>) -> Result<(), Ended> {
         let failure = self.failure_to_come.take();
-        let answer = answer.map_err(Ended::Service)?;
+        let answer = answer.map_err(|error| self.refused(error))?;
         self.token = answer.checkpoint_token;
         self.observation.changes_mut().note(&answer.operations);
         self.engine.apply(answer.operations)?;
         failure.map_or(Ok(()), |failure| Err(failure.into()))
+    }
+
+    /// The end of a run whose request was refused. A server in this process shares the budget, which knows of a charge
+    /// that it has refused; its answer says so only in words.
+    fn refused(&self, error: ServiceError) -> Ended {
+        let exceeded = self.engine.budget().refusal();
+        match exceeded.filter(|exceeded| error == ServiceError::from(*exceeded)) {
+            Some(exceeded) => Ended::Refused(exceeded),
+            None => Ended::Service(error),
+        }
     }
 
     /// Ends the guest's run from within one of its calls. This reason takes precedence over whatever the guest returns
@@ -372,6 +384,11 @@ impl Driver {
         self.keep_replayed = keep;
     }
 
+    /// The most bytes of log lines of the invocation.
+    pub fn log_limit(&self) -> usize {
+        self.log_most
+    }
+
     /// Resets the budget for log lines to this number of bytes.
     pub fn renew_log_budget(&mut self, bytes: usize) {
         self.log_budget = bytes;
@@ -380,7 +397,7 @@ impl Driver {
     /// Writes a log line within the guest's budget.
     ///
     /// # Errors
-    /// When the budget is exhausted.
+    /// When the budget is exhausted, or the bytes of the execution or of the host.
     pub fn log(
         &mut self,
         clock: &dyn Clock,
@@ -389,14 +406,8 @@ impl Driver {
         fields: Vec<(String, String)>,
         operation: Option<OperationId>,
     ) -> Result<(), Ended> {
-        let size = 64 + message.len() + fields.iter().map(|(k, v)| k.len() + v.len()).sum::<usize>();
-        let Some(rest) = self.log_budget.checked_sub(size) else {
-            let reason = "the handler wrote more log lines than one invocation may".to_owned();
-            return Err(Ended::Limit(error_types::LOG_LIMIT, reason));
-        };
-        self.log_budget = rest;
         let time = Timestamp::from_millis(i64::try_from(self.now(clock).as_millis()).unwrap_or(i64::MAX));
-        self.log.write(LogLine {
+        let line = LogLine {
             time,
             level,
             source,
@@ -406,7 +417,24 @@ impl Driver {
             replayed: !self.keep_replayed && self.is_replaying(),
             execution: self.facts.arn.clone(),
             invocation_id: self.facts.invocation_id.clone(),
-        });
+        };
+        let size = line.size();
+        let Some(rest) = self.log_budget.checked_sub(size) else {
+            return Err(log_limit(self.log_most, self.log_most.saturating_add(size) - self.log_budget));
+        };
+        if self.log.keeps(&line) {
+            self.engine.budget().charge(line.kept())?;
+        }
+        self.log_budget = rest;
+        self.log.write(line);
         Ok(())
     }
+}
+
+/// The end of a run whose log reached more bytes than it may have.
+pub fn log_limit(most: usize, reached: usize) -> Ended {
+    let reason = format!(
+        "the handler wrote more log lines than one invocation may: they take {reached} bytes; at most {most} are allowed"
+    );
+    Ended::Limit(error_types::LOG_LIMIT, reason)
 }

@@ -1,6 +1,7 @@
 //! The reasons why the host ends a guest's run.
 
 use crate::{
+    budget::BytesExceeded,
     protocol::{ErrorObject, ServiceError, error_types},
     replay::{Key, ReplayError},
 };
@@ -14,6 +15,8 @@ pub enum Ended {
     Replay(ReplayError),
     /// The service refused a request or cannot be reached.
     Service(ServiceError),
+    /// The service has no room in a budget of bytes for what the guest has sent.
+    Refused(BytesExceeded),
     /// The guest exceeded a limit: the type and message of the error.
     Limit(&'static str, String),
     /// The body of this step exceeded its timeout.
@@ -33,15 +36,22 @@ impl From<ReplayError> for Ended {
     fn from(error: ReplayError) -> Self {
         match error {
             ReplayError::TooManyOperations(_) => Self::Limit(error_types::OPERATION_LIMIT, error.to_string()),
+            ReplayError::BytesExceeded(exceeded) => exceeded.into(),
             error => Self::Replay(error),
         }
+    }
+}
+
+impl From<BytesExceeded> for Ended {
+    fn from(exceeded: BytesExceeded) -> Self {
+        Self::Limit(error_types::of_bytes(exceeded.owner), exceeded.to_string())
     }
 }
 
 impl Ended {
     /// Whether no more updates can be sent.
     pub(super) fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Service(_) | Self::Killed)
+        matches!(self, Self::Service(_) | Self::Refused(_) | Self::Killed)
     }
 
     /// The error with which the invocation crashes.
@@ -50,6 +60,7 @@ impl Ended {
             Self::Replay(ReplayError::NonDeterministic(divergence)) => divergence.to_error(),
             Self::Replay(error) => ErrorObject::new(error_types::CONTRACT_VIOLATION, error.to_string()),
             Self::Service(error) => error.to_error(),
+            Self::Refused(exceeded) => exceeded.into(),
             Self::Limit(name, reason) => ErrorObject::new(name, reason),
             Self::Killed => ErrorObject::new(error_types::KILLED, "the instance was killed on purpose"),
             Self::Suspended | Self::StepTimedOut(_) | Self::Replayed => {

@@ -93,7 +93,8 @@ pub async fn load(
     } = input;
     let client = &*around.client;
     let (operations, event) = load_state(&arn, &checkpoint_token, initial_execution_state, client).await?;
-    let engine = Engine::new(operations, limits.clone(), bounds.operations);
+    let budget = client.budget(&arn).await;
+    let engine = Engine::new(operations, limits.clone(), bounds.operations).with_budget(&budget);
     let engine = engine.with_updated(&updated_operation_ids).with_probe(around.probe.clone());
     let facts = Facts {
         arn,

@@ -69,6 +69,24 @@ pub struct LogLine {
 }
 
 impl LogLine {
+    /// What a line counts against the limit of an invocation's log beside its texts, in bytes.
+    pub const LINE: usize = 64;
+    /// What a field counts beside its name and its value, in bytes.
+    const FIELD: usize = 16;
+
+    /// What it counts against the limit of an invocation's log, in bytes.
+    pub fn size(&self) -> usize {
+        let fields = self.fields.iter().map(|(name, value)| Self::FIELD + name.len() + value.len());
+        let operation = self.operation.as_ref().map_or(0, |id| id.as_str().len());
+        Self::LINE + self.message.len() + operation + fields.sum::<usize>()
+    }
+
+    /// The memory that it takes, in bytes.
+    pub fn kept(&self) -> usize {
+        let fields = self.fields.len() * (2 * size_of::<String>() + 32);
+        size_of::<Self>() + 32 + self.size() + fields
+    }
+
     /// The message followed by the fields as `name=value`; values with spaces or quotes are quoted.
     pub fn text(&self) -> String {
         let mut text = self.message.clone();
@@ -84,6 +102,11 @@ impl LogLine {
 pub trait LogSink: Send + Sync {
     /// Receives one line.
     fn write(&self, line: LogLine);
+
+    /// Whether [`write`](Self::write) keeps this line in memory. Then it is charged to the budget of its execution.
+    fn keeps(&self, _line: &LogLine) -> bool {
+        true
+    }
 }
 
 /// Keeps lines in memory, except those of replayed code.
@@ -102,5 +125,9 @@ impl LogSink for LogBuffer {
         if !line.replayed {
             self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line);
         }
+    }
+
+    fn keeps(&self, line: &LogLine) -> bool {
+        !line.replayed
     }
 }

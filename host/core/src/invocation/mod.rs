@@ -22,7 +22,7 @@ mod tests;
 mod waiting;
 
 pub use bounds::InvocationBounds;
-pub use driver::{CheckpointRequest, Driver, Facts, Need};
+pub use driver::{CheckpointRequest, Driver, Facts, Need, log_limit};
 pub use ended::Ended;
 pub use faults::{CheckpointFault, Disturbance, Failure, Faults};
 pub use grants::{Access, GrantError, Grants};

@@ -4,7 +4,7 @@
 //! and randomness and all its output is kept, and after the hook the handler's time and randomness are unaffected;
 //! plugins that have ended an instance are not called any more.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use super::{Ended, ended::misused};
 use crate::protocol::{Operation, OperationId, OperationType};
@@ -151,8 +151,9 @@ impl ObservedChanges {
         let Self { mut updated, reported } = self;
         if let Some(reported) = reported {
             updated.retain(|id| !was_started(id));
+            let mut known: HashSet<OperationId> = updated.iter().cloned().collect();
             for operation in reported.into_iter().flatten() {
-                if !updated.contains(&operation.id) {
+                if known.insert(operation.id.clone()) {
                     updated.push(operation.id.clone());
                 }
             }

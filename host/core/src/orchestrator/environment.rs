@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     ambient::{Clock, Entropy, OsEntropy, SeededEntropy, SystemClock, VirtualClock},
+    budget::HostBudget,
     invocation::{Disturbance, Faults, Isolation, LogSink},
     protocol::{ErrorObject, Limits, Timestamp},
     server::{CheckpointServer, ExecutionView, ServerConfig, ServerHandle, StartExecution},
@@ -41,6 +42,8 @@ pub struct EnvironmentOptions {
     pub seed: Option<u64>,
     /// The service's limits.
     pub limits: Limits,
+    /// What executions may make this process keep. Environments may share it; by default each has its own.
+    pub host: HostBudget,
     /// The execution timeouts of functions that are invoked by others, in seconds, by the name of the function. By
     /// default there are none.
     pub execution_timeouts: HashMap<String, u64>,
@@ -61,6 +64,7 @@ impl Default for EnvironmentOptions {
             time: TimeMode::SKIP,
             seed: Some(0),
             limits: Limits::default(),
+            host: HostBudget::default(),
             execution_timeouts: HashMap::new(),
             grants: FunctionGrants::default(),
             disturbances: Vec::new(),
@@ -118,11 +122,8 @@ impl Backend {
             Some(seed) => (Arc::new(SeededEntropy::new(seed)), Arc::new(SeededEntropy::new(!seed))),
             None => (Arc::new(OsEntropy), Arc::new(OsEntropy)),
         };
-        let server = CheckpointServer::spawn(ServerConfig {
-            clock: clock.clone(),
-            entropy: ids,
-            limits: options.limits.clone(),
-        })?;
+        let config = ServerConfig { clock: clock.clone(), entropy: ids, limits: options.limits.clone() };
+        let server = CheckpointServer::spawn_within(config, options.host.clone())?;
         let backend = Self { server: server.handle(), clock, entropy };
         Ok((server, backend))
     }

@@ -5,17 +5,18 @@ use std::sync::Arc;
 use super::functions::{Function, Invocation, NO_DURABLE_OPERATIONS};
 use crate::{
     ambient::Clock,
+    budget::Budget,
     invocation::Surroundings,
     protocol::{
-        CheckpointResponse, CheckpointToken, DurableServiceClient, ExecutionArn, ExecutionDetails,
+        Budgeting, CheckpointResponse, CheckpointToken, DurableServiceClient, ExecutionArn, ExecutionDetails,
         InvocationInput, Limits, Operation, OperationType, OperationUpdate, ServiceCall, ServiceError,
         StatePage,
     },
     server::InvokeOutcome,
 };
 
-/// The service of a plain function: it refuses every request.
-struct NoService;
+/// The service of a plain function: it refuses every request. The function charges its caller's budget.
+struct NoService(Budget);
 
 impl DurableServiceClient for NoService {
     fn checkpoint<'a>(
@@ -35,6 +36,10 @@ impl DurableServiceClient for NoService {
     ) -> ServiceCall<'a, StatePage> {
         Box::pin(async { Err(ServiceError::InvalidParameterValue(NO_DURABLE_OPERATIONS.to_owned())) })
     }
+
+    fn budget<'a>(&'a self, _: &'a ExecutionArn) -> Budgeting<'a> {
+        Box::pin(std::future::ready(self.0.clone()))
+    }
 }
 
 /// Runs a plain function for a chained invoke. `id` is unique, and seeds the function's randomness.
@@ -43,8 +48,9 @@ pub(super) async fn run_plain(
     payload: Option<Arc<str>>,
     id: &str,
     mut around: Surroundings,
+    budget: Budget,
 ) -> InvokeOutcome {
-    around.client = Arc::new(NoService);
+    around.client = Arc::new(NoService(budget));
     let arn = ExecutionArn::new(&function.name, "$LATEST", "plain", id);
     let execution = execution(&around.clock, payload);
     let input = InvocationInput {

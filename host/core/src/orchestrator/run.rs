@@ -168,7 +168,7 @@ impl Orchestrator {
         }
         let deadline = self.deadline(timeout);
         let mut checkpoints = 0;
-        let (background, spawner) = TargetPool::new();
+        let (background, spawner) = TargetPool::new(&self.limits);
         let driven = self.drive(&arn, deadline, stop_when, attendant, &mut checkpoints, spawner);
         let reason = background.run(driven).await?;
         let view = self.server.view(&arn).await?;
@@ -377,6 +377,8 @@ impl Orchestrator {
         let mut target =
             InvokeTarget { executed_version: Some("$LATEST".into()), durable_execution_arn: None };
         if !function.durable {
+            // What it makes the host keep is kept for its caller.
+            let budget = self.server.budget(caller).await?;
             self.server.annotate_invoke(caller, &invoke.operation_id, target).await?;
             let (grants, _scratch) = match self.grants.plain(&function.name) {
                 Ok(granted) => granted,
@@ -388,6 +390,7 @@ impl Orchestrator {
                 invoke.payload.clone(),
                 id,
                 self.around(grants, &format!("{caller} {id}")),
+                budget,
             )
             .await);
         }

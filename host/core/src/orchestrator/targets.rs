@@ -21,14 +21,8 @@ use tokio::sync::mpsc;
 
 use crate::{
     ambient::Actor,
-    protocol::{ErrorObject, ServiceError, error_types},
+    protocol::{ErrorObject, Limits, ServiceError, error_types},
 };
-
-/// The most nested invokes in one chain.
-const MAX_DEPTH: usize = 100;
-
-/// The most functions that one run may invoke.
-const MAX_TARGETS: usize = 100_000;
 
 /// The future of a running target.
 pub(super) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -48,13 +42,16 @@ pub(super) struct Spawner {
     tasks: mpsc::UnboundedSender<Task>,
     started: Arc<AtomicUsize>,
     depth: usize,
+    most_deep: usize,
+    most: usize,
 }
 
 impl TargetPool {
     /// Creates an empty pool and its spawner.
-    pub(super) fn new() -> (Self, Spawner) {
+    pub(super) fn new(limits: &Limits) -> (Self, Spawner) {
         let (tasks, new_tasks) = mpsc::unbounded_channel();
-        let spawner = Spawner { tasks, started: Arc::default(), depth: 0 };
+        let (most_deep, most) = (limits.invoke_depth, limits.invokes);
+        let spawner = Spawner { tasks, started: Arc::default(), depth: 0, most_deep, most };
         (Self { new_tasks, running: FuturesUnordered::new() }, spawner)
     }
 
@@ -83,16 +80,21 @@ impl Spawner {
     /// # Errors
     /// When the chain is too long, or the run has invoked too many functions.
     pub(super) fn deeper(&self) -> Result<Self, ErrorObject> {
-        if self.depth >= MAX_DEPTH {
-            let reason =
-                format!("{MAX_DEPTH} functions wait for each other: the chain of invocations has no end");
+        let (depth, most) = (self.depth + 1, self.most_deep);
+        if depth > most {
+            let reason = format!(
+                "{depth} functions would wait for each other, and at most {most} may: the chain of invocations has no \
+                 end"
+            );
             return Err(ErrorObject::new(error_types::INVOKE_DEPTH, reason));
         }
-        if self.started.fetch_add(1, Ordering::Relaxed) >= MAX_TARGETS {
-            let reason = format!("one run may invoke {MAX_TARGETS} functions");
+        let (number, most) = (self.started.fetch_add(1, Ordering::Relaxed).saturating_add(1), self.most);
+        if number > most {
+            let reason =
+                format!("this would be invoke number {number} of the run; at most {most} are allowed");
             return Err(ErrorObject::new(error_types::INVOKE_COUNT, reason));
         }
-        Ok(Self { depth: self.depth + 1, ..self.clone() })
+        Ok(Self { depth, ..self.clone() })
     }
 }
 

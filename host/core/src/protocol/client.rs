@@ -3,13 +3,16 @@
 use std::{future::Future, pin::Pin};
 
 use super::{CheckpointResponse, CheckpointToken, ExecutionArn, OperationUpdate, ServiceError, StatePage};
-use crate::ambient::Actor;
+use crate::{ambient::Actor, budget::Budget};
 
 /// The future of a request to the service.
 pub type ServiceCall<'a, T> = Pin<Box<dyn Future<Output = Result<T, ServiceError>> + Send + 'a>>;
 
 /// The future of a [`ChangeSubscription`].
 pub type Subscribing<'a> = Pin<Box<dyn Future<Output = ChangeSubscription> + Send + 'a>>;
+
+/// The future of an execution's budget.
+pub type Budgeting<'a> = Pin<Box<dyn Future<Output = Budget> + Send + 'a>>;
 
 /// A subscription to the next change of an execution. No change after it was made is missed.
 pub struct ChangeSubscription(Option<Pin<Box<dyn Future<Output = Option<Actor>> + Send>>>);
@@ -58,5 +61,11 @@ pub trait DurableServiceClient: Send + Sync {
     /// before they sleep, and then wait for the change and the deadline concurrently.
     fn watch<'a>(&'a self, _arn: &'a ExecutionArn) -> Subscribing<'a> {
         Box::pin(std::future::ready(ChangeSubscription::never()))
+    }
+
+    /// The budget of an execution that this process keeps, to which its invocations charge what they make the process
+    /// keep. A service elsewhere has none here: its invocations get the default.
+    fn budget<'a>(&'a self, _arn: &'a ExecutionArn) -> Budgeting<'a> {
+        Box::pin(std::future::ready(Budget::default()))
     }
 }

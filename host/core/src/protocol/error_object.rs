@@ -2,6 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::error_types;
+use crate::budget::BytesExceeded;
+
+/// The most frames of a stack that a shortened error has.
+const MOST_FRAMES: usize = 1000;
+
 /// Why an operation, an invocation or an execution failed (service model: `ErrorObject`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
@@ -33,6 +39,46 @@ impl ErrorObject {
             + text(&self.error_type)
             + text(&self.error_data)
             + self.stack_trace.iter().map(String::len).sum::<usize>()
+    }
+
+    /// The memory that it takes, in bytes: that of its texts, and what each of them needs beside its characters.
+    pub fn kept(&self) -> usize {
+        const TEXT: usize = size_of::<String>() + 16;
+        size_of::<Self>() + 3 * TEXT + self.stack_trace.len() * TEXT + self.size()
+    }
+
+    /// Shortens it to this number of bytes: first the stack, then the data, then the message and the type.
+    #[must_use]
+    pub fn shortened(mut self, most: usize) -> Self {
+        let most = most.saturating_sub(64);
+        // Empty frames have no size.
+        self.stack_trace.truncate(MOST_FRAMES);
+        let mut size = self.size();
+        while size > most
+            && let Some(frame) = self.stack_trace.pop()
+        {
+            size -= frame.len();
+        }
+        if size > most {
+            self.error_data = None;
+        }
+        for text in [&mut self.error_message, &mut self.error_type].into_iter().flatten() {
+            let mut end = text.len().min(most / 2);
+            while !text.is_char_boundary(end) {
+                end -= 1;
+            }
+            text.truncate(end);
+            // A text that was much longer would keep its memory.
+            text.shrink_to_fit();
+        }
+        self.stack_trace.shrink_to_fit();
+        self
+    }
+}
+
+impl From<BytesExceeded> for ErrorObject {
+    fn from(exceeded: BytesExceeded) -> Self {
+        Self::new(error_types::of_bytes(exceeded.owner), exceeded.to_string())
     }
 }
 

@@ -2,12 +2,18 @@
 //!
 //! Errors of guests have the types that their SDK gives them.
 
+use crate::budget::Owner;
+
 /// The execution took longer than its timeout.
 pub const EXECUTION_TIMEOUT: &str = "Execution.Timeout";
 /// The execution was stopped, and no other error was given.
 pub const EXECUTION_STOPPED: &str = "Execution.Stopped";
 /// The history of the execution has reached its maximum number of events.
 pub const EVENT_LIMIT: &str = "Execution.EventLimitExceeded";
+/// The execution made the host keep more bytes than its budget.
+pub const EXECUTION_BYTES: &str = "Execution.ByteLimitExceeded";
+/// The executions of the host together made it keep more bytes than its budget.
+pub const HOST_BYTES: &str = "Sandbox.HostByteLimitExceeded";
 /// The handler's operations differ from its record.
 pub const NON_DETERMINISTIC: &str = "NonDeterministicExecutionError";
 /// The guest violated the contract.
@@ -56,3 +62,11 @@ pub const INVOKE_STALLED: &str = "Stalled";
 pub const PLAIN_SUSPENDED: &str = "Plain.Suspended";
 /// There is no function of that name.
 pub const NOT_FOUND: &str = "ResourceNotFoundException";
+
+/// The type of the error with which the owner of a budget of bytes refuses to keep more.
+pub fn of_bytes(owner: Owner) -> &'static str {
+    match owner {
+        Owner::Execution => EXECUTION_BYTES,
+        Owner::Host => HOST_BYTES,
+    }
+}

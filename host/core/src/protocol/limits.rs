@@ -1,5 +1,7 @@
 //! The service's limits, in one place and adjustable.
 
+use crate::budget::EXECUTION_BYTES;
+
 /// The limits that the server enforces. The default is what the service enforces on every request; the two quotas on a
 /// whole execution are off unless they are set ([`Limits::service_quotas`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,13 @@ pub struct Limits {
     pub operations: Option<usize>,
     /// The most bytes written by one execution; `None` is no limit.
     pub written_bytes: Option<usize>,
+    /// The most bytes that one execution may make the host keep: payloads, results, errors, names, events, queued
+    /// updates, log lines and output. Beyond that it fails.
+    pub execution_bytes: usize,
+    /// The most functions that wait for each other in a chain of invokes.
+    pub invoke_depth: usize,
+    /// The most functions that one run may invoke, by itself and by the functions that it invokes.
+    pub invokes: usize,
     /// The most events of one execution. After that the execution cannot checkpoint any more, so endless retries end.
     pub events: usize,
     /// Seconds on its own clock after which an execution without a timeout times out (service model: `ExecutionTimeout`
@@ -55,6 +64,9 @@ impl Default for Limits {
             page_operations: 1000,
             operations: None,
             written_bytes: None,
+            execution_bytes: EXECUTION_BYTES,
+            invoke_depth: 100,
+            invokes: 10_000,
             events: 1_000_000,
             longest_execution: Some(*Self::EXECUTION_SECONDS.end()),
         }

@@ -15,7 +15,7 @@ mod operation;
 mod service_error;
 mod update;
 
-pub use client::{ChangeSubscription, DurableServiceClient, ServiceCall, Subscribing};
+pub use client::{Budgeting, ChangeSubscription, DurableServiceClient, ServiceCall, Subscribing};
 pub use error_object::ErrorObject;
 pub use event::{
     CallbackStartedDetails, ChainedInvokeStartedDetails, Event, EventDetails, EventError, EventInput,

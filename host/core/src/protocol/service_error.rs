@@ -1,6 +1,7 @@
 //! `ServiceError`: why a service did not process a request.
 
 use super::{ErrorObject, error_types};
+use crate::budget::BytesExceeded;
 
 /// The message for a token that is not the current one.
 const INVALID_TOKEN: &str = "Invalid checkpoint token";
@@ -34,6 +35,13 @@ pub enum ServiceError {
 /// Refuses a request that breaks the service's rules.
 pub(crate) fn invalid<T>(message: impl Into<String>) -> Result<T, ServiceError> {
     Err(ServiceError::InvalidParameterValue(message.into()))
+}
+
+impl From<BytesExceeded> for ServiceError {
+    /// A request that asks to keep more than a budget allows. The service model has no exception of its own for it.
+    fn from(exceeded: BytesExceeded) -> Self {
+        Self::InvalidParameterValue(exceeded.to_string())
+    }
 }
 
 impl ServiceError {

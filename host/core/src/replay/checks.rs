@@ -68,31 +68,9 @@ pub(super) fn check_payload(
     }
 }
 
-/// The most frames of an error's stack that are recorded. Empty ones have no size, so the size alone bounds nothing.
-const MAX_FRAMES: usize = 1000;
-
-/// Shortens an error to the service's limit: first the stack, then the data, then the message and the type. The time
-/// that it takes is linear: a guest may pass millions of frames.
-pub(super) fn fit_error(mut error: ErrorObject, max: usize) -> ErrorObject {
-    let max = max.saturating_sub(64);
-    let frames = std::mem::take(&mut error.stack_trace);
-    let mut room = max.checked_sub(error.size());
-    let fits = |frame: &String| {
-        room = room.and_then(|room| room.checked_sub(frame.len()));
-        room.is_some()
-    };
-    error.stack_trace = frames.into_iter().take(MAX_FRAMES).take_while(fits).collect();
-    if error.size() > max {
-        error.error_data = None;
-    }
-    for text in [&mut error.error_message, &mut error.error_type].into_iter().flatten() {
-        let mut end = text.len().min(max / 2);
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
-    }
-    error
+/// Shortens an error to the service's limit.
+pub(super) fn fit_error(error: ErrorObject, max: usize) -> ErrorObject {
+    error.shortened(max)
 }
 
 /// Checks that the operation that the guest starts equals the recorded one.
@@ -157,7 +135,7 @@ mod tests {
             let stack = vec![frame.to_owned(); 2_000_000];
             let fitted = fit_error(ErrorObject { stack_trace: stack, ..ErrorObject::default() }, 32 * 1024);
             let frames = fitted.stack_trace.len();
-            assert!((1..=MAX_FRAMES).contains(&frames) && fitted.size() <= 32 * 1024, "{frames}");
+            assert!((1..=1000).contains(&frames) && fitted.size() <= 32 * 1024, "{frames}");
         }
     }
 

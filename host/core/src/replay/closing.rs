@@ -203,17 +203,19 @@ impl Engine {
         if let Some(probe) = self.probe.get() {
             probe.closing(&mut update, attempt);
         }
-        if self.mode == CheckpointMode::Optimistic && update.action != OperationAction::Retry {
+        let shown_early = self.mode == CheckpointMode::Optimistic && update.action != OperationAction::Retry;
+        let local = shown_early.then(|| match &update.error {
+            Some(error) => Err(error.clone()),
+            None => Ok(update.payload.clone()),
+        });
+        self.outbox.push(update)?;
+        if local.is_some() {
             self.unsent += 1;
             let unsent = self.unsent;
             let slot = self.slot_mut(key)?;
-            slot.local = Some(match &update.error {
-                Some(error) => Err(error.clone()),
-                None => Ok(update.payload.clone()),
-            });
+            slot.local = local;
             slot.phase = SlotState::Due(RevealPoint::Unsent(unsent));
         }
-        self.outbox.push(update);
         Ok(())
     }
 }

@@ -32,10 +32,16 @@ use super::{
     starts::Starts,
     wait_set::WaitSet,
 };
-use crate::protocol::{
-    Limits, Operation, OperationAction, OperationId, OperationStatus, OperationType, OperationUpdate,
-    Timestamp,
+use crate::{
+    budget::{Budget, Charge},
+    protocol::{
+        Limits, Operation, OperationAction, OperationId, OperationStatus, OperationType, OperationUpdate,
+        Timestamp,
+    },
 };
+
+/// What a flat scope takes, in bytes.
+const FLAT_SCOPE: usize = size_of::<Scope>() + 256;
 
 /// A recorded success: its rank in the order of completions, and its result.
 pub type Success = (u64, Option<Arc<str>>);
@@ -95,10 +101,14 @@ pub struct Engine {
     seen: u64,
     time: Timestamp,
     pub(super) probe: Probed,
+    /// For what the guest makes the engine keep beside recorded operations and queued updates.
+    pub(super) charge: Charge,
+    /// How many entries of wait sets it has been charged for.
+    pub(super) charged_entries: usize,
 }
 
 impl Engine {
-    /// Creates an engine from an execution's state.
+    /// Creates an engine from an execution's state. It has the default budget of bytes.
     pub fn new(operations: Vec<Arc<Operation>>, limits: Limits, max_operations: usize) -> Self {
         let mut time = operations.first().map_or(Timestamp::from_millis(0), |o| o.start_timestamp);
         let mut known = HashMap::with_capacity_and_hasher(operations.len(), IdHash::default());
@@ -115,8 +125,11 @@ impl Engine {
             }
             known.insert(operation.id.clone(), Known::recorded(operation));
         }
+        let budget = Budget::default();
         Self {
-            outbox: Outbox::new(&limits),
+            outbox: Outbox::new(&limits, &budget),
+            charge: budget.hold(),
+            charged_entries: 0,
             limits,
             max_operations,
             unclaimed: known.len(),
@@ -137,6 +150,18 @@ impl Engine {
             time,
             probe: Probed::default(),
         }
+    }
+
+    /// Sets the budget that is charged for what the guest makes the engine keep. Nothing may be queued yet.
+    #[must_use]
+    pub fn with_budget(self, budget: &Budget) -> Self {
+        debug_assert!(self.outbox.len() == 0, "the budget is set before the guest runs");
+        Self { outbox: Outbox::new(&self.limits, budget), charge: budget.hold(), ..self }
+    }
+
+    /// The budget that is charged for what the guest makes the host keep.
+    pub fn budget(&self) -> &Budget {
+        self.charge.budget()
     }
 
     /// Sets the probe of the invocation.
@@ -252,6 +277,7 @@ impl Engine {
             mut untouched,
             revealed,
             probe,
+            charge,
             ..
         } = self;
         timed_out.extend(stopped);
@@ -280,7 +306,7 @@ impl Engine {
         let shown = records.values().filter(|record| !hidden.contains(&record.id)).cloned();
         let operations = execution.into_iter().chain(shown).collect();
         let fresh = Self { timed_out, untouched, seen, ..Self::new(operations, limits, max_operations) };
-        Ok(fresh.with_probe(probe))
+        Ok(fresh.with_budget(charge.budget()).with_probe(probe))
     }
 
     /// Removes an operation, and the recorded operations below it, from those that the guest is required to start.
@@ -378,6 +404,8 @@ impl Engine {
 
     /// Creates a scope of ids without an operation, for flat maps.
     pub fn flat(&mut self, scope: ScopeKey, position: Option<Position>) -> Result<ScopeKey, ReplayError> {
+        // A flat scope has no operation that is charged for it.
+        self.charge.grow(FLAT_SCOPE)?;
         let (id, _) = self.take(scope, position)?;
         self.check_flat(&id)?;
         let flat = Scope::flat(&id, self.scope(scope)?);
@@ -491,6 +519,7 @@ impl Engine {
 
     /// Applies the changed operations of an answer.
     pub fn apply(&mut self, operations: Vec<Arc<Operation>>) -> Result<(), ReplayError> {
+        self.outbox.answered();
         for operation in operations {
             if operation.kind == OperationType::Execution {
                 continue;
@@ -587,7 +616,7 @@ impl Engine {
         let attempt = record.step_details.as_ref().map_or(0, |d| d.attempt).saturating_add(1);
         let phase = if record.status == OperationStatus::Ready {
             let update = slot.update(OperationAction::Start);
-            self.outbox.push(update);
+            self.outbox.push(update)?;
             if at_most_once { SlotState::Waiting } else { SlotState::Running { attempt } }
         } else if self.timed_out.get(&record.id) == Some(&attempt) {
             SlotState::TimedOut { attempt }

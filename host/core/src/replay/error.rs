@@ -1,6 +1,9 @@
 //! Errors between a guest and its record.
 
-use crate::protocol::{ErrorObject, OperationId, error_types};
+use crate::{
+    budget::BytesExceeded,
+    protocol::{ErrorObject, OperationId, error_types},
+};
 
 /// Why the engine refused a call of the guest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +25,9 @@ pub enum ReplayError {
     /// The guest exceeded the limit on operations.
     #[error("more than {0} operations were started in one invocation")]
     TooManyOperations(usize),
+    /// The host would have to keep more bytes than a budget allows.
+    #[error(transparent)]
+    BytesExceeded(#[from] BytesExceeded),
 }
 
 /// The first difference between a replay and its record.

@@ -17,8 +17,8 @@ use super::{
 };
 use crate::protocol::{
     CallbackOptions, ChainedInvokeOptions, FUNCTION_NAME_CHARACTERS, Limits, OperationAction, OperationId,
-    OperationType, OperationUpdate, TENANT_ID_CHARACTERS, WaitOptions, is_function_name, is_tenant_id,
-    sub_type,
+    OperationType, OperationUpdate, StepDetails, TENANT_ID_CHARACTERS, WaitOptions, is_function_name,
+    is_tenant_id, sub_type,
 };
 
 /// How the attempts of a step are run.
@@ -72,7 +72,17 @@ impl Engine {
         let check = check_payload("initial", Some(&initial), self.limits.payload_bytes);
         let kind = OperationType::Step;
         let key = self.begin(scope, position, identity, kind, sub_type::WAIT_FOR_CONDITION, check, |_| {})?;
-        self.slot_mut(key)?.state = Some(initial.into());
+        let record = self.slot(key)?.record.as_deref();
+        let state = match record.map(|record| (record.status.is_terminal(), record.step_details.as_ref())) {
+            Some((true, _)) => "null".into(),
+            Some((false, Some(StepDetails { result: Some(state), .. }))) => state.clone(),
+            Some((false, _)) | None => {
+                // It is not sent, but kept for the first attempt.
+                self.charge.grow(initial.len())?;
+                initial.into()
+            }
+        };
+        self.slot_mut(key)?.state = Some(state);
         self.settle_step(key)?;
         Ok(key)
     }
@@ -251,9 +261,9 @@ impl Engine {
                 if self.probe.get().is_some_and(|probe| probe.started(&start, position, false)) {
                     return Err(stopped_by_probe(&start));
                 }
-                vacant.insert(Known::started(key));
                 let slot = Slot::started(&start);
-                self.outbox.push(start);
+                self.outbox.push(start)?;
+                vacant.insert(Known::started(key));
                 slot
             }
         };

@@ -6,6 +6,9 @@ use super::{
     wait_set::{ReadyAt, WaitSet},
 };
 
+/// What an entry of a set takes, in bytes. An operation is charged for one entry for each of its events.
+const ENTRY: usize = 256;
+
 /// The most sets of one invocation. A guest needs one.
 const MAX_SETS: usize = 16;
 
@@ -27,6 +30,12 @@ impl Engine {
         token: u64,
     ) -> Result<(), ReplayError> {
         let ready_at = self.ready_when(key, interest)?;
+        let entries = self.sets.iter().map(WaitSet::len).sum::<usize>() + 1;
+        let beyond = entries.saturating_sub(2 * self.slots.len());
+        if beyond > self.charged_entries {
+            self.charge.grow((beyond - self.charged_entries) * ENTRY)?;
+            self.charged_entries = beyond;
+        }
         self.set_mut(set)?.add((key, interest), token, ready_at)
     }
 

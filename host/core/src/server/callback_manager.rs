@@ -4,7 +4,7 @@
 //! - a callback is open from its START until an answer, a timeout, its cancellation or the execution's end;
 //! - a callback that has ended has no timers.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
@@ -44,7 +44,7 @@ impl CallbackManager {
         at: Timestamp,
         callback: Index,
         options: CallbackOptions,
-        answers: Vec<ScriptedAnswer>,
+        answers: Vec<Arc<ScriptedAnswer>>,
     ) {
         let heartbeat_seconds = limit(options.heartbeat_timeout_seconds);
         let mut others = Vec::with_capacity(answers.len() + 1);
@@ -65,12 +65,12 @@ impl CallbackManager {
         timers: &mut Timers,
         at: Timestamp,
         callback: Index,
-        scripted: ScriptedAnswer,
+        scripted: Arc<ScriptedAnswer>,
     ) {
         let Some(open) = self.open.get_mut(&callback) else { return };
         // An answer takes at least a millisecond, so in virtual time it finds the handler suspended.
         let after = u64::try_from(scripted.after.as_millis()).unwrap_or(u64::MAX).max(1);
-        open.others.push(timers.schedule(at.plus_millis(after), Timer::Answer(callback, scripted.answer)));
+        open.others.push(timers.schedule(at.plus_millis(after), Timer::Answer(callback, scripted)));
     }
 
     /// Whether the callback is open.
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn closing_leaves_no_timer() {
         let (mut manager, mut timers) = (CallbackManager::default(), Timers::default());
-        let answer = ScriptedAnswer::new("*", Duration::from_secs(3), Answer::Heartbeat);
+        let answer = Arc::new(ScriptedAnswer::new("*", Duration::from_secs(3), Answer::Heartbeat));
         manager.open(&mut timers, START, 1, options(9, 2), vec![answer.clone(), answer]);
         assert_eq!(timers.all().count(), 4);
         assert!(manager.beat(&mut timers, START, 1));

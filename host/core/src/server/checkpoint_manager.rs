@@ -19,6 +19,7 @@ use super::{
     event_processor::{self, EventProcessor},
     ids::{IdSource, Index},
     invoke_table::InvokeTable,
+    kept,
     observer::Observer,
     operations::OperationTable,
     phase::{ExecutionPhase, Verdict},
@@ -27,10 +28,13 @@ use super::{
     token::{Markers, check_token, new_token},
     transitions,
 };
-use crate::protocol::{
-    CheckpointResponse, CheckpointToken, EventDetails, ExecutionArn, ExecutionDetails,
-    ExecutionStartedDetails, Limits, Operation, OperationId, OperationType, OperationUpdate, ServiceError,
-    StatePage, Timestamp, invalid,
+use crate::{
+    budget::{Budget, BytesExceeded, Owner},
+    protocol::{
+        CheckpointResponse, CheckpointToken, EventDetails, ExecutionArn, ExecutionDetails,
+        ExecutionStartedDetails, Limits, Operation, OperationId, OperationType, OperationUpdate,
+        ServiceError, StatePage, Timestamp, invalid,
+    },
 };
 
 /// The state of one execution. It is changed through the [`ExecutionManager`](super::ExecutionManager) only; this type
@@ -39,6 +43,8 @@ pub struct CheckpointManager {
     pub(super) arn: ExecutionArn,
     pub(super) id: [u8; 16],
     pub(super) limits: Arc<Limits>,
+    /// For everything that is kept for the execution.
+    pub(super) budget: Budget,
     pub(super) markers: Markers,
     pub(super) retry: InvocationRetry,
     pub(super) timeout_seconds: Option<u64>,
@@ -67,6 +73,7 @@ pub(super) struct ExecutionIdentity {
     pub(super) operation_id: OperationId,
     pub(super) name: Arc<str>,
     pub(super) limits: Arc<Limits>,
+    pub(super) budget: Budget,
     pub(super) markers: Markers,
 }
 
@@ -74,14 +81,15 @@ pub(super) struct ExecutionIdentity {
 pub(super) const EXECUTION: Index = 0;
 
 impl CheckpointManager {
-    /// Starts an execution. The request must have been validated.
+    /// Starts an execution. The request must have been validated and charged to the budget.
     pub(super) fn new(now: Timestamp, identity: ExecutionIdentity, request: StartExecution) -> Self {
-        let ExecutionIdentity { arn, id, operation_id, name, limits, markers } = identity;
+        let ExecutionIdentity { arn, id, operation_id, name, limits, budget, markers } = identity;
         let input: Option<Arc<str>> = request.input.map(Into::into);
         let mut manager = Self {
             arn,
             id,
             limits,
+            budget,
             markers,
             retry: request.invocation_retry,
             timeout_seconds: request.timeout_seconds,
@@ -150,8 +158,13 @@ impl CheckpointManager {
             Timer::CallbackTimeout(index) => self.time_out_callback(at, index, "Callback.Timeout"),
             Timer::HeartbeatTimeout(index) => self.time_out_callback(at, index, "Callback.Heartbeat"),
             // Timers of ended callbacks are cancelled, so this callback is open.
-            Timer::Answer(index, answer) => {
+            Timer::Answer(index, scripted) => {
                 let again = self.script.given(index);
+                let answer = match self.charge(at, kept::answer(&scripted.answer)) {
+                    Ok(()) => scripted.answer.clone(),
+                    // It has no sender who could be refused.
+                    Err(exceeded) => Answer::Failure(exceeded.into()),
+                };
                 drop(self.answer_callback(at, index, answer));
                 if again {
                     self.answer_in_turn(at, index);
@@ -182,6 +195,7 @@ impl CheckpointManager {
             }
             let written = updates.iter().map(transitions::written_by).sum::<usize>();
             let transitions = transitions::check(updates, &self.operations, &self.limits, self.written)?;
+            self.charge(now, transitions.iter().map(kept::transition).sum())?;
             for transition in transitions {
                 self.apply(now, ids, transition);
             }
@@ -195,6 +209,15 @@ impl CheckpointManager {
             running.token = next.clone();
         }
         Ok(CheckpointResponse { checkpoint_token: next, operations: self.operations.take_changed() })
+    }
+
+    /// Charges what is about to be kept. An execution whose own budget does not suffice fails.
+    pub(super) fn charge(&mut self, now: Timestamp, bytes: usize) -> Result<(), BytesExceeded> {
+        self.budget.charge(bytes).inspect_err(|exceeded| {
+            if exceeded.owner == Owner::Execution {
+                self.fail_for_bytes(now, *exceeded);
+            }
+        })
     }
 
     /// Returns a page of the state that the handler replays.
@@ -254,7 +277,7 @@ impl CheckpointManager {
     }
 
     /// Takes the scripted answers of a callback.
-    pub(super) fn scripted_answers(&mut self, callback: &Operation) -> Vec<ScriptedAnswer> {
+    pub(super) fn scripted_answers(&mut self, callback: &Operation) -> Vec<Arc<ScriptedAnswer>> {
         let name = self.callback_name(callback);
         self.script.take(name.as_deref().unwrap_or_default())
     }
@@ -342,6 +365,9 @@ impl CheckpointManager {
     ) -> Result<(), ServiceError> {
         self.advance(now);
         answer.check(&self.limits)?;
+        if self.callbacks.is_open(index) {
+            self.charge(now, kept::answer(&answer))?;
+        }
         let answered = self.answer_callback(now, index, answer);
         self.send_next_answer(now);
         answered

@@ -5,6 +5,7 @@ use std::{io, sync::Arc, thread::JoinHandle};
 use super::{execution_manager::ExecutionManager, handle::ServerHandle, worker};
 use crate::{
     ambient::{Clock, Entropy},
+    budget::HostBudget,
     protocol::Limits,
 };
 
@@ -56,13 +57,22 @@ pub struct CheckpointServer {
 }
 
 impl CheckpointServer {
-    /// Starts the thread.
+    /// Starts the thread. The host has a budget of bytes of its own.
     ///
     /// # Errors
     /// When the operating system cannot start a thread.
     pub fn spawn(config: ServerConfig) -> io::Result<Self> {
+        Self::spawn_within(config, HostBudget::default())
+    }
+
+    /// Starts the thread. Several servers may share the host's budget of bytes.
+    ///
+    /// # Errors
+    /// When the operating system cannot start a thread.
+    pub fn spawn_within(config: ServerConfig, host: HostBudget) -> io::Result<Self> {
         let ServerConfig { clock, entropy, limits } = config;
-        let (shared, thread) = worker::spawn(ExecutionManager::new(entropy, limits), clock)?;
+        let manager = ExecutionManager::new(entropy, limits).with_host_budget(host);
+        let (shared, thread) = worker::spawn(manager, clock)?;
         let handle = ServerHandle::new(shared);
         Ok(Self { handle, thread: Some(thread) })
     }

@@ -18,12 +18,14 @@ use super::{
     callback_manager::read_callback_id,
     checkpoint_manager::{CheckpointManager, ExecutionIdentity},
     ids::{IdSource, read_uuid},
+    kept,
     observer::Observer,
     timers::{ScheduledTimer, TimerKey},
     token::{Markers, decode_checkpoint_token},
 };
 use crate::{
     ambient::Entropy,
+    budget::{Budget, HostBudget},
     protocol::{
         CallbackId, CheckpointResponse, CheckpointToken, ErrorObject, ExecutionArn, InvocationResult, Limits,
         OperationId, OperationUpdate, ServiceError, StatePage, Timestamp, check_execution_name, invalid,
@@ -39,12 +41,13 @@ pub struct ExecutionManager {
     ids: IdSource,
     markers: Markers,
     limits: Arc<Limits>,
+    host: HostBudget,
     /// Executions that changed from outside since [`Self::take_news`].
     news: BTreeSet<ExecutionArn>,
 }
 
 impl ExecutionManager {
-    /// Creates a server without executions.
+    /// Creates a server without executions, whose host has the default budget of bytes.
     pub fn new(entropy: Arc<dyn Entropy>, limits: Limits) -> Self {
         let mut ids = IdSource::new(entropy.clone());
         let markers = Markers::new(&mut ids);
@@ -55,21 +58,39 @@ impl ExecutionManager {
             ids,
             markers,
             limits: Arc::new(limits),
+            host: HostBudget::default(),
             news: BTreeSet::new(),
         }
+    }
+
+    /// Sets the budget of bytes that all executions charge, beside each its own.
+    #[must_use]
+    pub fn with_host_budget(self, host: HostBudget) -> Self {
+        Self { host, ..self }
+    }
+
+    /// The budget of an execution.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`].
+    pub fn budget(&self, arn: &ExecutionArn) -> Result<Budget, ServiceError> {
+        let found = self.executions.get(arn).map(|(execution, _)| execution.budget.clone());
+        found.ok_or_else(|| ServiceError::NotFound(format!("there is no execution {arn}")))
     }
 
     /// Starts an execution. No code runs until [`Self::start_invocation`].
     ///
     /// # Errors
     /// [`ServiceError::InvalidParameterValue`] when a name, a size or the timeout is out of range, the input is not JSON,
-    /// or the invoke that it is for has started an execution before.
+    /// a budget of bytes has no room for it, or the invoke that it is for has started an execution before.
     pub fn start_execution(
         &mut self,
         now: Timestamp,
         request: StartExecution,
     ) -> Result<ExecutionArn, ServiceError> {
         check_start(&request, &self.limits)?;
+        let budget = Budget::new(self.limits.execution_bytes, self.host.clone());
+        budget.charge(kept::execution(&request))?;
         let mut invoked;
         let ids = match &request.invoked_by {
             None => &mut self.ids,
@@ -91,6 +112,7 @@ impl ExecutionManager {
             operation_id: text.into(),
             name: name.into(),
             limits: self.limits.clone(),
+            budget,
             markers: self.markers.clone(),
         };
         self.by_id.insert(id, arn.clone());
@@ -150,7 +172,8 @@ impl ExecutionManager {
     ///
     /// # Errors
     /// [`ServiceError::InvalidToken`]; [`ServiceError::InvalidParameterValue`] when an update breaks the rules; then
-    /// nothing changes and the token stays valid. [`ServiceError::NotFound`].
+    /// nothing changes and the token stays valid. Also when a budget of bytes has no room for them: if it is the
+    /// execution's, the execution has failed. [`ServiceError::NotFound`].
     pub fn checkpoint(
         &mut self,
         now: Timestamp,
@@ -196,6 +219,7 @@ impl ExecutionManager {
     /// # Errors
     /// [`ServiceError::CallbackOver`] when it was answered, has timed out, or its execution has ended.
     /// [`ServiceError::NotFound`]. [`ServiceError::InvalidParameterValue`] when the answer is too large.
+    /// Also when a budget of bytes has no room for it: if it is the execution's, the execution has failed.
     pub fn complete_callback(
         &mut self,
         now: Timestamp,

@@ -11,11 +11,15 @@ use super::{
     event_processor,
     ids::Index,
     invoke_table::Arrival,
+    kept,
     phase::ExecutionPhase,
 };
-use crate::protocol::{
-    CallbackDetails, ChainedInvokeDetails, ErrorObject, EventDetails, Operation, OperationId,
-    OperationStatus, OperationType, ServiceError, Timestamp, invalid,
+use crate::{
+    budget::{BytesExceeded, Owner},
+    protocol::{
+        CallbackDetails, ChainedInvokeDetails, ErrorObject, EventDetails, Operation, OperationId,
+        OperationStatus, OperationType, ServiceError, Timestamp, invalid,
+    },
 };
 
 impl CheckpointManager {
@@ -162,6 +166,13 @@ impl CheckpointManager {
     ) -> Result<(), ServiceError> {
         self.advance(now);
         let index = self.open_invoke(id)?;
+        let outcome = match self.charge(now, kept::invoke(&outcome)) {
+            Ok(()) => outcome,
+            // The execution has failed, and the invoke with it.
+            Err(BytesExceeded { owner: Owner::Execution, .. }) => return Ok(()),
+            // The target has ended all the same, so its caller is told why there is no outcome.
+            Err(exceeded) => InvokeOutcome::Failed(exceeded.into()),
+        };
         let running = matches!(self.phase, ExecutionPhase::Running(_)).then_some(self.invocations.len());
         match self.invokes.complete(index, outcome, running) {
             Arrival::Now(outcome) => self.end_invoke(now, index, outcome),

@@ -16,8 +16,9 @@ use super::{
 };
 use crate::{
     ambient::Actor,
+    budget::Budget,
     protocol::{
-        CallbackId, ChangeSubscription, CheckpointResponse, CheckpointToken, DurableServiceClient,
+        Budgeting, CallbackId, ChangeSubscription, CheckpointResponse, CheckpointToken, DurableServiceClient,
         ErrorObject, ExecutionArn, InvocationResult, OperationId, OperationUpdate, ServiceCall, ServiceError,
         StatePage, Subscribing, Timestamp,
     },
@@ -223,6 +224,15 @@ impl ServerHandle {
         self.call(move |server, now| server.manager.view(now, &arn)).await
     }
 
+    /// See [`ExecutionManager::budget`](super::ExecutionManager::budget).
+    ///
+    /// # Errors
+    /// As there, or [`ServiceError::Unavailable`].
+    pub async fn budget(&self, arn: &ExecutionArn) -> Result<Budget, ServiceError> {
+        let arn = arn.clone();
+        self.call(move |server, _| server.manager.budget(&arn)).await
+    }
+
     /// Whether the server has ended.
     pub fn is_gone(&self) -> bool {
         self.0.shutdown_reason().is_some()
@@ -272,5 +282,10 @@ impl DurableServiceClient for ServerHandle {
 
     fn watch<'a>(&'a self, arn: &'a ExecutionArn) -> Subscribing<'a> {
         Box::pin(self.watch(arn))
+    }
+
+    fn budget<'a>(&'a self, arn: &'a ExecutionArn) -> Budgeting<'a> {
+        // The next request reports that the execution or the server is gone.
+        Box::pin(async { self.budget(arn).await.unwrap_or_default() })
     }
 }

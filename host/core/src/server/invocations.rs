@@ -13,11 +13,13 @@ use super::{
     checkpoint_manager::{CheckpointManager, EXECUTION},
     event_processor,
     ids::IdSource,
+    kept,
     phase::{ExecutionPhase, Running, Verdict},
     timers::Timer,
     token::new_token,
 };
 use crate::{
+    budget::{BytesExceeded, Owner},
     durations::show_duration,
     protocol::{
         ErrorObject, EventDetails, InvocationCompletedDetails, InvocationInput, InvocationOutput,
@@ -55,6 +57,7 @@ impl CheckpointManager {
             }
             ExecutionPhase::Closed { .. } => return invalid("the execution is over: it needs no invocation"),
         }
+        self.budget.charge_always(kept::INVOCATION);
         let request_id: Arc<str> = ids.uuid().1.into();
         let token = new_token(ids, &self.execution_id, &request_id);
         self.phase = ExecutionPhase::Running(Running {
@@ -108,20 +111,26 @@ impl CheckpointManager {
                 let decided = decided.clone();
                 let error = match result {
                     InvocationResult::Output(_) => None,
-                    InvocationResult::Crashed(error) => Some(error),
+                    InvocationResult::Crashed(error) => Some(error.shortened(self.limits.error_bytes)),
                 };
                 self.end_invocation(now, error);
                 Some(decided)
             }
             (None, InvocationResult::Crashed(error)) => self.crash(now, error),
-            (None, InvocationResult::Output(output)) => match self.check_output(output) {
-                Ok(verdict) => {
-                    self.crashes = 0;
-                    self.end_invocation(now, None);
-                    verdict
+            (None, InvocationResult::Output(output)) => {
+                let checked = match self.check_output(output) {
+                    Ok(verdict) => self.keep_verdict(verdict).map_err(ErrorObject::from),
+                    Err(why) => Err(ErrorObject::new(error_types::INVALID_OUTPUT, why)),
+                };
+                match checked {
+                    Ok(verdict) => {
+                        self.crashes = 0;
+                        self.end_invocation(now, None);
+                        verdict
+                    }
+                    Err(error) => self.crash(now, error),
                 }
-                Err(why) => self.crash(now, ErrorObject::new(error_types::INVALID_OUTPUT, why)),
-            },
+            }
         };
         match verdict {
             Some(verdict) => self.close(now, verdict),
@@ -171,9 +180,25 @@ impl CheckpointManager {
         }
     }
 
+    /// Charges the outcome that the handler has returned.
+    fn keep_verdict(&self, verdict: Option<Verdict>) -> Result<Option<Verdict>, BytesExceeded> {
+        let bytes = match &verdict {
+            Some(Verdict::Succeeded(result)) => result.as_ref().map_or(0, |result| result.len()),
+            Some(Verdict::Failed(error)) => kept::error_of(error),
+            Some(Verdict::TimedOut(_) | Verdict::Stopped(_)) | None => 0,
+        };
+        self.budget.charge(bytes).map(|()| verdict)
+    }
+
     /// Records a crashed invocation. Returns the execution's end if no retry is left.
     fn crash(&mut self, now: Timestamp, error: ErrorObject) -> Option<Verdict> {
+        let error = error.shortened(self.limits.error_bytes);
+        self.budget.charge_always(kept::error_of(&error));
         self.end_invocation(now, Some(error.clone()));
+        if error.error_type.as_deref() == Some(error_types::of_bytes(Owner::Execution)) {
+            // Another invocation would find the budget as it is.
+            return Some(Verdict::Failed(error));
+        }
         self.crashes += 1;
         let Some(delay) = self.retry.delay_seconds(self.crashes) else { return Some(Verdict::Failed(error)) };
         self.phase = ExecutionPhase::BackingOff;
@@ -221,6 +246,13 @@ impl CheckpointManager {
         let error = ErrorObject::new(error_types::EVENT_LIMIT, &*message);
         self.cut_off(now, Verdict::Failed(error));
         message
+    }
+
+    /// Fails the execution because its budget of bytes does not suffice.
+    pub(super) fn fail_for_bytes(&mut self, now: Timestamp, exceeded: BytesExceeded) {
+        if !matches!(self.phase, ExecutionPhase::Closed { .. }) {
+            self.cut_off(now, Verdict::Failed(exceeded.into()));
+        }
     }
 
     /// Describes the open operations for a message.

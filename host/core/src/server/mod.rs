@@ -19,6 +19,7 @@ mod ids;
 mod inspect;
 mod invocations;
 mod invoke_table;
+mod kept;
 mod observer;
 mod operations;
 mod phase;

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
@@ -14,10 +15,10 @@ use super::{
 };
 use crate::protocol::{Operation, OperationStatus, OperationType};
 
-/// The unused entries.
+/// The unused entries. An entry for every callback is shared by all of them.
 #[derive(Debug)]
 pub(super) struct AnswerScript {
-    entries: VecDeque<ScriptedAnswer>,
+    entries: VecDeque<Arc<ScriptedAnswer>>,
     order: AnswerOrder,
     sequence: Sequence,
 }
@@ -42,7 +43,7 @@ pub(super) enum ScriptPosition {
 
 impl AnswerScript {
     pub(super) fn new(entries: Vec<ScriptedAnswer>, order: AnswerOrder) -> Self {
-        Self { entries: entries.into(), order, sequence: Sequence::default() }
+        Self { entries: entries.into_iter().map(Arc::new).collect(), order, sequence: Sequence::default() }
     }
 
     /// The state of the sequence. `None` for other orders, or if no entries are left.
@@ -57,7 +58,7 @@ impl AnswerScript {
     }
 
     /// Moves on to this callback, and takes the entry that matches its name, if there is one.
-    pub(super) fn visit(&mut self, callback: Index, name: &str) -> Option<ScriptedAnswer> {
+    pub(super) fn visit(&mut self, callback: Index, name: &str) -> Option<Arc<ScriptedAnswer>> {
         self.sequence.next = callback + 1;
         let place = self.entries.iter().position(|entry| entry.is_for(name))?;
         let entry = self.entries.remove(place)?;
@@ -75,7 +76,7 @@ impl AnswerScript {
 
     /// Takes the answers for a callback of this name: heartbeats up to the first other answer. Empty for answers in
     /// turn.
-    pub(super) fn take(&mut self, name: &str) -> Vec<ScriptedAnswer> {
+    pub(super) fn take(&mut self, name: &str) -> Vec<Arc<ScriptedAnswer>> {
         let mut taken = Vec::new();
         if self.order == AnswerOrder::InTurn {
             return taken;
@@ -137,7 +138,7 @@ pub fn unused_answers(answers: &[ScriptedAnswer], view: &ExecutionView) -> Vec<(
         names.insert(name);
         for answer in script.take(name) {
             match lateness(&answer, callback, view) {
-                Some(why) => late.push((answer, why)),
+                Some(why) => late.push((ScriptedAnswer::clone(&answer), why)),
                 None => useful.push(answer),
             }
         }
@@ -145,10 +146,10 @@ pub fn unused_answers(answers: &[ScriptedAnswer], view: &ExecutionView) -> Vec<(
     let mut unused = Vec::new();
     for answer in answers {
         let of_script = |(other, _): &(ScriptedAnswer, Unused)| other == answer;
-        if answer.every && useful.contains(answer) {
+        if answer.every && useful.iter().any(|useful| **useful == *answer) {
             continue;
         }
-        if let Some(at) = script.entries.iter().position(|left| left == answer)
+        if let Some(at) = script.entries.iter().position(|left| **left == *answer)
             && !(answer.every && late.iter().any(of_script))
         {
             script.entries.remove(at);
@@ -247,7 +248,7 @@ mod tests {
             entry("a", ok("a2")),
         ];
         let mut script = AnswerScript::new(entries, AnswerOrder::ByCallback);
-        let mut take = |name| script.take(name).into_iter().map(|entry| entry.answer).collect::<Vec<_>>();
+        let mut take = |name| script.take(name).iter().map(|entry| entry.answer.clone()).collect::<Vec<_>>();
         assert_eq!(take("a"), [Answer::Heartbeat, Answer::Heartbeat, ok("a1")]);
         assert_eq!(take("c"), [ok("any")]);
         assert_eq!(take("a"), [ok("a2")]);
@@ -269,7 +270,7 @@ mod tests {
             every("*", ok("never for a")),
         ];
         let mut script = AnswerScript::new(entries, AnswerOrder::ByCallback);
-        let mut take = |name| script.take(name).into_iter().map(|entry| entry.answer).collect::<Vec<_>>();
+        let mut take = |name| script.take(name).iter().map(|entry| entry.answer.clone()).collect::<Vec<_>>();
         assert_eq!(take("a1"), [ok("first")]);
         for name in ["a1", "a2", "a2"] {
             assert_eq!(take(name), [Answer::Heartbeat, ok("any")]);

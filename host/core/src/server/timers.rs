@@ -6,10 +6,10 @@
 //! - a timer fires once or is cancelled, and is removed then;
 //! - if a scheduler controls timers, only the execution timeout fires by itself.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    api::{Answer, TimerMode},
+    api::{ScriptedAnswer, TimerMode},
     ids::Index,
 };
 use crate::protocol::Timestamp;
@@ -46,7 +46,7 @@ pub(super) enum Timer {
     StepReady(Index),
     CallbackTimeout(Index),
     HeartbeatTimeout(Index),
-    Answer(Index, Answer),
+    Answer(Index, Arc<ScriptedAnswer>),
     ExecutionTimeout,
     Reinvoke,
 }

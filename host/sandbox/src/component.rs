@@ -19,6 +19,7 @@ use super::{
     bindings::HandlerPre,
     cache::default_cache_directory,
     engine::{EngineOptions, EpochTicker, INSTANCES, engine},
+    http_client::HttpClient,
     limits::SandboxLimits,
     linker::linker,
     state::State,
@@ -42,6 +43,7 @@ struct Inner {
     linker: Linker<State>,
     limits: SandboxLimits,
     places: Semaphore,
+    http: Arc<HttpClient>,
     _ticker: EpochTicker,
 }
 
@@ -53,7 +55,8 @@ impl Sandbox {
         let linker = linker(&engine).map_err(|e| SandboxError::Engine(format!("{e:#}")))?;
         let ticker = EpochTicker::spawn(engine.weak())?;
         let places = Semaphore::new(INSTANCES as usize);
-        Ok(Self(Arc::new(Inner { engine, linker, limits, places, _ticker: ticker })))
+        let http = Arc::default();
+        Ok(Self(Arc::new(Inner { engine, linker, limits, places, http, _ticker: ticker })))
     }
 
     /// Creates a sandbox with the default compile cache, or without a cache if that cannot be used. Then it also
@@ -82,7 +85,11 @@ impl Sandbox {
         let pre = pre.map_err(|e| SandboxError::Imports(format!("{e:#}").replace('\n', " ")))?;
         let pre =
             HandlerPre::new(pre).map_err(|e| SandboxError::Exports(format!("{e:#}").replace('\n', " ")))?;
-        Ok(Handler { sandbox: self.clone(), pre })
+        let uses_http = component
+            .component_type()
+            .imports(&self.0.engine)
+            .any(|(name, _)| name.starts_with("wasi:http/"));
+        Ok(Handler { sandbox: self.clone(), pre, uses_http })
     }
 
     /// Reads a component's file, and compiles it as [`load`](Self::load) does.
@@ -95,6 +102,10 @@ impl Sandbox {
         &self.0.engine
     }
 
+    pub(super) fn http(&self) -> &Arc<HttpClient> {
+        &self.0.http
+    }
+
     pub(super) fn places(&self) -> &Semaphore {
         &self.0.places
     }
@@ -105,4 +116,6 @@ impl Sandbox {
 pub struct Handler {
     pub(super) sandbox: Sandbox,
     pub(super) pre: HandlerPre<State>,
+    /// Whether it imports `wasi:http`.
+    pub(super) uses_http: bool,
 }

@@ -24,6 +24,7 @@ use super::{
     grants::{self, MAX_WASI_HANDLES},
     limits::Limiter,
     output::Output,
+    requests::Http,
     state::{Durable, State},
 };
 
@@ -145,8 +146,10 @@ impl Handler {
         let grants = around.grants.clone();
         grants::apply(&grants, &mut wasi)?;
         let durable = Durable::new(driver, around, stdout, stderr);
-        let mut state = State::new(wasi.build(), Limiter::new(self.sandbox.limits()), durable);
-        if grants.has_directories() {
+        let limits = self.sandbox.limits();
+        let http = Http::new(self.sandbox.http().clone(), limits.http.clone());
+        let mut state = State::new(wasi.build(), Limiter::new(limits), durable, http);
+        if grants.has_directories() || self.uses_http {
             state.table.set_max_capacity(MAX_WASI_HANDLES);
         }
         let mut store = Store::new(self.sandbox.engine(), state);
@@ -187,13 +190,14 @@ impl Handler {
             Err(error) => Err(error),
         };
         sent.map_err(|error| crash(state, &error))?;
-        let State { durable: Durable { driver, around, .. }, limiter, .. } = store.into_data();
+        let State { durable: Durable { driver, around, sent, .. }, limiter, .. } = store.into_data();
         // Computing time of plugins does not count against the handler's limit.
         let ticks_left = (!driver.observation().in_hook()).then_some(limiter.ticks_left);
         let driver = driver
             .restarted(stopped)
             .map_err(|error| ErrorObject::new(error_types::CONTRACT_VIOLATION, error.to_string()))?;
         let mut fresh = self.store(driver, around)?;
+        fresh.data_mut().durable.sent = sent;
         if let Some(ticks_left) = ticks_left {
             fresh.data_mut().limiter.ticks_left = ticks_left;
         }

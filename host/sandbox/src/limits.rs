@@ -20,12 +20,39 @@ pub struct SandboxLimits {
     pub operations: usize,
     /// Total size of log lines, in bytes: `Sandbox.LogLimitExceeded`.
     pub log: usize,
+    /// Outgoing HTTP requests.
+    pub http: HttpLimits,
+}
+
+/// Limits of the HTTP requests of one invocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpLimits {
+    /// Real time of one request, from its start to the last byte of its response. A request that takes longer fails
+    /// with `HTTP-response-timeout`, or the error of what it waits for.
+    pub time: Duration,
+    /// Number of requests: `Sandbox.HttpLimitExceeded`.
+    pub requests: u32,
+    /// Bytes of all requests and responses, with their header fields: `Sandbox.HttpLimitExceeded`.
+    pub bytes: u64,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self { time: Duration::from_mins(1), requests: 1_000, bytes: 64 << 20 }
+    }
 }
 
 impl Default for SandboxLimits {
     fn default() -> Self {
         let InvocationBounds { wall, operations, log } = InvocationBounds::default();
-        Self { memory: 512 << 20, cpu: Duration::from_secs(10), wall, operations, log }
+        Self {
+            memory: 512 << 20,
+            cpu: Duration::from_secs(10),
+            wall,
+            operations,
+            log,
+            http: HttpLimits::default(),
+        }
     }
 }
 

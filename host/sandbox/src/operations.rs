@@ -45,6 +45,7 @@ impl Durable {
 
     /// Closes an attempt with arguments that may be invalid. An invalid argument is returned to the guest.
     async fn report(&mut self, report: impl FnOnce(&mut Engine) -> Result<(), ReplayError>) -> Reported {
+        self.check_traffic()?;
         self.drain_body()?;
         let reported = self.driver.report(report);
         let reported = self.trap(reported)?;
@@ -57,6 +58,7 @@ impl Durable {
         &mut self,
         close: impl FnOnce(&mut Engine) -> Result<(), ReplayError>,
     ) -> wasmtime::Result<()> {
+        self.check_traffic()?;
         self.drain_body()?;
         let closed = self.driver.close(close);
         self.trap(closed)?;
@@ -106,6 +108,7 @@ impl Durable {
 
     fn leave(&mut self) -> wasmtime::Result<()> {
         self.drain_body()?;
+        self.check_traffic()?;
         self.driver.leave();
         Ok(())
     }

@@ -14,7 +14,14 @@ use durawasm_core::{
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use super::{engine::TICK, limits::Limiter, output::Output, randomness::Streams};
+use super::{
+    engine::TICK,
+    limits::Limiter,
+    output::Output,
+    randomness::Streams,
+    requests::{Http, Requests},
+    writers::Writers,
+};
 
 /// The most handles of contexts and pollables that a guest may hold.
 const MAX_HANDLES: u32 = 2_000_000;
@@ -34,11 +41,13 @@ pub(super) struct State {
     pub(super) table: ResourceTable,
     pub(super) limiter: Limiter,
     pub(super) durable: Durable,
+    pub(super) http: Http,
+    pub(super) writers: Writers,
 }
 
 impl State {
-    pub(super) fn new(wasi: WasiCtx, limiter: Limiter, durable: Durable) -> Self {
-        Self { wasi, table: ResourceTable::new(), limiter, durable }
+    pub(super) fn new(wasi: WasiCtx, limiter: Limiter, durable: Durable, http: Http) -> Self {
+        Self { wasi, table: ResourceTable::new(), limiter, durable, http, writers: Writers::default() }
     }
 }
 
@@ -67,6 +76,8 @@ pub(super) struct Durable {
     first_drawn: Vec<u8>,
     /// How far the last reading of a perturbed clock was ahead.
     ahead: Duration,
+    /// The HTTP requests.
+    pub(super) sent: Requests,
 }
 
 impl Durable {
@@ -83,6 +94,7 @@ impl Durable {
             last_lines: VecDeque::new(),
             first_drawn: Vec::new(),
             ahead: Duration::ZERO,
+            sent: Requests::default(),
         }
     }
 

@@ -65,6 +65,7 @@ impl poll::Host for Waiting<'_> {
         }
         let list = List::new(pollables);
         self.0.durable.point_in_body()?;
+        self.0.durable.check_traffic()?;
         self.0.durable.begin_wait().await?;
         loop {
             let ready = self.ready_now(&list).await?;

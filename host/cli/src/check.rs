@@ -14,7 +14,7 @@ use super::{
     check_report::{self, Policy},
     event,
     exit::{Exit, Failure, OrExit},
-    grants::GrantArgs,
+    grants::{GrantArgs, HttpLimitArgs},
     log::Quiet,
     output::{note, say},
     target::{CrateArgs, chosen, compiled, component, environment_failure},
@@ -109,6 +109,8 @@ pub(super) struct Args {
     /// Computing time of one invocation
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_some_duration)]
     cpu_limit: Duration,
+    #[command(flatten)]
+    http: HttpLimitArgs,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -171,6 +173,7 @@ pub(super) fn check(args: &Args) -> Result<Exit, Failure> {
     let limits = SandboxLimits {
         memory: (args.memory as usize) << 20,
         cpu: args.cpu_limit,
+        http: args.http.limits(),
         ..SandboxLimits::default()
     };
     let handler = compiled(&path, &wasm, &limits)?;

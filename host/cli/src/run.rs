@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::{
     event,
     exit::{Exit, Failure, OrExit},
-    grants::GrantArgs,
+    grants::{GrantArgs, HttpLimitArgs},
     log::{Printer, Quiet},
     output::{note, say},
     report::{self, Setup},
@@ -100,6 +100,8 @@ pub(super) struct Args {
     /// Real time of one invocation
     #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = parse_some_duration)]
     invocation_timeout: Duration,
+    #[command(flatten)]
+    http: HttpLimitArgs,
     /// What an instance is shared by: `invocation`, or `step` for a fresh one after every step's body and every context
     #[arg(long, value_name = "HOW", default_value = "invocation")]
     isolation: Isolation,
@@ -206,6 +208,7 @@ fn load(args: &Args, path: &std::path::Path, wasm: &[u8]) -> Result<Handler, Fai
         memory: (args.memory as usize) << 20,
         cpu: args.cpu_limit,
         wall: args.invocation_timeout,
+        http: args.http.limits(),
         ..SandboxLimits::default()
     };
     compiled(path, wasm, &limits)

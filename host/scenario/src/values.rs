@@ -11,6 +11,7 @@ use super::data::TOML_DATE;
 use durawasm_core::parse_duration;
 use durawasm_core::{
     durations::{ExecutionTimeout, parse_start_time},
+    invocation::HttpGrant,
     orchestrator::{DirectoryRequest, VariableRequest},
 };
 
@@ -50,7 +51,7 @@ pub(super) fn execution_timeout<'de, D: Deserializer<'de>>(
 pub(super) fn mebibytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
     let number = u64::deserialize(deserializer)?;
     let fits = u32::try_from(number).ok().filter(|number| (1..=4096).contains(number));
-    fits.map(Some).ok_or_else(|| D::Error::custom(format_args!("memory is 1 to 4096 MiB, not {number}")))
+    fits.map(Some).ok_or_else(|| D::Error::custom(format_args!("a size is 1 to 4096 MiB, not {number}")))
 }
 
 /// A point in time: `"2025-01-31T09:00:00Z"`; in TOML also without quotes.
@@ -108,6 +109,12 @@ impl<'de> Visitor<'de> for Variables {
 pub(super) fn directories<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<DirectoryRequest>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.into_iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
+}
+
+/// HTTP requests: a list of `HOST[:PORT][=METHOD,..]`.
+pub(super) fn requests<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<HttpGrant>, D::Error> {
     let texts = Vec::<String>::deserialize(deserializer)?;
     texts.into_iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
 }

@@ -336,7 +336,7 @@ fn what_is_wrong_with_the_rest() {
             toml("execution_timeout = \"1ms\""),
             "an execution timeout is whole seconds, 1 to 31622400",
         ),
-        ("x.toml", toml("limits = { memory = 0 }"), "memory is 1 to 4096 MiB, not 0"),
+        ("x.toml", toml("limits = { memory = 0 }"), "a size is 1 to 4096 MiB, not 0"),
         ("x.toml", toml("limits = { cpu_limit = 0 }"), "a limit of 0 allows nothing"),
         ("x.toml", toml("event = nan"), "x.toml:3:9: scenarios[0].event: JSON has no NaN"),
         ("x.toml", toml("event = 1\nevent_file = \"event.json\""), "`event` and `event_file` say the same"),

@@ -38,7 +38,7 @@ mod waiting_status;
 pub use cloud::{CloudDurableTestRunner, CloudTestRunnerConfig};
 pub use durawasm_check::{Report as ReplayReport, Verdict as ReplayVerdict};
 pub use durawasm_core::{
-    invocation::{Disturbance, Isolation, LogLevel, LogLine, LogSource},
+    invocation::{Disturbance, HttpGrantError, Isolation, LogLevel, LogLine, LogSource},
     orchestrator::{OnError, QueueScheduler, Scheduler, StartInvocation, TimerScheduler, UpdateCheckpoint},
     protocol::{
         DurableServiceClient, ErrorObject, ErrorObject as TestResultError, Event, EventType, ExecutionStatus,

@@ -3,7 +3,7 @@
 use std::{fs, sync::Arc};
 
 use durawasm_core::{
-    invocation::{Access, Grants, LogBuffer},
+    invocation::{Access, DiskQuota, Grants, LogBuffer},
     orchestrator::{Environment, EnvironmentOptions, FunctionGrants, Run, SCRATCH},
     protocol::ExecutionStatus,
     server::StartExecution,
@@ -126,4 +126,62 @@ async fn a_guest_does_not_hold_all_files_there_can_be() {
     assert_eq!(result(&some), json!(100));
     let many = run(&environment, "holds_files", json!(100_000)).await;
     assert!((100..256).contains(&result(&many).as_u64().unwrap()), "{:?}", many.view.result);
+}
+
+const KIB: u64 = 1024;
+
+/// Fills a directory with a quota of 1,000 KiB and 20 files. Returns how often that succeeded in each of two
+/// invocations, and the kind of the error that ended it.
+async fn filled(how: &str, times: usize, kib: u64) -> [(u64, Value); 2] {
+    let disk = DiskQuota { bytes: 1_000 * KIB, files: 20 };
+    let environment = environment(FunctionGrants { scratch: true, disk, ..FunctionGrants::default() }).await;
+    let event = json!({"directory": SCRATCH, "how": how, "times": times, "bytes": kib * KIB});
+    let filled = result(&run(&environment, "fills", event).await);
+    ["first", "again"].map(|step| (filled[step]["done"].as_u64().unwrap(), filled[step]["error"].clone()))
+}
+
+#[tokio::test]
+async fn a_directory_does_not_grow_beyond_its_quota() {
+    let full = json!("no storage space");
+    for (how, kib, first, again) in [
+        ("files", 100, 10, 10),
+        ("files", 1, 20, 20),
+        ("appends", 300, 3, 0),
+        ("sizes", 400, 2, 2),
+        ("seeks", 400, 2, 2),
+        ("directories", 0, 20, 0),
+        ("holds", 300, 3, 3),
+    ] {
+        let [one, two] = filled(how, 100, kib).await;
+        assert_eq!((one, two.0), ((first, full.clone()), again), "{how} {kib}: {two:?}");
+    }
+}
+
+#[tokio::test]
+async fn space_that_is_given_back_can_be_used_again() {
+    for how in ["replaces", "renames", "removes", "fails"] {
+        let done = filled(how, 100, 300).await;
+        assert_eq!(done, [(100, Value::Null), (100, Value::Null)], "{how}");
+    }
+}
+
+#[tokio::test]
+async fn a_granted_directory_has_the_quota_on_top_of_what_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("large"), vec![0; 5 << 20]).unwrap();
+    let mut grants =
+        FunctionGrants { disk: DiskQuota { bytes: 1_000 * KIB, files: 20 }, ..FunctionGrants::default() };
+    grants.all.directory(folder.path(), "/data", Access::ReadWrite).unwrap();
+    let environment = environment(grants).await;
+    for how in ["files", "removes"] {
+        let event = json!({"directory": "/data", "how": how, "times": 12, "bytes": 100 * KIB});
+        let run = result(&run(&environment, "fills", event).await);
+        let done = if how == "files" { 10 } else { 12 };
+        assert_eq!(run["first"]["done"], json!(done), "{how}: {run}");
+    }
+    assert_eq!(fs::metadata(folder.path().join("9")).unwrap().len(), 100 * KIB);
+    assert!(
+        fs::metadata(folder.path().join("10")).is_ok_and(|file| file.len() == 0)
+            || !folder.path().join("10").exists()
+    );
 }

@@ -28,6 +28,7 @@ mod mock;
 mod native;
 mod native_guests;
 mod operations;
+mod outgoing_http;
 mod plugins;
 mod ported;
 mod prints;

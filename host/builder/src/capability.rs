@@ -80,7 +80,7 @@ impl CapabilityKind {
             ("wasi:cli", _) => Self::Stdio,
             ("wasi:filesystem", _) => Self::Filesystem,
             ("wasi:sockets", _) => Self::Sockets,
-            ("wasi:http", _) => Self::Http,
+            ("wasi:http", "types" | "outgoing-handler") => Self::Http,
             _ => Self::Unknown,
         }
     }
@@ -100,7 +100,7 @@ impl CapabilityKind {
             Self::Exit => (Treatment::Provided, "ends the invocation with an error"),
             Self::Filesystem => (Treatment::NotGranted, "no folders but those that are granted"),
             Self::Sockets => (Treatment::NotGranted, "every connection is refused"),
-            Self::Http => (Treatment::NotProvided, "no requests"),
+            Self::Http => (Treatment::NotGranted, "no requests but those that are granted, inside steps"),
             Self::Unknown => (Treatment::NotProvided, "not known to this host"),
         }
     }
@@ -147,6 +147,8 @@ mod tests {
             "durawasm:durable/log",
             "wasi:clocks/wall-clock",
             "wasi:cli/stderr",
+            "wasi:http/outgoing-handler",
+            "wasi:http/incoming-handler",
             "vendor:thing/api",
         ];
         let interfaces = names.map(|name| Interface {
@@ -165,7 +167,8 @@ mod tests {
                 (CapabilityKind::Stdio, Treatment::Captured, 2),
                 (CapabilityKind::Exit, Treatment::Provided, 1),
                 (CapabilityKind::Filesystem, Treatment::NotGranted, 1),
-                (CapabilityKind::Unknown, Treatment::NotProvided, 2),
+                (CapabilityKind::Http, Treatment::NotGranted, 1),
+                (CapabilityKind::Unknown, Treatment::NotProvided, 3),
             ]
         );
         assert_eq!(capabilities[2].imports, ["wasi:cli/stdout@0.2.3", "wasi:cli/stderr@0.2.3"]);

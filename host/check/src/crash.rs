@@ -145,6 +145,15 @@ fn findings(recording: &Recording, data: &Data) -> Vec<Finding> {
                     body.writers.len()
                 ),
             ),
+            Semantics::AtLeastOncePerRetry if body.senders.len() > 1 => add(
+                FindingKind::DoubleEffect,
+                id,
+                format!(
+                    "the body of attempt {attempt} sends an HTTP request that may change something, and ran {} times \
+                     after a crash",
+                    body.senders.len()
+                ),
+            ),
             Semantics::AtLeastOncePerRetry => {}
         }
     }

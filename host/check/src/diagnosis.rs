@@ -119,7 +119,7 @@ fn options_of_run() -> TraceOptions {
 }
 
 fn grants_directories(subject: &Subject) -> bool {
-    let FunctionGrants { all, by_function, scratch } = &subject.grants;
+    let FunctionGrants { all, by_function, scratch, disk: _ } = &subject.grants;
     *scratch || all.has_directories() || by_function.values().any(Grants::has_directories)
 }
 

@@ -37,7 +37,8 @@ impl PrivateGrants {
     /// Copies every directory that may be written.
     pub(crate) fn new(grants: &FunctionGrants) -> io::Result<Self> {
         let mut copies = Vec::new();
-        let mut private = FunctionGrants { scratch: grants.scratch, ..FunctionGrants::default() };
+        let mut private =
+            FunctionGrants { scratch: grants.scratch, disk: grants.disk, ..FunctionGrants::default() };
         private.all = copied(&grants.all, &mut copies)?;
         for (function, own) in &grants.by_function {
             private.by_function.insert(function.clone(), copied(own, &mut copies)?);
@@ -62,6 +63,9 @@ fn copied(grants: &Grants, copies: &mut Vec<TempDir>) -> io::Result<Grants> {
             }
         };
         private.directory(host, guest, access).map_err(io::Error::other)?;
+    }
+    for grant in grants.http() {
+        private.http_request(grant.clone());
     }
     Ok(private)
 }

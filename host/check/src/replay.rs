@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use durawasm_core::{
     ambient::{Clock, SeededEntropy, VirtualClock},
-    invocation::{Access, Faults, Isolation, Surroundings},
+    invocation::{Access, Disk, Faults, Isolation, Surroundings},
     orchestrator::{Invocation, SCRATCH},
     protocol::{
         CheckpointResponse, CheckpointToken, DurableServiceClient, ExecutionArn, InvocationInput,
@@ -85,6 +85,7 @@ pub(crate) async fn replay(
         subject.functions.find(&subject.function).map_err(|error| CheckError::Run(error.to_string()))?;
     let private = PrivateGrants::new(&subject.grants).map_err(CheckError::Directories)?;
     let mut grants = private.grants.all.clone();
+    grants.limit_disk(Disk::new(private.grants.disk));
     if let Some(own) = private.grants.by_function.get(&*function.name) {
         grants.extend(own);
     }

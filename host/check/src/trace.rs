@@ -112,6 +112,8 @@ pub(crate) struct Body {
     pub(crate) semantics: Semantics,
     /// The instances in which it wrote to a granted directory.
     pub(crate) writers: HashSet<u32>,
+    /// The instances in which it sent an HTTP request that does not only read.
+    pub(crate) senders: HashSet<u32>,
 }
 
 /// What the code between operations used.
@@ -323,6 +325,7 @@ impl Probe for InvocationProbe {
             runs: 0,
             semantics,
             writers: HashSet::new(),
+            senders: HashSet::new(),
         });
         body.runs += u32::from(first);
         let runs = body.runs;
@@ -348,6 +351,14 @@ impl Probe for InvocationProbe {
             && let Some(body) = self.trace.data().bodies.get_mut(&running.attempt)
         {
             body.writers.insert(running.runs);
+        }
+    }
+
+    fn sends(&self) {
+        if let Some(running) = &*lock(&self.running)
+            && let Some(body) = self.trace.data().bodies.get_mut(&running.attempt)
+        {
+            body.senders.insert(running.runs);
         }
     }
 

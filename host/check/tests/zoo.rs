@@ -78,7 +78,7 @@ fn report(functions: &Functions, case: &Case) -> Report {
     subject.stand_ins =
         case.function_answers.iter().map(|text| parse_function_answer(text).unwrap()).collect();
     let env = case.env.iter().map(|text| VariableRequest::from_str(text).unwrap()).collect();
-    let requests = GrantRequests { env, dir: Vec::new(), scratch: case.scratch };
+    let requests = GrantRequests { env, scratch: case.scratch, ..GrantRequests::default() };
     subject.grants = requests.grants(|_| None).unwrap();
     check(&subject, &Options { budget: None, ..Options::default() }, &case.handler).unwrap()
 }

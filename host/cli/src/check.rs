@@ -15,7 +15,7 @@ use super::{
     compile::CompileArgs,
     event,
     exit::{Exit, Failure, OrExit},
-    grants::GrantArgs,
+    grants::{GrantArgs, HttpLimitArgs},
     instances::InstanceArgs,
     limits::LimitArgs,
     log::Quiet,
@@ -113,6 +113,8 @@ pub(super) struct Args {
     /// Computing time of one invocation
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_some_duration)]
     cpu_limit: Duration,
+    #[command(flatten)]
+    http: HttpLimitArgs,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -188,6 +190,7 @@ pub(super) fn check(args: &Args) -> Result<Exit, Failure> {
     let mut limits = SandboxLimits {
         memory: (args.memory as usize) << 20,
         cpu: args.cpu_limit,
+        http: args.http.limits(),
         ..SandboxLimits::default()
     };
     args.instances.apply(&mut limits);

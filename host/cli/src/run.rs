@@ -9,7 +9,7 @@ use super::{
     compile::CompileArgs,
     event,
     exit::{Exit, Failure, OrExit},
-    grants::GrantArgs,
+    grants::{GrantArgs, HttpLimitArgs},
     instances::InstanceArgs,
     limits::LimitArgs,
     log::{Printer, Quiet},
@@ -102,6 +102,8 @@ pub(super) struct Args {
     /// Real time of one invocation
     #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = parse_some_duration)]
     invocation_timeout: Duration,
+    #[command(flatten)]
+    http: HttpLimitArgs,
     /// What an instance is shared by: `invocation`, or `step` for a fresh one after every step's body and every context
     #[arg(long, value_name = "HOW", default_value = "invocation")]
     isolation: Isolation,
@@ -210,6 +212,7 @@ fn load(args: &Args, path: &std::path::Path, wasm: &[u8]) -> Result<Handler, Fai
         memory: (args.memory as usize) << 20,
         cpu: args.cpu_limit,
         wall: args.invocation_timeout,
+        http: args.http.limits(),
         ..SandboxLimits::default()
     };
     args.instances.apply(&mut limits);

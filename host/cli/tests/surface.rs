@@ -64,7 +64,8 @@ fn a_handler_reaches_what_is_granted_and_reports_say_what_that_was() {
     let nothing = json_of(&run("reaches", &event, &["--json"]));
     assert_eq!(nothing["result"]["variables"], json!({}));
     assert!(nothing["result"]["first"].is_string(), "{nothing}");
-    assert_eq!(nothing["granted"], json!({ "env": [], "directories": [], "scratch": false }));
+    let none = json!({ "env": [], "directories": [], "scratch": false, "http": [], "disk": null });
+    assert_eq!(nothing["granted"], none);
 
     let shared = format!("{folder}::/data");
     let granted =
@@ -77,7 +78,10 @@ fn a_handler_reaches_what_is_granted_and_reports_say_what_that_was() {
     assert_eq!(report["result"]["variables"], json!({ "STAGE": "test", "FROM_CALLER": "a secret" }));
     assert_eq!((&report["result"]["first"], &report["result"]["second"]), (&json!(1), &json!(2)));
     let directories = json!([{ "host": folder, "guest": "/data", "access": "read-write" }]);
-    let expected = json!({ "env": ["FROM_CALLER", "STAGE"], "directories": directories, "scratch": true });
+    let mut expected =
+        json!({ "env": ["FROM_CALLER", "STAGE"], "directories": directories, "scratch": true });
+    expected["http"] = json!([]);
+    expected["disk"] = json!({ "bytes": 1 << 30, "files": 10_000 });
     assert_eq!(report["granted"], expected);
 
     let read_only = format!("{shared}:ro");
@@ -99,6 +103,56 @@ fn a_handler_reaches_what_is_granted_and_reports_say_what_that_was() {
     assert_eq!(text.lines().last().unwrap(), "granted the environment variable A");
 }
 
+/// A server that answers every request with `ok`.
+fn http_server() -> std::net::SocketAddr {
+    use std::io::Write as _;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let head = BufReader::new(&stream).lines().map_while(Result::ok);
+            let _ = head.take_while(|line| !line.is_empty()).count();
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
+        }
+    });
+    address
+}
+
+#[test]
+fn http_requests_are_granted_by_flags_and_scenarios_and_reported() {
+    let http_guests = root().join("testing/http-guests");
+    let http_guests = http_guests.to_str().unwrap();
+    let address = http_server();
+    let event = json!([{ "method": "GET", "url": format!("http://{address}/") }]).to_string();
+    let run = |options: &[&str]| {
+        let command = ["run", http_guests, "-f", "fetches", "-e", &event, "--skip-time"];
+        durawasm(&[&command[..], options].concat())
+    };
+    let refused = run(&[]);
+    assert!(out(&refused).contains("HttpRequestDenied"), "{}", out(&refused));
+    assert!(err(&refused).contains("HTTP requests to nothing are (--allow-http)"), "{}", err(&refused));
+    let grant = format!("{address}=GET");
+    let granted = json_of(&run(&["--allow-http", &grant, "--json"]));
+    assert_eq!(granted["result"], json!([{ "status": 200, "body": "ok" }]));
+    assert_eq!(granted["granted"]["http"], json!([grant]));
+    assert!(out(&run(&["--allow-http", &grant])).contains(&format!("granted: HTTP requests: {grant}\n")));
+    let limited = run(&["--allow-http", &grant, "--http-requests", "0"]);
+    assert!(out(&limited).contains("Sandbox.HttpLimitExceeded"), "{}", out(&limited));
+
+    let inspected = out(&durawasm(&["inspect", http_guests, "--allow-http", "example.com"]));
+    assert!(inspected.contains("no requests but those that are granted, inside steps"), "{inspected}");
+    assert_eq!(inspected.lines().last().unwrap(), "granted HTTP requests: example.com");
+
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.test.yaml");
+    let scenario = format!(
+        "handler: {http_guests}\nfunction: fetches\nevent: {event}\nallow_http: ['{grant}']\nlimits: {{ http_timeout: 10s, http_requests: 1, http_size: 1 }}\nscenarios: [{{ name: a, expect: {{ result: [{{ status: 200, body: ok }}] }} }}]\n"
+    );
+    std::fs::write(&file, scenario).unwrap();
+    let passed = durawasm(&["test", file.to_str().unwrap()]);
+    assert_eq!(code(&passed), 0, "{}{}", out(&passed), err(&passed));
+}
+
 #[test]
 fn grants_that_cannot_be_given_are_refused_before_anything_runs() {
     for (options, says) in [
@@ -112,6 +166,8 @@ fn grants_that_cannot_be_given_are_refused_before_anything_runs() {
             "no-such-folder, which is to be the guest's /data, cannot be granted",
         ),
         (["--dir", "docs"], "is not HOST::GUEST"),
+        (["--allow-http", "http://example.com"], "is a URL; give the host and the port alone"),
+        (["--allow-http", "*.example.com"], "patterns and ranges cannot be granted"),
         (["--dir", "docs::data"], "begins with /"),
         (
             ["--env", &format!("LARGE={}", "x".repeat(25_000))],
@@ -157,6 +213,7 @@ scenarios:
         ),
         ("dir: ['nowhere::/data']", "which is to be the guest's /data, cannot be granted"),
         ("dir: [data]", "dir: \"data\" is not HOST::GUEST"),
+        ("allow_http: ['example.com:x']", "allow_http: \"x\" is not a port"),
         ("env: 3", "a list of texts `NAME=VALUE` or `NAME`, or a table of texts"),
     ] {
         let refused = test(&format!("{key}\nscenarios: [{{ name: a, function: empty }}]\n"), &[]);

@@ -19,6 +19,16 @@ pub struct Granted<'a> {
     directories: Vec<GrantedDirectory<'a>>,
     /// Whether each execution has its own directory at `/scratch`.
     scratch: bool,
+    /// The HTTP requests, as `HOST[:PORT][=METHOD,..]`.
+    http: Vec<String>,
+    /// What an execution may add to its directories, if there are any that it may write to.
+    disk: Option<GrantedDisk>,
+}
+
+#[derive(Debug, Serialize)]
+struct GrantedDisk {
+    bytes: u64,
+    files: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -32,10 +42,15 @@ impl<'a> Granted<'a> {
     /// The report of these grants.
     pub fn of(grants: &'a FunctionGrants) -> Self {
         let directory = |(guest, host, access)| GrantedDirectory { host, guest, access };
+        let writable =
+            grants.scratch || grants.all.directories().any(|(.., access)| access == Access::ReadWrite);
+        let disk = GrantedDisk { bytes: grants.disk.bytes, files: grants.disk.files };
         Self {
             env: grants.all.variables().map(|(name, _)| &**name).collect(),
             directories: grants.all.directories().map(directory).collect(),
             scratch: grants.scratch,
+            disk: writable.then_some(disk),
+            http: grants.all.http().iter().map(ToString::to_string).collect(),
         }
     }
 
@@ -50,6 +65,16 @@ impl<'a> Granted<'a> {
             format!("{guest}, which is {} here, {how}", host.display())
         });
         let scratch = self.scratch.then(|| format!("{SCRATCH}, a directory of its own for each execution"));
-        variables.chain(directories).chain(scratch).map(|line| super::printable(&line)).collect()
+        let disk = self.disk.as_ref().map(|GrantedDisk { bytes, files }| {
+            format!("{} MiB and {files} files in all for what it adds to directories", bytes >> 20)
+        });
+        let http = self.http.iter().map(|grant| format!("HTTP requests: {grant}"));
+        variables
+            .chain(directories)
+            .chain(scratch)
+            .chain(disk)
+            .chain(http)
+            .map(|line| super::printable(&line))
+            .collect()
     }
 }

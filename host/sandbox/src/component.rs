@@ -28,6 +28,7 @@ use super::{
         EngineOptions, FEWER, INSTANCE_MEMORY, INSTANCES, TOTAL_MEMORIES, TOTAL_TABLES, compiling_engine,
         engine,
     },
+    http_client::HttpClient,
     limits::SandboxLimits,
     linker::linker,
     requirements::{OWN_HANDLES_MEMORY, needs, unusable},
@@ -61,6 +62,7 @@ struct Inner {
     cache: Option<Cache>,
     capacity: Capacity,
     watchdog: Watchdog,
+    http: Arc<HttpClient>,
 }
 
 impl Sandbox {
@@ -83,7 +85,7 @@ impl Sandbox {
         let capacity = Capacity::new(available, claim);
         // Machine code of the compiler's process is for an engine that reserves address space.
         let compiling = if pooled { compiling } else { Bounds { process: None, ..compiling } };
-        Ok(Self(Arc::new(Inner { engine, linker, limits, compiling, cache, capacity, watchdog })))
+        Ok(Self(Arc::new(Inner { engine, linker, limits, compiling, cache, capacity, http: Arc::default(), watchdog })))
     }
 
     /// Creates a sandbox with the default compile cache, or without a cache if that cannot be used. Then it also
@@ -118,7 +120,11 @@ impl Sandbox {
         let pre = pre.map_err(|e| SandboxError::Imports(format!("{e:#}").replace('\n', " ")))?;
         let pre =
             HandlerPre::new(pre).map_err(|e| SandboxError::Exports(format!("{e:#}").replace('\n', " ")))?;
-        Ok(Handler { sandbox: self.clone(), pre, needs, handles })
+        let uses_http = component
+            .component_type()
+            .imports(&self.0.engine)
+            .any(|(name, _)| name.starts_with("wasi:http/"));
+        Ok(Handler { sandbox: self.clone(), pre, needs, handles, uses_http })
     }
 
     fn compiled(&self, wasm: &[u8]) -> Result<Component, SandboxError> {
@@ -141,6 +147,10 @@ impl Sandbox {
 
     pub(super) fn engine(&self) -> &Engine {
         &self.0.engine
+    }
+
+    pub(super) fn http(&self) -> &Arc<HttpClient> {
+        &self.0.http
     }
 
     /// Watches an invocation that begins now.
@@ -200,4 +210,6 @@ pub struct Handler {
     pub(super) needs: Needs,
     /// The limit of wasmtime on the handles of each instance.
     pub(super) handles: usize,
+    /// Whether it imports `wasi:http`.
+    pub(super) uses_http: bool,
 }

@@ -9,8 +9,8 @@ use durawasm_core::{
 };
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
-/// The most WASI handles (files, directories, streams) that an instance may hold: each may be a file descriptor of the
-/// process. Opening one more file fails.
+/// The most WASI handles (files, directories, streams, HTTP requests) that an instance with directories or HTTP may
+/// hold: each may be a file descriptor of the process. Opening one more fails.
 pub(super) const MAX_WASI_HANDLES: usize = 256;
 
 /// Applies the grants of directories to the WASI context of a guest.

@@ -25,6 +25,7 @@ use super::{
     limits::{CALL_DATA, Limiter},
     listing,
     output::Output,
+    requests::Http,
     state::{Durable, State},
     watchdog::{Overdue, Watch},
 };
@@ -164,7 +165,9 @@ impl Handler {
         let limits = self.sandbox.limits();
         let durable = Durable::new(driver, around, watch.clone(), (stdout, stderr), limits);
         let limiter = Limiter::new(limits, self.handles, share.clone());
-        let mut store = Store::new(self.sandbox.engine(), State::new(wasi.build(), limiter, durable));
+        let http = Http::new(self.sandbox.http().clone(), limits.http.clone());
+        let state = State::new(wasi.build(), limiter, durable, http);
+        let mut store = Store::new(self.sandbox.engine(), state);
         store.limiter_async(|state| &mut state.limiter);
         store.set_max_component_handles(self.handles);
         store.set_hostcall_fuel(CALL_DATA);
@@ -197,13 +200,15 @@ impl Handler {
             Err(error) => Err(error),
         };
         sent.map_err(|error| crash(state, &error))?;
-        let State { durable: Durable { driver, around, watch, .. }, limiter, .. } = store.into_data();
+        let State { durable: Durable { driver, around, watch, sent, .. }, limiter, .. } = store.into_data();
         let share = limiter.share().clone();
         drop(limiter);
         let driver = driver
             .restarted(stopped)
             .map_err(|error| ErrorObject::new(error_types::CONTRACT_VIOLATION, error.to_string()))?;
-        self.store(driver, around, (&watch, &share))
+        let mut fresh = self.store(driver, around, (&watch, &share))?;
+        fresh.data_mut().durable.sent = sent;
+        Ok(fresh)
     }
 
     #[expect(clippy::ptr_arg, reason = "the generated call takes them so")]

@@ -9,10 +9,13 @@ mod capacity;
 mod clocks;
 mod component;
 mod convert;
+mod disk;
 mod engine;
 mod environment;
 mod error;
 mod grants;
+mod http;
+mod http_client;
 mod invoke;
 mod limits;
 mod linker;
@@ -22,11 +25,13 @@ mod operations;
 mod output;
 mod randomness;
 mod requirements;
+mod requests;
 mod resources;
 mod services;
 mod state;
 mod waiting;
 mod watchdog;
+mod writers;
 
 pub use cache::default_cache_directory;
 pub use component::{
@@ -34,4 +39,4 @@ pub use component::{
 };
 pub use durawasm_compiler::{Bounds as CompileBounds, CompileError, CompilerProcess};
 pub use error::{LoadError, SandboxError};
-pub use limits::SandboxLimits;
+pub use limits::{HttpLimits, SandboxLimits};

@@ -36,6 +36,26 @@ pub struct SandboxLimits {
     pub handles: u32,
     /// Number of timers held at once: `Sandbox.TimerLimitExceeded`.
     pub timers: u32,
+    /// Outgoing HTTP requests.
+    pub http: HttpLimits,
+}
+
+/// Limits of the HTTP requests of one invocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpLimits {
+    /// Real time of one request, from its start to the last byte of its response. A request that takes longer fails
+    /// with `HTTP-response-timeout`, or the error of what it waits for.
+    pub time: Duration,
+    /// Number of requests: `Sandbox.HttpLimitExceeded`.
+    pub requests: u32,
+    /// Bytes of all requests and responses, with their header fields: `Sandbox.HttpLimitExceeded`.
+    pub bytes: u64,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self { time: Duration::from_mins(1), requests: 1_000, bytes: 64 << 20 }
+    }
 }
 
 impl Default for SandboxLimits {
@@ -50,6 +70,7 @@ impl Default for SandboxLimits {
             log,
             handles: 2_000_000,
             timers: 100_000,
+            http: HttpLimits::default(),
         }
     }
 }

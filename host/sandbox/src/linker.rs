@@ -1,6 +1,6 @@
 //! The imports of guests: the durable contract, and WASI 0.2 without access to the machine.
 //!
-//! Invariants: files, sockets, environment and standard input are empty unless granted; clocks, randomness and polling
+//! Invariants: files, sockets, HTTP requests, environment and standard input are empty unless granted; clocks, randomness and polling
 //! are virtualized.
 
 use wasmtime::{
@@ -17,6 +17,7 @@ use wasmtime_wasi::{
 use super::{
     bindings::durawasm::durable as contract,
     clocks::HasDurable,
+    disk, http,
     state::State,
     waiting::{HasState, Waiting},
 };
@@ -58,6 +59,7 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     cli::terminal_stdout::add_to_linker::<_, WasiCli>(l, State::cli)?;
     cli::terminal_stderr::add_to_linker::<_, WasiCli>(l, State::cli)?;
     filesystem::types::add_to_linker::<_, WasiFilesystem>(l, State::filesystem)?;
+    disk::add_to_linker(l)?;
     filesystem::preopens::add_to_linker::<_, WasiFilesystem>(l, State::filesystem)?;
     sockets::tcp::add_to_linker::<_, WasiSockets>(l, State::sockets)?;
     sockets::udp::add_to_linker::<_, WasiSockets>(l, State::sockets)?;
@@ -67,5 +69,6 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let network = &sockets::network::LinkOptions::default();
     sockets::network::add_to_linker::<_, WasiSockets>(l, network, State::sockets)?;
     sockets::ip_name_lookup::add_to_linker::<_, WasiSockets>(l, State::sockets)?;
+    http::add_to_linker(l)?;
     Ok(linker)
 }

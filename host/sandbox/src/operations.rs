@@ -46,6 +46,7 @@ impl Durable {
 
     /// Closes an attempt with arguments that may be invalid. An invalid argument is returned to the guest.
     async fn report(&mut self, report: impl FnOnce(&mut Engine) -> Result<(), ReplayError>) -> Reported {
+        self.check_traffic()?;
         self.drain_body()?;
         let reported = self.driver.report(report);
         let reported = self.trap(reported)?;
@@ -58,6 +59,7 @@ impl Durable {
         &mut self,
         close: impl FnOnce(&mut Engine) -> Result<(), ReplayError>,
     ) -> wasmtime::Result<()> {
+        self.check_traffic()?;
         self.drain_body()?;
         let closed = self.driver.close(close);
         self.trap(closed)?;
@@ -111,6 +113,7 @@ impl Durable {
         self.called()?;
         self.drain_body()?;
         self.charge_body();
+        self.check_traffic()?;
         let left = self.driver.leave(key);
         self.trap(left)
     }

@@ -21,7 +21,9 @@ use super::{
     limits::Limiter,
     output::Output,
     randomness::Streams,
+    requests::{Http, Requests},
     watchdog::{Overdue, Watch},
+    writers::Writers,
 };
 
 /// The number of random bytes that the standard library draws as keys of its hash tables.
@@ -36,13 +38,15 @@ pub(super) struct State {
     pub(super) table: ResourceTable,
     pub(super) limiter: Limiter,
     pub(super) durable: Durable,
+    pub(super) http: Http,
+    pub(super) writers: Writers,
 }
 
 impl State {
-    pub(super) fn new(wasi: WasiCtx, limiter: Limiter, durable: Durable) -> Self {
+    pub(super) fn new(wasi: WasiCtx, limiter: Limiter, durable: Durable, http: Http) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_WASI_HANDLES);
-        Self { wasi, table, limiter, durable }
+        Self { wasi, table, limiter, durable, http, writers: Writers::default() }
     }
 }
 
@@ -73,6 +77,8 @@ pub(super) struct Durable {
     first_drawn: Vec<u8>,
     /// How far the last reading of a perturbed clock was ahead.
     ahead: Duration,
+    /// The HTTP requests.
+    pub(super) sent: Requests,
 }
 
 impl Durable {
@@ -96,6 +102,7 @@ impl Durable {
             last_lines: VecDeque::new(),
             first_drawn: Vec::new(),
             ahead: Duration::ZERO,
+            sent: Requests::default(),
         }
     }
 

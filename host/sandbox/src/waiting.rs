@@ -102,6 +102,7 @@ impl poll::Host for Waiting<'_> {
 impl Waiting<'_> {
     async fn wait(&mut self, list: &List) -> wasmtime::Result<Vec<u32>> {
         self.0.durable.point_in_body()?;
+        self.0.durable.check_traffic()?;
         self.0.durable.begin_wait().await?;
         loop {
             self.0.durable.called()?;

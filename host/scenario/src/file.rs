@@ -20,12 +20,12 @@ use super::{
 };
 use durawasm_core::{
     durations::ExecutionTimeout,
-    invocation::Isolation,
+    invocation::{HttpGrant, Isolation},
     orchestrator::{DirectoryRequest, GrantRequests, TimeMode, VariableRequest},
     protocol::Limits,
     server::{InvocationRetry, ScriptedAnswer},
 };
-use durawasm_sandbox::SandboxLimits;
+use durawasm_sandbox::{HttpLimits, SandboxLimits};
 
 /// The scenarios of a file, ready to run.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,6 +91,7 @@ pub(super) struct Settings {
     env: Vec<VariableRequest>,
     dir: Vec<DirectoryRequest>,
     scratch: Option<bool>,
+    allow_http: Vec<HttpGrant>,
 }
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -108,6 +109,14 @@ struct WrittenLimits {
     cpu_limit: Option<Duration>,
     #[serde(deserialize_with = "values::some_time")]
     invocation_timeout: Option<Duration>,
+    #[serde(deserialize_with = "values::some_time")]
+    http_timeout: Option<Duration>,
+    http_requests: Option<u32>,
+    #[serde(deserialize_with = "values::mebibytes")]
+    http_size: Option<u32>,
+    #[serde(deserialize_with = "values::mebibytes")]
+    disk_size: Option<u32>,
+    disk_files: Option<u64>,
     service_quotas: Option<bool>,
     #[serde(deserialize_with = "values::kept_mebibytes")]
     execution_bytes: Option<u32>,
@@ -153,6 +162,8 @@ macro_rules! with_settings {
             dir: Vec<DirectoryRequest>,
             #[serde(default)]
             scratch: Option<bool>,
+            #[serde(default, deserialize_with = "values::requests")]
+            allow_http: Vec<HttpGrant>,
         }
 
         impl $name {
@@ -173,6 +184,7 @@ macro_rules! with_settings {
                     env: std::mem::take(&mut self.env),
                     dir: std::mem::take(&mut self.dir),
                     scratch: self.scratch,
+                    allow_http: std::mem::take(&mut self.allow_http),
                 }
             }
         }
@@ -234,6 +246,7 @@ impl Settings {
             env: [file.env.clone(), self.env].concat(),
             dir: [file.dir.clone(), self.dir].concat(),
             scratch: self.scratch.or(file.scratch),
+            allow_http: [file.allow_http.clone(), self.allow_http].concat(),
         })
     }
 
@@ -259,7 +272,8 @@ impl Settings {
             return Err("in real time no `duration` is exact: expect one of skipped time".to_owned());
         }
         let retry = InvocationRetry::default();
-        let (limits, mut service) = self.limits.unwrap_or_default().limits();
+        let written = self.limits.unwrap_or_default();
+        let (limits, mut service) = written.limits();
         let execution_timeout = ExecutionTimeout::apply(self.execution_timeout, &mut service);
         Ok(Scenario {
             name,
@@ -278,8 +292,15 @@ impl Settings {
             service,
             isolation: self.isolation.unwrap_or_default(),
             check: self.check.unwrap_or_default(),
-            grants: GrantRequests { env: self.env, dir: self.dir, scratch: self.scratch.unwrap_or(false) }
-                .below(folder),
+            grants: GrantRequests {
+                env: self.env,
+                dir: self.dir,
+                scratch: self.scratch.unwrap_or(false),
+                http: self.allow_http,
+                disk_bytes: written.disk_size.map(|mib| u64::from(mib) << 20),
+                disk_files: written.disk_files,
+            }
+            .below(folder),
             expect,
         })
     }
@@ -294,6 +315,11 @@ impl WrittenLimits {
             timers: self.timers.or(file.timers),
             cpu_limit: self.cpu_limit.or(file.cpu_limit),
             invocation_timeout: self.invocation_timeout.or(file.invocation_timeout),
+            http_timeout: self.http_timeout.or(file.http_timeout),
+            http_requests: self.http_requests.or(file.http_requests),
+            http_size: self.http_size.or(file.http_size),
+            disk_size: self.disk_size.or(file.disk_size),
+            disk_files: self.disk_files.or(file.disk_files),
             service_quotas: self.service_quotas.or(file.service_quotas),
             execution_bytes: self.execution_bytes.or(file.execution_bytes),
             invokes: self.invokes.or(file.invokes),
@@ -303,7 +329,13 @@ impl WrittenLimits {
 
     fn limits(self) -> (SandboxLimits, Limits) {
         let usual = SandboxLimits::default();
+        let http = HttpLimits {
+            time: self.http_timeout.unwrap_or(usual.http.time),
+            requests: self.http_requests.unwrap_or(usual.http.requests),
+            bytes: self.http_size.map_or(usual.http.bytes, |mib| u64::from(mib) << 20),
+        };
         let limits = SandboxLimits {
+            http,
             memory: self.memory.map_or(usual.memory, |mib| (mib as usize) << 20),
             total_memory: self.total_memory.map_or(usual.total_memory, |mib| (mib as usize) << 20),
             handles: self.handles.unwrap_or(usual.handles),

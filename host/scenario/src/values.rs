@@ -11,6 +11,7 @@ use super::data::TOML_DATE;
 use durawasm_core::parse_duration;
 use durawasm_core::{
     durations::{ExecutionTimeout, parse_start_time},
+    invocation::HttpGrant,
     orchestrator::{DirectoryRequest, VariableRequest},
 };
 
@@ -48,7 +49,7 @@ pub(super) fn execution_timeout<'de, D: Deserializer<'de>>(
 
 /// An amount of memory in MiB.
 pub(super) fn mebibytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
-    between(deserializer, "memory", 4096, " MiB")
+    between(deserializer, "a size", 4096, " MiB")
 }
 
 /// The memory of all instances in MiB.
@@ -135,6 +136,12 @@ impl<'de> Visitor<'de> for Variables {
 pub(super) fn directories<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<DirectoryRequest>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.into_iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
+}
+
+/// HTTP requests: a list of `HOST[:PORT][=METHOD,..]`.
+pub(super) fn requests<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<HttpGrant>, D::Error> {
     let texts = Vec::<String>::deserialize(deserializer)?;
     texts.into_iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
 }

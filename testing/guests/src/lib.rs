@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod batches;
+mod disk;
 mod divergence;
 mod dropped;
 mod grants;
@@ -33,6 +34,7 @@ mod timeouts;
 mod workflow;
 
 use batches::{batch, combine, ends_together, many_items, nested_maps, races_a_retry};
+use disk::fills;
 use divergence::diverges;
 use dropped::{books_together, drops, drops_rollback};
 use durawasm_guest::{BoxError, DurableContext, Options, durable_handlers};
@@ -101,6 +103,7 @@ durable_handlers! {
     fills_memory,
     exits,
     filtered_retries,
+    fills,
     flaky,
     greet,
     hangs_in_step,

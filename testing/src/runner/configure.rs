@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use durawasm_core::{
-    invocation::{Disturbance, Isolation},
+    invocation::{Disturbance, HttpGrantError, Isolation},
     orchestrator::{self, Scheduler, ScriptedFunction},
     server::{Answer, InvocationRetry, InvokeOutcome, ScriptedAnswer},
 };
@@ -83,6 +83,29 @@ impl<I, O> LocalDurableTestRunner<I, O> {
     pub fn scratch(mut self) -> Self {
         self.settings.grants.scratch = true;
         self
+    }
+
+    /// Lets the handlers' steps send HTTP requests to this host, port and with these methods, written
+    /// `HOST[:PORT][=METHOD,..]`. It has no effect on native handlers, which have no sandbox.
+    ///
+    /// # Errors
+    /// When the text is not of this form.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use durawasm_guest::{BoxError, DurableContext};
+    /// # async fn handler(_: (), _: DurableContext) -> Result<(), BoxError> { Ok(()) }
+    /// use durawasm_testing::LocalDurableTestRunner;
+    ///
+    /// let runner = LocalDurableTestRunner::new(handler).allow_http("127.0.0.1:8080=GET,POST")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn allow_http(mut self, grant: &str) -> Result<Self, HttpGrantError> {
+        self.settings.grants.all.http_request(grant.parse()?);
+        Ok(self)
     }
 
     /// Lets a scheduler decide when waits end and retries begin, instead of virtual time. Each run then has its own

@@ -2,7 +2,7 @@
 //! it.
 
 mod errors;
-mod http;
+pub mod http;
 mod lambda;
 mod operations;
 mod runs;

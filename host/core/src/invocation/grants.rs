@@ -1,4 +1,4 @@
-//! Grants: the environment variables and directories that a function may access. By default there are none.
+//! Grants: the environment variables, directories and HTTP requests of a function. By default there are none.
 //!
 //! Invariants:
 //! - a guest sees only what is granted;
@@ -6,8 +6,7 @@
 //! - while a guest waits for a file, its invocation stays alive, and virtual time does not advance.
 //!
 //! A replay reads the environment and files again. So between operations a handler may rely only on files that do not
-//! change; files that change must be read in steps. The amount that a guest writes is not limited: a writable directory
-//! grants the space of its file system.
+//! change; files that change must be read in steps.
 
 use std::{
     collections::{BTreeMap, btree_map},
@@ -15,12 +14,20 @@ use std::{
 };
 
 use serde::Serialize;
-/// Environment variables and directories for a function.
+
+use super::{
+    disk::Disk,
+    http::{HttpGrant, HttpGrants},
+};
+
+/// Environment variables, directories and HTTP requests for a function.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grants {
     variables: BTreeMap<String, String>,
     /// Keyed by the path in the guest.
     directories: BTreeMap<String, Directory>,
+    http: HttpGrants,
+    disk: Disk,
 }
 
 /// The access that a guest has to a directory.
@@ -94,10 +101,34 @@ impl Grants {
         Ok(self)
     }
 
-    /// Adds other grants. They replace variables and directories of the same name.
+    /// Grants HTTP requests. It replaces an earlier grant of the same host and port.
+    pub fn http_request(&mut self, grant: HttpGrant) -> &mut Self {
+        self.http.add(grant);
+        self
+    }
+
+    /// Adds other grants. They replace variables, directories and HTTP requests of the same name, path or host and port.
     pub fn extend(&mut self, others: &Self) {
         self.variables.extend(others.variables.clone());
         self.directories.extend(others.directories.clone());
+        for grant in &others.http {
+            self.http.add(grant.clone());
+        }
+    }
+
+    /// Sets the quota for what is added to directories, and what it is charged to.
+    pub fn limit_disk(&mut self, disk: Disk) {
+        self.disk = disk;
+    }
+
+    /// The quota for what is added to directories.
+    pub fn disk(&self) -> &Disk {
+        &self.disk
+    }
+
+    /// The HTTP requests, in the order in which they were granted.
+    pub fn http(&self) -> &HttpGrants {
+        &self.http
     }
 
     /// The environment variables, ordered by name.

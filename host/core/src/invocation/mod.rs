@@ -5,11 +5,14 @@
 //! functions that are compiled natively. Both produce the same histories because they share the driver. See [`load`]
 //! for an example.
 
+mod addresses;
 mod bounds;
+mod disk;
 mod driver;
 mod ended;
 mod faults;
 mod grants;
+mod http;
 mod isolation;
 mod loading;
 mod log;
@@ -22,10 +25,12 @@ mod tests;
 mod waiting;
 
 pub use bounds::InvocationBounds;
+pub use disk::{Disk, DiskQuota, Space};
 pub use driver::{CheckpointRequest, Driver, Facts, Need, log_limit};
 pub use ended::Ended;
 pub use faults::{CheckpointFault, Disturbance, Failure, Faults};
 pub use grants::{Access, GrantError, Grants};
+pub use http::{HttpGrant, HttpGrantError, HttpGrants, HttpHost, only_reads};
 pub use isolation::Isolation;
 pub use loading::load;
 pub use log::{LogBuffer, LogLevel, LogLine, LogSink, LogSource};

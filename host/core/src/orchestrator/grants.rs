@@ -10,7 +10,7 @@ use std::{
 
 use super::scratch::{Scratch, ScratchRoot};
 use crate::{
-    invocation::{Access, Grants},
+    invocation::{Access, Disk, DiskQuota, Grants},
     protocol::{ErrorObject, ExecutionArn, error_types},
 };
 
@@ -25,8 +25,10 @@ pub struct FunctionGrants {
     /// Additional grants for single functions, by name. They take precedence over those in `all`.
     pub by_function: BTreeMap<String, Grants>,
     /// Whether each execution, and each run of a plain function, gets its own directory at [`SCRATCH`], with write
-    /// access. It is in the host's temporary folder; only the space there limits what a guest writes.
+    /// access. It is in the host's temporary folder.
     pub scratch: bool,
+    /// How much each execution, and each run of a plain function, may add to all its directories.
+    pub disk: DiskQuota,
 }
 
 /// Provides the grants of executions, and owns their scratch directories.
@@ -35,12 +37,19 @@ pub struct GrantProvider {
     nothing: Arc<Grants>,
     root: ScratchRoot,
     scratch: Mutex<HashMap<ExecutionArn, Scratch>>,
+    disks: Mutex<HashMap<ExecutionArn, Disk>>,
 }
 
 impl GrantProvider {
     /// Creates a provider for these grants.
     pub fn new(rules: FunctionGrants) -> Self {
-        Self { rules, nothing: Arc::default(), root: ScratchRoot::default(), scratch: Mutex::default() }
+        Self {
+            rules,
+            nothing: Arc::default(),
+            root: ScratchRoot::default(),
+            scratch: Mutex::default(),
+            disks: Mutex::default(),
+        }
     }
 
     fn scratches(&self) -> MutexGuard<'_, HashMap<ExecutionArn, Scratch>> {
@@ -49,25 +58,30 @@ impl GrantProvider {
 
     /// The grants for an invocation of an execution.
     pub(super) fn execution(&self, function: &str, arn: &ExecutionArn) -> Result<Arc<Grants>, ErrorObject> {
+        let disk = || {
+            let mut disks = self.disks.lock().unwrap_or_else(PoisonError::into_inner);
+            disks.entry(arn.clone()).or_insert_with(|| Disk::new(self.rules.disk)).clone()
+        };
         if !self.rules.scratch {
-            return self.of(function, None);
+            return self.of(function, None, disk);
         }
         let mut all = self.scratches();
         if !all.contains_key(arn) {
             all.insert(arn.clone(), self.make()?);
         }
-        self.of(function, all.get(arn))
+        self.of(function, all.get(arn), disk)
     }
 
     /// The grants for a run of a plain function, and its scratch directory.
     pub(super) fn plain(&self, function: &str) -> Result<(Arc<Grants>, Option<Scratch>), ErrorObject> {
         let scratch = if self.rules.scratch { Some(self.make()?) } else { None };
-        Ok((self.of(function, scratch.as_ref())?, scratch))
+        Ok((self.of(function, scratch.as_ref(), || Disk::new(self.rules.disk))?, scratch))
     }
 
     /// Removes the scratch directory of an execution that has ended.
     pub(super) fn over(&self, arn: &ExecutionArn) {
         let scratch = self.scratches().remove(arn);
+        self.disks.lock().unwrap_or_else(PoisonError::into_inner).remove(arn);
         // Removal may take long, so it happens outside of the lock.
         drop(scratch);
     }
@@ -81,7 +95,12 @@ impl GrantProvider {
         })
     }
 
-    fn of(&self, function: &str, scratch: Option<&Scratch>) -> Result<Arc<Grants>, ErrorObject> {
+    fn of(
+        &self,
+        function: &str,
+        scratch: Option<&Scratch>,
+        disk: impl FnOnce() -> Disk,
+    ) -> Result<Arc<Grants>, ErrorObject> {
         if self.rules == FunctionGrants::default() {
             return Ok(self.nothing.clone());
         }
@@ -92,6 +111,9 @@ impl GrantProvider {
         if let Some(scratch) = scratch {
             let granted = grants.directory(scratch.path(), SCRATCH, Access::ReadWrite);
             granted.map_err(|error| failed(error.to_string()))?;
+        }
+        if grants.has_directories() {
+            grants.limit_disk(disk());
         }
         Ok(Arc::new(grants))
     }
@@ -139,7 +161,7 @@ mod tests {
         let open = |arn| {
             let grants = provider.execution("f", arn).unwrap();
             let path = provider.scratches().get(arn).unwrap().path().to_owned();
-            let mut expected = (*provider.of("f", None).unwrap()).clone();
+            let mut expected = (*provider.of("f", None, Disk::default).unwrap()).clone();
             expected.directory(&path, SCRATCH, Access::ReadWrite).unwrap();
             assert_eq!(*grants, expected);
             path

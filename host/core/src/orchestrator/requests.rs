@@ -6,6 +6,7 @@
 //! | `NAME` | the variable of this process, with its current value |
 //! | `HOST::GUEST` | a directory of the host under a path in the guest, with write access |
 //! | `HOST::GUEST:ro` | the same, read-only |
+//! | `HOST[:PORT][=METHOD,..]` | HTTP requests: [`HttpGrant`] |
 //!
 //! Invariants: a request that was converted to grants can be satisfied. A variable that is not set or a directory that
 //! does not exist is refused here, before an invocation starts.
@@ -18,7 +19,7 @@ use std::{
 };
 
 use super::{FunctionGrants, SCRATCH, scratch::ScratchRoot};
-use crate::invocation::{Access, GrantError, Grants};
+use crate::invocation::{Access, DiskQuota, GrantError, Grants, HttpGrant};
 
 /// The total size of a handler's environment variables, in bytes: names, values and [`EACH_VARIABLE`]. The C runtime of
 /// a guest copies all of them into a part of its memory that is not much larger.
@@ -139,6 +140,12 @@ pub struct GrantRequests {
     pub dir: Vec<DirectoryRequest>,
     /// Whether each execution gets its own directory at [`SCRATCH`](super::SCRATCH).
     pub scratch: bool,
+    /// HTTP requests. The last of several with one host and port takes precedence.
+    pub http: Vec<HttpGrant>,
+    /// How many bytes an execution may add to its directories; `None` for the default.
+    pub disk_bytes: Option<u64>,
+    /// How many files, directories and links an execution may add to its directories; `None` for the default.
+    pub disk_files: Option<u64>,
 }
 
 impl GrantRequests {
@@ -147,6 +154,9 @@ impl GrantRequests {
         self.env.extend(others.env);
         self.dir.extend(others.dir);
         self.scratch |= others.scratch;
+        self.http.extend(others.http);
+        self.disk_bytes = others.disk_bytes.or(self.disk_bytes);
+        self.disk_files = others.disk_files.or(self.disk_files);
     }
 
     /// Resolves relative paths of directories against a folder.
@@ -208,7 +218,15 @@ impl GrantRequests {
                 RequestError::NoScratch { folder, reason }
             })?;
         }
-        Ok(FunctionGrants { all, scratch: self.scratch, ..FunctionGrants::default() })
+        for grant in &self.http {
+            all.http_request(grant.clone());
+        }
+        let usual = DiskQuota::default();
+        let disk = DiskQuota {
+            bytes: self.disk_bytes.unwrap_or(usual.bytes),
+            files: self.disk_files.unwrap_or(usual.files),
+        };
+        Ok(FunctionGrants { all, scratch: self.scratch, disk, ..FunctionGrants::default() })
     }
 }
 
@@ -220,7 +238,7 @@ mod tests {
         Ok(GrantRequests {
             env: env.iter().map(|text| text.parse()).collect::<Result<_, _>>()?,
             dir: dir.iter().map(|text| text.parse()).collect::<Result<_, _>>()?,
-            scratch: false,
+            ..GrantRequests::default()
         })
     }
 

@@ -44,6 +44,8 @@ pub const OPERATION_LIMIT: &str = "Sandbox.OperationLimitExceeded";
 pub const LOG_LIMIT: &str = "Sandbox.LogLimitExceeded";
 /// The guest held more contexts and pollables than the limit.
 pub const HANDLE_LIMIT: &str = "Sandbox.HandleLimitExceeded";
+/// The guest sent more HTTP requests, or more bytes with them, than the limit of an invocation.
+pub const HTTP_LIMIT: &str = "Sandbox.HttpLimitExceeded";
 /// The guest made more timers than the limit.
 pub const TIMER_LIMIT: &str = "Sandbox.TimerLimitExceeded";
 /// The guest asked for more random bytes in one call than the limit.

@@ -86,6 +86,9 @@ pub trait Probe: Send + Sync {
     /// [`Disturbance::DieInBody`]: crate::invocation::Disturbance::DieInBody
     fn point_in_body(&self) {}
 
+    /// The running body sends something that changes the world outside, such as an HTTP request that does not only read.
+    fn sends(&self) {}
+
     /// An import returned.
     fn imported(&self, call: ImportCall) {
         let _ = call;

@@ -341,7 +341,7 @@ fn what_is_wrong_with_the_rest() {
             toml("execution_timeout = \"1ms\""),
             "an execution timeout is whole seconds, 1 to 31622400",
         ),
-        ("x.toml", toml("limits = { memory = 0 }"), "memory is 1 to 4096 MiB, not 0"),
+        ("x.toml", toml("limits = { memory = 0 }"), "a size is 1 to 4096 MiB, not 0"),
         ("x.toml", toml("limits = { cpu_limit = 0 }"), "a limit of 0 allows nothing"),
         ("x.toml", toml("limits = { timers = 0 }"), "a number is 1 to 4294967295, not 0"),
         ("x.toml", toml("limits = { total_memory = 0 }"), "total_memory is 1 to 1048576 MiB, not 0"),

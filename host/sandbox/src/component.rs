@@ -85,7 +85,16 @@ impl Sandbox {
         let capacity = Capacity::new(available, claim);
         // Machine code of the compiler's process is for an engine that reserves address space.
         let compiling = if pooled { compiling } else { Bounds { process: None, ..compiling } };
-        Ok(Self(Arc::new(Inner { engine, linker, limits, compiling, cache, capacity, http: Arc::default(), watchdog })))
+        Ok(Self(Arc::new(Inner {
+            engine,
+            linker,
+            limits,
+            compiling,
+            cache,
+            capacity,
+            http: Arc::default(),
+            watchdog,
+        })))
     }
 
     /// Creates a sandbox with the default compile cache, or without a cache if that cannot be used. Then it also

@@ -129,11 +129,7 @@ impl Sandbox {
         let pre = pre.map_err(|e| SandboxError::Imports(format!("{e:#}").replace('\n', " ")))?;
         let pre =
             HandlerPre::new(pre).map_err(|e| SandboxError::Exports(format!("{e:#}").replace('\n', " ")))?;
-        let uses_http = component
-            .component_type()
-            .imports(&self.0.engine)
-            .any(|(name, _)| name.starts_with("wasi:http/"));
-        Ok(Handler { sandbox: self.clone(), pre, needs, handles, uses_http })
+        Ok(Handler { sandbox: self.clone(), pre, needs, handles })
     }
 
     fn compiled(&self, wasm: &[u8]) -> Result<Component, SandboxError> {
@@ -219,6 +215,4 @@ pub struct Handler {
     pub(super) needs: Needs,
     /// The limit of wasmtime on the handles of each instance.
     pub(super) handles: usize,
-    /// Whether it imports `wasi:http`.
-    pub(super) uses_http: bool,
 }

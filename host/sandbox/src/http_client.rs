@@ -469,9 +469,11 @@ fn failed(error: &hyper::Error) -> Error {
     if let Some(Error::HttpRequestBodySize(total)) = error.source().and_then(|cause| cause.downcast_ref()) {
         return Error::HttpRequestBodySize(*total);
     }
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    let is_cut = cause.is_some_and(|cause| cause.kind() == io::ErrorKind::UnexpectedEof);
     if error.is_parse_too_large() {
         Error::HttpResponseHeaderSectionSize(None)
-    } else if error.is_incomplete_message() {
+    } else if is_cut || error.is_incomplete_message() {
         Error::HttpResponseIncomplete
     } else {
         Error::HttpProtocolError

@@ -87,17 +87,25 @@ mod tests {
     #[test]
     fn a_recursion_is_told_from_other_bad_accesses() {
         let told = |trap, frames: &[String]| of_trap(trap, frames);
-        for trap in [Trap::StackOverflow, Trap::MemoryOutOfBounds] {
+        for (trap, limit) in [
+            (Trap::StackOverflow, "the limit is 512 KiB"),
+            (
+                Trap::MemoryOutOfBounds,
+                "the limit is the size of the stack that the component was linked with",
+            ),
+        ] {
             let said = told(trap, &frames(&["mine::down"], 30)).unwrap();
-            assert_eq!(said, "the handler's stack overflowed: mine::down calls itself, and goes too deep");
+            let who = "mine::down calls itself, and goes";
+            assert_eq!(said, format!("the handler's stack overflowed: {who} too deep; {limit}"));
             let said = told(trap, &frames(&["a", "b"], 15)).unwrap();
-            assert_eq!(said, "the handler's stack overflowed: a, b call each other, and go too deep");
+            let who = "a, b call each other, and go";
+            assert_eq!(said, format!("the handler's stack overflowed: {who} too deep; {limit}"));
         }
         let mixed: Vec<String> = (0..30).map(|n| format!("f{n}")).collect();
         for few in [&mixed[..], &frames(&["a"], 5)] {
             assert_eq!(told(Trap::MemoryOutOfBounds, few), None);
             let said = told(Trap::StackOverflow, few).unwrap();
-            assert_eq!(said, "the handler's stack overflowed: it goes too deep");
+            assert_eq!(said, "the handler's stack overflowed: it goes too deep; the limit is 512 KiB");
         }
         assert_eq!(told(Trap::IntegerDivisionByZero, &frames(&["a"], 30)), None);
     }

@@ -82,7 +82,7 @@ scenarios:
   - name: first
     start_time: 2025-02-01T00:00:00Z
     invocation_retries: 0
-    limits: { cpu_limit: 1s }
+    limits: { cpu_limit: 1s, total_memory: 128, handles: 1000, timers: 10 }
     answers:
       - { callback: a, after: 1h 30m, success: { ok: true } }
       - { callback: a, after: 5, failure: { message: "no", data: [1] } }

@@ -218,8 +218,10 @@ async fn prints_tables() {
 #[test]
 fn what_is_printed_is_the_table() {
     let this = std::env::current_exe().unwrap();
-    let printed =
-        std::process::Command::new(this).args(["--exact", "prints_tables", "--nocapture"]).output().unwrap();
+    let printed = std::process::Command::new(this)
+        .args(["--exact", "details::prints_tables", "--nocapture"])
+        .output()
+        .unwrap();
     let printed = String::from_utf8(printed.stdout).unwrap();
     let between = printed.split("BEGIN\n").nth(1).unwrap().split("END").next().unwrap();
     let expected = " name      type  status     start  end   duration

@@ -424,10 +424,11 @@ async fn what_is_polled_counts_as_memory() {
     };
     let limits = SandboxLimits { memory: 16 * MIB, ..SandboxLimits::default() };
     assert_eq!(end(&poll(100_000), &limits).await, None);
+    let limits = SandboxLimits { memory: 4 * MIB, ..SandboxLimits::default() };
     assert_ends(
-        end(&poll(1_500_000), &limits).await.as_ref(),
+        end(&poll(450_000), &limits).await.as_ref(),
         "Sandbox.MemoryLimitExceeded",
-        "the limit is 16384 KiB",
+        "the limit is 4096 KiB",
     );
 }
 

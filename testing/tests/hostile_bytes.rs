@@ -195,6 +195,6 @@ fn the_default_limits_hold_in_the_memory_of_a_small_machine() {
     assert!(output.status.success(), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
     let peak = told.lines().find_map(|line| line.strip_prefix("peak ")).unwrap();
     let peak: usize = peak.parse().unwrap();
-    // One execution at a time: its budget, the memory of its instance, and the host itself.
-    assert!(peak < 1024 * MIB, "{told}");
+    // The budget of one execution after another, and then a tree of executions that takes most of the host's.
+    assert!(peak < 1900 * MIB, "{told}");
 }

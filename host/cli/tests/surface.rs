@@ -139,7 +139,7 @@ fn http_requests_are_granted_by_flags_and_scenarios_and_reported() {
     let limited = run(&["--allow-http", &grant, "--http-requests", "0"]);
     assert!(out(&limited).contains("Sandbox.HttpLimitExceeded"), "{}", out(&limited));
 
-    let inspected = out(&durawasm(&["inspect", http_guests, "--allow-http", "example.com"]));
+    let inspected = out(&durawasm(&["inspect", "--build", http_guests, "--allow-http", "example.com"]));
     assert!(inspected.contains("no requests but those that are granted, inside steps"), "{inspected}");
     assert_eq!(inspected.lines().last().unwrap(), "granted HTTP requests: example.com");
 

@@ -13,7 +13,7 @@ use crate::{
     server::{Answer, ExecutionManager, InvokeOutcome, Next, StartExecution},
 };
 
-const BUDGET: usize = 200_000;
+const BUDGET: usize = 300_000;
 
 fn text(bytes: usize) -> String {
     "x".repeat(bytes)

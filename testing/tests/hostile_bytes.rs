@@ -46,7 +46,7 @@ fn guests(limits: &SandboxLimits) -> Handler {
 async fn environment(guests: &Handler, execution_bytes: usize, host: &HostBudget) -> Environment {
     let limits = Limits { execution_bytes, ..Limits::default() };
     let options = EnvironmentOptions { limits, host: host.clone(), ..EnvironmentOptions::default() };
-    Environment::new(options, &[guests.clone()], Arc::new(LogBuffer::default())).await.unwrap()
+    Environment::new(options, std::slice::from_ref(guests), Arc::new(LogBuffer::default())).await.unwrap()
 }
 
 fn start(event: &Value) -> StartExecution {

@@ -181,7 +181,8 @@ fn crate_of_a_stranger(files: &Files) -> (String, PathBuf) {
     )
     .unwrap();
     fs::write(folder.join("src/lib.rs"), "").unwrap();
-    fs::write(folder.join("build.rs"), format!("fn main() {{ std::fs::write({trace:?}, \"\").unwrap(); }}"))
+    let path = trace.to_str().unwrap();
+    fs::write(folder.join("build.rs"), format!("fn main() {{ std::fs::write({path:?}, \"\").unwrap(); }}"))
         .unwrap();
     (folder.to_str().unwrap().to_owned(), trace)
 }

@@ -108,7 +108,7 @@ impl DurableContext {
     /// # Security
     ///
     /// The numbers are not secret: whoever knows the ARN of the execution can compute them, and those of a generator
-    /// that is seeded with them. See [`uuid`](Self::uuid#security).
+    /// that is seeded with them. See [`uuid`](Self::uuid).
     ///
     /// # Examples
     ///

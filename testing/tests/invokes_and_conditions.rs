@@ -2,7 +2,7 @@
 
 use std::{fs, sync::Arc, time::Duration};
 
-use crate::common::{error, handler, history, value};
+use crate::common::{cases, error, handler, history, value};
 use durawasm_core::{
     invocation::LogBuffer,
     orchestrator::{Environment, EnvironmentOptions, FunctionGrants},
@@ -380,7 +380,7 @@ async fn without_a_grant_there_is_no_file_to_keep_anything_in() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(24))]
 
     /// A condition that needs n checks of at most m runs min(n, m) checks, each in its own invocation.
     #[test]

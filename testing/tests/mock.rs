@@ -31,6 +31,7 @@ async fn invoke(mock: &Arc<MockDurableServiceClient>) -> InvocationResult {
         checkpoint_token: "token-0".into(),
         initial_execution_state: state,
         updated_operation_ids: Vec::new(),
+        returned_at: None,
     };
     let around = Surroundings {
         client: mock.clone(),

@@ -97,6 +97,7 @@ async fn replays_itself(
     let fed = Fed {
         arn: &recording.arn,
         state: listed(view.operations.clone()),
+        returned_at: None,
         now: view.end.unwrap_or(recording.end),
         seed,
         scratch: recording.scratch(),

@@ -42,6 +42,8 @@ pub struct RecordedExecution {
     pub execution: ExecutionArn,
     operations: Vec<Arc<Operation>>,
     end: Option<(ExecutionEnd, Option<Arc<str>>)>,
+    /// The last event before an invocation returned; `None` if all events were seen, or if it is not known.
+    returned_at: Option<u64>,
     now: Timestamp,
     unjudged: Option<String>,
 }
@@ -203,6 +205,7 @@ fn execution(
         started: None,
         operations: HashMap::new(),
         end: None,
+        returned_at: None,
         now: Timestamp::from_millis(0),
         truncated: false,
         ended: 0,
@@ -227,6 +230,7 @@ fn execution(
         file: file.to_owned(),
         execution: arn,
         operations: listed(all),
+        returned_at: builder.returned_at.filter(|_| builder.end.is_none()),
         end: builder.end,
         now: builder.now,
         unjudged,
@@ -257,6 +261,7 @@ struct Builder {
     started: Option<Operation>,
     operations: HashMap<OperationId, Operation>,
     end: Option<(ExecutionEnd, Option<Arc<str>>)>,
+    returned_at: Option<u64>,
     now: Timestamp,
     truncated: bool,
     /// How many operations ended in a way that has a payload, and how many payloads there are.
@@ -292,7 +297,12 @@ impl Builder {
                 self.end = Some((ExecutionEnd::Other, None));
                 return Ok(());
             }
-            EventDetails::InvocationCompleted(_) => return Ok(()),
+            EventDetails::InvocationCompleted(details) => {
+                if details.error.is_none() {
+                    self.returned_at = Some(event.event_id);
+                }
+                return Ok(());
+            }
             _ => {}
         }
         let id = event.id.clone().ok_or_else(|| format!("event {} has no Id", event.event_id))?;
@@ -474,6 +484,7 @@ async fn one(
     let fed = || Fed {
         arn: &recorded.execution,
         state: recorded.operations.clone(),
+        returned_at: recorded.returned_at,
         now: recorded.now,
         seed,
         scratch: None,

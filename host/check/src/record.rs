@@ -131,6 +131,12 @@ impl Recording {
         if self.is_whole(prefix) { self.whole.clone() } else { self.versions.state(prefix) }
     }
 
+    /// The last change that an invocation had got when it returned, for an instance that is fed a prefix. The whole
+    /// record was seen.
+    pub(crate) fn returned_at(&self, prefix: usize) -> Option<u64> {
+        if self.is_whole(prefix) { None } else { self.versions.returned_at(prefix) }
+    }
+
     /// The first START of an operation.
     pub(crate) fn start(&self, id: &OperationId) -> Option<&OperationUpdate> {
         let at = *self.first_starts.get(id)?;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use durawasm_core::protocol::{ExecutionArn, InvocationResult, Operation, StatePage};
+use durawasm_core::protocol::{ExecutionArn, InvocationInput, InvocationResult, Operation};
 use tempfile::TempDir;
 
 use crate::state::Versions;
@@ -31,9 +31,11 @@ impl Recorder {
     }
 
     /// An invocation begins with this state.
-    pub(crate) fn invoked(&self, arn: &ExecutionArn, state: &StatePage) {
+    pub(crate) fn invoked(&self, input: &InvocationInput) {
         let mut collected = self.lock();
-        collected.arn.get_or_insert_with(|| arn.clone());
+        collected.arn.get_or_insert_with(|| input.durable_execution_arn.clone());
+        let state = &input.initial_execution_state;
+        collected.versions.invoked(input.returned_at);
         collected.versions.learn(&state.operations);
         if state.next_marker.as_ref().is_none_or(String::is_empty) {
             collected.versions.boundary();

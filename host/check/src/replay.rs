@@ -48,6 +48,8 @@ impl Replayed {
 pub(crate) struct Fed<'a> {
     pub(crate) arn: &'a ExecutionArn,
     pub(crate) state: Vec<Arc<Operation>>,
+    /// The last change that an invocation had got when it returned, if that is known.
+    pub(crate) returned_at: Option<u64>,
     /// The time of the invocation.
     pub(crate) now: Timestamp,
     pub(crate) seed: u64,
@@ -61,7 +63,14 @@ impl<'a> Fed<'a> {
         let times =
             state.iter().flat_map(|operation| [Some(operation.start_timestamp), operation.end_timestamp]);
         let now = times.flatten().max().unwrap_or(recording.start);
-        Self { arn: &recording.arn, state, now, seed, scratch: recording.scratch() }
+        Self {
+            arn: &recording.arn,
+            state,
+            returned_at: recording.returned_at(prefix),
+            now,
+            seed,
+            scratch: recording.scratch(),
+        }
     }
 }
 
@@ -119,6 +128,7 @@ pub(crate) async fn replay(
         checkpoint_token: "replay".into(),
         initial_execution_state: StatePage { operations: state, next_marker: None },
         updated_operation_ids: Vec::new(),
+        returned_at: fed.returned_at,
     };
     let id = format!("replay-{}", fed.seed).into();
     let limits = &subject.limits;

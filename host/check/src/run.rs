@@ -117,7 +117,7 @@ impl Invocable for Observed {
             let root = self.trace.is_root(&arn);
             let recorder = self.recorder.as_ref().filter(|_| root);
             if let Some(recorder) = recorder {
-                recorder.invoked(&arn, &invocation.input.initial_execution_state);
+                recorder.invoked(&invocation.input);
             }
             invocation.around.client = Arc::new(ObservedClient {
                 client: invocation.around.client,

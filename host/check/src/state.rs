@@ -14,8 +14,11 @@ use durawasm_core::protocol::{Operation, OperationId, OperationType};
 #[derive(Debug, Default)]
 pub(crate) struct Versions {
     log: Vec<Arc<Operation>>,
-    /// The lengths of the log at which an instance could be replaced.
-    boundaries: Vec<usize>,
+    /// Where an instance could be replaced: the length of the log, and the last change that an invocation had got when
+    /// it returned.
+    boundaries: Vec<(usize, Option<u64>)>,
+    /// The last change that an invocation had got when it returned.
+    returned_at: Option<u64>,
     latest: HashMap<OperationId, Arc<Operation>>,
 }
 
@@ -31,11 +34,22 @@ impl Versions {
         }
     }
 
+    /// An invocation begins, and the last one that returned had got the changes up to this one.
+    pub(crate) fn invoked(&mut self, returned_at: Option<u64>) {
+        self.returned_at = returned_at;
+    }
+
     /// An instance could be replaced here.
     pub(crate) fn boundary(&mut self) {
-        if self.boundaries.last() != Some(&self.log.len()) {
-            self.boundaries.push(self.log.len());
+        let boundary = (self.log.len(), self.returned_at);
+        if self.boundaries.last() != Some(&boundary) {
+            self.boundaries.push(boundary);
         }
+    }
+
+    /// The last change that an invocation had got when it returned, for an instance at a boundary.
+    pub(crate) fn returned_at(&self, boundary: usize) -> Option<u64> {
+        self.boundaries.get(boundary).map_or(self.returned_at, |(_, returned_at)| *returned_at)
     }
 
     /// How many states there are.
@@ -45,13 +59,13 @@ impl Versions {
 
     /// The operations that were started up to a boundary.
     pub(crate) fn known(&self, boundary: usize) -> HashSet<OperationId> {
-        let end = self.boundaries.get(boundary).copied().unwrap_or(self.log.len());
+        let end = self.boundaries.get(boundary).map_or(self.log.len(), |(end, _)| *end);
         self.log.iter().take(end).map(|operation| operation.id.clone()).collect()
     }
 
     /// The state at a boundary, from 0.
     pub(crate) fn state(&self, boundary: usize) -> Vec<Arc<Operation>> {
-        let end = self.boundaries.get(boundary).copied().unwrap_or(self.log.len());
+        let end = self.boundaries.get(boundary).map_or(self.log.len(), |(end, _)| *end);
         let mut latest: HashMap<&OperationId, &Arc<Operation>> = HashMap::new();
         for operation in self.log.iter().take(end) {
             latest.insert(&operation.id, operation);

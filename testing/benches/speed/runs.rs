@@ -32,6 +32,7 @@ pub(crate) async fn invoke_empty(handler: &Handler) -> Outcome<Duration> {
         checkpoint_token: "token".into(),
         initial_execution_state: state,
         updated_operation_ids: Vec::new(),
+        returned_at: None,
     };
     let around = Surroundings {
         client: Arc::new(NoService),

@@ -4,10 +4,24 @@
 pub mod native;
 pub mod workflow;
 
+use proptest::test_runner::{Config, RngSeed};
+
 use durawasm_testing::{LocalDurableTestRunner, SandboxLimits, TestResult};
 use serde_json::Value;
 
 const GUESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/guests");
+
+/// Random cases, the same in every run, so that a test turns red because of a change of the code. The environment can
+/// set other ones: `PROPTEST_RNG_SEED` and `PROPTEST_CASES` are numbers.
+pub fn cases(cases: u32) -> Config {
+    let given = Config { failure_persistence: None, ..Config::default() };
+    let is_set = |name| std::env::var_os(name).is_some();
+    Config {
+        cases: if is_set("PROPTEST_CASES") { given.cases } else { cases },
+        rng_seed: if is_set("PROPTEST_RNG_SEED") { given.rng_seed } else { RngSeed::Fixed(1) },
+        ..given
+    }
+}
 
 /// A runner for one of the test handlers.
 pub fn handler(function: &str) -> LocalDurableTestRunner {

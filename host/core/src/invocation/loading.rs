@@ -90,12 +90,16 @@ pub async fn load(
         checkpoint_token,
         initial_execution_state,
         updated_operation_ids,
+        returned_at,
     } = input;
     let client = &*around.client;
     let (operations, event) = load_state(&arn, &checkpoint_token, initial_execution_state, client).await?;
     let budget = client.budget(&arn).await;
     let engine = Engine::new(operations, limits.clone(), bounds.operations).with_budget(&budget);
-    let engine = engine.with_updated(&updated_operation_ids).with_probe(around.probe.clone());
+    let engine = engine
+        .with_updated(&updated_operation_ids)
+        .with_returned_at(returned_at)
+        .with_probe(around.probe.clone());
     let facts = Facts {
         arn,
         invocation_id,

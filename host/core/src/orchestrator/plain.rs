@@ -58,6 +58,7 @@ pub(super) async fn run_plain(
         checkpoint_token: "none".into(),
         initial_execution_state: StatePage { operations: vec![Arc::new(execution)], next_marker: None },
         updated_operation_ids: Vec::new(),
+        returned_at: None,
     };
     let limits = Limits::default();
     let invocation = Invocation { function: &function.name, id: id.into(), input, limits: &limits, around };

@@ -19,6 +19,11 @@ pub struct InvocationInput {
     /// do not report changes.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub updated_operation_ids: Vec<OperationId>,
+    /// The last change, by its position in the execution's order of changes, that an invocation had got when it
+    /// returned. Invocations that crashed do not count: what they did after their last checkpoint is lost. It is not
+    /// part of the wire format. `None` if the service does not provide it.
+    #[serde(skip)]
+    pub returned_at: Option<u64>,
 }
 
 /// How an invocation ended (service model of the handler's answer).

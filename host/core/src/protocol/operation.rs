@@ -192,8 +192,9 @@ pub struct Operation {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub chained_invoke_details: Option<ChainedInvokeDetails>,
     /// The position, in the execution's order of changes, at which this operation reached its present status: every
-    /// start and every change of a status has a number, from 1. It is not part of the wire format. It is needed because
-    /// timestamps do not order changes within one millisecond. 0 if the service does not provide it.
+    /// start and every change of a status has a number, from 1. A step whose retry has started keeps the position at
+    /// which the retry became ready. It is not part of the wire format. It is needed because timestamps do not order
+    /// changes within one millisecond. 0 if the service does not provide it.
     #[serde(skip)]
     pub sequence: u64,
     /// The number of this operation's first start; 0 if the service does not provide it.

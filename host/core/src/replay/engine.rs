@@ -99,6 +99,10 @@ pub struct Engine {
     revealed: u64,
     /// The last completion that earlier instances may have seen.
     seen: u64,
+    /// The last change that was delivered to earlier instances which came to their end: those of earlier invocations that
+    /// returned, and those of this invocation. They have seen the completions up to it, and may have dropped operations
+    /// because of them.
+    settled: u64,
     time: Timestamp,
     pub(super) probe: Probed,
     /// For what the guest makes the engine keep beside recorded operations and queued updates.
@@ -147,6 +151,7 @@ impl Engine {
             unsent: 0,
             revealed: 0,
             seen,
+            settled: seen,
             time,
             probe: Probed::default(),
         }
@@ -276,6 +281,7 @@ impl Engine {
             mut timed_out,
             mut untouched,
             revealed,
+            settled,
             probe,
             charge,
             ..
@@ -305,7 +311,13 @@ impl Engine {
         let hidden = below_closed_contexts(&records, execution.as_ref().map(|execution| &execution.id));
         let shown = records.values().filter(|record| !hidden.contains(&record.id)).cloned();
         let operations = execution.into_iter().chain(shown).collect();
-        let fresh = Self { timed_out, untouched, seen, ..Self::new(operations, limits, max_operations) };
+        let fresh = Self {
+            timed_out,
+            untouched,
+            seen,
+            settled: settled.max(seen),
+            ..Self::new(operations, limits, max_operations)
+        };
         Ok(fresh.with_budget(charge.budget()).with_probe(probe))
     }
 
@@ -359,6 +371,13 @@ impl Engine {
         };
         self.seen = ends.fold(0, later);
         self
+    }
+
+    /// Sets the last change that an invocation had got when it returned. Without it, all completions on record may have
+    /// been seen.
+    #[must_use]
+    pub fn with_returned_at(self, returned_at: Option<u64>) -> Self {
+        Self { settled: returned_at.unwrap_or(self.settled), ..self }
     }
 
     /// The checkpoint mode.
@@ -463,7 +482,7 @@ impl Engine {
             }
         }
         if let Some((point, key)) = point
-            && next.is_none_or(|(rank, _)| point.is_before(rank))
+            && next.is_none_or(|(rank, _)| self.is_before(point, rank))
         {
             self.resume(key)?;
             return Ok(true);
@@ -472,6 +491,12 @@ impl Engine {
         self.revealed = rank;
         self.time = self.time.max(time);
         Ok(true)
+    }
+
+    /// Whether an attempt continues before the guest sees a completion. While operations are on record that the guest has
+    /// yet to start, it follows what an interrupted instance did: that instance has come further.
+    pub(super) fn is_before(&self, point: RevealPoint, completion: u64) -> bool {
+        point.is_before(completion) && self.unclaimed == 0
     }
 
     /// The point at which an attempt continues that has not yet.
@@ -581,8 +606,8 @@ impl Engine {
             return Ok(());
         };
         let details = record.step_details.as_ref();
-        let (is_new_record, untouched) = (self.is_new_record(&record), self.untouched.contains(&record.id));
-        let seen = self.seen;
+        let is_new_record = self.is_new_record(&record);
+        let settled = self.settled;
         let slot = self.slot_mut(key)?;
         if let Some(state) = details.and_then(|d| d.result.clone())
             && slot.state.is_some()
@@ -593,11 +618,16 @@ impl Engine {
         slot.phase = match record.status {
             // The acknowledgement of this invocation's START.
             OperationStatus::Started if is_new_record => return self.resume(key),
-            // The previous instance was about to run this attempt; this instance runs it at the same point.
-            OperationStatus::Started if !untouched => SlotState::Due(RevealPoint::Last(start_rank(&record))),
-            // An instance that has seen later completions has not run the attempt: it may have dropped the operation.
+            // A first attempt runs where the guest starts it; an instance that came to its end may have dropped it.
+            OperationStatus::Started if details.is_none_or(|d| d.attempt == 0) => {
+                let began = start_rank(&record);
+                let completion = if began > settled { 0 } else { settled };
+                SlotState::Due(RevealPoint::After { completion, began })
+            }
+            // A retry runs when it is ready; an instance that came to its end may have dropped it or not known of it.
             OperationStatus::Started | OperationStatus::Ready => {
-                SlotState::Due(RevealPoint::After(status_rank(&record).max(seen)))
+                let began = status_rank(&record);
+                SlotState::Due(RevealPoint::After { completion: began.max(settled), began })
             }
             _ => SlotState::Waiting,
         };

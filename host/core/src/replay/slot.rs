@@ -25,19 +25,17 @@ pub enum Semantics {
 /// The guest must be able to drop it again before its body runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum RevealPoint {
-    /// After the completions up to and including this rank.
-    After(u64),
+    /// After the completions up to and including a rank. Several are ordered by when they began or became ready.
+    After { completion: u64, began: u64 },
     /// After all recorded completions: an outcome that the service has not recorded yet. Several are ordered by when
     /// they are sent.
     Unsent(u64),
-    /// After all of the above, ordered by their starts: an interrupted attempt, whose end would have followed them.
-    Last(u64),
 }
 
 impl RevealPoint {
     /// Whether this point is before the completion with this rank.
     pub(super) fn is_before(self, completion: u64) -> bool {
-        matches!(self, Self::After(rank) if rank < completion)
+        matches!(self, Self::After { completion: last, .. } if last < completion)
     }
 }
 

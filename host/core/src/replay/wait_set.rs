@@ -140,13 +140,14 @@ impl WaitSet {
         }
     }
 
-    /// The next entry in the order of the record: a completion, or an attempt that continues.
-    pub(super) fn next(&self) -> Option<Waited> {
+    /// The next entry in the order of the record: a completion, or an attempt that continues. `is_before` decides which of
+    /// two is first.
+    pub(super) fn next(&self, is_before: impl Fn(RevealPoint, u64) -> bool) -> Option<Waited> {
         let completion = self.due.first();
         let point = self
             .points
             .first()
-            .filter(|(point, ..)| completion.is_none_or(|(rank, _)| point.is_before(*rank)));
+            .filter(|(point, ..)| completion.is_none_or(|(rank, _)| is_before(*point, *rank)));
         let order = point.map(|(.., order)| order).or(completion.map(|(_, order)| order))?;
         self.entries.get(order).map(|entry| entry.waited)
     }

@@ -60,7 +60,8 @@ impl Engine {
                 return Ok(ready);
             }
             // A continued attempt may have to be acknowledged first; then the next entry follows.
-            let Some(next) = waited.next() else { return Ok(Vec::new()) };
+            let next = self.set(set)?.next(|point, completion| self.is_before(point, completion));
+            let Some(next) = next else { return Ok(Vec::new()) };
             self.reveal(&[next])?;
         }
     }
@@ -86,6 +87,10 @@ impl Engine {
             rank: self.event_rank(key, interest)?,
             point: self.reveal_point(key, interest)?,
         })
+    }
+
+    fn set(&self, key: SetKey) -> Result<&WaitSet, ReplayError> {
+        self.sets.get(key.0 as usize).ok_or_else(|| misuse("there is no such wait set"))
     }
 
     fn set_mut(&mut self, key: SetKey) -> Result<&mut WaitSet, ReplayError> {

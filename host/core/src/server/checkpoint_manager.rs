@@ -59,6 +59,8 @@ pub struct CheckpointManager {
     pub(super) invocations: Vec<InvocationView>,
     /// The number of consecutive crashed invocations.
     pub(super) crashes: u32,
+    /// The last change that an invocation had got when it returned.
+    pub(super) returned_at: u64,
     checkpoints: u64,
     written: usize,
     /// Whether there was a change from outside of the handler since the last [`Self::take_news`].
@@ -103,6 +105,7 @@ impl CheckpointManager {
             script: AnswerScript::new(request.answers, request.answer_order),
             invocations: Vec::new(),
             crashes: 0,
+            returned_at: 0,
             checkpoints: 0,
             written: input.as_ref().map_or(0, |input| input.len()),
             news: false,

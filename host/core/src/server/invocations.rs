@@ -81,6 +81,7 @@ impl CheckpointManager {
                 checkpoint_token: token,
                 initial_execution_state: self.page(EXECUTION),
                 updated_operation_ids,
+                returned_at: Some(self.returned_at),
             },
         })
     }
@@ -125,6 +126,7 @@ impl CheckpointManager {
                 match checked {
                     Ok(verdict) => {
                         self.crashes = 0;
+                        self.returned_at = self.operations.delivered();
                         self.end_invocation(now, None);
                         verdict
                     }

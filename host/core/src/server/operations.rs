@@ -27,6 +27,8 @@ pub(super) struct OperationTable {
     unreported: Option<Vec<Index>>,
     /// The number of changes so far.
     sequence: u64,
+    /// The number of changes when the handler last got them.
+    delivered: u64,
     outstanding: usize,
     /// The number of READY steps.
     ready: usize,
@@ -103,7 +105,11 @@ impl OperationTable {
         change(operation);
         if operation.status != status {
             self.sequence += 1;
-            operation.sequence = self.sequence;
+            // A fresh instance shows a retry before the completions that followed its becoming ready, whether or not
+            // its START was recorded before them.
+            if (status, operation.status) != (OperationStatus::Ready, OperationStatus::Started) {
+                operation.sequence = self.sequence;
+            }
         }
         self.ready -= usize::from(status == OperationStatus::Ready);
         let ready = entry.operation.status == OperationStatus::Ready;
@@ -181,8 +187,14 @@ impl OperationTable {
         !self.changed.is_empty()
     }
 
+    /// The position of the last change that the handler got.
+    pub(super) fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
     /// Takes the operations that have changed since the handler got them, in the order of their changes.
     pub(super) fn take_changed(&mut self) -> Vec<Arc<Operation>> {
+        self.delivered = self.sequence;
         let entries = &mut self.entries;
         self.changed
             .drain(..)

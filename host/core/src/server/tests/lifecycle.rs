@@ -127,6 +127,31 @@ fn attempts_of_a_step() {
 }
 
 #[test]
+fn an_invocation_is_told_what_the_last_one_that_returned_had_got() {
+    let mut world = World::new();
+    assert_eq!(world.returned_at, Some(0));
+    world.checkpoint(vec![start("s", Type::Step), retry("s", 1), wait("w", 1)]);
+    let got = world.operation("w").sequence;
+    world.suspend();
+    world.pass(1);
+    world.invoke();
+    let ready = world.operation("s").sequence;
+    assert!(ready > got);
+    world.checkpoint(vec![start("s", Type::Step), wait("x", 60)]);
+    assert_eq!(world.operation("s").sequence, ready, "it keeps the position at which it became ready");
+    world.crash();
+    world.pass(10);
+    world.invoke();
+    assert_eq!(world.returned_at, Some(got), "what crashed does not count");
+    let started = world.operation("x").sequence;
+    world.suspend();
+    world.pass(60);
+    world.invoke();
+    assert!(world.operation("x").sequence > started);
+    assert_eq!(world.returned_at, Some(started));
+}
+
+#[test]
 fn a_condition_keeps_its_state_between_attempts() {
     let mut world = World::new();
     let retry_with = |state: &str| {

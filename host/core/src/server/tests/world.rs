@@ -20,6 +20,7 @@ pub(super) struct World {
     pub(super) request_id: Arc<str>,
     pub(super) token: CheckpointToken,
     pub(super) state: StatePage,
+    pub(super) returned_at: Option<u64>,
 }
 
 pub(super) const START: i64 = 1_700_000_000_000;
@@ -40,13 +41,22 @@ impl World {
         let now = Timestamp::from_millis(START);
         let mut manager = ExecutionManager::new(Arc::new(SeededEntropy::new(1)), limits);
         let arn = manager.start_execution(now, start).unwrap();
-        Self { manager, now, arn, request_id: "".into(), token: "".into(), state: StatePage::default() }
+        Self {
+            manager,
+            now,
+            arn,
+            request_id: "".into(),
+            token: "".into(),
+            state: StatePage::default(),
+            returned_at: None,
+        }
     }
 
     pub(super) fn invoke(&mut self) {
         assert_eq!(self.poll(), Next::Invoke);
         let StartedInvocation { request_id, input } =
             self.manager.start_invocation(self.now, &self.arn).unwrap();
+        self.returned_at = input.returned_at;
         (self.request_id, self.token, self.state) =
             (request_id, input.checkpoint_token, input.initial_execution_state);
     }

@@ -1,6 +1,6 @@
 //! Batches and combinators: real handlers, in the real sandbox, on a virtual clock.
 
-use crate::common::{cases, handler, history, value};
+use crate::common::{handler, history, random_cases, value};
 use durawasm_testing::{Disturbance, ExecutionStatus, LocalDurableTestRunner, OperationStatus, TestResult};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -309,7 +309,7 @@ fn items() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    #![proptest_config(cases(60))]
+    #![proptest_config(random_cases(60))]
 
     #[test]
     fn a_fresh_instance_at_every_checkpoint_changes_no_batch(

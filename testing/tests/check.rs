@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::common::workflow::{ANSWERS, Kind, workflow};
-use crate::common::{cases, handler};
+use crate::common::{handler, random_cases};
 use durawasm_testing::{LocalDurableTestRunner, ReplayReport, ReplayVerdict, TestError, assert_replay_safe};
 use proptest::{prelude::*, test_runner::TestCaseError};
 use serde_json::{Value, json};
@@ -127,7 +127,7 @@ fn native_handlers_are_checked_too() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 300, ..cases(24) })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 300, ..random_cases(24) })]
 
     /// Whatever a workflow consists of: no replay and no crash makes a difference. Only the order of completions that are
     /// tied may, where a workflow races.

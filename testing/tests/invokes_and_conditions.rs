@@ -2,7 +2,7 @@
 
 use std::{fs, sync::Arc, time::Duration};
 
-use crate::common::{cases, error, handler, history, value};
+use crate::common::{error, handler, history, random_cases, value};
 use durawasm_core::{
     invocation::LogBuffer,
     orchestrator::{Environment, EnvironmentOptions, FunctionGrants},
@@ -380,7 +380,7 @@ async fn without_a_grant_there_is_no_file_to_keep_anything_in() {
 }
 
 proptest! {
-    #![proptest_config(cases(24))]
+    #![proptest_config(random_cases(24))]
 
     /// A condition that needs n checks of at most m runs min(n, m) checks, each in its own invocation.
     #[test]

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::common::{
-    native,
+    native, random_cases,
     workflow::{ANSWERS, Kind, workflow},
 };
 use durawasm_core::{
@@ -281,7 +281,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 200, max_shrink_iters: 300, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { max_shrink_iters: 300, ..random_cases(200) })]
 
     /// For any operations and any nesting.
     #[test]

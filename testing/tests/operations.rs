@@ -1,6 +1,6 @@
 //! Durable operations: real handlers, in the real sandbox, on a virtual clock.
 
-use crate::common::{cases, error, handler, history, value};
+use crate::common::{error, handler, history, random_cases, value};
 use durawasm_testing::{ErrorObject, ExecutionStatus, OperationStatus};
 use proptest::prelude::*;
 use serde_json::json;
@@ -206,7 +206,7 @@ async fn costs_grow_with_the_work_and_not_faster() {
 }
 
 proptest! {
-    #![proptest_config(cases(40))]
+    #![proptest_config(random_cases(40))]
 
     /// However long two waits are: the longer decides, the order is that of their ends, and nothing takes real time.
     #[test]

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::common::handler;
+use crate::common::{handler, random_cases};
 use durawasm_core::{
     protocol::{
         CallbackOptions, DurableServiceClient, EventDetails, InvocationResult, Operation, OperationAction,
@@ -127,7 +127,7 @@ fn json_value() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: CASES, max_shrink_iters: 64, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { max_shrink_iters: 64, ..random_cases(CASES) })]
 
     /// Property 1: Execution Status Consistency.
     #[test]

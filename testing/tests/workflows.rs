@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::common::workflow::{ANSWERS, Kind, workflow};
-use crate::common::{handler, history};
+use crate::common::{handler, history, random_cases};
 use durawasm_testing::{Disturbance, LocalDurableTestRunner, TestResult};
 use proptest::{prelude::*, test_runner::Config};
 use serde_json::Value;
@@ -48,7 +48,7 @@ fn any_once(workflow: &[Value]) -> bool {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 200, max_shrink_iters: 300, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { max_shrink_iters: 300, ..random_cases(200) })]
 
     /// A fresh instance may take over at every point at which something is recorded.
     #[test]

@@ -11,7 +11,10 @@ use proptest::{prelude::*, test_runner::Config};
 use serde_json::{Value, json};
 
 use super::lambda::environment;
-use crate::common::workflow::{ANSWERS, Kind, workflow};
+use crate::common::{
+    random_cases,
+    workflow::{ANSWERS, Kind, workflow},
+};
 
 /// An operation of the server, reduced to what a history contains.
 pub fn visible_in_history(operation: &Operation) -> Operation {
@@ -71,7 +74,7 @@ fn views(event: &[Value]) -> Vec<ExecutionView> {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 300, max_shrink_iters: 300, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { max_shrink_iters: 300, ..random_cases(300) })]
 
     /// At every point at which an execution can be observed.
     #[test]

@@ -13,7 +13,7 @@ const GUESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/guests");
 
 /// Random cases, the same in every run, so that a test turns red because of a change of the code. The environment can
 /// set other ones: `PROPTEST_RNG_SEED` and `PROPTEST_CASES` are numbers.
-pub fn cases(cases: u32) -> Config {
+pub fn random_cases(cases: u32) -> Config {
     let given = Config { failure_persistence: None, ..Config::default() };
     let is_set = |name| std::env::var_os(name).is_some();
     Config {

@@ -2,6 +2,8 @@
 //! another and 20 at once in one process, beside bystanders, and each ends as its row says. Afterwards nothing is left of
 //! them: no memory, thread, descriptor, instance, byte of a budget or file.
 
+#![allow(clippy::format_collect, reason = "the texts are small")]
+
 mod components;
 mod handlers;
 pub mod loading;

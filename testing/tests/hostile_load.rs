@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::hostile_set::loading;
 use durawasm_sandbox::{CompileBounds, Sandbox, SandboxError, SandboxOptions};
 
 fn sandbox(compiling: CompileBounds) -> Sandbox {
@@ -21,36 +22,28 @@ fn refused(sandbox: &Sandbox, wat: &str) -> String {
 #[test]
 fn what_is_too_complex_is_a_named_error() {
     let sandbox = sandbox(CompileBounds::default());
-    let lists = (1..5_000).map(|n| format!("(type $t{n} (list $t{}))", n - 1)).collect::<String>();
-    let said = refused(&sandbox, &format!("(component (type $t0 (list u8)) {lists})"));
-    assert!(said.contains("the depth of its types is 101, and at most 100"), "{said}");
+    for (text, says) in [
+        (loading::deep_types(), "the depth of its types is 101, and at most 100"),
+        (loading::deep_instances(), "the depth of its types is 101"),
+        (loading::doubling(), "the number of its instances is 1"),
+        (loading::hard(), "the work to compile one of its functions is "),
+    ] {
+        let said = refused(&sandbox, &text);
+        assert!(said.contains(says), "{said}");
+    }
+}
 
-    let instances = (1..200).map(|n| {
-        let previous = n - 1;
-        format!("(type $t{n} (instance (alias outer 1 $t{previous} (type $t)) (export \"a\" (instance (type $t)))))")
-    });
-    let said =
-        refused(&sandbox, &format!("(component (type $t0 (instance)) {})", instances.collect::<String>()));
-    assert!(said.contains("the depth of its types is 101"), "{said}");
-
-    let inner = "(component (core module $m) (core instance (instantiate $m)))".to_owned();
-    let doubled = (0..24).fold(inner, |inner, _| {
-        format!(
-            "(component (component $c {}) (instance (instantiate $c)) (instance (instantiate $c)))",
-            &inner[10..inner.len() - 1]
-        )
-    });
-    let said = refused(&sandbox, &doubled);
-    assert!(said.contains("the number of its instances is 1"), "{said}");
-
-    let uses =
-        (0..3_000).map(|n| format!("local.get {n} i32.const 1 i32.add local.set {n} ")).collect::<String>();
-    let body = format!("{} {uses} {}", "loop ".repeat(5_000), "i32.const 0 br_if 0 end ".repeat(5_000));
-    let said = refused(
-        &sandbox,
-        &format!("(component (core module (func (local {}) {body})))", "i32 ".repeat(3_000)),
-    );
-    assert!(said.contains("the work to compile one of its functions is "), "{said}");
+/// An input of the fuzz targets: a list of a list, 5,000 deep, in 15 kB.
+#[test]
+fn types_of_the_corpus_are_too_deep() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/component/deep-types");
+    let wasm = std::fs::read(path).unwrap();
+    let error = sandbox(CompileBounds::default()).load(&wasm).err().unwrap();
+    assert!(matches!(error, SandboxError::Limit(_)), "{error:?}");
+    let says = "the depth of its types is 101, and at most 100";
+    assert!(error.to_string().contains(says), "{error}");
+    let inspected = durawasm_build::inspect(&wasm).err().unwrap().to_string();
+    assert!(inspected.contains(says), "{inspected}");
 }
 
 #[test]

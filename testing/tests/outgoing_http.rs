@@ -261,6 +261,29 @@ async fn the_bytes_of_requests_are_limited() {
 }
 
 #[tokio::test]
+async fn what_the_host_keeps_of_requests_is_charged() {
+    let large = server_of_bytes(10 << 20).await;
+    let event = |count: usize| json!([format!("http://{}/", large.address), count]);
+    let runner = |bytes: usize| {
+        let runner = handler("opens").execution_bytes(bytes);
+        runner.allow_http(&large.address.to_string()).unwrap()
+    };
+    // Each of 20 connections has buffers, and a part of a body that is not taken.
+    let result = runner(16 << 20).run(event(20)).await.unwrap();
+    assert_eq!(value(&result), json!(20));
+    let result = runner(4 << 20).run(event(20)).await.unwrap();
+    let (kind, message) = failure(&result);
+    assert_eq!(kind, "Execution.ByteLimitExceeded");
+    assert!(message.contains("at most 4194304 are kept for one execution"), "{message}");
+    // What is taken and closed is given back: 40 responses in turn need no more than one.
+    let small = server_of_bytes(200 << 10).await;
+    let wanted = json!(vec![get(format!("http://{}/", small.address)); 40]);
+    let runner = handler("fetches").execution_bytes(20 << 20);
+    let result = runner.allow_http(&small.address.to_string()).unwrap().run(wanted).await.unwrap();
+    assert_eq!(value(&result).as_array().unwrap().len(), 40);
+}
+
+#[tokio::test]
 async fn header_fields_do_not_fill_the_host() {
     let result = handler("makes_fields").run(json!(100)).await.unwrap();
     assert_eq!(value(&result), json!(100));

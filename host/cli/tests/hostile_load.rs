@@ -11,6 +11,7 @@ use std::{
 };
 
 use common::{err, json_of, out};
+use durawasm_sandbox::{Sandbox, SandboxLimits};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
@@ -168,6 +169,64 @@ fn compiling_ends_at_its_limit_of_memory() {
     let path = files.write("large.wasm", handler(&large()));
     let error = error_of(&durawasm(&["run", &path, "--compile-memory", "64"]), 4);
     assert!(error.ends_with("compiling it takes more memory than 64 MiB (--compile-memory)"), "{error}");
+}
+
+/// Loads a component as a test does, which has no executable of durawasm that it could start. It is run by the next test, in
+/// a process that has a compiler in its environment.
+#[test]
+#[ignore = "run by another test, in another process"]
+fn child_that_loads_with_the_library() {
+    let wasm = fs::read(std::env::var_os("COMPONENT").unwrap()).unwrap();
+    let (sandbox, _) = Sandbox::with_default_cache(&SandboxLimits::default()).unwrap();
+    println!("said: {}", sandbox.load(&wasm).err().map(|error| error.to_string()).unwrap_or_default());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_library_compiles_with_the_executable_in_the_environment() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let files = Files::new();
+    let program = |name: &str, text: &str| {
+        let path = files.write(name, format!("#!/bin/sh\n{text}\n"));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        path
+    };
+    let durawasm = env!("CARGO_BIN_EXE_durawasm");
+    let told = files.0.path().join("told").to_str().unwrap().to_owned();
+    // It notes how it is started.
+    let compiler = program("compiler", &format!("echo \"$@\" >> {told}; exec {durawasm} \"$@\""));
+    // The same with a sixteenth of the memory: a component that needs so much for a compiler is too large to write here.
+    let small = program("small", &format!("exec {durawasm} \"$1\" $(($2 / 16)) \"$3\""));
+    let load = |compiler: &str, component: &str| {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "child_that_loads_with_the_library", "--ignored", "--nocapture"]);
+        command.env("DURAWASM_CACHE", "").env("DURAWASM_COMPILER", compiler).env("COMPONENT", component);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}{}", out(&output), err(&output));
+        let said = out(&output).lines().find_map(|line| Some(line.split_once("said: ")?.1.to_owned()));
+        said.unwrap()
+    };
+    let (fits, large) = (files.write("fits.wasm", handler("")), files.write("large.wasm", handler(&large())));
+    // It is compiled; what it exports has the wrong types.
+    let exports = "does not export";
+    let said = load(&compiler, &fits);
+    assert!(said.contains(exports), "{said}");
+    assert_eq!(fs::read_to_string(&told).unwrap(), format!("compile-component {} {}\n", 1 << 30, seconds()));
+    let said = load(&compiler, &large);
+    assert!(said.contains(exports), "{said}");
+    let said = load(&small, &large);
+    assert!(said.contains("compiling it takes more memory than 1024 MiB"), "{said}");
+    let said = load("/no/such/compiler", &fits);
+    assert!(said.contains("the compiler failed: /no/such/compiler"), "{said}");
+    let said = load("", &fits);
+    assert!(said.contains(exports), "without a compiler it is compiled in the process: {said}");
+}
+
+/// The CPU time that a compiler gets by default, in seconds.
+#[cfg(target_os = "linux")]
+fn seconds() -> usize {
+    122 * std::thread::available_parallelism().map_or(1, usize::from).min(8)
 }
 
 /// A crate whose build script would leave a file.

@@ -16,6 +16,8 @@ use std::{
 use durawasm_core::ambient::{Actor, Clock};
 use tokio::{sync::oneshot, time::Instant};
 
+use super::usage::SandboxUsage;
+
 /// How long an invocation in virtual time keeps that time from advancing while it waits for invocations that belong to
 /// another clock. They may, in turn, wait for invocations of this clock.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -116,6 +118,20 @@ impl Capacity {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What invocations hold of it and wait for.
+    pub(super) fn usage(&self) -> SandboxUsage {
+        let state = self.state();
+        let holders = || state.holders.values();
+        SandboxUsage {
+            running: state.holders.len(),
+            entering: state.entering.len(),
+            growing: state.growing.len(),
+            memory: holders().map(|holder| holder.held).sum(),
+            reserved: holders().map(|holder| holder.needs.memories + holder.needs.tables).sum(),
+            ..SandboxUsage::default()
+        }
     }
 
     /// Waits until there is room for one more invocation. `clock` is the clock on which the caller is an actor.

@@ -33,6 +33,7 @@ use super::{
     linker::linker,
     requirements::{OWN_HANDLES_MEMORY, needs, unusable},
     state::State,
+    usage::SandboxUsage,
     watchdog::{Overdue, Watch, Watchdog},
 };
 
@@ -148,6 +149,28 @@ impl Sandbox {
     pub fn load_file(&self, path: &Path) -> Result<Handler, LoadError> {
         let wasm = read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
         self.load(&wasm).map_err(|source| LoadError::Unusable { path: path.to_owned(), source })
+    }
+
+    /// What the sandbox holds now.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use durawasm_sandbox::{Sandbox, SandboxOptions, SandboxUsage};
+    ///
+    /// let sandbox = Sandbox::new(SandboxOptions::default())?;
+    /// assert_eq!(sandbox.usage(), SandboxUsage::default(), "nothing is running");
+    /// # Ok::<(), durawasm_sandbox::SandboxError>(())
+    /// ```
+    pub fn usage(&self) -> SandboxUsage {
+        let mut usage = self.0.capacity.usage();
+        if let Some(pool) = self.0.engine.pooling_allocator_metrics() {
+            usage.instances = pool.component_instances();
+            usage.pooled = pool.memories() + pool.tables() + pool.stacks();
+        }
+        usage.watched = self.0.watchdog.watched();
+        usage.connections = self.0.http.connections();
+        usage
     }
 
     pub(super) fn engine(&self) -> &Engine {

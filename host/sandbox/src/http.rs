@@ -27,9 +27,10 @@ use wasmtime_wasi_http::{
 };
 
 use super::{
-    http_client::{Plan, Traffic},
+    http_client::Plan,
     requests::Http,
     state::{Durable, State},
+    traffic::{Exceeded, Traffic},
 };
 
 /// The name of the import, for a probe.
@@ -190,22 +191,30 @@ fn plan(state: &mut State, asked: &Asked) -> wasmtime::Result<Result<Plan, Error
         return Err(durable.end(Ended::Limit(error_types::HTTP_LIMIT, reason)));
     }
     durable.sent.number = number;
-    let traffic = durable.sent.traffic.get_or_insert_with(|| Traffic::new(limits.bytes));
-    let Some(open) = traffic.open() else { return Ok(Err(ErrorCode::ConnectionLimitReached)) };
+    let budget = durable.driver.engine().budget();
+    let traffic = durable.sent.traffic.get_or_insert_with(|| Traffic::new(limits.bytes, budget));
+    let opened = traffic.open();
+    let Some(open) = durable.trap(opened)? else { return Ok(Err(ErrorCode::ConnectionLimitReached)) };
     let time = limits.time.min(durable.time_of_body());
     let (host, method) = (host.clone(), method.clone());
     Ok(Ok(Plan { grants, host, port: *port, method, tls: *tls, time, open }))
 }
 
 impl Durable {
-    /// Ends the run if its requests have exceeded the limit of bytes.
+    /// Ends the run if its requests have exceeded the limit of bytes, or a budget.
     pub(super) fn check_traffic(&mut self) -> wasmtime::Result<()> {
-        let Some((bytes, limit)) = self.sent.traffic.as_ref().and_then(|traffic| traffic.exceeded()) else {
-            return Ok(());
+        let Some(traffic) = &self.sent.traffic else { return Ok(()) };
+        let why = match traffic.exceeded() {
+            None => return Ok(()),
+            Some(Exceeded::Kept(exceeded)) => exceeded.into(),
+            Some(Exceeded::Traffic(bytes)) => {
+                let limit = traffic.limit();
+                let reason =
+                    format!("the handler sent and received {bytes} bytes by HTTP; an invocation may {limit}");
+                Ended::Limit(error_types::HTTP_LIMIT, reason)
+            }
         };
-        let reason =
-            format!("the handler sent and received {bytes} bytes by HTTP; an invocation may {limit}");
-        Err(self.end(Ended::Limit(error_types::HTTP_LIMIT, reason)))
+        Err(self.end(why))
     }
 
     /// Logs why a request is not sent: an error code has no place for it.

@@ -13,10 +13,7 @@ use std::{
     io,
     net::{IpAddr, SocketAddr, ToSocketAddrs},
     pin::Pin,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU32, AtomicU64, Ordering},
-    },
+    sync::{Arc, OnceLock},
     task::{Context, Poll},
     time::Duration,
 };
@@ -42,20 +39,16 @@ use tokio_rustls::TlsConnector;
 use wasmtime_wasi::runtime::AbortOnDropJoinHandle;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, io::TokioIo};
 
+use super::traffic::{self, BUFFER, Open, Traffic};
+
 /// The most connections at once. Each is a file descriptor of the process; further requests wait.
 const MAX_CONNECTIONS: usize = 256;
-
-/// The most connections of one invocation at once. Further requests fail.
-const MAX_OPEN: u32 = 32;
 
 /// The most threads that resolve names: more than one invocation can have waiting.
 const RESOLVERS: usize = 64;
 
 /// The most addresses of a name to which a connection is tried.
 const MAX_ADDRESSES: usize = 8;
-
-/// The buffer of a connection in bytes, which bounds the head of a response.
-const BUFFER: usize = 128 * 1024;
 
 /// The time to connect, if the guest asks for no other.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -105,55 +98,14 @@ pub(super) struct Plan {
     pub(super) open: Open,
 }
 
-/// What the requests of one invocation have used.
-#[derive(Debug, Default)]
-pub(super) struct Traffic {
-    /// The most bytes.
-    limit: u64,
-    bytes: AtomicU64,
-    open: AtomicU32,
-}
-
-impl Traffic {
-    pub(super) fn new(limit: u64) -> Arc<Self> {
-        Arc::new(Self { limit, ..Self::default() })
-    }
-
-    /// Adds bytes that are sent or received. An error has the total, which exceeds the limit.
-    fn charge(&self, bytes: usize) -> Result<(), u64> {
-        let before = self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-        let total = before.saturating_add(bytes as u64);
-        if total > self.limit { Err(total) } else { Ok(()) }
-    }
-
-    /// The bytes so far and their limit, if they exceed it.
-    pub(super) fn exceeded(&self) -> Option<(u64, u64)> {
-        let bytes = self.bytes.load(Ordering::Relaxed);
-        (bytes > self.limit).then_some((bytes, self.limit))
-    }
-
-    /// Counts a connection, which is open until the returned value is dropped. `None` if there are too many.
-    pub(super) fn open(self: &Arc<Self>) -> Option<Open> {
-        let open = Open(self.clone());
-        (self.open.fetch_add(1, Ordering::Relaxed) < MAX_OPEN).then_some(open)
-    }
-}
-
-/// A connection that is counted.
-#[derive(Debug)]
-pub(super) struct Open(Arc<Traffic>);
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// A response, and what remains to be done for it, which is nothing.
 pub(super) type Sent = (Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
 
+/// A frame of a response, and its charge.
+type Charged = (Frame<Bytes>, traffic::Frame);
+
 /// The head of a response, and the frames of its body.
-type Head = Result<(Parts, mpsc::Receiver<Result<Frame<Bytes>, Error>>), Error>;
+type Head = Result<(Parts, mpsc::Receiver<Result<Charged, Error>>), Error>;
 
 impl HttpClient {
     fn new(lookup: Lookup, roots: fn() -> RootCertStore) -> Self {
@@ -183,10 +135,18 @@ impl HttpClient {
         Box::new(async move {
             // The other end is dropped only with the client.
             let (head, frames) = told.await.unwrap_or(Err(Error::ConnectionTerminated))?;
-            let body = Received { frames, _task: task };
+            let body = Received { frames, last: None, _task: task };
             let done: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(async { Ok(()) });
             Ok((Response::from_parts(head, body.boxed_unsync()), done))
         })
+    }
+
+    /// The number of connections now.
+    pub(super) fn connections(&self) -> usize {
+        match self.running.get() {
+            Some(Ok(running)) => MAX_CONNECTIONS - running.places.available_permits(),
+            Some(Err(_)) | None => 0,
+        }
     }
 
     fn start(&self) -> Result<Running, String> {
@@ -248,7 +208,7 @@ impl Exchange {
             return;
         }
         let between = self.options.between_bytes_timeout.unwrap_or(Duration::MAX);
-        let pumped = timeout_at(deadline, pump(body, &frames, between, &self.plan.open.0)).await;
+        let pumped = timeout_at(deadline, pump(body, &frames, between, self.plan.open.traffic())).await;
         // The guest may take its time to see the end.
         drop((connection, self));
         if let Err(error) = pumped.unwrap_or(Err(Error::HttpResponseTimeout)) {
@@ -263,7 +223,7 @@ impl Exchange {
         request: Request<WasiBody>,
         deadline: Instant,
     ) -> Result<(Response<Incoming>, Connection), Error> {
-        let traffic = &self.plan.open.0;
+        let traffic = self.plan.open.traffic();
         let place = self.places.clone().acquire_owned().await.map_err(|_| Error::ConnectionTerminated)?;
         let connect = self.options.connect_timeout.unwrap_or(CONNECT);
         let request = as_sent(request, traffic, deadline)?;
@@ -282,7 +242,7 @@ impl Exchange {
         let first_byte = self.options.first_byte_timeout.unwrap_or(Duration::MAX);
         let response = timeout(first_byte, sender.send_request(request)).await;
         let response = response.map_err(|_| Error::ConnectionReadTimeout)?.map_err(|error| failed(&error))?;
-        let head = traffic.charge(size(response.headers()));
+        let head = traffic.head(size(response.headers()));
         head.map_err(|total| Error::HttpResponseBodySize(Some(total)))?;
         Ok((response, (connection, place)))
     }
@@ -353,7 +313,7 @@ fn as_sent(
     let target = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
     let bytes = head.method.as_str().len() + target.as_str().len() + size(&head.headers);
     let body = Counted { body: Some(body), traffic: traffic.clone(), deadline };
-    traffic.charge(bytes).map_err(|total| Error::HttpRequestBodySize(Some(total)))?;
+    traffic.head(bytes).map_err(|total| Error::HttpRequestBodySize(Some(total)))?;
     head.uri = Uri::from(target);
     Ok(Request::from_parts(head, body.boxed_unsync()))
 }
@@ -371,17 +331,17 @@ fn size_of_frame(frame: &Frame<Bytes>) -> usize {
 /// Passes the body of a response on, frame by frame.
 async fn pump(
     mut body: Incoming,
-    frames: &mpsc::Sender<Result<Frame<Bytes>, Error>>,
+    frames: &mpsc::Sender<Result<Charged, Error>>,
     between: Duration,
-    traffic: &Traffic,
+    traffic: &Arc<Traffic>,
 ) -> Result<(), Error> {
     loop {
         let next = timeout(between, body.frame()).await.map_err(|_| Error::ConnectionReadTimeout)?;
         let Some(frame) = next else { return Ok(()) };
         let frame = frame.map_err(|error| failed(&error))?;
-        let charged = traffic.charge(size_of_frame(&frame));
-        charged.map_err(|total| Error::HttpResponseBodySize(Some(total)))?;
-        if frames.send(Ok(frame)).await.is_err() {
+        let charged = traffic.frame(size_of_frame(&frame));
+        let charge = charged.map_err(|total| Error::HttpResponseBodySize(Some(total)))?;
+        if frames.send(Ok((frame, charge))).await.is_err() {
             // The guest has dropped the body.
             return Ok(());
         }
@@ -406,7 +366,7 @@ impl Drop for Counted {
         let (traffic, deadline) = (self.traffic.clone(), self.deadline);
         runtime.spawn(timeout_at(deadline, async move {
             while let Some(Ok(frame)) = body.frame().await {
-                if traffic.charge(size_of_frame(&frame)).is_err() {
+                if traffic.count(size_of_frame(&frame)).is_err() {
                     return;
                 }
             }
@@ -426,7 +386,7 @@ impl Body for Counted {
         let Poll::Ready(frame) = Pin::new(body).poll_frame(context) else { return Poll::Pending };
         let frame = frame.map(|frame| {
             let frame = frame?;
-            let charged = self.traffic.charge(size_of_frame(&frame));
+            let charged = self.traffic.count(size_of_frame(&frame));
             charged.map_err(|total| Error::HttpRequestBodySize(Some(total)))?;
             Ok(frame)
         });
@@ -447,7 +407,9 @@ impl Body for Counted {
 
 /// The body of a response.
 struct Received {
-    frames: mpsc::Receiver<Result<Frame<Bytes>, Error>>,
+    frames: mpsc::Receiver<Result<Charged, Error>>,
+    /// The charge of the last frame. The guest's stream has taken all of it when it asks for the next one.
+    last: Option<traffic::Frame>,
     _task: AbortOnDropJoinHandle<()>,
 }
 
@@ -459,7 +421,14 @@ impl Body for Received {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        self.frames.poll_recv(context)
+        let Poll::Ready(next) = self.frames.poll_recv(context) else { return Poll::Pending };
+        let (frame, charge) = match next {
+            Some(Ok((frame, charge))) => (Some(Ok(frame)), Some(charge)),
+            Some(Err(error)) => (Some(Err(error)), None),
+            None => (None, None),
+        };
+        self.last = charge;
+        Poll::Ready(frame)
     }
 }
 

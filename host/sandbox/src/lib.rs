@@ -29,6 +29,8 @@ mod requirements;
 mod resources;
 mod services;
 mod state;
+mod traffic;
+mod usage;
 mod waiting;
 mod watchdog;
 mod writers;
@@ -40,3 +42,4 @@ pub use component::{
 pub use durawasm_compiler::{Bounds as CompileBounds, CompileError, CompilerProcess};
 pub use error::{LoadError, SandboxError};
 pub use limits::{HttpLimits, SandboxLimits};
+pub use usage::SandboxUsage;

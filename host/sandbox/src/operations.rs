@@ -45,10 +45,14 @@ impl Durable {
     }
 
     /// Closes an attempt with arguments that may be invalid. An invalid argument is returned to the guest.
-    async fn report(&mut self, report: impl FnOnce(&mut Engine) -> Result<(), ReplayError>) -> Reported {
+    async fn report(
+        &mut self,
+        key: Key,
+        report: impl FnOnce(&mut Engine, Key) -> Result<(), ReplayError>,
+    ) -> Reported {
         self.check_traffic()?;
         self.drain_body()?;
-        let reported = self.driver.report(report);
+        let reported = self.driver.report(key, report);
         let reported = self.trap(reported)?;
         self.send_due().await?;
         Ok(reported.map_err(convert::invalid_argument))
@@ -57,11 +61,12 @@ impl Durable {
     /// Closes an operation with arguments that need no validation.
     async fn close(
         &mut self,
-        close: impl FnOnce(&mut Engine) -> Result<(), ReplayError>,
+        key: Key,
+        close: impl FnOnce(&mut Engine, Key) -> Result<(), ReplayError>,
     ) -> wasmtime::Result<()> {
         self.check_traffic()?;
         self.drain_body()?;
-        let closed = self.driver.close(close);
+        let closed = self.driver.close(key, close);
         self.trap(closed)?;
         self.send_due().await
     }
@@ -289,15 +294,15 @@ impl wit::HostStep for &mut Durable {
     }
 
     async fn succeed(&mut self, this: Resource<Step>, result: Option<String>) -> wasmtime::Result<()> {
-        self.close(|engine| engine.succeed(key(&this), result)).await
+        self.close(key(&this), |engine, key| engine.succeed(key, result)).await
     }
 
     async fn fail(&mut self, this: Resource<Step>, error: types::ErrorObject) -> wasmtime::Result<()> {
-        self.close(|engine| engine.fail(key(&this), convert::error_in(error))).await
+        self.close(key(&this), |engine, key| engine.fail(key, convert::error_in(error))).await
     }
 
     async fn retry(&mut self, this: Resource<Step>, error: types::ErrorObject, delay: u64) -> Reported {
-        self.report(|engine| engine.retry(key(&this), convert::error_in(error), delay)).await
+        self.report(key(&this), |engine, key| engine.retry(key, convert::error_in(error), delay)).await
     }
 
     fn drop(&mut self, _: Resource<Step>) -> wasmtime::Result<()> {
@@ -426,7 +431,7 @@ impl wit::HostChildContext for &mut Durable {
             wit::ChildResult::Inline(payload) => ChildResult::Inline(payload),
             wit::ChildResult::ReplayChildren(summary) => ChildResult::ReplayChildren(summary),
         };
-        self.close(|engine| engine.close_child(key(&this), result)).await
+        self.close(key(&this), |engine, key| engine.close_child(key, result)).await
     }
 
     async fn fail(
@@ -434,7 +439,7 @@ impl wit::HostChildContext for &mut Durable {
         this: Resource<ChildContext>,
         error: types::ErrorObject,
     ) -> wasmtime::Result<()> {
-        self.close(|engine| engine.fail_child(key(&this), convert::error_in(error))).await
+        self.close(key(&this), |engine, key| engine.fail_child(key, convert::error_in(error))).await
     }
 
     fn drop(&mut self, _: Resource<ChildContext>) -> wasmtime::Result<()> {
@@ -480,15 +485,15 @@ impl wit::HostCondition for &mut Durable {
     }
 
     async fn succeed(&mut self, this: Resource<Condition>, result: Option<String>) -> wasmtime::Result<()> {
-        self.close(|engine| engine.succeed(key(&this), result)).await
+        self.close(key(&this), |engine, key| engine.succeed(key, result)).await
     }
 
     async fn fail(&mut self, this: Resource<Condition>, error: types::ErrorObject) -> wasmtime::Result<()> {
-        self.close(|engine| engine.fail(key(&this), convert::error_in(error))).await
+        self.close(key(&this), |engine, key| engine.fail(key, convert::error_in(error))).await
     }
 
     async fn continue_(&mut self, this: Resource<Condition>, next: String, delay: u64) -> Reported {
-        self.report(|engine| engine.continue_condition(key(&this), next, delay)).await
+        self.report(key(&this), |engine, key| engine.continue_condition(key, next, delay)).await
     }
 
     fn drop(&mut self, _: Resource<Condition>) -> wasmtime::Result<()> {

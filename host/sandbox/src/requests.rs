@@ -7,15 +7,13 @@ use std::sync::Arc;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpHooks};
 
 use super::{
-    http_client::{HttpClient, Plan, Sent, Traffic},
+    http_client::{HttpClient, Plan, Sent},
     limits::HttpLimits,
+    traffic::{CHUNK, Traffic},
 };
 
 /// The most bytes of header fields in one resource of a guest.
 const MAX_FIELDS: usize = 64 * 1024;
-
-/// The most bytes that a guest writes to a request's body at once.
-const CHUNK: usize = 64 * 1024;
 
 /// The HTTP side of an instance.
 pub(super) struct Http {

@@ -77,6 +77,12 @@ impl Watchdog {
     pub(super) fn watch(&self, wall: Duration, cpu: Duration, share: Option<Arc<Share>>) -> Arc<Watch> {
         Watch::new(&self.shared, wall, cpu, share)
     }
+
+    /// How many are watched now.
+    pub(super) fn watched(&self) -> usize {
+        let running = self.shared.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.iter().filter(|watch| watch.strong_count() > 0).count()
+    }
 }
 
 impl Drop for Watchdog {

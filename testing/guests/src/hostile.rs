@@ -80,6 +80,18 @@ pub async fn exits(_event: Value, ctx: DurableContext) -> Result<(), BoxError> {
     std::process::exit(3);
 }
 
+/// Event: anything. Step `before`, then an abort without a message.
+pub async fn aborts(_event: Value, ctx: DurableContext) -> Result<(), BoxError> {
+    ctx.step(|_| async { Ok(()) }).name("before").await?;
+    std::process::abort();
+}
+
+/// Event: anything. Step `before`, then an exit with code 0, as if all were well.
+pub async fn exits_well(_event: Value, ctx: DurableContext) -> Result<(), BoxError> {
+    ctx.step(|_| async { Ok(()) }).name("before").await?;
+    std::process::exit(0);
+}
+
 /// Event: anything. Step `live` on the first run and `replayed` on a replay, then a wait of 1 second: not
 /// deterministic.
 pub async fn divergent(_event: Value, ctx: DurableContext) -> Result<(), BoxError> {

@@ -117,6 +117,23 @@ pub async fn breaks_the_contract(rule: String, _ctx: DurableContext) -> Result<(
             step.succeed(None);
             step.leave();
         }
+        "close another" => {
+            let (one, other) = (step()?, step()?);
+            one.enter();
+            other.succeed(None);
+        }
+        "retry another" => {
+            let (one, other) = (step()?, step()?);
+            one.enter();
+            let error = ErrorObject { error_type: None, message: None, data: None, stack_trace: Vec::new() };
+            drop(other.retry(&error, 1));
+        }
+        "close a child in a body" => {
+            let one = step()?;
+            let child = Context::root().child(&identity()).map_err(|error| error.reason)?;
+            one.enter();
+            child.succeed(&ChildResult::Inline(None));
+        }
         "enter a condition twice" => {
             let condition = Context::root().condition(&identity(), "1").map_err(|error| error.reason)?;
             condition.enter();

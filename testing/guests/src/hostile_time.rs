@@ -54,3 +54,16 @@ pub async fn fills_memory(_event: Value, _ctx: DurableContext) -> Result<u8, Box
         black_box(&mut memory).fill(value);
     }
 }
+
+/// Event: what to ask the host for without an end, after a wait of a second: `random` numbers, the `time`, or `sleep`s of
+/// no time.
+pub async fn asks_without_end(what: String, ctx: DurableContext) -> Result<(), BoxError> {
+    ctx.wait(Duration::from_secs(1)).await?;
+    loop {
+        match what.as_str() {
+            "random" => drop(black_box(ctx.random_u64())),
+            "time" => drop(black_box(std::time::SystemTime::now())),
+            _ => std::thread::sleep(Duration::ZERO),
+        }
+    }
+}

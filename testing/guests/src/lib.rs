@@ -40,16 +40,17 @@ use dropped::{books_together, drops, drops_rollback};
 use durawasm_guest::{BoxError, DurableContext, Options, durable_handlers};
 use grants::{holds_files, plain_reaches, reaches};
 use hostile::{
-    allocates, at_most_once_panics, blocks_on, divergent, exits, hangs_in_step, hangs_on_foreign_future,
-    panics, panics_in_step, recurses, sleeps_with_tokio, spins, spins_in_step, starts_a_thread,
+    aborts, allocates, at_most_once_panics, blocks_on, divergent, exits, exits_well, hangs_in_step,
+    hangs_on_foreign_future, panics, panics_in_step, recurses, sleeps_with_tokio, spins, spins_in_step,
+    starts_a_thread,
 };
 use hostile_bytes::{hoards, multiplies};
 use hostile_calls::{breaks_the_contract, fails_with_frames, opens_a_scope_over_a_child, polls_long_lists};
-use hostile_text::says;
-use hostile_time::{fills_memory, many_bodies_that_spin, sleeps_for_ages};
+use hostile_text::{has_a_long_name, says};
+use hostile_time::{asks_without_end, fills_memory, many_bodies_that_spin, sleeps_for_ages};
 use invokes::{counts_down, invokes, invokes_all, invokes_in_own_format, invokes_or_fails};
 use leaks::{counts_words, leaks, leaks_side_by_side};
-use limits::{big_result, many_concurrent_steps, many_steps, many_waits, map_of_steps};
+use limits::{big_result, many_concurrent_steps, many_steps, many_waits, map_of_steps, waits_for};
 use misplaced::misplaces;
 use operations::{
     abandons_a_builder, awaits_in_reverse, bad_event, child, concurrent_children, empty, flaky, greet,
@@ -76,8 +77,10 @@ durable_handlers! {
     /// All of them.
     pub fn functions;
     abandons_a_builder,
+    aborts,
     allocates,
     asks_many,
+    asks_without_end,
     at_most_once_panics,
     await_approval,
     awaits_in_reverse,
@@ -102,10 +105,12 @@ durable_handlers! {
     fails_with_frames,
     fills_memory,
     exits,
+    exits_well,
     filtered_retries,
     fills,
     flaky,
     greet,
+    has_a_long_name,
     hangs_in_step,
     hangs_on_foreign_future,
     hides_divergence,
@@ -174,6 +179,7 @@ durable_handlers! {
     typed_failure,
     verbatim,
     waits_days,
+    waits_for,
     workflow,
     watched,
     "watched_by_both" => (watched, Options::builder().plugin(Troubled::default()).plugin(Teller)),

@@ -105,20 +105,22 @@ impl Durable {
     /// Reports an outcome that has no argument which could be invalid.
     pub(super) fn close(
         &mut self,
-        close: impl FnOnce(&mut Engine) -> Result<(), ReplayError>,
+        key: Key,
+        close: impl FnOnce(&mut Engine, Key) -> Result<(), ReplayError>,
     ) -> Result<(), Ended> {
         self.check_body()?;
-        self.driver.close(close)?;
+        self.driver.close(key, close)?;
         self.send_due()
     }
 
     /// Reports an outcome. An invalid argument is returned to the handler as an error.
     pub(super) fn report(
         &mut self,
-        report: impl FnOnce(&mut Engine) -> Result<(), ReplayError>,
+        key: Key,
+        report: impl FnOnce(&mut Engine, Key) -> Result<(), ReplayError>,
     ) -> Result<Result<(), InvalidArgument>, Ended> {
         self.check_body()?;
-        let reported = self.driver.report(report)?;
+        let reported = self.driver.report(key, report)?;
         self.send_due()?;
         Ok(reported)
     }

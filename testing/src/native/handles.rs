@@ -63,16 +63,19 @@ impl Handle {
     }
 
     /// Reports an outcome that has no argument which could be invalid.
-    pub(super) fn close(&self, close: impl FnOnce(&mut Engine) -> Result<(), ReplayError>) {
-        self.run.call(|| (), |durable| durable.close(close));
+    pub(super) fn close(&self, close: impl FnOnce(&mut Engine, Key) -> Result<(), ReplayError>) {
+        self.run.call(|| (), |durable| durable.close(self.key, close));
     }
 
     /// Reports an outcome. An invalid argument is returned to the handler as an error.
     pub(super) fn report(
         &self,
-        report: impl FnOnce(&mut Engine) -> Result<(), ReplayError>,
+        report: impl FnOnce(&mut Engine, Key) -> Result<(), ReplayError>,
     ) -> Result<(), InvalidArgument> {
-        self.run.call(|| Ok(()), |durable| Ok(durable.report(report)?.map_err(convert::invalid_argument)))
+        self.run.call(
+            || Ok(()),
+            |durable| Ok(durable.report(self.key, report)?.map_err(convert::invalid_argument)),
+        )
     }
 }
 

@@ -40,11 +40,11 @@ impl Attempts for Handle {
     }
 
     fn succeed(&self, payload: &str) {
-        self.close(|engine| engine.succeed(self.key, Some(payload.to_owned())));
+        self.close(|engine, key| engine.succeed(key, Some(payload.to_owned())));
     }
 
     fn fail(&self, error: &WireError) {
-        self.close(|engine| engine.fail(self.key, convert::error_in(error)));
+        self.close(|engine, key| engine.fail(key, convert::error_in(error)));
     }
 }
 
@@ -76,7 +76,7 @@ impl Step for Handle {
     }
 
     fn retry(&self, error: &WireError, delay: u64) -> Result<(), InvalidArgument> {
-        self.report(|engine| engine.retry(self.key, convert::error_in(error), delay))
+        self.report(|engine, key| engine.retry(key, convert::error_in(error), delay))
     }
 }
 
@@ -134,11 +134,11 @@ impl Child for Handle {
                 replay::ChildResult::ReplayChildren(summary.map(str::to_owned))
             }
         };
-        self.close(|engine| engine.close_child(self.key, result));
+        self.close(|engine, key| engine.close_child(key, result));
     }
 
     fn fail(&self, error: &WireError) {
-        self.close(|engine| engine.fail_child(self.key, convert::error_in(error)));
+        self.close(|engine, key| engine.fail_child(key, convert::error_in(error)));
     }
 }
 
@@ -164,6 +164,6 @@ impl Condition for Handle {
     }
 
     fn proceed(&self, state: &str, delay: u64) -> Result<(), InvalidArgument> {
-        self.report(|engine| engine.continue_condition(self.key, state.to_owned(), delay))
+        self.report(|engine, key| engine.continue_condition(key, state.to_owned(), delay))
     }
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 pub mod native;
+pub mod wat_guest;
 pub mod workflow;
 
 use proptest::test_runner::{Config, RngSeed};

@@ -61,7 +61,7 @@ use crate::{
 /// let step = driver.start(|engine| engine.step(engine.root(), None, identity, semantics.into()));
 /// let step = step.expect("the run goes on").expect("the arguments are valid");
 /// let result = (event.parse::<i32>()? * 2).to_string();
-/// let reported = driver.report(|engine| engine.succeed(step, Some(result)));
+/// let reported = driver.report(step, |engine, step| engine.succeed(step, Some(result)));
 /// reported.expect("the run goes on").expect("the result is valid");
 /// while let Need::Send(request) = driver.wait_for(step, Interest::Change).expect("the run goes on") {
 ///     let answer = request.send(&*around.client, &*around.clock, &arn).await;

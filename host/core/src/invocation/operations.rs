@@ -78,29 +78,47 @@ impl Driver {
         self.body = None;
     }
 
-    /// Closes an operation with arguments that need no validation. The caller must call [`send`](Self::send) next.
+    /// Refuses to close an operation while the body of another one is running. Closing leaves the body, so the rest of that
+    /// body would run as replayed code although no replay repeats it.
+    fn check_closing(&self, key: Key) -> Result<(), Ended> {
+        match self.body {
+            Some(body) if body != key => {
+                Err(misused("an operation was closed inside the body of another one"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Closes the operation `key` with arguments that need no validation. The caller must call [`send`](Self::send) next.
     ///
     /// # Errors
     /// The reason why the run is ended.
-    pub fn close(&mut self, close: impl FnOnce(&mut Engine) -> Result<(), ReplayError>) -> Result<(), Ended> {
+    pub fn close(
+        &mut self,
+        key: Key,
+        close: impl FnOnce(&mut Engine, Key) -> Result<(), ReplayError>,
+    ) -> Result<(), Ended> {
         self.point_in_body()?;
+        self.check_closing(key)?;
         self.end_body();
-        close(&mut self.engine)?;
+        close(&mut self.engine, key)?;
         // If the end is on record already, nothing is queued.
         self.reported_end(self.engine.queued() > 0);
         Ok(())
     }
 
-    /// Closes an attempt with arguments that may be invalid. The caller must call [`send`](Self::send) next.
+    /// Closes an attempt of the operation `key` with arguments that may be invalid. The caller must call [`send`](Self::send) next.
     ///
     /// # Errors
     /// The reason why the run is ended.
     pub fn report(
         &mut self,
-        report: impl FnOnce(&mut Engine) -> Result<(), ReplayError>,
+        key: Key,
+        report: impl FnOnce(&mut Engine, Key) -> Result<(), ReplayError>,
     ) -> Result<Result<(), InvalidArgument>, Ended> {
         self.point_in_body()?;
-        let reported = refusal(report(&mut self.engine))?;
+        self.check_closing(key)?;
+        let reported = refusal(report(&mut self.engine, key))?;
         if reported.is_ok() {
             self.end_body();
             self.reported_end(true);

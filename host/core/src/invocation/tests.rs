@@ -128,15 +128,17 @@ impl World {
                     self.drive(driver, Driver::send)?;
                     assert!(driver.is_live() && !driver.is_replaying());
                     if attempt <= fails {
-                        driver.report(|engine| engine.retry(key, error(), 1))?.expect("a good delay");
+                        driver
+                            .report(key, |engine, key| engine.retry(key, error(), 1))?
+                            .expect("a good delay");
                     } else {
-                        driver.close(|engine| engine.succeed(key, Some(attempt.to_string())))?;
+                        driver.close(key, |engine, key| engine.succeed(key, Some(attempt.to_string())))?;
                     }
                     self.drive(driver, Driver::send)?;
                     assert!(!driver.is_live());
                 }
                 StepState::Interrupted(_) | StepState::TimedOut(_) => {
-                    driver.report(|engine| engine.retry(key, error(), 1))?.expect("a good delay");
+                    driver.report(key, |engine, key| engine.retry(key, error(), 1))?.expect("a good delay");
                     self.drive(driver, Driver::send)?;
                 }
                 StepState::Done(outcome) => {
@@ -193,7 +195,7 @@ impl World {
                         })?;
                         self.step(driver, inner, 0)?;
                         let result = crate::replay::ChildResult::Inline(Some("1".to_owned()));
-                        driver.close(|engine| engine.close_child(key, result))?;
+                        driver.close(key, |engine, key| engine.close_child(key, result))?;
                         self.drive(driver, Driver::send)?;
                         driver.begin_wait();
                         self.drive(driver, |driver| driver.wait_for(key, Interest::Change))?;
@@ -448,7 +450,11 @@ fn a_body_is_entered_and_left_in_turns() {
     driver.leave(one).unwrap();
     assert!(misuse(driver.leave(one)).contains("not running"), "it is left twice");
     driver.enter(one).unwrap();
-    driver.close(|engine| engine.succeed(one, None)).unwrap();
+    let inside = "inside the body of another";
+    assert!(misuse(driver.close(other, |engine, key| engine.succeed(key, None))).contains(inside));
+    let retried = driver.report(other, |engine, key| engine.retry(key, ErrorObject::new("E", "e"), 1));
+    assert!(misuse(retried.map(drop)).contains(inside));
+    driver.close(one, |engine, key| engine.succeed(key, None)).unwrap();
     assert!(misuse(driver.leave(one)).contains("not running"), "its end has left it");
     assert!(misuse(driver.enter(one)).contains("over"));
     let hooks = driver.observation_mut();

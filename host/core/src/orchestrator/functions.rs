@@ -103,9 +103,9 @@ pub fn bare_name(name: &str) -> &str {
     bare.split(':').next().unwrap_or(bare)
 }
 
-/// Functions, by name.
+/// Functions, by name. Clones share them until one of them changes: every running execution has one.
 #[derive(Clone, Default)]
-pub struct Functions(BTreeMap<Arc<str>, Function>);
+pub struct Functions(Arc<BTreeMap<Arc<str>, Function>>);
 
 impl Functions {
     /// Adds all functions of a component. A function replaces one of the same name.
@@ -123,7 +123,7 @@ impl Functions {
 
     /// Adds a function. It replaces one of the same name.
     pub fn insert(&mut self, function: Function) {
-        self.0.insert(bare_name(&function.name).into(), function);
+        Arc::make_mut(&mut self.0).insert(bare_name(&function.name).into(), function);
     }
 
     /// Finds a function by its name, a name with a qualifier, or an ARN.

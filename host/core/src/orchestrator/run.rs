@@ -3,12 +3,7 @@
 //! Invariants: an execution has at most one invocation at a time; it holds no instance between invocations; its loop
 //! ends when the execution has ended, or when no future event can come from within this process.
 
-use std::{
-    collections::HashMap,
-    future::Future,
-    pin::{Pin, pin},
-    sync::Arc,
-};
+use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc};
 
 use super::{
     Attendant, Functions, GrantProvider, Invocation, SharedScheduler, UnknownFunction,
@@ -214,7 +209,8 @@ impl Orchestrator {
                     if let Some(attendant) = attendant {
                         attendant.invoked();
                     }
-                    let mut invocation = pin!(self.invoke(arn, deadline));
+                    // On the heap, so that a suspended execution has no room for it.
+                    let mut invocation = Box::pin(self.invoke(arn, deadline));
                     // Targets continue meanwhile: virtual time does not advance for anyone while one of them is active.
                     *checkpoints += u64::from(loop {
                         tokio::select! {
@@ -349,7 +345,8 @@ impl Orchestrator {
             // another, so the order in which they end does not depend on the machine.
             this.clock.sleep(Some(this.clock.now())).await;
             let outcome = match spawner.deeper() {
-                Ok(spawner) => this.run_target(&caller, &invoke, spawner).await,
+                // On the heap, so that a target that waits for its turn or is refused has no room for it.
+                Ok(spawner) => Box::pin(this.run_target(&caller, &invoke, spawner)).await,
                 Err(error) => Ok(InvokeOutcome::Failed(error)),
             };
             let outcome = outcome.or_else(refused);

@@ -102,14 +102,16 @@ impl Spawner {
 pub(super) struct Targets {
     spawner: Spawner,
     running: usize,
-    ended: mpsc::UnboundedReceiver<TargetEnd>,
-    end: mpsc::UnboundedSender<TargetEnd>,
+    /// Made with the first target: most executions invoke nothing, and it takes more than all else that one holds.
+    ends: Option<Ends>,
 }
+
+/// How the ends of targets get to their caller.
+type Ends = (mpsc::UnboundedSender<TargetEnd>, mpsc::UnboundedReceiver<TargetEnd>);
 
 impl Targets {
     pub(super) fn new(spawner: Spawner) -> Self {
-        let (end, ended) = mpsc::unbounded_channel();
-        Self { spawner, running: 0, ended, end }
+        Self { spawner, running: 0, ends: None }
     }
 
     /// Starts a target.
@@ -117,7 +119,8 @@ impl Targets {
         &mut self,
         target: impl FnOnce(Spawner) -> Pin<Box<dyn Future<Output = TargetEnd> + Send>>,
     ) {
-        let (target, end) = (target(self.spawner.clone()), self.end.clone());
+        let (end, _) = self.ends.get_or_insert_with(mpsc::unbounded_channel);
+        let (target, end) = (target(self.spawner.clone()), end.clone());
         // The receiver is gone if the run or the caller has ended.
         let task = async move { drop(end.send(target.await)) };
         if self.spawner.tasks.send(Box::pin(task)).is_ok() {
@@ -132,7 +135,8 @@ impl Targets {
 
     /// Waits for the next target to end; forever if none is running.
     pub(super) async fn next(&mut self) -> Option<TargetEnd> {
-        let done = self.ended.recv().await;
+        let Some((_, ended)) = &mut self.ends else { return std::future::pending().await };
+        let done = ended.recv().await;
         debug_assert!(self.running > 0, "every end belongs to a target that was started");
         self.running -= 1;
         done

@@ -5,6 +5,7 @@ use std::{
     sync::{LazyLock, atomic::AtomicUsize},
 };
 
+use durawasm_core::budget::Budget;
 use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
 use rustls::{ServerConfig, pki_types::PrivateKeyDer};
 use tokio::{
@@ -102,7 +103,7 @@ async fn ask_within(
     }
     let host: HttpHost = host.parse().unwrap();
     assert!(grants.http().allows(&host, port, "GET"));
-    let open = Traffic::new(1 << 20).open().unwrap();
+    let open = Traffic::new(1 << 20, &Budget::default()).open().unwrap().unwrap();
     let method = "GET".to_owned();
     let plan = Plan { grants: Arc::new(grants), host, port, method, tls, time, open };
     let body = http_body_util::Empty::new().map_err(|never| match never {}).boxed_unsync();

@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Engine, Identity, Interest, Key, ReplayError, ScopeKey, Semantics, SetKey, StepPlan};
+use super::{
+    CheckpointMode, ChildResult, Engine, Identity, Interest, Key, ReplayError, ScopeKey, Semantics, SetKey,
+    StepPlan,
+};
 use crate::{
     budget::{Budget, HostBudget},
-    protocol::{CallbackOptions, Limits, Operation, OperationStatus, OperationUpdate},
+    protocol::{CallbackOptions, Limits, Operation, OperationAction, OperationStatus, OperationUpdate},
     time::Timestamp,
 };
 
@@ -104,7 +107,7 @@ fn operations_are_started_ended_and_on_record() {
     let mut engine = engine(vec![ended(&starts[0], 1), ended(&starts[1], 2)]);
     let id = &starts[0].id;
     assert!(!engine.was_started(id), "it is on record only");
-    assert_eq!(engine.records().len(), 3);
+    assert_eq!(engine.records().len(), 2);
     assert_eq!(engine.record(id).unwrap().id, *id);
     assert!(engine.record(&"unknown".into()).is_none());
     let waits =
@@ -153,4 +156,75 @@ fn an_engine_charges_the_budget_that_it_was_given() {
     step(&mut engine, None);
     assert!(budget.used() > 0);
     assert_eq!(engine.budget().used(), budget.used());
+}
+
+#[test]
+fn results_keep_their_limits() {
+    for (bytes, action) in [(10, OperationAction::Succeed), (11, OperationAction::Fail)] {
+        let execution = json!({"Id": "e", "Type": "EXECUTION", "StartTimestamp": 100, "Status": "STARTED"});
+        let records = vec![Arc::new(serde_json::from_value(execution).unwrap())];
+        let limits = Limits { payload_bytes: 10, ..Limits::default() };
+        let mut engine = Engine::new(records, limits, 1000);
+        let key = step(&mut engine, None);
+        engine.succeed(key, Some("x".repeat(bytes))).unwrap();
+        assert_eq!(engine.take_batch().last().unwrap().action, action, "{bytes} bytes");
+    }
+    for (bytes, fits) in [(Limits::INLINE_RESULT_BYTES, true), (Limits::INLINE_RESULT_BYTES + 1, false)] {
+        let mut engine = engine(Vec::new());
+        let child = engine.child(engine.root(), None, identity(None, None)).unwrap();
+        let closed = engine.close_child(child, ChildResult::Inline(Some("x".repeat(bytes))));
+        assert_eq!(closed.is_ok(), fits, "{bytes} bytes");
+    }
+}
+
+#[test]
+fn wait_sets_are_few_and_their_entries_charged_beyond_two_for_each_operation() {
+    let budget = Budget::new(1 << 20, HostBudget::default());
+    let mut engine = engine(Vec::new()).with_budget(&budget);
+    let key = step(&mut engine, None);
+    let set = engine.new_set().unwrap();
+    let mut used = Vec::new();
+    for token in 0..5 {
+        let before = budget.used();
+        engine.add_to_set(set, key, Interest::Change, token).unwrap();
+        used.push(budget.used() - before);
+    }
+    assert!(used[2] > 0);
+    assert_eq!(used, [0, 0, used[2], used[2], used[2]]);
+    let before = budget.used();
+    engine.remove_from_set(set, 4).unwrap();
+    engine.add_to_set(set, key, Interest::Change, 5).unwrap();
+    assert_eq!(budget.used(), before, "the place is used again");
+    for _ in 1..16 {
+        engine.new_set().unwrap();
+    }
+    assert!(matches!(engine.new_set(), Err(ReplayError::Misuse(_))));
+}
+
+#[test]
+fn an_engine_tells_its_mode_and_which_operations_are_new() {
+    let mut first = engine(Vec::new());
+    first.wait(first.root(), None, identity(None, None), 5).unwrap();
+    let starts = first.take_batch();
+    let mut engine = engine(vec![ended(&starts[0], 1)]);
+    for mode in [CheckpointMode::Eager, CheckpointMode::Optimistic, CheckpointMode::Batched] {
+        engine.set_mode(mode);
+        assert_eq!(engine.mode(), mode);
+    }
+    let [known, new] =
+        [5, 6].map(|seconds| engine.wait(engine.root(), None, identity(None, None), seconds).unwrap());
+    assert_eq!([known, new].map(|wait| engine.is_new(wait)), [false, true]);
+}
+
+#[test]
+fn bodies_are_open_from_their_entry_to_their_end_and_contexts_have_none() {
+    let mut engine = engine(Vec::new());
+    let child = engine.child(engine.root(), None, identity(None, None)).unwrap();
+    assert!(engine.enter(child).is_err());
+    let again = step(&mut engine, None);
+    assert!(!engine.has_open_body() && !engine.is_about_to_run_once());
+    engine.enter(again).unwrap();
+    assert!(engine.has_open_body() && !engine.is_about_to_run_once());
+    engine.succeed(again, None).unwrap();
+    assert!(!engine.has_open_body());
 }

@@ -6,6 +6,7 @@ mod invokes;
 mod lifecycle;
 mod limits;
 mod looking_on;
+mod outcomes;
 mod properties;
 mod refusals;
 mod thread;

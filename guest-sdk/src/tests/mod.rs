@@ -1,11 +1,14 @@
 //! Scenarios: handlers on a fake host, through all their invocations.
 
+mod batch_results;
 mod batches;
+mod combinator_records;
 mod combinators;
 mod condition;
 mod context;
 mod errors;
 mod fake;
+mod held_steps;
 mod invoke;
 mod plugins;
 mod saga;

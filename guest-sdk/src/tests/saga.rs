@@ -13,9 +13,9 @@ use crate::{
 };
 
 /// Events, in order.
-type Journal = Arc<Mutex<Vec<String>>>;
+pub(super) type Journal = Arc<Mutex<Vec<String>>>;
 
-fn note(journal: &Journal, what: impl Into<String>) {
+pub(super) fn note(journal: &Journal, what: impl Into<String>) {
     journal.lock().unwrap().push(what.into());
 }
 
@@ -24,7 +24,7 @@ fn take(journal: &Journal) -> Vec<String> {
 }
 
 /// Runs a handler that writes a journal.
-fn journaled<F, Fut>(handler: F) -> (Shared, Result<String, String>, Vec<String>)
+pub(super) fn journaled<F, Fut>(handler: F) -> (Shared, Result<String, String>, Vec<String>)
 where
     F: Fn(DurableContext, Journal) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Result<Value, BoxError>> + Send + 'static,
@@ -37,7 +37,11 @@ where
 }
 
 /// A step that returns a number, and writes it to the journal when it is compensated.
-async fn book(ctx: &DurableContext, number: u32, journal: &Journal) -> Result<u32, OperationError> {
+pub(super) async fn book(
+    ctx: &DurableContext,
+    number: u32,
+    journal: &Journal,
+) -> Result<u32, OperationError> {
     let journal = Arc::clone(journal);
     ctx.step(move |_| async move { Ok(number) })
         .name(format!("step{number}"))

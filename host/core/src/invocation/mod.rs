@@ -22,6 +22,8 @@ mod report;
 mod surroundings;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod value_tests;
 mod waiting;
 
 pub use bounds::InvocationBounds;

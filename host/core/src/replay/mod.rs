@@ -2,6 +2,8 @@
 //!
 //! Sans-IO.
 
+#[cfg(test)]
+mod accessor_tests;
 mod checks;
 mod closing;
 mod divergence;

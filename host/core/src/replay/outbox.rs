@@ -158,6 +158,28 @@ mod tests {
     }
 
     #[test]
+    fn a_start_and_what_closes_a_step_or_a_context_share_a_batch_and_nothing_else_does() {
+        use {OperationAction::*, OperationType::*};
+        for (kind, first, second, share) in [
+            (Step, Start, Succeed, true),
+            (Step, Start, Retry, true),
+            (Context, Start, Fail, true),
+            (Step, Start, Start, false),
+            (Step, Succeed, Fail, false),
+            (Step, Retry, Start, false),
+            (Wait, Start, Cancel, false),
+            (ChainedInvoke, Start, Succeed, false),
+        ] {
+            let mut outbox = Outbox::new(&Limits::default(), &Budget::default());
+            outbox.push(update("same", kind, first)).unwrap();
+            outbox.push(update("same", kind, second)).unwrap();
+            outbox.push(update("other", kind, second)).unwrap();
+            let expected: &[usize] = if share { &[3] } else { &[1, 2] };
+            assert_eq!(sizes(&mut outbox), expected, "{kind:?}: {first:?}, {second:?}");
+        }
+    }
+
+    #[test]
     fn what_is_queued_and_sent_is_charged_until_the_answer() {
         let budget = Budget::new(100_000, crate::budget::HostBudget::default());
         let mut outbox = Outbox::new(&Limits::default(), &budget);

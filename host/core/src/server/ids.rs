@@ -99,7 +99,10 @@ mod tests {
         let ids: Vec<_> = (0..200).map(|_| a.uuid().1).collect();
         assert_eq!(ids, (0..200).map(|_| b.uuid().1).collect::<Vec<_>>());
         let (bytes, text) = b.uuid();
-        assert_eq!((read_uuid(&text), read_uuid("xyz")), (Some(bytes), None));
+        assert_eq!(read_uuid(&text), Some(bytes));
+        for wrong in ["xyz", "12", &text[1..], &format!("{text}0")] {
+            assert_eq!(read_uuid(wrong), None, "{wrong}");
+        }
         assert_eq!(ids.iter().collect::<std::collections::HashSet<_>>().len(), 200);
         assert!(ids.iter().all(|id| id.len() == 36 && id.as_bytes()[14] == b'4'), "{ids:?}");
     }

@@ -163,6 +163,8 @@ fn workflows_that_once_failed_replay() {
     let once_failed = [
         // A step is dropped when another one fails; its body has begun, and its success counts for the rollback.
         json!({"undone": {"after": 1, "fails": [2, 1], "join": 3}}),
+        // A step that was interrupted and the code of a context race: the step began first.
+        json!({"select_ok": [{"step": {"fails": 0, "once": false}}, "draw"]}),
     ];
     for node in once_failed {
         for mode in [0, 1] {

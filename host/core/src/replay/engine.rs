@@ -607,6 +607,7 @@ impl Engine {
         };
         let details = record.step_details.as_ref();
         let is_new_record = self.is_new_record(&record);
+        let is_first = details.is_none_or(|details| details.attempt == 0);
         let settled = self.settled;
         let slot = self.slot_mut(key)?;
         if let Some(state) = details.and_then(|d| d.result.clone())
@@ -618,13 +619,11 @@ impl Engine {
         slot.phase = match record.status {
             // The acknowledgement of this invocation's START.
             OperationStatus::Started if is_new_record => return self.resume(key),
-            // A first attempt runs where the guest starts it; an instance that came to its end may have dropped it.
-            OperationStatus::Started if details.is_none_or(|d| d.attempt == 0) => {
-                let began = start_rank(&record);
-                let completion = if began > settled { 0 } else { settled };
-                SlotState::Due(RevealPoint::After { completion, began })
+            // A first attempt runs where the guest starts it, if no instance that came to its end may have dropped it.
+            OperationStatus::Started if is_first && status_rank(&record) > settled => {
+                return self.resume(key);
             }
-            // A retry runs when it is ready; an instance that came to its end may have dropped it or not known of it.
+            // A retry runs when it is ready, if no instance that came to its end may have dropped it or not known of it.
             OperationStatus::Started | OperationStatus::Ready => {
                 let began = status_rank(&record);
                 SlotState::Due(RevealPoint::After { completion: began.max(settled), began })

@@ -2,7 +2,10 @@
 
 use std::{
     net::Ipv4Addr,
-    sync::{LazyLock, atomic::AtomicUsize},
+    sync::{
+        LazyLock,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use durawasm_core::budget::Budget;

@@ -53,10 +53,10 @@ fn what_is_kept_of_a_line_is_more_than_its_texts() {
 
 #[test]
 fn a_line_shows_its_fields_quoted_where_they_have_spaces_or_quotes() {
+    use LogLevel::{Debug, Error, Info, Trace, Warn};
     let fields = [("plain", "1"), ("spaced", "a b"), ("quoted", "\"")];
     assert_eq!(line("said", &fields, None).text(), r#"said plain=1 spaced="a b" quoted="\"""#);
     assert_eq!(line("said", &[], None).text(), "said");
-    use LogLevel::{Debug, Error, Info, Trace, Warn};
     let names = [Trace, Debug, Info, Warn, Error].map(LogLevel::as_str);
     assert_eq!(names, ["TRACE", "DEBUG", "INFO", "WARN", "ERROR"]);
 }

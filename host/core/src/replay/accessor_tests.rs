@@ -182,23 +182,20 @@ fn wait_sets_are_few_and_their_entries_charged_beyond_two_for_each_operation() {
     let budget = Budget::new(1 << 20, HostBudget::default());
     let mut engine = engine(Vec::new()).with_budget(&budget);
     let key = step(&mut engine, None);
-    let set = engine.new_set().unwrap();
+    let sets: Vec<_> = (0..16).map(|_| engine.new_set().unwrap()).collect();
+    assert!(matches!(engine.new_set(), Err(ReplayError::Misuse(_))));
     let mut used = Vec::new();
-    for token in 0..5 {
+    for set in &sets[..5] {
         let before = budget.used();
-        engine.add_to_set(set, key, Interest::Change, token).unwrap();
+        engine.add_to_set(*set, key, Interest::Change, 7).unwrap();
         used.push(budget.used() - before);
     }
     assert!(used[2] > 0);
     assert_eq!(used, [0, 0, used[2], used[2], used[2]]);
     let before = budget.used();
-    engine.remove_from_set(set, 4).unwrap();
-    engine.add_to_set(set, key, Interest::Change, 5).unwrap();
+    engine.remove_from_set(sets[4], 7).unwrap();
+    engine.add_to_set(sets[5], key, Interest::Change, 7).unwrap();
     assert_eq!(budget.used(), before, "the place is used again");
-    for _ in 1..16 {
-        engine.new_set().unwrap();
-    }
-    assert!(matches!(engine.new_set(), Err(ReplayError::Misuse(_))));
 }
 
 #[test]

@@ -66,7 +66,6 @@ impl OperationTable {
         operation.sequence = self.sequence;
         operation.start_sequence = self.sequence;
         self.outstanding += usize::from(is_outstanding(&operation));
-        self.ready += usize::from(operation.status == OperationStatus::Ready);
         let parent = operation.parent_id.as_ref().and_then(|id| self.by_id.get(id)).copied();
         let listed = match parent {
             None => true,

@@ -23,6 +23,7 @@ fn at(seconds: u64) -> Timestamp {
 
 #[test]
 fn callbacks_tell_how_they_ended_and_how_many_are_open() {
+    use CompleteCallbackStatus::{Failure, Success, TimedOut};
     let mut world = World::new();
     world.checkpoint(["a", "b", "c", "d"].map(|id| callback(id, if id == "c" { 5 } else { 0 }, 0)).into());
     let ids = ["a", "b", "c", "d"].map(|id| world.callback_id(id));
@@ -35,7 +36,6 @@ fn callbacks_tell_how_they_ended_and_how_many_are_open() {
     world.view();
     assert_eq!(open(&world), 1);
     let status = ids.map(|id| inspected(&world).get_callback_status(&id));
-    use CompleteCallbackStatus::{Failure, Success, TimedOut};
     assert_eq!(status, [Some(Success), Some(Failure), Some(TimedOut), None]);
     assert_eq!(inspected(&world).get_callback_status(&"unknown".into()), None);
 }
@@ -152,11 +152,12 @@ impl Observer for Seen {
     }
 }
 
+/// A change: the status, the ids of operations, and of callbacks whether they are open and until when.
+type Outline = (ExecutionStatus, Vec<String>, Vec<(String, bool, Option<Timestamp>)>);
+
 impl Seen {
-    /// The changes since the last call: the status, the ids of operations, and of callbacks whether they are open and
-    /// until when.
-    #[expect(clippy::type_complexity, reason = "one comparison for each test")]
-    fn take(&self) -> Vec<(ExecutionStatus, Vec<String>, Vec<(String, bool, Option<Timestamp>)>)> {
+    /// The changes since the last call.
+    fn take(&self) -> Vec<Outline> {
         let changes = std::mem::take(&mut *self.0.lock().unwrap());
         let outline = |change: Change| {
             let operations =

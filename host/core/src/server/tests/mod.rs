@@ -1,5 +1,6 @@
 //! The whole server: scenarios, refusals, properties, and its thread.
 
+mod boundaries;
 mod bytes;
 mod callbacks;
 mod invokes;

@@ -27,10 +27,10 @@ fn outcomes_are_in_the_records_and_in_the_events() {
     world.checkpoint(vec![
         succeed("step", Type::Step, "of the step"),
         succeed("context", Type::Context, "of the context"),
-        start("failed step", Type::Step),
-        fail("failed step", Type::Step),
-        start("failed context", Type::Context),
-        fail("failed context", Type::Context),
+        start("failed-step", Type::Step),
+        fail("failed-step", Type::Step),
+        start("failed-context", Type::Context),
+        fail("failed-context", Type::Context),
     ]);
     world.answer("callback", ok("of the callback")).unwrap();
     for id in ["step", "context", "callback"] {
@@ -39,7 +39,7 @@ fn outcomes_are_in_the_records_and_in_the_events() {
         let event = last_event(&mut world, id);
         assert!(event.contains(&result), "{event}");
     }
-    for id in ["failed step", "failed context"] {
+    for id in ["failed-step", "failed-context"] {
         assert_eq!(world.operation(id).error(), Some(&error("Broken")));
         let event = last_event(&mut world, id);
         assert!(event.contains("Broken") && event.contains("for a reason"), "{event}");

@@ -151,6 +151,7 @@ macro_rules! targets {
 targets!(
     arguments,
     component,
+    config,
     conformance_case,
     conformance_config,
     history,

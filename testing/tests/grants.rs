@@ -52,7 +52,7 @@ async fn variables_are_a_function_s_own() {
     for (function, value) in [("reaches", "own"), ("empty", "other")] {
         let mut own = Grants::default();
         own.variable("B", value).unwrap();
-        grants.by_function.insert(function.to_owned(), own);
+        grants.by_function.insert(function.to_owned(), own.into());
     }
     let environment = environment(grants).await;
     let result = result(&run(&environment, "reaches", json!({"directory": SCRATCH})).await);

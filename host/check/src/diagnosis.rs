@@ -1,6 +1,9 @@
 //! The diagnosis of a difference: its schedule is repeated, with imports traced, and stopped where it shows.
 
-use durawasm_core::{invocation::Grants, orchestrator::FunctionGrants, protocol::Operation};
+use durawasm_core::{
+    orchestrator::{FunctionGrants, OwnGrants},
+    protocol::Operation,
+};
 
 use crate::{
     advice::advice,
@@ -120,7 +123,8 @@ fn options_of_run() -> TraceOptions {
 
 fn grants_directories(subject: &Subject) -> bool {
     let FunctionGrants { all, by_function, scratch, disk: _ } = &subject.grants;
-    *scratch || all.has_directories() || by_function.values().any(Grants::has_directories)
+    let own = |own: &OwnGrants| own.scratch == Some(true) || own.grants.has_directories();
+    *scratch || all.has_directories() || by_function.values().any(own)
 }
 
 /// The imports that the handler called since the operation before the difference. If there are none, the last ones

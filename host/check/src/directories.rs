@@ -14,7 +14,7 @@ use std::{
 
 use durawasm_core::{
     invocation::{Access, Grants},
-    orchestrator::FunctionGrants,
+    orchestrator::{FunctionGrants, OwnGrants},
 };
 use tempfile::TempDir;
 
@@ -41,7 +41,8 @@ impl PrivateGrants {
             FunctionGrants { scratch: grants.scratch, disk: grants.disk, ..FunctionGrants::default() };
         private.all = copied(&grants.all, &mut copies)?;
         for (function, own) in &grants.by_function {
-            private.by_function.insert(function.clone(), copied(own, &mut copies)?);
+            let own = OwnGrants { grants: copied(&own.grants, &mut copies)?, ..own.clone() };
+            private.by_function.insert(function.clone(), own);
         }
         Ok(Self { grants: private, _copies: copies })
     }

@@ -3,14 +3,9 @@
 //! Invariants: a history that lacks data is not judged, and the report says why; nothing in a file makes the check
 //! panic.
 
-use std::{
-    collections::HashMap,
-    fs::File,
-    io::{self, Read},
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::HashMap, io, path::Path, sync::Arc};
 
+use durawasm_core::files::read_text_file;
 use durawasm_core::protocol::{
     CallbackDetails, ChainedInvokeDetails, ContextDetails, Event, EventDetails, EventType, ExecutionArn,
     ExecutionDetails, InvocationOutput, InvocationResult, InvocationStatus, Operation, OperationId,
@@ -120,19 +115,6 @@ struct OwnHistory {
 /// The largest history that is read, in bytes. One of a million events has about as many.
 const MAX_HISTORY: u64 = 512 << 20;
 
-/// The text of a regular file of a bounded size. Other files may be endless, and opening a pipe may block.
-fn read_bounded(path: &Path, most: u64) -> io::Result<String> {
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not a file"));
-    }
-    let mut text = String::new();
-    let read = File::open(path)?.take(most + 1).read_to_string(&mut text)?;
-    if read as u64 > most {
-        return Err(io::Error::other(format!("it is larger than the {most} bytes that a history may have")));
-    }
-    Ok(text)
-}
-
 /// Reads one file, or all `.json` files of a folder in the order of their names. A file may have 512 MiB.
 ///
 /// # Errors
@@ -156,7 +138,7 @@ pub fn read_history(path: &Path) -> Result<Vec<RecordedExecution>, HistoryError>
         let histories: Result<Vec<_>, _> = files.iter().map(|path| read_history(path)).collect();
         return Ok(histories?.into_iter().flatten().collect());
     }
-    let text = read_bounded(path, MAX_HISTORY).map_err(failed)?;
+    let text = read_text_file(path, MAX_HISTORY).map_err(|error| failed(error.into()))?;
     read_text(&file, text.trim_start_matches('\u{feff}'))
 }
 

@@ -93,13 +93,10 @@ pub(crate) async fn replay(
     let function =
         subject.functions.find(&subject.function).map_err(|error| CheckError::Run(error.to_string()))?;
     let private = PrivateGrants::new(&subject.grants).map_err(CheckError::Directories)?;
-    let mut grants = private.grants.all.clone();
-    grants.limit_disk(Disk::new(private.grants.disk));
-    if let Some(own) = private.grants.by_function.get(&*function.name) {
-        grants.extend(own);
-    }
+    let mut grants = private.grants.of(&function.name);
+    grants.limit_disk(Disk::new(private.grants.disk_of(&function.name)));
     let mut scratch = None;
-    if subject.grants.scratch {
+    if subject.grants.scratch_of(&function.name) {
         let copy = match &fed.scratch {
             Some(kept) => copy_of(kept),
             None => tempfile::tempdir(),

@@ -2,7 +2,7 @@
 
 use std::{
     io::IsTerminal,
-    path::PathBuf,
+    path::{Path, PathBuf},
     str::FromStr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -12,15 +12,13 @@ use anyhow::anyhow;
 
 use super::{
     check_report::{self, Policy},
-    compile::CompileArgs,
     event,
     exit::{Exit, Failure, OrExit},
-    grants::{GrantArgs, HttpLimitArgs},
-    instances::InstanceArgs,
-    limits::LimitArgs,
-    log::Quiet,
+    functions,
+    in_force::InForce,
+    options::{SharedArgs, granted},
     output::{note, report_is_writable, say_json, show_progress},
-    target::{CrateArgs, NoBuild, chosen, compiled, component, environment_failure, one_end_each},
+    target::{NoBuild, chosen, component, one_end_each, only_function},
     terminal::Interrupts,
 };
 use durawasm_check::{
@@ -29,14 +27,11 @@ use durawasm_check::{
     read_history,
 };
 use durawasm_core::{
-    durations::{ExecutionTimeout, parse_some_duration},
-    orchestrator::{
-        Environment, EnvironmentOptions, ScriptedFunction, bare_name, parse_answer, parse_answer_for_all,
-        parse_function_answer,
-    },
+    durations::parse_some_duration,
+    orchestrator::{ScriptedFunction, bare_name, parse_answer, parse_answer_for_all, parse_function_answer},
     server::ScriptedAnswer,
 };
-use durawasm_sandbox::SandboxLimits;
+use durawasm_scenario::Components;
 
 const EXAMPLES: &str = "Examples:
   durawasm check examples/order --event examples/order/events/good.json \\
@@ -55,7 +50,7 @@ Verdicts:
 #[command(after_help = EXAMPLES)]
 #[expect(clippy::doc_markdown, reason = "the texts are shown in the help")]
 pub(super) struct Args {
-    /// A component's file, or the folder of a crate, which is built first
+    /// A component's file, the folder of a crate, which is built first, or a function of durawasm.toml
     handler: PathBuf,
     /// An event: a file, JSON, or - for standard input; may be given several times [default: null]
     #[arg(long, short, value_name = "FILE|JSON|-")]
@@ -101,20 +96,6 @@ pub(super) struct Args {
     /// Explore this schedule only, as a report named it
     #[arg(long, value_name = "ID", conflicts_with_all = ["only", "skip"])]
     replay: Option<ScheduleId>,
-    /// How long the execution may take in its own time, or `none` for any time
-    #[arg(long, value_name = "DURATION")]
-    execution_timeout: Option<ExecutionTimeout>,
-    /// How often an invocation that crashed by itself is repeated before the execution fails
-    #[arg(long, value_name = "NUMBER", default_value_t = 2)]
-    invocation_retries: u32,
-    /// Memory of one invocation: its linear memories, tables and handles together, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=4096))]
-    memory: u32,
-    /// Computing time of one invocation
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_some_duration)]
-    cpu_limit: Duration,
-    #[command(flatten)]
-    http: HttpLimitArgs,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -125,17 +106,9 @@ pub(super) struct Args {
     #[arg(long, short)]
     quiet: bool,
     #[command(flatten)]
-    instances: InstanceArgs,
-    #[command(flatten)]
-    crate_args: CrateArgs,
-    #[command(flatten)]
     no_build: NoBuild,
     #[command(flatten)]
-    compiling: CompileArgs,
-    #[command(flatten)]
-    limits: LimitArgs,
-    #[command(flatten)]
-    grants: GrantArgs,
+    shared: SharedArgs,
 }
 
 /// `--budget`
@@ -166,7 +139,7 @@ impl FromStr for BudgetArg {
 
 pub(super) fn check(args: &Args) -> Result<Exit, Failure> {
     // The command line is checked before anything is built.
-    let grants = args.grants.grants()?;
+    args.shared.check_grants()?;
     one_end_each(&args.function_answer)?;
     if let Some(path) = &args.junit {
         report_is_writable(path)?;
@@ -185,22 +158,16 @@ pub(super) fn check(args: &Args) -> Result<Exit, Failure> {
     for path in &args.history {
         histories.extend(read_history(path).or_exit(Exit::Usage)?);
     }
-    let (path, wasm) =
-        component(&args.handler, &args.crate_args, args.no_build.building(), args.quiet || args.json)?;
-    let mut limits = SandboxLimits {
-        memory: (args.memory as usize) << 20,
-        cpu: args.cpu_limit,
-        http: args.http.limits(),
-        ..SandboxLimits::default()
-    };
-    args.instances.apply(&mut limits);
-    let handler = compiled(&path, &wasm, &limits, &args.compiling)?;
+    let what = args.shared.subject(&args.handler)?;
+    only_function(&what, args.function.as_deref())?;
+    let settings = args.shared.settings(&what, None);
+    let grants = granted(&settings, &what)?;
+    let building = args.no_build.building();
+    let fetch = |path: &Path| component(path, &args.shared.crate_args, building, args.quiet || args.json);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().or_exit(Exit::Host)?;
-    let listed =
-        runtime.block_on(Environment::new(EnvironmentOptions::default(), &[handler], Arc::new(Quiet)));
-    let environment = listed.map_err(environment_failure)?;
-    let functions = environment.functions().clone();
-    let function = chosen(args.function.as_deref(), &functions)?;
+    let replaced = functions::replaced(&args.function_answer);
+    let functions = functions::load(&what, &settings, &replaced, &mut Components::new(fetch), &runtime)?;
+    let function = chosen(what.function().or(args.function.as_deref()), &functions)?;
     if !function.durable {
         return Err(usage(anyhow!(
             "{} is a plain function: it has no durable operations, so there is nothing to replay",
@@ -213,20 +180,22 @@ pub(super) fn check(args: &Args) -> Result<Exit, Failure> {
             "{name} is the function that is checked: --function-answer must not stand in for it"
         )));
     }
-    let mut subject = Subject::new(functions, function, None);
+    let mut subject = Subject::new(functions, function.clone(), None);
     subject.answers = args.answer.iter().chain(&args.answer_all).cloned().collect();
     subject.stand_ins.clone_from(&args.function_answer);
-    subject.grants = grants;
-    args.limits.apply(&mut subject.limits);
-    subject.host = args.limits.host();
-    subject.execution_timeout = ExecutionTimeout::apply(args.execution_timeout, &mut subject.limits);
-    subject.invocation_retries = args.invocation_retries;
+    let limits = settings.of(&function).enforced();
+    subject.host = limits.host();
+    subject.limits = limits.service;
+    subject.execution_timeout = limits.execution_timeout;
+    subject.invocation_retries = limits.invocation_retries;
+    let in_force = InForce::new(&what, &settings, &grants, &function);
+    subject.grants = grants.clone();
     let began = Instant::now();
     let stop = Stop::default();
     let first = stop.clone();
     Interrupts::listen_and(move || first.stop()).or_exit(Exit::Host)?;
     let report = explore(args, &mut subject, events, &histories, &stop)?;
-    let exit = finish(args, &report, began.elapsed())?;
+    let exit = finish(args, &report, &in_force, began.elapsed())?;
     if stop.is_stopped() {
         let error = anyhow!("interrupted: the report is of what was explored by then");
         return Err(Failure { exit: Exit::Interrupted, error });
@@ -320,12 +289,12 @@ fn failed(error: CheckError) -> Failure {
     Failure { exit, error: error.into() }
 }
 
-fn finish(args: &Args, report: &Report, took: Duration) -> Result<Exit, Failure> {
+fn finish(args: &Args, report: &Report, in_force: &InForce<'_>, took: Duration) -> Result<Exit, Failure> {
     let policy = Policy { portable: args.portable, allow_double_effect: !args.allow.is_empty() };
     if args.json {
-        say_json(report)?;
+        say_json(&check_report::Shown { report, in_force: in_force.json() })?;
     } else {
-        check_report::print(report, policy, took);
+        check_report::print(report, in_force, policy, took);
     }
     if let Some(path) = &args.junit {
         let xml = check_report::junit(report, policy, took).or_exit(Exit::Host)?;

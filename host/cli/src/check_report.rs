@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::output::{note, say_lines};
+use serde::Serialize;
+
+use super::in_force::{InForce, InForceJson};
+use super::output::{note, say, say_lines};
 use durawasm_check::{Divergence, FindingKind, Kind, Report, Verdict};
 use durawasm_report::junit::{self, Case, CaseEnd, Reason};
 
@@ -25,8 +28,18 @@ impl Policy {
     }
 }
 
+/// A report as JSON, and what was in force.
+#[derive(Serialize)]
+pub(super) struct Shown<'a> {
+    #[serde(flatten)]
+    pub(super) report: &'a Report,
+    #[serde(flatten)]
+    pub(super) in_force: InForceJson<'a>,
+}
+
 /// Prints the report as text.
-pub(super) fn print(report: &Report, policy: Policy, took: Duration) {
+pub(super) fn print(report: &Report, in_force: &InForce<'_>, policy: Policy, took: Duration) {
+    in_force.lines().iter().for_each(say);
     say_lines(report);
     let took = Duration::from_millis(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
     note(format_args!("checked in {}", durawasm_report::duration(took)));

@@ -1,33 +1,15 @@
-//! The bounds of compiling a component, and the process that compiles.
+//! The process that compiles components.
 
-use std::{process::ExitCode, time::Duration};
+use std::process::ExitCode;
 
-use durawasm_core::durations::parse_some_duration;
 use durawasm_sandbox::{CompileBounds, compiler_process, serve_as_compiler};
 
 use super::exit::{Exit, Failure, OrExit};
 
-/// The options for compiling.
-#[derive(Debug, Clone, clap::Args)]
-pub(super) struct CompileArgs {
-    /// How long compiling a component may take
-    #[arg(long, value_name = "DURATION", default_value = "120s", value_parser = parse_some_duration)]
-    compile_timeout: Duration,
-    /// Memory for compiling a component, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(64..=65536))]
-    compile_memory: u64,
-}
-
-impl CompileArgs {
-    /// The bounds, with this executable as the compiler.
-    pub(super) fn bounds(&self) -> Result<CompileBounds, Failure> {
-        let program = executable().or_exit(Exit::Host)?;
-        Ok(CompileBounds {
-            time: self.compile_timeout,
-            memory: self.compile_memory << 20,
-            process: Some(compiler_process(program)),
-        })
-    }
+/// These bounds, with this executable as the compiler.
+pub(super) fn in_own_process(bounds: CompileBounds) -> Result<CompileBounds, Failure> {
+    let program = executable().or_exit(Exit::Host)?;
+    Ok(CompileBounds { process: Some(compiler_process(program)), ..bounds })
 }
 
 /// This executable. On Linux that is a link to the file which runs, even if another one has its path by now: an update of

@@ -1,14 +1,10 @@
-//! `--env`, `--dir`, `--scratch`, `--allow-http`: the grants of a handler, and the limits of its HTTP requests.
+//! `--env`, `--dir`, `--scratch`, `--allow-http`: the grants of a handler.
 
-use std::time::Duration;
-
-use super::exit::{Exit, Failure, OrExit};
+use durawasm_config::StatedGrants;
 use durawasm_core::{
-    durations::parse_some_duration,
     invocation::HttpGrant,
-    orchestrator::{DirectoryRequest, FunctionGrants, GrantRequests, VariableRequest},
+    orchestrator::{DirectoryRequest, VariableRequest},
 };
-use durawasm_sandbox::HttpLimits;
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Grants (by default a handler reaches nothing)")]
@@ -26,53 +22,16 @@ pub(super) struct GrantArgs {
     /// may be given several times
     #[arg(long, value_name = "HOST[:PORT][=METHOD,..]")]
     allow_http: Vec<HttpGrant>,
-    /// What an execution may add to all its directories, in MiB [default: 1024]
-    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
-    disk_size: Option<u32>,
-    /// How many files, directories and links an execution may add to all its directories [default: 10000]
-    #[arg(long, value_name = "NUMBER")]
-    disk_files: Option<u64>,
 }
 
 impl GrantArgs {
-    /// The requested grants.
-    pub(super) fn requests(&self) -> GrantRequests {
-        GrantRequests {
+    /// The grants that the command line states.
+    pub(super) fn stated(&self) -> StatedGrants {
+        StatedGrants {
             env: self.env.clone(),
             dir: self.dir.clone(),
-            scratch: self.scratch,
-            http: self.allow_http.clone(),
-            disk_bytes: self.disk_size.map(|mib| u64::from(mib) << 20),
-            disk_files: self.disk_files,
-        }
-    }
-
-    /// The grants, after they were checked.
-    pub(super) fn grants(&self) -> Result<FunctionGrants, Failure> {
-        self.requests().grants(|name| std::env::var_os(name)).or_exit(Exit::Usage)
-    }
-}
-
-/// The limits of the HTTP requests of one invocation.
-#[derive(Debug, clap::Args)]
-pub(super) struct HttpLimitArgs {
-    /// Real time of one HTTP request, to the end of its response
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = parse_some_duration)]
-    http_timeout: Duration,
-    /// HTTP requests of one invocation
-    #[arg(long, value_name = "NUMBER", default_value_t = 1_000)]
-    http_requests: u32,
-    /// Bytes of all HTTP requests and responses of one invocation, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4096))]
-    http_size: u32,
-}
-
-impl HttpLimitArgs {
-    pub(super) fn limits(&self) -> HttpLimits {
-        HttpLimits {
-            time: self.http_timeout,
-            requests: self.http_requests,
-            bytes: u64::from(self.http_size) << 20,
+            scratch: self.scratch.then_some(true),
+            allow_http: self.allow_http.clone(),
         }
     }
 }

@@ -7,12 +7,12 @@ use serde::Serialize;
 use super::output::{say, say_json};
 use super::{
     exit::{Exit, Failure, OrExit},
-    grants::GrantArgs,
+    in_force::{InForce, InForceJson},
+    options::{SharedArgs, granted},
     table,
-    target::{Building, CrateArgs, component},
+    target::{Building, component},
 };
 use durawasm_build::{self as build, ComponentSummary};
-use durawasm_report::Granted;
 
 const EXAMPLES: &str = "Examples:
   durawasm inspect target/guest/order.wasm
@@ -21,35 +21,34 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// A component's file; with --build a crate's folder
+    /// A component's file, or a function of durawasm.toml; with --build a crate's folder
     handler: PathBuf,
     /// Build a crate first. That runs its build script, macros and toolchain file outside of the sandbox
     #[arg(long)]
     build: bool,
     #[command(flatten)]
-    crate_args: CrateArgs,
-    #[command(flatten)]
-    grants: GrantArgs,
+    shared: SharedArgs,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn inspect(args: &Args) -> Result<Exit, Failure> {
-    let grants = args.grants.grants()?;
-    let granted = Granted::of(&grants);
+    args.shared.check_grants()?;
+    let subject = args.shared.subject(&args.handler)?;
+    let settings = args.shared.settings(&subject, None);
+    let grants = granted(&settings, &subject)?;
+    let in_force = InForce::new(&subject, &settings, &grants, subject.function().unwrap_or_default());
     let building = if args.build { Building::Allowed } else { Building::NotRequested };
-    let (path, bytes) = component(&args.handler, &args.crate_args, building, false)?;
+    let (path, bytes) = component(subject.path(), &args.shared.crate_args, building, false)?;
     let summary = build::inspect(&bytes).or_exit(Exit::Component)?;
     if args.json {
-        say_json(&Inspected { summary: &summary, granted })?;
+        say_json(&Inspected { summary: &summary, in_force: in_force.json() })?;
         return Ok(Exit::Done);
     }
     say(format_args!("{} ({})", path.display(), size(summary.size)));
     print(&summary);
-    for line in granted.lines() {
-        say(format_args!("granted {line}"));
-    }
+    in_force.lines().iter().for_each(say);
     Ok(Exit::Done)
 }
 
@@ -58,7 +57,8 @@ pub(super) fn inspect(args: &Args) -> Result<Exit, Failure> {
 struct Inspected<'a> {
     #[serde(flatten)]
     summary: &'a ComponentSummary,
-    granted: Granted<'a>,
+    #[serde(flatten)]
+    in_force: InForceJson<'a>,
 }
 
 /// Prints the imports of a component, and how the sandbox treats them.

@@ -1,49 +1,86 @@
-//! `--execution-bytes`, `--host-bytes`, `--invokes`, `--invoke-depth`: what executions may make the host keep, and how many
-//! there may be.
+//! The flags of limits: one for each limit that can be set.
+//!
+//! Invariants: flags are made from the list of limits, so that none is missing and each accepts what `durawasm.toml`
+//! accepts.
 
-use durawasm_core::{
-    budget::{HOST_BYTES, HostBudget},
-    protocol::Limits,
-};
+use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
+use durawasm_config::{Kind, Limit, StatedLimits, Value};
 
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Limits of executions")]
-pub(super) struct LimitArgs {
-    /// What one execution may make the host keep, in MiB: payloads, results, errors, history, queued updates, log and
-    /// output [default: 256]
-    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
-    execution_bytes: Option<u32>,
-    /// What all executions together may make the host keep, in MiB [default: 1024]
-    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
-    host_bytes: Option<u32>,
-    /// How many functions a run may invoke, by itself and by the functions that it invokes [default: 10000]
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
-    invokes: Option<u32>,
-    /// How many functions may wait for each other in a chain of invokes [default: 100]
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(0..=1_000))]
-    invoke_depth: Option<u32>,
+/// The limits that the command line states.
+#[derive(Debug, Clone, Default)]
+pub(super) struct LimitArgs(pub(super) StatedLimits);
+
+fn flag(limit: Limit) -> Arg {
+    let flag = Arg::new(limit.key()).long(limit.key()).help_heading("Limits");
+    let value = match limit.kind() {
+        Kind::Switch => return flag.action(ArgAction::SetTrue).help(limit.help()),
+        Kind::Mebibytes(..) => "MIB",
+        Kind::Number(..) => "NUMBER",
+        Kind::Time | Kind::Timeout => "DURATION",
+    };
+    let help = format!("{} [default: {}]", limit.help(), limit.default_text());
+    flag.value_name(value).help(help).value_parser(move |text: &str| limit.parse(text))
 }
 
-impl LimitArgs {
-    /// Replaces those limits that are given.
-    pub(super) fn apply(&self, limits: &mut Limits) {
-        if let Some(mib) = self.execution_bytes {
-            limits.execution_bytes = bytes(mib);
-        }
-        if let Some(number) = self.invokes {
-            limits.invokes = number as usize;
-        }
-        if let Some(number) = self.invoke_depth {
-            limits.invoke_depth = number as usize;
-        }
+impl clap::Args for LimitArgs {
+    fn augment_args(command: Command) -> Command {
+        command.args(Limit::ALL.iter().copied().map(flag))
     }
 
-    /// The budget of all executions of the command.
-    pub(super) fn host(&self) -> HostBudget {
-        HostBudget::new(self.host_bytes.map_or(HOST_BYTES, bytes))
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
     }
 }
 
-fn bytes(mib: u32) -> usize {
-    (mib as usize) << 20
+impl FromArgMatches for LimitArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut limits = Self::default();
+        limits.update_from_arg_matches(matches)?;
+        Ok(limits)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        for limit in Limit::ALL {
+            let value = match limit.kind() {
+                Kind::Switch => matches.get_flag(limit.key()).then_some(Value::Switch(true)),
+                _ => matches.get_one::<Value>(limit.key()).copied(),
+            };
+            if let Some(value) = value {
+                self.0.set(*limit, value);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Args as _;
+
+    use super::*;
+
+    fn parsed(arguments: &[&str]) -> Result<StatedLimits, clap::Error> {
+        let command = LimitArgs::augment_args(Command::new("x").no_binary_name(true));
+        command
+            .try_get_matches_from(arguments)
+            .and_then(|found| LimitArgs::from_arg_matches(&found))
+            .map(|l| l.0)
+    }
+
+    #[test]
+    fn every_limit_is_a_flag_that_states_it_alone() {
+        assert_eq!(parsed(&[]).unwrap(), StatedLimits::default());
+        for limit in Limit::ALL {
+            let flag = format!("--{}", limit.key());
+            let default = limit.default_text();
+            let (arguments, value) = match limit.kind() {
+                Kind::Switch => (vec![&*flag], Value::Switch(true)),
+                _ => (vec![&*flag, default], limit.parse(default).unwrap()),
+            };
+            let stated = parsed(&arguments).unwrap();
+            assert_eq!(stated.iter().collect::<Vec<_>>(), [(*limit, value)]);
+        }
+        let refused = parsed(&["--memory", "0"]).unwrap_err().to_string();
+        assert!(refused.contains("a size from 1 to 4096 MiB is expected, not 0"), "{refused}");
+    }
 }

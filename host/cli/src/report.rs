@@ -7,36 +7,35 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::exit::{Exit, Failure};
+use super::in_force::{InForce, InForceJson};
 use super::output::say;
 use super::table;
 use durawasm_core::{
     invocation::Isolation,
-    orchestrator::{FunctionGrants, Run, Stall, TimeMode},
+    orchestrator::{Run, Stall, TimeMode},
     protocol::{ErrorObject, Event, ExecutionArn, ExecutionStatus, Operation, Timestamp, open_work},
 };
-use durawasm_report::{Granted, LONGEST_MESSAGE, shortened};
+use durawasm_report::{LONGEST_MESSAGE, shortened};
 
 /// The settings of a run, for its report.
-pub(super) struct Setup {
-    pub(super) function: String,
+pub(super) struct Setup<'a> {
+    pub(super) function: &'a str,
     pub(super) time: TimeMode,
     pub(super) seed: Option<u64>,
     pub(super) isolation: Isolation,
-    pub(super) grants: FunctionGrants,
+    pub(super) in_force: InForce<'a>,
     /// The current time of the execution.
     pub(super) now: Timestamp,
 }
 
 /// Prints the report as text. Errors are shortened; the JSON report has all of them.
-pub(super) fn print(setup: &Setup, run: &Run) {
+pub(super) fn print(setup: &Setup<'_>, run: &Run) {
     let view = &run.view;
     match setup.time {
         TimeMode::Skip { .. } => say(format_args!("{}: time skipped, from {}", setup.function, view.start)),
         TimeMode::Real => say(format_args!("{}: real time, from {}", setup.function, view.start)),
     }
-    for line in Granted::of(&setup.grants).lines() {
-        say(format_args!("granted: {line}"));
-    }
+    setup.in_force.lines().iter().for_each(say);
     say("");
     if view.operations.len() > 1 {
         table::print(&table::operations(view));
@@ -88,7 +87,8 @@ pub(super) struct Report<'a> {
     skip_time: bool,
     seed: Option<u64>,
     isolation: Isolation,
-    granted: Granted<'a>,
+    #[serde(flatten)]
+    in_force: InForceJson<'a>,
     start_timestamp: Timestamp,
     end_timestamp: Option<Timestamp>,
     invocations: usize,
@@ -99,11 +99,11 @@ pub(super) struct Report<'a> {
 
 impl<'a> Report<'a> {
     /// The report of a run.
-    pub(super) fn new(setup: &'a Setup, run: &'a Run) -> Self {
+    pub(super) fn new(setup: &'a Setup<'a>, run: &'a Run) -> Self {
         let view = &run.view;
         let stalled = |stall: &Stall| stall.what.iter().map(ToString::to_string).collect();
         Self {
-            function: &setup.function,
+            function: setup.function,
             execution_arn: &view.arn,
             status: view.status,
             result: view.result.as_deref().and_then(raw),
@@ -112,7 +112,7 @@ impl<'a> Report<'a> {
             skip_time: matches!(setup.time, TimeMode::Skip { .. }),
             seed: setup.seed,
             isolation: setup.isolation,
-            granted: Granted::of(&setup.grants),
+            in_force: setup.in_force.json(),
             start_timestamp: view.start,
             end_timestamp: view.end,
             invocations: view.invocations.len(),

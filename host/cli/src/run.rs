@@ -1,35 +1,39 @@
 //! `durawasm run`
 
-use std::{io::IsTerminal, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io::IsTerminal,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::anyhow;
 use chrono::{DateTime, Utc};
 
 use super::{
-    compile::CompileArgs,
+    config::Subject,
     event,
     exit::{Exit, Failure, OrExit},
-    grants::{GrantArgs, HttpLimitArgs},
-    instances::InstanceArgs,
-    limits::LimitArgs,
+    functions::{self, environment_failure},
+    in_force::InForce,
     log::{Printer, Quiet},
+    options::{SharedArgs, granted},
     output::{note, say_json},
     report::{self, Setup},
-    target::{CrateArgs, NoBuild, chosen, compiled, component, environment_failure, one_end_each},
+    target::{NoBuild, chosen, component, one_end_each, only_function},
     terminal::{Interrupts, Screen, SharedAttendant, TerminalAttendant},
 };
+use durawasm_config::{Enforced, RunSettings};
 use durawasm_core::{
-    durations::{ExecutionTimeout, parse_some_duration, parse_start_time},
+    durations::parse_start_time,
     invocation::{Isolation, LogSink},
     orchestrator::{
-        Attendant, Environment, EnvironmentOptions, FunctionGrants, Run, RunError, ScriptedFunction,
-        TimeMode, bare_name, parse_answer, parse_answer_for_all, parse_function_answer,
+        Attendant, Environment, EnvironmentOptions, FunctionGrants, Functions, Run, RunError,
+        ScriptedFunction, TimeMode, bare_name, parse_answer, parse_answer_for_all, parse_function_answer,
     },
-    protocol::{ExecutionStatus, Limits, ServiceError, check_execution_name},
-    server::{InvocationRetry, ScriptedAnswer, StartExecution},
+    protocol::{ExecutionStatus, ServiceError, check_execution_name},
+    server::{ScriptedAnswer, StartExecution},
 };
-use durawasm_sandbox::{Handler, SandboxLimits};
-use durawasm_scenario::unused_answer_notes;
+use durawasm_scenario::{Components, unused_answer_notes};
 
 const EXAMPLES: &str = "Examples:
   durawasm run examples/order --skip-time \\
@@ -37,6 +41,7 @@ const EXAMPLES: &str = "Examples:
       --answer 'approval=2h:success:{\"approved\":true,\"by\":\"kim\"}'
   durawasm run order.wasm --event '{\"id\":\"o-1\"}' --answer approval=failure:Rejected
   echo '\"World\"' | durawasm run greet.wasm --event - --json | jq .result
+  durawasm run order --skip-time           the function `order` of durawasm.toml
 
 Answers:
   NAME=[AFTER:]success[:JSON]
@@ -54,7 +59,7 @@ Ends of functions:
 #[command(after_help = EXAMPLES)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Args {
-    /// A component's file, or the folder of a crate, which is built first
+    /// A component's file, the folder of a crate, which is built first, or a function of durawasm.toml
     handler: PathBuf,
     /// The event: a file, JSON, or - for standard input
     #[arg(long, short, value_name = "FILE|JSON|-", default_value = "null", hide_default_value = true)]
@@ -86,30 +91,9 @@ pub(super) struct Args {
     /// The execution's name: 1 to 64 of A-Z a-z 0-9 - _
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// How long the execution may take in its own time, 1s to 366days, or `none` for any time [default: 366days, for
-    /// which nothing waits]
-    #[arg(long, value_name = "DURATION")]
-    execution_timeout: Option<ExecutionTimeout>,
-    /// How often an invocation that crashed is repeated before the execution fails
-    #[arg(long, value_name = "NUMBER", default_value_t = 2)]
-    invocation_retries: u32,
-    /// Memory of one invocation: its linear memories, tables and handles together, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=4096))]
-    memory: u32,
-    /// Computing time of one invocation
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_some_duration)]
-    cpu_limit: Duration,
-    /// Real time of one invocation
-    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = parse_some_duration)]
-    invocation_timeout: Duration,
-    #[command(flatten)]
-    http: HttpLimitArgs,
     /// What an instance is shared by: `invocation`, or `step` for a fresh one after every step's body and every context
     #[arg(long, value_name = "HOW", default_value = "invocation")]
     isolation: Isolation,
-    /// Enforce the service's quotas as well: 3,000 operations and 100 MB written per execution
-    #[arg(long)]
-    service_quotas: bool,
     /// Print operations, history and result as JSON
     #[arg(long)]
     json: bool,
@@ -117,17 +101,9 @@ pub(super) struct Args {
     #[arg(long, short)]
     quiet: bool,
     #[command(flatten)]
-    instances: InstanceArgs,
-    #[command(flatten)]
-    crate_args: CrateArgs,
-    #[command(flatten)]
     no_build: NoBuild,
     #[command(flatten)]
-    compiling: CompileArgs,
-    #[command(flatten)]
-    limits: LimitArgs,
-    #[command(flatten)]
-    grants: GrantArgs,
+    shared: SharedArgs,
 }
 
 fn start_time(text: &str) -> Result<DateTime<Utc>, String> {
@@ -143,35 +119,46 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         check_execution_name(name).or_exit(Exit::Usage)?;
     }
     one_end_each(&args.function_answer)?;
-    let grants = args.grants.grants()?;
+    args.shared.check_grants()?;
     let event = event::read(&args.event, std::io::stdin().lock()).or_exit(Exit::Usage)?;
-    let (path, wasm) = component(&args.handler, &args.crate_args, args.no_build.building(), args.quiet)?;
+    let subject = args.shared.subject(&args.handler)?;
+    only_function(&subject, args.function.as_deref())?;
+    let settings = args.shared.settings(&subject, None);
+    let grants = granted(&settings, &subject)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().or_exit(Exit::Host)?;
-    runtime.block_on(execute(args, event, grants, &path, &wasm))
+    let building = args.no_build.building();
+    let fetch = |path: &Path| component(path, &args.shared.crate_args, building, args.quiet);
+    let replaced = functions::replaced(&args.function_answer);
+    let functions = functions::load(&subject, &settings, &replaced, &mut Components::new(fetch), &runtime)?;
+    let prepared = Prepared { subject, settings, grants, functions };
+    runtime.block_on(execute(args, event, prepared))
 }
 
-async fn execute(
-    args: &Args,
-    event: String,
+/// What is run, and what is in force.
+struct Prepared {
+    subject: Subject,
+    settings: RunSettings,
     grants: FunctionGrants,
-    path: &std::path::Path,
-    wasm: &[u8],
-) -> Result<Exit, Failure> {
-    let handler = load(args, path, wasm)?;
-    let (options, timeout) = options(args, grants);
+    functions: Functions,
+}
+
+async fn execute(args: &Args, event: String, prepared: Prepared) -> Result<Exit, Failure> {
+    let Prepared { subject, settings, grants, functions } = prepared;
+    let function = chosen(subject.function().or(args.function.as_deref()), &functions)?.name.to_string();
+    if let Some((name, _)) = args.function_answer.iter().find(|(name, _)| bare_name(name) == function) {
+        let error = anyhow!("{name} is the function that is run: --function-answer must not stand in for it");
+        return Err(Failure { exit: Exit::Usage, error });
+    }
+    let limits = settings.of(&function).enforced();
+    let options = options(args, grants, &limits);
     let (time, seed, grants) = (options.time, options.seed, options.grants.clone());
     let screen = Screen::new();
     let log: Arc<dyn LogSink> =
         if args.quiet { Arc::new(Quiet) } else { Arc::new(Printer(Arc::clone(&screen))) };
-    let mut environment = Environment::new(options, &[handler], log).await.map_err(environment_failure)?;
-    let function = chosen(args.function.as_deref(), environment.functions())?.name.to_string();
+    let mut environment = Environment::empty(options, log).map_err(environment_failure)?;
+    environment.register_all(&functions);
     let mut stand_ins = Vec::new();
     for (name, scripted) in &args.function_answer {
-        if bare_name(name) == function {
-            let error =
-                anyhow!("{name} is the function that is run: --function-answer must not stand in for it");
-            return Err(Failure { exit: Exit::Usage, error });
-        }
         stand_ins.push((name, environment.stand_in(&**name, scripted.clone())));
     }
     if !args.skip_time && !args.quiet && std::io::stderr().is_terminal() {
@@ -181,14 +168,14 @@ async fn execute(
     }
     let mut start = StartExecution::new(function.clone(), Some(event));
     start.execution_name.clone_from(&args.name);
-    start.timeout_seconds = timeout;
+    start.timeout_seconds = limits.execution_timeout;
     start.answers = args.answer.iter().chain(&args.answer_all).cloned().collect();
     let answers = start.answers.clone();
-    start.invocation_retry =
-        InvocationRetry { max_retries: args.invocation_retries, ..InvocationRetry::default() };
+    start.invocation_retry = limits.invocation_retry();
     let (run, interrupted) = follow(args, &environment, &screen, start).await?;
     let now = environment.clock().now();
-    let setup = Setup { function, time, seed, isolation: args.isolation, grants, now };
+    let in_force = InForce::new(&subject, &settings, &grants, &function);
+    let setup = Setup { function: &function, time, seed, isolation: args.isolation, in_force, now };
     if args.json {
         say_json(&report::Report::new(&setup, &run))?;
     } else {
@@ -206,39 +193,22 @@ async fn execute(
     verdict(&run)
 }
 
-/// Compiles the component.
-fn load(args: &Args, path: &std::path::Path, wasm: &[u8]) -> Result<Handler, Failure> {
-    let mut limits = SandboxLimits {
-        memory: (args.memory as usize) << 20,
-        cpu: args.cpu_limit,
-        wall: args.invocation_timeout,
-        http: args.http.limits(),
-        ..SandboxLimits::default()
-    };
-    args.instances.apply(&mut limits);
-    compiled(path, wasm, &limits, &args.compiling)
-}
-
-/// The options of the environment, and the execution timeout.
-fn options(args: &Args, grants: FunctionGrants) -> (EnvironmentOptions, Option<u64>) {
+/// The options of the environment.
+fn options(args: &Args, grants: FunctionGrants, limits: &Enforced) -> EnvironmentOptions {
     let time = match (args.skip_time, args.start_time) {
         (false, _) => TimeMode::Real,
         (true, None) => TimeMode::SKIP,
         (true, Some(start)) => TimeMode::Skip { start: start.into() },
     };
-    let mut limits = if args.service_quotas { Limits::service_quotas() } else { Limits::default() };
-    args.limits.apply(&mut limits);
-    let timeout = ExecutionTimeout::apply(args.execution_timeout, &mut limits);
-    let options = EnvironmentOptions {
+    EnvironmentOptions {
         time,
         seed: args.seed.or(args.skip_time.then_some(0)),
-        limits,
-        host: args.limits.host(),
+        limits: limits.service.clone(),
+        host: limits.host(),
         isolation: args.isolation,
         grants,
         ..EnvironmentOptions::default()
-    };
-    (options, timeout)
+    }
 }
 
 /// Runs an execution until it ends or the command is interrupted. Returns the execution, and whether it was

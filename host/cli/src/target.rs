@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 
-use super::compile::CompileArgs;
+use super::config::Subject;
 use super::exit::{Exit, Failure, OrExit};
 use super::output::note;
 use durawasm_build::{
     self as build, BuildError, BuildEvent, BuildOptions, BuiltComponent, CargoOutput, Profile,
 };
-use durawasm_core::orchestrator::{EnvironmentError, Function, Functions, ScriptedFunction, bare_name};
-use durawasm_sandbox::{CompileError, Handler, Sandbox, SandboxError, SandboxLimits};
+use durawasm_core::orchestrator::{Function, Functions, ScriptedFunction, bare_name};
+use durawasm_sandbox::{CompileError, SandboxError};
 
 /// The build options for a handler that is a crate.
 #[derive(Debug, clap::Args)]
@@ -107,24 +107,6 @@ pub(super) fn component(
     Ok((path, bytes))
 }
 
-/// Compiles a component for a sandbox with these limits. `path` is for messages.
-pub(super) fn compiled(
-    path: &Path,
-    wasm: &[u8],
-    limits: &SandboxLimits,
-    compiling: &CompileArgs,
-) -> Result<Handler, Failure> {
-    let sandbox = Sandbox::with_default_cache_and_bounds(limits, &compiling.bounds()?);
-    let (sandbox, without_cache) = sandbox.or_exit(Exit::Host)?;
-    if let Some(why) = without_cache {
-        note(format_args!("warning: {why}"));
-    }
-    sandbox.load(wasm).map_err(|error| {
-        let exit = exit_of(&error);
-        Failure { exit, error: anyhow!("{}: {}", path.display(), with_advice(&error)) }
-    })
-}
-
 /// The exit code of a component that cannot be loaded.
 pub(super) fn exit_of(error: &SandboxError) -> Exit {
     match error {
@@ -142,10 +124,13 @@ pub(super) fn with_advice(error: &SandboxError) -> String {
     }
 }
 
-/// The failure of a command whose environment could not be set up.
-pub(super) fn environment_failure(error: EnvironmentError) -> Failure {
-    let exit = if matches!(error, EnvironmentError::Functions(_)) { Exit::Component } else { Exit::Host };
-    Failure { exit, error: error.into() }
+/// Refuses `--function` beside a function of `durawasm.toml`, which is one already.
+pub(super) fn only_function(subject: &Subject, function: Option<&str>) -> Result<(), Failure> {
+    if let (Some(name), Some(other)) = (subject.function(), function) {
+        let error = anyhow!("{name} is a function already: --function {other} is for a component or a crate");
+        return Err(Failure { exit: Exit::Usage, error });
+    }
+    Ok(())
 }
 
 /// The function of this name, or the only one.

@@ -1,6 +1,7 @@
 //! `durawasm test`
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -8,25 +9,24 @@ use std::{
 use anyhow::anyhow;
 
 use super::{
-    compile::CompileArgs,
+    config::Subject,
     exit::{Exit, Failure, OrExit},
-    grants::GrantArgs,
-    limits::LimitArgs,
+    functions,
+    options::SharedArgs,
     output::{note, report_is_writable, say_json},
-    target::{CrateArgs, NoBuild, component, exit_of, with_advice},
+    target::{NoBuild, component},
     terminal::Interrupts,
     test_report::{self, ScenarioRun},
 };
 use durawasm_core::{
     ambient::{Clock, SystemClock},
+    budget::HostBudget,
     durations::parse_some_duration,
-    orchestrator::RunError,
+    orchestrator::{Functions, RunError, bare_name},
     protocol::ServiceError,
 };
-use durawasm_sandbox::Handler;
-use durawasm_scenario::{
-    self as scenario, Components, LoadError, RunFailure, Scenario, ScenarioFile, SubjectError,
-};
+use durawasm_scenario::{self as scenario, Components, RunFailure, Scenario, ScenarioFile};
+use tokio::runtime::Runtime;
 
 const EXAMPLES: &str = "Examples:
   durawasm test                                    all *.test.toml, *.test.yaml, *.test.yml below here
@@ -66,25 +66,15 @@ pub(super) struct Args {
     #[arg(long, short)]
     quiet: bool,
     #[command(flatten)]
-    crate_args: CrateArgs,
-    #[command(flatten)]
     no_build: NoBuild,
     #[command(flatten)]
-    compiling: CompileArgs,
-    #[command(flatten)]
-    limits: LimitArgs,
-    #[command(flatten)]
-    grants: GrantArgs,
+    shared: SharedArgs,
 }
 
 pub(super) fn test(args: &Args) -> Result<Exit, Failure> {
     // An invalid grant on the command line is an error of the command, not of a scenario.
-    args.grants.grants()?;
-    let mut files = read(args)?;
-    for scenario in files.iter_mut().flat_map(|file| &mut file.scenarios) {
-        scenario.grants.extend(args.grants.requests());
-        args.limits.apply(&mut scenario.service);
-    }
+    args.shared.check_grants()?;
+    let files = read(args)?;
     let chosen: Vec<(&ScenarioFile, &Scenario)> = files
         .iter()
         .flat_map(|file| file.scenarios.iter().map(move |scenario| (file, scenario)))
@@ -116,37 +106,45 @@ pub(super) fn test(args: &Args) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().or_exit(Exit::Host)?;
     // Standard output is reserved for the report.
     let quiet = args.quiet || args.json;
-    let fetch = |path: &Path| component(path, &args.crate_args, args.no_build.building(), quiet);
-    let mut components = Components::new(fetch).with_bounds(args.compiling.bounds()?);
+    let fetch = |path: &Path| component(path, &args.shared.crate_args, args.no_build.building(), quiet);
+    let mut components = Components::new(fetch);
     let mut ran: Vec<ScenarioRun<'_>> = Vec::with_capacity(chosen.len());
-    for (file, scenario) in &chosen {
-        let grants = scenario::grants_of(scenario);
-        let grants = grants.map_err(|error| about(file, scenario, &error)).or_exit(Exit::Usage)?;
-        let handler = load(args, &mut components, file, scenario)?;
-        let function = runtime.block_on(scenario::function_of(&handler, scenario));
-        let function = function.map_err(|error| subject_failure(file, scenario, &error))?;
-        ran.push(ScenarioRun { file, scenario, function, grants, outcome: None, time: Duration::ZERO });
+    for (file, scenario) in chosen {
+        let subject = subject_of(args, file, scenario)?;
+        let folder = file.path.parent().unwrap_or(Path::new(""));
+        let settings = args.shared.settings(&subject, Some((&scenario.stated, folder)));
+        let scenario = Scenario { settings, ..scenario.clone() };
+        let grants = scenario::grants_of(&scenario);
+        let grants = grants.map_err(|error| about(file, &scenario, &error)).or_exit(Exit::Usage)?;
+        let functions = load(args, &mut components, &subject, file, &scenario, &runtime)?;
+        let function = scenario::function_of(&functions, &scenario);
+        let function = function.map_err(|error| about(file, &scenario, &error)).or_exit(Exit::Usage)?;
+        let time = Duration::ZERO;
+        ran.push(ScenarioRun { file, scenario, subject, function, grants, outcome: None, time });
     }
-    // Reports contain the histories of all scenarios, so they share it.
-    let host = args.limits.host();
+    // Reports contain the histories of all scenarios, so those with the same durawasm.toml share it.
+    let mut hosts: BTreeMap<Option<PathBuf>, HostBudget> = BTreeMap::new();
     let clock = SystemClock::new();
     let interrupts = Interrupts::listen().or_exit(Exit::Host)?;
     let mut interrupted = false;
     for one in &mut ran {
-        let handler = load(args, &mut components, one.file, one.scenario)?;
+        let functions = load(args, &mut components, &one.subject, one.file, &one.scenario, &runtime)?;
+        let limits = one.scenario.settings.of(&one.function).enforced();
+        let config = one.subject.file().map(|file| file.path.clone());
+        let host = hosts.entry(config).or_insert_with(|| limits.host()).clone();
         let start = clock.precise_now();
         let outcome = runtime.block_on(async {
             tokio::select! {
                 biased;
                 () = interrupts.first() => None,
-                outcome = scenario::run_within(&handler, &one.function, one.scenario, &host, args.timeout) => Some(outcome),
+                outcome = scenario::run_within(&functions, &one.function, &one.scenario, &host, args.timeout) => Some(outcome),
             }
         });
         let Some(outcome) = outcome else {
             interrupted = true;
             break;
         };
-        one.outcome = Some(outcome.map_err(|error| run_failure(one.file, one.scenario, &error))?);
+        one.outcome = Some(outcome.map_err(|error| run_failure(one.file, &one.scenario, &error))?);
         one.time = clock.precise_now().saturating_sub(start);
         if !args.json {
             test_report::print(one, args.quiet);
@@ -199,43 +197,47 @@ fn read(args: &Args) -> Result<Vec<ScenarioFile>, Failure> {
     }
 }
 
-/// The component that a scenario tests. It is built and compiled on first use.
+/// What a scenario tests: the component of its file or of the command line, or without one a function of
+/// `durawasm.toml`.
+fn subject_of(args: &Args, file: &ScenarioFile, scenario: &Scenario) -> Result<Subject, Failure> {
+    if let Some(handler) = args.handler.as_ref().or(file.handler.as_ref()) {
+        return Ok(Subject::Path(handler.clone()));
+    }
+    let folder = file.path.parent().unwrap_or(Path::new(""));
+    let named = scenario.function.as_ref().map(|name| args.shared.scenario_subject(folder, name));
+    let found = named.transpose().map_err(|Failure { exit, error }| Failure {
+        exit,
+        error: error.context(format!("{}: scenario {:?}", file.path.display(), scenario.name)),
+    })?;
+    let nothing = || {
+        anyhow!(
+            "{}: scenario {:?} does not say what it tests: `handler` is a component's file or a crate's folder, or \
+             `function` is a function of a durawasm.toml in this folder or one above; or use --handler",
+            file.path.display(),
+            scenario.name
+        )
+    };
+    found.flatten().ok_or_else(nothing).or_exit(Exit::Usage)
+}
+
+/// The functions that a scenario tests. A component is built and compiled on first use.
 fn load<F: FnMut(&Path) -> Result<(PathBuf, Vec<u8>), Failure>>(
     args: &Args,
     components: &mut Components<F>,
+    subject: &Subject,
     file: &ScenarioFile,
     scenario: &Scenario,
-) -> Result<Handler, Failure> {
-    let path = file.path.display();
-    let handler = args.handler.as_ref().or(file.handler.as_ref());
-    let handler = handler
-        .ok_or_else(|| {
-            anyhow!(
-                "{path}: it does not say what it tests: `handler` is a component's file or a crate's folder; or use --handler"
-            )
-        })
-        .or_exit(Exit::Usage)?;
-    components.load(handler, &scenario.limits).map_err(|error| match error {
-        LoadError::Fetch(Failure { exit, error }) => {
-            // If the path comes from the scenario file, the error names that file.
-            let error = if args.handler.is_some() { error } else { error.context(path.to_string()) };
-            Failure { exit, error }
-        }
-        LoadError::Sandbox(error) => Failure { exit: Exit::Host, error: error.into() },
-        LoadError::Component { path, source } => {
-            let exit = exit_of(&source);
-            Failure { exit, error: anyhow!("{}: {}", path.display(), with_advice(&source)) }
-        }
+    runtime: &Runtime,
+) -> Result<Functions, Failure> {
+    let replaced: BTreeSet<&str> =
+        scenario.functions.iter().map(|stand_in| bare_name(&stand_in.name)).collect();
+    let loaded = functions::load(subject, &scenario.settings, &replaced, components, runtime);
+    loaded.map_err(|Failure { exit, error }| {
+        // If the path comes from the scenario file, the error names that file.
+        let error =
+            if args.handler.is_some() { error } else { error.context(file.path.display().to_string()) };
+        Failure { exit, error }
     })
-}
-
-fn subject_failure(file: &ScenarioFile, scenario: &Scenario, error: &SubjectError) -> Failure {
-    let exit = match error {
-        SubjectError::Component(_) => Exit::Component,
-        SubjectError::Environment(_) => Exit::Host,
-        SubjectError::Unknown(_) | SubjectError::Choose(_) | SubjectError::StandIn(_) => Exit::Usage,
-    };
-    Failure { exit, error: about(file, scenario, error) }
 }
 
 fn run_failure(file: &ScenarioFile, scenario: &Scenario, error: &RunFailure) -> Failure {

@@ -6,7 +6,9 @@ use serde::Serialize;
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
+    config::Subject,
     exit::Failure,
+    in_force::{InForce, InForceJson},
     output::{say, say_json},
     report::raw,
     table,
@@ -16,7 +18,7 @@ use durawasm_core::{
     protocol::{ErrorObject, ExecutionStatus, Operation},
 };
 use durawasm_report::{
-    self as report, Granted, LONGEST_MESSAGE,
+    self as report, LONGEST_MESSAGE,
     junit::{self, Case, CaseEnd, Reason},
     shortened,
 };
@@ -25,7 +27,8 @@ use durawasm_scenario::{Mismatch, Outcome, Scenario, ScenarioFile};
 /// A scenario that was run, or skipped after another had failed.
 pub(super) struct ScenarioRun<'a> {
     pub(super) file: &'a ScenarioFile,
-    pub(super) scenario: &'a Scenario,
+    pub(super) scenario: Scenario,
+    pub(super) subject: Subject,
     pub(super) function: String,
     pub(super) grants: FunctionGrants,
     /// `None` if the scenario was skipped.
@@ -161,7 +164,8 @@ struct One<'a> {
     file: Cow<'a, str>,
     name: &'a str,
     function: &'a str,
-    granted: Option<Granted<'a>>,
+    #[serde(flatten)]
+    in_force: Option<InForceJson<'a>>,
     verdict: &'static str,
     mismatches: Option<&'a [Mismatch]>,
     notes: Option<&'a [String]>,
@@ -192,12 +196,13 @@ impl<'a> One<'a> {
     fn new(ran: &'a ScenarioRun<'a>) -> Self {
         let outcome = ran.outcome.as_ref();
         let run = outcome.and_then(|outcome| outcome.run.as_ref());
+        let in_force = InForce::new(&ran.subject, &ran.scenario.settings, &ran.grants, &ran.function);
         let stalled = |stall: &Stall| stall.what.iter().map(ToString::to_string).collect();
         Self {
             file: ran.file.path.to_string_lossy(),
             name: &ran.scenario.name,
             function: &ran.function,
-            granted: outcome.is_some().then(|| Granted::of(&ran.grants)),
+            in_force: outcome.is_some().then(|| in_force.json()),
             verdict: ran.verdict(),
             mismatches: outcome.map(|outcome| outcome.mismatches.as_slice()),
             notes: outcome.map(|outcome| outcome.notes.as_slice()),

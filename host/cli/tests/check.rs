@@ -134,6 +134,12 @@ fn is_report(report: &Value) {
         "not_explored",
         "budget",
         "histories",
+        // What was in force, as in the reports of the other commands.
+        "granted",
+        "limits",
+        "from",
+        "config",
+        "grantedToOthers",
     ];
     assert_eq!(members(report), BTreeSet::from(names), "{report}");
     for member in ["verdict", "handler", "function"] {

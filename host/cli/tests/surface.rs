@@ -91,8 +91,8 @@ fn a_handler_reaches_what_is_granted_and_reports_say_what_that_was() {
         text.contains("Read-only") || text.contains("read-only") || text.contains("not permitted"),
         "{text}"
     );
-    assert!(text.contains("granted: the environment variable STAGE\n"), "{text}");
-    assert!(text.contains(&format!("granted: /data, which is {folder} here, to read\n")), "{text}");
+    assert!(text.contains("granted: the environment variable STAGE (--env)\n"), "{text}");
+    assert!(text.contains(&format!("granted: /data, which is {folder} here, to read (--dir)\n")), "{text}");
     let scratch = json_of(&run("reaches", &json!({ "directory": "/scratch" }), &["--scratch", "--json"]));
     assert_eq!(scratch["result"]["second"], json!(2));
 
@@ -100,7 +100,7 @@ fn a_handler_reaches_what_is_granted_and_reports_say_what_that_was() {
     assert_eq!(inspected["granted"]["directories"][0]["access"], json!("read-only"));
     assert!(inspected["imports"]["interfaces"].is_array());
     let text = out(&durawasm(&["inspect", guests(), "--env", "A=1"]));
-    assert_eq!(text.lines().last().unwrap(), "granted the environment variable A");
+    assert_eq!(text.lines().last().unwrap(), "granted: the environment variable A (--env)");
 }
 
 /// A server that answers every request with `ok`.
@@ -135,13 +135,16 @@ fn http_requests_are_granted_by_flags_and_scenarios_and_reported() {
     let granted = json_of(&run(&["--allow-http", &grant, "--json"]));
     assert_eq!(granted["result"], json!([{ "status": 200, "body": "ok" }]));
     assert_eq!(granted["granted"]["http"], json!([grant]));
-    assert!(out(&run(&["--allow-http", &grant])).contains(&format!("granted: HTTP requests: {grant}\n")));
+    assert!(
+        out(&run(&["--allow-http", &grant]))
+            .contains(&format!("granted: HTTP requests: {grant} (--allow-http)\n"))
+    );
     let limited = run(&["--allow-http", &grant, "--http-requests", "0"]);
     assert!(out(&limited).contains("Sandbox.HttpLimitExceeded"), "{}", out(&limited));
 
     let inspected = out(&durawasm(&["inspect", "--build", http_guests, "--allow-http", "example.com"]));
     assert!(inspected.contains("no requests but those that are granted, inside steps"), "{inspected}");
-    assert_eq!(inspected.lines().last().unwrap(), "granted HTTP requests: example.com");
+    assert_eq!(inspected.lines().last().unwrap(), "granted: HTTP requests: example.com (--allow-http)");
 
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("a.test.yaml");

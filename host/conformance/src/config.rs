@@ -46,7 +46,7 @@ impl Config {
             if handler == "*" {
                 config.all = grants;
             } else {
-                config.by_function.insert(handler, grants);
+                config.by_function.insert(handler, grants.into());
             }
         }
         Ok(Self(config))
@@ -92,7 +92,7 @@ mod tests {
         let variables =
             |grants: &Grants| grants.variables().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>();
         assert_eq!(variables(&grants.all), ["A=1"]);
-        assert_eq!(variables(&grants.by_function["5-1"]), ["A=2", "TARGET=echo"]);
+        assert_eq!(variables(&grants.by_function["5-1"].grants), ["A=2", "TARGET=echo"]);
         assert_eq!(Config::parse(r#"{"*": {"A": "1"}}"#).unwrap().handlers().count(), 0);
         assert_eq!(Config::parse(""), Ok(Config::default()));
     }

@@ -1,31 +1,20 @@
 //! Parses YAML into JSON values, which the rest of the runner uses. JSON is a subset of YAML, so it is accepted too.
 
-use std::{
-    fs::File,
-    io::{self, Read},
-    path::Path,
-};
+use std::{io, path::Path};
 
+use durawasm_core::files::read_text_file;
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Number, Value};
 
 /// The largest file that is read, in bytes.
 const MAX_FILE: u64 = 4 << 20;
 
-/// The text of a regular file of a bounded size. Other files may be endless, and opening a pipe may block.
+/// The text of a file of cases or of a configuration.
 ///
 /// # Errors
 /// When it cannot be read, is no regular file, is too large, or is not UTF-8 text.
 pub(super) fn text(path: &Path) -> io::Result<String> {
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not a file"));
-    }
-    let mut text = String::new();
-    let read = File::open(path)?.take(MAX_FILE + 1).read_to_string(&mut text)?;
-    if read as u64 > MAX_FILE {
-        return Err(io::Error::other(format!("it is larger than {MAX_FILE} bytes")));
-    }
-    Ok(text)
+    Ok(read_text_file(path, MAX_FILE)?)
 }
 
 /// Parses a file of one document with YAML's core schema. An empty document is null.
@@ -104,7 +93,7 @@ mod tests {
     fn only_files_of_a_bounded_size_are_read() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("large.yaml");
-        File::create(&file).unwrap().set_len(MAX_FILE + 1).unwrap();
+        std::fs::File::create(&file).unwrap().set_len(MAX_FILE + 1).unwrap();
         assert!(super::text(&file).unwrap_err().to_string().contains("larger than 4194304 bytes"));
         assert!(super::text(dir.path()).unwrap_err().to_string().contains("not a file"));
         #[cfg(unix)]

@@ -5,6 +5,7 @@
 //! | module | its one job |
 //! |---|---|
 //! | [`time`] | points in time, to the millisecond |
+//! | [`files`] | reads regular files of a bounded size |
 //! | [`hint`] | suggestions for misspelled names |
 //! | [`ambient`] | time and randomness, each behind a trait |
 //! | [`budget`] | what executions make this process keep, in bytes |
@@ -18,6 +19,7 @@
 pub mod ambient;
 pub mod budget;
 pub mod durations;
+pub mod files;
 pub mod hint;
 pub mod invocation;
 pub mod orchestrator;

@@ -2,7 +2,7 @@
 //!
 //! Invariants: only the names of environment variables are shown, because their values may be secrets.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -11,12 +11,12 @@ use durawasm_core::{
     orchestrator::{FunctionGrants, SCRATCH},
 };
 
-/// The grants that every function of an environment has.
+/// The grants of a function.
 #[derive(Debug, Serialize)]
-pub struct Granted<'a> {
+pub struct Granted {
     /// The names of the granted environment variables.
-    env: Vec<&'a str>,
-    directories: Vec<GrantedDirectory<'a>>,
+    env: Vec<String>,
+    directories: Vec<GrantedDirectory>,
     /// Whether each execution has its own directory at `/scratch`.
     scratch: bool,
     /// The HTTP requests, as `HOST[:PORT][=METHOD,..]`.
@@ -32,49 +32,80 @@ struct GrantedDisk {
 }
 
 #[derive(Debug, Serialize)]
-struct GrantedDirectory<'a> {
-    host: &'a Path,
-    guest: &'a str,
+struct GrantedDirectory {
+    host: PathBuf,
+    guest: String,
     access: Access,
 }
 
-impl<'a> Granted<'a> {
-    /// The report of these grants.
-    pub fn of(grants: &'a FunctionGrants) -> Self {
-        let directory = |(guest, host, access)| GrantedDirectory { host, guest, access };
-        let writable =
-            grants.scratch || grants.all.directories().any(|(.., access)| access == Access::ReadWrite);
-        let disk = GrantedDisk { bytes: grants.disk.bytes, files: grants.disk.files };
+/// A grant in a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grant<'a> {
+    /// An environment variable, by its name.
+    Variable(&'a str),
+    /// A directory, by its path in the guest.
+    Directory(&'a str),
+    /// A directory of its own for each execution.
+    Scratch,
+    /// What may be added to directories.
+    Disk,
+    /// HTTP requests, as they are granted.
+    Http(&'a str),
+}
+
+impl Granted {
+    /// The report of the grants of this function.
+    pub fn of(grants: &FunctionGrants, function: &str) -> Self {
+        let all = grants.of(function);
+        let (scratch, quota) = (grants.scratch_of(function), grants.disk_of(function));
+        let directory = |(guest, host, access): (&str, &std::path::Path, Access)| GrantedDirectory {
+            host: host.to_owned(),
+            guest: guest.to_owned(),
+            access,
+        };
+        let writable = scratch || all.directories().any(|(.., access)| access == Access::ReadWrite);
+        let disk = GrantedDisk { bytes: quota.bytes, files: quota.files };
         Self {
-            env: grants.all.variables().map(|(name, _)| &**name).collect(),
-            directories: grants.all.directories().map(directory).collect(),
-            scratch: grants.scratch,
+            env: all.variables().map(|(name, _)| name.clone()).collect(),
+            directories: all.directories().map(directory).collect(),
+            scratch,
             disk: writable.then_some(disk),
-            http: grants.all.http().iter().map(ToString::to_string).collect(),
+            http: all.http().iter().map(ToString::to_string).collect(),
         }
     }
 
+    /// Whether nothing is granted.
+    pub fn is_empty(&self) -> bool {
+        let Self { env, directories, scratch, http, disk: _ } = self;
+        env.is_empty() && directories.is_empty() && !scratch && http.is_empty()
+    }
+
     /// One line per grant. Empty if nothing is granted.
-    pub fn lines(&self) -> Vec<String> {
-        let variables = self.env.iter().map(|name| format!("the environment variable {name}"));
+    pub fn lines(&self) -> Vec<(Grant<'_>, String)> {
+        let variables =
+            self.env.iter().map(|name| (Grant::Variable(name), format!("the environment variable {name}")));
         let directories = self.directories.iter().map(|GrantedDirectory { host, guest, access }| {
             let how = match access {
                 Access::ReadOnly => "to read",
                 Access::ReadWrite => "to read and to write",
             };
-            format!("{guest}, which is {} here, {how}", host.display())
+            (Grant::Directory(guest), format!("{guest}, which is {} here, {how}", host.display()))
         });
-        let scratch = self.scratch.then(|| format!("{SCRATCH}, a directory of its own for each execution"));
+        let scratch = self
+            .scratch
+            .then(|| (Grant::Scratch, format!("{SCRATCH}, a directory of its own for each execution")));
         let disk = self.disk.as_ref().map(|GrantedDisk { bytes, files }| {
-            format!("{} MiB and {files} files in all for what it adds to directories", bytes >> 20)
+            let line =
+                format!("{} MiB and {files} files in all for what it adds to directories", bytes >> 20);
+            (Grant::Disk, line)
         });
-        let http = self.http.iter().map(|grant| format!("HTTP requests: {grant}"));
+        let http = self.http.iter().map(|grant| (Grant::Http(grant), format!("HTTP requests: {grant}")));
         variables
             .chain(directories)
             .chain(scratch)
             .chain(disk)
             .chain(http)
-            .map(|line| super::printable(&line))
+            .map(|(grant, line)| (grant, super::printable(&line)))
             .collect()
     }
 }

@@ -10,7 +10,10 @@ pub mod junit;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-pub use self::{exit::Exit, grants::Granted};
+pub use self::{
+    exit::Exit,
+    grants::{Grant, Granted},
+};
 use durawasm_core::protocol::{Operation, OperationId, OperationType};
 pub use durawasm_text::{
     LONGEST_LOG_LINE, LONGEST_MESSAGE, is_unsafe, json, printable, printable_lines, shortened,

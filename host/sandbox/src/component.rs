@@ -5,8 +5,6 @@
 
 use std::{
     convert::Infallible,
-    fs::File,
-    io::{self, Read as _},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -14,6 +12,7 @@ use std::{
 };
 
 use durawasm_compiler::{Bounds, Cache, CompilerProcess, MAX_COMPONENT_SIZE, Request, compile, serve};
+use durawasm_core::files::read_file;
 use wasmtime::{
     Engine,
     component::{Component, Linker},
@@ -31,7 +30,7 @@ use super::{
     http_client::HttpClient,
     limits::SandboxLimits,
     linker::linker,
-    requirements::{OWN_HANDLES_MEMORY, needs, unusable},
+    requirements::{OWN_HANDLES_MEMORY, most_handles, needs, unusable},
     state::State,
     usage::SandboxUsage,
     watchdog::{Overdue, Watch, Watchdog},
@@ -117,7 +116,7 @@ impl Sandbox {
         }
     }
 
-    /// The limits of each invocation.
+    /// The limits of each invocation, unless its handler has others.
     pub fn limits(&self) -> &SandboxLimits {
         &self.0.limits
     }
@@ -125,12 +124,18 @@ impl Sandbox {
     /// Compiles a component, or loads its compiled form from the cache.
     pub fn load(&self, wasm: &[u8]) -> Result<Handler, SandboxError> {
         let component = self.compiled(wasm)?;
-        let (needs, handles) = needs(&component, wasm, &self.0.limits)?;
+        let (needs, own_resources) = needs(&component, wasm)?;
         let pre = self.0.linker.instantiate_pre(&component);
         let pre = pre.map_err(|e| SandboxError::Imports(format!("{e:#}").replace('\n', " ")))?;
         let pre =
             HandlerPre::new(pre).map_err(|e| SandboxError::Exports(format!("{e:#}").replace('\n', " ")))?;
-        Ok(Handler { sandbox: self.clone(), pre, needs, handles })
+        Ok(Handler {
+            sandbox: self.clone(),
+            pre,
+            needs,
+            own_resources,
+            limits: Arc::new(self.0.limits.clone()),
+        })
     }
 
     fn compiled(&self, wasm: &[u8]) -> Result<Component, SandboxError> {
@@ -147,7 +152,8 @@ impl Sandbox {
 
     /// Reads a component's file, and compiles it as [`load`](Self::load) does.
     pub fn load_file(&self, path: &Path) -> Result<Handler, LoadError> {
-        let wasm = read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+        let wasm = read_file(path, MAX_COMPONENT_SIZE)
+            .map_err(|error| LoadError::Read { path: path.to_owned(), source: error.into() })?;
         self.load(&wasm).map_err(|source| LoadError::Unusable { path: path.to_owned(), source })
     }
 
@@ -182,9 +188,8 @@ impl Sandbox {
     }
 
     /// Watches an invocation that begins now.
-    pub(super) fn watch(&self, share: &Arc<Share>) -> Arc<Watch> {
-        let SandboxLimits { wall, cpu, .. } = self.0.limits;
-        self.0.watchdog.watch(wall, cpu, Some(share.clone()))
+    pub(super) fn watch(&self, share: &Arc<Share>, limits: &SandboxLimits) -> Arc<Watch> {
+        self.0.watchdog.watch(limits.wall, limits.cpu, Some(share.clone()))
     }
 
     /// Completes when this much real time has passed.
@@ -199,17 +204,6 @@ impl Sandbox {
     pub(super) fn capacity(&self) -> &Capacity {
         &self.0.capacity
     }
-}
-
-/// Reads a file. A pipe or a device could block or not end; of a file that is too large, as much is read as it takes to
-/// refuse it.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not a file"));
-    }
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_COMPONENT_SIZE + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 /// The bounds of compiling in a process that cannot execute itself as a compiler, such as a test: `DURAWASM_COMPILER` can
@@ -236,6 +230,35 @@ pub struct Handler {
     pub(super) pre: HandlerPre<State>,
     /// What each instance needs.
     pub(super) needs: Needs,
+    /// Whether it defines resources of its own.
+    pub(super) own_resources: bool,
+    /// The limits of each invocation.
+    pub(super) limits: Arc<SandboxLimits>,
+}
+
+impl Handler {
+    /// The same component with other limits for its invocations, in the same sandbox.
+    ///
+    /// What belongs to the whole sandbox stays as it is: `total_memory`, and the most memory that an instance may have,
+    /// which is less than `limits.memory` if the sandbox's is.
+    #[must_use]
+    pub fn with_limits(&self, limits: &SandboxLimits) -> Self {
+        let whole = &self.sandbox.0.limits;
+        let limits = SandboxLimits {
+            memory: limits.memory.min(whole.memory),
+            total_memory: whole.total_memory,
+            ..limits.clone()
+        };
+        Self { limits: Arc::new(limits), ..self.clone() }
+    }
+
+    /// The limits of each invocation.
+    pub fn limits(&self) -> &SandboxLimits {
+        &self.limits
+    }
+
     /// The limit of wasmtime on the handles of each instance.
-    pub(super) handles: usize,
+    pub(super) fn handles(&self) -> usize {
+        most_handles(&self.limits, self.own_resources)
+    }
 }

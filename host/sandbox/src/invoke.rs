@@ -63,7 +63,7 @@ impl Handler {
         limits: &Limits,
         around: Surroundings,
     ) -> InvocationReport {
-        let bounds = self.sandbox.limits();
+        let bounds = self.limits();
         let loaded = load(invocation_id, input, limits, bounds.invocation(), &around).await;
         let (driver, event) = match loaded {
             Ok(loaded) => loaded,
@@ -71,7 +71,7 @@ impl Handler {
         };
         let clock = Some(around.clock.clone());
         let share = Arc::new(self.sandbox.capacity().enter(self.needs, clock).await);
-        let watch = self.sandbox.watch(&share);
+        let watch = self.sandbox.watch(&share, self.limits());
         let mut store = match self.store(driver, around, (&watch, &share)) {
             Ok(store) => store,
             Err(error) => return InvocationReport::crashed(error),
@@ -122,13 +122,13 @@ impl Handler {
             arn: "arn:none".into(),
             invocation_id: "registered".into(),
             started: Timestamp::from_millis(0),
-            deadline: self.sandbox.limits().wall,
+            deadline: self.limits().wall,
         };
         let (faults, log) = ((around.faults.clone(), around.isolation), (around.log.clone(), LIST_LOG));
         let driver = Driver::new(replay, facts, "none".into(), Vec::new(), faults, log);
         // Nothing waits for virtual time here.
         let share = Arc::new(self.sandbox.capacity().enter(self.needs, None).await);
-        let watch = self.sandbox.watch(&share);
+        let watch = self.sandbox.watch(&share, self.limits());
         let mut store = self.store(driver, around, (&watch, &share))?;
         let listed = watch.limit(async {
             let handler = self.pre.instantiate_async(&mut store).await?;
@@ -162,14 +162,14 @@ impl Handler {
         wasi.stdout(stdout.clone()).stderr(stderr.clone());
         let grants = around.grants.clone();
         grants::apply(&grants, &mut wasi)?;
-        let limits = self.sandbox.limits();
+        let limits = self.limits();
         let durable = Durable::new(driver, around, watch.clone(), (stdout, stderr), limits);
-        let limiter = Limiter::new(limits, self.handles, share.clone());
+        let limiter = Limiter::new(limits, self.handles(), share.clone());
         let http = Http::new(self.sandbox.http().clone(), limits.http.clone());
         let state = State::new(wasi.build(), limiter, durable, http);
         let mut store = Store::new(self.sandbox.engine(), state);
         store.limiter_async(|state| &mut state.limiter);
-        store.set_max_component_handles(self.handles);
+        store.set_max_component_handles(self.handles());
         store.set_hostcall_fuel(CALL_DATA);
         store.set_epoch_deadline(1);
         // Others that share the thread run before the guest goes on.

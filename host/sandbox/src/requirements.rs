@@ -19,15 +19,11 @@ const OWN_HANDLES: usize = 100_000;
 /// The memory for that many handles, in bytes.
 pub(super) const OWN_HANDLES_MEMORY: usize = 5 << 20;
 
-/// What an instance of the component needs, and wasmtime's limit on its handles.
+/// What an instance of the component needs, and whether the component defines resources of its own.
 ///
 /// # Errors
 /// [`SandboxError::TooLarge`]
-pub(super) fn needs(
-    component: &Component,
-    wasm: &[u8],
-    limits: &SandboxLimits,
-) -> Result<(Needs, usize), SandboxError> {
+pub(super) fn needs(component: &Component, wasm: &[u8]) -> Result<(Needs, bool), SandboxError> {
     let Some(required) = component.resources_required() else {
         return Err(SandboxError::Imports("it imports a core module".to_owned()));
     };
@@ -41,11 +37,16 @@ pub(super) fn needs(
     let needs =
         Needs { memories: required.num_memories, tables: required.num_tables, bytes: INSTANCE_MEMORY };
     Ok(if has_own_resources(wasm) {
-        let handles = limits.component_handles().min(OWN_HANDLES);
-        (Needs { bytes: INSTANCE_MEMORY + OWN_HANDLES_MEMORY, ..needs }, handles)
+        (Needs { bytes: INSTANCE_MEMORY + OWN_HANDLES_MEMORY, ..needs }, true)
     } else {
-        (needs, limits.component_handles())
+        (needs, false)
     })
+}
+
+/// wasmtime's limit on the handles of an instance.
+pub(super) fn most_handles(limits: &SandboxLimits, own_resources: bool) -> usize {
+    let most = limits.component_handles();
+    if own_resources { most.min(OWN_HANDLES) } else { most }
 }
 
 /// Whether the component, or one that it contains, makes handles of its own resources. Bytes that cannot be read count

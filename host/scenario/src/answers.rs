@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{data, exact::Json, values};
+use durawasm_config::values;
+
+use super::{data, exact::Json};
 use durawasm_core::{
     orchestrator::{self, ScriptedFunction},
     protocol::ErrorObject,

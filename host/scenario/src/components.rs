@@ -41,22 +41,30 @@ pub struct Components<F> {
     fetch: F,
     fetched: HashMap<PathBuf, Fetched>,
     engines: Vec<Engine>,
-    bounds: Option<CompileBounds>,
+    without_cache: Option<SandboxError>,
 }
 
 struct Engine {
-    limits: SandboxLimits,
+    memory: usize,
+    total_memory: usize,
+    bounds: CompileBounds,
     sandbox: Sandbox,
     compiled: HashMap<PathBuf, Handler>,
 }
 
 impl Engine {
-    fn new(limits: &SandboxLimits, bounds: Option<&CompileBounds>) -> Result<Self, SandboxError> {
-        let (sandbox, _) = match bounds {
-            Some(bounds) => Sandbox::with_default_cache_and_bounds(limits, bounds)?,
-            None => Sandbox::with_default_cache(limits)?,
-        };
-        Ok(Self { limits: limits.clone(), sandbox, compiled: HashMap::new() })
+    fn new(
+        limits: &SandboxLimits,
+        bounds: &CompileBounds,
+    ) -> Result<(Self, Option<SandboxError>), SandboxError> {
+        let (sandbox, without_cache) = Sandbox::with_default_cache_and_bounds(limits, bounds)?;
+        let &SandboxLimits { memory, total_memory, .. } = limits;
+        let engine = Self { memory, total_memory, bounds: bounds.clone(), sandbox, compiled: HashMap::new() };
+        Ok((engine, without_cache))
+    }
+
+    fn is_for(&self, limits: &SandboxLimits, bounds: &CompileBounds) -> bool {
+        (self.memory, self.total_memory) == (limits.memory, limits.total_memory) && self.bounds == *bounds
     }
 
     fn compile(&mut self, path: &Path, bytes: &[u8]) -> Result<Handler, SandboxError> {
@@ -73,14 +81,12 @@ impl<E, F: FnMut(&Path) -> Result<(PathBuf, Vec<u8>), E>> Components<F> {
     /// An empty cache. `fetch` returns the file and the bytes of the component at a path, which names a component or a
     /// crate.
     pub fn new(fetch: F) -> Self {
-        Self { fetch, fetched: HashMap::new(), engines: Vec::new(), bounds: None }
+        Self { fetch, fetched: HashMap::new(), engines: Vec::new(), without_cache: None }
     }
 
-    /// Compiles within these bounds, instead of those of [`Sandbox::with_default_cache`].
-    #[must_use]
-    pub fn with_bounds(mut self, bounds: CompileBounds) -> Self {
-        self.bounds = Some(bounds);
-        self
+    /// Why the compile cache could not be used, once. That only costs time.
+    pub fn without_cache(&mut self) -> Option<SandboxError> {
+        self.without_cache.take()
     }
 
     fn get(&mut self, handler: &Path) -> Result<Fetched, E> {
@@ -95,20 +101,31 @@ impl<E, F: FnMut(&Path) -> Result<(PathBuf, Vec<u8>), E>> Components<F> {
         Ok(fetched)
     }
 
-    /// The component at this path, compiled for these limits.
+    /// The component at this path, compiled within these bounds for a sandbox with these limits. All that is loaded for
+    /// the same memory of an instance, the same total and the same bounds shares a sandbox, as long as that is kept.
     ///
     /// # Errors
     /// Returns an error if it cannot be fetched, or is not a component.
-    pub fn load(&mut self, handler: &Path, limits: &SandboxLimits) -> Result<Handler, LoadError<E>> {
+    pub fn load(
+        &mut self,
+        handler: &Path,
+        limits: &SandboxLimits,
+        bounds: &CompileBounds,
+    ) -> Result<Handler, LoadError<E>> {
         let (path, bytes) = self.get(handler).map_err(LoadError::Fetch)?;
-        let mut engine = match self.engines.iter().position(|engine| engine.limits == *limits) {
+        let mut engine = match self.engines.iter().position(|engine| engine.is_for(limits, bounds)) {
             Some(place) => self.engines.remove(place),
-            None => Engine::new(limits, self.bounds.as_ref()).map_err(LoadError::Sandbox)?,
+            None => {
+                let (engine, without_cache) = Engine::new(limits, bounds).map_err(LoadError::Sandbox)?;
+                self.without_cache = self.without_cache.take().or(without_cache);
+                engine
+            }
         };
         let compiled = engine.compile(&path, &bytes);
         // The list is in the order of last use, and the least recently used engine is dropped.
         self.engines.insert(0, engine);
         self.engines.truncate(ENGINES);
-        compiled.map_err(|source| LoadError::Component { path, source })
+        let handler = compiled.map_err(|source| LoadError::Component { path, source })?;
+        Ok(handler.with_limits(limits))
     }
 }

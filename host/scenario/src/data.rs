@@ -6,13 +6,12 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use durawasm_config::values::TOML_DATE;
+
 use super::exact::Json;
 
 /// The maximum nesting of data. It is below 128, the limit of the JSON parser that reads the data in the handler.
 const MAX_DEPTH: usize = 100;
-
-/// The key with which the TOML parser represents a date.
-pub(super) const TOML_DATE: &str = "$__toml_private_datetime";
 
 /// 2^53. From here on, not every integer has its own floating-point number.
 const EXACT: f64 = 9_007_199_254_740_992.0;

@@ -6,7 +6,9 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Deserializer, de::Error};
 
-use super::{data, exact::Json, values, wording};
+use durawasm_config::{values, wording};
+
+use super::{data, exact::Json};
 use durawasm_core::protocol::{ExecutionStatus, OperationStatus, OperationType};
 
 /// The expected outcome of a scenario. Omitted parts are not checked.

@@ -3,10 +3,7 @@
 //! Invariants: a setting that a scenario omits comes from its file; one that both omit has the default of
 //! `durawasm run --skip-time`. Each setting of a file can be overridden by a scenario.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -16,16 +13,16 @@ use super::{
     data,
     exact::Json,
     expect::Expectation,
-    values,
+};
+use durawasm_config::{
+    Limit, Origin, RunSettings, Settings, Stated, StatedGrants, StatedLimits, Value, of_scenario, values,
 };
 use durawasm_core::{
     durations::ExecutionTimeout,
     invocation::{HttpGrant, Isolation},
-    orchestrator::{DirectoryRequest, GrantRequests, TimeMode, VariableRequest},
-    protocol::Limits,
-    server::{InvocationRetry, ScriptedAnswer},
+    orchestrator::{DirectoryRequest, TimeMode, VariableRequest},
+    server::ScriptedAnswer,
 };
-use durawasm_sandbox::{HttpLimits, SandboxLimits};
 
 /// The scenarios of a file, ready to run.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,27 +52,22 @@ pub struct Scenario {
     pub time: TimeMode,
     /// The seed of ids and random numbers; `None` takes them from the operating system.
     pub seed: Option<u64>,
-    /// The execution timeout in seconds.
-    pub execution_timeout: Option<u64>,
-    /// The retry policy for crashed invocations.
-    pub invocation_retry: InvocationRetry,
-    /// The limits of one invocation.
-    pub limits: SandboxLimits,
-    /// The limits of the service.
-    pub service: Limits,
     /// When a fresh instance is used.
     pub isolation: Isolation,
     /// Whether it is also checked that the handler replays.
     pub check: bool,
-    /// The requested grants.
-    pub grants: GrantRequests,
+    /// The grants and limits that the scenario and its file state.
+    pub stated: Stated,
+    /// The grants and limits in force: of the function that is run, and of those that it may invoke. What is stated is
+    /// part of them; whoever runs the scenario may add to them.
+    pub settings: RunSettings,
     /// The expected outcome.
     pub expect: Expectation,
 }
 
 /// The settings that a file and a scenario can have.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Settings {
+pub(super) struct FileSettings {
     pub(super) function: Option<String>,
     pub(super) event: Option<Json>,
     pub(super) event_file: Option<PathBuf>,
@@ -87,44 +79,14 @@ pub(super) struct Settings {
     real_time: Option<bool>,
     isolation: Option<Isolation>,
     check: Option<bool>,
-    limits: Option<WrittenLimits>,
+    limits: StatedLimits,
     env: Vec<VariableRequest>,
     dir: Vec<DirectoryRequest>,
     scratch: Option<bool>,
     allow_http: Vec<HttpGrant>,
 }
 
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct WrittenLimits {
-    #[serde(deserialize_with = "values::mebibytes")]
-    memory: Option<u32>,
-    #[serde(deserialize_with = "values::total_mebibytes")]
-    total_memory: Option<u32>,
-    #[serde(deserialize_with = "values::some_number")]
-    handles: Option<u32>,
-    #[serde(deserialize_with = "values::some_number")]
-    timers: Option<u32>,
-    #[serde(deserialize_with = "values::some_time")]
-    cpu_limit: Option<Duration>,
-    #[serde(deserialize_with = "values::some_time")]
-    invocation_timeout: Option<Duration>,
-    #[serde(deserialize_with = "values::some_time")]
-    http_timeout: Option<Duration>,
-    http_requests: Option<u32>,
-    #[serde(deserialize_with = "values::mebibytes")]
-    http_size: Option<u32>,
-    #[serde(deserialize_with = "values::mebibytes")]
-    disk_size: Option<u32>,
-    disk_files: Option<u64>,
-    service_quotas: Option<bool>,
-    #[serde(deserialize_with = "values::kept_mebibytes")]
-    execution_bytes: Option<u32>,
-    invokes: Option<u32>,
-    invoke_depth: Option<u32>,
-}
-
-/// Defines a struct with these fields and those of [`Settings`]. Serde's `flatten` would accept unknown keys, and lose
+/// Defines a struct with these fields and those of [`FileSettings`]. Serde's `flatten` would accept unknown keys, and lose
 /// the line numbers.
 macro_rules! with_settings {
     ($name:ident { $($own:tt)* }) => {
@@ -154,8 +116,8 @@ macro_rules! with_settings {
             isolation: Option<Isolation>,
             #[serde(default)]
             check: Option<bool>,
-            #[serde(default)]
-            limits: Option<WrittenLimits>,
+            #[serde(default, deserialize_with = "of_scenario")]
+            limits: StatedLimits,
             #[serde(default, deserialize_with = "values::variables")]
             env: Vec<VariableRequest>,
             #[serde(default, deserialize_with = "values::directories")]
@@ -167,8 +129,8 @@ macro_rules! with_settings {
         }
 
         impl $name {
-            pub(super) fn settings(&mut self) -> Settings {
-                Settings {
+            pub(super) fn settings(&mut self) -> FileSettings {
+                FileSettings {
                     function: self.function.take(),
                     event: self.event.take(),
                     event_file: self.event_file.take(),
@@ -180,7 +142,7 @@ macro_rules! with_settings {
                     real_time: self.real_time,
                     isolation: self.isolation,
                     check: self.check,
-                    limits: self.limits.take(),
+                    limits: std::mem::take(&mut self.limits),
                     env: std::mem::take(&mut self.env),
                     dir: std::mem::take(&mut self.dir),
                     scratch: self.scratch,
@@ -207,9 +169,9 @@ with_settings!(WrittenScenario {
     pub(super) expect: Expectation,
 });
 
-impl Settings {
+impl FileSettings {
     /// These settings, completed by those of the file.
-    pub(super) fn or(self, file: &Settings) -> Result<Self, String> {
+    pub(super) fn or(self, file: &FileSettings) -> Result<Self, String> {
         if self.event.is_some() && self.event_file.is_some() {
             return Err("`event` and `event_file` say the same; give one of them".to_owned());
         }
@@ -226,10 +188,6 @@ impl Settings {
         for other in file.functions.iter().filter(|function| names.binary_search(&function.name).is_err()) {
             functions.push(StandIn { own: false, ..other.clone() });
         }
-        let limits = match (self.limits, file.limits) {
-            (Some(own), Some(file)) => Some(own.or(file)),
-            (own, file) => own.or(file),
-        };
         Ok(Self {
             function: self.function.or_else(|| file.function.clone()),
             event,
@@ -242,7 +200,7 @@ impl Settings {
             real_time: self.real_time.or(file.real_time),
             isolation: self.isolation.or(file.isolation),
             check: self.check.or(file.check),
-            limits,
+            limits: self.limits.or(&file.limits),
             env: [file.env.clone(), self.env].concat(),
             dir: [file.dir.clone(), self.dir].concat(),
             scratch: self.scratch.or(file.scratch),
@@ -271,10 +229,17 @@ impl Settings {
         if real_time && expect.duration.is_some() {
             return Err("in real time no `duration` is exact: expect one of skipped time".to_owned());
         }
-        let retry = InvocationRetry::default();
-        let written = self.limits.unwrap_or_default();
-        let (limits, mut service) = written.limits();
-        let execution_timeout = ExecutionTimeout::apply(self.execution_timeout, &mut service);
+        let mut limits = self.limits;
+        if let Some(timeout) = self.execution_timeout {
+            limits.set(Limit::ExecutionTimeout, Value::Timeout(timeout));
+        }
+        if let Some(retries) = self.invocation_retries {
+            limits.set(Limit::InvocationRetries, Value::Number(retries.into()));
+        }
+        let grants =
+            StatedGrants { env: self.env, dir: self.dir, scratch: self.scratch, allow_http: self.allow_http };
+        let stated = Stated { grants, limits };
+        let settings = Settings::default().with(Origin::Scenario, &stated, folder);
         Ok(Scenario {
             name,
             function: self.function,
@@ -283,75 +248,11 @@ impl Settings {
             functions: self.functions,
             time,
             seed: self.seed.or((!real_time).then_some(0)),
-            execution_timeout,
-            invocation_retry: InvocationRetry {
-                max_retries: self.invocation_retries.unwrap_or(retry.max_retries),
-                ..retry
-            },
-            limits,
-            service,
             isolation: self.isolation.unwrap_or_default(),
             check: self.check.unwrap_or_default(),
-            grants: GrantRequests {
-                env: self.env,
-                dir: self.dir,
-                scratch: self.scratch.unwrap_or(false),
-                http: self.allow_http,
-                disk_bytes: written.disk_size.map(|mib| u64::from(mib) << 20),
-                disk_files: written.disk_files,
-            }
-            .below(folder),
+            stated,
+            settings: RunSettings::of_all(settings),
             expect,
         })
-    }
-}
-
-impl WrittenLimits {
-    fn or(self, file: Self) -> Self {
-        Self {
-            memory: self.memory.or(file.memory),
-            total_memory: self.total_memory.or(file.total_memory),
-            handles: self.handles.or(file.handles),
-            timers: self.timers.or(file.timers),
-            cpu_limit: self.cpu_limit.or(file.cpu_limit),
-            invocation_timeout: self.invocation_timeout.or(file.invocation_timeout),
-            http_timeout: self.http_timeout.or(file.http_timeout),
-            http_requests: self.http_requests.or(file.http_requests),
-            http_size: self.http_size.or(file.http_size),
-            disk_size: self.disk_size.or(file.disk_size),
-            disk_files: self.disk_files.or(file.disk_files),
-            service_quotas: self.service_quotas.or(file.service_quotas),
-            execution_bytes: self.execution_bytes.or(file.execution_bytes),
-            invokes: self.invokes.or(file.invokes),
-            invoke_depth: self.invoke_depth.or(file.invoke_depth),
-        }
-    }
-
-    fn limits(self) -> (SandboxLimits, Limits) {
-        let usual = SandboxLimits::default();
-        let http = HttpLimits {
-            time: self.http_timeout.unwrap_or(usual.http.time),
-            requests: self.http_requests.unwrap_or(usual.http.requests),
-            bytes: self.http_size.map_or(usual.http.bytes, |mib| u64::from(mib) << 20),
-        };
-        let limits = SandboxLimits {
-            http,
-            memory: self.memory.map_or(usual.memory, |mib| (mib as usize) << 20),
-            total_memory: self.total_memory.map_or(usual.total_memory, |mib| (mib as usize) << 20),
-            handles: self.handles.unwrap_or(usual.handles),
-            timers: self.timers.unwrap_or(usual.timers),
-            cpu: self.cpu_limit.unwrap_or(usual.cpu),
-            wall: self.invocation_timeout.unwrap_or(usual.wall),
-            ..usual
-        };
-        let quotas = self.service_quotas.unwrap_or(false);
-        let usual = if quotas { Limits::service_quotas() } else { Limits::default() };
-        let service = Limits {
-            execution_bytes: self.execution_bytes.map_or(usual.execution_bytes, |mib| (mib as usize) << 20),
-            invokes: self.invokes.map_or(usual.invokes, |number| number as usize),
-            invoke_depth: self.invoke_depth.map_or(usual.invoke_depth, |number| number as usize),
-            ..usual
-        };
-        (limits, service)
     }
 }

@@ -2,28 +2,23 @@
 //!
 //! Invariants: for any content of any size, the outcome is scenarios or a message with the position of the error.
 
-use std::{
-    fs::File,
-    io::{self, Read},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
+use durawasm_config::{FileError, Place, Problem, parse_toml, read_text, wording};
 use serde::Deserialize;
 use serde_path_to_error::{Deserializer as Tracked, Track};
 use serde_saphyr::{MessageFormatter, UserMessageFormatter, with_deserializer_from_str_with_options};
 
 use super::{
-    error::{FileError, Place, Problem},
     exact::Json,
-    file::{ScenarioFile, Settings, WrittenFile, WrittenScenario},
-    wording,
+    file::{FileSettings, ScenarioFile, WrittenFile, WrittenScenario},
 };
+use durawasm_core::files::read_file;
 use durawasm_core::hint;
 use durawasm_core::protocol::Limits;
-use durawasm_report as report;
 
 /// The maximum size of a scenario file, in bytes.
-const MAX_FILE: usize = 4 << 20;
+const MAX_FILE: u64 = 4 << 20;
 
 /// The format of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,17 +38,10 @@ impl Format {
     }
 
     pub(super) fn parse(self, text: &str) -> Result<WrittenFile, Problem> {
-        let mut track = Track::new();
         match self {
-            Self::Toml => {
-                let read = toml::Deserializer::parse(text)
-                    .and_then(|toml| WrittenFile::deserialize(Tracked::new(toml, &mut track)));
-                read.map_err(|error| Problem {
-                    place: error.span().map(|span| Place::of_byte(text.as_bytes(), span.start)),
-                    message: wording::at(&track.path().to_string(), error.message()),
-                })
-            }
+            Self::Toml => parse_toml(text),
             Self::Yaml => {
+                let mut track = Track::new();
                 let options = serde_saphyr::options! {
                     strict_booleans: true,
                     reject_unsupported_tags: true,
@@ -90,27 +78,16 @@ fn yaml_problem(error: &serde_saphyr::Error, path: &str) -> Problem {
 /// # Errors
 /// The error in the file, with its position.
 pub fn read(path: &Path) -> Result<ScenarioFile, FileError> {
-    // A message quotes what is wrong, and that may be as long as the file.
-    let wrong = |place, message: String| {
-        let message = report::shortened(&message.replace('\n', " "), report::LONGEST_MESSAGE);
-        FileError { file: path.to_owned(), place, message }
-    };
+    let wrong = |problem: Problem| FileError::new(path, problem);
     let format = Format::of(path)
-        .ok_or_else(|| wrong(None, "a scenario file ends with .toml, .yaml or .yml".to_owned()))?;
-    let bytes =
-        read_bounded(path, MAX_FILE).map_err(|error| wrong(None, format!("cannot read it: {error}")))?;
-    let text = std::str::from_utf8(&bytes).map_err(|error| {
-        let place = Place::of_byte(&bytes, error.valid_up_to());
-        wrong(Some(place), "the file is not UTF-8 text".to_owned())
-    })?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let written = format.parse(text).map_err(|Problem { place, message }| wrong(place, message))?;
+        .ok_or_else(|| wrong("a scenario file ends with .toml, .yaml or .yml".to_owned().into()))?;
+    let written = format.parse(&read_text(path, MAX_FILE)?).map_err(wrong)?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    resolve(written, path, folder).map_err(|message| wrong(None, message))
+    resolve(written, path, folder).map_err(|message| wrong(message.into()))
 }
 
 fn resolve(mut written: WrittenFile, path: &Path, folder: &Path) -> Result<ScenarioFile, String> {
-    let file = written.settings().or(&Settings::default())?;
+    let file = written.settings().or(&FileSettings::default())?;
     if written.scenarios.is_empty() {
         return Err("it has no scenarios: they are a list, `scenarios`".to_owned());
     }
@@ -131,7 +108,7 @@ fn resolve(mut written: WrittenFile, path: &Path, folder: &Path) -> Result<Scena
 
 fn one(
     mut written: WrittenScenario,
-    file: &Settings,
+    file: &FileSettings,
     folder: &Path,
 ) -> Result<super::file::Scenario, String> {
     let mut settings = written.settings().or(file)?;
@@ -160,23 +137,9 @@ fn in_folder(folder: &Path, path: PathBuf) -> PathBuf {
 fn json_file(key: &str, path: &Path, limit: usize) -> Result<(String, Json), String> {
     let wrong =
         |what: &str, error: &dyn std::fmt::Display| format!("`{key}`: {} {what}: {error}", path.display());
-    let bytes = read_bounded(path, limit).map_err(|error| wrong("cannot be read", &error))?;
+    let bytes = read_file(path, limit as u64).map_err(|error| wrong("cannot be read", &error))?;
     let text = String::from_utf8(bytes).map_err(|error| wrong("is not UTF-8 text", &error))?;
     let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
     let value = Json::parse(&text).map_err(|error| wrong("is not JSON", &error))?;
     Ok((text, value))
-}
-
-/// The bytes of a regular file. Other files may be endless.
-fn read_bounded(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
-    // The check precedes opening the file: opening a named pipe blocks.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not a file"));
-    }
-    let mut bytes = Vec::new();
-    File::open(path)?.take(limit as u64 + 1).read_to_end(&mut bytes)?;
-    if bytes.len() > limit {
-        return Err(io::Error::other(format!("it is larger than {limit} bytes")));
-    }
-    Ok(bytes)
 }

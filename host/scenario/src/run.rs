@@ -6,26 +6,22 @@ use std::{sync::Arc, time::Duration};
 
 use super::{compare, file::Scenario, mismatch::Mismatch};
 use durawasm_check::{CheckError, Options as CheckOptions, Subject, check};
+use durawasm_config::GrantError;
 use durawasm_core::{
     budget::{Budget, HostBudget},
     hint,
     invocation::LogBuffer,
     orchestrator::{
-        Environment, EnvironmentError, EnvironmentOptions, FunctionGrants, Functions, RequestError, Run,
-        RunError, TimeMode, UnknownFunction,
+        Environment, EnvironmentError, EnvironmentOptions, FunctionGrants, Functions, Run, RunError,
+        TimeMode, UnknownFunction,
     },
-    protocol::ErrorObject,
     server::{Answer, ExecutionView, ScriptedAnswer, StartExecution, Unused, callback_names, unused_answers},
 };
 use durawasm_report as report;
-use durawasm_sandbox::Handler;
 
 /// Why the function to test cannot be determined.
 #[derive(Debug, thiserror::Error)]
 pub enum SubjectError {
-    /// The component trapped, or took too long, while listing its functions.
-    #[error("the component does not say which functions it has: {0}")]
-    Component(ErrorObject),
     /// The component has no such function.
     #[error(transparent)]
     Unknown(#[from] UnknownFunction),
@@ -35,24 +31,13 @@ pub enum SubjectError {
     /// A stand-in has the name of the function to test.
     #[error("{0:?} is the function that is tested: `functions` must not stand in for it")]
     StandIn(String),
-    /// The environment cannot be created.
-    #[error(transparent)]
-    Environment(EnvironmentError),
 }
 
 /// The name of the function that a scenario tests.
 ///
 /// # Errors
 /// Returns an error if the function does not exist, or is ambiguous.
-pub async fn function_of(handler: &Handler, scenario: &Scenario) -> Result<String, SubjectError> {
-    let log = Arc::new(LogBuffer::default());
-    let handlers = std::slice::from_ref(handler);
-    let environment = Environment::new(EnvironmentOptions::default(), handlers, log).await;
-    let environment = environment.map_err(|error| match error {
-        EnvironmentError::Functions(error) => SubjectError::Component(error),
-        other @ EnvironmentError::Server(_) => SubjectError::Environment(other),
-    })?;
-    let functions = environment.functions();
+pub fn function_of(functions: &Functions, scenario: &Scenario) -> Result<String, SubjectError> {
     let function = match &scenario.function {
         Some(name) => functions.find(name)?,
         None => functions.only().ok_or_else(|| SubjectError::Choose(functions.names()))?,
@@ -72,7 +57,7 @@ pub enum RunFailure {
     Environment(#[from] EnvironmentError),
     /// A requested grant is not possible.
     #[error(transparent)]
-    Grants(#[from] RequestError),
+    Grants(#[from] GrantError),
     /// The execution could not be started, or the server stopped.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -124,14 +109,14 @@ impl Outcome {
 ///
 /// # Errors
 /// Returns an error if a requested grant is not possible.
-pub fn grants_of(scenario: &Scenario) -> Result<FunctionGrants, RequestError> {
-    scenario.grants.grants(|name| std::env::var_os(name))
+pub fn grants_of(scenario: &Scenario) -> Result<FunctionGrants, GrantError> {
+    scenario.settings.granted(|name| std::env::var_os(name))
 }
 
 /// How much longer than its limit a scenario may take to notice by itself that its time is over.
 const NOTICE: Duration = Duration::from_millis(500);
 
-/// Runs a scenario of this function of the component, for at most this long in real time.
+/// Runs a scenario of one of these functions, which may invoke the others, for at most this long in real time.
 ///
 /// It runs on a thread of its own, and the limit is checked on the caller's: nothing that the scenario does can keep this
 /// from returning. A thread that does not end in time is left to itself.
@@ -139,12 +124,12 @@ const NOTICE: Duration = Duration::from_millis(500);
 /// # Errors
 /// Returns an error if the run failed for a reason other than the handler.
 pub async fn run(
-    handler: &Handler,
+    functions: &Functions,
     function: &str,
     scenario: &Scenario,
     time_limit: Duration,
 ) -> Result<Outcome, RunFailure> {
-    run_within(handler, function, scenario, &HostBudget::default(), time_limit).await
+    run_within(functions, function, scenario, &HostBudget::default(), time_limit).await
 }
 
 /// Runs a scenario as [`run`] does. Several may share the host's budget of bytes.
@@ -152,14 +137,14 @@ pub async fn run(
 /// # Errors
 /// As for [`run`].
 pub async fn run_within(
-    handler: &Handler,
+    functions: &Functions,
     function: &str,
     scenario: &Scenario,
     host: &HostBudget,
     time_limit: Duration,
 ) -> Result<Outcome, RunFailure> {
-    let (handler, function, scenario, host) =
-        (handler.clone(), function.to_owned(), scenario.clone(), host.clone());
+    let (functions, function, scenario, host) =
+        (functions.clone(), function.to_owned(), scenario.clone(), host.clone());
     let (mut done, outcome) = tokio::sync::oneshot::channel();
     let (ends, ended) = std::sync::mpsc::channel::<()>();
     let run = move || {
@@ -172,7 +157,7 @@ pub async fn run_within(
             tokio::select! {
                 biased;
                 () = done.closed() => None,
-                outcome = run_here(&handler, &function, &scenario, &host, time_limit) => Some(outcome),
+                outcome = run_here(&functions, &function, &scenario, &host, time_limit) => Some(outcome),
             }
         });
         if let Some(outcome) = outcome {
@@ -217,23 +202,25 @@ fn too_slow(limit: Duration) -> Outcome {
 
 /// Runs a scenario on this thread.
 async fn run_here(
-    handler: &Handler,
+    functions: &Functions,
     function: &str,
     scenario: &Scenario,
     host: &HostBudget,
     time_limit: Duration,
 ) -> Result<Outcome, RunFailure> {
     let log = Arc::new(LogBuffer::default());
+    let limits = scenario.settings.of(function).enforced();
     let options = EnvironmentOptions {
         time: scenario.time,
         seed: scenario.seed,
-        limits: scenario.service.clone(),
+        limits: limits.service.clone(),
         host: host.clone(),
         isolation: scenario.isolation,
         grants: grants_of(scenario)?,
         ..EnvironmentOptions::default()
     };
-    let mut environment = Environment::new(options, std::slice::from_ref(handler), log.clone()).await?;
+    let mut environment = Environment::empty(options, log.clone())?;
+    environment.register_all(functions);
     let mut stand_ins = Vec::new();
     for stand_in in &scenario.functions {
         let called = environment.stand_in(&*stand_in.name, stand_in.function.clone());
@@ -242,9 +229,9 @@ async fn run_here(
         }
     }
     let mut start = StartExecution::new(function, Some(scenario.event.clone()));
-    start.timeout_seconds = scenario.execution_timeout;
+    start.timeout_seconds = limits.execution_timeout;
     start.answers.clone_from(&scenario.answers);
-    start.invocation_retry = scenario.invocation_retry;
+    start.invocation_retry = limits.invocation_retry();
     let Ok(run) = tokio::time::timeout(time_limit, environment.run(start)).await else {
         return Ok(too_slow(time_limit));
     };
@@ -275,10 +262,11 @@ fn checked(
     subject.answers.clone_from(&scenario.answers);
     // Stand-ins are among the functions already.
     subject.grants = grants_of(scenario)?;
-    subject.limits.clone_from(&scenario.service);
+    let limits = scenario.settings.of(function).enforced();
+    subject.limits = limits.service;
     subject.host = host.clone();
-    subject.execution_timeout = scenario.execution_timeout;
-    subject.invocation_retries = scenario.invocation_retry.max_retries;
+    subject.execution_timeout = limits.execution_timeout;
+    subject.invocation_retries = limits.invocation_retries;
     if let TimeMode::Skip { start } = scenario.time {
         subject.start = start;
     }

@@ -22,7 +22,7 @@ mod text;
 pub use files::{component, history};
 pub use records::{replay, wire};
 #[cfg(feature = "scenarios")]
-pub use scenarios::{conformance_case, conformance_config, scenario};
+pub use scenarios::{config, conformance_case, conformance_config, scenario};
 pub use server::server;
 pub use text::{arguments, output};
 
@@ -37,9 +37,10 @@ pub struct Target {
 
 /// All targets.
 #[cfg(feature = "scenarios")]
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     Target { name: "arguments", run: arguments },
     Target { name: "component", run: component },
+    Target { name: "config", run: config },
     Target { name: "conformance_case", run: conformance_case },
     Target { name: "conformance_config", run: conformance_config },
     Target { name: "history", run: history },

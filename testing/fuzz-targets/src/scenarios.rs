@@ -1,5 +1,6 @@
 //! Files of tests: scenarios and conformance cases.
 
+use durawasm_config::ConfigFile;
 use durawasm_conformance::{Case, CaseId, Config};
 
 use crate::files::{assert_short, with_file};
@@ -15,6 +16,22 @@ pub fn scenario(data: &[u8]) {
             for scenario in &file.scenarios {
                 let _ = durawasm_scenario::grants_of(scenario);
                 serde_json::from_str::<serde::de::IgnoredAny>(&scenario.event).expect("an event is JSON");
+            }
+        }
+        Err(error) => assert_short(&error.to_string()),
+    }
+}
+
+/// A `durawasm.toml`.
+pub fn config(data: &[u8]) {
+    match with_file("durawasm.toml", data, ConfigFile::read) {
+        Ok(file) => {
+            for function in file.functions.values() {
+                let settings = file.settings(function);
+                let _ = settings.granted(|_| None);
+                let limits = settings.enforced();
+                assert!(limits.sandbox.memory > 0 && !limits.sandbox.cpu.is_zero());
+                serde_json::to_value(settings.limits_json()).expect("limits are JSON");
             }
         }
         Err(error) => assert_short(&error.to_string()),

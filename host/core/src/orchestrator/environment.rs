@@ -229,6 +229,13 @@ impl Environment {
         self.orchestrator.functions.add(component, around).await.map_err(EnvironmentError::Functions)
     }
 
+    /// Adds these functions. Each replaces one of the same name.
+    pub fn register_all(&mut self, functions: &Functions) {
+        for function in functions.iter() {
+            self.register(function.clone());
+        }
+    }
+
     /// Sets the scheduler that decides when waits end, for executions that are run from now on.
     #[must_use]
     pub fn with_scheduler(mut self, scheduler: SharedScheduler) -> Self {

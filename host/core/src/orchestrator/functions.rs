@@ -82,6 +82,49 @@ pub struct Function {
     pub handler: Arc<dyn Invocable>,
 }
 
+impl Function {
+    /// The same function under another name, by which it is run and invoked. Its code is told the name that it has in
+    /// its component.
+    #[must_use]
+    pub fn renamed(&self, name: impl Into<Arc<str>>) -> Self {
+        let (name, durable) = (name.into(), self.durable);
+        if name == self.name {
+            return self.clone();
+        }
+        let inner = Renamed { handler: self.handler.clone(), export: self.name.clone() };
+        Self { name, durable, handler: Arc::new(inner) }
+    }
+}
+
+/// Runs a function by the name that it has in its component.
+struct Renamed {
+    handler: Arc<dyn Invocable>,
+    export: Arc<str>,
+}
+
+impl Invocable for Renamed {
+    fn invoke<'a>(&'a self, invocation: Invocation<'a>) -> Invoked<'a> {
+        self.handler.invoke(Invocation { function: &self.export, ..invocation })
+    }
+
+    fn invoke_plain<'a>(&'a self, invocation: Invocation<'a>) -> PlainInvoked<'a> {
+        self.handler.invoke_plain(Invocation { function: &self.export, ..invocation })
+    }
+}
+
+/// The names for messages; of many only the first.
+fn names<'a>(all: impl Iterator<Item = &'a str> + Clone) -> String {
+    let count = all.clone().count();
+    if count == 0 {
+        return "none".to_owned();
+    }
+    let names = all.take(MOST_NAMES).collect::<Vec<_>>().join(", ");
+    match count.saturating_sub(MOST_NAMES) {
+        0 => names,
+        more => format!("{names} and {more} more"),
+    }
+}
+
 /// How many function names are listed in messages.
 const MOST_NAMES: usize = 20;
 
@@ -95,6 +138,14 @@ pub struct UnknownFunction {
     pub nearest: Option<String>,
     /// The existing names.
     pub known: String,
+}
+
+impl UnknownFunction {
+    /// No function has the name, but those.
+    pub fn among<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> Self {
+        let nearest = nearest(bare_name(name), known.clone()).map(str::to_owned);
+        Self { name: name.to_owned(), nearest, known: names(known) }
+    }
 }
 
 /// The name of a function without a qualifier and without the other parts of an ARN.
@@ -128,11 +179,8 @@ impl Functions {
 
     /// Finds a function by its name, a name with a qualifier, or an ARN.
     pub fn find(&self, name: &str) -> Result<&Function, UnknownFunction> {
-        self.0.get(bare_name(name)).ok_or_else(|| UnknownFunction {
-            name: name.to_owned(),
-            nearest: nearest(bare_name(name), self.0.keys().map(AsRef::as_ref)).map(str::to_owned),
-            known: self.names(),
-        })
+        let unknown = || UnknownFunction::among(name, self.0.keys().map(AsRef::as_ref));
+        self.0.get(bare_name(name)).ok_or_else(unknown)
     }
 
     /// The default function: the only one, or the only durable one.
@@ -152,13 +200,6 @@ impl Functions {
 
     /// The names for messages; of many only the first.
     pub fn names(&self) -> String {
-        if self.0.is_empty() {
-            return "none".to_owned();
-        }
-        let names = self.0.keys().take(MOST_NAMES).map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
-        match self.0.len().saturating_sub(MOST_NAMES) {
-            0 => names,
-            more => format!("{names} and {more} more"),
-        }
+        names(self.0.keys().map(AsRef::as_ref))
     }
 }

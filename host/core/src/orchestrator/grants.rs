@@ -22,13 +22,51 @@ pub const SCRATCH: &str = "/scratch";
 pub struct FunctionGrants {
     /// Grants for every function.
     pub all: Grants,
-    /// Additional grants for single functions, by name. They take precedence over those in `all`.
-    pub by_function: BTreeMap<String, Grants>,
+    /// Grants of single functions, by name.
+    pub by_function: BTreeMap<String, OwnGrants>,
     /// Whether each execution, and each run of a plain function, gets its own directory at [`SCRATCH`], with write
     /// access. It is in the host's temporary folder.
     pub scratch: bool,
     /// How much each execution, and each run of a plain function, may add to all its directories.
     pub disk: DiskQuota,
+}
+
+/// What a single function is granted, beside what every function is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OwnGrants {
+    /// Additional grants. They take precedence over those of every function.
+    pub grants: Grants,
+    /// Whether its executions get a directory at [`SCRATCH`]; `None` is as for every function.
+    pub scratch: Option<bool>,
+    /// How much each of its executions may add to all its directories; `None` is as for every function.
+    pub disk: Option<DiskQuota>,
+}
+
+impl From<Grants> for OwnGrants {
+    fn from(grants: Grants) -> Self {
+        Self { grants, ..Self::default() }
+    }
+}
+
+impl FunctionGrants {
+    /// All grants of a function, without its scratch directory and its quota.
+    pub fn of(&self, function: &str) -> Grants {
+        let mut grants = self.all.clone();
+        if let Some(own) = self.by_function.get(function) {
+            grants.extend(&own.grants);
+        }
+        grants
+    }
+
+    /// Whether executions of this function get a directory at [`SCRATCH`].
+    pub fn scratch_of(&self, function: &str) -> bool {
+        self.by_function.get(function).and_then(|own| own.scratch).unwrap_or(self.scratch)
+    }
+
+    /// How much each execution of this function may add to its directories.
+    pub fn disk_of(&self, function: &str) -> DiskQuota {
+        self.by_function.get(function).and_then(|own| own.disk).unwrap_or(self.disk)
+    }
 }
 
 /// Provides the grants of executions, and owns their scratch directories.
@@ -60,9 +98,9 @@ impl GrantProvider {
     pub(super) fn execution(&self, function: &str, arn: &ExecutionArn) -> Result<Arc<Grants>, ErrorObject> {
         let disk = || {
             let mut disks = self.disks.lock().unwrap_or_else(PoisonError::into_inner);
-            disks.entry(arn.clone()).or_insert_with(|| Disk::new(self.rules.disk)).clone()
+            disks.entry(arn.clone()).or_insert_with(|| Disk::new(self.rules.disk_of(function))).clone()
         };
-        if !self.rules.scratch {
+        if !self.rules.scratch_of(function) {
             return self.of(function, None, disk);
         }
         let mut all = self.scratches();
@@ -74,8 +112,8 @@ impl GrantProvider {
 
     /// The grants for a run of a plain function, and its scratch directory.
     pub(super) fn plain(&self, function: &str) -> Result<(Arc<Grants>, Option<Scratch>), ErrorObject> {
-        let scratch = if self.rules.scratch { Some(self.make()?) } else { None };
-        Ok((self.of(function, scratch.as_ref(), || Disk::new(self.rules.disk))?, scratch))
+        let scratch = if self.rules.scratch_of(function) { Some(self.make()?) } else { None };
+        Ok((self.of(function, scratch.as_ref(), || Disk::new(self.rules.disk_of(function)))?, scratch))
     }
 
     /// Removes the scratch directory of an execution that has ended.
@@ -104,10 +142,7 @@ impl GrantProvider {
         if self.rules == FunctionGrants::default() {
             return Ok(self.nothing.clone());
         }
-        let mut grants = self.rules.all.clone();
-        if let Some(own) = self.rules.by_function.get(function) {
-            grants.extend(own);
-        }
+        let mut grants = self.rules.of(function);
         if let Some(scratch) = scratch {
             let granted = grants.directory(scratch.path(), SCRATCH, Access::ReadWrite);
             granted.map_err(|error| failed(error.to_string()))?;
@@ -132,7 +167,7 @@ mod tests {
         rules.all.variable("A", "all").unwrap().variable("B", "all").unwrap();
         let mut own = Grants::default();
         own.variable("B", "own").unwrap();
-        rules.by_function.insert("f".into(), own);
+        rules.by_function.insert("f".into(), own.into());
         rules
     }
 
@@ -151,6 +186,22 @@ mod tests {
             let variables: Vec<_> =
                 grants.variables().map(|(name, value)| (name.as_str(), value.as_str())).collect();
             assert_eq!(variables, expected);
+        }
+    }
+
+    #[test]
+    fn a_function_s_own_scratch_directory_and_quota_count() {
+        let mut rules = rules(false);
+        let disk = DiskQuota { bytes: 7, files: 7 };
+        let own = OwnGrants { scratch: Some(true), disk: Some(disk), ..OwnGrants::default() };
+        rules.by_function.insert("h".into(), own);
+        assert_eq!((rules.disk_of("h"), rules.disk_of("f")), (disk, rules.disk));
+        let provider = GrantProvider::new(rules);
+        let scratch = |function: &str| provider.plain(function).unwrap().1.is_some();
+        assert_eq!((scratch("h"), scratch("f"), scratch("g")), (true, false, false));
+        for (function, has) in [("h", true), ("f", false)] {
+            let grants = provider.execution(function, &format!("arn:{function}").into()).unwrap();
+            assert_eq!(grants.has_directories(), has, "{function}");
         }
     }
 

@@ -24,7 +24,7 @@ pub use functions::{
     Component, Function, Functions, Invocable, Invocation, Invoked, Listed, PlainInvoked, UnknownFunction,
     bare_name,
 };
-pub use grants::{FunctionGrants, GrantProvider, SCRATCH};
+pub use grants::{FunctionGrants, GrantProvider, OwnGrants, SCRATCH};
 pub use requests::{DirectoryRequest, GrantRequests, RequestError, VariableRequest};
 pub use run::{Orchestrator, Run, RunError, Stall};
 pub use scheduler::{OnError, QueueScheduler, Scheduler, StartInvocation, TimerScheduler, UpdateCheckpoint};

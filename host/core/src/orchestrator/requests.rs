@@ -111,6 +111,11 @@ impl VariableRequest {
         Grants::default().variable(&*name, &*value)?;
         Ok(Self { name, value: Some(value) })
     }
+
+    /// The name of the variable.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 impl FromStr for DirectoryRequest {
@@ -126,8 +131,18 @@ impl FromStr for DirectoryRequest {
         if guest.contains(':') {
             return Err(form());
         }
-        Grants::default().directory(host, guest, access)?;
-        Ok(Self { host: host.into(), guest: guest.to_owned(), access })
+        let mut grants = Grants::default();
+        grants.directory(host, guest, access)?;
+        // As `Grants` spells it, so that a path is one path however it is written.
+        let guest = grants.directories().next().map_or(guest, |(guest, ..)| guest).to_owned();
+        Ok(Self { host: host.into(), guest, access })
+    }
+}
+
+impl DirectoryRequest {
+    /// The path in the guest, in its one spelling.
+    pub fn guest(&self) -> &str {
+        &self.guest
     }
 }
 

@@ -134,14 +134,15 @@ fn what_is_written_is_what_is_meant() {
     let event = json!({ "id": 1, "at": "2025-01-31T09:00:00Z", "list": [1.5, true, "x"] });
     assert_eq!(serde_json::from_str::<serde_json::Value>(&first.event).unwrap(), event);
     assert_eq!((first.function.as_deref(), first.seed), (Some("f"), Some(3)));
-    assert_eq!((first.execution_timeout, first.invocation_retry.max_retries), (Some(2 * 86_400), 0));
+    let limits = first.settings.all.enforced();
+    assert_eq!((limits.execution_timeout, limits.invocation_retries), (Some(2 * 86_400), 0));
     assert!(
         matches!(first.time, TimeMode::Skip { start } if start.to_string() == "2025-02-01T00:00:00.000Z")
     );
-    assert_eq!((first.limits.memory, first.limits.cpu), (64 << 20, Duration::from_secs(1)));
-    let durawasm_sandbox::SandboxLimits { total_memory, handles, timers, .. } = first.limits;
+    assert_eq!((limits.sandbox.memory, limits.sandbox.cpu), (64 << 20, Duration::from_secs(1)));
+    let durawasm_sandbox::SandboxLimits { total_memory, handles, timers, .. } = limits.sandbox;
     assert_eq!((total_memory, handles, timers), (128 << 20, 1000, 10));
-    assert_eq!(first.service.operations, Some(3_000));
+    assert_eq!(limits.service.operations, Some(3_000));
     let answer =
         |callback: &str, seconds, answer| ScriptedAnswer::new(callback, Duration::from_secs(seconds), answer);
     let failure = ErrorObject { error_data: Some("[1]".to_owned()), ..ErrorObject::new("Failure", "no") };
@@ -187,7 +188,7 @@ fn the_least_that_a_scenario_says() {
     let file = read_text("x.yml", "scenarios: [{ name: a }]").unwrap();
     let scenario = &file.scenarios[0];
     assert_eq!((file.handler, &*scenario.event, scenario.time), (None, "null", TimeMode::SKIP));
-    assert_eq!((scenario.seed, scenario.invocation_retry.max_retries), (Some(0), 2));
+    assert_eq!((scenario.seed, scenario.settings.all.enforced().invocation_retries), (Some(0), 2));
     assert_eq!(scenario.expect.status, ExecutionStatus::Succeeded);
     assert!(scenario.expect.result.is_none());
     // An expectation of null differs from no expectation.
@@ -341,10 +342,22 @@ fn what_is_wrong_with_the_rest() {
             toml("execution_timeout = \"1ms\""),
             "an execution timeout is whole seconds, 1 to 31622400",
         ),
-        ("x.toml", toml("limits = { memory = 0 }"), "a size is 1 to 4096 MiB, not 0"),
+        (
+            "x.toml",
+            toml("limits = { memory = 0 }"),
+            "limits.memory: a size from 1 to 4096 MiB is expected, not 0",
+        ),
         ("x.toml", toml("limits = { cpu_limit = 0 }"), "a limit of 0 allows nothing"),
-        ("x.toml", toml("limits = { timers = 0 }"), "a number is 1 to 4294967295, not 0"),
-        ("x.toml", toml("limits = { total_memory = 0 }"), "total_memory is 1 to 1048576 MiB, not 0"),
+        (
+            "x.toml",
+            toml("limits = { timers = 0 }"),
+            "limits.timers: a number from 1 to 4294967295 is expected, not 0",
+        ),
+        (
+            "x.toml",
+            toml("limits = { total_memory = 0 }"),
+            "limits.total_memory: a size from 1 to 1048576 MiB is expected, not 0",
+        ),
         ("x.toml", toml("event = nan"), "x.toml:3:9: scenarios[0].event: JSON has no NaN"),
         ("x.toml", toml("event = 1\nevent_file = \"event.json\""), "`event` and `event_file` say the same"),
         (

@@ -1,23 +1,23 @@
-//! Rewords messages of the TOML and YAML parsers in the terms of scenario files.
+//! Rewords messages of the TOML and YAML parsers in the terms of the files.
 //!
 //! Invariants: an unknown message stays unchanged.
 
 use durawasm_core::hint::{did_you_mean, short};
 
 /// The message for an unknown key.
-pub(super) fn unknown_key(key: &str, known: &[&str]) -> String {
+pub fn unknown_key(key: &str, known: &[&str]) -> String {
     let hint = did_you_mean(key, known.iter().copied());
     format!("there is no key `{}` here{hint} (keys: {})", short(key), known.join(", "))
 }
 
 /// The message for an unknown value of an enumeration.
-pub(super) fn unknown_word(word: &str, known: &[&str]) -> String {
+pub fn unknown_word(word: &str, known: &[&str]) -> String {
     let hint = did_you_mean(word, known.iter().copied());
     format!("`{}` is none of {}{hint}", short(word), known.join(", "))
 }
 
 /// The message for a value at this path.
-pub(super) fn at(path: &str, message: &str) -> String {
+pub fn at(path: &str, message: &str) -> String {
     // The message already contains the name of an unknown or missing key.
     let named = ["unknown field `", "unknown variant `"].iter().any(|start| message.starts_with(start));
     let message = explain(message);
@@ -26,7 +26,7 @@ pub(super) fn at(path: &str, message: &str) -> String {
 }
 
 /// Rewords a message of serde or of a parser.
-pub(super) fn explain(message: &str) -> String {
+pub fn explain(message: &str) -> String {
     for (start, explain) in
         [("unknown field `", unknown_key as fn(&str, &[&str]) -> String), ("unknown variant `", unknown_word)]
     {

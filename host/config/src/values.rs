@@ -1,4 +1,4 @@
-//! Scalar values in scenario files: durations, times, numbers within bounds.
+//! Values in files: grants, durations, times, numbers within bounds.
 //!
 //! Invariants: a value out of bounds is rejected while it is read, so that the message contains the line.
 
@@ -7,7 +7,6 @@ use std::{fmt, time::Duration};
 use chrono::{DateTime, Utc};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::data::TOML_DATE;
 use durawasm_core::parse_duration;
 use durawasm_core::{
     durations::{ExecutionTimeout, parse_start_time},
@@ -15,74 +14,49 @@ use durawasm_core::{
     orchestrator::{DirectoryRequest, VariableRequest},
 };
 
+/// The key with which the TOML parser represents a date.
+pub const TOML_DATE: &str = "$__toml_private_datetime";
+
 /// A duration: `"90s"`, `"2h 30m"`, `"3days"`, or a number of seconds.
-pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+///
+/// # Errors
+/// When it is no duration.
+pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     deserializer.deserialize_any(Word::Number(0))?.duration()
 }
 
 /// The same as [`duration`] for an optional field.
-pub(super) fn some_duration<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Duration>, D::Error> {
+///
+/// # Errors
+/// When it is no duration.
+pub fn some_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     duration(deserializer).map(Some)
 }
 
-/// The same as [`some_duration`], and more than zero.
-pub(super) fn some_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    let duration = duration(deserializer)?;
-    if duration.is_zero() {
-        return Err(D::Error::custom("a limit of 0 allows nothing"));
-    }
-    Ok(Some(duration))
-}
-
 /// An execution's timeout: a duration, or `none`.
-pub(super) fn execution_timeout<'de, D: Deserializer<'de>>(
+///
+/// # Errors
+/// When it is no execution timeout.
+pub fn execution_timeout<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<ExecutionTimeout>, D::Error> {
+    timeout(deserializer).map(Some)
+}
+
+/// The same as [`execution_timeout`] for a value that is there.
+pub(crate) fn timeout<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ExecutionTimeout, D::Error> {
     let timeout = match deserializer.deserialize_any(Word::Number(0))? {
         Word::Text(text) => text.parse(),
         word @ Word::Number(_) => ExecutionTimeout::of(word.duration()?),
     };
-    timeout.map(Some).map_err(D::Error::custom)
-}
-
-/// An amount of memory in MiB.
-pub(super) fn mebibytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
-    between(deserializer, "a size", 4096, " MiB")
-}
-
-/// The memory of all instances in MiB.
-pub(super) fn total_mebibytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
-    between(deserializer, "total_memory", 1_048_576, " MiB")
-}
-
-/// A number that is not zero.
-pub(super) fn some_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
-    between(deserializer, "a number", u32::MAX, "")
-}
-
-fn between<'de, D: Deserializer<'de>>(
-    deserializer: D,
-    what: &str,
-    most: u32,
-    unit: &str,
-) -> Result<Option<u32>, D::Error> {
-    let number = u64::deserialize(deserializer)?;
-    let fits = u32::try_from(number).ok().filter(|number| (1..=most).contains(number));
-    fits.map(Some).ok_or_else(|| D::Error::custom(format_args!("{what} is 1 to {most}{unit}, not {number}")))
-}
-
-/// An amount of memory that the host keeps, in MiB.
-pub(super) fn kept_mebibytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
-    let number = u64::deserialize(deserializer)?;
-    let fits = u32::try_from(number).ok().filter(|number| (1..=1_048_576).contains(number));
-    fits.map(Some)
-        .ok_or_else(|| D::Error::custom(format_args!("execution_bytes is 1 to 1048576 MiB, not {number}")))
+    timeout.map_err(D::Error::custom)
 }
 
 /// A point in time: `"2025-01-31T09:00:00Z"`; in TOML also without quotes.
-pub(super) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+///
+/// # Errors
+/// When it is no time.
+pub fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
     const FORM: &str = "a time is written as 2025-01-31T09:00:00Z";
     let Word::Text(text) = deserializer.deserialize_any(Word::Text(String::new()))? else {
         return Err(D::Error::custom(FORM));
@@ -91,7 +65,10 @@ pub(super) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
 }
 
 /// A string that is not empty.
-pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+///
+/// # Errors
+/// When it is empty, or no text.
+pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
     if text.trim().is_empty() {
         return Err(D::Error::custom("the text is empty"));
@@ -100,9 +77,10 @@ pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String,
 }
 
 /// Environment variables: a list of `NAME=VALUE` and `NAME`, or a table of strings.
-pub(super) fn variables<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Vec<VariableRequest>, D::Error> {
+///
+/// # Errors
+/// When one of them is invalid.
+pub fn variables<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<VariableRequest>, D::Error> {
     deserializer.deserialize_any(Variables)
 }
 
@@ -133,15 +111,19 @@ impl<'de> Visitor<'de> for Variables {
 }
 
 /// Directories: a list of `HOST::GUEST` and `HOST::GUEST:ro`.
-pub(super) fn directories<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Vec<DirectoryRequest>, D::Error> {
+///
+/// # Errors
+/// When one of them is invalid.
+pub fn directories<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<DirectoryRequest>, D::Error> {
     let texts = Vec::<String>::deserialize(deserializer)?;
     texts.into_iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
 }
 
 /// HTTP requests: a list of `HOST[:PORT][=METHOD,..]`.
-pub(super) fn requests<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<HttpGrant>, D::Error> {
+///
+/// # Errors
+/// When one of them is invalid.
+pub fn requests<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<HttpGrant>, D::Error> {
     let texts = Vec::<String>::deserialize(deserializer)?;
     texts.into_iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
 }

@@ -1,6 +1,11 @@
-//! Errors in scenario files, with their positions.
+//! Errors in files that people write, with their positions.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use durawasm_text::{LONGEST_MESSAGE, shortened};
 
 /// A position in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,7 +18,7 @@ pub struct Place {
 
 impl Place {
     /// The position of a byte. An offset past the end is the end.
-    pub(super) fn of_byte(text: &[u8], byte: usize) -> Self {
+    pub fn of_byte(text: &[u8], byte: usize) -> Self {
         let before = text.get(..byte).unwrap_or(text);
         let mut lines = before.rsplit(|b| *b == b'\n');
         let line = lines.next().unwrap_or_default();
@@ -21,7 +26,7 @@ impl Place {
     }
 }
 
-/// An error in a scenario file.
+/// An error in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileError {
     /// The path of the file.
@@ -46,7 +51,23 @@ impl std::error::Error for FileError {}
 
 /// An error in the text of a file, without the path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Problem {
-    pub(super) place: Option<Place>,
-    pub(super) message: String,
+pub struct Problem {
+    /// The position of the error, if it has one.
+    pub place: Option<Place>,
+    /// What is wrong, and how to fix it.
+    pub message: String,
+}
+
+impl FileError {
+    /// An error in this file. A message quotes what is wrong, and that may be as long as the file, so it is shortened.
+    pub fn new(file: &Path, Problem { place, message }: Problem) -> Self {
+        let message = shortened(&message.replace('\n', " "), LONGEST_MESSAGE);
+        Self { file: file.to_owned(), place, message }
+    }
+}
+
+impl From<String> for Problem {
+    fn from(message: String) -> Self {
+        Self { place: None, message }
+    }
 }

@@ -50,11 +50,12 @@ use hostile_text::{has_a_long_name, says};
 use hostile_time::{asks_without_end, fills_memory, many_bodies_that_spin, sleeps_for_ages};
 use invokes::{counts_down, invokes, invokes_all, invokes_in_own_format, invokes_or_fails};
 use leaks::{counts_words, leaks, leaks_side_by_side};
-use limits::{big_result, many_concurrent_steps, many_steps, many_waits, map_of_steps, waits_for};
+use limits::{big_result, many_concurrent_steps, many_steps, many_waits, map_of_steps};
 use misplaced::misplaces;
 use operations::{
     abandons_a_builder, awaits_in_reverse, bad_event, child, concurrent_children, empty, flaky, greet,
     invalid_argument, nested_children, retries_beside_a_sleep, two_steps_and_wait, two_waits, typed_failure,
+    waits_for,
 };
 use outside::{asks_many, await_approval, callback, never_saves, waits_days};
 use plugins::{Slow, Teller, Troubled, clocked, watched};

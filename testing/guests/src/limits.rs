@@ -31,13 +31,6 @@ pub async fn many_waits(count: u64, ctx: DurableContext) -> Result<u64, BoxError
     Ok(count)
 }
 
-/// Event: a number of seconds. A line on standard output, then a wait of so long. Result: the number.
-pub async fn waits_for(seconds: u64, ctx: DurableContext) -> Result<u64, BoxError> {
-    println!("waits");
-    ctx.wait(Duration::from_secs(seconds)).await?;
-    Ok(seconds)
-}
-
 /// Event: a number. A map over so many numbers, each in a context of its own with one step that returns it. Result:
 /// their sum.
 pub async fn map_of_steps(count: u64, ctx: DurableContext) -> Result<u64, BoxError> {

@@ -231,3 +231,10 @@ pub struct Item {
 pub async fn bad_event(event: Order, _ctx: DurableContext) -> Result<Order, BoxError> {
     Ok(event)
 }
+
+/// Event: a number of seconds. A line on standard output, then a wait of so long. Result: the number.
+pub async fn waits_for(seconds: u64, ctx: DurableContext) -> Result<u64, BoxError> {
+    println!("waits");
+    ctx.wait(Duration::from_secs(seconds)).await?;
+    Ok(seconds)
+}

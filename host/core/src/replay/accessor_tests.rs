@@ -190,8 +190,8 @@ fn wait_sets_are_few_and_their_entries_charged_beyond_two_for_each_operation() {
         engine.add_to_set(*set, key, Interest::Change, 7).unwrap();
         used.push(budget.used() - before);
     }
-    assert!(used[2] > 0);
-    assert_eq!(used, [0, 0, used[2], used[2], used[2]]);
+    assert_eq!(used[..2], [0, 0]);
+    assert!(used[2] > 0, "charged in advance for some more");
     let before = budget.used();
     engine.remove_from_set(sets[4], 7).unwrap();
     engine.add_to_set(sets[5], key, Interest::Change, 7).unwrap();

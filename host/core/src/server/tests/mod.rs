@@ -3,6 +3,7 @@
 mod boundaries;
 mod bytes;
 mod callbacks;
+mod handle;
 mod invokes;
 mod lifecycle;
 mod limits;

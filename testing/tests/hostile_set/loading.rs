@@ -74,7 +74,7 @@ pub fn hard() -> String {
 }
 
 fn deep_components() -> String {
-    format!("{}{}", "(component ".repeat(150), ")".repeat(150))
+    format!("{}{}", "(component ".repeat(90), ")".repeat(90))
 }
 
 fn unknown_import() -> String {

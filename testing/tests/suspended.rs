@@ -141,7 +141,6 @@ fn child_nested() {
 }
 
 #[test]
-#[ignore = "its figures have not been measured yet, and the charge of an execution is that of before"]
 #[cfg(target_os = "linux")]
 fn executions_that_wait_take_little() {
     LocalDurableTestRunner::build(concat!(env!("CARGO_MANIFEST_DIR"), "/guests")).unwrap();

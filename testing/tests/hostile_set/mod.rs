@@ -153,7 +153,6 @@ fn child_with_hostile_guests() {
 }
 
 #[test]
-#[ignore = "the ends in its rows have not been compared with a run yet"]
 #[cfg(target_os = "linux")]
 fn hostile_guests_end_as_they_must_and_leave_nothing() {
     // Built before, so that the other process only runs them.

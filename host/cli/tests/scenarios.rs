@@ -322,7 +322,7 @@ fn bad_input_is_told_in_a_line_and_an_exit_code() {
         (
             vec![file("no-handler.toml", scenario)],
             2,
-            "`handler` is a component's file or a crate's folder; or use --handler",
+            "`handler` is a component's file or a crate's folder, or `function` is a function of a durawasm.toml",
         ),
         (
             vec![file("no-file.toml", &(handler("nope.wasm") + scenario))],

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::row::{
     Class::{Busy, Greedy, Slow},
-    Ends::{self, Failed, Stalled, Succeeded, TimedOut},
+    Ends::{self, Failed, Returned, Stalled, Succeeded, TimedOut},
     Row,
 };
 
@@ -42,7 +42,12 @@ fn time() -> Vec<Row> {
             json!(3600),
             Failed("Sandbox.TimeLimitExceeded", "of real time"),
         ),
-        Row::handler(Greedy, "hangs_on_foreign_future", Value::Null, Failed("HandlerStalled", "never")),
+        Row::handler(
+            Greedy,
+            "hangs_on_foreign_future",
+            Value::Null,
+            Failed("HandlerStalled", "not a durable operation"),
+        ),
         Row::handler(Greedy, "hangs_in_step", Value::Null, Failed("StepStalled", "")),
         Row::handler(
             Greedy,
@@ -68,13 +73,13 @@ fn memory() -> Vec<Row> {
             Greedy,
             "polls_long_lists",
             json!([600_000, 1]),
-            Failed("Sandbox.HandleLimitExceeded", "600000 pollables at once; 500000 are allowed"),
+            Failed("Sandbox.HandleLimitExceeded", "handles of all kinds at once; the limit is "),
         ),
         Row::handler(
             Greedy,
             "many_concurrent_steps",
             json!(1_000_000),
-            Failed("Sandbox.OperationLimitExceeded", "20000"),
+            Failed("Sandbox.MemoryLimitExceeded", "the limit is 131072 KiB"),
         ),
     ]
 }
@@ -91,13 +96,13 @@ fn bytes() -> Vec<Row> {
         hoards("lines", 1_000_000, 60_000, BYTES),
         hoards("blank", 100_000, 0, BYTES),
         hoards("invocations", 1_000, 7 * MIB, BYTES),
-        hoards("unsent", 1_000_000, 0, Failed("Sandbox.OperationLimitExceeded", "20000")),
+        hoards("unsent", 1_000_000, 0, Failed("Execution.EventLimitExceeded", "1200 events")),
         hoards("unsent", 1_000, 5 * MIB, BYTES),
-        hoards("operations", 100_000, 7 * MIB, BYTES),
+        hoards("operations", 100_000, 7 * MIB, Failed("Sandbox.LogLimitExceeded", "at most 16777216")),
         hoards("fields", 100_000, 500_000, BYTES),
         hoards("initial", 1_000, 5 * MIB, BYTES),
         hoards("frames", 1_000_000, 1_000, BYTES),
-        hoards("scopes", 1_000_000, 0, Failed("Sandbox.HandleLimitExceeded", "the limit is 10000")),
+        hoards("scopes", 1_000_000, 0, Failed("Sandbox.OperationLimitExceeded", "5000")),
         hoards("callbacks", 300, 0, Stalled),
     ]
 }
@@ -178,22 +183,22 @@ fn divergence() -> Vec<Row> {
 fn text() -> Vec<Row> {
     let hostile = "\u{1b}[2J\u{202e}\u{feff}\r\n\u{fffe}\u{0}]]>";
     let long = |what: &str, ends| Row::handler(Greedy, "has_a_long_name", json!([what, 8 * MIB]), ends);
-    let rejected = || Succeeded(json!(""));
+    let rejected = || Returned("\"operation ");
     vec![
         Row::handler(Greedy, "says", json!(hostile), Failed(hostile, hostile)),
         long("step", rejected()),
         long("invoke", rejected()),
         long("child", rejected()),
         long("wait", rejected()),
-        long("line", rejected()),
+        long("line", Succeeded(json!(""))),
         long("error", Failed("nnnn", "nnnn")),
         // Not a value of JSON, but text of it that is nested deeply.
-        Row::handler(Greedy, "verbatim", json!("[".repeat(100_000)), Failed("Error", "")),
+        Row::handler(Greedy, "verbatim", json!("[".repeat(100_000)), Failed("Error", "EOF while parsing")),
         Row::handler(
             Greedy,
             "verbatim",
             json!(format!("{}{}", "[".repeat(100_000), "]".repeat(100_000))),
-            Failed("Error", ""),
+            Returned("[[["),
         ),
     ]
 }
@@ -238,15 +243,15 @@ pub fn http(server: SocketAddr) -> Vec<Row> {
         Row::http("fetches", get(url("large")), Failed("Sandbox.HttpLimitExceeded", "may 4194304")),
         Row::http(
             "uploads",
-            json!([url(""), 1_u64 << 40]),
+            json!([url(""), 3_000_000_000_u32]),
             Failed("Sandbox.HttpLimitExceeded", "may 4194304"),
         ),
-        Row::http("opens", json!([url("large"), 100]), Failed("Sandbox.HttpLimitExceeded", "may 4194304")),
-        Row::http("makes_fields", json!(1_000_000), Failed("Sandbox.HandleLimitExceeded", "257 files")),
         Row::http(
-            "hangs",
-            json!({ "method": "GET", "url": url("never") }),
-            Succeeded(json!({ "failed": "" })),
+            "opens",
+            json!([url("large"), 100]),
+            Returned("{\"error\":\"ErrorCode::ConnectionLimitReached"),
         ),
+        Row::http("makes_fields", json!(1_000_000), Failed("Sandbox.HandleLimitExceeded", "257 files")),
+        Row::http("hangs", json!({ "method": "GET", "url": url("never") }), Returned("{\"failed\":\"step")),
     ]
 }

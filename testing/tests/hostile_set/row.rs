@@ -35,6 +35,8 @@ pub enum Ends {
     Failed(&'static str, &'static str),
     /// The execution succeeds with this result: what the guest tried had no effect.
     Succeeded(Value),
+    /// The execution succeeds with a result that begins with this, whether or not it is JSON.
+    Returned(&'static str),
     /// The execution reaches its longest time.
     TimedOut,
     /// The execution waits for what cannot come.

@@ -25,7 +25,7 @@ const DAY: u64 = 86_400;
 const MANY: usize = 10_000;
 
 /// The most that each may take, with its history, in bytes.
-const MOST: usize = 12 << 10;
+const MOST: usize = 16 << 10;
 
 /// Counts the lines that those who wait have written, and keeps none.
 #[derive(Default)]

@@ -178,7 +178,8 @@ fn errors_say_where_and_what_to_do() {
     }
     let unknown = parsed(WHOLE).unwrap().function("ordre").unwrap_err().to_string();
     assert!(unknown.contains("did you mean `order`?; there is mail, order"), "{unknown}");
-    let many: String = (0..=MAX_FUNCTIONS).map(|n| format!("[functions.f{n}]\ncrate = \".\"\n")).collect();
+    let functions = (0..=MAX_FUNCTIONS).map(|n| format!("[functions.f{n}]\ncrate = \".\"\n"));
+    let many = functions.collect::<Vec<_>>().concat();
     assert!(parsed(&many).unwrap_err().contains("it has 1001 functions; the limit is 1000"));
 }
 

@@ -63,7 +63,8 @@ pub fn find(folder: &Path) -> Result<Option<PathBuf>, FindError> {
         let path = folder.join(FILE_NAME);
         match path.symlink_metadata() {
             Ok(_) => {
-                owned(&path, this_user())?;
+                #[cfg(unix)]
+                owned(&path, rustix::process::geteuid().as_raw())?;
                 return Ok(Some(path));
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -87,23 +88,11 @@ fn is_workspace(manifest: &Path) -> bool {
     read_text_file(manifest, MAX_MANIFEST).is_ok_and(|text| text.lines().any(begins))
 }
 
-/// The user that this process acts for, where there are users.
-#[cfg(unix)]
-fn this_user() -> Option<u32> {
-    Some(rustix::process::geteuid().as_raw())
-}
-
-#[cfg(not(unix))]
-fn this_user() -> Option<u32> {
-    None
-}
-
 /// Refuses a file that is another user's than `user` and root's, or that such a user could replace.
 #[cfg(unix)]
-fn owned(path: &Path, user: Option<u32>) -> Result<(), FindError> {
+fn owned(path: &Path, user: u32) -> Result<(), FindError> {
     use std::os::unix::fs::MetadataExt as _;
 
-    let Some(user) = user else { return Ok(()) };
     let folder = path.parent().unwrap_or(path);
     let examined = |at: &Path, metadata: io::Result<std::fs::Metadata>| {
         metadata.map_err(|error| FindError::Examine { path: at.to_owned(), error })
@@ -118,12 +107,6 @@ fn owned(path: &Path, user: Option<u32>) -> Result<(), FindError> {
             return Err(FindError::Owner { path: path.to_owned(), what, owner });
         }
     }
-    Ok(())
-}
-
-/// Without users of the Unix kind nothing is known of owners.
-#[cfg(not(unix))]
-fn owned(_: &Path, _: Option<u32>) -> Result<(), FindError> {
     Ok(())
 }
 
@@ -173,12 +156,12 @@ mod tests {
         let path = root.path().join(FILE_NAME);
         fs::write(&path, "").unwrap();
         let owner = fs::metadata(&path).unwrap().uid();
-        assert!(owned(&path, Some(owner)).is_ok());
+        assert!(owned(&path, owner).is_ok());
         if owner == 0 {
             // Root's files are everybody's to trust.
-            assert!(owned(&path, Some(7)).is_ok());
+            assert!(owned(&path, 7).is_ok());
         } else {
-            let said = owned(&path, Some(owner + 1)).unwrap_err().to_string();
+            let said = owned(&path, owner + 1).unwrap_err().to_string();
             assert!(said.contains("belongs to another user") && said.contains("--config"), "{said}");
         }
     }

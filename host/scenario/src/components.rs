@@ -113,13 +113,13 @@ impl<E, F: FnMut(&Path) -> Result<(PathBuf, Vec<u8>), E>> Components<F> {
         bounds: &CompileBounds,
     ) -> Result<Handler, LoadError<E>> {
         let (path, bytes) = self.get(handler).map_err(LoadError::Fetch)?;
-        let mut engine = match self.engines.iter().position(|engine| engine.is_for(limits, bounds)) {
-            Some(place) => self.engines.remove(place),
-            None => {
-                let (engine, without_cache) = Engine::new(limits, bounds).map_err(LoadError::Sandbox)?;
-                self.without_cache = self.without_cache.take().or(without_cache);
-                engine
-            }
+        let place = self.engines.iter().position(|engine| engine.is_for(limits, bounds));
+        let mut engine = if let Some(place) = place {
+            self.engines.remove(place)
+        } else {
+            let (engine, without_cache) = Engine::new(limits, bounds).map_err(LoadError::Sandbox)?;
+            self.without_cache = self.without_cache.take().or(without_cache);
+            engine
         };
         let compiled = engine.compile(&path, &bytes);
         // The list is in the order of last use, and the least recently used engine is dropped.

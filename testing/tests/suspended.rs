@@ -113,7 +113,7 @@ fn resident() -> usize {
 }
 
 /// Measures in a process of its own, in which nothing has taken memory before.
-fn measure(what: impl AsyncFn(&Host) -> Taken) {
+fn measure(what: impl AsyncFnOnce(&Host) -> Taken) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let host = Host::new();

@@ -7,9 +7,9 @@ use durawasm_sandbox::{CompileBounds, compiler_process, serve_as_compiler};
 use super::exit::{Exit, Failure, OrExit};
 
 /// These bounds, with this executable as the compiler.
-pub(super) fn in_own_process(bounds: CompileBounds) -> Result<CompileBounds, Failure> {
+pub(super) fn in_own_process(bounds: &CompileBounds) -> Result<CompileBounds, Failure> {
     let program = executable().or_exit(Exit::Host)?;
-    Ok(CompileBounds { process: Some(compiler_process(program)), ..bounds })
+    Ok(CompileBounds { process: Some(compiler_process(program)), ..bounds.clone() })
 }
 
 /// This executable. On Linux that is a link to the file which runs, even if another one has its path by now: an update of

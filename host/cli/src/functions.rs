@@ -97,7 +97,7 @@ impl<F: FnMut(&Path) -> Result<(PathBuf, Vec<u8>), Failure>> Loader<'_, F> {
 
     /// The functions of a component, with these limits.
     fn list(&mut self, path: &Path, limits: &SandboxLimits) -> Result<Functions, Failure> {
-        let bounds = in_own_process(self.settings.all.enforced().compiling)?;
+        let bounds = in_own_process(&self.settings.all.enforced().compiling)?;
         let handler = self.components.load(path, &self.whole, &bounds).map_err(|error| match error {
             LoadError::Fetch(failure) => failure,
             LoadError::Sandbox(error) => Failure { exit: Exit::Host, error: error.into() },
@@ -140,6 +140,6 @@ fn about(file: &ConfigFile, name: &str, Failure { exit, error }: Failure) -> Fai
 }
 
 /// The functions that do not run, because their ends are scripted.
-pub(super) fn replaced<'a, T>(stand_ins: &'a [(String, T)]) -> BTreeSet<&'a str> {
+pub(super) fn replaced<T>(stand_ins: &[(String, T)]) -> BTreeSet<&str> {
     stand_ins.iter().map(|(name, _)| bare_name(name)).collect()
 }

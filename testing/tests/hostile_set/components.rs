@@ -105,8 +105,8 @@ fn memory() -> Vec<Row> {
         row(Greedy, "the data of one call", Guest::new("f", &result), MEMORY),
         row(Greedy, "calls of the host at any depth", Guest::new("f", "(call $deep)").fields(recursion),
             Failed("Sandbox.TimerLimitExceeded", "1001 timers at once")),
-        row(Greedy, "lists as large as memory", Guest::new("f", &format!(
-            "(drop (memory.grow $lists (i32.const 60))) (call $poll (i32.const 0) (i32.const 900000) (i32.const 0))"))
+        row(Greedy, "lists as large as memory", Guest::new("f",
+            "(drop (memory.grow $lists (i32.const 60))) (call $poll (i32.const 0) (i32.const 900000) (i32.const 0))")
             .poll(), Failed(EXIT, "unknown handle index")),
     ]
 }

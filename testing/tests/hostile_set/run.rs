@@ -44,7 +44,7 @@ fn limits(class: Class) -> SandboxLimits {
     match class {
         Class::Busy => SandboxLimits { cpu: Duration::from_millis(200), timers: 10_000_000, ..usual },
         Class::Greedy => {
-            SandboxLimits { cpu: Duration::from_secs(60), handles: 10_000, timers: 1_000, ..usual }
+            SandboxLimits { cpu: Duration::from_mins(1), handles: 10_000, timers: 1_000, ..usual }
         }
         Class::Slow => SandboxLimits { wall: Duration::from_millis(200), ..usual },
     }

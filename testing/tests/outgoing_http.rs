@@ -276,7 +276,7 @@ async fn what_the_host_keeps_of_requests_is_charged() {
     assert_eq!(kind, "Execution.ByteLimitExceeded");
     assert!(message.contains("at most 4194304 are kept for one execution"), "{message}");
     // What is taken and closed is given back: 40 responses in turn need no more than one.
-    let small = server_of_bytes(200 << 10).await;
+    let small = server_of_bytes(100 << 10).await;
     let wanted = json!(vec![get(format!("http://{}/", small.address)); 40]);
     let runner = handler("fetches").execution_bytes(20 << 20);
     let result = runner.allow_http(&small.address.to_string()).unwrap().run(wanted).await.unwrap();

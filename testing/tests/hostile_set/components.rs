@@ -296,11 +296,16 @@ fn listing() -> Vec<Row> {
         row(Greedy, "a list that traps", registered("unreachable"), Unlisted(EXIT, "unreachable")),
         row(
             Greedy,
-            "a list outside of memory",
+            "a list of functions outside of memory",
             registered(&list(65_500, 10_000)),
             Unlisted(EXIT, "out of bounds"),
         ),
-        row(Greedy, "a list as long as can be", registered(&list(0, -1)), Unlisted(EXIT, "out of bounds")),
+        row(
+            Greedy,
+            "a list of functions as long as can be",
+            registered(&list(0, -1)),
+            Unlisted(EXIT, "out of bounds"),
+        ),
         row(Greedy, "a list of thousands", registered(&list(4096, 4000)), contract("lists 4000 functions")),
     ]
 }

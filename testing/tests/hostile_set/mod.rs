@@ -43,8 +43,11 @@ fn rows(server: SocketAddr) -> Vec<Row> {
 #[test]
 fn the_set_is_large_and_its_names_differ() {
     let rows = rows(SocketAddr::from(([127, 0, 0, 1], 1)));
-    let names: HashSet<_> = rows.iter().map(|row| row.name.as_str()).collect();
-    assert!(names.len() == rows.len() && rows.len() >= 100, "{} rows, {} names", rows.len(), names.len());
+    assert!(rows.len() >= 150, "{} rows", rows.len());
+    let mut names = HashSet::new();
+    for row in &rows {
+        assert!(names.insert(&row.name), "two rows have the name {}", row.name);
+    }
 }
 
 /// A server that answers with much, or not at all.

@@ -56,14 +56,25 @@ pub struct Row {
     pub ends: Ends,
 }
 
+/// A name that has the length of an event of which it does not show all.
+fn named(function: &str, event: &Value) -> String {
+    let event = event.to_string();
+    let shown: String = event.chars().take(60).collect();
+    if shown.len() < event.len() {
+        format!("{function} {shown}.. of {}", event.len())
+    } else {
+        format!("{function} {event}")
+    }
+}
+
 impl Row {
     pub fn handler(class: Class, function: &'static str, event: Value, ends: Ends) -> Self {
-        let name = format!("{function} {}", event.to_string().chars().take(60).collect::<String>());
+        let name = named(function, &event);
         Self { name, class, source: Source::Handler(function, event), ends }
     }
 
     pub fn http(function: &'static str, event: Value, ends: Ends) -> Self {
-        let name = format!("{function} {}", event.to_string().chars().take(60).collect::<String>());
+        let name = named(function, &event);
         Self { name, class: Class::Greedy, source: Source::Http(function, event), ends }
     }
 

@@ -9,7 +9,8 @@ use std::{
 };
 
 use anyhow::anyhow;
-use durawasm_config::{ConfigFile, FILE_NAME, Origin, RunSettings, Settings, find, is_function_name};
+use durawasm_config::{ConfigFile, FILE_NAME, Origin, RunSettings, Settings, find};
+use durawasm_core::protocol::is_component_function_name;
 
 use super::exit::{Exit, Failure, OrExit};
 
@@ -37,11 +38,10 @@ impl ConfigArgs {
     /// What a HANDLER means.
     pub(super) fn subject(&self, handler: &Path) -> Result<Subject, Failure> {
         let path = || Subject::Path(handler.to_owned());
-        let name = handler.to_str().filter(|text| is_function_name(text));
-        if self.config.is_some() {
-            let file = self.file(Path::new(""))?;
+        let name = handler.to_str().filter(|text| is_component_function_name(text));
+        if let Some(config) = &self.config {
             let name = name.unwrap_or_else(|| handler.to_str().unwrap_or("\u{fffd}"));
-            return function(file, name);
+            return function(read(config)?, name);
         }
         // What looks like a path is one, and does not depend on any file.
         let Some(name) = name else { return Ok(path()) };
@@ -59,7 +59,7 @@ impl ConfigArgs {
                 file.path.display(),
                 file.path.display()
             ))),
-            (false, true) => function(Some(file), name),
+            (false, true) => function(file, name),
             (false, false) => {
                 let unknown = file.function(name).err().map(|error| error.to_string()).unwrap_or_default();
                 Err(usage(anyhow!("there is no path {name} here, and {}: {unknown}", file.path.display())))
@@ -69,7 +69,7 @@ impl ConfigArgs {
 
     /// The function of this name, which a scenario in this folder tests.
     pub(super) fn function(&self, folder: &Path, name: &str) -> Result<Option<Subject>, Failure> {
-        self.file(folder)?.map(|file| function(Some(file), name)).transpose()
+        self.file(folder)?.map(|file| function(file, name)).transpose()
     }
 
     /// Why no function can be meant.
@@ -90,7 +90,7 @@ impl ConfigArgs {
             Some(path) => Some(path.clone()),
             None => find(folder).or_exit(Exit::Usage)?,
         };
-        path.map(|path| ConfigFile::read(&path).map(Rc::new).or_exit(Exit::Usage)).transpose()
+        path.map(|path| read(&path)).transpose()
     }
 }
 
@@ -98,8 +98,11 @@ fn usage(error: anyhow::Error) -> Failure {
     Failure { exit: Exit::Usage, error }
 }
 
-fn function(file: Option<Rc<ConfigFile>>, name: &str) -> Result<Subject, Failure> {
-    let Some(file) = file else { return Err(usage(anyhow!("there is no {FILE_NAME}"))) };
+fn read(path: &Path) -> Result<Rc<ConfigFile>, Failure> {
+    ConfigFile::read(path).map(Rc::new).or_exit(Exit::Usage)
+}
+
+fn function(file: Rc<ConfigFile>, name: &str) -> Result<Subject, Failure> {
     file.function(name).map_err(|error| usage(anyhow!("{}: {error}", file.path.display())))?;
     Ok(Subject::Function { name: name.to_owned(), file })
 }

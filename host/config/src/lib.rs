@@ -25,7 +25,6 @@ pub use self::{
     find::{FindError, find},
     limit::{Kind, Limit, Scope, Value},
     limits::{StatedLimits, of_scenario},
-    name::is_function_name,
     settings::{Enforced, GrantError, Origin, RunSettings, Settings, Stated, StatedGrants},
     toml::{parse_toml, read_text},
 };

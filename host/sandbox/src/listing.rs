@@ -7,15 +7,12 @@ use std::collections::HashSet;
 
 use durawasm_core::{
     invocation::FunctionInfo,
-    protocol::{ErrorObject, error_types},
+    protocol::{ErrorObject, LONGEST_COMPONENT_FUNCTION_NAME, error_types, is_component_function_name},
 };
 use durawasm_text::shortened;
 
 /// The most functions that a component may list.
 const MAX_FUNCTIONS: usize = 1_000;
-
-/// The most bytes of a function's name.
-const MAX_NAME: usize = 64;
 
 /// How many characters of a wrong name a message shows.
 const SHOWN: usize = 80;
@@ -30,11 +27,10 @@ pub(super) fn checked(functions: Vec<FunctionInfo>) -> Result<Vec<FunctionInfo>,
     }
     let mut names = HashSet::with_capacity(functions.len());
     for FunctionInfo { name, .. } in &functions {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        if !(1..=MAX_NAME).contains(&name.len()) || !name.bytes().all(allowed) {
+        if !is_component_function_name(name) {
             return Err(violation(format!(
-                "the component lists a function with the name \"{}\" of {} bytes; a name is 1 to {MAX_NAME} of A-Z a-z \
-                 0-9 - _",
+                "the component lists a function with the name \"{}\" of {} bytes; a name is 1 to \
+                 {LONGEST_COMPONENT_FUNCTION_NAME} of A-Z a-z 0-9 - _",
                 shortened(name, SHOWN),
                 name.len()
             )));
@@ -60,11 +56,11 @@ mod tests {
 
     #[test]
     fn names_are_words_of_a_bounded_length() {
-        let good = ["a".to_owned(), "Z-_9".to_owned(), "x".repeat(MAX_NAME)];
+        let good = ["a".to_owned(), "Z-_9".to_owned(), "x".repeat(LONGEST_COMPONENT_FUNCTION_NAME)];
         assert_eq!(list(good).unwrap().len(), 3);
         let wrong = [
             (String::new(), "the name \"\" of 0 bytes"),
-            ("x".repeat(MAX_NAME + 1), "of 65 bytes"),
+            ("x".repeat(LONGEST_COMPONENT_FUNCTION_NAME + 1), "of 65 bytes"),
             ("\u{1b}[2J".to_owned(), "the name \"\u{fffd}[2J\" of 4 bytes"),
             ("a\nb".to_owned(), "a\u{fffd}b"),
             ("\u{202e}a".to_owned(), "\u{fffd}a"),

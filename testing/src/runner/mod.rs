@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use durawasm_core::server::StartExecution;
+use durawasm_core::{protocol::is_component_function_name, server::StartExecution};
 use durawasm_sandbox::SandboxLimits;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -300,6 +300,5 @@ impl<I, O: DeserializeOwned> LocalDurableTestRunner<I, O> {
 /// The name of a function: the last segment of its type path; `handler` if it has none, such as a closure.
 fn function_name(path: &str) -> &str {
     let name = path.rsplit("::").next().unwrap_or_default();
-    let fits = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
-    if (1..=64).contains(&name.len()) && fits(name) { name } else { "handler" }
+    if is_component_function_name(name) { name } else { "handler" }
 }

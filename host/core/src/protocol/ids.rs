@@ -131,6 +131,14 @@ pub fn is_function_name(text: &str) -> bool {
     matches!(text.len(), 1..=256) && text.bytes().all(allowed)
 }
 
+/// The longest name of a function of a component, in bytes.
+pub const LONGEST_COMPONENT_FUNCTION_NAME: usize = 64;
+
+/// Whether the text can be the name of a function of a component: 1 to 64 of `A-Z a-z 0-9 - _` (WIT: `functions`).
+pub fn is_component_function_name(text: &str) -> bool {
+    word("the function's name", text, LONGEST_COMPONENT_FUNCTION_NAME).is_ok()
+}
+
 /// Whether the text is a valid tenant id (service model: `TenantId`).
 pub fn is_tenant_id(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/=+-@ ".contains(&byte);

@@ -23,8 +23,9 @@ pub use event::{
     StepClosedDetails, StepError, StepResult, WaitStartedDetails,
 };
 pub use ids::{
-    CallbackId, CheckpointToken, ExecutionArn, FUNCTION_NAME_CHARACTERS, InvalidName, OperationId,
-    TENANT_ID_CHARACTERS, check_execution_name, is_function_name, is_tenant_id,
+    CallbackId, CheckpointToken, ExecutionArn, FUNCTION_NAME_CHARACTERS, InvalidName,
+    LONGEST_COMPONENT_FUNCTION_NAME, OperationId, TENANT_ID_CHARACTERS, check_execution_name,
+    is_component_function_name, is_function_name, is_tenant_id,
 };
 pub use invocation::{InvocationInput, InvocationOutput, InvocationResult, InvocationStatus};
 pub use limits::Limits;

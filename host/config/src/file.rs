@@ -88,23 +88,12 @@ struct WrittenFile {
     #[serde(default)]
     functions: BTreeMap<FunctionName, GoodFunction>,
     #[serde(default)]
-    grants: WrittenGrants,
+    grants: StatedGrants,
     #[serde(default, deserialize_with = "defaults")]
     limits: StatedLimits,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-struct WrittenGrants {
-    #[serde(deserialize_with = "values::variables")]
-    env: Vec<VariableRequest>,
-    #[serde(deserialize_with = "values::directories")]
-    dir: Vec<DirectoryRequest>,
-    scratch: Option<bool>,
-    #[serde(deserialize_with = "values::requests")]
-    allow_http: Vec<HttpGrant>,
-}
-
+/// Grants stand beside the other keys. `flatten` would accept unknown keys.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct WrittenFunction {
@@ -188,11 +177,10 @@ impl ConfigFile {
             let export = export.map_or_else(|| name.clone(), String::from);
             (name, ConfigFunction { source, export, stated })
         });
-        let WrittenGrants { env, dir, scratch, allow_http } = grants;
         Ok(Self {
             path: path.to_owned(),
             functions: functions.collect(),
-            defaults: Stated { grants: StatedGrants { env, dir, scratch, allow_http }, limits },
+            defaults: Stated { grants, limits },
         })
     }
 

@@ -15,11 +15,12 @@ use durawasm_core::{
     server::InvocationRetry,
 };
 use durawasm_sandbox::{CompileBounds, SandboxLimits};
-use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap};
 
 use super::{
     limit::{Limit, Value},
     limits::StatedLimits,
+    values,
 };
 
 /// Who stated something.
@@ -37,15 +38,19 @@ pub enum Origin {
 }
 
 /// The grants that one place states.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct StatedGrants {
     /// Environment variables.
+    #[serde(deserialize_with = "values::variables")]
     pub env: Vec<VariableRequest>,
     /// Directories.
+    #[serde(deserialize_with = "values::directories")]
     pub dir: Vec<DirectoryRequest>,
     /// Whether each execution gets a scratch directory.
     pub scratch: Option<bool>,
     /// HTTP requests.
+    #[serde(deserialize_with = "values::requests")]
     pub allow_http: Vec<HttpGrant>,
 }
 

@@ -107,7 +107,8 @@ impl Driver {
         Ok(())
     }
 
-    /// Closes an attempt of the operation `key` with arguments that may be invalid. The caller must call [`send`](Self::send) next.
+    /// Closes an attempt of the operation `key` with arguments that may be invalid. The caller must call
+    /// [`send`](Self::send) next.
     ///
     /// # Errors
     /// The reason why the run is ended.

@@ -9,7 +9,8 @@
 //! - the guest sees a completion only where it waits ([`Engine::reveal`]), and sees completions in the order in which
 //!   the service recorded them, so a replay interleaves exactly as the first run did;
 //! - a recorded attempt that has not ended continues only where the guest waits, in the same order: a guest that drops
-//!   an operation because of a completion drops it again before the operation's body runs;
+//!   an operation because of a completion drops it again before the operation's body runs. A first attempt that began
+//!   after all that such an instance has seen continues where the guest starts it;
 //! - except in [`CheckpointMode::Optimistic`], an outcome is shown only when the service has recorded it;
 //! - the time that the guest sees is the time of the latest outcome that it was shown.
 

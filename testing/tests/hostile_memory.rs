@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, fs, process::Command, sync::Arc, time::Duration};
 
-use crate::common::wat_guest::{Guest, SECOND, contexts, grow, repeat};
+use crate::common::wat_guest::{Guest, SECOND, STDOUT, contexts, grow, repeat};
 use durawasm_core::{
     invocation::{LogBuffer, LogSink},
     orchestrator::{Environment, EnvironmentOptions, TimeMode},
@@ -291,15 +291,8 @@ async fn handles_of_the_components_own_resources_are_limited() {
 
 #[tokio::test]
 async fn handles_of_wasi_are_limited() {
-    let component = r#"(import "wasi:io/streams@0.2.0" (instance $streams (export "output-stream" (type (sub resource)))))
-        (alias export $streams "output-stream" (type $stream))
-        (import "wasi:cli/stdout@0.2.0" (instance $cli
-          (alias outer 1 $stream (type $outer))
-          (export "output-stream" (type (eq $outer)))
-          (export "get-stdout" (func (result (own 1))))))
-        (core func $stdout (canon lower (func $cli "get-stdout")))"#;
     let hold = |number| {
-        Guest::new("f", &repeat(number, "(drop (call $stdout))")).import("stdout", component, "(result i32)")
+        Guest::new("f", &repeat(number, "(drop (call $stdout))")).import("stdout", STDOUT, "(result i32)")
     };
     let usual = SandboxLimits::default();
     assert_eq!(end(&hold(256), &usual).await, None);

@@ -5,18 +5,14 @@ mod common;
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output, Stdio},
 };
 
-use common::{err, json_of, out};
+use common::{err, json_of, out, root};
 use serde_json::json;
 
 /// The root of the repository.
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
-}
-
 fn durawasm(arguments: &[&str]) -> Output {
     durawasm_with(arguments, |_| {})
 }

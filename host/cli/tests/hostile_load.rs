@@ -6,16 +6,12 @@ mod common;
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Output, Stdio},
 };
 
-use common::{err, json_of, out};
+use common::{err, json_of, out, root};
 use durawasm_sandbox::{Sandbox, SandboxLimits};
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
-}
 
 fn durawasm(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_durawasm"));

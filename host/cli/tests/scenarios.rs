@@ -5,18 +5,13 @@ mod common;
 
 use std::{
     fs,
-    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::OnceLock,
     time::Instant,
 };
 
-use common::{err, json_of, out};
+use common::{err, json_of, out, root};
 use serde_json::json;
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
-}
 
 fn durawasm(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_durawasm"));

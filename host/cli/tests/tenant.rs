@@ -6,15 +6,10 @@ mod common;
 
 use std::{
     fs,
-    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
 
-use common::{err, json_of, out};
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
-}
+use common::{err, json_of, out, root};
 
 /// The words of the command on the page before `durawasm`.
 fn wrapper() -> Vec<String> {

@@ -5,12 +5,12 @@ mod common;
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Output, Stdio},
     sync::OnceLock,
 };
 
-use common::{err, json_of, out};
+use common::{err, json_of, out, root};
 use durawasm_report::is_unsafe;
 use serde_json::json;
 
@@ -18,10 +18,6 @@ use serde_json::json;
 /// and is not XML.
 const HOSTILE: &str =
     "\u{1b}[2J\u{9b}2J\r\nforged: ok\u{85}\u{202e}\u{2066}\u{7}\u{fffe}\u{ffff}\u{e0041}\u{200b}]]>&<a b=\"'";
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
-}
 
 fn durawasm(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_durawasm"));

@@ -2,6 +2,15 @@
 
 use std::fmt::Write as _;
 
+/// Fields of a component that make `$stdout`, a function which returns a handle of WASI.
+pub const STDOUT: &str = r#"(import "wasi:io/streams@0.2.0" (instance $streams (export "output-stream" (type (sub resource)))))
+        (alias export $streams "output-stream" (type $stream))
+        (import "wasi:cli/stdout@0.2.0" (instance $cli
+          (alias outer 1 $stream (type $outer))
+          (export "output-stream" (type (eq $outer)))
+          (export "get-stdout" (func (result (own 1))))))
+        (core func $stdout (canon lower (func $cli "get-stdout")))"#;
+
 /// A component, written as text. Its function returns null, unless its code traps.
 #[derive(Clone)]
 pub struct Guest {

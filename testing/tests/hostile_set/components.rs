@@ -7,7 +7,7 @@ use super::row::{
     Ends::{self, Failed, Returned, Succeeded, Unlisted},
     Row,
 };
-use crate::common::wat_guest::{Guest, contexts, grow, repeat};
+use crate::common::wat_guest::{Guest, STDOUT, contexts, grow, repeat};
 
 const CPU: Ends = Failed("Sandbox.CpuLimitExceeded", "of CPU time; the limit is 200ms");
 const MEMORY: Ends = Failed("Sandbox.MemoryLimitExceeded", "");
@@ -112,13 +112,6 @@ fn memory() -> Vec<Row> {
 }
 
 fn handles() -> Vec<Row> {
-    let stdout = r#"(import "wasi:io/streams@0.2.0" (instance $streams (export "output-stream" (type (sub resource)))))
-        (alias export $streams "output-stream" (type $stream))
-        (import "wasi:cli/stdout@0.2.0" (instance $cli
-          (alias outer 1 $stream (type $outer))
-          (export "output-stream" (type (eq $outer)))
-          (export "get-stdout" (func (result (own 1))))))
-        (core func $stdout (canon lower (func $cli "get-stdout")))"#;
     let own = "(type $own (resource (rep i32))) (core func $make (canon resource.new $own))";
     let limit = |says| Failed("Sandbox.HandleLimitExceeded", says);
     let many = |call: &str| repeat(1_000_000, &format!("(drop {call})"));
@@ -133,7 +126,7 @@ fn handles() -> Vec<Row> {
         row(
             Greedy,
             "streams",
-            Guest::new("f", &many("(call $stdout)")).import("stdout", stdout, "(result i32)"),
+            Guest::new("f", &many("(call $stdout)")).import("stdout", STDOUT, "(result i32)"),
             limit("257 files"),
         ),
         row(

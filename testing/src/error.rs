@@ -159,7 +159,9 @@ impl From<ServiceError> for TestError {
             ServiceError::CallbackNotFound(why) => Self::CallbackNotFound(why),
             ServiceError::NotFound(why) => Self::ExecutionNotFound(why),
             ServiceError::CallbackOver(why) => Self::CallbackAlreadyCompleted(why),
-            ServiceError::Unavailable(why) => Self::CheckpointCommunicationError(why),
+            ServiceError::Store(why) | ServiceError::Unavailable(why) => {
+                Self::CheckpointCommunicationError(why)
+            }
         }
     }
 }

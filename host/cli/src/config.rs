@@ -139,6 +139,16 @@ impl Subject {
         }
     }
 
+    /// What names the same HANDLER in every folder.
+    pub(super) fn identity(&self) -> String {
+        let whole =
+            |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned()).display().to_string();
+        match self {
+            Self::Path(path) => whole(path),
+            Self::Function { file, name } => format!("{}#{name}", whole(&file.path)),
+        }
+    }
+
     /// The path of the component or the crate.
     pub(super) fn path(&self) -> &Path {
         match self {

@@ -6,7 +6,7 @@ pub(super) use durawasm_report::Exit;
 pub(super) const HELP: &str = "Exit codes:
   0  done; of `run`: the execution SUCCEEDED; of `test`: all scenarios passed; of `check`: the handler replays
   1  the execution ended otherwise: FAILED, TIMED_OUT or STOPPED; of `test`: a scenario failed; of `check`: the
-     handler does not replay, or a body's effect was doubled
+     handler does not replay, or a body's effect was doubled; of `store check`: the store is damaged
   2  the command line or one of its inputs is wrong
   3  the handler crate does not build
   4  the file is not a component with durable handlers

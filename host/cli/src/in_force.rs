@@ -86,6 +86,12 @@ impl<'a> InForce<'a> {
         granted.lines().into_iter().map(line).collect()
     }
 
+    /// What is granted, and the limits, without who stated them.
+    pub(super) fn stated(&self) -> Value {
+        let InForceJson { granted, limits, others, .. } = self.json();
+        serde_json::json!({ "granted": granted, "limits": limits, "grantedToOthers": others })
+    }
+
     /// For a JSON report.
     pub(super) fn json(&self) -> InForceJson<'a> {
         // Neither can fail: the keys are texts.

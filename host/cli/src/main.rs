@@ -14,12 +14,14 @@ mod functions;
 mod grants;
 mod in_force;
 mod inspect;
+mod kept;
 mod limits;
 mod log;
 mod options;
 mod output;
 mod report;
 mod run;
+mod store;
 mod table;
 mod target;
 mod terminal;
@@ -55,6 +57,8 @@ enum Command {
     Check(check::Args),
     /// Show what a component imports and exports, and what it is granted
     Inspect(inspect::Args),
+    /// Look at a file of `run --store`: list, check, export, import and delete executions
+    Store(store::Args),
     /// Compile a component for another process of durawasm
     #[command(name = durawasm_sandbox::COMPILER_COMMAND, hide = true)]
     Compile(compile::Args),
@@ -78,6 +82,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Test(args) => test::test(&args),
         Command::Check(args) => check::check(&args),
+        Command::Store(args) => store::store(&args),
         Command::Inspect(args) => inspect::inspect(&args),
         Command::Compile(args) => return compile::serve(&args),
     };

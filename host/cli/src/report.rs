@@ -1,6 +1,6 @@
 //! The output of `run`, as text and as JSON.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use anyhow::anyhow;
 use serde::Serialize;
@@ -130,15 +130,18 @@ pub(super) fn raw(text: &str) -> Option<Box<RawValue>> {
 }
 
 /// The error of an interrupted run: what it waits for, and how to continue.
-pub(super) fn interrupted(skip_time: bool, run: &Run) -> Failure {
+pub(super) fn interrupted(skip_time: bool, run: &Run, store: Option<&Path>) -> Failure {
     let waits = open_work(run.view.operations.iter().map(|operation| &**operation));
     let waits =
         if waits.is_empty() { String::new() } else { format!(", and it waits for {}", waits.join(", ")) };
-    let faster = if skip_time { "" } else { "; with --skip-time it does not wait" };
-    let error = anyhow!(
-        "interrupted: the execution is {}{waits}. Nothing of it is kept: the same command begins anew{faster}",
-        run.view.status
-    );
+    let next = match store {
+        Some(store) => format!("It is kept in {}: the same command continues it", store.display()),
+        None => {
+            let faster = if skip_time { "" } else { "; with --skip-time it does not wait" };
+            format!("Nothing of it is kept: the same command begins anew{faster}")
+        }
+    };
+    let error = anyhow!("interrupted: the execution is {}{waits}. {next}", run.view.status);
     Failure { exit: Exit::Interrupted, error }
 }
 

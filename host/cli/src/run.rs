@@ -15,6 +15,7 @@ use super::{
     exit::{Exit, Failure, OrExit},
     functions::{self, environment_failure},
     in_force::InForce,
+    kept::{Began, Kept},
     log::{Printer, Quiet},
     options::{SharedArgs, granted},
     output::{note, say_json},
@@ -30,7 +31,7 @@ use durawasm_core::{
         Attendant, Environment, EnvironmentOptions, FunctionGrants, Functions, Run, RunError,
         ScriptedFunction, TimeMode, bare_name, parse_answer, parse_answer_for_all, parse_function_answer,
     },
-    protocol::{ExecutionStatus, ServiceError, check_execution_name},
+    protocol::{ExecutionArn, ExecutionStatus, ServiceError, check_execution_name},
     server::{ScriptedAnswer, StartExecution},
 };
 use durawasm_scenario::{Components, unused_answer_notes};
@@ -91,6 +92,10 @@ pub(super) struct Args {
     /// The execution's name: 1 to 64 of A-Z a-z 0-9 - _
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
+    /// Keep the execution in this file, which is made if it is not there: the same command again continues it, after
+    /// Ctrl-C, a crash or a power cut
+    #[arg(long, value_name = "FILE", requires = "name")]
+    store: Option<PathBuf>,
     /// What an instance is shared by: `invocation`, or `step` for a fresh one after every step's body and every context
     #[arg(long, value_name = "HOW", default_value = "invocation")]
     isolation: Isolation,
@@ -127,11 +132,25 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let grants = granted(&settings, &subject)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().or_exit(Exit::Host)?;
     let building = args.no_build.building();
-    let fetch = |path: &Path| component(path, &args.shared.crate_args, building, args.quiet);
+    let kept = kept(args, &subject)?;
+    let fetch = |path: &Path| {
+        let fetch = || component(path, &args.shared.crate_args, building, args.quiet);
+        match &kept {
+            Some(kept) => kept.component(path, fetch),
+            None => fetch(),
+        }
+    };
     let replaced = functions::replaced(&args.function_answer);
     let functions = functions::load(&subject, &settings, &replaced, &mut Components::new(fetch), &runtime)?;
     let prepared = Prepared { subject, settings, grants, functions };
-    runtime.block_on(execute(args, event, prepared))
+    runtime.block_on(execute(args, event, prepared, kept.as_ref()))
+}
+
+/// The store of `--store`.
+fn kept(args: &Args, subject: &Subject) -> Result<Option<Kept>, Failure> {
+    let (Some(store), Some(name)) = (&args.store, &args.name) else { return Ok(None) };
+    let function = subject.function().or(args.function.as_deref());
+    Ok(Some(Kept::open(store, name, &subject.identity(), function)?))
 }
 
 /// What is run, and what is in force.
@@ -142,20 +161,32 @@ struct Prepared {
     functions: Functions,
 }
 
-async fn execute(args: &Args, event: String, prepared: Prepared) -> Result<Exit, Failure> {
+async fn execute(
+    args: &Args,
+    event: String,
+    prepared: Prepared,
+    kept: Option<&Kept>,
+) -> Result<Exit, Failure> {
     let Prepared { subject, settings, grants, functions } = prepared;
-    let function = chosen(subject.function().or(args.function.as_deref()), &functions)?.name.to_string();
+    let earlier = kept.and_then(|kept| kept.earlier.as_ref());
+    let stated = subject.function().or(args.function.as_deref());
+    let stated = stated.or(earlier.map(|earlier| &*earlier.function));
+    let function = chosen(stated, &functions)?.name.to_string();
     if let Some((name, _)) = args.function_answer.iter().find(|(name, _)| bare_name(name) == function) {
         let error = anyhow!("{name} is the function that is run: --function-answer must not stand in for it");
         return Err(Failure { exit: Exit::Usage, error });
     }
     let limits = settings.of(&function).enforced();
-    let options = options(args, grants, &limits);
+    let mut options = options(args, grants, &limits);
+    if let (Some(earlier), TimeMode::Skip { .. }) = (earlier, options.time) {
+        options.time = TimeMode::Skip { start: earlier.saved_at };
+    }
     let (time, seed, grants) = (options.time, options.seed, options.grants.clone());
     let screen = Screen::new();
     let log: Arc<dyn LogSink> =
         if args.quiet { Arc::new(Quiet) } else { Arc::new(Printer(Arc::clone(&screen))) };
-    let mut environment = Environment::empty(options, log).map_err(environment_failure)?;
+    let store = kept.map(Kept::store).transpose()?;
+    let mut environment = Environment::with_store(options, log, store).map_err(environment_failure)?;
     environment.register_all(&functions);
     let mut stand_ins = Vec::new();
     for (name, scripted) in &args.function_answer {
@@ -172,9 +203,14 @@ async fn execute(args: &Args, event: String, prepared: Prepared) -> Result<Exit,
     start.answers = args.answer.iter().chain(&args.answer_all).cloned().collect();
     let answers = start.answers.clone();
     start.invocation_retry = limits.invocation_retry();
-    let (run, interrupted) = follow(args, &environment, &screen, start).await?;
-    let now = environment.clock().now();
     let in_force = InForce::new(&subject, &settings, &grants, &function);
+    let mut resumed = None;
+    if let Some(kept) = kept {
+        let began = Began::new(subject.identity(), args.skip_time, in_force.stated(), answers.clone());
+        resumed = resume(args, &environment, kept, began, &mut start).await?;
+    }
+    let (run, interrupted) = follow(args, &environment, &screen, start, resumed.as_ref()).await?;
+    let now = environment.clock().now();
     let setup = Setup { function: &function, time, seed, isolation: args.isolation, in_force, now };
     if args.json {
         say_json(&report::Report::new(&setup, &run))?;
@@ -182,15 +218,43 @@ async fn execute(args: &Args, event: String, prepared: Prepared) -> Result<Exit,
         report::print(&setup, &run);
     }
     if interrupted {
-        return Err(report::interrupted(args.skip_time, &run));
+        return Err(report::interrupted(args.skip_time, &run, kept.map(Kept::path)));
     }
+    // Of an execution that several commands ran, answers of earlier ones may have been used.
+    let answers = if resumed.is_none() { answers } else { Vec::new() };
     for why in unused_answer_notes(&answers, &run.view) {
         note(format_args!("warning: {why}"));
     }
     for (name, _) in stand_ins.iter().filter(|(_, called)| !called.get()) {
         note(format_args!("warning: the function {name:?} of --function-answer was not invoked"));
     }
-    verdict(&run)
+    verdict(&run, kept.map(Kept::path))
+}
+
+/// Prepares to continue the execution that the store has, if it has one, and returns it. Otherwise prepares to start one.
+async fn resume(
+    args: &Args,
+    environment: &Environment,
+    kept: &Kept,
+    began: Began,
+    start: &mut StartExecution,
+) -> Result<Option<ExecutionArn>, Failure> {
+    let name = args.name.as_deref().unwrap_or_default();
+    let Some(earlier) = &kept.earlier else {
+        start.origin = Some(kept.begin(began)?);
+        return Ok(None);
+    };
+    let view = environment.server().view(&earlier.arn).await.or_exit(Exit::Host)?;
+    let event = start.input.as_deref().unwrap_or("null");
+    let added = earlier.added(&began, name, event, view.input.as_deref())?;
+    if !added.is_empty() {
+        let origin = kept.begin(began.after(&earlier.began, &added))?;
+        environment.server().add_answers(&earlier.arn, added, Some(origin)).await.or_exit(Exit::Usage)?;
+    }
+    if !args.quiet {
+        earlier.announce(name);
+    }
+    Ok(Some(earlier.arn.clone()))
 }
 
 /// The options of the environment.
@@ -218,6 +282,7 @@ async fn follow(
     environment: &Environment,
     screen: &Arc<Screen>,
     start: StartExecution,
+    resumed: Option<&ExecutionArn>,
 ) -> Result<(Run, bool), Failure> {
     let may_ask = !args.no_input && !args.json;
     let clock = Arc::clone(environment.clock());
@@ -227,9 +292,15 @@ async fn follow(
     }
     let interrupts = Interrupts::listen().or_exit(Exit::Host)?;
     let attendant: Arc<dyn Attendant> = Arc::new(SharedAttendant(Arc::clone(&attend)));
+    let run = async {
+        match resumed {
+            Some(arn) => environment.resume_attended(arn, &attendant).await,
+            None => environment.run_attended(start, &attendant).await,
+        }
+    };
     let ended = tokio::select! {
         biased;
-        run = environment.run_attended(start, &attendant) => Some(run),
+        run = run => Some(run),
         () = interrupts.first() => None,
     };
     screen.close();
@@ -261,11 +332,18 @@ async fn so_far(attend: &TerminalAttendant) -> Result<Run, RunError> {
     Ok(Run { view, stall: None, checkpoints })
 }
 
-fn verdict(run: &Run) -> Result<Exit, Failure> {
+fn verdict(run: &Run, store: Option<&Path>) -> Result<Exit, Failure> {
     if let Some(stall) = &run.stall {
-        let error = anyhow!(
-            "the execution waits for {stall}, and no answer is configured: use --answer, or give it a timeout"
-        );
+        let error = match store {
+            None => anyhow!(
+                "the execution waits for {stall}, and no answer is configured: use --answer, or give it a timeout"
+            ),
+            Some(store) => anyhow!(
+                "the execution waits for {stall}, and no answer is configured. It is kept in {}: the same command with \
+                 --answer continues it",
+                store.display()
+            ),
+        };
         return Err(Failure { exit: Exit::Stalled, error });
     }
     Ok(if run.view.status == ExecutionStatus::Succeeded { Exit::Done } else { Exit::Failed })

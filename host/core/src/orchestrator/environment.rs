@@ -12,8 +12,8 @@ use crate::{
     ambient::{Clock, Entropy, OsEntropy, SeededEntropy, SystemClock, VirtualClock},
     budget::HostBudget,
     invocation::{Disturbance, Faults, Isolation, LogSink},
-    protocol::{ErrorObject, Limits, Timestamp},
-    server::{CheckpointServer, ExecutionView, ServerConfig, ServerHandle, StartExecution},
+    protocol::{ErrorObject, ExecutionArn, Limits, Timestamp},
+    server::{CheckpointServer, ExecutionView, ServerConfig, ServerHandle, StartExecution, Store},
 };
 
 /// How time passes in an environment.
@@ -31,6 +31,14 @@ pub enum TimeMode {
 impl TimeMode {
     /// Virtual time from the beginning of 2025: the same in every run, so that runs can be compared.
     pub const SKIP: Self = Self::Skip { start: Timestamp::Y2025 };
+
+    /// A clock for which time passes like this.
+    fn clock(self) -> Arc<dyn Clock> {
+        match self {
+            Self::Real => Arc::new(SystemClock::new()),
+            Self::Skip { start } => Arc::new(VirtualClock::new(start)),
+        }
+    }
 }
 
 /// The options of an environment.
@@ -102,11 +110,7 @@ impl Backend {
     /// # Errors
     /// When the operating system cannot start a thread.
     pub fn new(options: &EnvironmentOptions) -> std::io::Result<(CheckpointServer, Self)> {
-        let clock: Arc<dyn Clock> = match options.time {
-            TimeMode::Real => Arc::new(SystemClock::new()),
-            TimeMode::Skip { start } => Arc::new(VirtualClock::new(start)),
-        };
-        Self::with_clock(options, clock)
+        Self::with_clock(options, options.time.clock())
     }
 
     /// Creates a backend with this clock instead of the one in the options.
@@ -117,13 +121,21 @@ impl Backend {
         options: &EnvironmentOptions,
         clock: Arc<dyn Clock>,
     ) -> std::io::Result<(CheckpointServer, Self)> {
+        Self::on(options, clock, None)
+    }
+
+    fn on(
+        options: &EnvironmentOptions,
+        clock: Arc<dyn Clock>,
+        store: Option<Box<dyn Store>>,
+    ) -> std::io::Result<(CheckpointServer, Self)> {
         // Separate streams, so that ids do not depend on how much randomness guests draw.
         let (ids, entropy): (Arc<dyn Entropy>, Arc<dyn Entropy>) = match options.seed {
             Some(seed) => (Arc::new(SeededEntropy::new(seed)), Arc::new(SeededEntropy::new(!seed))),
             None => (Arc::new(OsEntropy), Arc::new(OsEntropy)),
         };
         let config = ServerConfig { clock: clock.clone(), entropy: ids, limits: options.limits.clone() };
-        let server = CheckpointServer::spawn_within(config, options.host.clone())?;
+        let server = CheckpointServer::spawn_with(config, options.host.clone(), store)?;
         let backend = Self { server: server.handle(), clock, entropy };
         Ok((server, backend))
     }
@@ -182,7 +194,19 @@ impl Environment {
     /// # Errors
     /// When the operating system cannot start a thread.
     pub fn empty(options: EnvironmentOptions, log: Arc<dyn LogSink>) -> Result<Self, EnvironmentError> {
-        let (server, backend) = Backend::new(&options)?;
+        Self::with_store(options, log, None)
+    }
+
+    /// Creates an environment without functions, with a server of its own that keeps executions in a store.
+    ///
+    /// # Errors
+    /// When the operating system cannot start a thread.
+    pub fn with_store(
+        options: EnvironmentOptions,
+        log: Arc<dyn LogSink>,
+        store: Option<Box<dyn Store>>,
+    ) -> Result<Self, EnvironmentError> {
+        let (server, backend) = Backend::on(&options, options.time.clock(), store)?;
         Ok(Self { orchestrator: Self::orchestrator(backend, options, log), _server: Some(server) })
     }
 
@@ -272,6 +296,16 @@ impl Environment {
         attendant: &Arc<dyn Attendant>,
     ) -> Result<Run, RunError> {
         self.orchestrator.run_attended(start, attendant).await
+    }
+
+    /// Continues an execution that a store keeps, with an attendant, and runs it to its end. See
+    /// [`Orchestrator::resume`].
+    pub async fn resume_attended(
+        &self,
+        arn: &ExecutionArn,
+        attendant: &Arc<dyn Attendant>,
+    ) -> Result<Run, RunError> {
+        self.orchestrator.resume(arn, Some(attendant)).await
     }
 
     /// The server.

@@ -16,8 +16,8 @@ use crate::{
     ambient::{Clock, Entropy},
     invocation::{Faults, Grants, Isolation, LogSink, Surroundings},
     protocol::{
-        ErrorObject, ExecutionArn, ExecutionStatus, InvocationResult, Limits, ServiceError, Timestamp,
-        error_types,
+        ErrorObject, EventDetails, ExecutionArn, ExecutionStatus, InvocationResult, Limits, ServiceError,
+        Timestamp, error_types,
     },
     replay::Probed,
     server::{
@@ -154,19 +154,55 @@ impl Orchestrator {
         // While this execution is active, virtual time does not advance.
         let _actor = self.clock.actor();
         self.functions.find(&start.function_name)?;
-        let timeout = start.timeout_seconds;
+        let deadline = self.deadline(self.clock.now(), start.timeout_seconds);
         start.timers = self.timers();
         let arn = self.server.start_execution(start).await?;
+        self.follow(&arn, deadline, stop_when, attendant).await
+    }
+
+    /// Continues an execution that a store keeps, and runs it to its end. Nobody else may run it.
+    ///
+    /// # Errors
+    /// When there is no such execution, its function does not exist, or the server was lost meanwhile.
+    pub async fn resume(
+        &self,
+        arn: &ExecutionArn,
+        attendant: Option<&Arc<dyn Attendant>>,
+    ) -> Result<Run, RunError> {
+        let _actor = self.clock.actor();
+        self.functions.find(arn.parts().map_or("", |(function, _, _)| function))?;
+        let deadline = self.deadline_of(arn).await?;
+        self.follow(arn, deadline, None, attendant).await
+    }
+
+    /// When an execution that has started times out, at the latest.
+    async fn deadline_of(&self, arn: &ExecutionArn) -> Result<Option<Timestamp>, ServiceError> {
+        let view = self.server.view(arn).await?;
+        let timeout = view.events.first().and_then(|event| match &event.details {
+            EventDetails::ExecutionStarted(details) => {
+                Some(details.execution_timeout).filter(|seconds| *seconds > 0)
+            }
+            _ => None,
+        });
+        Ok(self.deadline(view.start, timeout))
+    }
+
+    async fn follow(
+        &self,
+        arn: &ExecutionArn,
+        deadline: Option<Timestamp>,
+        stop_when: Option<StopCondition<'_>>,
+        attendant: Attended<'_>,
+    ) -> Result<Run, RunError> {
         if let Some(attendant) = attendant {
-            attendant.started(&arn, &self.server);
-            self.server.observe(&arn, attendant.clone()).await?;
+            attendant.started(arn, &self.server);
+            self.server.observe(arn, attendant.clone()).await?;
         }
-        let deadline = self.deadline(timeout);
         let mut checkpoints = 0;
         let (background, spawner) = TargetPool::new(&self.limits);
-        let driven = self.drive(&arn, deadline, stop_when, attendant, &mut checkpoints, spawner);
+        let driven = self.drive(arn, deadline, stop_when, attendant, &mut checkpoints, spawner);
         let reason = background.run(driven).await?;
-        let view = self.server.view(&arn).await?;
+        let view = self.server.view(arn).await?;
         let stall = match reason {
             StopReason::Stalled(stall) => Some(stall),
             StopReason::Ended | StopReason::ConditionMet => None,
@@ -262,13 +298,12 @@ impl Orchestrator {
         }
     }
 
-    /// When an execution that starts now times out, at the latest. An invocation ends then, whatever it waits for.
-    fn deadline(&self, timeout_seconds: Option<u64>) -> Option<Timestamp> {
-        let now = self.clock.now();
+    /// When an execution times out, at the latest. An invocation ends then, whatever it waits for.
+    fn deadline(&self, start: Timestamp, timeout_seconds: Option<u64>) -> Option<Timestamp> {
         match timeout_seconds {
-            Some(seconds) => Some(now.plus_seconds(seconds)),
+            Some(seconds) => Some(start.plus_seconds(seconds)),
             // Without a timeout, the server ends what lasts longer than the limit.
-            None => self.limits.longest_execution.map(|seconds| now.plus_seconds(seconds).plus_millis(1)),
+            None => self.limits.longest_execution.map(|seconds| start.plus_seconds(seconds).plus_millis(1)),
         }
     }
 
@@ -317,6 +352,12 @@ impl Orchestrator {
             () = self.timed_out(arn, deadline), if deadline.is_some() => return Ok(0),
             report = invocation => report,
         };
+        if let InvocationResult::Crashed(error) = &report.result
+            && error.error_type.as_deref() == Some(error_types::STORE_FAILED)
+        {
+            // The handler is not at fault. The next process finds the invocation interrupted.
+            return Err(ServiceError::Store(error.error_message.clone().unwrap_or_default()).into());
+        }
         self.server.complete_invocation(arn, &request_id, report.result).await?;
         Ok(report.checkpoints)
     }
@@ -396,8 +437,14 @@ impl Orchestrator {
         start.invoked_by = Some((caller.clone(), invoke.operation_id.clone()));
         start.timeout_seconds = self.execution_timeouts.get(&*function.name).copied();
         start.timers = self.timers();
-        let deadline = self.deadline(start.timeout_seconds);
+        let now = self.clock.now();
+        let timeout = start.timeout_seconds;
         let arn = self.server.start_execution(start).await?;
+        // The server has started it before if this continues the caller's execution.
+        let deadline = match self.server.has_store() {
+            true => self.deadline_of(&arn).await?,
+            false => self.deadline(now, timeout),
+        };
         target.durable_execution_arn = Some(arn.clone());
         self.server.annotate_invoke(caller, &invoke.operation_id, target).await?;
         let mut checkpoints = 0;
@@ -433,7 +480,7 @@ impl Orchestrator {
 /// Converts a refusal of a target by the service to the failure of that target. The run continues.
 fn refused(error: ServiceError) -> Result<InvokeOutcome, ServiceError> {
     match error {
-        ServiceError::Unavailable(_) => Err(error),
+        ServiceError::Unavailable(_) | ServiceError::Store(_) => Err(error),
         refused => {
             Ok(InvokeOutcome::Failed(ErrorObject::new(error_types::INVOKE_REFUSED, refused.to_string())))
         }

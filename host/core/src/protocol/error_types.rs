@@ -20,10 +20,14 @@ pub const NON_DETERMINISTIC: &str = "NonDeterministicExecutionError";
 pub const CONTRACT_VIOLATION: &str = "Durable.ContractViolation";
 /// The service refused a checkpoint, or could not be reached.
 pub const CHECKPOINT_FAILED: &str = "Service.CheckpointFailed";
+/// The store of the service failed, so it did not take a checkpoint.
+pub const STORE_FAILED: &str = "Service.StoreFailed";
 /// The handler trapped, panicked or exited.
 pub const EXIT: &str = "Runtime.ExitError";
 /// The instance was killed by fault injection.
 pub const KILLED: &str = "Runtime.Killed";
+/// The process that ran the invocation ended before it did.
+pub const HOST_ENDED: &str = "Runtime.HostEnded";
 /// The service refused the output of the invocation.
 pub const INVALID_OUTPUT: &str = "Runtime.InvalidOutput";
 /// The system refused a thread for a native handler.

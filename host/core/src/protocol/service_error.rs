@@ -27,6 +27,9 @@ pub enum ServiceError {
     /// The callback has ended already, by an answer or a timeout (`CallbackTimeoutException`).
     #[error("CallbackTimeoutException: {0}")]
     CallbackOver(String),
+    /// The store failed, so the request had no effect (`ServiceException`).
+    #[error("ServiceException: {0}")]
+    Store(String),
     /// The service cannot be reached.
     #[error("the checkpoint server cannot be reached: {0}")]
     Unavailable(String),
@@ -54,12 +57,17 @@ impl ServiceError {
             | Self::NotFound(why)
             | Self::CallbackNotFound(why)
             | Self::CallbackOver(why)
+            | Self::Store(why)
             | Self::Unavailable(why) => why,
         }
     }
 
     /// Converts it to the error of an invocation that ends because of it.
     pub fn to_error(&self) -> ErrorObject {
-        ErrorObject::new(error_types::CHECKPOINT_FAILED, self.to_string())
+        let kind = match self {
+            Self::Store(_) => error_types::STORE_FAILED,
+            _ => error_types::CHECKPOINT_FAILED,
+        };
+        ErrorObject::new(kind, self.to_string())
     }
 }

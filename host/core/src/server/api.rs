@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 use crate::protocol::{
     CallbackId, ChangeSubscription, ErrorObject, Event, ExecutionArn, ExecutionStatus, InvocationInput,
     Limits, Operation, OperationId, ServiceError, Timestamp, invalid,
@@ -30,6 +32,9 @@ pub struct StartExecution {
     pub invoked_by: Option<(ExecutionArn, OperationId)>,
     /// What decides when waits end, retries begin and timeouts expire.
     pub timers: TimerMode,
+    /// What the host needs to run the execution again, if a store keeps it. The server keeps this text, and does not read
+    /// it.
+    pub origin: Option<Arc<str>>,
 }
 
 impl StartExecution {
@@ -46,6 +51,7 @@ impl StartExecution {
             invocation_retry: InvocationRetry::default(),
             invoked_by: None,
             timers: TimerMode::Clock,
+            origin: None,
         }
     }
 }
@@ -61,7 +67,8 @@ pub enum TimerMode {
 }
 
 /// How scripted answers are assigned to callbacks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum AnswerOrder {
     /// Each callback gets its own answers, as described at [`ScriptedAnswer`].
     #[default]
@@ -78,7 +85,8 @@ pub enum AnswerOrder {
 /// if that is a heartbeat, also the following matching entries, up to and including the first that is not a heartbeat.
 /// Each entry is used once. So several answers for one name go to successive callbacks of that name, and heartbeats go
 /// with the answer that follows them. An answer that is due after the callback has ended is lost.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ScriptedAnswer {
     /// The callback's name, or for a callback without a name, that of its context. `*` matches any text, also within a
     /// name.
@@ -99,7 +107,8 @@ impl ScriptedAnswer {
 }
 
 /// An answer of an external system to a callback.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Answer {
     /// The result: raw text for the handler's serdes (service model: `SendDurableExecutionCallbackSuccess`).
     Success(Option<String>),
@@ -129,7 +138,8 @@ impl Answer {
 }
 
 /// The outcome of a chained invoke.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum InvokeOutcome {
     /// The function returned this result, JSON text.
     Succeeded(Option<String>),
@@ -143,7 +153,8 @@ pub enum InvokeOutcome {
 
 /// The retries of crashed invocations: the delay doubles with each consecutive crash. An invocation that returns resets
 /// the count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct InvocationRetry {
     /// The most retries after consecutive crashes. Then the execution fails.
     pub max_retries: u32,
@@ -261,7 +272,8 @@ impl std::fmt::Display for PendingExternal {
 }
 
 /// One invocation of a view.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct InvocationView {
     /// The id of the invocation.
     pub request_id: Arc<str>,

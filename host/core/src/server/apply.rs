@@ -181,7 +181,8 @@ impl CheckpointManager {
         if let Some(operation) = changed {
             let details = attempt_ended(&operation, outcome, Some(delay_seconds));
             self.events.of_operation(now, &operation, details);
-            self.timers.schedule(next, Timer::StepReady(index));
+            let timer = self.timers.schedule(next, Timer::StepReady(index));
+            self.operations.set_timer(index, timer);
         }
     }
 

@@ -11,6 +11,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use super::{
     api::ScriptedAnswer,
     ids::{IdSource, Index},
+    saved::{SavedCallback, SavedTimer},
     timers::{Timer, TimerKey, Timers},
 };
 use crate::protocol::{CallbackId, CallbackOptions, Timestamp};
@@ -100,6 +101,33 @@ impl CallbackManager {
             timers.cancel(key);
         }
         true
+    }
+
+    /// What is saved of an open callback, and the keys of its timers.
+    pub(super) fn saved(&self, callback: Index) -> Option<(SavedCallback, impl Iterator<Item = TimerKey>)> {
+        let open = self.open.get(&callback)?;
+        let saved = SavedCallback { timeout: open.timeout, heartbeat_seconds: open.heartbeat_seconds };
+        Some((saved, open.heartbeat.into_iter().chain(open.others.iter().copied())))
+    }
+
+    /// The timers of an open callback.
+    pub(super) fn timers(&self, callback: Index) -> impl Iterator<Item = TimerKey> {
+        let open = self.open.get(&callback).into_iter();
+        open.flat_map(|open| open.heartbeat.into_iter().chain(open.others.iter().copied()))
+    }
+
+    /// Opens a callback that was saved. Its timers are scheduled already.
+    pub(super) fn restore(&mut self, callback: Index, saved: &SavedCallback, timers: &[SavedTimer]) {
+        let SavedCallback { timeout, heartbeat_seconds } = *saved;
+        let mut open = Open { timeout, heartbeat_seconds, heartbeat: None, others: Vec::new() };
+        for SavedTimer { key, timer } in timers {
+            match timer {
+                Timer::HeartbeatTimeout(_) => open.heartbeat = Some(*key),
+                _ => open.others.push(*key),
+            }
+        }
+        self.open.insert(callback, open);
+        self.changed.push(callback);
     }
 
     /// Ends all callbacks when the execution ends. Their timers are dropped with all others of the execution.

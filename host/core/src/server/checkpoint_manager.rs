@@ -23,7 +23,9 @@ use super::{
     observer::Observer,
     operations::OperationTable,
     phase::{ExecutionPhase, Verdict},
+    saved::Keeping,
     script::{AnswerScript, ScriptPosition},
+    store::Invoker,
     timers::{Timer, TimerKey, Timers},
     token::{Markers, check_token, new_token},
     transitions,
@@ -61,11 +63,15 @@ pub struct CheckpointManager {
     pub(super) crashes: u32,
     /// The last change that an invocation had got when it returned.
     pub(super) returned_at: u64,
-    checkpoints: u64,
-    written: usize,
+    pub(super) checkpoints: u64,
+    pub(super) written: usize,
     /// Whether there was a change from outside of the handler since the last [`Self::take_news`].
     pub(super) news: bool,
     pub(super) observer: Option<Arc<dyn Observer>>,
+    pub(super) invoked_by: Option<Invoker>,
+    pub(super) origin: Option<Arc<str>>,
+    /// Set if it is kept in a store.
+    pub(super) keeping: Option<Keeping>,
 }
 
 /// The identity of a new execution, which the [`ExecutionManager`](super::ExecutionManager) assigns.
@@ -110,6 +116,9 @@ impl CheckpointManager {
             written: input.as_ref().map_or(0, |input| input.len()),
             news: false,
             observer: None,
+            invoked_by: request.invoked_by.map(|(execution, operation)| Invoker { execution, operation }),
+            origin: request.origin,
+            keeping: None,
         };
         let operation = Operation {
             execution_details: Some(ExecutionDetails { input_payload: input.clone() }),
@@ -144,6 +153,9 @@ impl CheckpointManager {
         if let Some(end) = longest.filter(|end| now > *end) {
             let seconds = self.limits.longest_execution.unwrap_or_default();
             self.time_out(end, seconds);
+        }
+        if self.keeping.as_mut().is_some_and(|keeping| std::mem::take(&mut keeping.interrupted)) {
+            self.end_interrupted(now);
         }
     }
 
@@ -287,7 +299,7 @@ impl CheckpointManager {
 
     /// For answers in turn: schedules the next answer, unless one is pending. Called after every change that opens or
     /// closes callbacks.
-    fn send_next_answer(&mut self, at: Timestamp) {
+    pub(super) fn send_next_answer(&mut self, at: Timestamp) {
         loop {
             let from = match self.script.position() {
                 None => return,
@@ -309,6 +321,7 @@ impl CheckpointManager {
         let name = self.operations.get(callback).and_then(|operation| self.callback_name(operation));
         if let Some(scripted) = self.script.visit(callback, name.as_deref().unwrap_or_default()) {
             self.callbacks.schedule(&mut self.timers, at, callback, scripted);
+            self.operations.touch(callback);
         }
     }
 

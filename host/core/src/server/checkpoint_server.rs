@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, thread::JoinHandle};
 
-use super::{execution_manager::ExecutionManager, handle::ServerHandle, worker};
+use super::{execution_manager::ExecutionManager, handle::ServerHandle, store::Store, worker};
 use crate::{
     ambient::{Clock, Entropy},
     budget::HostBudget,
@@ -70,8 +70,23 @@ impl CheckpointServer {
     /// # Errors
     /// When the operating system cannot start a thread.
     pub fn spawn_within(config: ServerConfig, host: HostBudget) -> io::Result<Self> {
+        Self::spawn_with(config, host, None)
+    }
+
+    /// Starts the thread of a server that keeps executions in a store. Those that are in the store can be continued.
+    ///
+    /// # Errors
+    /// When the operating system cannot start a thread.
+    pub fn spawn_with(
+        config: ServerConfig,
+        host: HostBudget,
+        store: Option<Box<dyn Store>>,
+    ) -> io::Result<Self> {
         let ServerConfig { clock, entropy, limits } = config;
-        let manager = ExecutionManager::new(entropy, limits).with_host_budget(host);
+        let mut manager = ExecutionManager::new(entropy, limits).with_host_budget(host);
+        if let Some(store) = store {
+            manager = manager.with_store(store);
+        }
         let (shared, thread) = worker::spawn(manager, clock)?;
         let handle = ServerHandle::new(shared);
         Ok(Self { handle, thread: Some(thread) })

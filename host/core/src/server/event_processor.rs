@@ -14,11 +14,24 @@ use crate::protocol::{
 
 /// The events of one execution.
 #[derive(Debug, Default)]
-pub struct EventProcessor(Vec<Arc<Event>>);
+pub struct EventProcessor {
+    events: Vec<Arc<Event>>,
+    /// How many events are saved.
+    saved: usize,
+    /// Saved events that have changed since.
+    annotated: Vec<usize>,
+}
 
 /// Identifies a recorded event.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct EventKey(usize);
+
+impl EventKey {
+    /// The place of the event, from 0.
+    pub(super) fn place(self) -> usize {
+        self.0
+    }
+}
 
 impl EventProcessor {
     /// Records an event of an operation.
@@ -55,25 +68,51 @@ impl EventProcessor {
     }
 
     fn record(&mut self, mut event: Event) -> EventKey {
-        let key = EventKey(self.0.len());
+        let key = EventKey(self.events.len());
         event.event_id = key.0 as u64 + 1;
-        self.0.push(Arc::new(event));
+        self.events.push(Arc::new(event));
         key
     }
 
     /// Fills in what runs for a chained invoke.
     pub(super) fn annotate(&mut self, key: EventKey, target: InvokeTarget) {
-        if let Some(event) = self.0.get_mut(key.0)
+        if let Some(event) = self.events.get_mut(key.0)
             && let EventDetails::ChainedInvokeStarted(details) = &mut Arc::make_mut(event).details
         {
             details.executed_version = target.executed_version;
             details.durable_execution_arn = target.durable_execution_arn;
+            if key.0 < self.saved {
+                self.annotated.push(key.0);
+            }
         }
     }
 
     /// The history so far, in order.
     pub fn get_events(&self) -> &[Arc<Event>] {
-        &self.0
+        &self.events
+    }
+
+    /// Takes the events that were recorded or changed since the last call, with their places.
+    pub(super) fn take_unsaved(&mut self) -> Vec<(usize, Arc<Event>)> {
+        let first = std::mem::replace(&mut self.saved, self.events.len());
+        let places = std::mem::take(&mut self.annotated).into_iter().chain(first..self.events.len());
+        places.filter_map(|place| Some((place, self.events.get(place)?.clone()))).collect()
+    }
+
+    /// Starts recording changes for a store, beginning with all events.
+    pub(super) fn save(&mut self) {
+        self.saved = 0;
+    }
+
+    /// A saved history.
+    pub(super) fn restore(events: Vec<Arc<Event>>) -> Self {
+        Self { saved: events.len(), events, annotated: Vec::new() }
+    }
+
+    /// The key of a `ChainedInvokeStarted` event; `None` if another event or none is in that place.
+    pub(super) fn started_invoke(&self, place: usize) -> Option<EventKey> {
+        let event = self.events.get(place)?;
+        matches!(event.details, EventDetails::ChainedInvokeStarted(_)).then_some(EventKey(place))
     }
 }
 

@@ -12,14 +12,16 @@ use std::{
 
 use super::{
     api::{
-        Answer, ExecutionView, InvokeOutcome, InvokeTarget, Next, StartExecution, StartedInvocation,
-        StartedInvoke,
+        Answer, ExecutionView, InvokeOutcome, InvokeTarget, Next, ScriptedAnswer, StartExecution,
+        StartedInvocation, StartedInvoke,
     },
     callback_manager::read_callback_id,
     checkpoint_manager::{CheckpointManager, ExecutionIdentity},
     ids::{IdSource, read_uuid},
     kept,
+    kept_executions::Kept,
     observer::Observer,
+    store::Store,
     timers::{ScheduledTimer, TimerKey},
     token::{Markers, decode_checkpoint_token},
 };
@@ -34,16 +36,18 @@ use crate::{
 
 /// The executions of a server, and the requests on them. Each request takes the current time, which must not decrease.
 pub struct ExecutionManager {
-    executions: HashMap<ExecutionArn, (CheckpointManager, IdSource)>,
-    by_id: HashMap<[u8; 16], ExecutionArn>,
-    entropy: Arc<dyn Entropy>,
+    pub(super) executions: HashMap<ExecutionArn, (CheckpointManager, IdSource)>,
+    pub(super) by_id: HashMap<[u8; 16], ExecutionArn>,
+    pub(super) entropy: Arc<dyn Entropy>,
     /// The ids of executions that were not started by a chained invoke.
     ids: IdSource,
-    markers: Markers,
-    limits: Arc<Limits>,
-    host: HostBudget,
+    pub(super) markers: Markers,
+    pub(super) limits: Arc<Limits>,
+    pub(super) host: HostBudget,
     /// Executions that changed from outside since [`Self::take_news`].
-    news: BTreeSet<ExecutionArn>,
+    pub(super) news: BTreeSet<ExecutionArn>,
+    /// The store, if there is one, and what is not committed yet.
+    pub(super) kept: Option<Kept>,
 }
 
 impl ExecutionManager {
@@ -60,7 +64,18 @@ impl ExecutionManager {
             limits: Arc::new(limits),
             host: HostBudget::default(),
             news: BTreeSet::new(),
+            kept: None,
         }
+    }
+
+    /// Keeps all executions in a store. Those that are there can be continued.
+    ///
+    /// The changes of requests have to be committed ([`Self::commit`]) before the requests are answered.
+    #[must_use]
+    pub fn with_store(self, store: Box<dyn Store>) -> Self {
+        // The ids that earlier processes gave to executions must not be given again.
+        let ids = IdSource::new(self.entropy.fork(&format!("process {}", store.process())));
+        Self { ids, kept: Some(Kept::new(store)), ..self }
     }
 
     /// Sets the budget of bytes that all executions charge, beside each its own.
@@ -73,9 +88,8 @@ impl ExecutionManager {
     ///
     /// # Errors
     /// [`ServiceError::NotFound`].
-    pub fn budget(&self, arn: &ExecutionArn) -> Result<Budget, ServiceError> {
-        let found = self.executions.get(arn).map(|(execution, _)| execution.budget.clone());
-        found.ok_or_else(|| ServiceError::NotFound(format!("there is no execution {arn}")))
+    pub fn budget(&mut self, arn: &ExecutionArn) -> Result<Budget, ServiceError> {
+        self.with(arn, |execution, _| Ok(execution.budget.clone()))
     }
 
     /// Starts an execution. No code runs until [`Self::start_invocation`].
@@ -89,6 +103,9 @@ impl ExecutionManager {
         request: StartExecution,
     ) -> Result<ExecutionArn, ServiceError> {
         check_start(&request, &self.limits)?;
+        if let Some(started) = self.started_before(&request)? {
+            return Ok(started);
+        }
         let budget = Budget::new(self.limits.execution_bytes, self.host.clone());
         budget.charge(kept::execution(&request))?;
         let mut invoked;
@@ -117,7 +134,12 @@ impl ExecutionManager {
         };
         self.by_id.insert(id, arn.clone());
         let ids = IdSource::new(self.entropy.fork(arn.as_str()));
-        self.executions.insert(arn.clone(), (CheckpointManager::new(now, identity, request), ids));
+        let mut execution = CheckpointManager::new(now, identity, request);
+        if let Some(kept) = &mut self.kept {
+            execution.keep(kept.process());
+            kept.touch(&arn);
+        }
+        self.executions.insert(arn.clone(), (execution, ids));
         Ok(arn)
     }
 
@@ -127,11 +149,16 @@ impl ExecutionManager {
         arn: &ExecutionArn,
         act: impl FnOnce(&mut CheckpointManager, &mut IdSource) -> Result<T, ServiceError>,
     ) -> Result<T, ServiceError> {
+        self.load(arn)?;
         let Some((execution, ids)) = self.executions.get_mut(arn) else {
             return Err(ServiceError::NotFound(format!("there is no execution {arn}")));
         };
         let done = act(execution, ids);
-        execution.report_to_observer();
+        match &mut self.kept {
+            // The observer is told after the commit.
+            Some(kept) => kept.touch(arn),
+            None => execution.report_to_observer(),
+        }
         if execution.take_news() {
             self.news.insert(arn.clone());
         }
@@ -148,6 +175,9 @@ impl ExecutionManager {
         arn: &ExecutionArn,
         observer: Arc<dyn Observer>,
     ) -> Result<(), ServiceError> {
+        if let Some(kept) = &mut self.kept {
+            kept.observe(arn, observer.clone());
+        }
         self.with(arn, |execution, _| {
             execution.advance(now);
             execution.set_observer(observer);
@@ -228,7 +258,7 @@ impl ExecutionManager {
     ) -> Result<(), ServiceError> {
         let unknown = || ServiceError::CallbackNotFound(format!("there is no callback {id}"));
         let (execution, index) = read_callback_id(id).ok_or_else(unknown)?;
-        let arn = self.by_id.get(&execution).cloned().ok_or_else(unknown)?;
+        let arn = self.find_id(execution)?.ok_or_else(unknown)?;
         self.with(&arn, |execution, _| {
             let known =
                 execution.operations.get(index).and_then(|operation| operation.callback_details.as_ref());
@@ -236,6 +266,31 @@ impl ExecutionManager {
                 return Err(unknown());
             }
             execution.complete_callback(now, index, answer)
+        })
+    }
+
+    /// Adds answers that callbacks get without a request from outside, and replaces what its host keeps with the execution.
+    /// For a host that continues an execution. Has no effect if the execution has ended.
+    ///
+    /// # Errors
+    /// [`ServiceError::InvalidParameterValue`] when an answer is too large. [`ServiceError::NotFound`].
+    pub fn add_answers(
+        &mut self,
+        now: Timestamp,
+        arn: &ExecutionArn,
+        answers: Vec<ScriptedAnswer>,
+        origin: Option<Arc<str>>,
+    ) -> Result<(), ServiceError> {
+        for scripted in &answers {
+            scripted.answer.check(&self.limits)?;
+        }
+        self.with(arn, |execution, _| {
+            execution.advance(now);
+            if !execution.is_execution_completed() {
+                execution.origin = origin;
+                execution.add_answers(now, answers);
+            }
+            Ok(())
         })
     }
 

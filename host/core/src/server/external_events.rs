@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::{
-    api::{Answer, InvokeOutcome, InvokeTarget, StartedInvoke},
+    api::{Answer, InvokeOutcome, InvokeTarget, ScriptedAnswer, StartedInvoke},
     apply::end,
     checkpoint_manager::CheckpointManager,
     event_processor,
@@ -13,6 +13,7 @@ use super::{
     invoke_table::Arrival,
     kept,
     phase::ExecutionPhase,
+    timers::Timer,
 };
 use crate::{
     budget::{BytesExceeded, Owner},
@@ -97,7 +98,10 @@ impl CheckpointManager {
         }
         match answer {
             // The deadline has changed, so callers that sleep until the old one must poll.
-            Answer::Heartbeat => self.news = true,
+            Answer::Heartbeat => {
+                self.operations.touch(index);
+                self.news = true;
+            }
             Answer::Success(payload) => {
                 let payload: Option<Arc<str>> = payload.map(Into::into);
                 self.change_from_outside(
@@ -117,6 +121,25 @@ impl CheckpointManager {
             ),
         }
         Ok(())
+    }
+
+    /// Adds scripted answers after those that are left. Open callbacks that no answer is scheduled for get theirs, with
+    /// the delay from now on.
+    pub(super) fn add_answers(&mut self, now: Timestamp, answers: Vec<ScriptedAnswer>) {
+        self.script.add(answers);
+        let open: Vec<Index> = self.callbacks.open_callbacks().collect();
+        for index in open {
+            let waits = self.callbacks.timers(index).all(|key| {
+                !matches!(self.timers.get(key), Some(Timer::Answer(_, scripted)) if scripted.answer != Answer::Heartbeat)
+            });
+            let Some(operation) = self.operations.get(index).filter(|_| waits).cloned() else { continue };
+            for scripted in self.scripted_answers(&operation) {
+                self.callbacks.schedule(&mut self.timers, now, index, scripted);
+                self.operations.touch(index);
+            }
+        }
+        self.send_next_answer(now);
+        self.news = true;
     }
 
     /// Hands out the invokes that were not handed out before.
@@ -176,7 +199,7 @@ impl CheckpointManager {
         let running = matches!(self.phase, ExecutionPhase::Running(_)).then_some(self.invocations.len());
         match self.invokes.complete(index, outcome, running) {
             Arrival::Now(outcome) => self.end_invoke(now, index, outcome),
-            Arrival::Held => {}
+            Arrival::Held => self.operations.touch(index),
             Arrival::Over => return self.invoke_is_over(id, index),
         }
         Ok(())

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{
     api::{
-        Answer, ExecutionView, InvokeOutcome, InvokeTarget, Next, NextAction, StartExecution,
+        Answer, ExecutionView, InvokeOutcome, InvokeTarget, Next, NextAction, ScriptedAnswer, StartExecution,
         StartedInvocation,
     },
     observer::Observer,
@@ -127,6 +127,20 @@ impl ServerHandle {
         self.call(move |server, now| server.manager.complete_callback(now, &id, answer)).await
     }
 
+    /// See [`ExecutionManager::add_answers`](super::ExecutionManager::add_answers).
+    ///
+    /// # Errors
+    /// As there, or [`ServiceError::Unavailable`].
+    pub async fn add_answers(
+        &self,
+        arn: &ExecutionArn,
+        answers: Vec<ScriptedAnswer>,
+        origin: Option<Arc<str>>,
+    ) -> Result<(), ServiceError> {
+        let arn = arn.clone();
+        self.call(move |server, now| server.manager.add_answers(now, &arn, answers, origin)).await
+    }
+
     /// See [`ExecutionManager::annotate_invoke`](super::ExecutionManager::annotate_invoke).
     ///
     /// # Errors
@@ -231,6 +245,11 @@ impl ServerHandle {
     pub async fn budget(&self, arn: &ExecutionArn) -> Result<Budget, ServiceError> {
         let arn = arn.clone();
         self.call(move |server, _| server.manager.budget(&arn)).await
+    }
+
+    /// Whether the server keeps executions in a store.
+    pub fn has_store(&self) -> bool {
+        self.0.has_store()
     }
 
     /// Whether the server has ended.

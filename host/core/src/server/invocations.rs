@@ -208,6 +208,21 @@ impl CheckpointManager {
         None
     }
 
+    /// Ends an invocation of a process that is gone. This counts as no crash of the handler.
+    pub(super) fn end_interrupted(&mut self, now: Timestamp) {
+        let ExecutionPhase::Running(running) = &self.phase else { return };
+        let decided = running.decided.clone();
+        let why = "the process that ran the invocation ended; another invocation continues";
+        self.end_invocation(now, Some(ErrorObject::new(error_types::HOST_ENDED, why)));
+        match decided {
+            Some(verdict) => self.close(now, verdict),
+            None => {
+                self.release_invokes(now);
+                self.record_news();
+            }
+        }
+    }
+
     pub(super) fn end_back_off(&mut self) {
         self.phase = ExecutionPhase::Suspended { wake: false };
         self.record_news();

@@ -11,6 +11,7 @@ use super::{
     api::{InvokeOutcome, StartedInvoke},
     event_processor::EventKey,
     ids::Index,
+    saved::SavedInvoke,
 };
 
 #[derive(Debug, Default)]
@@ -18,16 +19,20 @@ pub(super) struct InvokeTable {
     open: BTreeMap<Index, OpenInvoke>,
     /// Invokes that were not handed out.
     fresh: Vec<(Index, StartedInvoke)>,
-    held: Vec<(Index, InvokeOutcome)>,
+    /// The invokes with held outcomes, in the order in which the outcomes arrived.
+    held: BTreeMap<u64, Index>,
 }
 
 #[derive(Debug)]
 struct OpenInvoke {
     function_name: Arc<str>,
+    tenant_id: Option<Arc<str>>,
+    payload: Option<Arc<str>>,
     started: EventKey,
     /// The number of invocations when it was started.
     invocation: usize,
-    held: bool,
+    /// The outcome that is held, and its number in the order of arrival.
+    held: Option<(u64, InvokeOutcome)>,
 }
 
 /// What happens to the outcome of an invoke.
@@ -42,9 +47,39 @@ pub(super) enum Arrival {
 
 impl InvokeTable {
     pub(super) fn open(&mut self, index: Index, invoke: StartedInvoke, started: EventKey, invocation: usize) {
-        let function_name = invoke.function_name.clone();
-        self.open.insert(index, OpenInvoke { function_name, started, invocation, held: false });
+        let StartedInvoke { function_name, tenant_id, payload, .. } = invoke.clone();
+        let open = OpenInvoke { function_name, tenant_id, payload, started, invocation, held: None };
+        self.open.insert(index, open);
         self.fresh.push((index, invoke));
+    }
+
+    /// What is saved of an open invoke.
+    pub(super) fn saved(&self, index: Index) -> Option<SavedInvoke> {
+        let open = self.open.get(&index)?;
+        Some(SavedInvoke {
+            function_name: open.function_name.clone(),
+            tenant_id: open.tenant_id.clone(),
+            payload: open.payload.clone(),
+            started: open.started.place(),
+            invocation: open.invocation,
+            held: open.held.clone(),
+        })
+    }
+
+    /// Opens an invoke that was saved. Without an outcome it is handed out again: what ran its target may be gone.
+    pub(super) fn restore(
+        &mut self,
+        index: Index,
+        saved: &SavedInvoke,
+        invoke: StartedInvoke,
+        started: EventKey,
+    ) {
+        self.open(index, invoke, started, saved.invocation);
+        if let (Some((number, outcome)), Some(open)) = (&saved.held, self.open.get_mut(&index)) {
+            open.held = Some((*number, outcome.clone()));
+            self.held.insert(*number, index);
+            self.fresh.pop();
+        }
     }
 
     /// Hands out the invokes that were not handed out before.
@@ -60,10 +95,11 @@ impl InvokeTable {
         running: Option<usize>,
     ) -> Arrival {
         match self.open.get_mut(&index) {
-            Some(open) if open.held => Arrival::Over,
+            Some(open) if open.held.is_some() => Arrival::Over,
             Some(open) if running == Some(open.invocation) => {
-                open.held = true;
-                self.held.push((index, outcome));
+                let number = self.held.last_key_value().map_or(0, |(last, _)| last + 1);
+                open.held = Some((number, outcome));
+                self.held.insert(number, index);
                 Arrival::Held
             }
             Some(_) => {
@@ -76,18 +112,16 @@ impl InvokeTable {
 
     /// Removes an invoke.
     pub(super) fn close(&mut self, index: Index) {
-        self.open.remove(&index);
+        if let Some((number, _)) = self.open.remove(&index).and_then(|open| open.held) {
+            self.held.remove(&number);
+        }
         self.fresh.retain(|(fresh, _)| *fresh != index);
-        self.held.retain(|(held, _)| *held != index);
     }
 
     /// Takes the held outcomes, in the order in which they arrived.
     pub(super) fn release(&mut self) -> Vec<(Index, InvokeOutcome)> {
-        let held = std::mem::take(&mut self.held);
-        for (index, _) in &held {
-            self.open.remove(index);
-        }
-        held
+        let held = std::mem::take(&mut self.held).into_values();
+        held.filter_map(|index| Some((index, self.open.remove(&index)?.held?.1))).collect()
     }
 
     /// Removes all invokes.
@@ -102,6 +136,9 @@ impl InvokeTable {
 
     /// The invokes without an outcome, oldest first.
     pub(super) fn unanswered(&self) -> impl Iterator<Item = (Index, &Arc<str>)> {
-        self.open.iter().filter(|(_, open)| !open.held).map(|(index, open)| (*index, &open.function_name))
+        self.open
+            .iter()
+            .filter(|(_, open)| open.held.is_none())
+            .map(|(index, open)| (*index, &open.function_name))
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::{
     api::{Answer, InvokeOutcome, StartExecution},
+    store::Saved,
     transitions::{Begin, Effect, Transition},
 };
 use crate::protocol::{ErrorObject, Event, Operation};
@@ -31,6 +32,13 @@ pub(super) const INVOCATION: usize = EVENT + 256;
 /// An execution before its first invocation.
 pub(super) fn execution(request: &StartExecution) -> usize {
     EXECUTION + request.function_name.len() + request.input.as_ref().map_or(0, String::len)
+}
+
+/// An execution that is read from a store: its records, and the texts in them. In JSON these are longer than in memory.
+pub(super) fn saved(saved: &Saved) -> usize {
+    let Saved { execution, operations, events, invocations } = saved;
+    let texts = operations.iter().chain(events).map(String::len).sum::<usize>();
+    EXECUTION + execution.len() + OPERATION * operations.len() + INVOCATION * invocations.len() + texts
 }
 
 /// What a handler's update adds.

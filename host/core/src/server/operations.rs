@@ -25,6 +25,8 @@ pub(super) struct OperationTable {
     changed: Vec<Index>,
     /// Changes that were not reported to the observer; `None` without an observer.
     unreported: Option<Vec<Index>>,
+    /// Changes that were not saved; `None` without a store.
+    unsaved: Option<Vec<Index>>,
     /// The number of changes so far.
     sequence: u64,
     /// The number of changes when the handler last got them.
@@ -43,7 +45,8 @@ struct Entry {
     children: Vec<Index>,
     changed: bool,
     unreported: bool,
-    /// The timer that ends a WAIT.
+    unsaved: bool,
+    /// The timer that ends a WAIT, or the delay before a STEP's next attempt.
     timer: Option<TimerKey>,
 }
 
@@ -87,8 +90,10 @@ impl OperationTable {
         self.by_id.insert(operation.id.clone(), index);
         self.changed.push(index);
         let unreported = self.unreported.as_mut().map(|unreported| unreported.push(index)).is_some();
+        let unsaved = self.unsaved.as_mut().map(|unsaved| unsaved.push(index)).is_some();
         let operation = Arc::new(operation);
-        self.entries.push(Entry { operation, children: Vec::new(), changed: true, unreported, timer: None });
+        let children = Vec::new();
+        self.entries.push(Entry { operation, children, changed: true, unreported, unsaved, timer: None });
         index
     }
 
@@ -125,6 +130,7 @@ impl OperationTable {
             unreported.push(index);
         }
         let operation = entry.operation.clone();
+        self.touch(index);
         if operation.hides_children() {
             self.hide_children(index);
         }
@@ -151,14 +157,74 @@ impl OperationTable {
         Some((index, self.get(index)?))
     }
 
-    /// Sets the timer that will end a WAIT.
+    /// Notes that what is saved of an operation has changed.
+    pub(super) fn touch(&mut self, index: Index) {
+        if let (Some(unsaved), Some(entry)) = (&mut self.unsaved, self.entries.get_mut(index))
+            && !entry.unsaved
+        {
+            entry.unsaved = true;
+            unsaved.push(index);
+        }
+    }
+
+    /// Starts recording changes for a store, beginning with all operations.
+    pub(super) fn save(&mut self) {
+        self.entries.iter_mut().for_each(|entry| entry.unsaved = true);
+        self.unsaved = Some((0..self.entries.len()).collect());
+    }
+
+    /// Takes the operations that changed since the last call, and the timer of each.
+    pub(super) fn take_unsaved(&mut self) -> Vec<(Index, Arc<Operation>, Option<TimerKey>)> {
+        let entries = &mut self.entries;
+        let unsaved = self.unsaved.iter_mut().flat_map(|unsaved| unsaved.drain(..));
+        unsaved
+            .filter_map(|index| {
+                let entry = entries.get_mut(index)?;
+                entry.unsaved = false;
+                Some((index, entry.operation.clone(), entry.timer))
+            })
+            .collect()
+    }
+
+    /// Adds a saved operation, with the positions of its changes. Its id must be new.
+    pub(super) fn restore(&mut self, operation: Operation, timer: Option<TimerKey>) {
+        let (sequence, start_sequence) = (operation.sequence, operation.start_sequence);
+        let ready = operation.status == OperationStatus::Ready;
+        let index = self.add(operation);
+        self.ready += usize::from(ready);
+        let Some(entry) = self.entries.get_mut(index) else { return };
+        let operation = Arc::make_mut(&mut entry.operation);
+        (operation.sequence, operation.start_sequence) = (sequence, start_sequence);
+        entry.timer = timer;
+    }
+
+    /// Ends the restoration: as many changes were made, and the handler got as many of them. Changes count as saved.
+    pub(super) fn restored(&mut self, sequence: u64, delivered: u64) {
+        (self.sequence, self.delivered) = (sequence, delivered);
+        let entries = &mut self.entries;
+        self.changed.retain(|index| {
+            entries.get_mut(*index).is_some_and(|entry| {
+                entry.changed = entry.operation.sequence > delivered;
+                entry.changed
+            })
+        });
+        self.changed.sort_by_key(|index| entries.get(*index).map(|entry| entry.operation.sequence));
+        self.unsaved = Some(Vec::new());
+    }
+
+    /// How many changes there were.
+    pub(super) fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Sets the timer that will end a WAIT, or the delay before a STEP's next attempt.
     pub(super) fn set_timer(&mut self, index: Index, timer: TimerKey) {
         if let Some(entry) = self.entries.get_mut(index) {
             entry.timer = Some(timer);
         }
     }
 
-    /// Takes the timer that would end a WAIT.
+    /// Takes the timer that would end a WAIT, or the delay before a STEP's next attempt.
     pub(super) fn take_timer(&mut self, index: Index) -> Option<TimerKey> {
         self.entries.get_mut(index)?.timer.take()
     }

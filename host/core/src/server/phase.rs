@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::event_processor;
+use super::{
+    event_processor,
+    saved::{SavedPhase, SavedVerdict},
+};
 use crate::protocol::{CheckpointToken, ErrorObject, EventDetails, ExecutionStatus, OperationStatus};
 
 /// The phase of an execution.
@@ -69,7 +72,57 @@ impl Verdict {
     }
 }
 
+impl From<&Verdict> for SavedVerdict {
+    fn from(verdict: &Verdict) -> Self {
+        match verdict.clone() {
+            Verdict::Succeeded(result) => Self::Succeeded(result),
+            Verdict::Failed(error) => Self::Failed(error),
+            Verdict::TimedOut(error) => Self::TimedOut(error),
+            Verdict::Stopped(error) => Self::Stopped(error),
+        }
+    }
+}
+
+impl From<SavedVerdict> for Verdict {
+    fn from(saved: SavedVerdict) -> Self {
+        match saved {
+            SavedVerdict::Succeeded(result) => Self::Succeeded(result),
+            SavedVerdict::Failed(error) => Self::Failed(error),
+            SavedVerdict::TimedOut(error) => Self::TimedOut(error),
+            SavedVerdict::Stopped(error) => Self::Stopped(error),
+        }
+    }
+}
+
+impl From<SavedPhase> for ExecutionPhase {
+    fn from(saved: SavedPhase) -> Self {
+        match saved {
+            SavedPhase::Suspended { wake } => Self::Suspended { wake },
+            SavedPhase::Running { request_id, token, decided, .. } => {
+                Self::Running(Running { request_id, token, decided: decided.map(Into::into) })
+            }
+            SavedPhase::BackingOff => Self::BackingOff,
+            SavedPhase::Closed { verdict } => Self::Closed { verdict: verdict.into() },
+        }
+    }
+}
+
 impl ExecutionPhase {
+    /// What is saved of it. `process` is the process that runs invocations.
+    pub(super) fn saved(&self, process: u64) -> SavedPhase {
+        match self {
+            Self::Suspended { wake } => SavedPhase::Suspended { wake: *wake },
+            Self::Running(Running { request_id, token, decided }) => SavedPhase::Running {
+                request_id: request_id.clone(),
+                token: token.clone(),
+                decided: decided.as_ref().map(Into::into),
+                process,
+            },
+            Self::BackingOff => SavedPhase::BackingOff,
+            Self::Closed { verdict } => SavedPhase::Closed { verdict: verdict.into() },
+        }
+    }
+
     /// The only valid token.
     pub(super) fn token(&self) -> Option<&CheckpointToken> {
         match self {

@@ -14,7 +14,10 @@ impl CheckpointManager {
         self.operations.observe();
         self.callbacks.observe();
         self.observer = Some(observer);
-        self.report_to_observer();
+        // With a store, the state is reported after the commit.
+        if self.keeping.is_none() {
+            self.report_to_observer();
+        }
     }
 
     /// Reports changes to the observer, if there is one.

@@ -12,6 +12,7 @@ use std::{
 use super::{
     api::{Answer, AnswerOrder, ExecutionView, ScriptedAnswer},
     ids::Index,
+    saved::SavedScript,
 };
 use crate::protocol::{Operation, OperationStatus, OperationType};
 
@@ -44,6 +45,27 @@ pub(super) enum ScriptPosition {
 impl AnswerScript {
     pub(super) fn new(entries: Vec<ScriptedAnswer>, order: AnswerOrder) -> Self {
         Self { entries: entries.into_iter().map(Arc::new).collect(), order, sequence: Sequence::default() }
+    }
+
+    /// Adds entries after those that are left.
+    pub(super) fn add(&mut self, entries: Vec<ScriptedAnswer>) {
+        self.entries.extend(entries.into_iter().map(Arc::new));
+    }
+
+    /// What is saved of it.
+    pub(super) fn saved(&self) -> SavedScript {
+        SavedScript {
+            answers: self.entries.iter().map(|entry| ScriptedAnswer::clone(entry)).collect(),
+            order: self.order,
+            next: self.sequence.next,
+            at: self.sequence.at,
+        }
+    }
+
+    /// A saved script.
+    pub(super) fn restore(saved: SavedScript) -> Self {
+        let SavedScript { answers, order, next, at } = saved;
+        Self { sequence: Sequence { next, at }, ..Self::new(answers, order) }
     }
 
     /// The state of the sequence. `None` for other orders, or if no entries are left.

@@ -8,6 +8,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     api::{ScriptedAnswer, TimerMode},
     ids::Index,
@@ -26,7 +28,7 @@ pub struct ScheduledTimer {
 }
 
 /// Identifies one scheduled timer of an execution.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TimerKey {
     at: Timestamp,
     place: u64,
@@ -40,7 +42,8 @@ impl TimerKey {
 }
 
 /// The effect of a timer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) enum Timer {
     WaitEnds(Index),
     StepReady(Index),
@@ -51,6 +54,20 @@ pub(super) enum Timer {
     Reinvoke,
 }
 
+impl Timer {
+    /// The operation that it belongs to; `None` if it belongs to the execution.
+    pub(super) fn operation(&self) -> Option<Index> {
+        match self {
+            Self::WaitEnds(index)
+            | Self::StepReady(index)
+            | Self::CallbackTimeout(index)
+            | Self::HeartbeatTimeout(index)
+            | Self::Answer(index, _) => Some(*index),
+            Self::ExecutionTimeout | Self::Reinvoke => None,
+        }
+    }
+}
+
 /// The timers of one execution.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
@@ -59,6 +76,7 @@ pub(super) struct Timers {
     /// Timers that the scheduler has not taken; `None` if the clock controls timers.
     untaken: Option<Vec<TimerKey>>,
     execution_timeout: Option<TimerKey>,
+    reinvoke: Option<TimerKey>,
 }
 
 impl Timers {
@@ -69,14 +87,48 @@ impl Timers {
     pub(super) fn schedule(&mut self, at: Timestamp, timer: Timer) -> TimerKey {
         let key = TimerKey { at, place: self.scheduled };
         self.scheduled += 1;
-        if timer == Timer::ExecutionTimeout {
-            self.execution_timeout = Some(key);
-        }
+        self.keep_key(key, &timer);
         self.queue.insert(key, timer);
         if let Some(untaken) = &mut self.untaken {
             untaken.push(key);
         }
         key
+    }
+
+    /// How many timers were scheduled, whether or not they have fired.
+    pub(super) fn scheduled(&self) -> u64 {
+        self.scheduled
+    }
+
+    /// Continues after that many timers were scheduled.
+    pub(super) fn resume(&mut self, scheduled: u64) {
+        self.scheduled = scheduled;
+    }
+
+    /// Schedules a timer that was scheduled before with this key.
+    pub(super) fn restore(&mut self, key: TimerKey, timer: Timer) {
+        self.keep_key(key, &timer);
+        self.queue.insert(key, timer);
+    }
+
+    /// Keeps the keys of the timers that belong to no operation.
+    fn keep_key(&mut self, key: TimerKey, timer: &Timer) {
+        match timer {
+            Timer::ExecutionTimeout => self.execution_timeout = Some(key),
+            Timer::Reinvoke => self.reinvoke = Some(key),
+            _ => debug_assert!(timer.operation().is_some(), "{timer:?} belongs to an operation"),
+        }
+    }
+
+    /// A timer that has neither fired nor been cancelled.
+    pub(super) fn get(&self, key: TimerKey) -> Option<&Timer> {
+        self.queue.get(&key)
+    }
+
+    /// The timers that belong to no operation.
+    pub(super) fn of_execution(&self) -> impl Iterator<Item = (TimerKey, &Timer)> {
+        let timers = self.execution_timeout.into_iter().chain(self.reinvoke);
+        timers.filter_map(|key| Some((key, self.queue.get(&key)?)))
     }
 
     /// Removes the timer, if it has not fired.

@@ -4,9 +4,14 @@
 //! own request on its own thread: this saves two thread switches, which cost more than the request. The thread
 //! processes requests that are sent while the state is locked, so callers never wait for the lock.
 //!
+//! With a store, the thread processes every request: the requests that wait for it form a group, whose changes are
+//! committed together before any of them is answered. While one group is committed, the next one collects.
+//!
 //! Invariants:
 //! - requests are processed one after another, in the order in which they were made: only the holder of the lock
 //!   processes requests, and a caller may do so only while nothing is queued;
+//! - with a store, no answer is sent and nobody is notified before the commit; if the commit fails, all requests of the
+//!   group get its error;
 //! - a request that panics ends the server, and neither the process nor the callers, which get the reason;
 //! - after the shutdown reason is set, no request is processed;
 //! - the thread uses no CPU while nothing is queued.
@@ -42,6 +47,8 @@ pub(super) struct Server {
     subscribers: HashMap<ExecutionArn, Vec<Subscriber>>,
     /// Provides the actors for subscribers, before virtual time can advance.
     clock: Arc<dyn Clock>,
+    /// Keeps virtual time from advancing while requests are processed and not concluded.
+    acts: Option<Actor>,
 }
 
 /// The receiver of one notification.
@@ -55,7 +62,13 @@ enum Message {
 }
 
 /// A request that carries its own reply.
-type Request = Box<dyn FnOnce(&Shared, &mut Option<Server>) + Send>;
+type Request = Box<dyn FnOnce(&Shared, &mut Option<Server>) -> Reply + Send>;
+
+/// Sends the answer of a request, or the error with which its commit failed.
+type Reply = Box<dyn FnOnce(Result<(), ServiceError>) + Send>;
+
+/// The most requests that are committed together.
+const GROUP: usize = 1024;
 
 /// The state that the thread and the handles share.
 pub(super) struct Shared {
@@ -66,6 +79,8 @@ pub(super) struct Shared {
     messages: Sender<Message>,
     /// The shutdown reason. It is set before any pending reply is dropped.
     shutdown_reason: OnceLock<String>,
+    /// Whether executions are kept in a store.
+    has_store: bool,
 }
 
 /// Starts the thread of a server with this state.
@@ -74,11 +89,13 @@ pub(super) fn spawn(
     clock: Arc<dyn Clock>,
 ) -> io::Result<(Arc<Shared>, JoinHandle<()>)> {
     let (messages, received) = unbounded();
+    let has_store = manager.kept.is_some();
     let shared = Arc::new(Shared {
-        server: Mutex::new(Some(Server { manager, subscribers: HashMap::new(), clock })),
+        server: Mutex::new(Some(Server { manager, subscribers: HashMap::new(), clock, acts: None })),
         queued: AtomicUsize::new(0),
         messages,
         shutdown_reason: OnceLock::new(),
+        has_store,
     });
     let thread = thread::Builder::new().name("checkpoint-server".to_owned()).spawn({
         let shared = shared.clone();
@@ -88,6 +105,10 @@ pub(super) fn spawn(
 }
 
 impl Shared {
+    pub(super) fn has_store(&self) -> bool {
+        self.has_store
+    }
+
     /// The shutdown reason; `None` while the server is running.
     pub(super) fn shutdown_reason(&self) -> Option<&str> {
         self.shutdown_reason.get().map(String::as_str)
@@ -97,12 +118,15 @@ impl Shared {
         ServiceError::Unavailable(self.shutdown_reason().unwrap_or("its thread ended").to_owned())
     }
 
-    /// Processes a request on the calling thread, if the state is unlocked and nothing is queued. Otherwise returns the
-    /// request.
+    /// Processes a request on the calling thread, if the state is unlocked, nothing is queued and no store has to commit.
+    /// Otherwise returns the request.
     pub(super) fn process_here<T, W>(&self, work: W) -> Result<Result<T, ServiceError>, W>
     where
         W: FnOnce(&mut Server, Timestamp) -> Result<T, ServiceError>,
     {
+        if self.has_store {
+            return Err(work);
+        }
         let mut server = match self.server.try_lock() {
             Ok(server) => server,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
@@ -112,7 +136,9 @@ impl Shared {
         if self.queued.load(Ordering::Acquire) > 0 {
             return Err(work);
         }
-        Ok(self.process(&mut server, work))
+        let outcome = self.process(&mut server, work);
+        let told = self.conclude(&mut server);
+        Ok(told.and(outcome))
     }
 
     /// Queues a request for the thread. If the thread has ended, the receiver gets an error.
@@ -124,7 +150,8 @@ impl Shared {
         let (reply, answer) = oneshot::channel();
         // The caller may have dropped the receiver.
         self.send(Message::Request(Box::new(move |shared, server| {
-            drop(reply.send(shared.process(server, work)));
+            let outcome = shared.process(server, work);
+            Box::new(move |concluded| drop(reply.send(concluded.and(outcome))))
         })));
         answer
     }
@@ -145,21 +172,48 @@ impl Shared {
         drop(self.messages.send(message));
     }
 
-    /// Processes a request. A panic ends the server.
+    /// Processes a request, which has to be concluded.
     fn process<T>(
         &self,
         state: &mut Option<Server>,
         work: impl FnOnce(&mut Server, Timestamp) -> Result<T, ServiceError>,
     ) -> Result<T, ServiceError> {
-        let Some(server) = state else { return Err(self.unavailable()) };
-        let worked = catch_unwind(AssertUnwindSafe(|| {
-            // Virtual time does not advance until all notified subscribers hold an actor.
-            let _acts = server.clock.actor();
+        self.catching(state, |server| {
+            // Virtual time does not advance until the request is concluded.
+            if server.acts.is_none() {
+                server.acts = Some(server.clock.actor());
+            }
             let now = server.clock.now();
-            let outcome = work(server, now);
+            work(server, now)
+        })
+    }
+
+    /// Concludes the requests that were processed: commits their changes, and notifies subscribers. The result has to
+    /// come before the answer of each of them.
+    fn conclude(&self, state: &mut Option<Server>) -> Result<(), ServiceError> {
+        if state.is_none() {
+            // What was processed before the end is lost if a store did not get it.
+            return if self.has_store { Err(self.unavailable()) } else { Ok(()) };
+        }
+        self.catching(state, |server| {
+            // Dropped after all notified subscribers have an actor of their own.
+            let _acts = server.acts.take();
+            let used = server.manager.touched();
+            server.manager.commit(server.clock.now())?;
             server.spread_news();
-            outcome
-        }));
+            server.release(used);
+            Ok(())
+        })
+    }
+
+    /// Runs a part of a request. A panic ends the server.
+    fn catching<T>(
+        &self,
+        state: &mut Option<Server>,
+        work: impl FnOnce(&mut Server) -> Result<T, ServiceError>,
+    ) -> Result<T, ServiceError> {
+        let Some(server) = state else { return Err(self.unavailable()) };
+        let worked = catch_unwind(AssertUnwindSafe(|| work(server)));
         worked.unwrap_or_else(|panic| {
             self.end(state, format!("it panicked: {}", panic_text(&*panic)));
             // Wakes the thread, which then ends.
@@ -182,14 +236,29 @@ impl Shared {
 
 /// Processes messages until the server ends.
 fn run(shared: &Shared, messages: &Receiver<Message>) {
-    while let Ok(message) = messages.recv() {
+    let most = if shared.has_store { GROUP } else { 1 };
+    let mut replies = Vec::new();
+    while let Ok(first) = messages.recv() {
         let mut server = shared.lock();
-        match message {
-            Message::Request(request) => request(shared, &mut server),
-            Message::Crash(why) => shared.end(&mut server, why),
-            Message::Stop => shared.end(&mut server, "it was shut down".to_owned()),
+        let (mut processed, mut end, mut next) = (0, None, Some(first));
+        while let Some(message) = next {
+            processed += 1;
+            match message {
+                Message::Request(request) => replies.push(request(shared, &mut server)),
+                Message::Crash(why) => end = Some(why),
+                Message::Stop => end = Some("it was shut down".to_owned()),
+            }
+            let more = end.is_none() && server.is_some() && processed < most;
+            next = if more { messages.try_recv().ok() } else { None };
         }
-        shared.queued.fetch_sub(1, Ordering::AcqRel);
+        let concluded = shared.conclude(&mut server);
+        for reply in replies.drain(..) {
+            reply(concluded.clone());
+        }
+        if let Some(why) = end {
+            shared.end(&mut server, why);
+        }
+        shared.queued.fetch_sub(processed, Ordering::AcqRel);
         if server.is_none() {
             return;
         }
@@ -232,6 +301,20 @@ impl Server {
         }
         // An error means that the server has ended, which the next request reports.
         ChangeSubscription::new(async { news.await.unwrap_or_default() })
+    }
+
+    /// Forgets executions that only a later request needs.
+    fn release(&mut self, used: Vec<ExecutionArn>) {
+        for arn in used {
+            if let Some(subscribers) = self.subscribers.get_mut(&arn) {
+                subscribers.retain(|subscriber| !subscriber.is_closed());
+                if !subscribers.is_empty() {
+                    continue;
+                }
+                self.subscribers.remove(&arn);
+            }
+            self.manager.release(&arn);
+        }
     }
 
     fn spread_news(&mut self) {

@@ -3,6 +3,7 @@
 mod boundaries;
 mod bytes;
 mod callbacks;
+mod group_commit;
 mod handle;
 mod invokes;
 mod lifecycle;
@@ -11,6 +12,7 @@ mod looking_on;
 mod outcomes;
 mod properties;
 mod refusals;
+mod saving;
 mod thread;
 mod unused_answers;
 mod world;

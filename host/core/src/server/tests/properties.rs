@@ -18,7 +18,7 @@ use crate::{
 };
 
 #[derive(Debug, Clone)]
-enum Act {
+pub(super) enum Act {
     Checkpoint(Vec<OperationUpdate>),
     StaleToken(prop::sample::Index),
     Suspend,
@@ -70,7 +70,7 @@ fn any_answer() -> impl Strategy<Value = Answer> {
     prop_oneof![Just(ok("1")), Just(Answer::Failure(error("No"))), Just(Answer::Heartbeat)]
 }
 
-fn any_act() -> impl Strategy<Value = Act> {
+pub(super) fn any_act() -> impl Strategy<Value = Act> {
     let outcome = prop_oneof![
         Just(InvokeOutcome::Succeeded(Some("1".into()))),
         Just(InvokeOutcome::Failed(error("E"))),
@@ -91,7 +91,7 @@ fn any_act() -> impl Strategy<Value = Act> {
     ]
 }
 
-fn any_script() -> impl Strategy<Value = Vec<ScriptedAnswer>> {
+pub(super) fn any_script() -> impl Strategy<Value = Vec<ScriptedAnswer>> {
     let entry = (0..3000_u64, any_answer(), prop::sample::select(vec!["", "*"]))
         .prop_map(|(after, answer, name)| ScriptedAnswer::new(name, Duration::from_millis(after), answer));
     prop::collection::vec(entry, 0..4)
@@ -102,7 +102,7 @@ fn of_kind(view: &ExecutionView, kind: Type, which: prop::sample::Index) -> Opti
     (!all.is_empty()).then(|| Operation::clone(all[which.index(all.len())]))
 }
 
-fn act(world: &mut World, act: Act, tokens: &mut Vec<CheckpointToken>) {
+pub(super) fn act(world: &mut World, act: Act, tokens: &mut Vec<CheckpointToken>) {
     let running = matches!(world.poll(), Next::Running { .. });
     match act {
         Act::Checkpoint(updates) if running => {
@@ -150,7 +150,7 @@ fn act(world: &mut World, act: Act, tokens: &mut Vec<CheckpointToken>) {
     }
 }
 
-fn check(world: &mut World) {
+pub(super) fn check(world: &mut World) {
     let view = world.view();
     check_history(&view);
     check_operations(&view);

@@ -1,0 +1,142 @@
+//! The executions of a server that are kept in a store: loaded when a request needs them, committed before it is
+//! answered, forgotten when nothing needs them.
+//!
+//! States of an execution: *stored* (only the store has it); *loaded* (memory has what the store has); *touched* (a request
+//! used it, so memory may be ahead of the store until the next commit).
+//!
+//! Invariants:
+//! - a touched execution is committed, or forgotten if the commit fails: then it is stored again, as it was before;
+//! - an observer is told of what is committed, and survives that its execution is forgotten;
+//! - an execution with a running invocation of this process, with an observer or with a subscriber stays in memory.
+
+use super::{
+    api::StartExecution,
+    checkpoint_manager::CheckpointManager,
+    execution_manager::ExecutionManager,
+    ids::IdSource,
+    phase::ExecutionPhase,
+    saving::Common,
+    store::{Changes, Invoker, Lookup},
+};
+use crate::{
+    budget::Budget,
+    protocol::{ExecutionArn, ServiceError, Timestamp, invalid},
+};
+
+impl ExecutionManager {
+    /// Loads an execution, if memory does not have it and the store does.
+    pub(super) fn load(&mut self, arn: &ExecutionArn) -> Result<(), ServiceError> {
+        let Some(kept) = self.kept.as_mut().filter(|_| !self.executions.contains_key(arn)) else {
+            return Ok(());
+        };
+        let Some(saved) = kept.store.load(arn)? else { return Ok(()) };
+        let common = Common {
+            limits: self.limits.clone(),
+            budget: Budget::new(self.limits.execution_bytes, self.host.clone()),
+            markers: self.markers.clone(),
+            process: kept.process(),
+        };
+        let restored = CheckpointManager::restore(&saved, common);
+        let mut execution = restored.map_err(|error| {
+            ServiceError::Store(format!("the store's record of {arn} is damaged: {error}"))
+        })?;
+        if let Some(observer) = kept.observers.get(arn) {
+            execution.set_observer(observer.clone());
+        }
+        let ids = IdSource::new(self.entropy.fork(&execution.ids_label()));
+        self.by_id.insert(execution.id, arn.clone());
+        self.executions.insert(arn.clone(), (execution, ids));
+        Ok(())
+    }
+
+    /// The execution with this id.
+    pub(super) fn find_id(&mut self, id: [u8; 16]) -> Result<Option<ExecutionArn>, ServiceError> {
+        match (self.by_id.get(&id), &mut self.kept) {
+            (Some(arn), _) => Ok(Some(arn.clone())),
+            (None, Some(kept)) => Ok(kept.store.find(Lookup::Id(id))?),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The execution that a request to start one has started before, if a store keeps it: an invoke starts one execution,
+    /// and a name belongs to one execution of a function.
+    pub(super) fn started_before(
+        &mut self,
+        request: &StartExecution,
+    ) -> Result<Option<ExecutionArn>, ServiceError> {
+        let Some(kept) = &mut self.kept else { return Ok(None) };
+        if let Some((execution, operation)) = &request.invoked_by {
+            let invoker = Invoker { execution: execution.clone(), operation: operation.clone() };
+            if let Some(started) = kept.store.find(Lookup::Invoker(&invoker))? {
+                return Ok(Some(started));
+            }
+        }
+        let Some(name) = &request.execution_name else { return Ok(None) };
+        let function = request.function_name.as_str();
+        let named =
+            |arn: &&ExecutionArn| arn.parts().is_some_and(|(of, _, named)| of == function && named == name);
+        let uncommitted = kept.touched.iter().find(named).cloned();
+        let started = match uncommitted {
+            Some(started) => Some(started),
+            None => kept.store.find(Lookup::Name { function, name })?,
+        };
+        match started {
+            Some(arn) => {
+                invalid(format!("the function has an execution with the name {name:?} already: {arn}"))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Commits what the requests since the last commit have changed, and tells the observers. Without a store it does
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`]. Then the requests have had no effect, and must be answered with this error.
+    pub fn commit(&mut self, now: Timestamp) -> Result<(), ServiceError> {
+        let Some(kept) = &mut self.kept else { return Ok(()) };
+        let touched = std::mem::take(&mut kept.touched);
+        let changes = touched.iter().filter_map(|arn| self.executions.get_mut(arn)?.0.take_changes(now));
+        let changes: Vec<Changes> = changes.collect();
+        if !changes.is_empty()
+            && let Err(error) = kept.store.commit(&changes)
+        {
+            for arn in touched {
+                self.news.remove(&arn);
+                self.forget(&arn);
+            }
+            return Err(error.into());
+        }
+        for arn in touched {
+            let Some((execution, _)) = self.executions.get_mut(&arn) else { continue };
+            execution.report_to_observer();
+            if execution.is_execution_completed() {
+                kept.observers.remove(&arn);
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets an execution that the store has, unless something needs it in memory. To be called after a commit.
+    pub(super) fn release(&mut self, arn: &ExecutionArn) {
+        let Some(kept) = &self.kept else { return };
+        debug_assert!(!kept.touched.contains(arn), "what is released is committed");
+        let needed = self.executions.get(arn).is_some_and(|(execution, _)| {
+            matches!(execution.phase, ExecutionPhase::Running(_) | ExecutionPhase::Suspended { wake: true })
+        });
+        if !needed && !kept.observers.contains_key(arn) {
+            self.forget(arn);
+        }
+    }
+
+    fn forget(&mut self, arn: &ExecutionArn) {
+        if let Some((execution, _)) = self.executions.remove(arn) {
+            self.by_id.remove(&execution.id);
+        }
+    }
+
+    /// The executions that requests have used since the last commit.
+    pub(super) fn touched(&self) -> Vec<ExecutionArn> {
+        self.kept.iter().flat_map(|kept| &kept.touched).cloned().collect()
+    }
+}

@@ -1,0 +1,26 @@
+//! The components that executions began with.
+
+use serde::{Deserialize, Serialize};
+
+/// Identifies a component by its content: a hash of 32 bytes, as 64 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ComponentDigest(String);
+
+impl ComponentDigest {
+    /// The digest of these bytes (BLAKE2b-256).
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(blake2b_simd::Params::new().hash_length(32).hash(bytes).to_hex().to_string())
+    }
+
+    /// The digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for ComponentDigest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&self.0)
+    }
+}

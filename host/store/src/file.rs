@@ -1,0 +1,148 @@
+//! A store's file, held by one process.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::{
+    component::ComponentDigest, error::StoreFileError, reader::StoreReader, schema, sqlite::SqliteStore,
+};
+
+/// How long a connection waits for another one of the same process, or for a reader.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A store's file. While it is open, no other process can open it.
+///
+/// Beside the file `FILE` are `FILE-wal` and `FILE-shm`, which belong to it, and `FILE-lock`, which shows that a process
+/// uses it.
+#[derive(Debug)]
+pub struct StoreFile {
+    path: PathBuf,
+    process: u64,
+    /// Locked while the value lives; the system unlocks it when the process ends, however it ends.
+    _lock: File,
+}
+
+impl StoreFile {
+    /// Opens a store, and creates it if the file does not exist. Only its owner can read a new file.
+    ///
+    /// # Errors
+    /// When the file is no store, one of a later version, or damaged; when another process has it open; when it cannot
+    /// be read or written. Then it is as it was.
+    pub fn open(path: &Path) -> Result<Self, StoreFileError> {
+        // Looked at before a lock file appears beside it.
+        if path.exists() {
+            StoreReader::open(path)?;
+        }
+        let lock = lock(path)?;
+        private(path)?;
+        let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let version = schema::version(&connection, path)?;
+        schema::migrate(&mut connection, path, version)?;
+        let process: i64 = connection
+            .query_row("INSERT INTO processes DEFAULT VALUES RETURNING number", (), |row| row.get(0))
+            .map_err(|error| StoreFileError::of(path, &error))?;
+        let process = u64::try_from(process)
+            .map_err(|_| StoreFileError::damaged(path, format!("process number {process}")))?;
+        Ok(Self { path: path.to_owned(), process, _lock: lock })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The store for a server.
+    ///
+    /// # Errors
+    /// When the file cannot be opened again.
+    pub fn store(&self) -> Result<SqliteStore, StoreFileError> {
+        Ok(SqliteStore::new(self.connect()?, self.path.clone(), self.process))
+    }
+
+    /// Reads the store.
+    ///
+    /// # Errors
+    /// When the file cannot be opened again.
+    pub fn reader(&self) -> Result<StoreReader, StoreFileError> {
+        StoreReader::open(&self.path)
+    }
+
+    /// Keeps a component, and returns its digest. One that is there already is not written again.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn put_component(&self, bytes: &[u8]) -> Result<ComponentDigest, StoreFileError> {
+        let digest = ComponentDigest::of(bytes);
+        let insert = "INSERT INTO components (digest, bytes) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+        let done = self.connect()?.execute(insert, (digest.as_str(), bytes));
+        done.map_err(|error| StoreFileError::of(&self.path, &error))?;
+        Ok(digest)
+    }
+
+    pub(crate) fn connect(&self) -> Result<Connection, StoreFileError> {
+        connect(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+    }
+}
+
+/// Connects to a file that exists.
+pub(crate) fn connect(path: &Path, access: OpenFlags) -> Result<Connection, StoreFileError> {
+    let failed = |error: rusqlite::Error| StoreFileError::of(path, &error);
+    let connection =
+        Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(failed)?;
+    connection.busy_timeout(PATIENCE).map_err(failed)?;
+    let set = |name: &str, value: &str| connection.pragma_update(None, name, value).map_err(failed);
+    // The file is data: it must not make SQLite call functions that its tables or views name.
+    set("trusted_schema", "OFF")?;
+    set("cell_size_check", "ON")?;
+    set("foreign_keys", "ON")?;
+    if access.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) {
+        // Only has an effect on an empty file: pages of deleted executions can be returned to the system.
+        set("auto_vacuum", "INCREMENTAL")?;
+        let mode: String = connection
+            .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
+            .map_err(failed)?;
+        if !mode.eq_ignore_ascii_case("wal") {
+            let error = format!("its file system does not support write-ahead logs (journal mode {mode})");
+            return Err(StoreFileError::Other { path: path.to_owned(), error });
+        }
+        // A commit is on the disk when it returns.
+        set("synchronous", "FULL")?;
+    }
+    Ok(connection)
+}
+
+/// Locks the store for this process.
+fn lock(path: &Path) -> Result<File, StoreFileError> {
+    let beside = beside(path, "-lock");
+    let opened = OpenOptions::new().create(true).truncate(false).write(true).open(&beside);
+    let file = opened.map_err(|error| StoreFileError::of_system(&beside, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreFileError::InUse(path.to_owned())),
+        Err(TryLockError::Error(error)) => Err(StoreFileError::of_system(&beside, &error)),
+    }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Creates the file if it does not exist, for its owner alone: payloads are in it.
+fn private(path: &Path) -> Result<(), StoreFileError> {
+    let mut options = OpenOptions::new();
+    options.create_new(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(StoreFileError::of_system(path, &error)),
+    }
+}

@@ -1,0 +1,137 @@
+//! The store of a server.
+
+use std::path::PathBuf;
+
+use durawasm_core::{
+    protocol::ExecutionArn,
+    server::{Changes, Invoker, Lookup, Saved, Store, StoreError},
+};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use crate::{
+    error::StoreFileError,
+    reader::{load, text_of},
+};
+
+/// A connection to a [`StoreFile`](crate::StoreFile), for one server.
+#[derive(Debug)]
+pub struct SqliteStore {
+    connection: Connection,
+    path: PathBuf,
+    process: u64,
+}
+
+impl SqliteStore {
+    pub(crate) fn new(connection: Connection, path: PathBuf, process: u64) -> Self {
+        connection.set_prepared_statement_cache_capacity(32);
+        Self { connection, path, process }
+    }
+
+    /// Limits the size of the file, in bytes; it never shrinks. A commit that needs more fails as on a full disk.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn limit_size(&self, bytes: u64) -> Result<(), StoreFileError> {
+        let failed = |error| StoreFileError::of(&self.path, &error);
+        let page: i64 =
+            self.connection.pragma_query_value(None, "page_size", |row| row.get(0)).map_err(failed)?;
+        // The most that SQLite can count.
+        const MOST: u64 = 0xffff_fffe;
+        let pages = bytes.div_ceil(u64::try_from(page).unwrap_or(1).max(1)).clamp(1, MOST);
+        self.connection
+            .pragma_update(None, "max_page_count", i64::try_from(pages).unwrap_or(i64::MAX))
+            .map_err(failed)
+    }
+
+    fn failed(&self, error: &rusqlite::Error) -> StoreError {
+        StoreFileError::of(&self.path, error).into()
+    }
+
+    fn try_commit(&mut self, changes: &[Changes]) -> rusqlite::Result<()> {
+        // A transaction that is not committed is rolled back.
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for changes in changes {
+            save(&transaction, changes)?;
+        }
+        transaction.commit()
+    }
+}
+
+impl Store for SqliteStore {
+    fn commit(&mut self, changes: &[Changes]) -> Result<(), StoreError> {
+        self.try_commit(changes).map_err(|error| self.failed(&error))
+    }
+
+    fn load(&mut self, arn: &ExecutionArn) -> Result<Option<Saved>, StoreError> {
+        Ok(load(&self.connection, &self.path, arn.as_str())?.map(|(_, saved)| saved))
+    }
+
+    fn find(&mut self, by: Lookup<'_>) -> Result<Option<ExecutionArn>, StoreError> {
+        let one = |sql: &str, parameters: &[&dyn rusqlite::ToSql]| {
+            let mut statement = self.connection.prepare_cached(sql)?;
+            statement.query_row(parameters, |row| row.get::<_, String>(0)).optional()
+        };
+        let found = match by {
+            Lookup::Id(id) => one("SELECT arn FROM executions WHERE id = ?1", &[&id.as_slice()]),
+            Lookup::Name { function, name } => {
+                one("SELECT arn FROM executions WHERE function = ?1 AND name = ?2", &[&function, &name])
+            }
+            Lookup::Invoker(invoker) => {
+                one("SELECT arn FROM executions WHERE invoked_by = ?1", &[&invoker_text(invoker)])
+            }
+        };
+        Ok(found.map_err(|error| self.failed(&error))?.map(Into::into))
+    }
+
+    fn process(&self) -> u64 {
+        self.process
+    }
+}
+
+fn invoker_text(invoker: &Invoker) -> String {
+    format!("{}#{}", invoker.execution, invoker.operation)
+}
+
+/// Writes the changes of one execution.
+pub(crate) fn save(transaction: &Transaction<'_>, changes: &Changes) -> rusqlite::Result<()> {
+    let summary = &changes.summary;
+    let (function, _, name) = summary.arn.parts().unwrap_or_default();
+    let key: i64 = transaction
+        .prepare_cached(
+            "INSERT INTO executions
+                (arn, id, function, name, status, start_ms, end_ms, saved_ms, due_ms, invoked_by, record)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+             ON CONFLICT (arn) DO UPDATE SET status = excluded.status, end_ms = excluded.end_ms,
+                saved_ms = excluded.saved_ms, due_ms = excluded.due_ms, record = excluded.record
+             RETURNING key",
+        )?
+        .query_row(
+            params![
+                summary.arn.as_str(),
+                summary.id.as_slice(),
+                function,
+                name,
+                summary.status.as_str(),
+                summary.start.as_millis(),
+                summary.end.map(|end| end.as_millis()),
+                summary.saved_at.as_millis(),
+                summary.due.map(|due| due.as_millis()),
+                summary.invoked_by.as_ref().map(invoker_text),
+                changes.execution,
+            ],
+            |row| row.get(0),
+        )?;
+    let parts = [
+        (text_of::OPERATIONS, &changes.operations),
+        (text_of::EVENTS, &changes.events),
+        (text_of::INVOCATIONS, &changes.invocations),
+    ];
+    for (table, parts) in parts {
+        let mut statement = transaction.prepare_cached(table.put)?;
+        for (place, record) in parts {
+            let place = i64::try_from(*place).unwrap_or(i64::MAX);
+            statement.execute(params![key, place, record])?;
+        }
+    }
+    Ok(())
+}

@@ -10,6 +10,7 @@
 //! - every error says which file it is about, and what to do.
 
 mod component;
+mod connection;
 mod error;
 mod exchange;
 mod file;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use durawasm_core::{protocol::Timestamp, server::Saved};
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use crate::{component::ComponentDigest, error::StoreFileError, file::connect, schema};
+use crate::{component::ComponentDigest, connection::connect, error::StoreFileError, schema};
 
 /// The tables of the parts of executions.
 pub(crate) mod text_of {

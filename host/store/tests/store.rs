@@ -88,7 +88,7 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(16) })]
 
     #[test]
     fn it_has_what_was_committed(groups in prop::collection::vec((prop::collection::vec(any_step(), 0..5), any::<bool>()), 1..12)) {

@@ -102,7 +102,7 @@ impl Kept {
             let Some(saved) = of_store(reader.load(&listed.arn))? else { continue };
             let Listed { function, saved_at, end, .. } = listed;
             let damaged = || anyhow!("{}: the execution {name} cannot be continued", path.display());
-            let (arn, origin, _) = saved_origin(&saved).with_context(damaged).or_exit(Exit::Host)?;
+            let (arn, origin) = saved_origin(&saved).with_context(damaged).or_exit(Exit::Host)?;
             // Without one, it is the target of another execution, or was not begun by `run`.
             let Some(origin) = origin else { continue };
             let began: Began = serde_json::from_str(&origin).with_context(damaged).or_exit(Exit::Host)?;

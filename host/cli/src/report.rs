@@ -134,13 +134,11 @@ pub(super) fn interrupted(skip_time: bool, run: &Run, store: Option<&Path>) -> F
     let waits = open_work(run.view.operations.iter().map(|operation| &**operation));
     let waits =
         if waits.is_empty() { String::new() } else { format!(", and it waits for {}", waits.join(", ")) };
-    let next = match store {
-        Some(store) => format!("It is kept in {}: the same command continues it", store.display()),
-        None => {
-            let faster = if skip_time { "" } else { "; with --skip-time it does not wait" };
-            format!("Nothing of it is kept: the same command begins anew{faster}")
-        }
-    };
+    let faster = if skip_time { "" } else { "; with --skip-time it does not wait" };
+    let next = store.map_or_else(
+        || format!("Nothing of it is kept: the same command begins anew{faster}"),
+        |store| format!("It is kept in {}: the same command continues it", store.display()),
+    );
     let error = anyhow!("interrupted: the execution is {}{waits}. {next}", run.view.status);
     Failure { exit: Exit::Interrupted, error }
 }

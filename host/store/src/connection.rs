@@ -16,7 +16,7 @@ pub(crate) fn connect(path: &Path, access: OpenFlags) -> Result<Connection, Stor
         Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(failed)?;
     connection.busy_timeout(PATIENCE).map_err(failed)?;
     let set = |name: &str, value: &str| connection.pragma_update(None, name, value).map_err(failed);
-    // The file is data: it must not make SQLite call functions that its tables or views name.
+    // The file is data: it must not make `SQLite` call functions that its tables or views name.
     set("trusted_schema", "OFF")?;
     set("cell_size_check", "ON")?;
     set("foreign_keys", "ON")?;

@@ -11,7 +11,7 @@ pub enum StoreFileError {
     /// There is no such file.
     #[error("{}: there is no such file", .0.display())]
     Missing(PathBuf),
-    /// The file is no SQLite database, or that of another program.
+    /// The file is no `SQLite` database, or that of another program.
     #[error("{}: this is no store of durawasm; it was not changed", .0.display())]
     NotAStore(PathBuf),
     /// A later version of durawasm has written it.
@@ -46,7 +46,7 @@ pub enum StoreFileError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What SQLite says.
+        /// What `SQLite` says.
         error: String,
     },
     /// Anything else.
@@ -54,7 +54,7 @@ pub enum StoreFileError {
     Other {
         /// The file.
         path: PathBuf,
-        /// What SQLite or the system says.
+        /// What `SQLite` or the system says.
         error: String,
     },
 }

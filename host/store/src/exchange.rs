@@ -77,6 +77,7 @@ pub enum ExchangeError {
     Exists(String),
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` calls")]
 fn form(error: impl ToString) -> ExchangeError {
     ExchangeError::Form(error.to_string())
 }
@@ -92,7 +93,7 @@ impl StoreReader {
         let saved = self.load(arn)?.ok_or_else(missing)?;
         let saved_at = self.listed(arn)?.ok_or_else(missing)?.saved_at;
         verify_saved(&saved, saved_at).map_err(damaged)?;
-        let (execution_arn, origin, _) = saved_origin(&saved).map_err(damaged)?;
+        let (execution_arn, origin) = saved_origin(&saved).map_err(damaged)?;
         let raw = |text: String| RawValue::from_string(text).map_err(form);
         let mut operations = Vec::with_capacity(saved.operations.len());
         let mut rest = Vec::with_capacity(saved.operations.len());

@@ -1,4 +1,4 @@
-//! Where durable executions persist: one SQLite file.
+//! Where durable executions persist: one `SQLite` file.
 //!
 //! A [`StoreFile`] is opened by one process at a time, and gives the server its store ([`StoreFile::store`]). A
 //! [`StoreReader`] reads a file, also while a process uses it.

@@ -13,8 +13,9 @@ use crate::error::StoreFileError;
 /// Marks a file as a store: the letters `dura`.
 const APPLICATION: i64 = 0x6475_7261;
 
-/// The migrations, from an empty file on.
-const MIGRATIONS: [&str; 1] = [
+/// The migrations, from an empty file on, each with the version that it leads to.
+const MIGRATIONS: [(i64, &str); 1] = [(
+    VERSION,
     // Times are in milliseconds since 1970. `record` is JSON of the server, which alone reads it.
     "CREATE TABLE executions (
         key INTEGER PRIMARY KEY,
@@ -59,10 +60,10 @@ const MIGRATIONS: [&str; 1] = [
     CREATE TABLE processes (
         number INTEGER PRIMARY KEY AUTOINCREMENT
     ) STRICT;",
-];
+)];
 
 /// The version of the tables that this program knows.
-pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;
+pub(crate) const VERSION: i64 = 1;
 
 /// Returns the version of the tables; 0 for an empty file.
 ///
@@ -93,8 +94,7 @@ pub(crate) fn version(connection: &Connection, path: &Path) -> Result<i64, Store
 /// Brings the tables to the version that this program knows.
 pub(crate) fn migrate(connection: &mut Connection, path: &Path, version: i64) -> Result<(), StoreFileError> {
     let failed = |error: rusqlite::Error| StoreFileError::of(path, &error);
-    let done = usize::try_from(version).map_err(|_| StoreFileError::NotAStore(path.to_owned()))?;
-    for (migration, to) in MIGRATIONS.iter().zip(1_i64..).skip(done) {
+    for (to, migration) in MIGRATIONS.into_iter().filter(|(to, _)| *to > version) {
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         transaction.execute_batch(migration).map_err(failed)?;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use durawasm_core::{
-    protocol::ExecutionArn,
+    protocol::{ExecutionArn, Timestamp},
     server::{Changes, Invoker, Lookup, Saved, Store, StoreError},
 };
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
@@ -12,6 +12,9 @@ use crate::{
     error::StoreFileError,
     reader::{load, text_of},
 };
+
+/// The most pages that a file can have.
+const MOST_PAGES: u64 = 0xffff_fffe;
 
 /// A connection to a [`StoreFile`](crate::StoreFile), for one server.
 #[derive(Debug)]
@@ -35,9 +38,7 @@ impl SqliteStore {
         let failed = |error| StoreFileError::of(&self.path, &error);
         let page: i64 =
             self.connection.pragma_query_value(None, "page_size", |row| row.get(0)).map_err(failed)?;
-        // The most that SQLite can count.
-        const MOST: u64 = 0xffff_fffe;
-        let pages = bytes.div_ceil(u64::try_from(page).unwrap_or(1).max(1)).clamp(1, MOST);
+        let pages = bytes.div_ceil(u64::try_from(page).unwrap_or(1).max(1)).clamp(1, MOST_PAGES);
         self.connection
             .pragma_update(None, "max_page_count", i64::try_from(pages).unwrap_or(i64::MAX))
             .map_err(failed)
@@ -113,9 +114,9 @@ pub(crate) fn save(transaction: &Transaction<'_>, changes: &Changes) -> rusqlite
                 name,
                 summary.status.as_str(),
                 summary.start.as_millis(),
-                summary.end.map(|end| end.as_millis()),
+                summary.end.map(Timestamp::as_millis),
                 summary.saved_at.as_millis(),
-                summary.due.map(|due| due.as_millis()),
+                summary.due.map(Timestamp::as_millis),
                 summary.invoked_by.as_ref().map(invoker_text),
                 changes.execution,
             ],

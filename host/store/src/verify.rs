@@ -7,7 +7,7 @@ use crate::{error::StoreFileError, reader::StoreReader};
 /// Something that is wrong with a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Flaw {
-    /// Pages or indices of the file are damaged: what SQLite says.
+    /// Pages or indices of the file are damaged: what `SQLite` says.
     File(String),
     /// An execution cannot be continued.
     Execution {

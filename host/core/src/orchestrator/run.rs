@@ -441,10 +441,8 @@ impl Orchestrator {
         let timeout = start.timeout_seconds;
         let arn = self.server.start_execution(start).await?;
         // The server has started it before if this continues the caller's execution.
-        let deadline = match self.server.has_store() {
-            true => self.deadline_of(&arn).await?,
-            false => self.deadline(now, timeout),
-        };
+        let deadline =
+            if self.server.has_store() { self.deadline_of(&arn).await? } else { self.deadline(now, timeout) };
         target.durable_execution_arn = Some(arn.clone());
         self.server.annotate_invoke(caller, &invoke.operation_id, target).await?;
         let mut checkpoints = 0;

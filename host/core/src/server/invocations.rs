@@ -214,12 +214,11 @@ impl CheckpointManager {
         let decided = running.decided.clone();
         let why = "the process that ran the invocation ended; another invocation continues";
         self.end_invocation(now, Some(ErrorObject::new(error_types::HOST_ENDED, why)));
-        match decided {
-            Some(verdict) => self.close(now, verdict),
-            None => {
-                self.release_invokes(now);
-                self.record_news();
-            }
+        if let Some(verdict) = decided {
+            self.close(now, verdict);
+        } else {
+            self.release_invokes(now);
+            self.record_news();
         }
     }
 

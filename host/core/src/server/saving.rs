@@ -21,7 +21,7 @@ use super::{
     phase::ExecutionPhase,
     saved::{Keeping, SavedExecution, SavedOperation, SavedPhase, SavedTimer},
     script::AnswerScript,
-    store::{Changes, Invoker, Saved, SavedError, Summary},
+    store::{Changes, Saved, SavedError, Summary},
     timers::{Timer, TimerKey, Timers},
     token::Markers,
 };
@@ -330,11 +330,13 @@ pub fn verify_saved(saved: &Saved, saved_at: Timestamp) -> Result<Changes, Saved
     changes.ok_or_else(|| SavedError::Contradiction("the first operation is not the EXECUTION".to_owned()))
 }
 
-/// Reads only what tells who started a saved execution, and with what.
+/// Reads only the ARN of a saved execution, and what its host keeps with it ([`StartExecution::origin`]).
+///
+/// [`StartExecution::origin`]: super::StartExecution::origin
 ///
 /// # Errors
 /// When the part cannot be read.
-pub fn saved_origin(saved: &Saved) -> Result<(ExecutionArn, Option<Arc<str>>, Option<Invoker>), SavedError> {
+pub fn saved_origin(saved: &Saved) -> Result<(ExecutionArn, Option<Arc<str>>), SavedError> {
     let execution: SavedExecution = read(&saved.execution, "the execution")?;
-    Ok((execution.arn, execution.origin, execution.invoked_by))
+    Ok((execution.arn, execution.origin))
 }

@@ -61,12 +61,11 @@ impl Shelf {
 
 fn put(all: &mut Vec<String>, parts: &[(usize, String)]) {
     for (place, part) in parts {
-        match all.get_mut(*place) {
-            Some(old) => old.clone_from(part),
-            None => {
-                assert_eq!(all.len(), *place, "no part is missing");
-                all.push(part.clone());
-            }
+        if let Some(old) = all.get_mut(*place) {
+            old.clone_from(part);
+        } else {
+            assert_eq!(all.len(), *place, "no part is missing");
+            all.push(part.clone());
         }
     }
 }

@@ -210,7 +210,7 @@ fn another_command_is_refused() {
     }
 }
 
-/// The execution continues with the component that it began with, whatever is at its path by then.
+/// After Ctrl-C, the execution continues with the component that it began with, whatever is at its path by then.
 #[test]
 fn the_component_that_it_began_with() {
     let folder = tempfile::tempdir().unwrap();
@@ -232,7 +232,7 @@ fn the_component_that_it_began_with() {
         ]
     };
     // Real time: the callback waits for a minute, so the process is interrupted.
-    let mut child = command(folder.path(), &arguments("a")).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = command(folder.path(), &arguments("a")).stderr(Stdio::piped()).spawn().unwrap();
     while !fs::exists(folder.path().join("s.db")).unwrap()
         || json_of(&durawasm(folder.path(), &["store", "list", "s.db", "--json"]))
             .as_array()
@@ -241,8 +241,12 @@ fn the_component_that_it_began_with() {
         assert!(child.try_wait().unwrap().is_none(), "it waits");
         std::thread::yield_now();
     }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let interrupted = child.wait_with_output().unwrap();
+    assert_eq!(code(&interrupted), 130);
+    let kept = "It is kept in s.db: the same command continues it";
+    assert!(err(&interrupted).contains(kept), "{}", err(&interrupted));
     fs::write(folder.path().join("handler.wasm"), "not a component").unwrap();
     let answered = [&arguments("a")[..], &["--answer", "outside=success:\"yes\"", "--json"]].concat();
     let answered = durawasm(folder.path(), &answered);

@@ -160,6 +160,20 @@ pub enum EventDetails {
 }
 
 impl EventDetails {
+    /// The input or the result that the event tells of.
+    pub(crate) fn payload_mut(&mut self) -> Option<&mut Arc<str>> {
+        match self {
+            Self::ExecutionStarted(details) => details.input.payload.as_mut(),
+            Self::ChainedInvokeStarted(details) => details.input.payload.as_mut(),
+            Self::StepSucceeded(details) => details.outcome.result.payload.as_mut(),
+            Self::ExecutionSucceeded { result }
+            | Self::ContextSucceeded { result }
+            | Self::ChainedInvokeSucceeded { result }
+            | Self::CallbackSucceeded { result } => result.payload.as_mut(),
+            _ => None,
+        }
+    }
+
     /// The event type that these details belong to.
     pub fn event_type(&self) -> EventType {
         macro_rules! types {

@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use super::{
     api::{Answer, InvokeOutcome, StartExecution},
-    store::Saved,
     transitions::{Begin, Effect, Transition},
 };
 use crate::protocol::{ErrorObject, Event, Operation};
@@ -34,11 +33,22 @@ pub(super) fn execution(request: &StartExecution) -> usize {
     EXECUTION + request.function_name.len() + request.input.as_ref().map_or(0, String::len)
 }
 
-/// An execution that is read from a store: its records, and the texts in them. In JSON these are longer than in memory.
-pub(super) fn saved(saved: &Saved) -> usize {
-    let Saved { execution, operations, events, invocations } = saved;
-    let texts = operations.iter().chain(events).map(String::len).sum::<usize>();
-    EXECUTION + execution.len() + OPERATION * operations.len() + INVOCATION * invocations.len() + texts
+/// An execution that is read from a store. `payloads` are the lengths of the inputs and results, each counted once.
+pub(super) fn restored<'a>(
+    operations: impl Iterator<Item = &'a Operation>,
+    events: usize,
+    invocations: usize,
+    payloads: usize,
+) -> usize {
+    let (mut bytes, mut count) = (0, 0);
+    for operation in operations {
+        count += 1;
+        bytes += text(operation.name.as_ref()) + text(operation.sub_type.as_ref());
+        bytes += operation.error().map_or(0, error_of);
+    }
+    // The events of the start and of the end are in the size of an operation.
+    let more = events.saturating_sub(2 * count);
+    EXECUTION + OPERATION * count + INVOCATION * invocations + EVENT * more + bytes + payloads
 }
 
 /// What a handler's update adds.

@@ -30,6 +30,7 @@ mod saved;
 mod saving;
 mod script;
 mod store;
+mod texts;
 mod timers;
 mod token;
 mod transitions;

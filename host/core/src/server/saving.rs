@@ -22,6 +22,7 @@ use super::{
     saved::{Keeping, SavedExecution, SavedOperation, SavedPhase, SavedTimer},
     script::AnswerScript,
     store::{Changes, Saved, SavedError, Summary},
+    texts::Texts,
     timers::{Timer, TimerKey, Timers},
     token::Markers,
 };
@@ -154,16 +155,35 @@ impl CheckpointManager {
     /// When a part is not what [`take_changes`](Self::take_changes) writes, or contradicts another part.
     pub(super) fn restore(saved: &Saved, common: Common) -> Result<Self, SavedError> {
         let Common { limits, budget, markers, process } = common;
-        budget.charge_always(kept::saved(saved));
         let execution: SavedExecution = read(&saved.execution, "the execution")?;
         let interrupted = matches!(
             &execution.phase,
             SavedPhase::Running { process: other, .. } if *other != process
         );
         let over = matches!(execution.phase, SavedPhase::Closed { .. });
-        let mut parts = Parts { over, timers: Timers::new(TimerMode::Clock), ..Parts::of(&saved.events)? };
-        for (index, operation) in saved.operations.iter().enumerate() {
-            parts.add(index, read(operation, format_args!("operation {index}"))?)?;
+        let operations = saved.operations.iter().enumerate();
+        let operations =
+            operations.map(|(index, text)| read::<SavedOperation>(text, format_args!("operation {index}")));
+        let mut operations = operations.collect::<Result<Vec<_>, _>>()?;
+        let mut texts = Texts::default();
+        operations.iter_mut().for_each(|operation| texts.of_operation(operation));
+        let events = read_events(&saved.events, &mut texts)?;
+        budget.charge_always(kept::restored(
+            operations.iter().map(|saved| &*saved.operation),
+            events.len(),
+            saved.invocations.len(),
+            texts.bytes(),
+        ));
+        let mut parts = Parts {
+            over,
+            operations: OperationTable::default(),
+            events: EventProcessor::restore(events),
+            timers: Timers::new(TimerMode::Clock),
+            callbacks: CallbackManager::default(),
+            invokes: InvokeTable::default(),
+        };
+        for (index, operation) in operations.into_iter().enumerate() {
+            parts.add(index, operation)?;
         }
         let (id, execution_id) = match parts.operations.get(EXECUTION) {
             Some(first) if first.kind == OperationType::Execution => match read_uuid(first.id.as_str()) {
@@ -241,6 +261,20 @@ impl CheckpointManager {
     }
 }
 
+/// Reads a history.
+fn read_events(events: &[String], texts: &mut Texts) -> Result<Vec<Arc<Event>>, SavedError> {
+    let mut all = Vec::with_capacity(events.len());
+    for (place, text) in events.iter().enumerate() {
+        let mut event: Event = read(text, format_args!("event {place}"))?;
+        if event.event_id != place as u64 + 1 {
+            return contradiction(format!("the event at place {} has the id {}", place + 1, event.event_id));
+        }
+        texts.of_event(&mut event);
+        all.push(Arc::new(event));
+    }
+    Ok(all)
+}
+
 /// The tables of an execution that is being restored.
 struct Parts {
     over: bool,
@@ -252,29 +286,6 @@ struct Parts {
 }
 
 impl Parts {
-    fn of(events: &[String]) -> Result<Self, SavedError> {
-        let mut read_events = Vec::with_capacity(events.len());
-        for (place, text) in events.iter().enumerate() {
-            let event: Event = read(text, format_args!("event {place}"))?;
-            if event.event_id != place as u64 + 1 {
-                return contradiction(format!(
-                    "the event at place {} has the id {}",
-                    place + 1,
-                    event.event_id
-                ));
-            }
-            read_events.push(Arc::new(event));
-        }
-        Ok(Self {
-            over: false,
-            operations: OperationTable::default(),
-            events: EventProcessor::restore(read_events),
-            timers: Timers::default(),
-            callbacks: CallbackManager::default(),
-            invokes: InvokeTable::default(),
-        })
-    }
-
     /// Restores an operation, and what is open of it unless the execution is over.
     fn add(&mut self, index: Index, saved: SavedOperation) -> Result<(), SavedError> {
         let SavedOperation { operation, sequence, start_sequence, timers, callback, invoke } = saved;

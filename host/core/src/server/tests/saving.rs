@@ -422,6 +422,31 @@ fn a_seed_gives_no_id_twice() {
     }
 }
 
+/// What an execution is charged for does not grow when it is loaded: payloads that an operation and its events have in
+/// common count once, however long they are as JSON.
+#[test]
+fn a_loaded_execution_is_charged_as_before() {
+    let shelf = Shelf::default();
+    let input = format!("\"{}\"", "\\\\".repeat(20_000));
+    let mut world = on_shelf(&shelf, StartExecution::new("f", Some(input)), Limits::default());
+    world.invoke();
+    let result = format!("\"{}\"", "\\n".repeat(100_000));
+    world.checkpoint(vec![
+        start("s", Type::Step),
+        succeed("s", Type::Step, &result),
+        start("t", Type::Step).name("named"),
+        fail("t", Type::Step),
+        invoke("i", "target").with(|update| update.payload = Some(result.as_str().into())),
+        callback("c", 5, 5),
+    ]);
+    world.suspend();
+    commit(&mut world);
+    let before = world.manager.budget(&world.arn).unwrap().used();
+    world.manager = shelf.manager(2, Limits::default());
+    let after = world.manager.budget(&world.arn).unwrap().used();
+    assert!(after <= before && after * 2 > before, "{before} -> {after}");
+}
+
 /// Requests that change nothing do not write.
 #[test]
 fn reading_writes_nothing() {

@@ -228,6 +228,8 @@ async fn instances_of_the_manager_belong_to_a_thread() {
     let one = CheckpointWorkerManager::get_instance(None).unwrap();
     let same = CheckpointWorkerManager::get_instance(None).unwrap();
     assert!(std::sync::Arc::ptr_eq(&one, &same));
+    let alike = CheckpointWorkerManager::get_instance(Some(CheckpointWorkerParams::default())).unwrap();
+    assert!(std::sync::Arc::ptr_eq(&one, &alike));
     let other = CheckpointWorkerParams { seed: Some(7), ..CheckpointWorkerParams::default() };
     assert!(CheckpointWorkerManager::get_instance(Some(other)).is_err());
     let elsewhere = std::thread::spawn(|| CheckpointWorkerManager::get_instance(None).unwrap());

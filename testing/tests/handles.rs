@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::common::{handler, history, value};
 use durawasm_testing::{
-    CallbackDetails, ErrorObject, ExecutionStatus, LocalDurableTestRunner, OperationStatus, OperationType,
-    TestError, TestResult, WaitingOperationStatus::*,
+    CallbackDetails, ErrorObject, ExecutionStatus, LocalDurableTestRunner, NativeHandler, OperationStatus,
+    OperationType, TestError, TestResult, WaitingOperationStatus::*,
 };
 use serde_json::{Value, json};
 
@@ -20,6 +20,13 @@ fn sequence() -> LocalDurableTestRunner {
 
 fn seconds(result: &TestResult) -> u64 {
     result.get_duration().as_secs()
+}
+
+/// Lets the run go on as far as it can while the test does nothing.
+async fn others_go_on() {
+    for _ in 0..5000 {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
@@ -86,6 +93,15 @@ async fn a_submitter_that_is_tried_again_has_not_submitted() {
 }
 
 #[tokio::test]
+async fn nobody_waits_for_a_submitter_that_has_failed() {
+    let runner = handler("await_approval");
+    let failed = runner.run(json!({"name": "approval", "submitter_failures": 9})).await.unwrap();
+    assert_eq!(failed.get_status(), ExecutionStatus::Failed);
+    let context = runner.operation("approval").wait_for_data(Submitted).await.unwrap();
+    assert_eq!(context.get_status(), OperationStatus::Failed);
+}
+
+#[tokio::test]
 async fn the_test_advances_time_to_the_timeout_or_waits_for_it() {
     let runner = sequence();
     let handle = runner.operation("approval");
@@ -138,6 +154,7 @@ async fn an_execution_without_a_deadline_waits_for_the_test_as_long_as_it_holds_
     let handle = runner.operation("approval");
     let act = async {
         handle.wait_for_data(Submitted).await.unwrap();
+        others_go_on().await;
         // Without a handle no answer is expected.
         drop(handle);
     };
@@ -178,13 +195,16 @@ async fn what_was_answered_or_is_over_takes_no_answer() {
 async fn who_waits_in_vain_is_told_when_the_execution_is_over() {
     let runner = sequence();
     let handle = runner.operation("never");
-    let event = json!([{"step": ["a", 1]}, {"wait": ["w", 3600]}]);
+    let event = json!([{"step": ["a", 1]}, {"wait": ["w", 3600]}, {"child": ["c", []]}]);
     let (result, waited) = tokio::join!(runner.run(&event), handle.wait_for_data(Started));
     result.unwrap();
     let error = waited.unwrap_err();
     assert!(matches!(&error, TestError::ExecutionCompletedEarly(name, Started) if name.contains("never")));
-    let submitted = runner.operation("a").wait_for_data(Submitted).await.unwrap_err();
-    assert!(matches!(submitted, TestError::NotCallbackOperation));
+    assert_eq!(error.to_string(), "the execution ended before operation \"never\" was started");
+    for name in ["a", "w", "c"] {
+        let submitted = runner.operation(name).wait_for_data(Submitted).await.unwrap_err();
+        assert!(matches!(submitted, TestError::NotCallbackOperation), "{name}: {submitted}");
+    }
     // A wait for an operation that has ended returns at once.
     assert_eq!(runner.operation("w").wait_for_data(Completed).await.unwrap().get_name(), Some("w"));
 }
@@ -266,9 +286,7 @@ async fn an_execution_s_timeout_is_held_as_well() {
     let handle = runner.operation("approval");
     let act = async {
         let callback = handle.wait_for_data(Submitted).await.unwrap();
-        for _ in 0..5000 {
-            tokio::task::yield_now().await;
-        }
+        others_go_on().await;
         callback.send_callback_success("1").await.unwrap();
     };
     let (result, ()) = tokio::join!(runner.run(approval()), act);
@@ -282,9 +300,7 @@ async fn who_waits_for_two_things_may_answer() {
     let handle = runner.operation("approval");
     let answer = async {
         let callback = handle.wait_for_data(Submitted).await.unwrap();
-        for _ in 0..5000 {
-            tokio::task::yield_now().await;
-        }
+        others_go_on().await;
         callback.send_callback_success("1").await.unwrap();
     };
     let (result, over, ()) = tokio::join!(runner.run(approval()), handle.wait_for_data(Completed), answer);
@@ -310,4 +326,71 @@ async fn an_operation_of_a_run_that_is_over_holds_nothing_of_the_next() {
     assert_eq!(seconds(&result), 60);
     assert_eq!(of_first.get_id(), result.get_operations()[0].id.as_str());
     assert!(of_first.is_callback());
+}
+
+#[tokio::test]
+async fn a_handle_answers_as_its_operation_does() {
+    // The guest's callback requires a heartbeat at least every minute.
+    let runner = handler("callback");
+    let handle = runner.operation("beats");
+    let act = async {
+        handle.wait_for_data(Submitted).await.unwrap();
+        runner.advance_time(Duration::from_secs(40)).await.unwrap();
+        handle.send_callback_heartbeat().await.unwrap();
+        runner.advance_time(Duration::from_secs(40)).await.unwrap();
+        handle.send_callback_failure(&ErrorObject::new("Rejected", "too expensive")).await.unwrap();
+    };
+    let event = json!({"name": "beats", "timeout": 1000, "heartbeat": 60});
+    let (result, ()) = tokio::join!(runner.run(event), act);
+    let callback = result.unwrap().get_operation("beats").unwrap().clone();
+    assert_eq!(callback.status, OperationStatus::Failed);
+    assert_eq!(callback.end_timestamp.unwrap().since(callback.start_timestamp).as_secs(), 80);
+    let details: CallbackDetails = handle.get().unwrap().get_callback_details().unwrap();
+    assert_eq!(details.error.unwrap().error_type.as_deref(), Some("Rejected"));
+}
+
+#[tokio::test]
+async fn what_is_printed_for_debugging_names_its_operation_or_function() {
+    let runner = sequence();
+    runner.run(json!([{"step": ["a-step", 1]}])).await.unwrap();
+    let native = NativeHandler::plain("rate", |cents: u64| cents / 10);
+    for (text, named) in [
+        (format!("{:?}", runner.operation("a-step")), "a-step"),
+        (format!("{:?}", runner.get_operation("a-step").unwrap()), "a-step"),
+        (format!("{native:?}"), "rate"),
+    ] {
+        assert!(text.contains(named), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_child_context_is_not_the_callback_in_it() {
+    let runner = sequence();
+    runner.run(json!([{"child": ["c", [{"callback": ["x", 5]}]]}])).await.unwrap();
+    let context = runner.get_operation("c").unwrap();
+    assert!(!context.is_callback() && runner.get_operation("x").unwrap().is_callback());
+    let details = context.get_callback_details::<Value>().unwrap_err();
+    assert!(matches!(details, TestError::OperationTypeMismatch { .. }), "{details}");
+    let submitted = runner.operation("c").wait_for_data(Submitted).await.unwrap_err();
+    assert!(matches!(submitted, TestError::NotCallbackOperation), "{submitted}");
+}
+
+#[tokio::test]
+async fn who_gives_up_a_wait_for_the_end_may_answer_again() {
+    let runner = sequence();
+    let handle = runner.operation("approval");
+    tokio::select! {
+        biased;
+        _ = handle.wait_for_data(Completed) => panic!("nothing runs yet"),
+        () = others_go_on() => {}
+    }
+    let answer = async {
+        while handle.get().is_none() {
+            tokio::task::yield_now().await;
+        }
+        others_go_on().await;
+        handle.send_callback_success("1").await.unwrap();
+    };
+    let (result, ()) = tokio::join!(runner.run(approval()), answer);
+    assert_eq!(seconds(&result.unwrap()), 0);
 }

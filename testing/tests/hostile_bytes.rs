@@ -127,6 +127,11 @@ async fn nothing_starts_and_no_answer_is_kept_where_there_is_no_room() {
     let result = runner.unwrap().run(event).await.unwrap();
     let (kind, message) = error(&result);
     assert_eq!(kind, "Execution.ByteLimitExceeded", "{message}");
+
+    // A runner's bound of all executions is the lower one here.
+    let runner = handler("hoards").host_bytes(MIB);
+    let refused = runner.run_text(format!("\"{}\"", "x".repeat(MIB))).await.unwrap_err().to_string();
+    assert!(refused.contains("at most 1048576"), "{refused}");
 }
 
 #[tokio::test]

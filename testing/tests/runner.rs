@@ -1,12 +1,18 @@
 //! `LocalDurableTestRunner` and its results, as authors of handlers use them.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use crate::common::{handler, history, value};
 use durawasm_guest::{BoxError, DurableContext, TypedError, durable_execution};
 use durawasm_testing::{
-    AnyPayload, ErrorObject, ExecutionStatus, LocalDurableTestRunner, OperationStatus, OperationType,
-    PrintConfig, StepDetails, TestEnvironmentConfig, TestError, TestResult,
+    AnyPayload, Disturbance, ErrorObject, ExecutionStatus, LocalDurableTestRunner, OperationStatus,
+    OperationType, PrintConfig, StepDetails, TestEnvironmentConfig, TestError, TestResult,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -151,6 +157,7 @@ async fn fails(why: String, ctx: DurableContext) -> Result<(), BoxError> {
 async fn a_failure_has_its_error_and_no_result() {
     let result = LocalDurableTestRunner::new(fails).run("no funds".to_owned()).await.unwrap();
     assert_eq!(result.get_status(), ExecutionStatus::Failed);
+    assert!(result.get_execution_arn().contains(":function:fails:"), "{}", result.get_execution_arn());
     let error = result.get_error().unwrap();
     assert_eq!(
         (error.error_type.as_deref(), error.error_message.as_deref()),
@@ -283,10 +290,96 @@ async fn details_tell_what_happened() {
     );
     assert!(invocations[1].start_timestamp >= invocations[0].end_timestamp);
     let parent = {
-        let result = worked().await;
+        let runner = handler("sequence");
+        let result = runner.run(order_of_work()).await.unwrap();
+        assert_eq!(runner.get_operation("ship").unwrap().get_sub_type(), Some("RunInChildContext"));
         let ship = result.get_operation("ship").unwrap().id.clone();
         (result.get_operation("pack").unwrap().parent_id.clone(), ship)
     };
     assert_eq!(parent.0, Some(parent.1));
     assert_eq!(history(&result).len(), result.get_history_events().len());
+}
+
+/// Invokes a function, and returns the status and the text of its error.
+async fn why((): (), ctx: DurableContext) -> Result<(Option<String>, String), BoxError> {
+    let error = ctx.invoke::<u64, _>("rate", 1).name("rate").await.unwrap_err();
+    Ok((error.status().map(str::to_owned), error.to_string()))
+}
+
+#[tokio::test]
+async fn a_stand_in_times_out_fails_or_is_stopped_at_its_time() {
+    let error = || ErrorObject::new("Halted", "the operator halted it");
+    let runner = || LocalDurableTestRunner::new(why);
+    for (runner, status, named, text) in [
+        (runner().answer_invoke_timeout("rate", "3m"), OperationStatus::TimedOut, "TIMED_OUT", "longer than"),
+        (
+            runner().answer_invoke_stopped("rate", "3m", error()),
+            OperationStatus::Stopped,
+            "STOPPED",
+            "halted",
+        ),
+        (runner().answer_invoke_failure("rate", "3m", error()), OperationStatus::Failed, "FAILED", "halted"),
+    ] {
+        let runner = runner.unwrap();
+        let result = runner.run(()).await.unwrap();
+        assert_eq!(result.get_operation("rate").unwrap().status, status);
+        assert_eq!(result.get_duration(), Duration::from_mins(3));
+        let (seen, message) = result.get_result().unwrap();
+        assert_eq!(seen.as_deref(), Some(named));
+        assert!(message.contains(text), "{message}");
+        let details = runner.get_operation("rate").unwrap().get_invoke_details::<u64>().unwrap();
+        assert_eq!((details.result, details.error.is_some()), (None, true));
+    }
+    let wrong = runner().answer_invoke_timeout("rate", "soon");
+    assert!(matches!(wrong, Err(TestError::Duration(_))));
+}
+
+/// Invokes one of the test component's functions.
+async fn adds_up((): (), ctx: DurableContext) -> Result<Value, BoxError> {
+    Ok(ctx.invoke("sequence", json!([{"step": ["a", 1]}, {"wait": ["w", 60]}])).await?)
+}
+
+#[tokio::test]
+async fn a_native_handler_invokes_a_component_s_functions() {
+    let component = LocalDurableTestRunner::build(concat!(env!("CARGO_MANIFEST_DIR"), "/guests")).unwrap();
+    let mut runner = LocalDurableTestRunner::new(adds_up);
+    runner.register_component(component).unwrap();
+    let result = runner.run(()).await.unwrap();
+    assert_eq!((result.get_result().unwrap(), result.get_duration().as_secs()), (&json!([1, 60]), 60));
+    assert!(runner.register_component("/nowhere.wasm").is_err());
+}
+
+/// A payload that can be serialized so many times, and then no more.
+struct Worn(Arc<AtomicUsize>);
+
+impl Serialize for Worn {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let left = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        left.map_err(|_| serde::ser::Error::custom("it is worn out"))?;
+        serializer.serialize_u64(1)
+    }
+}
+
+/// A payload's type can be read as well, for a function that takes it. Nothing does here.
+impl<'de> Deserialize<'de> for Worn {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(serde::de::Error::custom("it is only written"))
+    }
+}
+
+/// An invoke on record was started with its payload, which is not needed again.
+#[tokio::test]
+async fn an_invoke_on_record_does_not_need_its_payload() {
+    for (times, expected) in [(1, Ok(7)), (0, Err(()))] {
+        let left = Arc::new(AtomicUsize::new(times));
+        let sells = move |(): (), ctx: DurableContext| {
+            let payload = Worn(left.clone());
+            async move { Ok::<u64, BoxError>(ctx.invoke("rate", payload).name("rate").await?) }
+        };
+        let runner = LocalDurableTestRunner::new(sells).disturb(Disturbance::ReplayAtEveryCheckpoint);
+        let result = runner.answer_invoke("rate", "1m", 7).unwrap().run(()).await.unwrap();
+        assert_eq!(result.get_result().copied().map_err(drop), expected, "{:?}", result.get_error());
+        // A closure has no name.
+        assert!(result.get_execution_arn().contains(":function:handler:"), "{}", result.get_execution_arn());
+    }
 }

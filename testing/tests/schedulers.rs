@@ -11,7 +11,8 @@ use durawasm_guest::{BoxError, DurableContext};
 use durawasm_testing::{
     ErrorObject, ExecutionStatus, FunctionStorage, LocalDurableTestRunner, QueueScheduler, Scheduler,
     SkipTimeConfig, TestEnvironmentConfig, TestError, TestExecutionOrchestrator, TestResult, TimerScheduler,
-    Timestamp, checkpoint_server::CheckpointWorkerManager, setup_test_environment, teardown_test_environment,
+    Timestamp, WaitingOperationStatus, checkpoint_server::CheckpointWorkerManager, setup_test_environment,
+    teardown_test_environment,
 };
 use serde_json::json;
 
@@ -250,6 +251,22 @@ async fn an_environment_takes_tokio_s_time_along() {
     }
     teardown_test_environment().await.unwrap();
     assert_eq!(started.elapsed().as_secs(), 14_400);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_test_that_advances_time_advances_tokio_s_as_well() {
+    let started = tokio::time::Instant::now();
+    let runner = handler("sequence").tokio_time();
+    let handle = runner.operation("approval");
+    let act = async {
+        handle.wait_for_data(WaitingOperationStatus::Submitted).await.unwrap();
+        runner.advance_time(Duration::from_hours(1)).await.unwrap();
+        assert_eq!(started.elapsed(), Duration::from_hours(1));
+        handle.send_callback_success("1").await.unwrap();
+    };
+    let event = json!([{"callback": ["approval", 86_400]}]);
+    let (result, ()) = tokio::join!(runner.run(&event), act);
+    assert_eq!(result.unwrap().get_duration(), Duration::from_hours(1));
 }
 
 #[tokio::test]

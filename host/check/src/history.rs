@@ -279,6 +279,7 @@ impl Builder {
                 self.end = Some((ExecutionEnd::Other, None));
                 return Ok(());
             }
+            EventDetails::ExecutionPaused(_) | EventDetails::ExecutionResumed(_) => return Ok(()),
             EventDetails::InvocationCompleted(details) => {
                 if details.error.is_none() {
                     self.returned_at = Some(event.event_id);
@@ -335,6 +336,8 @@ fn kind(event: EventType) -> OperationType {
         | EventType::ExecutionFailed
         | EventType::ExecutionTimedOut
         | EventType::ExecutionStopped
+        | EventType::ExecutionPaused
+        | EventType::ExecutionResumed
         | EventType::InvocationCompleted => OperationType::Execution,
     }
 }

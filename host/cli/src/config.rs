@@ -72,6 +72,11 @@ impl ConfigArgs {
         self.file(folder)?.map(|file| function(file, name)).transpose()
     }
 
+    /// The file that counts for this folder.
+    pub(super) fn here(&self) -> Result<Option<Rc<ConfigFile>>, Failure> {
+        self.file(Path::new(""))
+    }
+
     /// Why no function can be meant.
     fn nothing_found(&self) -> String {
         if self.no_config {

@@ -11,7 +11,10 @@ use std::{
 
 use anyhow::anyhow;
 use durawasm_config::{ConfigFile, ConfigFunction, RunSettings, Source};
-use durawasm_core::orchestrator::{Environment, EnvironmentError, EnvironmentOptions, Functions, bare_name};
+use durawasm_core::{
+    orchestrator::{Environment, EnvironmentError, EnvironmentOptions, Functions, bare_name},
+    protocol::is_component_function_name,
+};
 use durawasm_sandbox::{Handler, SandboxLimits};
 use durawasm_scenario::{Components, LoadError};
 use tokio::runtime::Runtime;
@@ -63,6 +66,63 @@ pub(super) fn load<F: FnMut(&Path) -> Result<(PathBuf, Vec<u8>), Failure>>(
     Ok(functions)
 }
 
+/// A function that a flag states: `NAME=PATH[#EXPORT]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FlagFunction {
+    pub(super) name: String,
+    path: PathBuf,
+    export: Option<String>,
+}
+
+impl FlagFunction {
+    /// Reads a flag.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let (name, rest) = text.split_once('=').ok_or("it is not NAME=COMPONENT or NAME=CRATE")?;
+        let (path, export) = match rest.rsplit_once('#') {
+            Some((path, export)) => (path, Some(export)),
+            None => (rest, None),
+        };
+        if let Some(bad) = [Some(name), export].into_iter().flatten().find(|n| !is_component_function_name(n)) {
+            return Err(format!("{bad:?} is no name of a function: 1 to 64 of A-Z a-z 0-9 - _ are expected"));
+        }
+        if path.is_empty() {
+            return Err("the path is empty".to_owned());
+        }
+        Ok(Self { name: name.to_owned(), path: path.into(), export: export.map(ToOwned::to_owned) })
+    }
+}
+
+/// Loads all functions of a file, and those of flags, which replace those of the file.
+pub(super) fn load_served<F: FnMut(&Path) -> Result<(PathBuf, Vec<u8>), Failure>>(
+    file: Option<&ConfigFile>,
+    flags: &[FlagFunction],
+    settings: &RunSettings,
+    components: &mut Components<F>,
+    runtime: &Runtime,
+) -> Result<Functions, Failure> {
+    let mut loader = Loader { settings, components, runtime, whole: whole(settings) };
+    let mut functions = Functions::default();
+    for (file, (name, function)) in file.into_iter().flat_map(|file| file.functions.iter().map(move |f| (file, f))) {
+        if !flags.iter().any(|flag| flag.name == *name) {
+            loader.add(name, function, &mut functions).map_err(|failure| about(file, name, failure))?;
+        }
+    }
+    for flag in flags {
+        loader.add_flag(flag, &mut functions)?;
+    }
+    if functions.iter().next().is_none() {
+        let error = anyhow!(
+            "there is no function to serve: use --function NAME=COMPONENT, or a {} with functions",
+            durawasm_config::FILE_NAME
+        );
+        return Err(Failure { exit: Exit::Usage, error });
+    }
+    if let Some(why) = components.without_cache() {
+        note(format_args!("warning: {why}"));
+    }
+    Ok(functions)
+}
+
 /// The limits of the sandbox: no function of it may have more memory.
 fn whole(settings: &RunSettings) -> SandboxLimits {
     let mut whole = settings.all.enforced().sandbox;
@@ -92,6 +152,22 @@ impl<F: FnMut(&Path) -> Result<(PathBuf, Vec<u8>), Failure>> Loader<'_, F> {
             Failure { exit: Exit::Usage, error }
         })?;
         all.insert(export.renamed(name));
+        Ok(())
+    }
+
+    /// Adds a function of a flag: the named one of its component, or the only one.
+    fn add_flag(&mut self, flag: &FlagFunction, all: &mut Functions) -> Result<(), Failure> {
+        let found = self.list(&flag.path, &self.settings.of(&flag.name).enforced().sandbox)?;
+        let function = match (&flag.export, found.find(&flag.name), found.only()) {
+            (Some(export), ..) => found.find(export).map_err(|error| error.to_string()),
+            (None, Ok(function), _) | (None, Err(_), Some(function)) => Ok(function),
+            (None, Err(error), None) => Err(format!("{error}; name one of them after a #")),
+        };
+        let function = function.map_err(|why| {
+            let error = anyhow!("--function {}={}: {why}", flag.name, flag.path.display());
+            Failure { exit: Exit::Usage, error }
+        })?;
+        all.insert(function.renamed(&*flag.name));
         Ok(())
     }
 

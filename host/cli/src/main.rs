@@ -8,6 +8,7 @@ mod check;
 mod check_report;
 mod compile;
 mod config;
+mod credentials;
 mod event;
 mod exit;
 mod functions;
@@ -21,6 +22,7 @@ mod options;
 mod output;
 mod report;
 mod run;
+mod serve;
 mod store;
 mod table;
 mod target;
@@ -59,6 +61,8 @@ enum Command {
     Inspect(inspect::Args),
     /// Look at a file of `run --store`: list, check, export, import and delete executions
     Store(store::Args),
+    /// Serve functions over HTTP, with the API of AWS Lambda durable functions
+    Serve(serve::Args),
     /// Compile a component for another process of durawasm
     #[command(name = durawasm_sandbox::COMPILER_COMMAND, hide = true)]
     Compile(compile::Args),
@@ -84,6 +88,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Store(args) => store::store(&args),
         Command::Inspect(args) => inspect::inspect(&args),
+        Command::Serve(args) => serve::serve(&args),
         Command::Compile(args) => return compile::serve(&args),
     };
     match done {

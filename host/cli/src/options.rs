@@ -1,9 +1,9 @@
 //! The options that the commands share, and what is in force with them.
 
-use std::path::Path;
+use std::{path::Path, rc::Rc};
 
 use anyhow::anyhow;
-use durawasm_config::{Origin, RunSettings, Settings, Stated};
+use durawasm_config::{ConfigFile, Origin, RunSettings, Settings, Stated};
 use durawasm_core::orchestrator::FunctionGrants;
 
 use super::{
@@ -48,6 +48,21 @@ impl SharedArgs {
         self.config.function(folder, name)
     }
 
+    /// The `durawasm.toml` that counts here.
+    pub(super) fn file(&self) -> Result<Option<Rc<ConfigFile>>, Failure> {
+        self.config.here()
+    }
+
+    /// What is in force for all functions of a file, and for others.
+    pub(super) fn settings_of(&self, file: Option<&ConfigFile>) -> RunSettings {
+        let flags = self.stated();
+        let more = |settings: Settings| settings.with(Origin::Flag, &flags, Path::new(""));
+        let Some(file) = file else { return RunSettings::of_all(more(Settings::default())) };
+        let functions = file.functions.iter();
+        let functions = functions.map(|(name, function)| (name.clone(), more(file.settings(function))));
+        RunSettings { all: more(file.defaults()), functions: functions.collect() }
+    }
+
     /// What is in force: what `durawasm.toml` states, what a scenario in its folder states, and the flags.
     pub(super) fn settings(&self, subject: &Subject, scenario: Option<(&Stated, &Path)>) -> RunSettings {
         let flags = self.stated();
@@ -63,9 +78,17 @@ impl SharedArgs {
 
 /// The grants of all functions, after they were checked.
 pub(super) fn granted(settings: &RunSettings, subject: &Subject) -> Result<FunctionGrants, Failure> {
+    granted_of(settings, subject.file())
+}
+
+/// The same, with the file that states functions.
+pub(super) fn granted_of(
+    settings: &RunSettings,
+    file: Option<&ConfigFile>,
+) -> Result<FunctionGrants, Failure> {
     let granted = settings.granted(|name| std::env::var_os(name));
     granted.map_err(|error| {
-        let error = match subject.file() {
+        let error = match file {
             Some(file) => anyhow!("{}: {error}", file.path.display()),
             None => error.into(),
         };

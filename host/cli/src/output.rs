@@ -33,6 +33,12 @@ pub(super) fn say_json(value: &impl Serialize) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Writes a value as JSON to standard output, in one line.
+pub(super) fn say_json_line(value: &impl Serialize) -> Result<(), Failure> {
+    put(&json(&serde_json::to_string(value).or_exit(Exit::Host)?));
+    Ok(())
+}
+
 /// Writes a line to standard error. Of a very long one the middle is left out.
 pub(super) fn note(line: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{}", shortened(&line.to_string(), LONGEST_MESSAGE));

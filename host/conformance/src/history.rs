@@ -137,6 +137,9 @@ fn start(id: &str) -> &str {
 fn details(details: &EventDetails) -> Option<String> {
     use EventDetails as D;
     let error = |error: &durawasm_core::protocol::EventError| error.payload.as_ref().map(ToString::to_string);
+    let reason = |reason: Option<&durawasm_core::protocol::EventReason>| {
+        reason.and_then(|reason| reason.payload.as_deref().map(str::to_owned))
+    };
     let retry = |text: Option<String>, retry: &durawasm_core::protocol::RetryDetails| {
         let next = retry.next_attempt_delay_seconds.map(|seconds| format!(", again in {seconds} s"));
         let attempt = format!("attempt {}{}", retry.current_attempt, next.unwrap_or_default());
@@ -174,6 +177,8 @@ fn details(details: &EventDetails) -> Option<String> {
             let limits: Vec<String> = limits.into_iter().flatten().collect();
             (!limits.is_empty()).then(|| limits.join(", "))
         }
+        D::ExecutionPaused(paused) => reason(paused.reason.as_ref()),
+        D::ExecutionResumed(resumed) => reason(resumed.reason.as_ref()),
         D::InvocationCompleted(completed) => completed.error.as_ref().and_then(error),
         D::ContextStarted {} | D::WaitCancelled {} | D::StepStarted {} => None,
     }

@@ -168,6 +168,8 @@ fn details(id: u64, event: sdk::Event) -> Result<Option<EventDetails>, TestError
         EventType::CallbackTimedOut => {
             E::CallbackTimedOut { error: error(event.callback_timed_out_details.and_then(|d| d.error)) }
         }
+        // The client has no details of these.
+        EventType::ExecutionPaused | EventType::ExecutionResumed => return Ok(None),
         EventType::InvocationCompleted => {
             let Some(d) = event.invocation_completed_details else { return missing(id, "details") };
             E::InvocationCompleted(InvocationCompletedDetails {

@@ -66,7 +66,7 @@ fn kind(details: &EventDetails) -> Option<OperationType> {
         | E::CallbackSucceeded { .. }
         | E::CallbackFailed { .. }
         | E::CallbackTimedOut { .. } => OperationType::Callback,
-        E::InvocationCompleted(_) => return None,
+        E::InvocationCompleted(_) | E::ExecutionPaused(_) | E::ExecutionResumed(_) => return None,
     })
 }
 
@@ -127,7 +127,7 @@ fn apply(operation: &mut Operation, event: &Event) {
         }
         E::CallbackFailed { error } => end_callback(operation, at, Failed, outcome(None, Some(error))),
         E::CallbackTimedOut { error } => end_callback(operation, at, TimedOut, outcome(None, Some(error))),
-        E::InvocationCompleted(_) => {}
+        E::InvocationCompleted(_) | E::ExecutionPaused(_) | E::ExecutionResumed(_) => {}
     }
 }
 

@@ -183,6 +183,7 @@ fn refusal(error: &ServiceError) -> Reply {
         ServiceError::InvalidParameterValue(_)
         | ServiceError::InvalidToken
         | ServiceError::InvocationNotRunning(_) => (400, "InvalidParameterValueException"),
+        ServiceError::Conflict(_) => (409, "ResourceConflictException"),
         ServiceError::Store(_) | ServiceError::Unavailable(_) => (500, "ServiceException"),
     };
     Reply::error(status, exception, error.message())

@@ -7,3 +7,5 @@ mod lambda;
 mod operations;
 mod runs;
 mod waiting;
+
+pub use lambda::guests;

@@ -6,14 +6,16 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
     Attendant, Called, Component, Function, FunctionGrants, Functions, GrantProvider, Orchestrator, Run,
-    RunError, ScriptedFunction, SharedScheduler,
+    RunError, ScriptedFunction, SharedScheduler, UnknownFunction,
 };
 use crate::{
     ambient::{Clock, Entropy, OsEntropy, SeededEntropy, SystemClock, VirtualClock},
-    budget::HostBudget,
+    budget::{Budget, HostBudget},
     invocation::{Disturbance, Faults, Isolation, LogSink},
     protocol::{ErrorObject, ExecutionArn, Limits, Timestamp},
-    server::{CheckpointServer, ExecutionView, ServerConfig, ServerHandle, StartExecution, Store},
+    server::{
+        CheckpointServer, ExecutionView, InvokeOutcome, ServerConfig, ServerHandle, StartExecution, Store,
+    },
 };
 
 /// How time passes in an environment.
@@ -63,6 +65,9 @@ pub struct EnvironmentOptions {
     pub checkpoint_delay: Option<Duration>,
     /// Which code shares an instance. By default all code of an invocation.
     pub isolation: Isolation,
+    /// Whether answers may come from outside at any time. By default an execution that waits for an answer that nobody in
+    /// this process gives is given up as stalled.
+    pub answers_from_outside: bool,
 }
 
 impl Default for EnvironmentOptions {
@@ -78,6 +83,7 @@ impl Default for EnvironmentOptions {
             disturbances: Vec::new(),
             checkpoint_delay: None,
             isolation: Isolation::default(),
+            answers_from_outside: false,
         }
     }
 }
@@ -223,6 +229,7 @@ impl Environment {
             grants: Arc::new(GrantProvider::new(options.grants)),
             faults: Faults::new(options.disturbances, options.checkpoint_delay),
             isolation: options.isolation,
+            answers_from_outside: options.answers_from_outside,
             scheduler: None,
         }
     }
@@ -306,6 +313,17 @@ impl Environment {
         attendant: &Arc<dyn Attendant>,
     ) -> Result<Run, RunError> {
         self.orchestrator.resume(arn, Some(attendant)).await
+    }
+
+    /// Runs a plain function once, without an execution. See [`Orchestrator::run_plain_function`].
+    pub async fn run_plain_function(
+        &self,
+        name: &str,
+        payload: Option<Arc<str>>,
+        id: &str,
+        budget: Budget,
+    ) -> Result<InvokeOutcome, UnknownFunction> {
+        self.orchestrator.run_plain_function(name, payload, id, budget).await
     }
 
     /// The server.

@@ -5,6 +5,7 @@
 
 mod answer_text;
 mod attendant;
+mod direct;
 mod environment;
 mod functions;
 mod grants;
@@ -19,6 +20,7 @@ mod targets;
 
 pub use answer_text::{parse_answer, parse_answer_for_all, parse_function_answer};
 pub use attendant::Attendant;
+pub use direct::plain_arn;
 pub use environment::{Backend, Environment, EnvironmentError, EnvironmentOptions, TimeMode};
 pub use functions::{
     Component, Function, Functions, Invocable, Invocation, Invoked, Listed, PlainInvoked, UnknownFunction,

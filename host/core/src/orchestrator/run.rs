@@ -94,6 +94,8 @@ pub struct Orchestrator {
     pub faults: Faults,
     /// Which code shares an instance.
     pub isolation: Isolation,
+    /// Whether answers may come from outside at any time, so that no execution is given up because it waits for one.
+    pub answers_from_outside: bool,
     /// The scheduler that decides when waits end; without one, the clock decides.
     pub scheduler: Option<SharedScheduler>,
 }
@@ -266,7 +268,8 @@ impl Orchestrator {
                 attendant.waits();
             }
             if let Some(what) = pending {
-                let may_answer = attendant.is_some_and(|attendant| attendant.may_answer(&what));
+                let may_answer = self.answers_from_outside
+                    || attendant.is_some_and(|attendant| attendant.may_answer(&what));
                 if targets.is_empty() && !may_answer {
                     // An answer may have arrived after the state was read, and be the reason why no other answer can
                     // come.
@@ -365,10 +368,14 @@ impl Orchestrator {
     /// Completes when the execution times out while an invocation of it is running.
     async fn timed_out(&self, arn: &ExecutionArn, deadline: Option<Timestamp>) {
         let _actor = self.clock.actor();
-        self.clock.sleep(deadline).await;
-        if let Ok(Next::Running { .. }) = self.server.poll(arn).await {
-            // The outcome is recorded already; the handler only has to return.
-            self.clock.sleep(None).await;
+        let mut next = deadline;
+        loop {
+            self.clock.sleep(next).await;
+            match self.server.poll(arn).await {
+                // A pause has moved the timeout, or the outcome is recorded already and the handler only has to return.
+                Ok(Next::Running { deadline }) => next = deadline,
+                _ => return,
+            }
         }
     }
 

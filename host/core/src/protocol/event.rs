@@ -34,6 +34,8 @@ pub enum EventType {
     CallbackFailed,
     CallbackTimedOut,
     InvocationCompleted,
+    ExecutionPaused,
+    ExecutionResumed,
 }
 
 /// One entry of the history (service model: `Event`).
@@ -157,6 +159,10 @@ pub enum EventDetails {
     },
     #[serde(rename = "InvocationCompletedDetails")]
     InvocationCompleted(InvocationCompletedDetails),
+    #[serde(rename = "ExecutionPausedDetails")]
+    ExecutionPaused(ExecutionPausedDetails),
+    #[serde(rename = "ExecutionResumedDetails")]
+    ExecutionResumed(ExecutionResumedDetails),
 }
 
 impl EventDetails {
@@ -206,6 +212,8 @@ impl EventDetails {
             CallbackFailed,
             CallbackTimedOut,
             InvocationCompleted,
+            ExecutionPaused,
+            ExecutionResumed,
         )
     }
 }
@@ -347,4 +355,39 @@ pub struct InvocationCompletedDetails {
     /// Why it ended, if the handler neither returned nor was suspended.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub error: Option<EventError>,
+}
+
+/// The reason of a pause or of its end, in an event (service model: `EventPauseReason`, `EventResumeReason`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct EventReason {
+    /// The text of whoever asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload: Option<Arc<str>>,
+    /// Whether the text was left out. This server never leaves it out.
+    pub truncated: bool,
+}
+
+/// Details of `ExecutionPaused`. The event's time is when the execution paused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ExecutionPausedDetails {
+    /// When the pause was requested.
+    pub pause_request_timestamp: Timestamp,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<EventReason>,
+    /// Whether the execution timeout is paused as well.
+    pub execution_timeout_paused: bool,
+}
+
+/// Details of `ExecutionResumed`. The event's time is when the execution resumed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ExecutionResumedDetails {
+    /// When it was requested.
+    pub resume_request_timestamp: Timestamp,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<EventReason>,
 }

@@ -19,8 +19,9 @@ pub use client::{Budgeting, ChangeSubscription, DurableServiceClient, ServiceCal
 pub use error_object::ErrorObject;
 pub use event::{
     CallbackStartedDetails, ChainedInvokeStartedDetails, Event, EventDetails, EventError, EventInput,
-    EventResult, EventType, ExecutionStartedDetails, InvocationCompletedDetails, RetryDetails,
-    StepClosedDetails, StepError, StepResult, WaitStartedDetails,
+    EventReason, EventResult, EventType, ExecutionPausedDetails, ExecutionResumedDetails,
+    ExecutionStartedDetails, InvocationCompletedDetails, RetryDetails, StepClosedDetails, StepError,
+    StepResult, WaitStartedDetails,
 };
 pub use ids::{
     CallbackId, CheckpointToken, ExecutionArn, FUNCTION_NAME_CHARACTERS, InvalidName,

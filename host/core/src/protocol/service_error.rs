@@ -30,6 +30,9 @@ pub enum ServiceError {
     /// The store failed, so the request had no effect (`ServiceException`).
     #[error("ServiceException: {0}")]
     Store(String),
+    /// The execution is in no state for the request (`ResourceConflictException`).
+    #[error("ResourceConflictException: {0}")]
+    Conflict(String),
     /// The service cannot be reached.
     #[error("the checkpoint server cannot be reached: {0}")]
     Unavailable(String),
@@ -58,6 +61,7 @@ impl ServiceError {
             | Self::CallbackNotFound(why)
             | Self::CallbackOver(why)
             | Self::Store(why)
+            | Self::Conflict(why)
             | Self::Unavailable(why) => why,
         }
     }

@@ -22,6 +22,7 @@ use super::{
     kept,
     observer::Observer,
     operations::OperationTable,
+    pausing::Pausing,
     phase::{ExecutionPhase, Verdict},
     saved::Keeping,
     script::{AnswerScript, ScriptPosition},
@@ -72,6 +73,7 @@ pub struct CheckpointManager {
     pub(super) origin: Option<Arc<str>>,
     /// Set if it is kept in a store.
     pub(super) keeping: Option<Keeping>,
+    pub(super) pausing: Pausing,
 }
 
 /// The identity of a new execution, which the [`ExecutionManager`](super::ExecutionManager) assigns.
@@ -119,6 +121,7 @@ impl CheckpointManager {
             invoked_by: request.invoked_by.map(|(execution, operation)| Invoker { execution, operation }),
             origin: request.origin,
             keeping: None,
+            pausing: Pausing::default(),
         };
         let operation = Operation {
             execution_details: Some(ExecutionDetails { input_payload: input.clone() }),
@@ -138,7 +141,7 @@ impl CheckpointManager {
 
     /// The latest end of an execution without a timeout. It is not a timer, so nobody waits for it, but no timer fires
     /// after it.
-    fn longest(&self) -> Option<Timestamp> {
+    pub(super) fn longest(&self) -> Option<Timestamp> {
         let seconds = self.limits.longest_execution.filter(|_| self.timeout_seconds.is_none())?;
         let execution = self.operations.get(EXECUTION)?;
         Some(execution.start_timestamp.plus_seconds(seconds)).filter(|_| !execution.status.is_terminal())
@@ -218,6 +221,7 @@ impl CheckpointManager {
             self.written += written;
         }
         self.checkpoints += 1;
+        self.take_back(now)?;
         let mut next = token.clone();
         if let ExecutionPhase::Running(running) = &mut self.phase {
             next = new_token(ids, &self.execution_id, &running.request_id);
@@ -244,7 +248,11 @@ impl CheckpointManager {
     ) -> Result<StatePage, ServiceError> {
         self.advance(now);
         check_token(self.phase.token(), token)?;
-        let from = self.markers.read(&self.execution_id, marker)?;
+        // Without a marker, the state from its beginning.
+        let from = match marker {
+            "" => EXECUTION,
+            marker => self.markers.read(&self.execution_id, marker)?,
+        };
         Ok(self.page(from))
     }
 
@@ -258,8 +266,8 @@ impl CheckpointManager {
         match &self.phase {
             ExecutionPhase::Closed { .. } => Next::Closed,
             ExecutionPhase::Running(_) => Next::Running { deadline: self.timers.next() },
-            ExecutionPhase::Suspended { wake: true } => Next::Invoke,
-            ExecutionPhase::Suspended { wake: false } | ExecutionPhase::BackingOff => {
+            ExecutionPhase::Suspended { wake: true } if !self.pausing.is_paused() => Next::Invoke,
+            ExecutionPhase::Suspended { .. } | ExecutionPhase::BackingOff => {
                 match self.timers.next() {
                     Some(deadline) => Next::WaitUntil(deadline),
                     None => Next::WaitForExternal { what: self.pending_external() },
@@ -342,8 +350,8 @@ impl CheckpointManager {
     pub(super) fn has_news(&self) -> bool {
         match &self.phase {
             ExecutionPhase::Closed { .. } => true,
-            ExecutionPhase::Running(_) => self.operations.has_changed(),
-            ExecutionPhase::Suspended { wake } => *wake,
+            ExecutionPhase::Running(_) => self.operations.has_changed() || self.pausing.is_pausing(),
+            ExecutionPhase::Suspended { wake } => *wake && !self.pausing.is_paused(),
             ExecutionPhase::BackingOff => false,
         }
     }

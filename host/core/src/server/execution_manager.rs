@@ -144,7 +144,7 @@ impl ExecutionManager {
     }
 
     /// Performs a request on one execution, and records whether it caused news.
-    fn with<T>(
+    pub(super) fn with<T>(
         &mut self,
         arn: &ExecutionArn,
         act: impl FnOnce(&mut CheckpointManager, &mut IdSource) -> Result<T, ServiceError>,

@@ -37,7 +37,7 @@ impl ServerHandle {
         &self.0
     }
 
-    async fn call<T: Send + 'static>(
+    pub(super) async fn call<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Server, Timestamp) -> Result<T, ServiceError> + Send + 'static,
     ) -> Result<T, ServiceError> {

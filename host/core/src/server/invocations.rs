@@ -14,6 +14,7 @@ use super::{
     event_processor,
     ids::IdSource,
     kept,
+    pausing::Pausing,
     phase::{ExecutionPhase, Running, Verdict},
     timers::Timer,
     token::new_token,
@@ -43,6 +44,9 @@ impl CheckpointManager {
     ) -> Result<StartedInvocation, ServiceError> {
         self.advance(now);
         match self.phase {
+            ExecutionPhase::Suspended { .. } if self.pausing.is_paused() => {
+                return invalid("the execution is paused: no invocation starts until it is resumed");
+            }
             ExecutionPhase::Suspended { wake: true } => {}
             ExecutionPhase::Suspended { wake: false } => {
                 return invalid(
@@ -102,6 +106,8 @@ impl CheckpointManager {
             {
                 return Ok(Next::Closed);
             }
+            // A pause has ended it at its last checkpoint.
+            _ if self.pausing.has_taken_back(request_id) => return Ok(self.next()),
             _ => {
                 let why = format!("invocation {request_id} is not running");
                 return Err(ServiceError::InvocationNotRunning(why));
@@ -136,7 +142,10 @@ impl CheckpointManager {
         };
         match verdict {
             Some(verdict) => self.close(now, verdict),
-            None => self.release_invokes(now),
+            None => {
+                self.release_invokes(now);
+                self.begin_pause(now);
+            }
         }
         Ok(self.next())
     }
@@ -228,7 +237,7 @@ impl CheckpointManager {
     }
 
     /// Ends the running invocation and invalidates its token.
-    fn end_invocation(&mut self, now: Timestamp, error: Option<ErrorObject>) {
+    pub(super) fn end_invocation(&mut self, now: Timestamp, error: Option<ErrorObject>) {
         let wake = self.operations.has_changed() || self.operations.has_newly_ready();
         self.phase = ExecutionPhase::Suspended { wake };
         let Some(invocation) = self.invocations.last_mut() else { return };
@@ -306,6 +315,7 @@ impl CheckpointManager {
             self.events.of_operation(at, &operation, verdict.event());
         }
         self.phase = ExecutionPhase::Closed { verdict };
+        self.pausing = Pausing::default();
         self.record_news();
     }
 }

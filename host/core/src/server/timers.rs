@@ -136,6 +136,13 @@ impl Timers {
         self.queue.remove(&key);
     }
 
+    /// Removes the execution timeout, if there is one and it has not fired.
+    pub(super) fn cancel_execution_timeout(&mut self) {
+        if let Some(key) = self.execution_timeout.take() {
+            self.cancel(key);
+        }
+    }
+
     pub(super) fn cancel_all(&mut self) {
         self.queue.clear();
     }

@@ -10,6 +10,7 @@ mod lifecycle;
 mod limits;
 mod looking_on;
 mod outcomes;
+mod pausing;
 mod properties;
 mod refusals;
 mod saving;

@@ -1,0 +1,198 @@
+//! `durawasm serve`
+
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::anyhow;
+use durawasm_config::RunSettings;
+use durawasm_core::{
+    invocation::LogSink,
+    orchestrator::{Environment, EnvironmentOptions, FunctionGrants, Functions, TimeMode},
+    parse_duration,
+};
+use durawasm_http::{AccessKeys, Api, ApiOptions, Bounds, FunctionSettings, LogTails, Server, Stopping};
+use durawasm_scenario::Components;
+use serde::Serialize;
+use tokio::net::TcpListener;
+
+use super::{
+    credentials,
+    exit::{Exit, Failure, OrExit},
+    functions::{self, FlagFunction, environment_failure},
+    log::{JsonLines, Printer, Quiet},
+    options::{SharedArgs, granted_of},
+    output::{say, say_json_line},
+    target::{NoBuild, component},
+    terminal::{Interrupts, Screen},
+};
+
+const EXAMPLES: &str = "Examples:
+  durawasm serve --function order=examples/order
+  durawasm serve                           the functions of durawasm.toml
+  aws lambda invoke --endpoint-url http://127.0.0.1:9001 --function-name 'order:$LATEST' \\
+      --cli-binary-format raw-in-base64-out --payload '{\"id\":\"o-1\"}' result.json
+
+Executions are kept in memory: they end with the process.";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// A function beside those of durawasm.toml: its name, and a component's file or a crate's folder, with the name that
+    /// it has there, where it differs; may be given several times
+    #[arg(long, value_name = "NAME=COMPONENT|CRATE[#EXPORT]", value_parser = FlagFunction::parse)]
+    function: Vec<FlagFunction>,
+    /// The address to listen at. Other machines reach only one that is no loopback address, which needs --credentials
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9001")]
+    listen: SocketAddr,
+    /// Accept only requests that are signed with an access key of this TOML file, which only its owner may read
+    #[arg(long, value_name = "FILE")]
+    credentials: Option<PathBuf>,
+    /// How long running invocations and requests may take after Ctrl-C or SIGTERM
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_duration)]
+    grace: Duration,
+    /// How long executions are kept after their end
+    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = parse_duration)]
+    retention: Duration,
+    /// How many executions may be open; requests for more are refused
+    #[arg(long, value_name = "NUMBER", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    max_executions: u32,
+    /// How many invocations may run at once; more wait
+    #[arg(long, value_name = "NUMBER", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
+    max_invocations: u32,
+    /// Print the handlers' log and the line that says where the server listens as JSON, one value a line
+    #[arg(long)]
+    json: bool,
+    /// Print neither the handlers' log nor what a build does
+    #[arg(long, short)]
+    quiet: bool,
+    #[command(flatten)]
+    no_build: NoBuild,
+    #[command(flatten)]
+    shared: SharedArgs,
+}
+
+pub(super) fn serve(args: &Args) -> Result<Exit, Failure> {
+    // The command line is checked before anything is built.
+    args.shared.check_grants()?;
+    let mut names = BTreeSet::new();
+    if let Some(twice) = args.function.iter().find(|function| !names.insert(&*function.name)) {
+        return Err(usage(anyhow!("--function names {} twice", twice.name)));
+    }
+    if !args.listen.ip().is_loopback() && args.credentials.is_none() {
+        return Err(usage(anyhow!(
+            "other machines reach {}: use --credentials, so that only who has a key can run functions, or listen at a \
+             loopback address such as 127.0.0.1:9001",
+            args.listen
+        )));
+    }
+    let keys = args.credentials.as_deref().map(credentials::read).transpose()?;
+    let file = args.shared.file()?;
+    let settings = args.shared.settings_of(file.as_deref());
+    let grants = granted_of(&settings, file.as_deref())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().or_exit(Exit::Host)?;
+    let building = args.no_build.building();
+    let fetch = |path: &Path| component(path, &args.shared.crate_args, building, args.quiet);
+    let mut components = Components::new(fetch);
+    let functions =
+        functions::load_served(file.as_deref(), &args.function, &settings, &mut components, &runtime)?;
+    let serving = Serving { settings, grants, functions, keys };
+    runtime.block_on(execute(args, serving))
+}
+
+fn usage(error: anyhow::Error) -> Failure {
+    Failure { exit: Exit::Usage, error }
+}
+
+/// What is served, and what is in force.
+struct Serving {
+    settings: RunSettings,
+    grants: FunctionGrants,
+    functions: Functions,
+    keys: Option<AccessKeys>,
+}
+
+async fn execute(args: &Args, serving: Serving) -> Result<Exit, Failure> {
+    let Serving { settings, grants, functions, keys } = serving;
+    let log: Arc<dyn LogSink> = match (args.quiet, args.json) {
+        (true, _) => Arc::new(Quiet),
+        (false, true) => Arc::new(JsonLines),
+        (false, false) => Arc::new(Printer(Screen::new())),
+    };
+    let tails = LogTails::new(log);
+    let options = api_options(args, &settings, &functions);
+    let timeouts = options.functions.iter();
+    let timeouts = timeouts.filter_map(|(name, settings)| Some((name.clone(), settings.execution_timeout?)));
+    let environment = EnvironmentOptions {
+        time: TimeMode::Real,
+        seed: None,
+        limits: options.limits.clone(),
+        host: options.host.clone(),
+        execution_timeouts: timeouts.collect(),
+        grants,
+        answers_from_outside: true,
+        ..EnvironmentOptions::default()
+    };
+    let mut environment = Environment::empty(environment, tails.clone()).map_err(environment_failure)?;
+    environment.register_all(&functions);
+    let api = Api::new(environment, tails, options);
+    let listener = TcpListener::bind(args.listen).await.map_err(|error| {
+        let error = anyhow!("cannot listen at {}: {error}; --listen states another address", args.listen);
+        Failure { exit: Exit::Host, error }
+    })?;
+    let server = Server::new(listener, api, keys);
+    let interrupts = Interrupts::listen().or_exit(Exit::Host)?;
+    announce(args, server.address().or_exit(Exit::Host)?, &functions)?;
+    let grace = args.grace;
+    server
+        .run(async move {
+            interrupts.first().await;
+            Stopping { grace }
+        })
+        .await;
+    Ok(Exit::Done)
+}
+
+fn api_options(args: &Args, settings: &RunSettings, functions: &Functions) -> ApiOptions {
+    let of = |name: &str| {
+        let enforced = settings.of(name).enforced();
+        FunctionSettings {
+            execution_timeout: enforced.execution_timeout,
+            invocation_retry: enforced.invocation_retry(),
+        }
+    };
+    let all = settings.all.enforced();
+    ApiOptions {
+        bounds: Bounds {
+            open_executions: args.max_executions as usize,
+            invocations: args.max_invocations as usize,
+            retention: Some(args.retention),
+            ..Bounds::default()
+        },
+        functions: functions.iter().map(|f| (f.name.to_string(), of(&f.name))).collect(),
+        others: of(""),
+        host: all.host(),
+        limits: all.service,
+    }
+}
+
+/// The line that says where the server listens, as JSON.
+#[derive(Serialize)]
+struct Listening<'a> {
+    listening: String,
+    functions: Vec<&'a str>,
+}
+
+fn announce(args: &Args, address: SocketAddr, functions: &Functions) -> Result<(), Failure> {
+    let (listening, names) = (format!("http://{address}"), functions.iter().map(|f| &*f.name));
+    if args.json {
+        return say_json_line(&Listening { listening, functions: names.collect() });
+    }
+    let names: Vec<&str> = names.collect();
+    say(format_args!("serving {} at {listening}", names.join(", ")));
+    Ok(())
+}

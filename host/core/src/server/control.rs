@@ -1,0 +1,170 @@
+//! Requests of those who operate executions: pause, resume, delete, list.
+//!
+//! Invariants: an execution is deleted only after its end, and nothing of it is found afterwards.
+
+use super::{
+    checkpoint_manager::CheckpointManager,
+    execution_manager::ExecutionManager,
+    handle::ServerHandle,
+    listing::{ExecutionSummary, ListExecutions, Standing},
+    pausing::{PauseRequest, PauseView},
+    phase::ExecutionPhase,
+};
+use crate::protocol::{ExecutionArn, ServiceError, Timestamp};
+
+/// The parts of an execution's state that are no part of its view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ControlView {
+    /// The status, and whether the execution is paused.
+    pub standing: Standing,
+    /// The pause, if there is one.
+    pub pause: Option<PauseView>,
+    /// When the execution times out; none if it has ended or has no timeout.
+    pub times_out: Option<Timestamp>,
+}
+
+impl ExecutionManager {
+    /// Pauses an execution (service model: `PauseDurableExecution`). If an invocation is running, the execution pauses at
+    /// its next checkpoint or its end; until then it is `PAUSING`.
+    ///
+    /// # Errors
+    /// [`ServiceError::Conflict`] when it has ended or is paused already. [`ServiceError::InvalidParameterValue`] when
+    /// the reason is too long. [`ServiceError::NotFound`].
+    pub fn pause_execution(
+        &mut self,
+        now: Timestamp,
+        arn: &ExecutionArn,
+        request: PauseRequest,
+    ) -> Result<(), ServiceError> {
+        self.with(arn, |execution, _| execution.pause(now, request))
+    }
+
+    /// Resumes an execution (service model: `ResumeDurableExecution`). One that is `PAUSING` goes on as if it had not been
+    /// paused.
+    ///
+    /// # Errors
+    /// [`ServiceError::Conflict`] when it is not paused. [`ServiceError::InvalidParameterValue`] when the reason is too
+    /// long. [`ServiceError::NotFound`].
+    pub fn resume_execution(
+        &mut self,
+        now: Timestamp,
+        arn: &ExecutionArn,
+        reason: Option<String>,
+    ) -> Result<(), ServiceError> {
+        self.with(arn, |execution, _| execution.resume(now, reason))
+    }
+
+    /// Deletes an execution that has ended (service model: `DeleteDurableExecution`).
+    ///
+    /// # Errors
+    /// [`ServiceError::Conflict`] when it has not ended. [`ServiceError::NotFound`].
+    pub fn delete_execution(&mut self, now: Timestamp, arn: &ExecutionArn) -> Result<(), ServiceError> {
+        let id = self.with(arn, |execution, _| {
+            execution.advance(now);
+            if execution.is_over() {
+                return Ok(execution.id);
+            }
+            let status = execution.standing().as_str();
+            let why = format!("the execution is {status}: only an execution that has ended can be deleted");
+            Err(ServiceError::Conflict(why))
+        })?;
+        self.executions.remove(arn);
+        self.by_id.remove(&id);
+        Ok(())
+    }
+
+    /// Returns the executions that ended before this time.
+    pub fn ended_before(&self, time: Timestamp) -> Vec<ExecutionArn> {
+        let ended = |execution: &CheckpointManager| {
+            let end = execution.operations.all().next().and_then(|execution| execution.end_timestamp);
+            execution.is_over() && end.is_some_and(|end| end < time)
+        };
+        let found = self.executions.iter().filter(|(_, (execution, _))| ended(execution));
+        found.map(|(arn, _)| arn.clone()).collect()
+    }
+
+    /// Returns whether an execution is paused, and when it times out.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`].
+    pub fn control_view(
+        &mut self,
+        now: Timestamp,
+        arn: &ExecutionArn,
+    ) -> Result<ControlView, ServiceError> {
+        self.with(arn, |execution, _| {
+            execution.advance(now);
+            let times_out = if execution.is_over() { None } else { execution.times_out() };
+            let pause = execution.pausing.view().cloned();
+            Ok(ControlView { standing: execution.standing(), pause, times_out })
+        })
+    }
+}
+
+impl CheckpointManager {
+    fn is_over(&self) -> bool {
+        matches!(self.phase, ExecutionPhase::Closed { .. })
+    }
+}
+
+impl ServerHandle {
+    /// See [`ExecutionManager::pause_execution`].
+    ///
+    /// # Errors
+    /// As there, or [`ServiceError::Unavailable`].
+    pub async fn pause_execution(
+        &self,
+        arn: &ExecutionArn,
+        request: PauseRequest,
+    ) -> Result<(), ServiceError> {
+        let arn = arn.clone();
+        self.call(move |server, now| server.manager.pause_execution(now, &arn, request)).await
+    }
+
+    /// See [`ExecutionManager::resume_execution`].
+    ///
+    /// # Errors
+    /// As there, or [`ServiceError::Unavailable`].
+    pub async fn resume_execution(
+        &self,
+        arn: &ExecutionArn,
+        reason: Option<String>,
+    ) -> Result<(), ServiceError> {
+        let arn = arn.clone();
+        self.call(move |server, now| server.manager.resume_execution(now, &arn, reason)).await
+    }
+
+    /// See [`ExecutionManager::delete_execution`].
+    ///
+    /// # Errors
+    /// As there, or [`ServiceError::Unavailable`].
+    pub async fn delete_execution(&self, arn: &ExecutionArn) -> Result<(), ServiceError> {
+        let arn = arn.clone();
+        self.call(move |server, now| server.manager.delete_execution(now, &arn)).await
+    }
+
+    /// See [`ExecutionManager::ended_before`].
+    ///
+    /// # Errors
+    /// [`ServiceError::Unavailable`].
+    pub async fn ended_before(&self, time: Timestamp) -> Result<Vec<ExecutionArn>, ServiceError> {
+        self.call(move |server, _| Ok(server.manager.ended_before(time))).await
+    }
+
+    /// See [`ExecutionManager::control_view`].
+    ///
+    /// # Errors
+    /// As there, or [`ServiceError::Unavailable`].
+    pub async fn control_view(&self, arn: &ExecutionArn) -> Result<ControlView, ServiceError> {
+        let arn = arn.clone();
+        self.call(move |server, now| server.manager.control_view(now, &arn)).await
+    }
+
+    /// See [`ExecutionManager::list_executions`].
+    ///
+    /// # Errors
+    /// [`ServiceError::Unavailable`].
+    pub async fn list_executions(&self, list: ListExecutions) -> Result<Vec<ExecutionSummary>, ServiceError> {
+        self.call(move |server, _| Ok(server.manager.list_executions(&list))).await
+    }
+}

@@ -1,0 +1,134 @@
+//! The API: from a request that was read to its answer.
+
+use std::{collections::HashMap, sync::Arc};
+
+use durawasm_core::{
+    budget::HostBudget,
+    orchestrator::{Environment, Function},
+    protocol::{Limits, Timestamp},
+    server::{InvocationRetry, ServerHandle},
+};
+use tokio::sync::Semaphore;
+
+use super::{
+    bounds::Bounds,
+    error::{ApiError, Exception},
+    executions::Executions,
+    gate::Gate,
+    marker::Markers,
+    names::{FunctionRef, LATEST},
+    once::Once,
+    reply::Reply,
+    request::ApiRequest,
+    route::Operation,
+    tail::LogTails,
+};
+
+/// What is in force for executions of a function.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FunctionSettings {
+    /// The execution timeout in seconds; none for the longest that the limits allow.
+    pub execution_timeout: Option<u64>,
+    /// What happens after a crashed invocation.
+    pub invocation_retry: InvocationRetry,
+}
+
+/// The options of an API.
+#[derive(Debug, Clone, Default)]
+pub struct ApiOptions {
+    /// What clients can make the process keep and wait for.
+    pub bounds: Bounds,
+    /// What is in force for functions, by name.
+    pub functions: HashMap<String, FunctionSettings>,
+    /// What is in force for all other functions.
+    pub others: FunctionSettings,
+    /// The limits of the environment.
+    pub limits: Limits,
+    /// What the executions of the environment may make the process keep.
+    pub host: HostBudget,
+}
+
+/// The durable execution API of one environment.
+pub struct Api {
+    pub(crate) environment: Arc<Environment>,
+    pub(crate) executions: Arc<Executions>,
+    pub(crate) tails: Arc<LogTails>,
+    pub(crate) markers: Markers,
+    pub(crate) once: Once,
+    pub(crate) plain: Arc<Semaphore>,
+    pub(crate) gate: Gate,
+    pub(crate) options: ApiOptions,
+}
+
+impl Api {
+    /// Creates the API for the functions of an environment. `tails` has to be the environment's log. The environment has
+    /// to let answers come from outside.
+    pub fn new(mut environment: Environment, tails: Arc<LogTails>, options: ApiOptions) -> Arc<Self> {
+        let gate = Gate::new(options.bounds.invocations);
+        let functions: Vec<Function> = environment.functions().iter().map(|f| gate.around(f)).collect();
+        for function in functions {
+            environment.register(function);
+        }
+        let environment = Arc::new(environment);
+        let executions =
+            Executions::new(environment.clone(), tails.clone(), options.bounds.open_executions);
+        let plain = options.bounds.plain_invocations.min(Semaphore::MAX_PERMITS);
+        let (markers, once, plain) = (Markers::new(), Once::default(), Arc::new(Semaphore::new(plain)));
+        Arc::new(Self { environment, executions, tails, markers, once, plain, gate, options })
+    }
+
+    /// The server of the environment.
+    pub fn server(&self) -> &ServerHandle {
+        self.environment.server()
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.environment.clock().now()
+    }
+
+    /// The function that a request names, in the version that exists.
+    pub(crate) fn function(&self, named: &FunctionRef) -> Result<&Function, ApiError> {
+        let function = self.environment.functions().find(&named.name)?;
+        match named.qualifier.as_deref() {
+            None | Some(LATEST) => Ok(function),
+            Some(other) => {
+                let message =
+                    format!("Function not found: {}:{other}; its only version is {LATEST}", named.name);
+                Err(ApiError::new(Exception::ResourceNotFound, message))
+            }
+        }
+    }
+
+    pub(crate) fn settings(&self, function: &str) -> &FunctionSettings {
+        self.options.functions.get(function).unwrap_or(&self.options.others)
+    }
+
+    /// Answers a request.
+    pub(crate) async fn answer(&self, operation: Operation, request: ApiRequest) -> Reply {
+        let answered = match operation {
+            Operation::Invoke => self.invoke(&request).await,
+            Operation::GetDurableExecution => self.get(&request).await,
+            Operation::GetDurableExecutionHistory => self.history(&request).await,
+            Operation::GetDurableExecutionState => self.state(&request).await,
+            Operation::CheckpointDurableExecution => self.checkpoint(&request).await,
+            Operation::ListDurableExecutionsByFunction => self.list(&request).await,
+            Operation::StopDurableExecution => self.stop(&request).await,
+            Operation::PauseDurableExecution => self.pause(&request).await,
+            Operation::ResumeDurableExecution => self.resume(&request).await,
+            Operation::DeleteDurableExecution => self.delete(&request).await,
+            Operation::SendDurableExecutionCallbackSuccess => self.succeed_callback(&request).await,
+            Operation::SendDurableExecutionCallbackFailure => self.fail_callback(&request).await,
+            Operation::SendDurableExecutionCallbackHeartbeat => self.beat_callback(&request).await,
+            Operation::Health => Ok(self.health()),
+        };
+        answered.unwrap_or_else(Reply::from)
+    }
+
+    fn health(&self) -> Reply {
+        if self.server().is_gone() {
+            let error = ApiError::new(Exception::Service, "the checkpoint server has ended");
+            return error.into();
+        }
+        Reply::text(200, r#"{"status":"ok"}"#)
+    }
+}

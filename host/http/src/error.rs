@@ -1,0 +1,116 @@
+//! Errors of the API: the exceptions of the service model, with their status and the members of their shapes.
+
+use durawasm_core::{orchestrator::UnknownFunction, protocol::ServiceError};
+use serde_json::{Value, json};
+
+/// An exception of the service model, or one that AWS's front end raises for every service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exception {
+    InvalidParameterValue,
+    InvalidRequestContent,
+    ResourceNotFound,
+    ResourceConflict,
+    DurableExecutionAlreadyStarted,
+    CallbackTimeout,
+    TooManyRequests,
+    RequestTooLarge,
+    Service,
+    /// No operation has this method and path.
+    UnknownOperation,
+    /// The body did not arrive in time.
+    RequestTimeout,
+    /// The request is not signed.
+    MissingAuthenticationToken,
+    /// The signature lacks a part.
+    IncompleteSignature,
+    /// The signature is wrong, too old, too new, or was used before.
+    InvalidSignature,
+    /// There is no such access key.
+    UnrecognizedClient,
+}
+
+impl Exception {
+    /// The name, the status, and the member that holds the message.
+    fn shape(self) -> (&'static str, u16, &'static str) {
+        match self {
+            Self::InvalidParameterValue => ("InvalidParameterValueException", 400, "message"),
+            Self::InvalidRequestContent => ("InvalidRequestContentException", 400, "message"),
+            Self::ResourceNotFound => ("ResourceNotFoundException", 404, "Message"),
+            Self::ResourceConflict => ("ResourceConflictException", 409, "message"),
+            Self::DurableExecutionAlreadyStarted => {
+                ("DurableExecutionAlreadyStartedException", 409, "Message")
+            }
+            Self::CallbackTimeout => ("CallbackTimeoutException", 400, "Message"),
+            Self::TooManyRequests => ("TooManyRequestsException", 429, "message"),
+            Self::RequestTooLarge => ("RequestTooLargeException", 413, "message"),
+            Self::Service => ("ServiceException", 500, "Message"),
+            Self::UnknownOperation => ("UnknownOperationException", 404, "message"),
+            Self::RequestTimeout => ("RequestTimeoutException", 408, "message"),
+            Self::MissingAuthenticationToken => ("MissingAuthenticationTokenException", 403, "message"),
+            Self::IncompleteSignature => ("IncompleteSignatureException", 403, "message"),
+            Self::InvalidSignature => ("InvalidSignatureException", 403, "message"),
+            Self::UnrecognizedClient => ("UnrecognizedClientException", 403, "message"),
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        self.shape().0
+    }
+
+    pub(crate) fn status(self) -> u16 {
+        self.shape().1
+    }
+}
+
+/// Why a request is not fulfilled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {message}", .exception.name())]
+pub(crate) struct ApiError {
+    pub(crate) exception: Exception,
+    pub(crate) message: String,
+}
+
+impl ApiError {
+    pub(crate) fn new(exception: Exception, message: impl Into<String>) -> Self {
+        Self { exception, message: message.into() }
+    }
+
+    /// The body.
+    pub(crate) fn body(&self) -> Value {
+        let (_, status, member) = self.exception.shape();
+        let fault = if status >= 500 { "Service" } else { "User" };
+        let mut body = json!({ "Type": fault, member: self.message });
+        if self.exception == Exception::TooManyRequests
+            && let Some(members) = body.as_object_mut()
+        {
+            members.insert("Reason".to_owned(), json!("ConcurrentInvocationLimitExceeded"));
+        }
+        body
+    }
+}
+
+/// Refuses a parameter.
+pub(crate) fn invalid<T>(message: impl Into<String>) -> Result<T, ApiError> {
+    Err(ApiError::new(Exception::InvalidParameterValue, message))
+}
+
+impl From<ServiceError> for ApiError {
+    fn from(error: ServiceError) -> Self {
+        let exception = match &error {
+            ServiceError::InvalidParameterValue(_)
+            | ServiceError::InvalidToken
+            | ServiceError::InvocationNotRunning(_) => Exception::InvalidParameterValue,
+            ServiceError::NotFound(_) | ServiceError::CallbackNotFound(_) => Exception::ResourceNotFound,
+            ServiceError::CallbackOver(_) => Exception::CallbackTimeout,
+            ServiceError::Conflict(_) => Exception::ResourceConflict,
+            ServiceError::Unavailable(_) => Exception::Service,
+        };
+        Self::new(exception, error.message())
+    }
+}
+
+impl From<UnknownFunction> for ApiError {
+    fn from(unknown: UnknownFunction) -> Self {
+        Self::new(Exception::ResourceNotFound, format!("Function not found: {unknown}"))
+    }
+}

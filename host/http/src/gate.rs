@@ -1,0 +1,92 @@
+//! The gate that every invocation of a function passes.
+//!
+//! Invariants: at most a number of invocations run at once, and the others wait in the order in which they came; after
+//! the gate is closed, none begins.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use durawasm_core::orchestrator::{Function, Invocable, Invocation, Invoked, PlainInvoked};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+/// Bounds the invocations that run at once.
+#[derive(Clone)]
+pub(crate) struct Gate {
+    places: Arc<Semaphore>,
+    running: Arc<Running>,
+}
+
+/// The invocations that have passed the gate and not ended.
+#[derive(Default)]
+struct Running {
+    number: AtomicUsize,
+    ended: Notify,
+}
+
+/// A place of a running invocation.
+struct Place {
+    running: Arc<Running>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.running.number.fetch_sub(1, Ordering::AcqRel);
+        self.running.ended.notify_one();
+    }
+}
+
+impl Gate {
+    /// A gate for this number of invocations at once, at least one.
+    pub(crate) fn new(number: usize) -> Self {
+        let places = Semaphore::new(number.clamp(1, Semaphore::MAX_PERMITS));
+        Self { places: Arc::new(places), running: Arc::default() }
+    }
+
+    /// The same function, whose invocations pass this gate.
+    pub(crate) fn around(&self, function: &Function) -> Function {
+        let handler = Gated { gate: self.clone(), handler: function.handler.clone() };
+        Function { name: function.name.clone(), durable: function.durable, handler: Arc::new(handler) }
+    }
+
+    /// Waits for a place. Never returns if the gate is closed.
+    async fn enter(&self) -> Place {
+        let Ok(permit) = self.places.clone().acquire_owned().await else {
+            return std::future::pending().await;
+        };
+        self.running.number.fetch_add(1, Ordering::AcqRel);
+        Place { running: self.running.clone(), _permit: permit }
+    }
+
+    /// Closes the gate, and waits until no invocation runs.
+    pub(crate) async fn close(&self) {
+        self.places.close();
+        while self.running.number.load(Ordering::Acquire) > 0 {
+            self.running.ended.notified().await;
+        }
+    }
+}
+
+/// A function behind the gate.
+struct Gated {
+    gate: Gate,
+    handler: Arc<dyn Invocable>,
+}
+
+impl Invocable for Gated {
+    fn invoke<'a>(&'a self, invocation: Invocation<'a>) -> Invoked<'a> {
+        Box::pin(async move {
+            let _place = self.gate.enter().await;
+            self.handler.invoke(invocation).await
+        })
+    }
+
+    fn invoke_plain<'a>(&'a self, invocation: Invocation<'a>) -> PlainInvoked<'a> {
+        Box::pin(async move {
+            let _place = self.gate.enter().await;
+            self.handler.invoke_plain(invocation).await
+        })
+    }
+}

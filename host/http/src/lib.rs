@@ -1,0 +1,45 @@
+//! The AWS Lambda durable execution API over HTTP: the 13 operations of the service model, for the functions of an
+//! [`Environment`](durawasm_core::orchestrator::Environment).
+//!
+//! [`Api`] answers requests, [`Server`] is its connections, [`Bounds`] limits both. Any client of AWS Lambda can use it by
+//! its endpoint: AWS's SDKs, AWS CLI, curl.
+//!
+//! Invariants:
+//! - every request that can be read gets an answer, and an error has the service model's name, status and shape; no
+//!   request, however malformed, causes a panic;
+//! - everything that a client can make the process keep, or wait for, has a bound;
+//! - an execution does not depend on the request that started it: a client that goes away ends nothing.
+
+mod api;
+mod bounds;
+mod callbacks;
+mod checkpoints;
+mod control;
+mod error;
+mod executions;
+mod gate;
+mod history;
+mod invoke;
+mod keys;
+mod listing;
+mod marker;
+mod names;
+mod once;
+mod query;
+mod read;
+mod reply;
+mod request;
+mod route;
+mod server;
+mod signature;
+mod slow;
+mod sweep;
+mod tail;
+
+pub use self::{
+    api::{Api, ApiOptions, FunctionSettings},
+    bounds::Bounds,
+    keys::{AccessKeys, KeyError},
+    server::{Server, Stopping},
+    tail::LogTails,
+};

@@ -1,0 +1,244 @@
+//! Connections: from a socket to requests, and from answers back.
+//!
+//! Invariants: heads, bodies and answers have bounds in size and time; at most a number of connections is open. After the
+//! server is told to stop, no connection is accepted and no invocation begins.
+
+use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use durawasm_core::ambient::{Clock, SystemClock};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::{
+    Request,
+    body::{Body as _, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use uuid::Uuid;
+
+use super::{
+    api::Api,
+    error::{ApiError, Exception, invalid},
+    invoke::InvocationType,
+    keys::AccessKeys,
+    query::Query,
+    reply::{HttpResponse, Reply},
+    request::ApiRequest,
+    route::{Operation, route},
+    signature::Verifier,
+    slow::Patient,
+    sweep::sweep,
+};
+
+/// The most headers of a request.
+const MOST_HEADERS: usize = 100;
+
+/// The largest body that is read although it is not wanted, in bytes.
+const DISCARDED: usize = 64 << 20;
+
+/// How long the server waits after a connection could not be accepted, for want of file handles for example.
+const AFTER_FAILURE: Duration = Duration::from_millis(100);
+
+/// How the server stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stopping {
+    /// How long what runs may take to end.
+    pub grace: Duration,
+}
+
+/// An API on a socket.
+pub struct Server {
+    listener: TcpListener,
+    front: Arc<Front>,
+}
+
+/// What all connections share.
+struct Front {
+    api: Arc<Api>,
+    verifier: Option<Verifier>,
+    /// KiB of bodies that requests may hold.
+    bodies: Arc<Semaphore>,
+}
+
+impl Server {
+    /// Serves an API on a socket. With access keys, every request but `GET /health` has to be signed with one of them;
+    /// without, the socket should be one that only this machine reaches.
+    pub fn new(listener: TcpListener, api: Arc<Api>, keys: Option<AccessKeys>) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let verifier = keys.map(|keys| Verifier::new(keys, clock));
+        let bodies = (api.options.bounds.bodies_bytes / 1024).clamp(1, Semaphore::MAX_PERMITS);
+        let bodies = Arc::new(Semaphore::new(bodies));
+        Self { listener, front: Arc::new(Front { api, verifier, bodies }) }
+    }
+
+    /// The address of the socket.
+    ///
+    /// # Errors
+    /// When the system does not tell it.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `stop` completes, and then lets what runs end for the time that it says.
+    pub async fn run(self, stop: impl Future<Output = Stopping>) {
+        let Self { listener, front } = self;
+        let (closing, closed) = watch::channel(false);
+        let mut connections = JoinSet::new();
+        connections.spawn(sweep_until(front.api.clone(), closed.clone()));
+        let places = Arc::new(Semaphore::new(front.api.options.bounds.connections.clamp(1, Semaphore::MAX_PERMITS)));
+        let mut stop = std::pin::pin!(stop);
+        let stopping = loop {
+            tokio::select! {
+                biased;
+                stopping = &mut stop => break stopping,
+                // Ended connections are forgotten.
+                Some(_) = connections.join_next() => {}
+                accepted = accept(&listener, &places) => {
+                    if let Some((stream, place)) = accepted {
+                        connections.spawn(connection(front.clone(), stream, closed.clone(), place));
+                    }
+                }
+            }
+        };
+        drop(listener);
+        front.api.executions.close();
+        closing.send_replace(true);
+        let all = async {
+            front.api.gate.close().await;
+            while connections.join_next().await.is_some() {}
+        };
+        // What has not ended by then is dropped with the connections.
+        drop(timeout(stopping.grace, all).await);
+    }
+}
+
+async fn sweep_until(api: Arc<Api>, mut closed: watch::Receiver<bool>) {
+    tokio::select! {
+        () = sweep(api) => {}
+        _ = closed.wait_for(|closed| *closed) => {}
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    // A connection waits in the system's queue until there is a place for it.
+    let place = places.clone().acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => Some((stream, place)),
+        Err(_) => {
+            sleep(AFTER_FAILURE).await;
+            None
+        }
+    }
+}
+
+async fn connection(
+    front: Arc<Front>,
+    stream: TcpStream,
+    mut closed: watch::Receiver<bool>,
+    _place: OwnedSemaphorePermit,
+) {
+    let bounds = &front.api.options.bounds;
+    // Answers are small, and their clients wait for them.
+    drop(stream.set_nodelay(true));
+    let stream = TokioIo::new(Patient::new(stream, bounds.write_time));
+    let service = service_fn(|request| answer(front.clone(), request));
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(bounds.head_time)
+        .max_headers(MOST_HEADERS)
+        .max_buf_size(bounds.head_bytes.max(8192));
+    let mut serving = std::pin::pin!(builder.serve_connection(stream, service));
+    let closed = async { closed.wait_for(|closed| *closed).await.is_ok() };
+    let mut closed = std::pin::pin!(closed);
+    // How a connection ends is its client's affair.
+    tokio::select! {
+        _ = &mut serving => return,
+        _ = &mut closed => serving.as_mut().graceful_shutdown(),
+    }
+    drop(serving.await);
+}
+
+/// Reads a body that is not wanted. Many clients look for an answer only after they have sent everything.
+async fn discard(mut body: Incoming) {
+    while let Some(Ok(_)) = body.frame().await {}
+}
+
+/// Answers a request.
+async fn answer(front: Arc<Front>, request: Request<Incoming>) -> Result<HttpResponse, Infallible> {
+    let id = Uuid::new_v4().to_string();
+    let reply = front.answer(request, &id).await.unwrap_or_else(Reply::from);
+    Ok(reply.into_response(&id))
+}
+
+impl Front {
+    async fn answer(&self, request: Request<Incoming>, id: &str) -> Result<Reply, ApiError> {
+        let (head, body) = request.into_parts();
+        let route = route(head.method.as_str(), head.uri.path())?;
+        let query = Query::parse(head.uri.query())?;
+        let asynchronous = route.operation == Operation::Invoke
+            && InvocationType::of(&head.headers)? == InvocationType::Event;
+        let limit = route.operation.body_limit(asynchronous);
+        let (body, _room) = self.body(route.operation, body, limit).await?;
+        if let Some(verifier) = &self.verifier
+            && route.operation != Operation::Health
+        {
+            verifier.verify(&head, &body)?;
+        }
+        let request =
+            ApiRequest { of: route.of, query, headers: head.headers, body, id: id.to_owned() };
+        Ok(self.api.answer(route.operation, request).await)
+    }
+
+    /// Reads the body. The second value is its share of what all bodies may have.
+    async fn body(
+        &self,
+        operation: Operation,
+        body: Incoming,
+        limit: usize,
+    ) -> Result<(Bytes, OwnedSemaphorePermit), ApiError> {
+        let too_large = || {
+            let message = format!("the body has more than {limit} bytes");
+            let exception = match operation {
+                Operation::Invoke => Exception::RequestTooLarge,
+                _ => Exception::InvalidParameterValue,
+            };
+            Err(ApiError::new(exception, message))
+        };
+        let announced = body.size_hint();
+        let least = usize::try_from(announced.lower()).unwrap_or(usize::MAX);
+        let time = self.api.options.bounds.body_time;
+        if least > limit {
+            if least <= DISCARDED {
+                drop(timeout(time, discard(body)).await);
+            }
+            return too_large();
+        }
+        // A body of unknown size may become as large as is allowed.
+        let size = if announced.exact().is_some() { least } else { limit };
+        let room = u32::try_from(size.div_ceil(1024)).unwrap_or(u32::MAX);
+        let Ok(room) = self.bodies.clone().try_acquire_many_owned(room) else {
+            let message = "requests with large bodies are under way: try again when some have ended";
+            return Err(ApiError::new(Exception::TooManyRequests, message));
+        };
+        match timeout(time, Limited::new(body, limit).collect()).await {
+            Ok(Ok(collected)) => Ok((collected.to_bytes(), room)),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => too_large(),
+            Ok(Err(error)) => invalid(format!("the body cannot be read: {error}")),
+            Err(_) => {
+                let message = format!("the body did not arrive within {} s", time.as_secs());
+                Err(ApiError::new(Exception::RequestTimeout, message))
+            }
+        }
+    }
+}

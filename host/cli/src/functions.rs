@@ -82,7 +82,8 @@ impl FlagFunction {
             Some((path, export)) => (path, Some(export)),
             None => (rest, None),
         };
-        if let Some(bad) = [Some(name), export].into_iter().flatten().find(|n| !is_component_function_name(n)) {
+        if let Some(bad) = [Some(name), export].into_iter().flatten().find(|n| !is_component_function_name(n))
+        {
             return Err(format!("{bad:?} is no name of a function: 1 to 64 of A-Z a-z 0-9 - _ are expected"));
         }
         if path.is_empty() {
@@ -102,7 +103,9 @@ pub(super) fn load_served<F: FnMut(&Path) -> Result<(PathBuf, Vec<u8>), Failure>
 ) -> Result<Functions, Failure> {
     let mut loader = Loader { settings, components, runtime, whole: whole(settings) };
     let mut functions = Functions::default();
-    for (file, (name, function)) in file.into_iter().flat_map(|file| file.functions.iter().map(move |f| (file, f))) {
+    for (file, (name, function)) in
+        file.into_iter().flat_map(|file| file.functions.iter().map(move |f| (file, f)))
+    {
         if !flags.iter().any(|flag| flag.name == *name) {
             loader.add(name, function, &mut functions).map_err(|failure| about(file, name, failure))?;
         }

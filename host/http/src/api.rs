@@ -70,8 +70,7 @@ impl Api {
             environment.register(function);
         }
         let environment = Arc::new(environment);
-        let executions =
-            Executions::new(environment.clone(), tails.clone(), options.bounds.open_executions);
+        let executions = Executions::new(environment.clone(), tails.clone(), options.bounds.open_executions);
         let plain = options.bounds.plain_invocations.min(Semaphore::MAX_PERMITS);
         let (markers, once, plain) = (Markers::new(), Once::default(), Arc::new(Semaphore::new(plain)));
         Arc::new(Self { environment, executions, tails, markers, once, plain, gate, options })

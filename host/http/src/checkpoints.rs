@@ -31,7 +31,10 @@ const LONGEST_TOKEN: usize = 2048;
 
 fn token(text: &str) -> Result<CheckpointToken, ApiError> {
     if !matches!(text.len(), 1..=LONGEST_TOKEN) {
-        return invalid(format!("the checkpoint token has {} bytes; 1 to {LONGEST_TOKEN} are allowed", text.len()));
+        return invalid(format!(
+            "the checkpoint token has {} bytes; 1 to {LONGEST_TOKEN} are allowed",
+            text.len()
+        ));
     }
     Ok(text.into())
 }

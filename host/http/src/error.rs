@@ -103,7 +103,7 @@ impl From<ServiceError> for ApiError {
             ServiceError::NotFound(_) | ServiceError::CallbackNotFound(_) => Exception::ResourceNotFound,
             ServiceError::CallbackOver(_) => Exception::CallbackTimeout,
             ServiceError::Conflict(_) => Exception::ResourceConflict,
-            ServiceError::Unavailable(_) => Exception::Service,
+            ServiceError::Store(_) | ServiceError::Unavailable(_) => Exception::Service,
         };
         Self::new(exception, error.message())
     }

@@ -64,7 +64,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Executions {
     pub(crate) fn new(environment: Arc<Environment>, tails: Arc<LogTails>, most: usize) -> Arc<Self> {
         let places = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
-        Arc::new(Self { environment, tails, names: AsyncMutex::default(), open: Arc::default(), places, closed: AtomicBool::new(false) })
+        Arc::new(Self {
+            environment,
+            tails,
+            names: AsyncMutex::default(),
+            open: Arc::default(),
+            places,
+            closed: AtomicBool::new(false),
+        })
     }
 
     /// Refuses to start executions from now on.
@@ -82,7 +89,11 @@ impl Executions {
     }
 
     /// Starts an execution. With the name and the payload of one that is kept, returns that one.
-    pub(crate) async fn start(self: &Arc<Self>, start: StartExecution, tail: bool) -> Result<Started, ApiError> {
+    pub(crate) async fn start(
+        self: &Arc<Self>,
+        start: StartExecution,
+        tail: bool,
+    ) -> Result<Started, ApiError> {
         let this = self.clone();
         // In a task, so that a client that goes away does not leave an execution without its name.
         let starting = tokio::spawn(async move { this.start_named(start, tail).await });

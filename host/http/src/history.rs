@@ -51,7 +51,8 @@ impl Api {
 }
 
 fn written(event: &Event, with_data: bool) -> Result<String, ApiError> {
-    let unwritable = |error| ApiError::new(Exception::Service, format!("an event cannot be written: {error}"));
+    let unwritable =
+        |error| ApiError::new(Exception::Service, format!("an event cannot be written: {error}"));
     if with_data {
         return serde_json::to_string(event).map_err(unwritable);
     }

@@ -121,8 +121,7 @@ impl Api {
             }
             InvocationType::Event | InvocationType::DryRun => Reply::empty(202),
         };
-        Ok(finished(reply, started.tail.as_deref())
-            .with("x-amz-durable-execution-arn", started.arn.as_str()))
+        Ok(finished(reply, started.tail.as_deref()).with("x-amz-durable-execution-arn", started.arn.as_str()))
     }
 
     /// The answer of an execution that has ended.

@@ -30,11 +30,7 @@ impl Api {
         let function = self.function(&named)?;
         let statuses: Vec<String> = query.all("Statuses").map(ToOwned::to_owned).collect();
         if let Some(unknown) = statuses.iter().find(|status| !STATUSES.contains(&&***status)) {
-            return invalid(format!(
-                "{:?} is no status: use {}",
-                shortened(unknown),
-                STATUSES.join(", ")
-            ));
+            return invalid(format!("{:?} is no status: use {}", shortened(unknown), STATUSES.join(", ")));
         }
         if statuses.len() > MOST_STATUSES {
             return invalid(format!("there are more than {MOST_STATUSES} statuses"));

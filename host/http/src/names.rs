@@ -66,12 +66,12 @@ fn split(text: &str) -> Option<(&str, Option<&str>)> {
             rest.iter().take(3).any(|part| *part == "function"),
         ];
         // A name alone is one, whatever it looks like.
-        for (place, is_prefix) in [is_region as fn(&str) -> bool, is_account, |part| part == "function"]
-            .into_iter()
-            .enumerate()
+        for (place, is_prefix) in
+            [is_region as fn(&str) -> bool, is_account, |part| part == "function"].into_iter().enumerate()
         {
             let more = parts.clone().count() > 1;
-            if more && prefixes.get(place) == Some(&true) && parts.peek().is_some_and(|part| is_prefix(part)) {
+            if more && prefixes.get(place) == Some(&true) && parts.peek().is_some_and(|part| is_prefix(part))
+            {
                 parts.next();
             }
         }
@@ -238,7 +238,15 @@ mod tests {
         let long = format!("{arn}{}", "x".repeat(1024));
         assert!(execution_arn(&long).unwrap_err().message.len() < 300);
         assert!(execution_arn(&arn.as_str().replace("n-1", "n 1")).is_err());
-        for (text, good) in [("aGk=", true), ("aGk", true), ("a+/9==", true), ("", false), ("=", false), ("a===", false), ("a b", false)] {
+        for (text, good) in [
+            ("aGk=", true),
+            ("aGk", true),
+            ("a+/9==", true),
+            ("", false),
+            ("=", false),
+            ("a===", false),
+            ("a b", false),
+        ] {
             assert_eq!(callback_id(text).is_ok(), good, "{text:?}");
         }
     }

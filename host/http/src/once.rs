@@ -55,7 +55,8 @@ impl Once {
         request: impl Future<Output = Result<Reply, ApiError>>,
     ) -> Result<Reply, ApiError> {
         let Some(token) = token else { return request.await };
-        let good = matches!(token.len(), 1..=LONGEST_TOKEN) && token.bytes().all(|byte| byte.is_ascii_graphic());
+        let good =
+            matches!(token.len(), 1..=LONGEST_TOKEN) && token.bytes().all(|byte| byte.is_ascii_graphic());
         if !good {
             return invalid(format!("the ClientToken is not 1 to {LONGEST_TOKEN} of printable ASCII"));
         }

@@ -55,7 +55,8 @@ impl Reply {
         let this = self.with("x-amzn-requestid", request_id);
         let mut response = Response::new(Full::new(this.body));
         // Only valid codes are written in this crate.
-        *response.status_mut() = StatusCode::from_u16(this.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() =
+            StatusCode::from_u16(this.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         response.headers_mut().extend(this.headers);
         response
     }

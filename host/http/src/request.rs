@@ -58,7 +58,9 @@ impl ApiRequest {
 pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, ApiError> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
-    let wrong = |what: &str| Err(ApiError::new(Exception::InvalidRequestContent, format!("the header {name} {what}")));
+    let wrong = |what: &str| {
+        Err(ApiError::new(Exception::InvalidRequestContent, format!("the header {name} {what}")))
+    };
     match (value.to_str(), values.next()) {
         (Ok(text), None) => Ok(Some(text)),
         (Ok(_), Some(_)) => wrong("is given more than once"),

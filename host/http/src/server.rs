@@ -92,7 +92,8 @@ impl Server {
         let (closing, closed) = watch::channel(false);
         let mut connections = JoinSet::new();
         connections.spawn(sweep_until(front.api.clone(), closed.clone()));
-        let places = Arc::new(Semaphore::new(front.api.options.bounds.connections.clamp(1, Semaphore::MAX_PERMITS)));
+        let places =
+            Arc::new(Semaphore::new(front.api.options.bounds.connections.clamp(1, Semaphore::MAX_PERMITS)));
         let mut stop = std::pin::pin!(stop);
         let stopping = loop {
             tokio::select! {
@@ -195,8 +196,7 @@ impl Front {
         {
             verifier.verify(&head, &body)?;
         }
-        let request =
-            ApiRequest { of: route.of, query, headers: head.headers, body, id: id.to_owned() };
+        let request = ApiRequest { of: route.of, query, headers: head.headers, body, id: id.to_owned() };
         Ok(self.api.answer(route.operation, request).await)
     }
 

@@ -16,10 +16,7 @@ use aws_sigv4::{
     sign::v4,
 };
 use chrono::NaiveDateTime;
-use durawasm_core::{
-    ambient::Clock,
-    protocol::Timestamp,
-};
+use durawasm_core::{ambient::Clock, protocol::Timestamp};
 use hyper::{HeaderMap, Method, header::AUTHORIZATION, http::request::Parts};
 use subtle::ConstantTimeEq;
 
@@ -124,7 +121,8 @@ impl Verifier {
         let written = header(headers, "x-amz-date")?.unwrap_or_default();
         let parsed = NaiveDateTime::parse_from_str(written, "%Y%m%dT%H%M%SZ").ok();
         let Some(time) = parsed.map(|time| time.and_utc()).filter(|_| written.starts_with(day)) else {
-            let message = "the header x-amz-date is not a time such as 20250131T090000Z, of the day in Credential";
+            let message =
+                "the header x-amz-date is not a time such as 20250131T090000Z, of the day in Credential";
             return refuse(Exception::IncompleteSignature, message);
         };
         let (time, now) = (Timestamp::from(time), self.clock.now());
@@ -156,7 +154,10 @@ impl Verifier {
             return refuse(Exception::InvalidSignature, message);
         }
         if seen.order.len() >= MOST_KEPT {
-            return refuse(Exception::TooManyRequests, "too many requests in the last minutes: try again later");
+            return refuse(
+                Exception::TooManyRequests,
+                "too many requests in the last minutes: try again later",
+            );
         }
         // The request may be dated up to the skew in the future.
         let until = now.plus_seconds(2 * SKEW.as_secs() + 1);
@@ -219,7 +220,8 @@ fn signature(
         .into();
     let path = head.uri.path_and_query()?.as_str();
     let request =
-        SignableRequest::new(head.method.as_str(), path, signed.into_iter(), SignableBody::Bytes(body)).ok()?;
+        SignableRequest::new(head.method.as_str(), path, signed.into_iter(), SignableBody::Bytes(body))
+            .ok()?;
     sign(request, &parameters).ok().map(|output| output.signature().to_owned())
 }
 

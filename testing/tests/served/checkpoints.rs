@@ -54,7 +54,8 @@ async fn a_checkpoint_is_applied_once_for_a_client_token() {
 #[tokio::test]
 async fn a_state_comes_in_pages_of_the_wanted_size() {
     let mut outside = Outside::start().await;
-    let updates: Vec<Value> = (0..5).map(|n| json!({ "Id": format!("s{n}"), "Type": "STEP", "Action": "START" })).collect();
+    let updates: Vec<Value> =
+        (0..5).map(|n| json!({ "Id": format!("s{n}"), "Type": "STEP", "Action": "START" })).collect();
     let sent = outside.send(&json!({ "CheckpointToken": outside.token, "Updates": updates })).await;
     outside.token = sent.body["CheckpointToken"].as_str().unwrap().to_owned();
     let (mut marker, mut ids) = (String::new(), Vec::new());
@@ -101,6 +102,10 @@ async fn what_is_no_checkpoint() {
         json!([]),
     ] {
         let refused = outside.send(&body).await;
-        assert_eq!((refused.status, refused.header("x-amzn-errortype")), (400, Some("invalidparametervalueexception")), "{body}");
+        assert_eq!(
+            (refused.status, refused.header("x-amzn-errortype")),
+            (400, Some("invalidparametervalueexception")),
+            "{body}"
+        );
     }
 }

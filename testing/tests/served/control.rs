@@ -67,7 +67,11 @@ async fn an_execution_is_stopped() {
 }
 
 fn is_refused(answer: &Raw, status: u16, name: &str) {
-    assert_eq!((answer.status, answer.header("x-amzn-errortype")), (status, Some(&*name.to_lowercase())), "{answer:?}");
+    assert_eq!(
+        (answer.status, answer.header("x-amzn-errortype")),
+        (status, Some(&*name.to_lowercase())),
+        "{answer:?}"
+    );
     assert!(answer.header("x-amzn-requestid").is_some());
     assert!(answer.body["message"].is_string() || answer.body["Message"].is_string(), "{answer:?}");
 }
@@ -83,11 +87,7 @@ async fn an_execution_is_paused_and_resumed() {
     assert_eq!(send("/pause", &pause).await.status, 202);
     assert_eq!(send("/pause", &pause).await.status, 202, "the same request again");
     is_refused(&send("/pause", &json!({})).await, 409, "ResourceConflictException");
-    is_refused(
-        &send("/pause", &json!({ "ClientToken": "t1" })).await,
-        400,
-        "InvalidParameterValueException",
-    );
+    is_refused(&send("/pause", &json!({ "ClientToken": "t1" })).await, 400, "InvalidParameterValueException");
     is_refused(&send("/pause", &json!({ "Reasons": "x" })).await, 400, "InvalidParameterValueException");
     let paused = served.raw("GET", &path(&arn, ""), &[], b"").await.body;
     assert_eq!(paused["Status"], "PAUSED");

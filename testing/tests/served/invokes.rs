@@ -159,7 +159,8 @@ async fn a_name_and_a_payload_are_one_execution() {
         invoke.invocation_type(InvocationType::Event).send()
     };
     let arn = |answer: Result<aws_sdk_lambda::operation::invoke::InvokeOutput, _>| {
-        let answer: aws_sdk_lambda::operation::invoke::InvokeOutput = answer.map_err(|e: aws_sdk_lambda::error::SdkError<_>| format!("{e:?}")).unwrap();
+        let answer: aws_sdk_lambda::operation::invoke::InvokeOutput =
+            answer.map_err(|e: aws_sdk_lambda::error::SdkError<_>| format!("{e:?}")).unwrap();
         answer.durable_execution_arn.unwrap()
     };
     let event = json!({ "name": "reply" });
@@ -178,7 +179,8 @@ async fn a_name_and_a_payload_are_one_execution() {
     // It stays after the end, and a synchronous invocation gets the same result.
     let id = served.callback(&one).await;
     let client = served.client();
-    let answered = client.send_durable_execution_callback_success().callback_id(id).result(Blob::new("\"yes\""));
+    let answered =
+        client.send_durable_execution_callback_success().callback_id(id).result(Blob::new("\"yes\""));
     let waiting = latest(&served, "callback", &event).durable_execution_name("n").send();
     let (answered, waited) = tokio::join!(answered.send(), waiting);
     answered.unwrap();
@@ -203,7 +205,8 @@ async fn a_client_that_goes_away_ends_nothing() {
     stream.write_all(head.as_bytes()).await.unwrap();
     let client = served.client();
     let arn = loop {
-        let list = client.list_durable_executions_by_function().function_name("callback").send().await.unwrap();
+        let list =
+            client.list_durable_executions_by_function().function_name("callback").send().await.unwrap();
         if let Some(execution) = list.durable_executions().first() {
             break execution.durable_execution_arn.clone();
         }
@@ -220,7 +223,8 @@ async fn more_open_executions_than_allowed_are_refused() {
     let event = json!({ "name": "reply" });
     let first = served.started("callback", &event).await;
     let second = latest(&served, "callback", &event).send().await;
-    let retry = second.as_ref().unwrap_err().raw_response().unwrap().headers().get("retry-after").map(str::to_owned);
+    let retry =
+        second.as_ref().unwrap_err().raw_response().unwrap().headers().get("retry-after").map(str::to_owned);
     let (status, name, _) = refused(second);
     assert_eq!((status, &*name, retry.as_deref()), (429, "TooManyRequestsException", Some("1")));
     let id = served.callback(&first).await;
@@ -241,12 +245,19 @@ async fn an_invoked_function_may_wait_for_an_answer_from_outside() {
     let caller = served.started("invokes", &event).await;
     let client = served.client();
     let target = loop {
-        let list = client.list_durable_executions_by_function().function_name("callback").send().await.unwrap();
+        let list =
+            client.list_durable_executions_by_function().function_name("callback").send().await.unwrap();
         if let Some(execution) = list.durable_executions().first() {
             break execution.durable_execution_arn.clone();
         }
     };
     let id = served.callback(&target).await;
-    client.send_durable_execution_callback_success().callback_id(id).result(Blob::new("\"yes\"")).send().await.unwrap();
+    client
+        .send_durable_execution_callback_success()
+        .callback_id(id)
+        .result(Blob::new("\"yes\""))
+        .send()
+        .await
+        .unwrap();
     served.until(&caller, "SUCCEEDED").await;
 }

@@ -27,7 +27,8 @@ fn part() -> impl Strategy<Value = String> {
 
 fn target() -> impl Strategy<Value = String> {
     let actions = ["", "/history", "/state", "/checkpoint", "/stop", "/pause", "/resume"];
-    let execution = prop::sample::select(actions.to_vec()).prop_map(|action| format!("/2025-12-01/durable-executions/{ARN}{action}"));
+    let execution = prop::sample::select(actions.to_vec())
+        .prop_map(|action| format!("/2025-12-01/durable-executions/{ARN}{action}"));
     let callback = prop::sample::select(&["succeed", "fail", "heartbeat"][..])
         .prop_map(|action| format!("/2025-12-01/durable-execution-callbacks/bm9uZQ%3D%3D/{action}"));
     let function = part().prop_map(|name| format!("/2015-03-31/functions/{name}/invocations"));
@@ -35,7 +36,21 @@ fn target() -> impl Strategy<Value = String> {
     let any = prop::collection::vec(part(), 0..6).prop_map(|parts| format!("/{}", parts.join("/")));
     let path = prop_oneof![execution, callback, function, list, any];
     let query = prop::option::of(prop::collection::vec(
-        (prop::sample::select(&["MaxItems", "Marker", "ReverseOrder", "Statuses", "StartedAfter", "Qualifier", "CheckpointToken", "x"][..]), "[!-\"$%'-~]{0,9}"),
+        (
+            prop::sample::select(
+                &[
+                    "MaxItems",
+                    "Marker",
+                    "ReverseOrder",
+                    "Statuses",
+                    "StartedAfter",
+                    "Qualifier",
+                    "CheckpointToken",
+                    "x",
+                ][..],
+            ),
+            "[!-\"$%'-~]{0,9}",
+        ),
         0..4,
     ));
     (path, query).prop_map(|(path, query)| {
@@ -43,7 +58,8 @@ fn target() -> impl Strategy<Value = String> {
         match query {
             None => path,
             Some(pairs) => {
-                let pairs: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+                let pairs: Vec<String> =
+                    pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
                 format!("{path}?{}", pairs.join("&"))
             }
         }
@@ -62,7 +78,8 @@ fn header() -> impl Strategy<Value = (String, String)> {
         "expect",
         "x-y",
     ];
-    (prop::sample::select(names.to_vec()), "[ -~\u{e9}]{0,20}").prop_map(|(name, value)| (name.to_owned(), value))
+    (prop::sample::select(names.to_vec()), "[ -~\u{e9}]{0,20}")
+        .prop_map(|(name, value)| (name.to_owned(), value))
 }
 
 fn body() -> impl Strategy<Value = Vec<u8>> {
@@ -70,7 +87,8 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
         Just(Vec::new()),
         Just(b"{}".to_vec()),
         prop::collection::vec(any::<u8>(), 0..64),
-        "\\{\"(Reason|ClientToken|CheckpointToken|Updates|ErrorType)\":(1|null|\"x\"|\\[\\]|\\{\\})\\}".prop_map(String::into_bytes),
+        "\\{\"(Reason|ClientToken|CheckpointToken|Updates|ErrorType)\":(1|null|\"x\"|\\[\\]|\\{\\})\\}"
+            .prop_map(String::into_bytes),
         (1_usize..400).prop_map(|depth| "[".repeat(depth).into_bytes()),
     ]
 }

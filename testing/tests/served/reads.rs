@@ -58,7 +58,8 @@ async fn a_history_in_pages_from_either_end() {
         }
         assert!(ids.iter().copied().eq(1..=all), "{size} {reverse}: {ids:?}");
     }
-    let page = client.get_durable_execution_history().durable_execution_arn(&arn).max_items(1).send().await.unwrap();
+    let page =
+        client.get_durable_execution_history().durable_execution_arn(&arn).max_items(1).send().await.unwrap();
     let other = client.get_durable_execution_history().durable_execution_arn(&arn).reverse_order(true);
     let (status, name, message) = refused(other.set_marker(page.next_marker).send().await);
     assert_eq!((status, &*name), (400, "InvalidParameterValueException"));
@@ -94,7 +95,8 @@ async fn lists_are_filtered_and_come_in_pages() {
     for oldest_first in [true, false] {
         let (mut marker, mut found) = (None, Vec::new());
         loop {
-            let page = list().max_items(2).reverse_order(oldest_first).set_marker(marker).send().await.unwrap();
+            let page =
+                list().max_items(2).reverse_order(oldest_first).set_marker(marker).send().await.unwrap();
             found.extend(page.durable_executions().iter().map(|e| e.durable_execution_arn.clone()));
             marker = page.next_marker;
             if marker.is_none() {

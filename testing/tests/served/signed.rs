@@ -25,7 +25,8 @@ async fn served() -> Served {
 async fn a_client_with_a_key_is_served() {
     let served = served().await;
     let client = served.client_with(KEY, SECRET);
-    let invoke = client.invoke().function_name("arn:aws:lambda:us-east-1:000000000000:function:greet:$LATEST");
+    let invoke =
+        client.invoke().function_name("arn:aws:lambda:us-east-1:000000000000:function:greet:$LATEST");
     let answer = invoke.payload(Blob::new("\"Ada\"")).send().await.unwrap();
     let arn = answer.durable_execution_arn().unwrap();
     for _ in 0..3 {
@@ -55,7 +56,10 @@ async fn other_keys_and_no_key_are_refused() {
     let (status, name, _) = refused(get("AKIDEXAMPLE00002", SECRET).await);
     assert_eq!((status, &*name), (403, "UnrecognizedClientException"));
     let unsigned = served.raw("GET", "/2025-12-01/functions/greet/durable-executions", &[], b"").await;
-    assert_eq!((unsigned.status, unsigned.header("x-amzn-errortype")), (403, Some("missingauthenticationtokenexception")));
+    assert_eq!(
+        (unsigned.status, unsigned.header("x-amzn-errortype")),
+        (403, Some("missingauthenticationtokenexception"))
+    );
     assert_eq!(served.raw("GET", "/health", &[], b"").await.status, 200);
 }
 
@@ -100,7 +104,11 @@ impl Signed {
 }
 
 fn is_refused(answer: &Raw, name: &str) {
-    assert_eq!((answer.status, answer.header("x-amzn-errortype")), (403, Some(&*name.to_lowercase())), "{answer:?}");
+    assert_eq!(
+        (answer.status, answer.header("x-amzn-errortype")),
+        (403, Some(&*name.to_lowercase())),
+        "{answer:?}"
+    );
 }
 
 #[tokio::test]
@@ -121,7 +129,10 @@ async fn whatever_is_changed_after_signing_is_refused() {
     };
     is_refused(&changed(&|signed| header(signed, "x-amz-invocation-type", "Event")).await, invalid);
     is_refused(&changed(&|signed| header(signed, "x-amz-durable-execution-name", "n")).await, invalid);
-    is_refused(&changed(&|signed| header(signed, "authorization", "Basic x")).await, "IncompleteSignatureException");
+    is_refused(
+        &changed(&|signed| header(signed, "authorization", "Basic x")).await,
+        "IncompleteSignatureException",
+    );
     assert_eq!(changed(&|_| {}).await.body, json!("Hello, Ada"));
 }
 

@@ -3,11 +3,7 @@
 use std::sync::Arc;
 
 use super::{Orchestrator, UnknownFunction, plain::run_plain};
-use crate::{
-    budget::Budget,
-    protocol::ExecutionArn,
-    server::InvokeOutcome,
-};
+use crate::{budget::Budget, protocol::ExecutionArn, server::InvokeOutcome};
 
 impl Orchestrator {
     /// Runs a function once as a plain function: it has no durable operations. `id` is unique, and seeds the function's

@@ -267,12 +267,10 @@ impl CheckpointManager {
             ExecutionPhase::Closed { .. } => Next::Closed,
             ExecutionPhase::Running(_) => Next::Running { deadline: self.timers.next() },
             ExecutionPhase::Suspended { wake: true } if !self.pausing.is_paused() => Next::Invoke,
-            ExecutionPhase::Suspended { .. } | ExecutionPhase::BackingOff => {
-                match self.timers.next() {
-                    Some(deadline) => Next::WaitUntil(deadline),
-                    None => Next::WaitForExternal { what: self.pending_external() },
-                }
-            }
+            ExecutionPhase::Suspended { .. } | ExecutionPhase::BackingOff => match self.timers.next() {
+                Some(deadline) => Next::WaitUntil(deadline),
+                None => Next::WaitForExternal { what: self.pending_external() },
+            },
         }
     }
 

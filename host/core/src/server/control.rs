@@ -10,7 +10,7 @@ use super::{
     pausing::{PauseRequest, PauseView},
     phase::ExecutionPhase,
 };
-use crate::protocol::{ExecutionArn, ServiceError, Timestamp};
+use crate::protocol::{ExecutionArn, ServiceError, Timestamp, invalid};
 
 /// The parts of an execution's state that are no part of its view.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,11 +54,16 @@ impl ExecutionManager {
         self.with(arn, |execution, _| execution.resume(now, reason))
     }
 
-    /// Deletes an execution that has ended (service model: `DeleteDurableExecution`).
+    /// Deletes an execution that has ended (service model: `DeleteDurableExecution`). Not for a server with a store, which
+    /// would keep it.
     ///
     /// # Errors
+    /// [`ServiceError::InvalidParameterValue`] when the server has a store.
     /// [`ServiceError::Conflict`] when it has not ended. [`ServiceError::NotFound`].
     pub fn delete_execution(&mut self, now: Timestamp, arn: &ExecutionArn) -> Result<(), ServiceError> {
+        if self.kept.is_some() {
+            return invalid("executions of a store are deleted from its file, while no server has it open");
+        }
         let id = self.with(arn, |execution, _| {
             execution.advance(now);
             if execution.is_over() {
@@ -73,7 +78,7 @@ impl ExecutionManager {
         Ok(())
     }
 
-    /// Returns the executions that ended before this time.
+    /// Returns the executions in memory that ended before this time.
     pub fn ended_before(&self, time: Timestamp) -> Vec<ExecutionArn> {
         let ended = |execution: &CheckpointManager| {
             let end = execution.operations.all().next().and_then(|execution| execution.end_timestamp);
@@ -87,11 +92,7 @@ impl ExecutionManager {
     ///
     /// # Errors
     /// [`ServiceError::NotFound`].
-    pub fn control_view(
-        &mut self,
-        now: Timestamp,
-        arn: &ExecutionArn,
-    ) -> Result<ControlView, ServiceError> {
+    pub fn control_view(&mut self, now: Timestamp, arn: &ExecutionArn) -> Result<ControlView, ServiceError> {
         self.with(arn, |execution, _| {
             execution.advance(now);
             let times_out = if execution.is_over() { None } else { execution.times_out() };

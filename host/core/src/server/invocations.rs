@@ -228,6 +228,7 @@ impl CheckpointManager {
         } else {
             self.release_invokes(now);
             self.record_news();
+            self.begin_pause(now);
         }
     }
 

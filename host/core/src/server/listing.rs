@@ -75,7 +75,7 @@ impl CheckpointManager {
         }
     }
 
-    fn summary(&self) -> Option<ExecutionSummary> {
+    fn listed(&self) -> Option<ExecutionSummary> {
         let execution = self.operations.all().next()?;
         let (start, end) = (execution.start_timestamp, execution.end_timestamp);
         Some(ExecutionSummary { arn: self.arn.clone(), standing: self.standing(), start, end })
@@ -105,10 +105,10 @@ impl ListExecutions {
 }
 
 impl ExecutionManager {
-    /// Lists executions. Unlike other requests, its cost grows with the number of executions.
+    /// Lists executions in memory: all of them, if the server has no store. Unlike other requests, its cost grows with the number of executions.
     pub fn list_executions(&self, list: &ListExecutions) -> Vec<ExecutionSummary> {
         let named = self.executions.iter().filter(|(arn, _)| list.names(arn));
-        let summaries = named.filter_map(|(_, (execution, _))| execution.summary());
+        let summaries = named.filter_map(|(_, (execution, _))| execution.listed());
         let mut found: Vec<_> = summaries.filter(|summary| list.wants(summary)).collect();
         found.sort_by(|one, other| (one.start, &one.arn).cmp(&(other.start, &other.arn)));
         if !list.oldest_first {

@@ -9,11 +9,12 @@
 //!   any execution may take;
 //! - an execution that has ended is not paused.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use super::{
     checkpoint_manager::{CheckpointManager, EXECUTION},
     phase::ExecutionPhase,
+    saved::SavedPause,
     timers::Timer,
 };
 use crate::protocol::{
@@ -57,8 +58,8 @@ pub(super) struct Pausing {
 #[derive(Debug)]
 struct Pause {
     view: PauseView,
-    /// What was left of the execution timeout, if it is paused.
-    timeout_left: Option<Duration>,
+    /// What was left of the execution timeout, in milliseconds, if it is paused.
+    timeout_left: Option<u64>,
 }
 
 impl Pausing {
@@ -75,6 +76,26 @@ impl Pausing {
     /// Whether a pause ended this invocation before it returned.
     pub(super) fn has_taken_back(&self, request_id: &str) -> bool {
         self.taken_back.as_deref() == Some(request_id)
+    }
+
+    /// What is saved of it. Which invocation it ended concerns only this process.
+    pub(super) fn saved(&self) -> Option<SavedPause> {
+        let Pause { view, timeout_left } = self.pause.as_ref()?;
+        Some(SavedPause {
+            requested: view.requested,
+            reason: view.reason.clone(),
+            timeout_paused: view.timeout_paused,
+            paused: view.paused,
+            timeout_left: *timeout_left,
+        })
+    }
+
+    /// What was saved.
+    pub(super) fn restore(saved: Option<SavedPause>) -> Self {
+        let pause = saved.map(|SavedPause { requested, reason, timeout_paused, paused, timeout_left }| {
+            Pause { view: PauseView { requested, reason, timeout_paused, paused }, timeout_left }
+        });
+        Self { pause, taken_back: None }
     }
 
     pub(super) fn view(&self) -> Option<&PauseView> {
@@ -114,8 +135,7 @@ impl CheckpointManager {
             None => {}
         }
         self.charge(now, reason.as_ref().map_or(0, |reason| reason.len()))?;
-        let view =
-            PauseView { requested: now, reason, timeout_paused: request.pause_timeout, paused: false };
+        let view = PauseView { requested: now, reason, timeout_paused: request.pause_timeout, paused: false };
         self.pausing = Pausing { pause: Some(Pause { view, timeout_left: None }), taken_back: None };
         // A handler that waits has to poll: its poll is the checkpoint that the pause waits for.
         self.news = true;
@@ -134,8 +154,7 @@ impl CheckpointManager {
             self.charge(now, reason.as_ref().map_or(0, |reason| reason.len()))?;
             let left = self.pausing.pause.as_ref().and_then(|pause| pause.timeout_left);
             self.restore_timeout(now, left);
-            let details =
-                ExecutionResumedDetails { resume_request_timestamp: now, reason: recorded(reason) };
+            let details = ExecutionResumedDetails { resume_request_timestamp: now, reason: recorded(reason) };
             self.events.of_execution(now, EventDetails::ExecutionResumed(details));
         }
         self.pausing.pause = None;
@@ -159,7 +178,7 @@ impl CheckpointManager {
         if pause.view.timeout_paused
             && let Some(end) = self.timers.execution_timeout()
         {
-            pause.timeout_left = Some(end.since(now));
+            pause.timeout_left = u64::try_from(end.since(now).as_millis()).ok();
             self.timers.cancel_execution_timeout();
             let latest = self.latest_end();
             self.timers.schedule(latest, Timer::ExecutionTimeout);
@@ -185,9 +204,8 @@ impl CheckpointManager {
         Err(ServiceError::InvocationNotRunning(why.to_owned()))
     }
 
-    fn restore_timeout(&mut self, now: Timestamp, left: Option<Duration>) {
+    fn restore_timeout(&mut self, now: Timestamp, left: Option<u64>) {
         let Some(left) = left else { return };
-        let left = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
         let end = now.plus_millis(left).min(self.latest_end());
         self.timers.cancel_execution_timeout();
         self.timers.schedule(end, Timer::ExecutionTimeout);
@@ -195,7 +213,8 @@ impl CheckpointManager {
 
     /// When an execution ends at the latest, however long it was paused.
     fn latest_end(&self) -> Timestamp {
-        let start = self.operations.get(EXECUTION).map_or(Timestamp::MAX, |execution| execution.start_timestamp);
+        let start =
+            self.operations.get(EXECUTION).map_or(Timestamp::MAX, |execution| execution.start_timestamp);
         start.plus_seconds(*Limits::EXECUTION_SECONDS.end())
     }
 

@@ -50,6 +50,25 @@ pub(super) struct SavedExecution {
     pub(super) timers: Vec<SavedTimer>,
     /// The answers that callbacks get without a request from outside.
     pub(super) script: SavedScript,
+    /// The pause, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(super) pause: Option<SavedPause>,
+}
+
+/// A pause.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct SavedPause {
+    /// When it was requested.
+    pub(super) requested: Timestamp,
+    /// Why.
+    pub(super) reason: Option<Arc<str>>,
+    /// Whether the execution timeout is paused as well.
+    pub(super) timeout_paused: bool,
+    /// Whether the execution has paused.
+    pub(super) paused: bool,
+    /// What was left of the execution timeout, in milliseconds, if it is paused.
+    pub(super) timeout_left: Option<u64>,
 }
 
 /// The scripted answers that are not used.

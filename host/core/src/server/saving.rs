@@ -18,6 +18,7 @@ use super::{
     invoke_table::InvokeTable,
     kept,
     operations::OperationTable,
+    pausing::Pausing,
     phase::ExecutionPhase,
     saved::{Keeping, SavedExecution, SavedOperation, SavedPhase, SavedTimer},
     script::AnswerScript,
@@ -106,6 +107,7 @@ impl CheckpointManager {
             scheduled: self.timers.scheduled(),
             timers: timers.map(|(key, timer)| SavedTimer { key, timer: timer.clone() }).collect(),
             script: self.script.saved(),
+            pause: self.pausing.saved(),
         }
     }
 
@@ -134,8 +136,11 @@ impl CheckpointManager {
     fn summary(&self, now: Timestamp) -> Option<Summary> {
         let execution = self.operations.get(EXECUTION)?;
         let status = self.phase.status();
-        let needs_invocation =
-            matches!(self.phase, ExecutionPhase::Running(_) | ExecutionPhase::Suspended { wake: true });
+        let needs_invocation = match self.phase {
+            ExecutionPhase::Running(_) => true,
+            ExecutionPhase::Suspended { wake } => wake && !self.pausing.is_paused(),
+            ExecutionPhase::BackingOff | ExecutionPhase::Closed { .. } => false,
+        };
         let due = if needs_invocation { Some(now) } else { self.timers.next() };
         Some(Summary {
             arn: self.arn.clone(),
@@ -252,6 +257,7 @@ impl CheckpointManager {
             written: execution.written,
             news: false,
             observer: None,
+            pausing: Pausing::restore(execution.pause),
             keeping: Some(keeping),
         })
     }

@@ -280,7 +280,8 @@ fn lists_filter_and_continue() {
         let found = world.manager.list_executions(list);
         found.iter().map(|found| found.arn.parts().unwrap().2.to_owned()).collect()
     };
-    let all = ListExecutions { function: "f".into(), oldest_first: true, most: 99, ..ListExecutions::default() };
+    let all =
+        ListExecutions { function: "f".into(), oldest_first: true, most: 99, ..ListExecutions::default() };
     let oldest_first = names(&all);
     assert_eq!(oldest_first.len(), 7);
     let newest_first = names(&ListExecutions { oldest_first: false, ..all.clone() });

@@ -1,7 +1,8 @@
 //! `Invoke` of durable and plain functions.
 
 use aws_sdk_lambda::{
-    operation::invoke::builders::InvokeFluentBuilder,
+    error::SdkError,
+    operation::invoke::{InvokeError, InvokeOutput, builders::InvokeFluentBuilder},
     primitives::Blob,
     types::{InvocationType, LogType},
 };
@@ -158,11 +159,8 @@ async fn a_name_and_a_payload_are_one_execution() {
         let invoke = latest(&served, function, &event).durable_execution_name(name);
         invoke.invocation_type(InvocationType::Event).send()
     };
-    let arn = |answer: Result<aws_sdk_lambda::operation::invoke::InvokeOutput, _>| {
-        let answer: aws_sdk_lambda::operation::invoke::InvokeOutput =
-            answer.map_err(|e: aws_sdk_lambda::error::SdkError<_>| format!("{e:?}")).unwrap();
-        answer.durable_execution_arn.unwrap()
-    };
+    let arn =
+        |answer: Result<InvokeOutput, SdkError<InvokeError>>| answer.unwrap().durable_execution_arn.unwrap();
     let event = json!({ "name": "reply" });
     let (one, two, three) = tokio::join!(
         start("callback", event.clone(), "n"),

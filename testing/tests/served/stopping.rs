@@ -43,7 +43,7 @@ async fn a_request_that_waits_is_dropped_after_the_grace() {
 
 #[tokio::test]
 async fn a_client_that_sends_slowly_is_not_waited_for() {
-    let quick = Duration::from_millis(50);
+    let quick = Duration::from_millis(300);
     let bounds = Bounds { head_time: quick, body_time: quick, ..Bounds::default() };
     let served = Served::with(bounds, None).await;
     let late = served.bytes(b"POST /2015-03-31/functions/greet:$LATEST/invocations HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 9\r\n\r\n\"A").await;

@@ -36,6 +36,10 @@ mod slow;
 mod sweep;
 mod tail;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail in any way")]
+mod tests;
+
 pub use self::{
     api::{Api, ApiOptions, FunctionSettings},
     bounds::Bounds,

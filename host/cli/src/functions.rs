@@ -160,7 +160,8 @@ impl<F: FnMut(&Path) -> Result<(PathBuf, Vec<u8>), Failure>> Loader<'_, F> {
 
     /// Adds a function of a flag: the named one of its component, or the only one.
     fn add_flag(&mut self, flag: &FlagFunction, all: &mut Functions) -> Result<(), Failure> {
-        let found = self.list(&flag.path, &self.settings.of(&flag.name).enforced().sandbox)?;
+        let limits = self.settings.of(&flag.name).enforced().sandbox;
+        let found = self.list(&flag.path, &limits)?;
         let function = match (&flag.export, found.find(&flag.name), found.only()) {
             (Some(export), ..) => found.find(export).map_err(|error| error.to_string()),
             (None, Ok(function), _) | (None, Err(_), Some(function)) => Ok(function),

@@ -130,8 +130,11 @@ impl Served {
         let tails = LogTails::new(Arc::new(LogBuffer::default()));
         let options = EnvironmentOptions { answers_from_outside: true, ..EnvironmentOptions::default() };
         let mut environment = Environment::empty(options, tails.clone()).unwrap();
-        let functions: [(&str, bool, Arc<dyn Invocable>); 3] =
-            [("greets", true, Arc::new(Greets)), ("waits", true, Arc::new(Waits)), ("plain", false, Arc::new(Greets))];
+        let functions: [(&str, bool, Arc<dyn Invocable>); 3] = [
+            ("greets", true, Arc::new(Greets)),
+            ("waits", true, Arc::new(Waits)),
+            ("plain", false, Arc::new(Greets)),
+        ];
         for (name, durable, handler) in functions {
             environment.register(Function { name: name.into(), durable, handler });
         }
@@ -218,7 +221,12 @@ async fn invocations_of_all_types() {
         .post("/2015-03-31/functions/greets:prod/invocations", &json!("Ada"))
         .await
         .is(404, "ResourceNotFoundException");
-    for header in [("X-Amz-Tenant-Id", "t"), ("X-Amz-Client-Context", "e30="), ("X-Amz-Log-Type", "All"), ("X-Amz-Invocation-Type", "x")] {
+    for header in [
+        ("X-Amz-Tenant-Id", "t"),
+        ("X-Amz-Client-Context", "e30="),
+        ("X-Amz-Log-Type", "All"),
+        ("X-Amz-Invocation-Type", "x"),
+    ] {
         served
             .send("POST", &invocations("greets"), &[header], b"\"Ada\"")
             .await
@@ -242,8 +250,14 @@ async fn callbacks_are_answered_once() {
     assert_eq!(got["Result"], json!({ "answer": "yes", "error": null }).to_string());
     served.send("POST", &callback(&id, "succeed"), &[], b"no").await.is(400, "CallbackTimeoutException");
     served.send("POST", &callback(&id, "heartbeat"), &[], b"").await.is(400, "CallbackTimeoutException");
-    served.send("POST", &callback("bm9uZQ==", "heartbeat"), &[], b"").await.is(404, "ResourceNotFoundException");
-    served.send("POST", &callback("n%20one", "fail"), &[], b"").await.is(400, "InvalidParameterValueException");
+    served
+        .send("POST", &callback("bm9uZQ==", "heartbeat"), &[], b"")
+        .await
+        .is(404, "ResourceNotFoundException");
+    served
+        .send("POST", &callback("n%20one", "fail"), &[], b"")
+        .await
+        .is(400, "InvalidParameterValueException");
     let (arn, id) = served.waiting().await;
     let rejected = json!({ "ErrorType": "Rejected", "ErrorMessage": "not today" });
     assert_eq!(served.post(&callback(&id, "fail"), &rejected).await.status, 200);
@@ -279,7 +293,10 @@ async fn executions_are_paused_resumed_stopped_and_deleted() {
     let paused = served.get(&arn_path(&arn, "")).await.body;
     assert_eq!((&paused["Status"], &paused["PauseDetails"]["Reason"]), (&json!("PAUSED"), &json!("lunch")));
     let bare = served.get(&arn_path(&arn, "?IncludeExecutionData=false")).await.body;
-    assert_eq!((&bare["ExecutionDataIncluded"], &bare["PauseDetails"]["Reason"]), (&json!(false), &Value::Null));
+    assert_eq!(
+        (&bare["ExecutionDataIncluded"], &bare["PauseDetails"]["Reason"]),
+        (&json!(false), &Value::Null)
+    );
     let listed = served.get("/2025-12-01/functions/waits/durable-executions?Statuses=PAUSED").await.body;
     assert_eq!(listed["DurableExecutions"][0]["DurableExecutionArn"], arn);
     served.send("DELETE", &arn_path(&arn, ""), &[], b"").await.is(409, "ResourceConflictException");
@@ -308,7 +325,10 @@ async fn histories_and_lists_come_in_pages() {
     let second = served.get(&format!("{list}&Marker={marker}")).await.body;
     let count = |page: &Value| page["DurableExecutions"].as_array().unwrap().len();
     assert_eq!((count(&first), count(&second), second.get("NextMarker")), (2, 1, None));
-    served.get(&format!("{list}&Marker={marker}&ReverseOrder=true")).await.is(400, "InvalidParameterValueException");
+    served
+        .get(&format!("{list}&Marker={marker}&ReverseOrder=true"))
+        .await
+        .is(400, "InvalidParameterValueException");
     served.get("/2025-12-01/functions/nobody/durable-executions").await.is(404, "ResourceNotFoundException");
     let arn = first["DurableExecutions"][0]["DurableExecutionArn"].as_str().unwrap();
     for reverse in [false, true] {
@@ -316,7 +336,9 @@ async fn histories_and_lists_come_in_pages() {
         loop {
             let path = arn_path(arn, &format!("/history?MaxItems=2&ReverseOrder={reverse}{marker}"));
             let page = served.get(&path).await.body;
-            ids.extend(page["Events"].as_array().unwrap().iter().map(|event| event["EventId"].as_u64().unwrap()));
+            ids.extend(
+                page["Events"].as_array().unwrap().iter().map(|event| event["EventId"].as_u64().unwrap()),
+            );
             let Some(next) = page["NextMarker"].as_str() else { break };
             marker = format!("&Marker={next}");
         }
@@ -345,7 +367,8 @@ async fn more_than_the_bounds_allow_is_refused() {
 
 #[tokio::test]
 async fn without_a_signature_nothing_passes_but_health() {
-    let keys = AccessKeys::new([("AKIDEXAMPLE00001".to_owned(), "an-example-of-a-secret".to_owned())]).unwrap();
+    let keys =
+        AccessKeys::new([("AKIDEXAMPLE00001".to_owned(), "an-example-of-a-secret".to_owned())]).unwrap();
     let served = Served::with(Bounds::default(), Some(keys)).await;
     served.post(&invocations("greets"), &json!("Ada")).await.is(403, "MissingAuthenticationTokenException");
     let basic = [("authorization", "Basic x")];

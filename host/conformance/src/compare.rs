@@ -220,17 +220,7 @@ fn form<'a>(expected: &'a str, bindings: &Bindings) -> Option<(Regex, Vec<(&'a s
 
 /// Whether two values are equal, with numbers in any notation.
 pub(super) fn same(one: &Value, other: &Value) -> bool {
-    match (one, other) {
-        (Value::Number(one), Value::Number(other)) => same_number(one, other),
-        (Value::Array(one), Value::Array(other)) => {
-            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
-        }
-        (Value::Object(one), Value::Object(other)) => {
-            one.len() == other.len()
-                && one.iter().all(|(key, one)| other.get(key).is_some_and(|other| same(one, other)))
-        }
-        (one, other) => one == other,
-    }
+    Json::from(one.clone()).same(&Json::from(other.clone()))
 }
 
 /// Whether two numbers have the same value, to the last digit.

@@ -35,7 +35,7 @@ impl Default for Bounds {
             plain_invocations: 256,
             invocations: 64,
             head_bytes: 64 * 1024,
-            head_time: Duration::from_secs(60),
+            head_time: Duration::from_mins(1),
             body_time: Duration::from_secs(30),
             write_time: Duration::from_secs(30),
             bodies_bytes: 256 << 20,

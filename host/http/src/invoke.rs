@@ -72,9 +72,8 @@ impl Asked {
             let message = format!("Could not parse request body into json: {why}");
             Err(ApiError::new(Exception::InvalidRequestContent, message))
         };
-        let payload = match request.text() {
-            Ok(payload) => payload,
-            Err(_) => return not_json("it is not UTF-8".to_owned()),
+        let Ok(payload) = request.text() else {
+            return not_json("it is not UTF-8".to_owned());
         };
         if let Some(payload) = &payload
             && let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(payload)

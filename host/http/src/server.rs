@@ -133,13 +133,11 @@ async fn accept(
 ) -> Option<(TcpStream, OwnedSemaphorePermit)> {
     // A connection waits in the system's queue until there is a place for it.
     let place = places.clone().acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, _)) => Some((stream, place)),
-        Err(_) => {
-            sleep(AFTER_FAILURE).await;
-            None
-        }
-    }
+    let Ok((stream, _)) = listener.accept().await else {
+        sleep(AFTER_FAILURE).await;
+        return None;
+    };
+    Some((stream, place))
 }
 
 async fn connection(

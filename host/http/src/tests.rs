@@ -275,7 +275,7 @@ async fn names_are_idempotent_until_they_are_deleted() {
     let (one, two) = tokio::join!(start("\"Ada\""), start("\"Ada\""));
     let arn = one.header("x-amz-durable-execution-arn").unwrap();
     assert_eq!(two.header("x-amz-durable-execution-arn"), Some(arn));
-    assert_eq!((one.body, two.body), (json!("Hello, Ada"), json!("Hello, Ada")));
+    assert_eq!((&one.body, &two.body), (&json!("Hello, Ada"), &json!("Hello, Ada")));
     start("\"Bob\"").await.is(409, "DurableExecutionAlreadyStartedException");
     assert_eq!(served.send("DELETE", &arn_path(arn, ""), &[], b"").await.status, 202);
     served.get(&arn_path(arn, "")).await.is(404, "ResourceNotFoundException");
@@ -380,7 +380,7 @@ async fn without_a_signature_nothing_passes_but_health() {
 async fn a_server_that_stops_accepts_nothing() {
     let served = Served::start().await;
     served.waiting().await;
-    drop(served.stop.send(Stopping { grace: Duration::from_mins(1) }));
+    let _ = served.stop.send(Stopping { grace: Duration::from_mins(1) });
     // An execution that waits does not keep the server.
     served.serving.await.unwrap();
     assert!(TcpStream::connect(served.address).is_err());

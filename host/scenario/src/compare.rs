@@ -94,7 +94,7 @@ fn result(expect: &Expectation, view: &ExecutionView) -> Vec<Mismatch> {
     let found: Json = json::parsed(view.result.as_deref());
     let mut mismatches = Vec::new();
     if let Some(expected) = &expect.result
-        && !json::same(expected, &found)
+        && !expected.same(&found)
     {
         mismatches.push(if !expected.is_compound() && !found.is_compound() {
             let message = format!("expected {}, found {}", json::shown(expected), json::shown(&found));

@@ -4,7 +4,10 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::{
+    Deserialize,
+    de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor},
+};
 
 use durawasm_config::values::TOML_DATE;
 
@@ -19,6 +22,15 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 /// Deserializes a field for which an explicit null differs from an absent field.
 pub(super) fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Json>, D::Error> {
     Nested(0).deserialize(deserializer).map(Some)
+}
+
+/// A value of a file.
+pub(super) struct Data(pub(super) Json);
+
+impl<'de> Deserialize<'de> for Data {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Nested(0).deserialize(deserializer).map(Self)
+    }
 }
 
 /// Deserializes a value at this nesting depth.
@@ -74,7 +86,7 @@ impl<'de> Visitor<'de> for Nested {
     fn visit_f64<E: Error>(self, value: f64) -> Result<Json, E> {
         if value.abs() >= EXACT {
             return Err(E::custom(format_args!(
-                "a number as large as {value:e} is not read exactly here; put the JSON into a file \
+                "a number as large as {value:e} is not read exactly here; put the JSON into a text, or a file \
                  (`event_file`, `result_file`), where numbers are kept as they are written"
             )));
         }

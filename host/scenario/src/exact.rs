@@ -89,6 +89,21 @@ impl Json {
         }
     }
 
+    /// Whether two values are equal, with numbers in any notation. The order of keys is ignored.
+    #[must_use]
+    pub fn same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Number(a), Self::Number(b)) => same_number(a, b),
+            (Self::Array(a), Self::Array(b)) => {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b))
+            }
+            (Self::Object(a), Self::Object(b)) => {
+                a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| a.same(b)))
+            }
+            _ => self == other,
+        }
+    }
+
     /// The content of a string; `None` for other values.
     pub(super) fn as_str(&self) -> Option<&str> {
         match self {
@@ -146,11 +161,19 @@ impl<'de> Deserialize<'de> for Json {
     }
 }
 
-/// For tests that write expected values with `json!`.
-#[cfg(test)]
-impl From<serde_json::Value> for Json {
-    fn from(value: serde_json::Value) -> Self {
-        Self::parse(&value.to_string()).unwrap()
+/// A number keeps the notation in which `serde_json` writes it.
+impl From<Value> for Json {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(value) => Self::Bool(value),
+            Value::Number(number) => Self::Number(number.to_string()),
+            Value::String(text) => Self::String(text),
+            Value::Array(items) => Self::Array(items.into_iter().map(Self::from).collect()),
+            Value::Object(entries) => {
+                Self::Object(entries.into_iter().map(|(key, value)| (key, Self::from(value))).collect())
+            }
+        }
     }
 }
 

@@ -22,18 +22,6 @@ pub(super) fn parsed(text: Option<&str>) -> Json {
     Json::parse(text).unwrap_or_else(|_| Json::String(text.to_owned()))
 }
 
-/// Whether two values are equal.
-pub(super) fn same(expected: &Json, found: &Json) -> bool {
-    match (expected, found) {
-        (Json::Number(a), Json::Number(b)) => same_number(a, b),
-        (Json::Array(a), Json::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
-        (Json::Object(a), Json::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
-        }
-        _ => expected == found,
-    }
-}
-
 /// The parts of `expected` that `found` lacks, one line each, with their paths. An object must contain all expected
 /// keys and may contain others; an array must have the expected length.
 pub(super) fn lacking(path: &str, expected: &Json, found: &Json) -> Vec<String> {
@@ -57,7 +45,7 @@ pub(super) fn lacking(path: &str, expected: &Json, found: &Json) -> Vec<String> 
         (Json::Array(expected), Json::Array(found)) => {
             vec![format!("{path}: expected {} items, found {}", expected.len(), found.len())]
         }
-        _ if same(expected, found) => Vec::new(),
+        _ if expected.same(found) => Vec::new(),
         _ => vec![format!("{path}: expected {}, found {}", shown(expected), shown(found))],
     }
 }
@@ -151,8 +139,8 @@ mod tests {
             (json!([1, 2]), json!([2, 1]), false),
             (json!([1]), json!([1, 1]), false),
         ] {
-            assert_eq!(same(&a, &b), is, "{a} {b}");
-            assert_eq!(same(&b, &a), is, "{b} {a}");
+            assert_eq!(a.same(&b), is, "{a} {b}");
+            assert_eq!(b.same(&a), is, "{b} {a}");
         }
     }
 

@@ -20,6 +20,7 @@ mod mismatch;
 mod operations;
 mod read;
 mod run;
+mod yaml;
 
 pub use answers::StandIn;
 pub use components::{Components, LoadError};
@@ -32,6 +33,7 @@ pub use read::read;
 pub use run::{
     Outcome, RunFailure, SubjectError, function_of, grants_of, run, run_within, unused_answer_notes,
 };
+pub use yaml::read_yaml;
 
 #[cfg(test)]
 mod tests {

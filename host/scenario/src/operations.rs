@@ -172,7 +172,7 @@ impl<'a> Operations<'a> {
         }
         if let Some(result) = &expected.result {
             let had = found.result().map(|text| json::parsed(Some(text)));
-            if !had.as_ref().is_some_and(|had| json::same(result, had)) {
+            if !had.as_ref().is_some_and(|had| result.same(had)) {
                 let had = had.as_ref().map_or("none".to_owned(), json::shown);
                 lines.push(format!("result: expected {}, found {had}", json::shown(result)));
             }
@@ -257,7 +257,7 @@ pub(super) fn error_differences(expected: &ExpectedError, found: Option<&ErrorOb
     if let Some(data) = &expected.data {
         let data = super::answers::raw(data);
         let had = found.error_data.as_deref();
-        let same_json = || Some(json::same(&json::parsed(Some(&data)), &json::parsed(Some(had?))));
+        let same_json = || Some(json::parsed(Some(&data)).same(&json::parsed(Some(had?))));
         if had != Some(&data) && same_json() != Some(true) {
             lines.push(format!("data: expected {}, found {}", shown(Some(&data)), shown(had)));
         }

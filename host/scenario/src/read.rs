@@ -4,14 +4,12 @@
 
 use std::path::{Path, PathBuf};
 
-use durawasm_config::{FileError, Place, Problem, parse_toml, read_text, wording};
-use serde::Deserialize;
-use serde_path_to_error::{Deserializer as Tracked, Track};
-use serde_saphyr::{MessageFormatter, UserMessageFormatter, with_deserializer_from_str_with_options};
+use durawasm_config::{FileError, Problem, parse_toml, read_text};
 
 use super::{
     exact::Json,
     file::{FileSettings, ScenarioFile, WrittenFile, WrittenScenario},
+    yaml,
 };
 use durawasm_core::files::read_file;
 use durawasm_core::hint;
@@ -40,37 +38,9 @@ impl Format {
     pub(super) fn parse(self, text: &str) -> Result<WrittenFile, Problem> {
         match self {
             Self::Toml => parse_toml(text),
-            Self::Yaml => {
-                let mut track = Track::new();
-                let options = serde_saphyr::options! {
-                    strict_booleans: true,
-                    reject_unsupported_tags: true,
-                    with_snippet: false,
-                };
-                let read = with_deserializer_from_str_with_options(text, options, |yaml| {
-                    WrittenFile::deserialize(Tracked::new(yaml, &mut track))
-                });
-                read.map_err(|error| yaml_problem(&error, &track.path().to_string()))
-            }
+            Self::Yaml => yaml::parse(text),
         }
     }
-}
-
-fn yaml_problem(error: &serde_saphyr::Error, path: &str) -> Problem {
-    let place = error.location().and_then(|location| {
-        let (line, column) = (location.line().try_into().ok()?, location.column().try_into().ok()?);
-        Some(Place { line, column }).filter(|place| place.line > 0)
-    });
-    let message = match error.without_snippet() {
-        serde_saphyr::Error::SerdeUnknownField { field, expected, .. } => {
-            wording::unknown_key(field, expected)
-        }
-        serde_saphyr::Error::SerdeUnknownVariant { variant, expected, .. } => {
-            wording::unknown_word(variant, expected)
-        }
-        other => wording::at(path, &UserMessageFormatter.format_message(other)),
-    };
-    Problem { place, message }
 }
 
 /// Reads a scenario file, and the event and result files that it names.

@@ -84,7 +84,7 @@ impl Served {
     }
 
     pub fn stop(&mut self, grace: Duration) {
-        drop(self.stop.take().unwrap().send(Stopping { grace }));
+        let _ = self.stop.take().unwrap().send(Stopping { grace });
     }
 
     /// Starts an execution, and returns its ARN.
@@ -102,7 +102,8 @@ impl Served {
             let news = self.api.server().watch(&arn).await;
             let view = self.api.server().view(&arn).await.unwrap();
             let open = view.operations.iter().filter(|operation| !operation.status.is_terminal());
-            let callback = open.filter_map(|o| o.callback_details.as_ref()?.callback_id.clone()).next();
+            let mut open = open;
+            let callback = open.find_map(|o| o.callback_details.as_ref()?.callback_id.clone());
             // The handler has returned, so that nothing of it runs while the test acts.
             let suspended = view.invocations.last().is_some_and(|invocation| invocation.end.is_some());
             if let (Some(id), true) = (callback, suspended) {

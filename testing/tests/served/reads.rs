@@ -46,7 +46,7 @@ async fn a_history_in_pages_from_either_end() {
         loop {
             let page = client.get_durable_execution_history().durable_execution_arn(&arn);
             let page = page.max_items(size).reverse_order(reverse).set_marker(marker).send().await.unwrap();
-            assert!(page.events().len() <= if size == 0 { 100 } else { size as usize });
+            assert!(page.events().len() <= if size == 0 { 100 } else { usize::try_from(size).unwrap() });
             ids.extend(page.events().iter().map(|event| usize::try_from(event.event_id).unwrap()));
             marker = page.next_marker;
             if marker.is_none() {

@@ -140,12 +140,11 @@ impl CheckpointManager {
                 }
             }
         };
-        match verdict {
-            Some(verdict) => self.close(now, verdict),
-            None => {
-                self.release_invokes(now);
-                self.begin_pause(now);
-            }
+        if let Some(verdict) = verdict {
+            self.close(now, verdict);
+        } else {
+            self.release_invokes(now);
+            self.begin_pause(now);
         }
         Ok(self.next())
     }

@@ -215,17 +215,8 @@ impl CheckpointManager {
         }
         parts.operations.restored(execution.sequence, execution.delivered);
         parts.timers.resume(execution.scheduled);
-        let invocations = saved.invocations.iter().enumerate();
-        let invocations = invocations.map(|(place, text)| read(text, format_args!("invocation {place}")));
-        let invocations: Vec<InvocationView> = invocations.collect::<Result<_, _>>()?;
         let running = matches!(execution.phase, SavedPhase::Running { .. });
-        let open = invocations.iter().filter(|view| view.end.is_none()).count();
-        if open != usize::from(running) {
-            return contradiction(format!(
-                "{open} invocations have not ended, and {} is running",
-                if running { "one" } else { "none" }
-            ));
-        }
+        let invocations = read_invocations(&saved.invocations, running)?;
         let keeping = Keeping {
             process,
             execution: saved.execution.clone(),
@@ -267,6 +258,21 @@ impl CheckpointManager {
         let (changes, checkpoints) = (self.operations.sequence(), self.checkpoints);
         format!("{} {} {changes} {checkpoints}", self.arn, self.invocations.len())
     }
+}
+
+/// Reads the invocations, the last of which is running or not.
+fn read_invocations(invocations: &[String], running: bool) -> Result<Vec<InvocationView>, SavedError> {
+    let invocations = invocations.iter().enumerate();
+    let invocations = invocations.map(|(place, text)| read(text, format_args!("invocation {place}")));
+    let invocations: Vec<InvocationView> = invocations.collect::<Result<_, _>>()?;
+    let open = invocations.iter().filter(|view| view.end.is_none()).count();
+    if open != usize::from(running) {
+        return contradiction(format!(
+            "{open} invocations have not ended, and {} is running",
+            if running { "one" } else { "none" }
+        ));
+    }
+    Ok(invocations)
 }
 
 /// Reads a history.

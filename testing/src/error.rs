@@ -155,9 +155,10 @@ impl From<ServiceError> for TestError {
         match error {
             ServiceError::InvalidToken => Self::InvalidCheckpointToken(error.message().to_owned()),
             ServiceError::InvocationNotRunning(why) => Self::InvocationNotFound(why),
-            ServiceError::InvalidParameterValue(why) | ServiceError::Conflict(why) => {
-                Self::CheckpointServerError(why)
-            }
+            ServiceError::InvalidParameterValue(why)
+            | ServiceError::Conflict(why)
+            | ServiceError::AlreadyStarted(why)
+            | ServiceError::TooManyRequests(why) => Self::CheckpointServerError(why),
             ServiceError::CallbackNotFound(why) => Self::CallbackNotFound(why),
             ServiceError::NotFound(why) => Self::ExecutionNotFound(why),
             ServiceError::CallbackOver(why) => Self::CallbackAlreadyCompleted(why),

@@ -77,6 +77,23 @@ async fn a_wait_for_callback_is_submitted_when_its_submitter_has_run() {
 }
 
 #[tokio::test]
+async fn the_context_of_a_wait_for_callback_holds_time_by_itself() {
+    let runner = handler("await_approval");
+    let handle = runner.operation("approval");
+    let answer = async {
+        let context = handle.wait_for_data(Submitted).await.unwrap();
+        // What is found holds time as the handle does that it was waited for with.
+        let found = runner.get_operation("approval").unwrap();
+        drop((handle, context));
+        others_go_on().await;
+        found.send_callback_success("7").await.unwrap();
+    };
+    let (result, ()) = tokio::join!(runner.run(json!({"name": "approval", "timeout": 9})), answer);
+    let result = result.unwrap();
+    assert_eq!((value(&result), seconds(&result)), (json!(7), 0));
+}
+
+#[tokio::test]
 async fn a_submitter_that_is_tried_again_has_not_submitted() {
     let runner = handler("await_approval");
     let handle = runner.operation("approval");

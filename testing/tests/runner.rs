@@ -11,8 +11,8 @@ use std::{
 use crate::common::{handler, history, value};
 use durawasm_guest::{BoxError, DurableContext, TypedError, durable_execution};
 use durawasm_testing::{
-    AnyPayload, Disturbance, ErrorObject, ExecutionStatus, LocalDurableTestRunner, OperationStatus,
-    OperationType, PrintConfig, StepDetails, TestEnvironmentConfig, TestError, TestResult,
+    AnyPayload, Disturbance, ErrorObject, ExecutionStatus, InvocationRetry, LocalDurableTestRunner,
+    OperationStatus, OperationType, PrintConfig, StepDetails, TestEnvironmentConfig, TestError, TestResult,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -85,6 +85,24 @@ async fn registered_functions_run_where_they_are_invoked() {
     assert_eq!(result.get_duration(), Duration::from_hours(24));
     let details = runner.get_operation("rate").unwrap().get_invoke_details::<u64>().unwrap();
     assert_eq!(details.result, Some(7));
+    let lines = result.get_history_lines();
+    for line in ["+0s ChainedInvokeStarted rate (rate)", "+0s ChainedInvokeStarted check (check)"] {
+        assert!(lines.iter().any(|other| other == line), "{line}: {lines:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_crashed_invocation_is_retried_as_often_as_is_set() {
+    async fn crashes(_nothing: (), _: DurableContext) -> Result<(), BoxError> {
+        panic!("each time")
+    }
+    for max_retries in [0, 4] {
+        let retry = InvocationRetry { max_retries, first_delay_seconds: 10 };
+        let result = LocalDurableTestRunner::new(crashes).invocation_retry(retry).run(()).await.unwrap();
+        assert_eq!(result.get_status(), ExecutionStatus::Failed);
+        assert_eq!(result.get_invocations().len(), 1 + max_retries as usize);
+        assert_eq!(result.get_duration().is_zero(), max_retries == 0);
+    }
 }
 
 #[tokio::test]

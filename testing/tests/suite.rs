@@ -28,6 +28,7 @@ mod misplaced;
 mod mock;
 mod native;
 mod native_guests;
+mod native_plugins;
 mod operations;
 mod outgoing_http;
 mod plugins;

@@ -14,9 +14,13 @@ use durawasm_core::{
     invocation::LogSink,
     orchestrator::{Environment, EnvironmentOptions, FunctionGrants, Functions, TimeMode},
     parse_duration,
+    server::Store,
 };
-use durawasm_http::{AccessKeys, Api, ApiOptions, Bounds, FunctionSettings, LogTails, Server, Stopping};
+use durawasm_http::{
+    AccessKeys, Api, ApiOptions, Bounds, Failures, FunctionSettings, LogTails, Server, Stopping,
+};
 use durawasm_scenario::Components;
+use durawasm_store::StoreFile;
 use serde::Serialize;
 use tokio::net::TcpListener;
 
@@ -24,9 +28,10 @@ use super::{
     credentials,
     exit::{Exit, Failure, OrExit},
     functions::{self, FlagFunction, environment_failure},
+    kept::of_store,
     log::{JsonLines, Printer, Quiet},
     options::{SharedArgs, granted_of},
-    output::{say, say_json_line},
+    output::{note, say, say_json_line},
     target::{NoBuild, component},
     terminal::{Interrupts, Screen},
 };
@@ -37,7 +42,10 @@ const EXAMPLES: &str = "Examples:
   aws lambda invoke --endpoint-url http://127.0.0.1:9001 --function-name 'order:$LATEST' \\
       --cli-binary-format raw-in-base64-out --payload '{\"id\":\"o-1\"}' result.json
 
-Executions are kept in memory: they end with the process.";
+Executions outlive the process: the same command continues them.";
+
+/// The name of a store in place of which executions are kept in memory.
+const IN_MEMORY: &str = ":memory:";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -49,6 +57,9 @@ pub(super) struct Args {
     /// The address to listen at. Other machines reach only one that is no loopback address, which needs --credentials
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9001")]
     listen: SocketAddr,
+    /// The file that keeps executions, so that they outlive the process; `:memory:` keeps them in memory
+    #[arg(long, value_name = "FILE", default_value = "durawasm.db")]
+    store: PathBuf,
     /// Accept only requests that are signed with an access key of this TOML file, which only its owner may read
     #[arg(long, value_name = "FILE")]
     credentials: Option<PathBuf>,
@@ -58,7 +69,8 @@ pub(super) struct Args {
     /// How long executions are kept after their end
     #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = parse_duration)]
     retention: Duration,
-    /// How many executions may be open; requests for more are refused
+    /// How many executions may run, or could because they wait for neither time nor an answer; requests for more are
+    /// refused
     #[arg(long, value_name = "NUMBER", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     max_executions: u32,
     /// How many invocations may run at once; more wait
@@ -94,13 +106,14 @@ pub(super) fn serve(args: &Args) -> Result<Exit, Failure> {
     let file = args.shared.file()?;
     let settings = args.shared.settings_of(file.as_deref());
     let grants = granted_of(&settings, file.as_deref())?;
+    let store = args.store_file()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().or_exit(Exit::Host)?;
     let building = args.no_build.building();
     let fetch = |path: &Path| component(path, &args.shared.crate_args, building, args.quiet);
     let mut components = Components::new(fetch);
     let functions =
         functions::load_served(file.as_deref(), &args.function, &settings, &mut components, &runtime)?;
-    let serving = Serving { settings, grants, functions, keys };
+    let serving = Serving { settings, grants, functions, keys, store };
     runtime.block_on(execute(args, serving))
 }
 
@@ -114,10 +127,21 @@ struct Serving {
     grants: FunctionGrants,
     functions: Functions,
     keys: Option<AccessKeys>,
+    store: Option<StoreFile>,
+}
+
+impl Args {
+    /// Opens the store; none if executions are kept in memory.
+    fn store_file(&self) -> Result<Option<StoreFile>, Failure> {
+        if self.store.as_os_str() == IN_MEMORY {
+            return Ok(None);
+        }
+        of_store(StoreFile::open(&self.store)).map(Some)
+    }
 }
 
 async fn execute(args: &Args, serving: Serving) -> Result<Exit, Failure> {
-    let Serving { settings, grants, functions, keys } = serving;
+    let Serving { settings, grants, functions, keys, store } = serving;
     let log: Arc<dyn LogSink> = match (args.quiet, args.json) {
         (true, _) => Arc::new(Quiet),
         (false, true) => Arc::new(JsonLines),
@@ -137,7 +161,10 @@ async fn execute(args: &Args, serving: Serving) -> Result<Exit, Failure> {
         answers_from_outside: true,
         ..EnvironmentOptions::default()
     };
-    let mut environment = Environment::empty(environment, tails.clone()).map_err(environment_failure)?;
+    let server_store = store.as_ref().map(|file| of_store(file.store())).transpose()?;
+    let server_store = server_store.map(|store| Box::new(store) as Box<dyn Store>);
+    let mut environment =
+        Environment::with_store(environment, tails.clone(), server_store).map_err(environment_failure)?;
     environment.register_all(&functions);
     let api = Api::new(environment, tails, options);
     let listener = TcpListener::bind(args.listen).await.map_err(|error| {
@@ -148,12 +175,11 @@ async fn execute(args: &Args, serving: Serving) -> Result<Exit, Failure> {
     let interrupts = Interrupts::listen().or_exit(Exit::Host)?;
     announce(args, server.address().or_exit(Exit::Host)?, &functions)?;
     let grace = args.grace;
-    server
-        .run(async move {
-            interrupts.first().await;
-            Stopping { grace }
-        })
-        .await;
+    let stop = async move {
+        interrupts.first().await;
+        Stopping { grace }
+    };
+    server.run(stop).await.or_exit(Exit::Host)?;
     Ok(Exit::Done)
 }
 
@@ -177,6 +203,7 @@ fn api_options(args: &Args, settings: &RunSettings, functions: &Functions) -> Ap
         others: of(""),
         host: all.host(),
         limits: all.service,
+        failures: Some(Failures::to(|arn, error| note(format_args!("{arn} cannot continue: {error}")))),
     }
 }
 

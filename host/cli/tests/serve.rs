@@ -44,7 +44,7 @@ struct Serving {
 
 impl Serving {
     fn start(arguments: &[&str]) -> Self {
-        let fixed = ["serve", "--listen", "127.0.0.1:0", "--json"];
+        let fixed = ["serve", "--listen", "127.0.0.1:0", "--json", "--store", ":memory:"];
         let mut process = command(&[&fixed, arguments].concat()).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap());
         let mut line = String::new();
@@ -132,13 +132,13 @@ fn what_is_refused_before_anything_is_served() {
         (vec!["--credentials", &none, "--function", "a=x.wasm"], "no access key"),
         (vec!["--credentials", &weak, "--function", "a=x.wasm"], "less than 16"),
     ] {
-        let refused = durawasm(&[&["serve"], &*arguments].concat());
+        let refused = durawasm(&[&["serve", "--store", ":memory:"], &*arguments].concat());
         let said = err(&refused);
         assert_eq!(refused.status.code(), Some(2), "{arguments:?}: {said}");
         assert!(said.contains(words), "{arguments:?}: {said}");
         assert!(!said.contains("guess"), "{said}");
     }
     let unknown = format!("nothing={}", guests());
-    let said = err(&durawasm(&["serve", "--function", &unknown]));
+    let said = err(&durawasm(&["serve", "--store", ":memory:", "--function", &unknown]));
     assert!(said.contains("name one of them after a #"), "{said}");
 }

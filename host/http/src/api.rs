@@ -1,11 +1,18 @@
 //! The API: from a request that was read to its answer.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use durawasm_core::{
     budget::HostBudget,
-    orchestrator::{Environment, Function},
-    protocol::{Limits, Timestamp},
+    orchestrator::{Environment, Function, RunError},
+    protocol::{ExecutionArn, Limits, Timestamp},
     server::{InvocationRetry, ServerHandle},
 };
 use tokio::sync::Semaphore;
@@ -13,7 +20,6 @@ use tokio::sync::Semaphore;
 use super::{
     bounds::Bounds,
     error::{ApiError, Exception},
-    executions::Executions,
     gate::Gate,
     marker::Markers,
     names::{FunctionRef, LATEST},
@@ -33,6 +39,29 @@ pub struct FunctionSettings {
     pub invocation_retry: InvocationRetry,
 }
 
+/// Is told of executions that could not be run, and why. They are tried again, unless their function does not exist.
+#[derive(Clone)]
+pub struct Failures(Arc<Failed>);
+
+type Failed = dyn Fn(&ExecutionArn, &RunError) + Send + Sync;
+
+impl Failures {
+    /// Calls this function.
+    pub fn to(failed: impl Fn(&ExecutionArn, &RunError) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(failed))
+    }
+
+    pub(crate) fn report(&self, arn: &ExecutionArn, error: &RunError) {
+        (self.0)(arn, error);
+    }
+}
+
+impl fmt::Debug for Failures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Failures")
+    }
+}
+
 /// The options of an API.
 #[derive(Debug, Clone, Default)]
 pub struct ApiOptions {
@@ -46,12 +75,15 @@ pub struct ApiOptions {
     pub limits: Limits,
     /// What the executions of the environment may make the process keep.
     pub host: HostBudget,
+    /// Is told of executions that could not be run.
+    pub failures: Option<Failures>,
 }
 
 /// The durable execution API of one environment.
 pub struct Api {
     pub(crate) environment: Arc<Environment>,
-    pub(crate) executions: Arc<Executions>,
+    /// Whether nothing is started any more.
+    pub(crate) closed: AtomicBool,
     pub(crate) tails: Arc<LogTails>,
     pub(crate) markers: Markers,
     pub(crate) once: Once,
@@ -63,6 +95,8 @@ pub struct Api {
 impl Api {
     /// Creates the API for the functions of an environment. `tails` has to be the environment's log. The environment has
     /// to let answers come from outside.
+    ///
+    /// If the environment has a store, its executions that have not ended continue with [`Server::run`](super::Server::run).
     pub fn new(mut environment: Environment, tails: Arc<LogTails>, options: ApiOptions) -> Arc<Self> {
         let gate = Gate::new(options.bounds.invocations);
         let functions: Vec<Function> = environment.functions().iter().map(|f| gate.around(f)).collect();
@@ -70,15 +104,37 @@ impl Api {
             environment.register(function);
         }
         let environment = Arc::new(environment);
-        let executions = Executions::new(environment.clone(), tails.clone(), options.bounds.open_executions);
         let plain = options.bounds.plain_invocations.min(Semaphore::MAX_PERMITS);
         let (markers, once, plain) = (Markers::new(), Once::default(), Arc::new(Semaphore::new(plain)));
-        Arc::new(Self { environment, executions, tails, markers, once, plain, gate, options })
+        Arc::new(Self {
+            environment,
+            closed: AtomicBool::new(false),
+            tails,
+            markers,
+            once,
+            plain,
+            gate,
+            options,
+        })
     }
 
     /// The server of the environment.
     pub fn server(&self) -> &ServerHandle {
         self.environment.server()
+    }
+
+    /// Refuses to start anything from now on.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    /// Refuses an invocation if the server is about to end.
+    pub(crate) fn check_open(&self) -> Result<(), ApiError> {
+        if self.closed.load(Ordering::Acquire) {
+            let message = "the server is about to end: it starts nothing more";
+            return Err(ApiError::new(Exception::Service, message));
+        }
+        Ok(())
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct Bounds {
     /// Connections at once. More wait until one is closed.
     pub connections: usize,
-    /// Executions that have not ended and were started by requests. More are refused (429).
+    /// Executions that run or could, because they do not wait for time or an answer. Requests for more are refused (429).
     pub open_executions: usize,
     /// Plain functions that run at once for requests. More are refused (429).
     pub plain_invocations: usize,

@@ -60,7 +60,6 @@ impl Api {
         let arn = execution_arn(&request.of)?;
         let now = self.now();
         self.server().delete_execution(&arn).await?;
-        self.executions.forget(&arn).await;
         Ok(Reply::json(202, &json!({ "DeletionRequestTimestamp": now })))
     }
 }

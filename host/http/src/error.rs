@@ -103,6 +103,8 @@ impl From<ServiceError> for ApiError {
             ServiceError::NotFound(_) | ServiceError::CallbackNotFound(_) => Exception::ResourceNotFound,
             ServiceError::CallbackOver(_) => Exception::CallbackTimeout,
             ServiceError::Conflict(_) => Exception::ResourceConflict,
+            ServiceError::AlreadyStarted(_) => Exception::DurableExecutionAlreadyStarted,
+            ServiceError::TooManyRequests(_) => Exception::TooManyRequests,
             ServiceError::Store(_) | ServiceError::Unavailable(_) => Exception::Service,
         };
         Self::new(exception, error.message())

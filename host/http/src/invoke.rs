@@ -90,7 +90,7 @@ impl Api {
         let named = FunctionRef::parse(&request.of)?.qualified(qualifier)?;
         let asked = Asked::read(request)?;
         let function = self.function(&named)?;
-        self.executions.check_open()?;
+        self.check_open()?;
         if asked.kind == InvocationType::DryRun {
             return Ok(Reply::empty(204));
         }
@@ -112,15 +112,20 @@ impl Api {
         start.execution_name = asked.name;
         start.timeout_seconds = settings.execution_timeout;
         start.invocation_retry = settings.invocation_retry;
-        let started = self.executions.start(start, asked.tail).await?;
+        start.idempotent = true;
+        let tails = asked.tail.then(|| self.tails.clone());
+        let follow = move |arn: &ExecutionArn| tails.map(|tails| tails.follow(arn));
+        let (arn, tail) = self.server().start_execution_then(start, follow).await?;
         let reply = match asked.kind {
             InvocationType::RequestResponse => {
-                self.executions.ended(&started.arn).await;
-                self.outcome(&started.arn).await?
+                self.server().ended(&arn).await?;
+                // It may have ended before this request.
+                self.tails.over(&arn);
+                self.outcome(&arn).await?
             }
             InvocationType::Event | InvocationType::DryRun => Reply::empty(202),
         };
-        Ok(finished(reply, started.tail.as_deref()).with("x-amz-durable-execution-arn", started.arn.as_str()))
+        Ok(finished(reply, tail.as_deref()).with("x-amz-durable-execution-arn", arn.as_str()))
     }
 
     /// The answer of an execution that has ended.

@@ -15,8 +15,8 @@ mod bounds;
 mod callbacks;
 mod checkpoints;
 mod control;
+mod dispatcher;
 mod error;
-mod executions;
 mod gate;
 mod history;
 mod invoke;
@@ -41,7 +41,7 @@ mod tail;
 mod tests;
 
 pub use self::{
-    api::{Api, ApiOptions, FunctionSettings},
+    api::{Api, ApiOptions, Failures, FunctionSettings},
     bounds::Bounds,
     keys::{AccessKeys, KeyError},
     server::{Server, Stopping},

@@ -6,7 +6,10 @@
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use durawasm_core::ambient::{Clock, SystemClock};
+use durawasm_core::{
+    ambient::{Clock, SystemClock},
+    protocol::ServiceError,
+};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{
     Request,
@@ -25,6 +28,7 @@ use uuid::Uuid;
 
 use super::{
     api::Api,
+    dispatcher::dispatch,
     error::{ApiError, Exception, invalid},
     invoke::InvocationType,
     keys::AccessKeys,
@@ -86,12 +90,19 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Serves until `stop` completes, and then lets what runs end for the time that it says.
-    pub async fn run(self, stop: impl Future<Output = Stopping>) {
+    /// Runs the executions that can go on, and serves until `stop` completes, and then lets what runs end for the time that
+    /// it says.
+    ///
+    /// # Errors
+    /// When the store cannot tell which executions have not ended.
+    pub async fn run(self, stop: impl Future<Output = Stopping>) -> Result<(), ServiceError> {
         let Self { listener, front } = self;
+        front.api.server().dispatch(front.api.options.bounds.open_executions).await?;
         let (closing, closed) = watch::channel(false);
         let mut connections = JoinSet::new();
-        connections.spawn(sweep_until(front.api.clone(), closed.clone()));
+        connections.spawn(until_closed(sweep(front.api.clone()), closed.clone()));
+        let mut dispatching = JoinSet::new();
+        dispatching.spawn(dispatch(front.api.clone()));
         let places =
             Arc::new(Semaphore::new(front.api.options.bounds.connections.clamp(1, Semaphore::MAX_PERMITS)));
         let mut stop = std::pin::pin!(stop);
@@ -99,6 +110,11 @@ impl Server {
             tokio::select! {
                 biased;
                 stopping = &mut stop => break stopping,
+                // Without it nothing would run.
+                _ = dispatching.join_next() => {
+                    let why = "nothing runs executions any more".to_owned();
+                    return Err(ServiceError::Unavailable(why));
+                }
                 // Ended connections are forgotten.
                 Some(_) = connections.join_next() => {}
                 accepted = accept(&listener, &places) => {
@@ -109,7 +125,8 @@ impl Server {
             }
         };
         drop(listener);
-        front.api.executions.close();
+        front.api.close();
+        dispatching.abort_all();
         closing.send_replace(true);
         let all = async {
             front.api.gate.close().await;
@@ -117,12 +134,13 @@ impl Server {
         };
         // What has not ended by then is dropped with the connections.
         drop(timeout(stopping.grace, all).await);
+        Ok(())
     }
 }
 
-async fn sweep_until(api: Arc<Api>, mut closed: watch::Receiver<bool>) {
+async fn until_closed(work: impl Future<Output = ()>, mut closed: watch::Receiver<bool>) {
     tokio::select! {
-        () = sweep(api) => {}
+        () = work => {}
         _ = closed.wait_for(|closed| *closed) => {}
     }
 }

@@ -9,6 +9,9 @@ use super::api::Api;
 /// How often executions are looked for, at most and at least.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 
+/// How many executions are deleted before others are looked for.
+const AT_ONCE: usize = 256;
+
 /// Deletes executions when the retention of the bounds has passed since their end. Never returns.
 pub(crate) async fn sweep(api: Arc<Api>) {
     let Some(retention) = api.options.bounds.retention else { return std::future::pending().await };
@@ -16,12 +19,20 @@ pub(crate) async fn sweep(api: Arc<Api>) {
     loop {
         tokio::time::sleep((retention / 10).clamp(PAUSES.0, PAUSES.1)).await;
         let before = Timestamp::from_millis(api.now().as_millis().saturating_sub(millis));
-        let Ok(ended) = api.server().ended_before(before).await else { return std::future::pending().await };
-        for arn in ended {
-            // One that a request has deleted meanwhile is gone as well.
-            if api.server().delete_execution(&arn).await.is_ok() {
-                api.executions.forget(&arn).await;
+        // What the store cannot tell or delete now, it may later.
+        let mut ended = api.server().ended_before(before, AT_ONCE).await.unwrap_or_default();
+        while !ended.is_empty() {
+            let mut gone = 0;
+            for arn in &ended {
+                // One that a request has deleted meanwhile is gone as well.
+                gone += usize::from(api.server().delete_execution(arn).await.is_ok());
             }
+            let more = gone == AT_ONCE;
+            ended = if more {
+                api.server().ended_before(before, AT_ONCE).await.unwrap_or_default()
+            } else {
+                Vec::new()
+            };
         }
     }
 }

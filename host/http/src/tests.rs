@@ -12,6 +12,7 @@ use durawasm_core::{
     orchestrator::{Environment, EnvironmentOptions, Function, Invocable, Invocation, Invoked},
     protocol::{
         ErrorObject, InvocationOutput, InvocationResult, OperationAction, OperationType, OperationUpdate,
+        ServiceError,
     },
 };
 use proptest::prelude::*;
@@ -25,6 +26,19 @@ struct Greets;
 
 /// Waits for its callback, and returns its result.
 struct Waits;
+
+/// Works until it is stopped.
+struct Works;
+
+impl Invocable for Works {
+    fn invoke<'a>(&'a self, invocation: Invocation<'a>) -> Invoked<'a> {
+        Box::pin(async move {
+            let stopped = invocation.around.client.watch(&invocation.input.durable_execution_arn).await;
+            stopped.news().await;
+            report(InvocationOutput::pending())
+        })
+    }
+}
 
 fn input(invocation: &Invocation<'_>) -> Value {
     let execution = &invocation.input.initial_execution_state.operations[0];
@@ -75,7 +89,7 @@ struct Served {
     address: SocketAddr,
     api: Arc<Api>,
     stop: oneshot::Sender<Stopping>,
-    serving: JoinHandle<()>,
+    serving: JoinHandle<Result<(), ServiceError>>,
 }
 
 struct Answer {
@@ -130,9 +144,10 @@ impl Served {
         let tails = LogTails::new(Arc::new(LogBuffer::default()));
         let options = EnvironmentOptions { answers_from_outside: true, ..EnvironmentOptions::default() };
         let mut environment = Environment::empty(options, tails.clone()).unwrap();
-        let functions: [(&str, bool, Arc<dyn Invocable>); 3] = [
+        let functions: [(&str, bool, Arc<dyn Invocable>); 4] = [
             ("greets", true, Arc::new(Greets)),
             ("waits", true, Arc::new(Waits)),
+            ("works", true, Arc::new(Works)),
             ("plain", false, Arc::new(Greets)),
         ];
         for (name, durable, handler) in functions {
@@ -355,12 +370,15 @@ async fn histories_and_lists_come_in_pages() {
 #[tokio::test]
 async fn more_than_the_bounds_allow_is_refused() {
     let served = Served::with(Bounds { open_executions: 1, ..Bounds::default() }, None).await;
-    let (_, id) = served.waiting().await;
+    // One that waits has no place.
+    served.waiting().await;
+    let works = served.send("POST", &invocations("works"), &[EVENT], b"{}").await;
     let refused = served.post(&invocations("greets"), &json!("Ada")).await;
     refused.is(429, "TooManyRequestsException");
     assert_eq!(refused.header("retry-after"), Some("1"));
     assert_eq!(refused.body["Reason"], "ConcurrentInvocationLimitExceeded");
-    served.send("POST", &callback(&id, "succeed"), &[], b"").await;
+    let arn = works.header("x-amz-durable-execution-arn").unwrap();
+    assert_eq!(served.send("POST", &arn_path(arn, "/stop"), &[], b"").await.status, 200);
     // The place is free soon after the end.
     while served.post(&invocations("greets"), &json!("Ada")).await.status == 429 {}
 }
@@ -382,7 +400,7 @@ async fn a_server_that_stops_accepts_nothing() {
     served.waiting().await;
     let _ = served.stop.send(Stopping { grace: Duration::from_mins(1) });
     // An execution that waits does not keep the server.
-    served.serving.await.unwrap();
+    served.serving.await.unwrap().unwrap();
     assert!(TcpStream::connect(served.address).is_err());
 }
 

@@ -14,10 +14,11 @@ use crate::error::StoreFileError;
 const APPLICATION: i64 = 0x6475_7261;
 
 /// The migrations, from an empty file on, each with the version that it leads to.
-const MIGRATIONS: [(i64, &str); 1] = [(
-    VERSION,
-    // Times are in milliseconds since 1970. `record` is JSON of the server, which alone reads it.
-    "CREATE TABLE executions (
+const MIGRATIONS: [(i64, &str); 2] = [
+    (
+        1,
+        // Times are in milliseconds since 1970. `record` is JSON of the server, which alone reads it.
+        "CREATE TABLE executions (
         key INTEGER PRIMARY KEY,
         arn TEXT NOT NULL UNIQUE,
         id BLOB NOT NULL UNIQUE,
@@ -60,10 +61,16 @@ const MIGRATIONS: [(i64, &str); 1] = [(
     CREATE TABLE processes (
         number INTEGER PRIMARY KEY AUTOINCREMENT
     ) STRICT;",
-)];
+    ),
+    (
+        VERSION,
+        "CREATE INDEX executions_listed ON executions (function, start_ms, arn);
+    CREATE INDEX executions_open ON executions (due_ms, key) WHERE end_ms IS NULL;",
+    ),
+];
 
 /// The version of the tables that this program knows.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
 
 /// Returns the version of the tables; 0 for an empty file.
 ///

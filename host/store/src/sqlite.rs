@@ -4,9 +4,14 @@ use std::path::PathBuf;
 
 use durawasm_core::{
     protocol::{ExecutionArn, Timestamp},
-    server::{Changes, Invoker, Lookup, Saved, Store, StoreError},
+    server::{
+        Changes, ExecutionSummary, Invoker, ListExecutions, Lookup, OpenExecution, Saved, Standing, Store,
+        StoreError,
+    },
 };
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{
+    Connection, OptionalExtension, Transaction, TransactionBehavior, params, params_from_iter, types::Value,
+};
 
 use crate::{
     error::StoreFileError,
@@ -48,19 +53,115 @@ impl SqliteStore {
         StoreFileError::of(&self.path, error).into()
     }
 
-    fn try_commit(&mut self, changes: &[Changes]) -> rusqlite::Result<()> {
+    fn try_commit(&mut self, changes: &[Changes], deleted: &[ExecutionArn]) -> rusqlite::Result<()> {
         // A transaction that is not committed is rolled back.
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for arn in deleted {
+            let mut statement = transaction.prepare_cached("DELETE FROM executions WHERE arn = ?1")?;
+            statement.execute([arn.as_str()])?;
+        }
         for changes in changes {
             save(&transaction, changes)?;
         }
         transaction.commit()
     }
+
+    fn try_list(&self, list: &ListExecutions) -> rusqlite::Result<Vec<ExecutionSummary>> {
+        let mut wanted = vec!["function = ?"];
+        let mut values: Vec<Value> = vec![list.function.clone().into()];
+        if let Some(name) = &list.name {
+            wanted.push("name = ?");
+            values.push(name.clone().into());
+        }
+        if let Some(version) = &list.version {
+            // The version is a part of the ARN.
+            wanted.push("substr(arn, instr(arn, ':function:') + 10, length(?) + length(function) + 2) = function || ':' || ? || '/'");
+            values.extend([version.clone().into(), version.clone().into()]);
+        }
+        let statuses = list.statuses.iter().map(|_| "?").collect::<Vec<_>>().join(", ");
+        let statuses = format!("status IN ({statuses})");
+        if !list.statuses.is_empty() {
+            wanted.push(&statuses);
+            values.extend(list.statuses.iter().map(|status| status.clone().into()));
+        }
+        for (time, condition) in [(list.started_after, "start_ms > ?"), (list.started_before, "start_ms < ?")]
+        {
+            if let Some(time) = time {
+                wanted.push(condition);
+                values.push(time.as_millis().into());
+            }
+        }
+        if let Some((start, arn)) = &list.after {
+            wanted.push(if list.oldest_first {
+                "(start_ms, arn) > (?, ?)"
+            } else {
+                "(start_ms, arn) < (?, ?)"
+            });
+            values.extend([start.as_millis().into(), arn.to_string().into()]);
+        }
+        values.push(i64::try_from(list.most).unwrap_or(i64::MAX).into());
+        let order = if list.oldest_first { "" } else { " DESC" };
+        let sql = format!(
+            "SELECT arn, status, start_ms, end_ms FROM executions WHERE {}
+             ORDER BY start_ms{order}, arn{order} LIMIT ?",
+            wanted.join(" AND ")
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let rows = statement.query_map(params_from_iter(values), |row| {
+            let status: String = row.get(1)?;
+            let standing = Standing::named(&status).ok_or_else(|| {
+                let why = format!("{status:?} is no status").into();
+                rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Text, why)
+            })?;
+            let end: Option<i64> = row.get(3)?;
+            Ok(ExecutionSummary {
+                arn: row.get::<_, String>(0)?.into(),
+                standing,
+                start: Timestamp::from_millis(row.get(2)?),
+                end: end.map(Timestamp::from_millis),
+            })
+        })?;
+        rows.collect()
+    }
+
+    fn try_open(&self) -> rusqlite::Result<Vec<OpenExecution>> {
+        let mut statement = self.connection.prepare(
+            "SELECT arn, due_ms, invoked_by FROM executions WHERE end_ms IS NULL ORDER BY due_ms, key",
+        )?;
+        let rows = statement.query_map([], |row| {
+            let invoker: Option<String> = row.get(2)?;
+            Ok(OpenExecution {
+                arn: row.get::<_, String>(0)?.into(),
+                due: row.get::<_, Option<i64>>(1)?.map(Timestamp::from_millis),
+                caller: invoker.and_then(|invoker| Some(invoker.rsplit_once('#')?.0.to_owned().into())),
+            })
+        })?;
+        rows.collect()
+    }
 }
 
 impl Store for SqliteStore {
-    fn commit(&mut self, changes: &[Changes]) -> Result<(), StoreError> {
-        self.try_commit(changes).map_err(|error| self.failed(&error))
+    fn commit(&mut self, changes: &[Changes], deleted: &[ExecutionArn]) -> Result<(), StoreError> {
+        self.try_commit(changes, deleted).map_err(|error| self.failed(&error))
+    }
+
+    fn list(&mut self, list: &ListExecutions) -> Result<Vec<ExecutionSummary>, StoreError> {
+        self.try_list(list).map_err(|error| self.failed(&error))
+    }
+
+    fn open(&mut self) -> Result<Vec<OpenExecution>, StoreError> {
+        self.try_open().map_err(|error| self.failed(&error))
+    }
+
+    fn ended_before(&mut self, time: Timestamp, most: usize) -> Result<Vec<ExecutionArn>, StoreError> {
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let sql = "SELECT arn FROM executions WHERE end_ms < ?1 ORDER BY end_ms LIMIT ?2";
+        let select = || -> rusqlite::Result<Vec<ExecutionArn>> {
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let rows = statement.query_map((time.as_millis(), most), |row| row.get::<_, String>(0))?;
+            rows.map(|arn| Ok(arn?.into())).collect()
+        };
+        select().map_err(|error| self.failed(&error))
     }
 
     fn load(&mut self, arn: &ExecutionArn) -> Result<Option<Saved>, StoreError> {
@@ -112,7 +213,7 @@ pub(crate) fn save(transaction: &Transaction<'_>, changes: &Changes) -> rusqlite
                 summary.id.as_slice(),
                 function,
                 name,
-                summary.status.as_str(),
+                summary.standing.as_str(),
                 summary.start.as_millis(),
                 summary.end.map(Timestamp::as_millis),
                 summary.saved_at.as_millis(),

@@ -52,7 +52,7 @@ impl StoreReader {
                 Ok(Some(saved)) => match verify_saved(&saved, execution.saved_at) {
                     Err(error) => flaws.push(flaw(error.to_string())),
                     Ok(changes) => {
-                        let (listed, saved) = (&execution.status, changes.summary.status.as_str());
+                        let (listed, saved) = (&execution.status, changes.summary.standing.as_str());
                         if *listed == saved {
                             good += 1;
                         } else {

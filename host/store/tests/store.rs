@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use durawasm_core::{
     protocol::{ExecutionArn, ExecutionStatus, Timestamp},
-    server::{Changes, Invoker, Lookup, Saved, Store, Summary},
+    server::{
+        Changes, ExecutionSummary, Invoker, ListExecutions, Lookup, OpenExecution, Saved, Standing, Store,
+        Summary,
+    },
 };
 use durawasm_store::{ComponentDigest, Found, StoreFile, StoreFileError, StoreReader};
 use proptest::prelude::*;
@@ -18,7 +21,7 @@ fn summary(number: u8, status: ExecutionStatus) -> Summary {
     Summary {
         arn: arn(number),
         id: [number; 16],
-        status,
+        standing: Standing::Unpaused(status),
         start: Timestamp::from_millis(i64::from(number)),
         end: (status != ExecutionStatus::Running).then_some(Timestamp::from_millis(1000 + i64::from(number))),
         saved_at: Timestamp::from_millis(7),
@@ -84,6 +87,56 @@ impl Model {
         }
         let invoker = Invoker { execution: arn(0), operation: "op".into() };
         assert_eq!(store.find(Lookup::Invoker(&invoker)).unwrap(), self.0.get(&3).map(|_| arn(3)));
+        self.compare_lists(store);
+    }
+
+    fn compare_lists(&self, store: &mut impl Store) {
+        let all = || {
+            self.0.iter().map(|(number, (status, _))| {
+                let Summary { arn, standing, start, end, .. } = summary(*number, *status);
+                ExecutionSummary { arn, standing, start, end }
+            })
+        };
+        for function in ["f0", "f1", "f2"] {
+            for oldest_first in [false, true] {
+                let list = ListExecutions {
+                    function: function.to_owned(),
+                    oldest_first,
+                    most: 9,
+                    ..ListExecutions::default()
+                };
+                let first = list.of(all()).first().map(|first| (first.start, first.arn.clone()));
+                for list in [
+                    list.clone(),
+                    ListExecutions { most: 1, ..list.clone() },
+                    ListExecutions { after: first, ..list.clone() },
+                    ListExecutions { name: Some("n2".to_owned()), ..list.clone() },
+                    ListExecutions { version: Some("$LATEST".to_owned()), ..list.clone() },
+                    ListExecutions { version: Some("LATEST".to_owned()), ..list.clone() },
+                    ListExecutions { version: Some("1".to_owned()), ..list.clone() },
+                    ListExecutions { statuses: vec!["RUNNING".into(), "PAUSED".into()], ..list.clone() },
+                    ListExecutions { started_after: Some(Timestamp::from_millis(1)), ..list.clone() },
+                    ListExecutions { started_before: Some(Timestamp::from_millis(2)), ..list },
+                ] {
+                    assert_eq!(store.list(&list).unwrap(), list.of(all()), "{list:?}");
+                }
+            }
+        }
+        let open = all().filter(|execution| execution.end.is_none()).map(|execution| OpenExecution {
+            caller: (execution.arn == arn(3)).then(|| arn(0)),
+            arn: execution.arn,
+            due: None,
+        });
+        let mut opened = store.open().unwrap();
+        opened.sort_by(|one, other| one.arn.cmp(&other.arn));
+        let mut open: Vec<_> = open.collect();
+        open.sort_by(|one, other| one.arn.cmp(&other.arn));
+        assert_eq!(opened, open);
+        let time = Timestamp::from_millis(1002);
+        let ended: Vec<_> = all().filter(|execution| execution.end.is_some_and(|end| end < time)).collect();
+        let expected: Vec<_> = ended.into_iter().map(|execution| execution.arn).collect();
+        assert_eq!(store.ended_before(time, 9).unwrap(), expected);
+        assert_eq!(store.ended_before(time, 1).unwrap(), expected[..expected.len().min(1)]);
     }
 }
 
@@ -91,16 +144,18 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(16) })]
 
     #[test]
-    fn it_has_what_was_committed(groups in prop::collection::vec((prop::collection::vec(any_step(), 0..5), any::<bool>()), 1..12)) {
+    fn it_has_what_was_committed(groups in prop::collection::vec((prop::collection::vec(any_step(), 0..5), prop::collection::vec(0..5_u8, 0..3), any::<bool>()), 1..12)) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s.db");
         let mut model = Model::default();
         let mut file = StoreFile::open(&path).unwrap();
         let mut store = file.store().unwrap();
         let mut processes = vec![store.process()];
-        for (steps, reopen) in groups {
+        for (steps, gone, reopen) in groups {
+            // What is deleted is gone before the changes.
+            let gone: Vec<ExecutionArn> = gone.iter().filter(|gone| model.0.remove(gone).is_some()).map(|gone| arn(*gone)).collect();
             let changes: Vec<Changes> = steps.iter().map(|step| model.apply(step)).collect();
-            store.commit(&changes).unwrap();
+            store.commit(&changes, &gone).unwrap();
             if reopen {
                 drop((store, file));
                 file = StoreFile::open(&path).unwrap();
@@ -134,14 +189,14 @@ fn a_full_disk_loses_nothing() {
     let mut model = Model::default();
     let mut store = file.store().unwrap();
     let first = model.apply(&step(0, "kept"));
-    store.commit(&[first]).unwrap();
+    store.commit(&[first], &[]).unwrap();
     let mut failures = 0;
     for size in [1_000, 10_000, 200_000] {
         // No page more than there are.
         store.limit_size(0).unwrap();
         let mut lost = model.clone();
         let large = [lost.apply(&step(0, "small")), lost.apply(&step(1, &"x".repeat(size)))];
-        if let Err(error) = store.commit(&large) {
+        if let Err(error) = store.commit(&large, &[]) {
             failures += 1;
             let expected = format!(
                 "{}: no space is left for the store; nothing was lost that was acknowledged",
@@ -150,7 +205,7 @@ fn a_full_disk_loses_nothing() {
             assert!(error.to_string().starts_with(&expected), "{error}");
             model.compare(&mut store);
             store.limit_size(1 << 30).unwrap();
-            store.commit(&large).unwrap();
+            store.commit(&large, &[]).unwrap();
         }
         model = lost;
         model.compare(&mut store);
@@ -195,7 +250,7 @@ fn executions_are_found_by_beginnings() {
     let file = StoreFile::open(&path).unwrap();
     let mut model = Model::default();
     let changes: Vec<_> = (0..5).map(|number| model.apply(&step(number, "%"))).collect();
-    file.store().unwrap().commit(&changes).unwrap();
+    file.store().unwrap().commit(&changes, &[]).unwrap();
     let reader = file.reader().unwrap();
     let found = |text: &str| match reader.find(text).unwrap() {
         Found::No => Vec::new(),

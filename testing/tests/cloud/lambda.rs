@@ -184,6 +184,8 @@ fn refusal(error: &ServiceError) -> Reply {
         | ServiceError::InvalidToken
         | ServiceError::InvocationNotRunning(_) => (400, "InvalidParameterValueException"),
         ServiceError::Conflict(_) => (409, "ResourceConflictException"),
+        ServiceError::AlreadyStarted(_) => (409, "DurableExecutionAlreadyStartedException"),
+        ServiceError::TooManyRequests(_) => (429, "TooManyRequestsException"),
         ServiceError::Store(_) | ServiceError::Unavailable(_) => (500, "ServiceException"),
     };
     Reply::error(status, exception, error.message())

@@ -216,22 +216,40 @@ async fn a_client_that_goes_away_ends_nothing() {
 }
 
 #[tokio::test]
-async fn more_open_executions_than_allowed_are_refused() {
+async fn more_executions_at_work_than_allowed_are_refused() {
     let served = Served::with(Bounds { open_executions: 1, ..Bounds::default() }, None).await;
-    let event = json!({ "name": "reply" });
-    let first = served.started("callback", &event).await;
-    let second = latest(&served, "callback", &event).send().await;
-    let retry =
-        second.as_ref().unwrap_err().raw_response().unwrap().headers().get("retry-after").map(str::to_owned);
-    let (status, name, _) = refused(second);
+    // One that waits for an answer is not at work; one whose target waits is.
+    let waits = served.started("callback", &json!({ "name": "reply" })).await;
+    served.callback(&waits).await;
+    let event = json!({ "function": "callback", "payload": { "name": "reply" } });
+    let caller = served.started("invokes", &event).await;
+    let target = target_of(&served, &waits).await;
+    let id = served.callback(&target).await;
+    let refused_here = latest(&served, "greet", &json!("Ada")).send().await;
+    let answer = refused_here.as_ref().unwrap_err().raw_response().unwrap();
+    let retry = answer.headers().get("retry-after").map(str::to_owned);
+    let (status, name, _) = refused(refused_here);
     assert_eq!((status, &*name, retry.as_deref()), (429, "TooManyRequestsException", Some("1")));
-    let id = served.callback(&first).await;
-    served.client().send_durable_execution_callback_success().callback_id(id).send().await.unwrap();
-    served.until(&first, "SUCCEEDED").await;
+    let success = served.client().send_durable_execution_callback_success();
+    success.callback_id(id).result(Blob::new("\"yes\"")).send().await.unwrap();
+    served.until(&caller, "SUCCEEDED").await;
     loop {
         // The place is free soon after the end.
         if latest(&served, "greet", &json!("Ada")).send().await.is_ok() {
             break;
+        }
+    }
+}
+
+/// The execution of `callback` that is not this one.
+async fn target_of(served: &Served, other: &str) -> String {
+    let client = served.client();
+    loop {
+        let list = client.list_durable_executions_by_function().function_name("callback");
+        let list = list.send().await.unwrap();
+        let mut arns = list.durable_executions().iter().map(|listed| listed.durable_execution_arn.clone());
+        if let Some(arn) = arns.find(|arn| arn != other) {
+            return arn;
         }
     }
 }

@@ -21,6 +21,7 @@ use aws_sdk_lambda::{
 use durawasm_core::{
     invocation::LogBuffer,
     orchestrator::{Environment, EnvironmentOptions},
+    protocol::ServiceError,
 };
 use durawasm_http::{AccessKeys, Api, ApiOptions, Bounds, LogTails, Server, Stopping};
 use serde_json::Value;
@@ -38,7 +39,7 @@ pub struct Served {
     pub address: SocketAddr,
     pub api: Arc<Api>,
     stop: Option<oneshot::Sender<Stopping>>,
-    pub serving: Option<JoinHandle<()>>,
+    pub serving: Option<JoinHandle<Result<(), ServiceError>>>,
 }
 
 impl Served {

@@ -18,7 +18,7 @@ async fn a_server_that_stops_ends_what_runs_and_accepts_nothing() {
     served.callback(&arn).await;
     served.stop(Duration::from_mins(1));
     // An execution that waits does not keep the server.
-    served.serving.take().unwrap().await.unwrap();
+    served.serving.take().unwrap().await.unwrap().unwrap();
     assert!(TcpStream::connect(served.address).await.is_err());
 }
 
@@ -35,7 +35,7 @@ async fn a_request_that_waits_is_dropped_after_the_grace() {
     let list = "/2025-12-01/functions/callback/durable-executions";
     while served.raw("GET", list, &[], b"").await.body["DurableExecutions"] == json!([]) {}
     served.stop(Duration::from_millis(1));
-    served.serving.take().unwrap().await.unwrap();
+    served.serving.take().unwrap().await.unwrap().unwrap();
     let mut answer = Vec::new();
     drop(stream.read_to_end(&mut answer).await);
     assert_eq!(String::from_utf8_lossy(&answer), "");

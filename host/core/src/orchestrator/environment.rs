@@ -5,16 +5,17 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
-    Attendant, Called, Component, Function, FunctionGrants, Functions, GrantProvider, Orchestrator, Run,
-    RunError, ScriptedFunction, SharedScheduler, UnknownFunction,
+    Attendant, Called, Component, Function, FunctionGrants, Functions, GrantProvider, Orchestrator, Progress,
+    Run, RunError, ScriptedFunction, SharedScheduler, UnknownFunction,
 };
 use crate::{
-    ambient::{Clock, Entropy, OsEntropy, SeededEntropy, SystemClock, VirtualClock},
+    ambient::{Actor, Clock, Entropy, OsEntropy, SeededEntropy, SystemClock, VirtualClock},
     budget::{Budget, HostBudget},
     invocation::{Disturbance, Faults, Isolation, LogSink},
     protocol::{ErrorObject, ExecutionArn, Limits, Timestamp},
     server::{
-        CheckpointServer, ExecutionView, InvokeOutcome, ServerConfig, ServerHandle, StartExecution, Store,
+        Attendance, CheckpointServer, ExecutionView, InvokeOutcome, ServerConfig, ServerHandle,
+        StartExecution, Store,
     },
 };
 
@@ -313,6 +314,12 @@ impl Environment {
         attendant: &Arc<dyn Attendant>,
     ) -> Result<Run, RunError> {
         self.orchestrator.resume(arn, Some(attendant)).await
+    }
+
+    /// Runs an execution that the server has dispatched, until it has ended or waits. See
+    /// [`Orchestrator::run_attendance`].
+    pub async fn run_attendance(&self, attendance: &Attendance, actor: Actor) -> Result<Progress, RunError> {
+        self.orchestrator.run_attendance(attendance, actor).await
     }
 
     /// Runs a plain function once, without an execution. See [`Orchestrator::run_plain_function`].

@@ -28,7 +28,7 @@ pub use functions::{
 };
 pub use grants::{FunctionGrants, GrantProvider, OwnGrants, SCRATCH};
 pub use requests::{DirectoryRequest, GrantRequests, RequestError, VariableRequest};
-pub use run::{Orchestrator, Run, RunError, Stall};
+pub use run::{Orchestrator, Progress, Run, RunError, Stall};
 pub use scheduler::{OnError, QueueScheduler, Scheduler, StartInvocation, TimerScheduler, UpdateCheckpoint};
 pub use scheduling::SharedScheduler;
 pub use scripted::{Called, ScriptedFunction, stopped, timed_out};

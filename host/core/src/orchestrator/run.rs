@@ -13,7 +13,7 @@ use super::{
     targets::{Spawner, TargetEnd, TargetPool, Targets},
 };
 use crate::{
-    ambient::{Clock, Entropy},
+    ambient::{Actor, Clock, Entropy},
     invocation::{Faults, Grants, Isolation, LogSink, Surroundings},
     protocol::{
         ErrorObject, EventDetails, ExecutionArn, ExecutionStatus, InvocationResult, Limits, ServiceError,
@@ -21,8 +21,8 @@ use crate::{
     },
     replay::Probed,
     server::{
-        ExecutionView, InvokeOutcome, InvokeTarget, Next, NextAction, PendingExternal, ServerHandle,
-        StartExecution, StartedInvoke, TimerMode,
+        Attendance, ExecutionView, InvokeOutcome, InvokeTarget, Next, NextAction, PendingExternal,
+        ServerHandle, StartExecution, StartedInvoke, TimerMode,
     },
 };
 
@@ -103,6 +103,15 @@ pub struct Orchestrator {
 /// Whether an execution that has not ended has progressed far enough to be left.
 type StopCondition<'a> = &'a (dyn Fn(&ExecutionView) -> bool + Send + Sync);
 
+/// How an execution is driven.
+#[derive(Clone, Copy, Default)]
+struct DriveOptions<'a> {
+    stop_when: Option<StopCondition<'a>>,
+    attendant: Attended<'a>,
+    /// Whether to leave it while it waits.
+    may_leave: bool,
+}
+
 /// Why an execution is not driven any further.
 enum StopReason {
     /// It has ended.
@@ -111,6 +120,17 @@ enum StopReason {
     Stalled(Stall),
     /// The caller's condition is met.
     ConditionMet,
+    /// It waits, and whoever dispatches executions looks after it.
+    Left,
+}
+
+/// How far an execution was run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// It has ended.
+    Ended,
+    /// It waits, and is dispatched again when it can go on.
+    Waits,
 }
 
 impl Orchestrator {
@@ -177,6 +197,35 @@ impl Orchestrator {
         self.follow(arn, deadline, None, attendant).await
     }
 
+    /// Runs an execution until it has ended, or waits. After an error it can be run again. `actor` is the caller's on
+    /// the clock, which it has had since the execution was taken.
+    ///
+    /// # Errors
+    /// When its function does not exist, or the server was lost meanwhile.
+    pub async fn run_attendance(&self, attendance: &Attendance, _actor: Actor) -> Result<Progress, RunError> {
+        let arn = attendance.arn();
+        self.functions.find(arn.parts().map_or("", |(function, _, _)| function))?;
+        let deadline = after(attendance.take_over().await?);
+        let (background, spawner) = TargetPool::new(&self.limits);
+        let mut checkpoints = 0;
+        let options = DriveOptions { may_leave: true, ..DriveOptions::default() };
+        let driven = self.drive(arn, deadline, options, &mut checkpoints, spawner);
+        match background.run(driven).await? {
+            StopReason::Ended => {
+                attendance.set_left();
+                Ok(Progress::Ended)
+            }
+            StopReason::Left => {
+                attendance.set_left();
+                Ok(Progress::Waits)
+            }
+            StopReason::Stalled(_) | StopReason::ConditionMet => {
+                debug_assert!(false, "{arn}: what waits is left, and there is no condition");
+                Ok(Progress::Waits)
+            }
+        }
+    }
+
     /// When an execution that has started times out, at the latest.
     async fn deadline_of(&self, arn: &ExecutionArn) -> Result<Option<Timestamp>, ServiceError> {
         let view = self.server.view(arn).await?;
@@ -202,12 +251,13 @@ impl Orchestrator {
         }
         let mut checkpoints = 0;
         let (background, spawner) = TargetPool::new(&self.limits);
-        let driven = self.drive(arn, deadline, stop_when, attendant, &mut checkpoints, spawner);
+        let options = DriveOptions { stop_when, attendant, may_leave: false };
+        let driven = self.drive(arn, deadline, options, &mut checkpoints, spawner);
         let reason = background.run(driven).await?;
         let view = self.server.view(arn).await?;
         let stall = match reason {
             StopReason::Stalled(stall) => Some(stall),
-            StopReason::Ended | StopReason::ConditionMet => None,
+            StopReason::Ended | StopReason::ConditionMet | StopReason::Left => None,
         };
         Ok(Run { view, stall, checkpoints })
     }
@@ -218,18 +268,19 @@ impl Orchestrator {
         &self,
         arn: &ExecutionArn,
         deadline: Option<Timestamp>,
-        stop_when: Option<StopCondition<'_>>,
-        attendant: Attended<'_>,
+        options: DriveOptions<'_>,
         checkpoints: &mut u64,
         spawner: Spawner,
     ) -> Result<StopReason, RunError> {
+        let DriveOptions { stop_when, attendant, may_leave } = options;
         let mut scheduled =
             self.scheduler.clone().map(|scheduler| ScheduledExecution::new(scheduler, spawner.is_root()));
         let mut targets = Targets::new(spawner);
         loop {
             // Created before the state is read, so that no later change is missed.
             let reconsidered = reconsidered(attendant);
-            let NextAction { next, invokes, news } = self.server.next(arn).await?;
+            let may_leave = may_leave && targets.is_empty();
+            let NextAction { next, invokes, news, left } = self.server.next(arn, may_leave).await?;
             for invoke in invokes {
                 targets.start(|spawner| self.target(arn.clone(), invoke, spawner));
             }
@@ -259,6 +310,7 @@ impl Orchestrator {
                     });
                     continue;
                 }
+                _ if left => return Ok(StopReason::Left),
                 Next::WaitUntil(next) => (Some(next), None),
                 // Another caller's invocation is running. The server reports its end.
                 Next::Running { deadline } => (deadline, None),
@@ -452,24 +504,36 @@ impl Orchestrator {
             if self.server.has_store() { self.deadline_of(&arn).await? } else { self.deadline(now, timeout) };
         target.durable_execution_arn = Some(arn.clone());
         self.server.annotate_invoke(caller, &invoke.operation_id, target).await?;
-        let mut checkpoints = 0;
-        match self.drive(&arn, deadline, None, None, &mut checkpoints, spawner).await {
-            Ok(StopReason::Ended | StopReason::ConditionMet) => {}
-            Ok(StopReason::Stalled(_)) => {
-                // The target waits for an answer that cannot come, and so does its caller.
-                let error = ErrorObject::new(
-                    error_types::INVOKE_STALLED,
-                    "the target waits for an external answer that cannot arrive",
-                );
-                return Ok(InvokeOutcome::Stopped(error));
+        match self.server.attend(&arn).await? {
+            Some(attendance) => {
+                attendance.take_over().await?;
+                let mut checkpoints = 0;
+                let driven =
+                    self.drive(&arn, deadline, DriveOptions::default(), &mut checkpoints, spawner).await;
+                if matches!(driven, Ok(StopReason::Ended)) {
+                    attendance.set_left();
+                }
+                match driven {
+                    Ok(StopReason::Ended | StopReason::ConditionMet | StopReason::Left) => {}
+                    Ok(StopReason::Stalled(_)) => {
+                        // The target waits for an answer that cannot come, and so does its caller.
+                        let error = ErrorObject::new(
+                            error_types::INVOKE_STALLED,
+                            "the target waits for an external answer that cannot arrive",
+                        );
+                        return Ok(InvokeOutcome::Stopped(error));
+                    }
+                    Err(RunError::Service(error)) => return Err(error),
+                    Err(RunError::Function(unknown)) => {
+                        return Ok(InvokeOutcome::Failed(ErrorObject::new(
+                            error_types::NOT_FOUND,
+                            unknown.to_string(),
+                        )));
+                    }
+                }
             }
-            Err(RunError::Service(error)) => return Err(error),
-            Err(RunError::Function(unknown)) => {
-                return Ok(InvokeOutcome::Failed(ErrorObject::new(
-                    error_types::NOT_FOUND,
-                    unknown.to_string(),
-                )));
-            }
+            // Somebody runs it since its caller was left.
+            None => self.server.ended(&arn).await?,
         }
         let view = self.server.view(&arn).await?;
         let error = view.error.unwrap_or_default();
@@ -480,6 +544,11 @@ impl Orchestrator {
             ExecutionStatus::Failed | ExecutionStatus::Running => InvokeOutcome::Failed(error),
         })
     }
+}
+
+/// When an invocation ends, whatever it waits for: after the server has ended the execution.
+fn after(times_out: Option<Timestamp>) -> Option<Timestamp> {
+    times_out.map(|time| time.plus_millis(1))
 }
 
 /// Converts a refusal of a target by the service to the failure of that target. The run continues.

@@ -33,6 +33,12 @@ pub enum ServiceError {
     /// The execution is in no state for the request (`ResourceConflictException`).
     #[error("ResourceConflictException: {0}")]
     Conflict(String),
+    /// The name belongs to an execution with another input (`DurableExecutionAlreadyStartedException`).
+    #[error("DurableExecutionAlreadyStartedException: {0}")]
+    AlreadyStarted(String),
+    /// The host works on as many executions as it may (`TooManyRequestsException`).
+    #[error("TooManyRequestsException: {0}")]
+    TooManyRequests(String),
     /// The service cannot be reached.
     #[error("the checkpoint server cannot be reached: {0}")]
     Unavailable(String),
@@ -62,6 +68,8 @@ impl ServiceError {
             | Self::CallbackOver(why)
             | Self::Store(why)
             | Self::Conflict(why)
+            | Self::AlreadyStarted(why)
+            | Self::TooManyRequests(why)
             | Self::Unavailable(why) => why,
         }
     }

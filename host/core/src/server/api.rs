@@ -32,6 +32,9 @@ pub struct StartExecution {
     pub invoked_by: Option<(ExecutionArn, OperationId)>,
     /// What decides when waits end, retries begin and timeouts expire.
     pub timers: TimerMode,
+    /// Whether the request may be made again: with the function, the name and the input of an execution it starts none,
+    /// and returns that one. Otherwise a name that a store has is refused.
+    pub idempotent: bool,
     /// What the host needs to run the execution again, if a store keeps it. The server keeps this text, and does not read
     /// it.
     pub origin: Option<Arc<str>>,
@@ -51,6 +54,7 @@ impl StartExecution {
             invocation_retry: InvocationRetry::default(),
             invoked_by: None,
             timers: TimerMode::Clock,
+            idempotent: false,
             origin: None,
         }
     }
@@ -238,8 +242,10 @@ pub struct NextAction {
     pub next: Next,
     /// The chained invokes that were started and not handed out before, oldest first.
     pub invokes: Vec<StartedInvoke>,
-    /// Completes when `next` may have changed. Never, if `next` is an invocation or the end.
+    /// Completes when `next` may have changed. Never, if `next` is an invocation or the end, or the caller has left.
     pub news: ChangeSubscription,
+    /// Whether the caller runs the execution no more: it has ended, or whoever dispatches executions looks after it.
+    pub left: bool,
 }
 
 /// An open operation that only a request from outside can complete.

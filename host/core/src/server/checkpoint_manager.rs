@@ -22,7 +22,7 @@ use super::{
     kept,
     observer::Observer,
     operations::OperationTable,
-    pausing::Pausing,
+    pause::Pausing,
     phase::{ExecutionPhase, Verdict},
     saved::Keeping,
     script::{AnswerScript, ScriptPosition},
@@ -354,6 +354,11 @@ impl CheckpointManager {
         }
     }
 
+    /// The input.
+    pub(super) fn input(&self) -> Option<Arc<str>> {
+        self.operations.get(EXECUTION)?.execution_details.as_ref()?.input_payload.clone()
+    }
+
     /// Returns the present state.
     pub(super) fn view(&self) -> ExecutionView {
         let execution = self.operations.get(EXECUTION);
@@ -367,8 +372,7 @@ impl CheckpointManager {
             status: self.phase.status(),
             result,
             error,
-            input: execution
-                .and_then(|operation| operation.execution_details.as_ref()?.input_payload.clone()),
+            input: self.input(),
             operations: self.operations.all().cloned().collect(),
             events: self.events.get_events().to_vec(),
             invocations: self.invocations.clone(),

@@ -6,11 +6,11 @@ use super::{
     checkpoint_manager::CheckpointManager,
     execution_manager::ExecutionManager,
     handle::ServerHandle,
-    listing::{ExecutionSummary, ListExecutions, Standing},
-    pausing::{PauseRequest, PauseView},
+    lists::{ExecutionSummary, ListExecutions, Standing},
+    pause::{PauseRequest, PauseView},
     phase::ExecutionPhase,
 };
-use crate::protocol::{ExecutionArn, ServiceError, Timestamp, invalid};
+use crate::protocol::{ExecutionArn, ServiceError, Timestamp};
 
 /// The parts of an execution's state that are no part of its view.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,16 +54,11 @@ impl ExecutionManager {
         self.with(arn, |execution, _| execution.resume(now, reason))
     }
 
-    /// Deletes an execution that has ended (service model: `DeleteDurableExecution`). Not for a server with a store, which
-    /// would keep it.
+    /// Deletes an execution that has ended (service model: `DeleteDurableExecution`).
     ///
     /// # Errors
-    /// [`ServiceError::InvalidParameterValue`] when the server has a store.
     /// [`ServiceError::Conflict`] when it has not ended. [`ServiceError::NotFound`].
     pub fn delete_execution(&mut self, now: Timestamp, arn: &ExecutionArn) -> Result<(), ServiceError> {
-        if self.kept.is_some() {
-            return invalid("executions of a store are deleted from its file, while no server has it open");
-        }
         let id = self.with(arn, |execution, _| {
             execution.advance(now);
             if execution.is_over() {
@@ -75,17 +70,27 @@ impl ExecutionManager {
         })?;
         self.executions.remove(arn);
         self.by_id.remove(&id);
+        self.forget_name(arn);
+        if let Some(kept) = &mut self.kept {
+            kept.delete(arn);
+        }
         Ok(())
     }
 
-    /// Returns the executions in memory that ended before this time.
-    pub fn ended_before(&self, time: Timestamp) -> Vec<ExecutionArn> {
+    /// Returns executions that ended before this time, at most this many.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`].
+    pub fn ended_before(&mut self, time: Timestamp, most: usize) -> Result<Vec<ExecutionArn>, ServiceError> {
+        if let Some(kept) = &mut self.kept {
+            return Ok(kept.store.ended_before(time, most)?);
+        }
         let ended = |execution: &CheckpointManager| {
             let end = execution.operations.all().next().and_then(|execution| execution.end_timestamp);
             execution.is_over() && end.is_some_and(|end| end < time)
         };
         let found = self.executions.iter().filter(|(_, (execution, _))| ended(execution));
-        found.map(|(arn, _)| arn.clone()).collect()
+        Ok(found.map(|(arn, _)| arn.clone()).take(most).collect())
     }
 
     /// Returns whether an execution is paused, and when it times out.
@@ -147,9 +152,13 @@ impl ServerHandle {
     /// See [`ExecutionManager::ended_before`].
     ///
     /// # Errors
-    /// [`ServiceError::Unavailable`].
-    pub async fn ended_before(&self, time: Timestamp) -> Result<Vec<ExecutionArn>, ServiceError> {
-        self.call(move |server, _| Ok(server.manager.ended_before(time))).await
+    /// As there, or [`ServiceError::Unavailable`].
+    pub async fn ended_before(
+        &self,
+        time: Timestamp,
+        most: usize,
+    ) -> Result<Vec<ExecutionArn>, ServiceError> {
+        self.call(move |server, _| server.manager.ended_before(time, most)).await
     }
 
     /// See [`ExecutionManager::control_view`].
@@ -161,11 +170,25 @@ impl ServerHandle {
         self.call(move |server, now| server.manager.control_view(now, &arn)).await
     }
 
+    /// Waits until an execution has ended.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`], [`ServiceError::Store`], [`ServiceError::Unavailable`].
+    pub async fn ended(&self, arn: &ExecutionArn) -> Result<(), ServiceError> {
+        loop {
+            let arn = arn.clone();
+            let Some(change) = self.call(move |server, now| server.watch_end(now, arn)).await? else {
+                return Ok(());
+            };
+            change.news().await;
+        }
+    }
+
     /// See [`ExecutionManager::list_executions`].
     ///
     /// # Errors
-    /// [`ServiceError::Unavailable`].
+    /// As there, or [`ServiceError::Unavailable`].
     pub async fn list_executions(&self, list: ListExecutions) -> Result<Vec<ExecutionSummary>, ServiceError> {
-        self.call(move |server, _| Ok(server.manager.list_executions(&list))).await
+        self.call(move |server, _| server.manager.list_executions(&list)).await
     }
 }

@@ -17,6 +17,7 @@ use super::{
     },
     callback_manager::read_callback_id,
     checkpoint_manager::{CheckpointManager, ExecutionIdentity},
+    dispatch::Dispatch,
     ids::{IdSource, read_uuid},
     kept,
     kept_executions::Kept,
@@ -48,6 +49,11 @@ pub struct ExecutionManager {
     pub(super) news: BTreeSet<ExecutionArn>,
     /// The store, if there is one, and what is not committed yet.
     pub(super) kept: Option<Kept>,
+    /// Which executions can go on, if somebody dispatches them.
+    pub(super) dispatch: Option<Dispatch>,
+    /// The executions that were started under a name that others may state again, by function and name. With a store, it
+    /// knows them.
+    names: HashMap<(String, String), ExecutionArn>,
 }
 
 impl ExecutionManager {
@@ -65,6 +71,8 @@ impl ExecutionManager {
             host: HostBudget::default(),
             news: BTreeSet::new(),
             kept: None,
+            dispatch: None,
+            names: HashMap::new(),
         }
     }
 
@@ -97,6 +105,8 @@ impl ExecutionManager {
     /// # Errors
     /// [`ServiceError::InvalidParameterValue`] when a name, a size or the timeout is out of range, the input is not JSON,
     /// a budget of bytes has no room for it, or the invoke that it is for has started an execution before.
+    /// [`ServiceError::TooManyRequests`] when executions are dispatched and too many can go on.
+    /// [`ServiceError::AlreadyStarted`] when the name is that of an execution with another input.
     pub fn start_execution(
         &mut self,
         now: Timestamp,
@@ -106,6 +116,11 @@ impl ExecutionManager {
         if let Some(started) = self.started_before(&request)? {
             return Ok(started);
         }
+        if request.invoked_by.is_none() {
+            self.check_active()?;
+        }
+        let named = request.execution_name.clone().filter(|_| request.idempotent);
+        let named = named.map(|name| (request.function_name.clone(), name));
         let budget = Budget::new(self.limits.execution_bytes, self.host.clone());
         budget.charge(kept::execution(&request))?;
         let mut invoked;
@@ -139,6 +154,12 @@ impl ExecutionManager {
             execution.keep(kept.process());
             kept.touch(&arn);
         }
+        if let Some(dispatch) = &mut self.dispatch {
+            dispatch.touch(&arn);
+        }
+        if let Some(key) = named.filter(|_| self.kept.is_none()) {
+            self.names.insert(key, arn.clone());
+        }
         self.executions.insert(arn.clone(), (execution, ids));
         Ok(arn)
     }
@@ -154,6 +175,9 @@ impl ExecutionManager {
             return Err(ServiceError::NotFound(format!("there is no execution {arn}")));
         };
         let done = act(execution, ids);
+        if let Some(dispatch) = &mut self.dispatch {
+            dispatch.touch(arn);
+        }
         match &mut self.kept {
             // The observer is told after the commit.
             Some(kept) => kept.touch(arn),
@@ -432,6 +456,19 @@ impl ExecutionManager {
     pub fn get_checkpoints_by_token(&self, token: &CheckpointToken) -> Option<&CheckpointManager> {
         let id = decode_checkpoint_token(token.as_str()).ok()?.execution_id;
         self.get_checkpoints_by_execution(self.by_id.get(&read_uuid(&id)?)?)
+    }
+
+    /// The execution that was started under this name, in memory.
+    pub(super) fn started_named(&self, function: &str, name: &str) -> Option<ExecutionArn> {
+        self.names.get(&(function.to_owned(), name.to_owned())).cloned()
+    }
+
+    pub(super) fn forget_name(&mut self, arn: &ExecutionArn) {
+        let Some((function, _, name)) = arn.parts() else { return };
+        let key = (function.to_owned(), name.to_owned());
+        if self.names.get(&key) == Some(arn) {
+            self.names.remove(&key);
+        }
     }
 
     /// Takes the executions that changed from outside of their handlers since the last call.

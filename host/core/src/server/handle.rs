@@ -50,12 +50,37 @@ impl ServerHandle {
         }
     }
 
+    /// Makes a request whose answer nobody waits for.
+    pub(super) fn tell(&self, work: impl FnOnce(&mut Server) + Send + 'static) {
+        drop(self.0.process_on_thread(move |server, _| {
+            work(server);
+            Ok(())
+        }));
+    }
+
     /// See [`ExecutionManager::start_execution`](super::ExecutionManager::start_execution).
     ///
     /// # Errors
     /// As there, or [`ServiceError::Unavailable`].
     pub async fn start_execution(&self, start: StartExecution) -> Result<ExecutionArn, ServiceError> {
         self.call(move |server, now| server.manager.start_execution(now, start)).await
+    }
+
+    /// Starts an execution as [`Self::start_execution`] does, and calls `then` before anybody can run it.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn start_execution_then<T: Send + 'static>(
+        &self,
+        start: StartExecution,
+        then: impl FnOnce(&ExecutionArn) -> T + Send + 'static,
+    ) -> Result<(ExecutionArn, T), ServiceError> {
+        self.call(move |server, now| {
+            let arn = server.manager.start_execution(now, start)?;
+            let done = then(&arn);
+            Ok((arn, done))
+        })
+        .await
     }
 
     /// See [`ExecutionManager::observe`](super::ExecutionManager::observe).
@@ -195,11 +220,14 @@ impl ServerHandle {
     /// Fires all due timers, and returns what the execution needs next: [`take_invokes`](super::ExecutionManager::take_invokes),
     /// [`poll`](Self::poll) and, if it waits, [`watch`](Self::watch) in one request.
     ///
+    /// With `may_leave`, an execution that waits is left to who dispatches executions; see
+    /// [`Attendance`](super::Attendance).
+    ///
     /// # Errors
     /// As for [`ExecutionManager::poll`](super::ExecutionManager::poll), or [`ServiceError::Unavailable`].
-    pub async fn next(&self, arn: &ExecutionArn) -> Result<NextAction, ServiceError> {
+    pub async fn next(&self, arn: &ExecutionArn, may_leave: bool) -> Result<NextAction, ServiceError> {
         let arn = arn.clone();
-        self.call(move |server, now| server.next(now, &arn)).await
+        self.call(move |server, now| server.next(now, &arn, may_leave)).await
     }
 
     /// See [`ExecutionManager::take_timers`](super::ExecutionManager::take_timers).

@@ -14,7 +14,7 @@ use super::{
     event_processor,
     ids::IdSource,
     kept,
-    pausing::Pausing,
+    pause::Pausing,
     phase::{ExecutionPhase, Running, Verdict},
     timers::Timer,
     token::new_token,

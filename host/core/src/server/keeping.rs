@@ -29,6 +29,9 @@ impl ExecutionManager {
         let Some(kept) = self.kept.as_mut().filter(|_| !self.executions.contains_key(arn)) else {
             return Ok(());
         };
+        if kept.deleted.contains(arn) {
+            return Ok(());
+        }
         let Some(saved) = kept.store.load(arn)? else { return Ok(()) };
         let common = Common {
             limits: self.limits.clone(),
@@ -58,34 +61,44 @@ impl ExecutionManager {
         }
     }
 
-    /// The execution that a request to start one has started before, if a store keeps it: an invoke starts one execution,
-    /// and a name belongs to one execution of a function.
+    /// The execution that a request to start one has started before: with a store, an invoke starts one execution, and a name
+    /// belongs to one execution of a function; without, a name is compared only where the request asks for it.
     pub(super) fn started_before(
         &mut self,
         request: &StartExecution,
     ) -> Result<Option<ExecutionArn>, ServiceError> {
-        let Some(kept) = &mut self.kept else { return Ok(None) };
-        if let Some((execution, operation)) = &request.invoked_by {
+        if let (Some((execution, operation)), Some(kept)) = (&request.invoked_by, &mut self.kept) {
             let invoker = Invoker { execution: execution.clone(), operation: operation.clone() };
             if let Some(started) = kept.store.find(Lookup::Invoker(&invoker))? {
                 return Ok(Some(started));
             }
         }
         let Some(name) = &request.execution_name else { return Ok(None) };
-        let function = request.function_name.as_str();
+        let Some(arn) = self.find_named(&request.function_name, name)? else { return Ok(None) };
+        if !request.idempotent {
+            return invalid(format!("the function has an execution with the name {name:?} already: {arn}"));
+        }
+        let input = self.with(&arn, |execution, _| Ok(execution.input()))?;
+        if input.as_deref() != request.input.as_deref() {
+            let function = &request.function_name;
+            let why = format!(
+                "{function} has an execution {name} with another payload: use another name, or delete it"
+            );
+            return Err(ServiceError::AlreadyStarted(why));
+        }
+        Ok(Some(arn))
+    }
+
+    /// The execution of a function that has this name.
+    fn find_named(&mut self, function: &str, name: &str) -> Result<Option<ExecutionArn>, ServiceError> {
+        let Some(kept) = &mut self.kept else { return Ok(self.started_named(function, name)) };
         let named =
             |arn: &&ExecutionArn| arn.parts().is_some_and(|(of, _, named)| of == function && named == name);
-        let uncommitted = kept.touched.iter().find(named).cloned();
-        let started = match uncommitted {
-            Some(started) => Some(started),
-            None => kept.store.find(Lookup::Name { function, name })?,
-        };
-        match started {
-            Some(arn) => {
-                invalid(format!("the function has an execution with the name {name:?} already: {arn}"))
-            }
-            None => Ok(None),
+        if let Some(uncommitted) = kept.touched.iter().find(named) {
+            return Ok(Some(uncommitted.clone()));
         }
+        let found = kept.store.find(Lookup::Name { function, name })?;
+        Ok(found.filter(|arn| !kept.deleted.contains(arn)))
     }
 
     /// Commits what the requests since the last commit have changed, and tells the observers. Without a store it does
@@ -98,8 +111,9 @@ impl ExecutionManager {
         let touched = std::mem::take(&mut kept.touched);
         let changes = touched.iter().filter_map(|arn| self.executions.get_mut(arn)?.0.take_changes(now));
         let changes: Vec<Changes> = changes.collect();
-        if !changes.is_empty()
-            && let Err(error) = kept.store.commit(&changes)
+        let deleted = std::mem::take(&mut kept.deleted);
+        if (!changes.is_empty() || !deleted.is_empty())
+            && let Err(error) = kept.store.commit(&changes, &deleted)
         {
             for arn in touched {
                 self.news.remove(&arn);

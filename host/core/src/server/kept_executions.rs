@@ -13,13 +13,15 @@ pub(super) struct Kept {
     pub(super) store: Box<dyn Store>,
     /// The executions that requests have used since the last commit.
     pub(super) touched: BTreeSet<ExecutionArn>,
+    /// The executions that requests have deleted since the last commit.
+    pub(super) deleted: Vec<ExecutionArn>,
     /// The observers of executions that have not ended.
     pub(super) observers: HashMap<ExecutionArn, Arc<dyn Observer>>,
 }
 
 impl Kept {
     pub(super) fn new(store: Box<dyn Store>) -> Self {
-        Self { store, touched: BTreeSet::new(), observers: HashMap::new() }
+        Self { store, touched: BTreeSet::new(), deleted: Vec::new(), observers: HashMap::new() }
     }
 
     pub(super) fn process(&self) -> u64 {
@@ -31,6 +33,13 @@ impl Kept {
         if !self.touched.contains(arn) {
             self.touched.insert(arn.clone());
         }
+    }
+
+    /// A request has deleted the execution.
+    pub(super) fn delete(&mut self, arn: &ExecutionArn) {
+        self.touched.remove(arn);
+        self.observers.remove(arn);
+        self.deleted.push(arn.clone());
     }
 
     pub(super) fn observe(&mut self, arn: &ExecutionArn, observer: Arc<dyn Observer>) {

@@ -1,69 +1,11 @@
-//! Lists of executions (service model: `ListDurableExecutionsByFunction`).
-//!
-//! Invariants: executions are listed by their start, and those that started at the same time by their ARN, so that a page
-//! that continues after an execution misses none and repeats none.
+//! Lists of executions, and what they show of each.
 
-use super::{checkpoint_manager::CheckpointManager, execution_manager::ExecutionManager};
-use crate::protocol::{ExecutionArn, ExecutionStatus, Timestamp};
-
-/// The status of an execution, and whether it is paused (service model: `ExecutionStatus`, without `DELETING`: deletion
-/// takes no time here).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// It is not paused.
-    Unpaused(ExecutionStatus),
-    /// A pause waits for the running invocation.
-    Pausing,
-    /// It is paused.
-    Paused,
-}
-
-impl Standing {
-    /// The name on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unpaused(status) => status.as_str(),
-            Self::Pausing => "PAUSING",
-            Self::Paused => "PAUSED",
-        }
-    }
-}
-
-/// Which executions to list.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ListExecutions {
-    /// The function's name, without a version.
-    pub function: String,
-    /// Only those of this version.
-    pub version: Option<String>,
-    /// Only those of this name.
-    pub name: Option<String>,
-    /// Only those whose status has one of these names; empty for all.
-    pub statuses: Vec<String>,
-    /// Only those that started after this time.
-    pub started_after: Option<Timestamp>,
-    /// Only those that started before this time.
-    pub started_before: Option<Timestamp>,
-    /// Oldest first; otherwise newest first.
-    pub oldest_first: bool,
-    /// Only those that come after this place of the list.
-    pub after: Option<(Timestamp, ExecutionArn)>,
-    /// How many at most.
-    pub most: usize,
-}
-
-/// What a list shows of an execution (service model: `Execution`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExecutionSummary {
-    /// The execution.
-    pub arn: ExecutionArn,
-    /// Its status.
-    pub standing: Standing,
-    /// When it started.
-    pub start: Timestamp,
-    /// When it ended.
-    pub end: Option<Timestamp>,
-}
+use super::{
+    checkpoint_manager::CheckpointManager,
+    execution_manager::ExecutionManager,
+    lists::{ExecutionSummary, ListExecutions, Standing},
+};
+use crate::protocol::ServiceError;
 
 impl CheckpointManager {
     /// The status, and whether the execution is paused.
@@ -82,39 +24,16 @@ impl CheckpointManager {
     }
 }
 
-impl ListExecutions {
-    fn names(&self, arn: &ExecutionArn) -> bool {
-        arn.parts().is_some_and(|(function, version, name)| {
-            function == self.function
-                && self.version.as_ref().is_none_or(|wanted| wanted == version)
-                && self.name.as_ref().is_none_or(|wanted| wanted == name)
-        })
-    }
-
-    fn wants(&self, summary: &ExecutionSummary) -> bool {
-        let status = summary.standing.as_str();
-        let beyond = self.after.as_ref().is_none_or(|(start, arn)| {
-            let (this, last) = ((summary.start, &summary.arn), (*start, arn));
-            if self.oldest_first { this > last } else { this < last }
-        });
-        (self.statuses.is_empty() || self.statuses.iter().any(|wanted| wanted == status))
-            && self.started_after.is_none_or(|time| summary.start > time)
-            && self.started_before.is_none_or(|time| summary.start < time)
-            && beyond
-    }
-}
-
 impl ExecutionManager {
-    /// Lists executions in memory: all of them, if the server has no store. Unlike other requests, its cost grows with the number of executions.
-    pub fn list_executions(&self, list: &ListExecutions) -> Vec<ExecutionSummary> {
-        let named = self.executions.iter().filter(|(arn, _)| list.names(arn));
-        let summaries = named.filter_map(|(_, (execution, _))| execution.listed());
-        let mut found: Vec<_> = summaries.filter(|summary| list.wants(summary)).collect();
-        found.sort_by(|one, other| (one.start, &one.arn).cmp(&(other.start, &other.arn)));
-        if !list.oldest_first {
-            found.reverse();
+    /// Lists executions. Without a store its cost grows with the number of executions, unlike that of other requests.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`].
+    pub fn list_executions(&mut self, list: &ListExecutions) -> Result<Vec<ExecutionSummary>, ServiceError> {
+        if let Some(kept) = &mut self.kept {
+            return Ok(kept.store.list(list)?);
         }
-        found.truncate(list.most);
-        found
+        let named = self.executions.iter().filter(|(arn, _)| list.names(arn));
+        Ok(list.of(named.filter_map(|(_, (execution, _))| execution.listed())))
     }
 }

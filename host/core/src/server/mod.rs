@@ -8,10 +8,13 @@
 
 mod api;
 mod apply;
+mod attendance;
 mod callback_manager;
 mod checkpoint_manager;
 mod checkpoint_server;
 mod control;
+mod dispatch;
+mod dispatching;
 mod event_processor;
 mod execution_manager;
 mod external_events;
@@ -24,8 +27,10 @@ mod keeping;
 mod kept;
 mod kept_executions;
 mod listing;
+mod lists;
 mod observer;
 mod operations;
+mod pause;
 mod pausing;
 mod phase;
 mod reporting;
@@ -46,6 +51,7 @@ pub use api::{
     Answer, AnswerOrder, ExecutionView, InvocationRetry, InvocationView, InvokeOutcome, InvokeTarget, Next,
     NextAction, PendingExternal, ScriptedAnswer, StartExecution, StartedInvocation, StartedInvoke, TimerMode,
 };
+pub use attendance::{Attendance, Dispatched};
 pub use callback_manager::CallbackManager;
 pub use checkpoint_manager::CheckpointManager;
 pub use checkpoint_server::{CheckpointServer, ServerConfig};
@@ -54,11 +60,11 @@ pub use event_processor::EventProcessor;
 pub use execution_manager::ExecutionManager;
 pub use handle::ServerHandle;
 pub use inspect::CompleteCallbackStatus;
-pub use listing::{ExecutionSummary, ListExecutions, Standing};
+pub use lists::{ExecutionSummary, ListExecutions, Standing};
 pub use observer::{CallbackChange, Change, Observer};
-pub use pausing::{PauseRequest, PauseView};
+pub use pause::{PauseRequest, PauseView};
 pub use saving::{saved_origin, verify_saved};
 pub use script::{Unused, callback_names, unused_answers};
-pub use store::{Changes, Invoker, Lookup, Saved, SavedError, Store, StoreError, Summary};
+pub use store::{Changes, Invoker, Lookup, OpenExecution, Saved, SavedError, Store, StoreError, Summary};
 pub use timers::{ScheduledTimer, TimerKey};
 pub use token::{CheckpointTokenData, decode_checkpoint_token, encode_checkpoint_token};

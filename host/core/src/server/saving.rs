@@ -13,13 +13,13 @@ use super::{
     api::{InvocationView, StartedInvoke, TimerMode},
     callback_manager::CallbackManager,
     checkpoint_manager::{CheckpointManager, EXECUTION},
+    dispatch::Need,
     event_processor::EventProcessor,
     ids::{IdSource, Index, read_uuid},
     invoke_table::InvokeTable,
     kept,
     operations::OperationTable,
-    pausing::Pausing,
-    phase::ExecutionPhase,
+    pause::Pausing,
     saved::{Keeping, SavedExecution, SavedOperation, SavedPhase, SavedTimer},
     script::AnswerScript,
     store::{Changes, Saved, SavedError, Summary},
@@ -30,7 +30,7 @@ use super::{
 use crate::{
     ambient::OsEntropy,
     budget::{Budget, HostBudget},
-    protocol::{Event, ExecutionArn, ExecutionStatus, Limits, Operation, OperationType, Timestamp},
+    protocol::{Event, ExecutionArn, Limits, Operation, OperationType, Timestamp},
 };
 
 /// What the server has for all executions.
@@ -135,21 +135,18 @@ impl CheckpointManager {
 
     fn summary(&self, now: Timestamp) -> Option<Summary> {
         let execution = self.operations.get(EXECUTION)?;
-        let status = self.phase.status();
-        let needs_invocation = match self.phase {
-            ExecutionPhase::Running(_) => true,
-            ExecutionPhase::Suspended { wake } => wake && !self.pausing.is_paused(),
-            ExecutionPhase::BackingOff | ExecutionPhase::Closed { .. } => false,
+        let due = match self.need(now) {
+            Need::At(time) => Some(time),
+            Need::Over | Need::Answer => None,
         };
-        let due = if needs_invocation { Some(now) } else { self.timers.next() };
         Some(Summary {
             arn: self.arn.clone(),
             id: self.id,
-            status,
+            standing: self.standing(),
             start: execution.start_timestamp,
             end: execution.end_timestamp,
             saved_at: now,
-            due: due.filter(|_| status == ExecutionStatus::Running),
+            due,
             invoked_by: self.invoked_by.clone(),
         })
     }

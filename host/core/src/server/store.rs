@@ -12,16 +12,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::{ExecutionArn, ExecutionStatus, OperationId, ServiceError, Timestamp};
+use super::lists::{ExecutionSummary, ListExecutions, Standing};
+use crate::protocol::{ExecutionArn, OperationId, ServiceError, Timestamp};
 
 /// Keeps executions. A store is used by one server at a time, on one thread.
 pub trait Store: Send {
-    /// Commits the changes in one transaction. When this returns, they survive the end of the process and of the
-    /// machine.
+    /// Commits the changes and the deletions in one transaction. When this returns, they survive the end of the process
+    /// and of the machine.
     ///
     /// # Errors
-    /// Then nothing of the changes is kept.
-    fn commit(&mut self, changes: &[Changes]) -> Result<(), StoreError>;
+    /// Then nothing of the changes is kept, and nothing is deleted.
+    fn commit(&mut self, changes: &[Changes], deleted: &[ExecutionArn]) -> Result<(), StoreError>;
 
     /// Returns an execution, or `None` if there is none with this ARN.
     ///
@@ -34,6 +35,24 @@ pub trait Store: Send {
     /// # Errors
     /// When the store cannot be read.
     fn find(&mut self, by: Lookup<'_>) -> Result<Option<ExecutionArn>, StoreError>;
+
+    /// Returns the executions of a list, at most as many as it asks for.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn list(&mut self, list: &ListExecutions) -> Result<Vec<ExecutionSummary>, StoreError>;
+
+    /// Returns the executions that have not ended.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn open(&mut self) -> Result<Vec<OpenExecution>, StoreError>;
+
+    /// Returns executions that ended before this time, at most this many.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn ended_before(&mut self, time: Timestamp, most: usize) -> Result<Vec<ExecutionArn>, StoreError>;
 
     /// Returns a number that no earlier process had that opened the store.
     fn process(&self) -> u64;
@@ -90,8 +109,8 @@ pub struct Summary {
     pub arn: ExecutionArn,
     /// The last part of the ARN, a UUID. Callback ids begin with it.
     pub id: [u8; 16],
-    /// The status.
-    pub status: ExecutionStatus,
+    /// The status, and whether it is paused.
+    pub standing: Standing,
     /// When it started.
     pub start: Timestamp,
     /// When it ended.
@@ -103,6 +122,17 @@ pub struct Summary {
     pub due: Option<Timestamp>,
     /// The chained invoke that started it.
     pub invoked_by: Option<Invoker>,
+}
+
+/// An execution that has not ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenExecution {
+    /// The execution.
+    pub arn: ExecutionArn,
+    /// [`Summary::due`].
+    pub due: Option<Timestamp>,
+    /// The execution whose chained invoke started it.
+    pub caller: Option<ExecutionArn>,
 }
 
 /// The chained invoke that started an execution.

@@ -37,7 +37,7 @@ use super::{
 };
 use crate::{
     ambient::{Actor, Clock},
-    protocol::{ChangeSubscription, ExecutionArn, ServiceError, Timestamp},
+    protocol::{ChangeSubscription, ExecutionArn, ExecutionStatus, ServiceError, Timestamp},
 };
 
 /// The state of a server.
@@ -45,6 +45,8 @@ pub(super) struct Server {
     pub(super) manager: ExecutionManager,
     /// The subscribers of each execution.
     subscribers: HashMap<ExecutionArn, Vec<Subscriber>>,
+    /// Whoever waits for executions that can go on.
+    dispatcher: Option<Subscriber>,
     /// Provides the actors for subscribers, before virtual time can advance.
     clock: Arc<dyn Clock>,
     /// Keeps virtual time from advancing while requests are processed and not concluded.
@@ -91,7 +93,13 @@ pub(super) fn spawn(
     let (messages, received) = unbounded();
     let has_store = manager.kept.is_some();
     let shared = Arc::new(Shared {
-        server: Mutex::new(Some(Server { manager, subscribers: HashMap::new(), clock, acts: None })),
+        server: Mutex::new(Some(Server {
+            manager,
+            subscribers: HashMap::new(),
+            dispatcher: None,
+            clock,
+            acts: None,
+        })),
         queued: AtomicUsize::new(0),
         messages,
         shutdown_reason: OnceLock::new(),
@@ -198,8 +206,11 @@ impl Shared {
         self.catching(state, |server| {
             // Dropped after all notified subscribers have an actor of their own.
             let _acts = server.acts.take();
-            let used = server.manager.touched();
-            server.manager.commit(server.clock.now())?;
+            let (used, now) = (server.manager.touched(), server.clock.now());
+            let committed = server.manager.commit(now);
+            server.manager.look_at_touched(now, committed.is_err());
+            server.tell_dispatcher();
+            committed?;
             server.spread_news();
             server.release(used);
             Ok(())
@@ -271,16 +282,48 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 }
 
 impl Server {
-    /// Returns what the execution needs next, the invokes to run, and, if it waits, a subscription to its next change.
-    pub(super) fn next(&mut self, now: Timestamp, arn: &ExecutionArn) -> Result<NextAction, ServiceError> {
+    /// Returns what the execution needs next, the invokes to run, and, if it waits, a subscription to its next change. An
+    /// execution that waits may be left instead.
+    pub(super) fn next(
+        &mut self,
+        now: Timestamp,
+        arn: &ExecutionArn,
+        may_leave: bool,
+    ) -> Result<NextAction, ServiceError> {
         let (next, invokes, pending) = self.manager.next(now, arn)?;
+        let waits = matches!(next, Next::WaitUntil(_) | Next::WaitForExternal { .. });
+        let left = next == Next::Closed || may_leave && waits && !pending && invokes.is_empty();
+        if left {
+            self.manager.leave(arn);
+        }
         let news = match next {
+            _ if left => ChangeSubscription::never(),
             Next::Invoke | Next::Closed => ChangeSubscription::never(),
             Next::Running { .. } | Next::WaitUntil(_) | Next::WaitForExternal { .. } => {
                 self.subscribe(arn.clone(), pending)
             }
         };
-        Ok(NextAction { next, invokes, news })
+        Ok(NextAction { next, invokes, news, left })
+    }
+
+    /// Takes executions that can go on, and subscribes to further ones.
+    pub(super) fn take_ready(
+        &mut self,
+        now: Timestamp,
+        most: usize,
+    ) -> (Vec<ExecutionArn>, Option<Timestamp>, ChangeSubscription) {
+        let (ready, next) = self.manager.take_ready(now, most);
+        let (subscriber, news) = oneshot::channel();
+        self.dispatcher = Some(subscriber);
+        (ready, next, ChangeSubscription::new(async { news.await.unwrap_or_default() }))
+    }
+
+    fn tell_dispatcher(&mut self) {
+        if self.manager.has_dispatch_news()
+            && let Some(dispatcher) = self.dispatcher.take()
+        {
+            let _ = dispatcher.send(Some(self.clock.actor()));
+        }
     }
 
     /// Subscribes to the next change. The subscriber is notified immediately if a change is pending or the execution does
@@ -288,6 +331,16 @@ impl Server {
     pub(super) fn watch(&mut self, now: Timestamp, arn: ExecutionArn) -> ChangeSubscription {
         let pending = self.manager.has_news(now, &arn).unwrap_or(true);
         self.subscribe(arn, pending)
+    }
+
+    /// Subscribes to the next change, unless the execution has ended.
+    pub(super) fn watch_end(
+        &mut self,
+        now: Timestamp,
+        arn: ExecutionArn,
+    ) -> Result<Option<ChangeSubscription>, ServiceError> {
+        let is_open = self.manager.control_view(now, &arn)?.standing.status() == ExecutionStatus::Running;
+        Ok(is_open.then(|| self.subscribe(arn, false)))
     }
 
     fn subscribe(&mut self, arn: ExecutionArn, pending: bool) -> ChangeSubscription {

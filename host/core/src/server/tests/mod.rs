@@ -3,6 +3,7 @@
 mod boundaries;
 mod bytes;
 mod callbacks;
+mod dispatching;
 mod group_commit;
 mod handle;
 mod invokes;

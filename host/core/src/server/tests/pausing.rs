@@ -6,7 +6,7 @@ use crate::{
         EventDetails, ExecutionStatus, InvocationResult, Limits, OperationStatus as Status,
         OperationType as Type, ServiceError, Timestamp,
     },
-    server::{ControlView, ListExecutions, Next, PauseRequest, Standing, StartExecution},
+    server::{ControlView, ExecutionManager, ListExecutions, Next, PauseRequest, Standing, StartExecution},
 };
 
 fn request(pause_timeout: bool) -> PauseRequest {
@@ -251,8 +251,8 @@ fn only_what_has_ended_is_deleted_and_is_gone_then() {
     let why = conflict(world.manager.delete_execution(world.now, &world.arn));
     assert!(why.contains("RUNNING"), "{why}");
     world.succeed("1");
-    assert_eq!(world.manager.ended_before(world.now), []);
-    assert_eq!(world.manager.ended_before(world.now.plus_millis(1)), [world.arn.clone()]);
+    assert_eq!(world.manager.ended_before(world.now, 9).unwrap(), []);
+    assert_eq!(world.manager.ended_before(world.now.plus_millis(1), 9).unwrap(), [world.arn.clone()]);
     world.manager.delete_execution(world.now, &world.arn).unwrap();
     let gone = world.manager.view(world.now, &world.arn).unwrap_err();
     assert!(matches!(gone, ServiceError::NotFound(_)), "{gone}");
@@ -276,40 +276,41 @@ fn lists_filter_and_continue() {
         };
         arns.push(world.manager.start_execution(first.plus_seconds(n / 2), start).unwrap());
     }
-    let names = |list: &ListExecutions| -> Vec<String> {
-        let found = world.manager.list_executions(list);
+    let mut manager = world.manager;
+    let names = |manager: &mut ExecutionManager, list: &ListExecutions| -> Vec<String> {
+        let found = manager.list_executions(list).unwrap();
         found.iter().map(|found| found.arn.parts().unwrap().2.to_owned()).collect()
     };
     let all =
         ListExecutions { function: "f".into(), oldest_first: true, most: 99, ..ListExecutions::default() };
-    let oldest_first = names(&all);
+    let oldest_first = names(&mut manager, &all);
     assert_eq!(oldest_first.len(), 7);
-    let newest_first = names(&ListExecutions { oldest_first: false, ..all.clone() });
+    let newest_first = names(&mut manager, &ListExecutions { oldest_first: false, ..all.clone() });
     assert!(oldest_first.iter().rev().eq(&newest_first));
     for oldest_first in [true, false] {
         let mut paged = Vec::new();
         let mut page = ListExecutions { oldest_first, most: 2, ..all.clone() };
         loop {
-            let found = world.manager.list_executions(&page);
+            let found = manager.list_executions(&page).unwrap();
             let Some(last) = found.last() else { break };
             page.after = Some((last.start, last.arn.clone()));
             paged.extend(found.iter().map(|found| found.arn.parts().unwrap().2.to_owned()));
         }
-        assert_eq!(paged, names(&ListExecutions { oldest_first, ..all.clone() }));
+        assert_eq!(paged, names(&mut manager, &ListExecutions { oldest_first, ..all.clone() }));
     }
-    let only = |change: &dyn Fn(&mut ListExecutions)| {
+    let only = |manager: &mut ExecutionManager, change: &dyn Fn(&mut ListExecutions)| {
         let mut list = all.clone();
         change(&mut list);
-        names(&list)
+        names(manager, &list)
     };
-    assert_eq!(only(&|list| list.version = Some("1".into())), ["n6"]);
-    assert_eq!(only(&|list| list.name = Some("n3".into())), ["n3"]);
-    assert_eq!(only(&|list| list.started_after = Some(first.plus_seconds(2))), ["n6"]);
-    assert_eq!(only(&|list| list.started_before = Some(first.plus_seconds(1))).len(), 2);
-    assert_eq!(only(&|list| list.statuses = vec!["RUNNING".into(), "PAUSED".into()]).len(), 7);
-    assert_eq!(only(&|list| list.statuses = vec!["PAUSED".into()]).len(), 0);
-    world.manager.pause_execution(first.plus_seconds(9), &arns[2], request(true)).unwrap();
+    assert_eq!(only(&mut manager, &|list| list.version = Some("1".into())), ["n6"]);
+    assert_eq!(only(&mut manager, &|list| list.name = Some("n3".into())), ["n3"]);
+    assert_eq!(only(&mut manager, &|list| list.started_after = Some(first.plus_seconds(2))), ["n6"]);
+    assert_eq!(only(&mut manager, &|list| list.started_before = Some(first.plus_seconds(1))).len(), 2);
+    assert_eq!(only(&mut manager, &|list| list.statuses = vec!["RUNNING".into(), "PAUSED".into()]).len(), 7);
+    assert_eq!(only(&mut manager, &|list| list.statuses = vec!["PAUSED".into()]).len(), 0);
+    manager.pause_execution(first.plus_seconds(9), &arns[2], request(true)).unwrap();
     let paused = ListExecutions { statuses: vec!["PAUSED".into()], ..all };
-    let found = world.manager.list_executions(&paused);
+    let found = manager.list_executions(&paused).unwrap();
     assert_eq!((found.len(), found[0].standing, &found[0].arn), (1, Standing::Paused, &arns[2]));
 }

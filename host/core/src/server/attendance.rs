@@ -1,0 +1,103 @@
+//! Who runs an execution, where executions are dispatched.
+//!
+//! Invariants: an execution has one attendance at most; when it is dropped, the execution is ready if it can go on.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::handle::ServerHandle;
+use crate::protocol::{ChangeSubscription, ExecutionArn, ServiceError, Timestamp};
+
+/// The right and the duty to run an execution until it has ended or is left.
+pub struct Attendance {
+    server: ServerHandle,
+    arn: ExecutionArn,
+    /// Whether the server has recorded that the execution is left.
+    is_left: AtomicBool,
+}
+
+impl Attendance {
+    /// The execution.
+    pub fn arn(&self) -> &ExecutionArn {
+        &self.arn
+    }
+
+    /// Continues the execution: an invocation that somebody has left is over, which costs no retry. Returns when the
+    /// execution times out.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`], [`ServiceError::Store`], [`ServiceError::Unavailable`].
+    pub async fn take_over(&self) -> Result<Option<Timestamp>, ServiceError> {
+        let arn = self.arn.clone();
+        self.server.call(move |server, now| server.manager.take_over(now, &arn)).await
+    }
+
+    /// Records that the server has recorded that the execution is left ([`NextAction::left`](super::NextAction)).
+    pub(crate) fn set_left(&self) {
+        self.is_left.store(true, Ordering::Release);
+    }
+
+    /// Ends the attendance. Nobody is asked to run the execution until a request changes it.
+    pub fn shelve(self) {
+        self.set_left();
+        let arn = self.arn.clone();
+        self.server.tell(move |server| server.manager.shelve(&arn));
+    }
+}
+
+impl Drop for Attendance {
+    fn drop(&mut self) {
+        if !*self.is_left.get_mut() {
+            let arn = self.arn.clone();
+            self.server.tell(move |server| server.manager.leave(&arn));
+        }
+    }
+}
+
+/// The executions to run now, and when there are more.
+pub struct Dispatched {
+    /// The executions to run.
+    pub ready: Vec<Attendance>,
+    /// When the next one is due.
+    pub next: Option<Timestamp>,
+    /// Completes when an execution becomes ready, or due before `next`.
+    pub news: ChangeSubscription,
+}
+
+impl ServerHandle {
+    /// Lets whoever calls [`Self::take_ready`] run the executions. If `most` can go on, requests for more are refused. With
+    /// a store, all executions that have not ended are dispatched.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`], [`ServiceError::Unavailable`].
+    pub async fn dispatch(&self, most: usize) -> Result<(), ServiceError> {
+        self.call(move |server, now| server.manager.dispatch(now, most)).await
+    }
+
+    /// Takes executions that can go on, at most this many, and subscribes to further ones. There is one such caller.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`], [`ServiceError::Unavailable`].
+    pub async fn take_ready(&self, most: usize) -> Result<Dispatched, ServiceError> {
+        let this = self.clone();
+        self.call(move |server, now| {
+            let (ready, next, news) = server.take_ready(now, most);
+            // Made here, so that they are left if the answer is lost.
+            let ready = ready.into_iter().map(|arn| this.attendance(arn)).collect();
+            Ok(Dispatched { ready, next, news })
+        })
+        .await
+    }
+
+    /// The attendance of an execution that nobody runs, or `None` if somebody does.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`], [`ServiceError::Unavailable`].
+    pub async fn attend(&self, arn: &ExecutionArn) -> Result<Option<Attendance>, ServiceError> {
+        let (this, arn) = (self.clone(), arn.clone());
+        self.call(move |server, _| Ok(server.manager.attend(&arn).then(|| this.attendance(arn)))).await
+    }
+
+    fn attendance(&self, arn: ExecutionArn) -> Attendance {
+        Attendance { server: self.clone(), arn, is_left: AtomicBool::new(false) }
+    }
+}

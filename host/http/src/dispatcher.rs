@@ -1,0 +1,72 @@
+//! Runs the executions that can go on.
+//!
+//! Invariants:
+//! - each runs in a task of its own, so it does not depend on the request that started it;
+//! - one that could not be run, because the store is full for example, is tried again;
+//! - when the future is dropped, no further execution begins to run.
+
+use std::{sync::Arc, time::Duration};
+
+use durawasm_core::{
+    ambient::Actor,
+    orchestrator::{Progress, RunError},
+    protocol::ServiceError,
+    server::{Attendance, Dispatched},
+};
+use tokio::time::sleep;
+
+use super::api::Api;
+
+/// How many executions are taken at once.
+const TAKEN: usize = 64;
+
+/// How long an execution that could not be run waits.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// Runs executions until the server is lost.
+pub(crate) async fn dispatch(api: Arc<Api>) {
+    let clock = api.environment.clock().clone();
+    loop {
+        // While it is active, virtual time does not advance.
+        let _actor = clock.actor();
+        let Dispatched { ready, next, news } = match api.server().take_ready(TAKEN).await {
+            Ok(dispatched) => dispatched,
+            Err(ServiceError::Unavailable(_)) => return,
+            Err(_) => {
+                sleep(AFTER_FAILURE).await;
+                continue;
+            }
+        };
+        let waits = ready.is_empty();
+        for attendance in ready {
+            let api = api.clone();
+            let actor = clock.actor();
+            tokio::spawn(async move {
+                run(&api, attendance, actor).await;
+            });
+        }
+        if waits {
+            tokio::select! {
+                _ = news.news() => {}
+                () = clock.sleep(next) => {}
+            }
+        }
+    }
+}
+
+async fn run(api: &Api, attendance: Attendance, actor: Actor) {
+    let arn = attendance.arn();
+    let error = match api.environment.run_attendance(&attendance, actor).await {
+        Ok(Progress::Ended) => return api.tails.over(arn),
+        Ok(Progress::Waits) => return,
+        Err(error) => error,
+    };
+    if let Some(failures) = &api.options.failures {
+        failures.report(arn, &error);
+    }
+    match error {
+        // Nothing else could run it.
+        RunError::Function(_) => attendance.shelve(),
+        RunError::Service(_) => sleep(AFTER_FAILURE).await,
+    }
+}

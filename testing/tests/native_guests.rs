@@ -198,6 +198,7 @@ async fn callbacks_are_made_and_answered_the_same() {
         ("callback", json!({"name": "ask"})),
         ("callback", json!({"name": "ask", "timeout": 5})),
         ("callback", json!({"name": "ask", "heartbeat": 5})),
+        ("callback", json!({"name": "ask", "timeout": 0, "heartbeat": 0})),
         ("await_approval", json!({"name": "ask", "submitter_failures": 2})),
         ("await_approval", json!({"name": "ask", "timeout": 4})),
     ] {

@@ -91,6 +91,29 @@ async fn registered_functions_run_where_they_are_invoked() {
     }
 }
 
+/// Keeps ten results of 1 MiB.
+async fn collects(_nothing: (), ctx: DurableContext) -> Result<usize, BoxError> {
+    let mut sum = 0;
+    for _ in 0..10 {
+        sum += ctx.step(|_| async { Ok("x".repeat(1 << 20)) }).await?.len();
+    }
+    Ok(sum)
+}
+
+#[tokio::test]
+async fn what_an_execution_and_the_host_may_keep_is_set() {
+    let runner = || LocalDurableTestRunner::new(collects);
+    for (runner, kind) in [
+        (runner(), None),
+        (runner().execution_bytes(5 << 20), Some("Execution.ByteLimitExceeded")),
+        (runner().host_bytes(5 << 20), Some("Sandbox.HostByteLimitExceeded")),
+    ] {
+        let result = runner.run(()).await.unwrap();
+        let error = result.get_error().ok().and_then(|error| error.error_type.as_deref());
+        assert_eq!(error, kind);
+    }
+}
+
 #[tokio::test]
 async fn a_crashed_invocation_is_retried_as_often_as_is_set() {
     async fn crashes(_nothing: (), _: DurableContext) -> Result<(), BoxError> {

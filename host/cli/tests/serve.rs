@@ -3,78 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
 mod common;
+mod serving;
 
-use std::{
-    fs,
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
-    os::unix::fs::PermissionsExt as _,
-    process::{Child, ChildStdout, Command, Output, Stdio},
-    sync::OnceLock,
-};
+use std::{fs, io::Read as _, os::unix::fs::PermissionsExt as _, process::Command};
 
-use common::{err, json_of, root};
-use serde_json::Value;
-
-fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_durawasm"));
-    command.args(arguments).current_dir(root()).stdin(Stdio::null());
-    command
-}
-
-fn durawasm(arguments: &[&str]) -> Output {
-    command(arguments).output().unwrap()
-}
-
-/// The component of the test handlers. The first test builds it.
-fn guests() -> &'static str {
-    static GUESTS: OnceLock<String> = OnceLock::new();
-    GUESTS.get_or_init(|| {
-        let built = json_of(&durawasm(&["build", "testing/guests", "--json"]));
-        built["path"].as_str().unwrap().to_owned()
-    })
-}
-
-/// A server, killed when it is dropped.
-struct Serving {
-    process: Child,
-    lines: BufReader<ChildStdout>,
-    address: String,
-}
-
-impl Serving {
-    fn start(arguments: &[&str]) -> Self {
-        let fixed = ["serve", "--listen", "127.0.0.1:0", "--json", "--store", ":memory:"];
-        let mut process = command(&[&fixed, arguments].concat()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap());
-        let mut line = String::new();
-        lines.read_line(&mut line).unwrap();
-        let ready: Value = serde_json::from_str(&line).unwrap();
-        let address = ready["listening"].as_str().unwrap().strip_prefix("http://").unwrap().to_owned();
-        Self { process, lines, address }
-    }
-
-    /// Sends a request, and returns the answer's status and body.
-    fn send(&self, method: &str, path: &str, body: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        let length = body.len();
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
-        );
-        stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
+use common::err;
+use serde_json::{Value, json};
+use serving::{Serving, arn_path, durawasm, guests};
 
 #[test]
 fn functions_are_served_until_a_signal() {
@@ -141,4 +76,46 @@ fn what_is_refused_before_anything_is_served() {
     let unknown = format!("nothing={}", guests());
     let said = err(&durawasm(&["serve", "--store", ":memory:", "--function", &unknown]));
     assert!(said.contains("name one of them after a #"), "{said}");
+}
+
+#[test]
+fn executions_outlive_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("s.db");
+    let function = format!("callback={}", guests());
+    let arguments = ["--function", &*function, "--quiet"];
+    let mut first = Serving::start_on(&store, &arguments);
+    let event = json!({ "name": "reply" });
+    let arn = first.try_start("callback", "order-1", &event).unwrap();
+    let history = arn_path(&arn, "/history");
+    let id = loop {
+        let history: Value = serde_json::from_str(&first.send("GET", &history, "").1).unwrap();
+        let mut events = history["Events"].as_array().unwrap().iter();
+        if let Some(started) = events.find(|event| event["EventType"] == "CallbackStarted") {
+            break started["CallbackStartedDetails"]["CallbackId"].as_str().unwrap().to_owned();
+        }
+    };
+    // Nobody else may use the store meanwhile.
+    let second = durawasm(&["serve", "--store", store.to_str().unwrap(), "--function", &function]);
+    assert!(err(&second).contains("another process has this store open"), "{}", err(&second));
+    first.kill();
+
+    let again = Serving::start_on(&store, &arguments);
+    assert_eq!(again.try_start("callback", "order-1", &event).unwrap(), arn);
+    let running = "/2025-12-01/functions/callback/durable-executions?Statuses=RUNNING";
+    let listed: Value = serde_json::from_str(&again.send("GET", running, "").1).unwrap();
+    assert_eq!(listed["DurableExecutions"][0]["DurableExecutionArn"], arn);
+    let id = id.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+    let succeed = format!("/2025-12-01/durable-execution-callbacks/{id}/succeed");
+    assert_eq!(again.send("POST", &succeed, "\"yes\"").0, 200);
+    let ended = loop {
+        let view: Value = serde_json::from_str(&again.send("GET", &arn_path(&arn, ""), "").1).unwrap();
+        if view["Status"] != "RUNNING" {
+            break view;
+        }
+    };
+    assert_eq!(ended["Status"], "SUCCEEDED", "{ended}");
+    assert!(ended["Result"].as_str().unwrap().contains("\"answer\":\"yes\""), "{ended}");
+    assert_eq!(again.send("DELETE", &arn_path(&arn, ""), "").0, 202);
+    assert_eq!(again.send("GET", &arn_path(&arn, ""), "").0, 404);
 }

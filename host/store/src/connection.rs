@@ -20,6 +20,10 @@ pub(crate) fn connect(path: &Path, access: OpenFlags) -> Result<Connection, Stor
     set("trusted_schema", "OFF")?;
     set("cell_size_check", "ON")?;
     set("foreign_keys", "ON")?;
+    // In KiB: the pages of the executions at work stay in memory.
+    set("cache_size", "-16384")?;
+    // In pages of 4 KiB. Fewer checkpoints of the log copy fewer pages twice.
+    set("wal_autocheckpoint", "4000")?;
     if access.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) {
         // Only has an effect on an empty file: pages of deleted executions can be returned to the system.
         set("auto_vacuum", "INCREMENTAL")?;

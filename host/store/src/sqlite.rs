@@ -194,11 +194,31 @@ fn invoker_text(invoker: &Invoker) -> String {
     format!("{}#{}", invoker.execution, invoker.operation)
 }
 
-/// Writes the changes of one execution.
-pub(crate) fn save(transaction: &Transaction<'_>, changes: &Changes) -> rusqlite::Result<()> {
+/// Writes an execution that is found where it was before, as most are: then no index changes. Returns its key.
+fn same_place(transaction: &Transaction<'_>, changes: &Changes) -> rusqlite::Result<Option<i64>> {
+    let summary = &changes.summary;
+    let sql = "UPDATE executions SET saved_ms = ?1, record = ?2
+         WHERE arn = ?3 AND status = ?4 AND end_ms IS ?5 AND due_ms IS ?6 RETURNING key";
+    let mut statement = transaction.prepare_cached(sql)?;
+    let found = statement.query_row(
+        params![
+            summary.saved_at.as_millis(),
+            changes.execution,
+            summary.arn.as_str(),
+            summary.standing.as_str(),
+            summary.end.map(Timestamp::as_millis),
+            summary.due.map(Timestamp::as_millis),
+        ],
+        |row| row.get(0),
+    );
+    found.optional()
+}
+
+/// Writes an execution, which may be new. Returns its key.
+fn put(transaction: &Transaction<'_>, changes: &Changes) -> rusqlite::Result<i64> {
     let summary = &changes.summary;
     let (function, _, name) = summary.arn.parts().unwrap_or_default();
-    let key: i64 = transaction
+    transaction
         .prepare_cached(
             "INSERT INTO executions
                 (arn, id, function, name, status, start_ms, end_ms, saved_ms, due_ms, invoked_by, record)
@@ -222,7 +242,15 @@ pub(crate) fn save(transaction: &Transaction<'_>, changes: &Changes) -> rusqlite
                 changes.execution,
             ],
             |row| row.get(0),
-        )?;
+        )
+}
+
+/// Writes the changes of one execution.
+pub(crate) fn save(transaction: &Transaction<'_>, changes: &Changes) -> rusqlite::Result<()> {
+    let key = match same_place(transaction, changes)? {
+        Some(key) => key,
+        None => put(transaction, changes)?,
+    };
     let parts = [
         (text_of::OPERATIONS, &changes.operations),
         (text_of::EVENTS, &changes.events),

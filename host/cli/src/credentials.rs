@@ -2,7 +2,7 @@
 //!
 //! ```toml
 //! [keys]
-//! AKIDEXAMPLE00001 = "a secret of at least 16 characters"
+//! AKIDEXAMPLE00001 = "a-secret-of-at-least-16-characters"
 //! ```
 //!
 //! Invariants: a file that others than its owner may read or write is refused; no message contains a secret.

@@ -2,7 +2,7 @@
 
 use durawasm_core::{
     protocol::{CheckpointToken, ExecutionArn, ExecutionStatus, OperationUpdate, ServiceError},
-    server::decode_checkpoint_token,
+    server::{ServerHandle, decode_checkpoint_token},
 };
 use serde::Deserialize;
 use serde_json::{Map, json};
@@ -48,6 +48,33 @@ fn refused(error: ServiceError) -> ApiError {
     error
 }
 
+async fn send_checkpoint(
+    server: ServerHandle,
+    arn: ExecutionArn,
+    token: CheckpointToken,
+    updates: Vec<OperationUpdate>,
+) -> Result<Reply, ApiError> {
+    let (next, operations) = match server.checkpoint(&arn, &token, updates).await {
+        Ok(response) => (Some(response.checkpoint_token), response.operations),
+        // An answer without a token tells the handler that its invocation is over.
+        Err(ServiceError::InvocationNotRunning(_)) => (None, Vec::new()),
+        Err(ServiceError::InvalidToken) if is_over(&server, &arn, &token).await => (None, Vec::new()),
+        Err(error) => return Err(refused(error)),
+    };
+    let mut members = Map::new();
+    add(&mut members, "CheckpointToken", json!(next));
+    add(&mut members, "NewExecutionState", json!({ "Operations": operations }));
+    Ok(Reply::json(200, &members.into()))
+}
+
+/// Whether the token is one of this execution, and the execution has ended.
+async fn is_over(server: &ServerHandle, arn: &ExecutionArn, token: &CheckpointToken) -> bool {
+    let id = arn.as_str().rsplit('/').next();
+    let of = decode_checkpoint_token(token.as_str()).ok().map(|data| data.execution_id);
+    let control = server.control_view(arn).await;
+    of.as_deref() == id && control.is_ok_and(|control| control.standing.status() != ExecutionStatus::Running)
+}
+
 impl Api {
     pub(crate) async fn checkpoint(&self, request: &ApiRequest) -> Result<Reply, ApiError> {
         let arn = execution_arn(&request.of)?;
@@ -55,35 +82,8 @@ impl Api {
         let token = token(&checkpoint_token)?;
         let of = format!("checkpoint {arn}");
         let parameters = format!("{checkpoint_token} {updates:?}");
-        let carry_out = self.send_checkpoint(&arn, &token, updates.unwrap_or_default());
+        let carry_out = send_checkpoint(self.server().clone(), arn, token, updates.unwrap_or_default());
         self.once.carry_out(client_token.as_deref(), &of, parameters.as_bytes(), self.now(), carry_out).await
-    }
-
-    async fn send_checkpoint(
-        &self,
-        arn: &ExecutionArn,
-        token: &CheckpointToken,
-        updates: Vec<OperationUpdate>,
-    ) -> Result<Reply, ApiError> {
-        let (next, operations) = match self.server().checkpoint(arn, token, updates).await {
-            Ok(response) => (Some(response.checkpoint_token), response.operations),
-            // An answer without a token tells the handler that its invocation is over.
-            Err(ServiceError::InvocationNotRunning(_)) => (None, Vec::new()),
-            Err(ServiceError::InvalidToken) if self.is_over(arn, token).await => (None, Vec::new()),
-            Err(error) => return Err(refused(error)),
-        };
-        let mut members = Map::new();
-        add(&mut members, "CheckpointToken", json!(next));
-        add(&mut members, "NewExecutionState", json!({ "Operations": operations }));
-        Ok(Reply::json(200, &members.into()))
-    }
-
-    /// Whether the token is one of this execution, and the execution has ended.
-    async fn is_over(&self, arn: &ExecutionArn, token: &CheckpointToken) -> bool {
-        let id = arn.as_str().rsplit('/').next();
-        let of = decode_checkpoint_token(token.as_str()).ok().map(|data| data.execution_id);
-        let view = self.server().view(arn).await;
-        of.as_deref() == id && view.is_ok_and(|view| view.status != ExecutionStatus::Running)
     }
 
     /// Pages of the server may be larger than those that a client wants: a marker is the server's, and a place in its

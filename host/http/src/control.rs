@@ -8,7 +8,7 @@ use super::{api::Api, error::ApiError, names::execution_arn, reply::Reply, reque
 
 /// The body of a pause (service model: `PauseDurableExecutionRequest`).
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+#[serde(rename_all = "PascalCase")]
 struct Pause {
     client_token: Option<String>,
     reason: Option<String>,
@@ -17,7 +17,7 @@ struct Pause {
 
 /// The body of a resumption (service model: `ResumeDurableExecutionRequest`).
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+#[serde(rename_all = "PascalCase")]
 struct Resume {
     client_token: Option<String>,
     reason: Option<String>,
@@ -35,24 +35,24 @@ impl Api {
         let arn = execution_arn(&request.of)?;
         let Pause { client_token, reason, execution_timeout_paused } = request.json()?;
         let pause = PauseRequest { reason, pause_timeout: execution_timeout_paused.unwrap_or(true) };
-        let parameters = format!("{pause:?}");
-        let carry_out = async {
-            self.server().pause_execution(&arn, pause).await?;
+        let (parameters, of) = (format!("{pause:?}"), format!("pause {arn}"));
+        let server = self.server().clone();
+        let carry_out = async move {
+            server.pause_execution(&arn, pause).await?;
             Ok(Reply::json(202, &json!({})))
         };
-        let of = format!("pause {arn}");
         self.once.carry_out(client_token.as_deref(), &of, parameters.as_bytes(), self.now(), carry_out).await
     }
 
     pub(crate) async fn resume(&self, request: &ApiRequest) -> Result<Reply, ApiError> {
         let arn = execution_arn(&request.of)?;
         let Resume { client_token, reason } = request.json()?;
-        let parameters = format!("{reason:?}");
-        let carry_out = async {
-            self.server().resume_execution(&arn, reason).await?;
+        let (parameters, of) = (format!("{reason:?}"), format!("resume {arn}"));
+        let server = self.server().clone();
+        let carry_out = async move {
+            server.resume_execution(&arn, reason).await?;
             Ok(Reply::json(202, &json!({})))
         };
-        let of = format!("resume {arn}");
         self.once.carry_out(client_token.as_deref(), &of, parameters.as_bytes(), self.now(), carry_out).await
     }
 

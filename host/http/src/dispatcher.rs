@@ -5,7 +5,7 @@
 //! - one that could not be run, because the store is full for example, is tried again;
 //! - when the future is dropped, no further execution begins to run.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use durawasm_core::{
     ambient::Actor,
@@ -15,21 +15,18 @@ use durawasm_core::{
 };
 use tokio::time::sleep;
 
-use super::api::Api;
+use super::{api::Api, bounds::AFTER_FAILURE};
 
 /// How many executions are taken at once.
 const TAKEN: usize = 64;
 
-/// How long an execution that could not be run waits.
-const AFTER_FAILURE: Duration = Duration::from_secs(1);
-
 /// Runs executions until the server is lost.
 pub(crate) async fn dispatch(api: Arc<Api>) {
     let clock = api.environment.clock().clone();
+    // While it is active, virtual time does not advance.
+    let _actor = clock.actor();
     loop {
-        // While it is active, virtual time does not advance.
-        let _actor = clock.actor();
-        let Dispatched { ready, next, news } = match api.server().take_ready(TAKEN).await {
+        let Dispatched { ready, ended, next, news } = match api.server().take_ready(TAKEN).await {
             Ok(dispatched) => dispatched,
             Err(ServiceError::Unavailable(_)) => return,
             Err(_) => {
@@ -37,6 +34,9 @@ pub(crate) async fn dispatch(api: Arc<Api>) {
                 continue;
             }
         };
+        for arn in &ended {
+            api.environment.over(arn);
+        }
         let waits = ready.is_empty();
         for attendance in ready {
             let api = api.clone();
@@ -57,8 +57,7 @@ pub(crate) async fn dispatch(api: Arc<Api>) {
 async fn run(api: &Api, attendance: Attendance, actor: Actor) {
     let arn = attendance.arn();
     let error = match api.environment.run_attendance(&attendance, actor).await {
-        Ok(Progress::Ended) => return api.tails.over(arn),
-        Ok(Progress::Waits) => return,
+        Ok(Progress::Ended | Progress::Waits) => return,
         Err(error) => error,
     };
     if let Some(failures) = &api.options.failures {

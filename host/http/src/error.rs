@@ -17,6 +17,8 @@ pub(crate) enum Exception {
     Service,
     /// No operation has this method and path.
     UnknownOperation,
+    /// A web page sent the request.
+    AccessDenied,
     /// The body did not arrive in time.
     RequestTimeout,
     /// The request is not signed.
@@ -45,6 +47,7 @@ impl Exception {
             Self::RequestTooLarge => ("RequestTooLargeException", 413, "message"),
             Self::Service => ("ServiceException", 500, "Message"),
             Self::UnknownOperation => ("UnknownOperationException", 404, "message"),
+            Self::AccessDenied => ("AccessDeniedException", 403, "message"),
             Self::RequestTimeout => ("RequestTimeoutException", 408, "message"),
             Self::MissingAuthenticationToken => ("MissingAuthenticationTokenException", 403, "message"),
             Self::IncompleteSignature => ("IncompleteSignatureException", 403, "message"),

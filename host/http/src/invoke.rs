@@ -3,18 +3,20 @@
 use durawasm_core::{
     budget::Budget,
     orchestrator::{Function, plain_arn},
-    protocol::{ErrorObject, ExecutionArn, ExecutionStatus},
+    protocol::{ErrorObject, ExecutionArn, ExecutionStatus, ServiceError},
     server::{InvokeOutcome, StartExecution},
 };
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use super::{
     api::Api,
+    bounds::AFTER_FAILURE,
     error::{ApiError, Exception, invalid},
     names::{FunctionRef, LATEST, execution_name, refuse_tenant, shortened},
     reply::Reply,
     request::{ApiRequest, header},
-    tail::Tail,
+    tail::Following,
 };
 
 /// How a function is invoked (service model: `InvocationType`).
@@ -91,12 +93,12 @@ impl Api {
         let asked = Asked::read(request)?;
         let function = self.function(&named)?;
         self.check_open()?;
-        if asked.kind == InvocationType::DryRun {
-            return Ok(Reply::empty(204));
-        }
         if !function.durable {
             if asked.name.is_some() {
                 return invalid(format!("{} is not durable: it has no executions to name", function.name));
+            }
+            if asked.kind == InvocationType::DryRun {
+                return Ok(Reply::empty(204));
             }
             return self.invoke_plain(function, asked, &request.id).await;
         }
@@ -106,6 +108,9 @@ impl Api {
                  Qualifier={LATEST}",
                 function.name
             ));
+        }
+        if asked.kind == InvocationType::DryRun {
+            return Ok(Reply::empty(204));
         }
         let settings = self.settings(&function.name);
         let mut start = StartExecution::new(&*function.name, asked.payload);
@@ -117,20 +122,26 @@ impl Api {
         let follow = move |arn: &ExecutionArn| tails.map(|tails| tails.follow(arn));
         let (arn, tail) = self.server().start_execution_then(start, follow).await?;
         let reply = match asked.kind {
-            InvocationType::RequestResponse => {
-                self.server().ended(&arn).await?;
-                // It may have ended before this request.
-                self.tails.over(&arn);
-                self.outcome(&arn).await?
-            }
+            InvocationType::RequestResponse => self.outcome(&arn).await?,
             InvocationType::Event | InvocationType::DryRun => Reply::empty(202),
         };
-        Ok(finished(reply, tail.as_deref()).with("x-amz-durable-execution-arn", arn.as_str()))
+        Ok(finished(reply, tail.as_ref()).with("x-amz-durable-execution-arn", arn.as_str()))
     }
 
-    /// The answer of an execution that has ended.
+    /// Waits until an execution has ended, and returns the answer. It was started, so a store that fails meanwhile is no
+    /// answer: the client would start another.
     async fn outcome(&self, arn: &ExecutionArn) -> Result<Reply, ApiError> {
-        let view = self.server().view(arn).await?;
+        let view = loop {
+            let ended = async {
+                self.server().ended(arn).await?;
+                self.server().view(arn).await
+            };
+            match ended.await {
+                Ok(view) => break view,
+                Err(ServiceError::Store(_)) => sleep(AFTER_FAILURE).await,
+                Err(error) => return Err(error.into()),
+            }
+        };
         match view.status {
             ExecutionStatus::Succeeded => Ok(succeeded(view.result.map(|result| result.to_string()))),
             ExecutionStatus::Running => {
@@ -151,13 +162,12 @@ impl Api {
         let arn = plain_arn(&function.name, id);
         let tail = asked.tail.then(|| self.tails.follow(&arn));
         let budget = Budget::new(self.options.limits.execution_bytes, self.options.host.clone());
-        let (environment, tails) = (self.environment.clone(), self.tails.clone());
+        let environment = self.environment.clone();
         let (name, id, payload) = (function.name.clone(), id.to_owned(), asked.payload);
         // In a task: the function runs to its end, whatever the client does.
         let running = tokio::spawn(async move {
             let payload = payload.map(Into::into);
             let outcome = environment.run_plain_function(&name, payload, &id, budget).await;
-            tails.over(&arn);
             drop(place);
             outcome
         });
@@ -172,11 +182,11 @@ impl Api {
             Ok(Err(unknown)) => return Err(unknown.into()),
             Err(_) => return Err(ApiError::new(Exception::Service, "the function did not end")),
         };
-        Ok(finished(reply, tail.as_deref()))
+        Ok(finished(reply, tail.as_ref()))
     }
 }
 
-fn finished(reply: Reply, tail: Option<&Tail>) -> Reply {
+fn finished(reply: Reply, tail: Option<&Following>) -> Reply {
     let reply = reply.with("x-amz-executed-version", LATEST);
     match tail {
         Some(tail) => reply.with("x-amz-log-result", &tail.encoded()),

@@ -1,19 +1,21 @@
 //! Requests that are carried out once, though they may be sent again (service model: `ClientToken`).
 //!
 //! Invariants: a request with the token and the parameters of an earlier one gets the earlier one's answer for 15
-//! minutes; two that arrive together are carried out one after another. A bounded number of answers is kept, the newest.
+//! minutes, also if the earlier client went away; two that arrive together are carried out one after another, and wait for
+//! no others. A bounded number of answers is kept, the newest.
 
 use std::{
     collections::{HashMap, VecDeque},
     future::Future,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use blake2b_simd::blake2b;
 use durawasm_core::protocol::Timestamp;
-use tokio::sync::Mutex;
+use tokio::sync::Mutex as AsyncMutex;
 
 use super::{
-    error::{ApiError, invalid},
+    error::{ApiError, Exception, invalid},
     reply::Reply,
 };
 
@@ -32,15 +34,16 @@ pub(crate) struct Once(Mutex<Known>);
 
 #[derive(Default)]
 struct Known {
-    answers: HashMap<String, Answered>,
-    /// The keys of the answers, oldest first.
+    requests: HashMap<String, Arc<Asked>>,
+    /// The keys of the requests, oldest first.
     order: VecDeque<(Timestamp, String)>,
 }
 
-struct Answered {
+struct Asked {
     parameters: [u8; 64],
     at: Timestamp,
-    reply: Reply,
+    /// The answer, once there is a good one. Locked while the request is carried out.
+    reply: AsyncMutex<Option<Reply>>,
 }
 
 impl Once {
@@ -52,7 +55,7 @@ impl Once {
         of: &str,
         parameters: &[u8],
         now: Timestamp,
-        request: impl Future<Output = Result<Reply, ApiError>>,
+        request: impl Future<Output = Result<Reply, ApiError>> + Send + 'static,
     ) -> Result<Reply, ApiError> {
         let Some(token) = token else { return request.await };
         let good =
@@ -60,31 +63,49 @@ impl Once {
         if !good {
             return invalid(format!("the ClientToken is not 1 to {LONGEST_TOKEN} of printable ASCII"));
         }
-        let key = format!("{of} {token}");
         let parameters = *blake2b(parameters).as_array();
-        let mut known = self.0.lock().await;
-        known.forget(now);
-        if let Some(answered) = known.answers.get(&key) {
-            if answered.parameters == parameters {
-                return Ok(answered.reply.clone());
-            }
+        let asked = {
+            let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            known.asked(format!("{of} {token}"), parameters, now)
+        };
+        if asked.parameters != parameters {
             return invalid("the ClientToken was used for a request with other parameters");
         }
-        let reply = request.await?;
-        known.answers.insert(key.clone(), Answered { parameters, at: now, reply: reply.clone() });
-        known.order.push_back((now, key));
-        Ok(reply)
+        // In a task, so that the answer is known although the client may go away.
+        let carried_out = tokio::spawn(async move {
+            let mut reply = asked.reply.lock().await;
+            if let Some(reply) = &*reply {
+                return Ok(reply.clone());
+            }
+            let good = request.await?;
+            *reply = Some(good.clone());
+            Ok(good)
+        });
+        let lost = |_| Err(ApiError::new(Exception::Service, "the request did not end"));
+        carried_out.await.unwrap_or_else(lost)
     }
 }
 
 impl Known {
+    /// The request with this key, or a new one.
+    fn asked(&mut self, key: String, parameters: [u8; 64], now: Timestamp) -> Arc<Asked> {
+        self.forget(now);
+        if let Some(asked) = self.requests.get(&key) {
+            return asked.clone();
+        }
+        let asked = Arc::new(Asked { parameters, at: now, reply: AsyncMutex::default() });
+        self.requests.insert(key.clone(), asked.clone());
+        self.order.push_back((now, key));
+        asked
+    }
+
     fn forget(&mut self, now: Timestamp) {
         let old = |at: Timestamp| now.as_millis().saturating_sub(at.as_millis()) >= LIFETIME;
         while let Some((at, key)) = self.order.front()
             && (old(*at) || self.order.len() >= MOST)
         {
-            if self.answers.get(key).is_some_and(|answered| answered.at == *at) {
-                self.answers.remove(key);
+            if self.requests.get(key).is_some_and(|asked| asked.at == *at) {
+                self.requests.remove(key);
             }
             self.order.pop_front();
         }
@@ -93,16 +114,17 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
+    use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
 
     #[tokio::test]
     async fn a_token_is_one_request_for_a_quarter_of_an_hour() {
-        let (once, calls) = (Once::default(), Cell::new(0));
+        let (once, calls) = (Once::default(), Arc::new(AtomicU32::new(0)));
         let ask = async |token: Option<&'static str>, parameters: &'static [u8], at: u64| {
-            let request = async {
-                calls.set(calls.get() + 1);
+            let calls = calls.clone();
+            let request = async move {
+                calls.fetch_add(1, Ordering::Relaxed);
                 Ok(Reply::empty(202))
             };
             let now = Timestamp::Y2025.plus_seconds(at);
@@ -119,7 +141,7 @@ mod tests {
             (Some("a b"), b"2", 900, false, 4),
         ] {
             assert_eq!(ask(token, parameters, at).await.is_ok(), good, "{token:?} {at}");
-            assert_eq!(calls.get(), called, "{token:?} {at}");
+            assert_eq!(calls.load(Ordering::Relaxed), called, "{token:?} {at}");
         }
     }
 }

@@ -21,8 +21,7 @@ impl Api {
     pub(crate) async fn get(&self, request: &ApiRequest) -> Result<Reply, ApiError> {
         let arn = execution_arn(&request.of)?;
         let with_data = request.query.flag("IncludeExecutionData", true)?;
-        let view = self.server().view(&arn).await?;
-        let control = self.server().control_view(&arn).await?;
+        let (view, control) = self.server().whole_view(&arn).await?;
         let (_, version, name) = arn.parts().unwrap_or_default();
         let mut members = Map::new();
         let mut add = |name: &str, value: Value| add(&mut members, name, value);

@@ -10,10 +10,11 @@ use durawasm_core::{
     ambient::{Clock, SystemClock},
     protocol::ServiceError,
 };
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use hyper::{
-    Request,
+    HeaderMap, Request,
     body::{Body as _, Incoming},
+    header::{HOST, ORIGIN},
     server::conn::http1,
     service::service_fn,
 };
@@ -34,7 +35,7 @@ use super::{
     keys::AccessKeys,
     query::Query,
     reply::{HttpResponse, Reply},
-    request::ApiRequest,
+    request::{ApiRequest, header},
     route::{Operation, route},
     signature::Verifier,
     slow::Patient,
@@ -46,6 +47,9 @@ const MOST_HEADERS: usize = 100;
 
 /// The largest body that is read although it is not wanted, in bytes.
 const DISCARDED: usize = 64 << 20;
+
+/// How long a body is read whose request is refused by its head.
+const DISCARD_TIME: Duration = Duration::from_secs(2);
 
 /// How long the server waits after a connection could not be accepted, for want of file handles for example.
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
@@ -206,10 +210,18 @@ impl Front {
         let asynchronous = route.operation == Operation::Invoke
             && InvocationType::of(&head.headers)? == InvocationType::Event;
         let limit = route.operation.body_limit(asynchronous);
+        let verifier = self.verifier.as_ref().filter(|_| route.operation != Operation::Health);
+        let passes = match verifier {
+            // Strangers make the process keep nothing.
+            Some(verifier) => verifier.verify_head(&head),
+            None => refuse_pages(&head.headers),
+        };
+        if let Err(refused) = passes {
+            drop(timeout(DISCARD_TIME, discard(body)).await);
+            return Err(refused);
+        }
         let (body, _room) = self.body(route.operation, body, limit).await?;
-        if let Some(verifier) = &self.verifier
-            && route.operation != Operation::Health
-        {
+        if let Some(verifier) = verifier {
             verifier.verify(&head, &body)?;
         }
         let request = ApiRequest { of: route.of, query, headers: head.headers, body, id: id.to_owned() };
@@ -240,21 +252,66 @@ impl Front {
             }
             return too_large();
         }
-        // A body of unknown size may become as large as is allowed.
-        let size = if announced.exact().is_some() { least } else { limit };
-        let room = u32::try_from(size.div_ceil(1024)).unwrap_or(u32::MAX);
-        let Ok(room) = self.bodies.clone().try_acquire_many_owned(room) else {
-            let message = "requests with large bodies are under way: try again when some have ended";
-            return Err(ApiError::new(Exception::TooManyRequests, message));
-        };
-        match timeout(time, Limited::new(body, limit).collect()).await {
-            Ok(Ok(collected)) => Ok((collected.to_bytes(), room)),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => too_large(),
-            Ok(Err(error)) => invalid(format!("the body cannot be read: {error}")),
+        let collected = timeout(time, self.collect(body, limit)).await;
+        match collected {
+            Ok(Ok(collected)) => Ok(collected),
+            Ok(Err(Unread::TooLarge)) => too_large(),
+            Ok(Err(Unread::NoRoom)) => {
+                let message = "requests with large bodies are under way: try again when some have ended";
+                Err(ApiError::new(Exception::TooManyRequests, message))
+            }
+            Ok(Err(Unread::Broken(error))) => invalid(format!("the body cannot be read: {error}")),
             Err(_) => {
                 let message = format!("the body did not arrive within {} s", time.as_secs());
                 Err(ApiError::new(Exception::RequestTimeout, message))
             }
         }
     }
+    /// Reads a body as it arrives. What has not arrived takes no room.
+    async fn collect(
+        &self,
+        mut body: Incoming,
+        limit: usize,
+    ) -> Result<(Bytes, OwnedSemaphorePermit), Unread> {
+        let more = |kibibytes: usize| {
+            let kibibytes = u32::try_from(kibibytes).unwrap_or(u32::MAX);
+            self.bodies.clone().try_acquire_many_owned(kibibytes).map_err(|_| Unread::NoRoom)
+        };
+        let (mut room, mut bytes) = (more(0)?, Vec::new());
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(Unread::Broken)?.into_data() else { continue };
+            if data.len() > limit - bytes.len() {
+                return Err(Unread::TooLarge);
+            }
+            bytes.extend_from_slice(&data);
+            room.merge(more(bytes.len().div_ceil(1024) - room.num_permits())?);
+        }
+        Ok((bytes.into(), room))
+    }
+}
+
+/// Why a body was not read.
+enum Unread {
+    TooLarge,
+    NoRoom,
+    Broken(hyper::Error),
+}
+
+/// Without signatures, everybody on the machine may send requests, but no web page that somebody looks at there: browsers
+/// say where a page is from, and send names that were made to lead here.
+fn refuse_pages(headers: &HeaderMap) -> Result<(), ApiError> {
+    let host = header(headers, HOST.as_str())?;
+    let local = host.is_none_or(|host| {
+        let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+        let name = name.map_or(host, |(name, _)| name);
+        let address = name.trim_start_matches('[').trim_end_matches(']');
+        name.eq_ignore_ascii_case("localhost")
+            || address.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+    });
+    if local && !headers.contains_key(ORIGIN) {
+        return Ok(());
+    }
+    let message =
+        "without --credentials, requests are for localhost or a loopback address, and not from web pages";
+    Err(ApiError::new(Exception::AccessDenied, message))
 }

@@ -78,7 +78,11 @@ impl<'a> Authorization<'a> {
         }
         let scope: Vec<&str> = credential?.split('/').collect();
         let [key, date, region, SERVICE, "aws4_request"] = *scope else { return None };
-        Some(Self { key, date, region, signed: signed?.split(';').collect(), signature: signature? })
+        let signed: Vec<&str> = signed?.split(';').collect();
+        // Clients write each name once, in lower case and in order.
+        let in_order = signed.is_sorted_by(|one, next| one < next);
+        let lower = signed.iter().all(|name| !name.bytes().any(|byte| byte.is_ascii_uppercase()));
+        (in_order && lower).then_some(Self { key, date, region, signed, signature: signature? })
     }
 }
 
@@ -87,8 +91,16 @@ impl Verifier {
         Self { keys, clock, seen: Mutex::default() }
     }
 
-    /// Accepts a request, or says why not.
-    pub(crate) fn verify(&self, head: &Parts, body: &[u8]) -> Result<(), ApiError> {
+    /// Refuses what the head of a request shows to be refused, before its body is read.
+    pub(crate) fn verify_head(&self, head: &Parts) -> Result<(), ApiError> {
+        self.authorized(head).map(drop)
+    }
+
+    /// What signed a request, when, and the secret that it should have been signed with.
+    fn authorized<'a>(
+        &'a self,
+        head: &'a Parts,
+    ) -> Result<(Authorization<'a>, SystemTime, &'a str), ApiError> {
         let Some(text) = header(&head.headers, AUTHORIZATION.as_str())? else {
             let message = "the request is not signed: give your client an access key of this server";
             return refuse(Exception::MissingAuthenticationToken, message);
@@ -104,6 +116,12 @@ impl Verifier {
             let message = format!("there is no access key {:?}", shortened(authorization.key));
             return refuse(Exception::UnrecognizedClient, message);
         };
+        Ok((authorization, time, secret))
+    }
+
+    /// Accepts a request, or says why not.
+    pub(crate) fn verify(&self, head: &Parts, body: &[u8]) -> Result<(), ApiError> {
+        let (authorization, time, secret) = self.authorized(head)?;
         let expected = signature(head, body, &authorization, secret, time);
         let equal = expected
             .is_some_and(|expected| expected.as_bytes().ct_eq(authorization.signature.as_bytes()).into());
@@ -113,7 +131,7 @@ impl Verifier {
             return refuse(Exception::InvalidSignature, message);
         }
         // Clients that read twice within a second sign the same request twice.
-        if head.method == Method::GET { Ok(()) } else { self.once(authorization.signature) }
+        if head.method == Method::GET { Ok(()) } else { self.once(authorization.signature, time) }
     }
 
     /// When the request was signed. It must be about now.
@@ -139,7 +157,7 @@ impl Verifier {
     }
 
     /// Refuses a signature that was accepted before.
-    fn once(&self, signature: &str) -> Result<(), ApiError> {
+    fn once(&self, signature: &str, signed_at: SystemTime) -> Result<(), ApiError> {
         let now = self.clock.now();
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some((until, old)) = seen.order.front()
@@ -159,8 +177,8 @@ impl Verifier {
                 "too many requests in the last minutes: try again later",
             );
         }
-        // The request may be dated up to the skew in the future.
-        let until = now.plus_seconds(2 * SKEW.as_secs() + 1);
+        // From then on its time is too old.
+        let until = Timestamp::from(chrono::DateTime::from(signed_at)).plus_seconds(SKEW.as_secs() + 1);
         seen.until.insert(signature.to_owned(), until);
         seen.order.push_back((until, signature.to_owned()));
         Ok(())
@@ -173,6 +191,10 @@ fn check_signed(signed: &[&str], headers: &HeaderMap) -> Result<(), ApiError> {
         if !signed.contains(&needed) {
             return refuse(Exception::IncompleteSignature, format!("the header {needed} is not signed"));
         }
+    }
+    if let Some(missing) = signed.iter().find(|name| !headers.contains_key(**name)) {
+        let message = format!("the header {:?} is signed, and missing", shortened(missing));
+        return refuse(Exception::IncompleteSignature, message);
     }
     let loose = headers.keys().find(|name| {
         let name = name.as_str();

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use durawasm_core::protocol::Timestamp;
+use durawasm_core::protocol::{ServiceError, Timestamp};
 
 use super::api::Api;
 
@@ -24,10 +24,11 @@ pub(crate) async fn sweep(api: Arc<Api>) {
         while !ended.is_empty() {
             let mut gone = 0;
             for arn in &ended {
-                // One that a request has deleted meanwhile is gone as well.
-                gone += usize::from(api.server().delete_execution(arn).await.is_ok());
+                let deleted = api.server().delete_execution(arn).await;
+                // A request may have deleted it meanwhile.
+                gone += usize::from(matches!(deleted, Ok(()) | Err(ServiceError::NotFound(_))));
             }
-            let more = gone == AT_ONCE;
+            let more = gone > 0 && ended.len() == AT_ONCE;
             ended = if more {
                 api.server().ended_before(before, AT_ONCE).await.unwrap_or_default()
             } else {

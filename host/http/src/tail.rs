@@ -1,10 +1,10 @@
 //! The ends of logs, for invocations that ask for them (`X-Amz-Log-Type: Tail`).
 //!
-//! Invariants: of each log at most the last 4 KiB are kept, and only while somebody wants it.
+//! Invariants: of each log at most the last 4 KiB are kept, and only while a request wants it.
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -19,12 +19,36 @@ const TAIL: usize = 4096;
 /// Passes log lines on, and keeps the ends of the logs that are wanted.
 pub struct LogTails {
     next: Arc<dyn LogSink>,
-    wanted: Mutex<HashMap<ExecutionArn, Arc<Tail>>>,
+    wanted: Mutex<HashMap<ExecutionArn, Weak<Tail>>>,
+}
+
+/// Keeps the end of a log while it lives.
+pub(crate) struct Following {
+    tails: Arc<LogTails>,
+    arn: ExecutionArn,
+    tail: Arc<Tail>,
+}
+
+impl Following {
+    /// The log's end in base64.
+    pub(crate) fn encoded(&self) -> String {
+        self.tail.encoded()
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        let mut wanted = self.tails.wanted();
+        // Others may follow the same log.
+        if Arc::strong_count(&self.tail) == 1 {
+            wanted.remove(&self.arn);
+        }
+    }
 }
 
 /// The end of one log.
 #[derive(Default)]
-pub(crate) struct Tail(Mutex<VecDeque<u8>>);
+struct Tail(Mutex<VecDeque<u8>>);
 
 impl Tail {
     fn push(&self, line: &LogLine) {
@@ -35,8 +59,7 @@ impl Tail {
         bytes.drain(..excess);
     }
 
-    /// The log's end in base64.
-    pub(crate) fn encoded(&self) -> String {
+    fn encoded(&self) -> String {
         let mut bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         STANDARD.encode(&*bytes.make_contiguous())
     }
@@ -48,25 +71,23 @@ impl LogTails {
         Arc::new(Self { next, wanted: Mutex::default() })
     }
 
-    fn wanted(&self) -> MutexGuard<'_, HashMap<ExecutionArn, Arc<Tail>>> {
+    fn wanted(&self) -> MutexGuard<'_, HashMap<ExecutionArn, Weak<Tail>>> {
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps the end of an execution's log from now on.
-    pub(crate) fn follow(&self, arn: &ExecutionArn) -> Arc<Tail> {
-        self.wanted().entry(arn.clone()).or_default().clone()
-    }
-
-    /// Ends what [`Self::follow`] began. Whoever has the end of the log keeps it.
-    pub(crate) fn over(&self, arn: &ExecutionArn) {
-        self.wanted().remove(arn);
+    /// Keeps the end of an execution's log from now on, until the value is dropped.
+    pub(crate) fn follow(self: &Arc<Self>, arn: &ExecutionArn) -> Following {
+        let mut wanted = self.wanted();
+        let tail = wanted.get(arn).and_then(Weak::upgrade).unwrap_or_default();
+        wanted.insert(arn.clone(), Arc::downgrade(&tail));
+        Following { tails: self.clone(), arn: arn.clone(), tail }
     }
 }
 
 impl LogSink for LogTails {
     fn write(&self, line: LogLine) {
         if !line.replayed {
-            let tail = self.wanted().get(&line.execution).cloned();
+            let tail = self.wanted().get(&line.execution).and_then(Weak::upgrade);
             if let Some(tail) = tail {
                 tail.push(&line);
             }

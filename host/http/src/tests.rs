@@ -168,7 +168,7 @@ impl Served {
     }
 
     async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n");
+        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
         for (name, value) in headers {
             head += &format!("{name}: {value}\r\n");
         }
@@ -392,6 +392,62 @@ async fn without_a_signature_nothing_passes_but_health() {
     let basic = [("authorization", "Basic x")];
     served.send("POST", &invocations("greets"), &basic, b"").await.is(403, "IncompleteSignatureException");
     assert_eq!(served.get("/health").await.status, 200);
+}
+
+/// A request in its own words.
+async fn exchanged(served: &Served, text: &str) -> Answer {
+    let (address, bytes) = (served.address, text.as_bytes().to_vec());
+    tokio::task::spawn_blocking(move || exchange(address, &bytes)).await.unwrap()
+}
+
+#[tokio::test]
+async fn web_pages_are_refused() {
+    let served = Served::start().await;
+    for (host, refused) in [
+        ("localhost", false),
+        ("LocalHost:9001", false),
+        ("127.0.0.1:80", false),
+        ("127.1.2.3", false),
+        ("[::1]:9001", false),
+        ("example.com", true),
+        ("localhost.example.com:9001", true),
+        ("10.0.0.1", true),
+        ("", true),
+    ] {
+        let text = format!("GET /health HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        assert_eq!(exchanged(&served, &text).await.status == 403, refused, "{host:?}");
+    }
+    let page = [("Origin", "http://localhost:3000")];
+    served.send("POST", &invocations("greets"), &page, b"\"Ada\"").await.is(403, "AccessDeniedException");
+}
+
+/// What is wrong with the head is said before the body is read, and does not end the connection without an answer.
+#[tokio::test]
+async fn odd_signatures_are_refused_by_their_heads() {
+    let key = "AKIDEXAMPLE00001";
+    let keys = AccessKeys::new([(key.to_owned(), "an-example-of-a-secret".to_owned())]).unwrap();
+    let served = Served::with(Bounds::default(), Some(keys)).await;
+    let now = chrono::Utc::now();
+    let (day, date) = (now.format("%Y%m%d"), now.format("%Y%m%dT%H%M%SZ"));
+    for (signed, host, name) in [
+        ("host;x-amz-date", "host: x\r\n", "InvalidSignatureException"),
+        ("host;x-amz-date", "", "IncompleteSignatureException"),
+        ("host;range;x-amz-date", "host: x\r\n", "IncompleteSignatureException"),
+        ("host;host;x-amz-date", "host: x\r\n", "IncompleteSignatureException"),
+        ("x-amz-date;host", "host: x\r\n", "IncompleteSignatureException"),
+        ("Host;x-amz-date", "host: x\r\n", "IncompleteSignatureException"),
+    ] {
+        let text = format!(
+            "GET /2025-12-01/functions/greets/durable-executions HTTP/1.1\r\n{host}x-amz-date: {date}\r\n\
+             authorization: AWS4-HMAC-SHA256 Credential={key}/{day}/us-east-1/lambda/aws4_request, \
+             SignedHeaders={signed}, Signature=00\r\nconnection: close\r\n\r\n"
+        );
+        exchanged(&served, &text).await.is(403, name);
+    }
+    // A stranger's body is not waited for.
+    let text =
+        format!("POST {} HTTP/1.1\r\nhost: x\r\ncontent-length: 5000000\r\n\r\n", invocations("greets"));
+    exchanged(&served, &text).await.is(403, "MissingAuthenticationTokenException");
 }
 
 #[tokio::test]

@@ -65,7 +65,9 @@ const MIGRATIONS: [(i64, &str); 2] = [
     (
         VERSION,
         "CREATE INDEX executions_listed ON executions (function, start_ms, arn);
-    CREATE INDEX executions_open ON executions (due_ms, key) WHERE end_ms IS NULL;",
+    CREATE INDEX executions_open ON executions (due_ms, key) WHERE end_ms IS NULL;
+    -- Version 1 had no time for an execution that waits for a function which it invoked.
+    UPDATE executions SET due_ms = start_ms WHERE end_ms IS NULL AND due_ms IS NULL;",
     ),
 ];
 

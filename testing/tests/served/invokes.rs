@@ -196,7 +196,7 @@ async fn a_client_that_goes_away_ends_nothing() {
     let mut stream = TcpStream::connect(served.address).await.unwrap();
     let body = json!({ "name": "reply" }).to_string();
     let head = format!(
-        "POST /2015-03-31/functions/callback/invocations?Qualifier=$LATEST HTTP/1.1\r\nhost: x\r\n\
+        "POST /2015-03-31/functions/callback/invocations?Qualifier=$LATEST HTTP/1.1\r\nhost: localhost\r\n\
          x-amz-durable-execution-name: n\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );

@@ -28,7 +28,7 @@ async fn a_request_that_waits_is_dropped_after_the_grace() {
     let mut stream = TcpStream::connect(served.address).await.unwrap();
     let body = json!({ "name": "reply" }).to_string();
     let head = format!(
-        "POST /2015-03-31/functions/callback:$LATEST/invocations HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}",
+        "POST /2015-03-31/functions/callback:$LATEST/invocations HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
     stream.write_all(head.as_bytes()).await.unwrap();
@@ -46,7 +46,7 @@ async fn a_client_that_sends_slowly_is_not_waited_for() {
     let quick = Duration::from_millis(300);
     let bounds = Bounds { head_time: quick, body_time: quick, ..Bounds::default() };
     let served = Served::with(bounds, None).await;
-    let late = served.bytes(b"POST /2015-03-31/functions/greet:$LATEST/invocations HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 9\r\n\r\n\"A").await;
+    let late = served.bytes(b"POST /2015-03-31/functions/greet:$LATEST/invocations HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 9\r\n\r\n\"A").await;
     assert_eq!((late.status, late.header("x-amzn-errortype")), (408, Some("requesttimeoutexception")));
     // A head that does not come ends the connection.
     served.bytes(b"GET /health HTTP/1.1\r\nhost").await;

@@ -322,6 +322,11 @@ impl Environment {
         self.orchestrator.run_attendance(attendance, actor).await
     }
 
+    /// Frees what was granted to an execution that ended while nobody ran it.
+    pub fn over(&self, arn: &ExecutionArn) {
+        self.orchestrator.grants.over(arn);
+    }
+
     /// Runs a plain function once, without an execution. See [`Orchestrator::run_plain_function`].
     pub async fn run_plain_function(
         &self,

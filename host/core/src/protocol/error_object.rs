@@ -1,6 +1,6 @@
 //! `ErrorObject`: a language-independent description of a failure.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::error_types;
 use crate::budget::BytesExceeded;
@@ -22,8 +22,13 @@ pub struct ErrorObject {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_data: Option<String>,
     /// Stack frames, innermost first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "frames")]
     pub stack_trace: Vec<String>,
+}
+
+/// JSON's null is an absent list, as clients of other languages write it.
+fn frames<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 impl ErrorObject {

@@ -57,9 +57,11 @@ impl Drop for Attendance {
 pub struct Dispatched {
     /// The executions to run.
     pub ready: Vec<Attendance>,
+    /// Executions that ended while nobody ran them.
+    pub ended: Vec<ExecutionArn>,
     /// When the next one is due.
     pub next: Option<Timestamp>,
-    /// Completes when an execution becomes ready, or due before `next`.
+    /// Completes when there is more, or an execution becomes due before `next`.
     pub news: ChangeSubscription,
 }
 
@@ -80,10 +82,10 @@ impl ServerHandle {
     pub async fn take_ready(&self, most: usize) -> Result<Dispatched, ServiceError> {
         let this = self.clone();
         self.call(move |server, now| {
-            let (ready, next, news) = server.take_ready(now, most);
+            let (taken, news) = server.take_ready(now, most);
             // Made here, so that they are left if the answer is lost.
-            let ready = ready.into_iter().map(|arn| this.attendance(arn)).collect();
-            Ok(Dispatched { ready, next, news })
+            let ready = taken.ready.into_iter().map(|arn| this.attendance(arn)).collect();
+            Ok(Dispatched { ready, ended: taken.ended, next: taken.next, news })
         })
         .await
     }

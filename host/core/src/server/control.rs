@@ -3,6 +3,7 @@
 //! Invariants: an execution is deleted only after its end, and nothing of it is found afterwards.
 
 use super::{
+    api::ExecutionView,
     checkpoint_manager::CheckpointManager,
     execution_manager::ExecutionManager,
     handle::ServerHandle,
@@ -59,10 +60,10 @@ impl ExecutionManager {
     /// # Errors
     /// [`ServiceError::Conflict`] when it has not ended. [`ServiceError::NotFound`].
     pub fn delete_execution(&mut self, now: Timestamp, arn: &ExecutionArn) -> Result<(), ServiceError> {
-        let id = self.with(arn, |execution, _| {
+        let (id, invoker) = self.with(arn, |execution, _| {
             execution.advance(now);
             if execution.is_over() {
-                return Ok(execution.id);
+                return Ok((execution.id, execution.invoked_by.clone()));
             }
             let status = execution.standing().as_str();
             let why = format!("the execution is {status}: only an execution that has ended can be deleted");
@@ -70,7 +71,7 @@ impl ExecutionManager {
         })?;
         self.executions.remove(arn);
         self.by_id.remove(&id);
-        self.forget_name(arn);
+        self.forget_name(arn, invoker);
         if let Some(kept) = &mut self.kept {
             kept.delete(arn);
         }
@@ -170,11 +171,24 @@ impl ServerHandle {
         self.call(move |server, now| server.manager.control_view(now, &arn)).await
     }
 
+    /// The state of an execution, and what is no part of it, at one time.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`], [`ServiceError::Store`], [`ServiceError::Unavailable`].
+    pub async fn whole_view(&self, arn: &ExecutionArn) -> Result<(ExecutionView, ControlView), ServiceError> {
+        let arn = arn.clone();
+        self.call(move |server, now| {
+            Ok((server.manager.view(now, &arn)?, server.manager.control_view(now, &arn)?))
+        })
+        .await
+    }
+
     /// Waits until an execution has ended.
     ///
     /// # Errors
     /// [`ServiceError::NotFound`], [`ServiceError::Store`], [`ServiceError::Unavailable`].
     pub async fn ended(&self, arn: &ExecutionArn) -> Result<(), ServiceError> {
+        let _watching = Watching { server: self, arn };
         loop {
             let arn = arn.clone();
             let Some(change) = self.call(move |server, now| server.watch_end(now, arn)).await? else {
@@ -190,5 +204,20 @@ impl ServerHandle {
     /// As there, or [`ServiceError::Unavailable`].
     pub async fn list_executions(&self, list: ListExecutions) -> Result<Vec<ExecutionSummary>, ServiceError> {
         self.call(move |server, _| server.manager.list_executions(&list)).await
+    }
+}
+
+/// Somebody who waits for the end of an execution, and may give up: then nothing needs it in memory any more.
+struct Watching<'a> {
+    server: &'a ServerHandle,
+    arn: &'a ExecutionArn,
+}
+
+impl Drop for Watching<'_> {
+    fn drop(&mut self) {
+        if self.server.has_store() {
+            let arn = self.arn.clone();
+            self.server.tell(move |server| server.manager.touch(&arn));
+        }
     }
 }

@@ -40,6 +40,12 @@ pub(super) struct Dispatch {
     due: BTreeSet<(Timestamp, ExecutionArn)>,
     at_work_count: usize,
     ready_count: usize,
+    /// The targets of open callers: who runs a caller runs them, until it ends.
+    targets: HashMap<ExecutionArn, BTreeSet<ExecutionArn>>,
+    /// The executions that are left if the changes of the present requests are committed.
+    leaving: Vec<ExecutionArn>,
+    /// The executions that ended while nobody ran them.
+    ended: Vec<ExecutionArn>,
     /// The executions that requests have used since they were looked at.
     touched: BTreeSet<ExecutionArn>,
     /// How many may be at work or ready; requests for more are refused.
@@ -128,13 +134,62 @@ impl Dispatch {
         }
     }
 
+    /// Nobody runs an execution any more, if the changes of the present requests are committed.
+    pub(super) fn leave_with_commit(&mut self, arn: &ExecutionArn) {
+        self.leaving.push(arn.clone());
+    }
+
+    /// The changes were committed, or not.
+    pub(super) fn concluded(&mut self, committed: bool) {
+        for arn in std::mem::take(&mut self.leaving) {
+            if committed {
+                self.leave(&arn);
+            }
+        }
+    }
+
+    pub(super) fn is_at_work(&self, arn: &ExecutionArn) -> bool {
+        self.places.get(arn) == Some(&Place::AtWork)
+    }
+
+    /// Leaves a target to who runs its caller.
+    pub(super) fn run_with(&mut self, caller: ExecutionArn, target: &ExecutionArn) {
+        self.targets.entry(caller).or_default().insert(target.clone());
+    }
+
+    /// An execution has ended: its targets are not run by who ran it any more. Returns them.
+    pub(super) fn ends(
+        &mut self,
+        arn: &ExecutionArn,
+        caller: Option<&ExecutionArn>,
+    ) -> BTreeSet<ExecutionArn> {
+        if let Some(caller) = caller
+            && let Some(targets) = self.targets.get_mut(caller)
+        {
+            targets.remove(arn);
+            if targets.is_empty() {
+                self.targets.remove(caller);
+            }
+        }
+        self.targets.remove(arn).unwrap_or_default()
+    }
+
+    /// Reports an execution that ended while nobody ran it.
+    pub(super) fn report_end(&mut self, arn: &ExecutionArn) {
+        self.ended.push(arn.clone());
+    }
+
+    pub(super) fn take_ended(&mut self) -> Vec<ExecutionArn> {
+        std::mem::take(&mut self.ended)
+    }
+
     fn next_due(&self) -> Option<Timestamp> {
         self.due.first().map(|(due, _)| *due)
     }
 
     pub(super) fn has_news(&self) -> bool {
         let earlier = self.next_due().is_some_and(|due| self.until.is_none_or(|until| due < until));
-        self.ready_count > 0 || earlier
+        self.ready_count > 0 || earlier || !self.ended.is_empty()
     }
 
     pub(super) fn take_touched(&mut self) -> BTreeSet<ExecutionArn> {

@@ -11,6 +11,27 @@ use super::{
 };
 use crate::protocol::{ExecutionArn, ServiceError, Timestamp};
 
+/// What a dispatcher has to do.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    pub(super) ready: Vec<ExecutionArn>,
+    /// When the next one is due.
+    pub(super) next: Option<Timestamp>,
+    /// The executions that ended while nobody ran them.
+    pub(super) ended: Vec<ExecutionArn>,
+}
+
+/// The execution whose chained invoke started another.
+enum Caller {
+    None,
+    Open(ExecutionArn),
+    /// It has ended, or does not matter because the target has.
+    Over(ExecutionArn),
+}
+
+/// How long an execution that cannot be read waits, in seconds.
+const UNREADABLE_SECONDS: u64 = 60;
+
 impl CheckpointManager {
     /// What it needs to go on, if nobody runs it.
     pub(super) fn need(&self, now: Timestamp) -> Need {
@@ -39,8 +60,9 @@ impl ExecutionManager {
         let open = self.kept.as_mut().map_or_else(|| Ok(Vec::new()), |kept| kept.store.open())?;
         let all: HashSet<ExecutionArn> = open.iter().map(|open| open.arn.clone()).collect();
         for OpenExecution { arn, due, caller } in open {
-            if !caller.is_some_and(|caller| all.contains(&caller)) {
-                dispatch.needs(&arn, due.map_or(Need::Answer, Need::At), now);
+            match caller.filter(|caller| all.contains(caller)) {
+                Some(caller) => dispatch.run_with(caller, &arn),
+                None => dispatch.needs(&arn, due.map_or(Need::Answer, Need::At), now),
             }
         }
         self.dispatch = Some(dispatch);
@@ -48,13 +70,10 @@ impl ExecutionManager {
     }
 
     /// Takes executions that can go on. Each is at work until [`Self::leave`].
-    pub(super) fn take_ready(
-        &mut self,
-        now: Timestamp,
-        most: usize,
-    ) -> (Vec<ExecutionArn>, Option<Timestamp>) {
-        let Some(dispatch) = &mut self.dispatch else { return (Vec::new(), None) };
-        dispatch.take(now, most)
+    pub(super) fn take_ready(&mut self, now: Timestamp, most: usize) -> Taken {
+        let Some(dispatch) = &mut self.dispatch else { return Taken::default() };
+        let (ready, next) = dispatch.take(now, most);
+        Taken { ready, next, ended: dispatch.take_ended() }
     }
 
     /// Lets the caller run an execution, unless somebody does. Returns whether it may.
@@ -62,8 +81,8 @@ impl ExecutionManager {
         self.dispatch.as_mut().is_none_or(|dispatch| dispatch.attend(arn))
     }
 
-    /// Continues an execution for who has begun to run it: an invocation that somebody has left is over. Returns when the
-    /// execution times out.
+    /// Continues an execution for who has begun to run it: an invocation that somebody has left is over, and the targets
+    /// of open invokes are run again, or found. Returns when the execution times out.
     pub(super) fn take_over(
         &mut self,
         now: Timestamp,
@@ -72,6 +91,7 @@ impl ExecutionManager {
         self.with(arn, |execution, _| {
             execution.advance(now);
             execution.end_interrupted(now);
+            execution.hand_out_invokes_again();
             Ok(execution.times_out())
         })
     }
@@ -92,19 +112,47 @@ impl ExecutionManager {
         }
     }
 
-    /// Looks at what requests have used. To be called after their commit, which may have failed: then what cannot be read
-    /// now is looked at again.
+    /// The caller runs an execution no more, if the changes of the present requests are committed.
+    pub(super) fn leave_with_commit(&mut self, arn: &ExecutionArn) {
+        if let Some(dispatch) = &mut self.dispatch {
+            dispatch.leave_with_commit(arn);
+        }
+    }
+
+    /// Looks at what requests have used. To be called after their commit, which may have failed.
     pub(super) fn look_at_touched(&mut self, now: Timestamp, failed: bool) {
         let Some(dispatch) = &mut self.dispatch else { return };
-        for arn in dispatch.take_touched() {
+        dispatch.concluded(!failed);
+        let mut touched = dispatch.take_touched();
+        while let Some(arn) = touched.pop_first() {
+            // Who runs it sees to it.
+            if self.dispatch.as_ref().is_some_and(|dispatch| dispatch.is_at_work(&arn)) {
+                continue;
+            }
             let was_loaded = self.executions.contains_key(&arn);
-            let need = self.need_of(&arn, now);
+            let (need, caller) = match self.need_of(&arn, now) {
+                Ok(found) => found,
+                Err(_) => (Need::At(now.plus_seconds(UNREADABLE_SECONDS)), Caller::None),
+            };
             let Some(dispatch) = &mut self.dispatch else { return };
-            match need {
-                Ok(need) => dispatch.needs(&arn, need, now),
-                Err(_) if failed => dispatch.touch(&arn),
-                // Whoever asks for it is told.
-                Err(_) => {}
+            if need == Need::Over {
+                let caller = match &caller {
+                    Caller::Open(caller) | Caller::Over(caller) => Some(caller),
+                    Caller::None => None,
+                };
+                touched.extend(dispatch.ends(&arn, caller));
+                // News are those of the present requests.
+                if self.news.contains(&arn) {
+                    dispatch.report_end(&arn);
+                }
+            }
+            match caller {
+                // The target of an invoke is run by who runs its caller, until that has ended.
+                Caller::Open(caller) if need != Need::Over => {
+                    dispatch.needs(&arn, Need::Answer, now);
+                    dispatch.run_with(caller, &arn);
+                }
+                _ => dispatch.needs(&arn, need, now),
             }
             if !was_loaded {
                 self.release(&arn);
@@ -112,21 +160,23 @@ impl ExecutionManager {
         }
     }
 
-    fn need_of(&mut self, arn: &ExecutionArn, now: Timestamp) -> Result<Need, ServiceError> {
+    fn need_of(&mut self, arn: &ExecutionArn, now: Timestamp) -> Result<(Need, Caller), ServiceError> {
         self.load(arn)?;
-        let Some((execution, _)) = self.executions.get(arn) else { return Ok(Need::Over) };
+        let Some((execution, _)) = self.executions.get(arn) else { return Ok((Need::Over, Caller::None)) };
         let need = execution.need(now);
         let Some(caller) = execution.invoked_by.as_ref().map(|invoker| invoker.execution.clone()) else {
-            return Ok(need);
+            return Ok((need, Caller::None));
         };
-        // The target of an invoke is run by who runs its caller, until that has ended.
+        if need == Need::Over {
+            return Ok((need, Caller::Over(caller)));
+        }
         let was_loaded = self.executions.contains_key(&caller);
         self.load(&caller)?;
         let is_open = self.executions.get(&caller).is_some_and(|(caller, _)| caller.need(now) != Need::Over);
         if !was_loaded {
             self.release(&caller);
         }
-        Ok(if is_open { Need::Answer } else { need })
+        Ok((need, if is_open { Caller::Open(caller) } else { Caller::Over(caller) }))
     }
 
     /// Whether the dispatcher has to look again.

@@ -22,7 +22,7 @@ use super::{
     kept,
     kept_executions::Kept,
     observer::Observer,
-    store::Store,
+    store::{Invoker, Store},
     timers::{ScheduledTimer, TimerKey},
     token::{Markers, decode_checkpoint_token},
 };
@@ -54,6 +54,8 @@ pub struct ExecutionManager {
     /// The executions that were started under a name that others may state again, by function and name. With a store, it
     /// knows them.
     names: HashMap<(String, String), ExecutionArn>,
+    /// The executions that chained invokes started, if executions are dispatched. With a store, it knows them.
+    invoked: HashMap<(ExecutionArn, OperationId), ExecutionArn>,
 }
 
 impl ExecutionManager {
@@ -73,6 +75,7 @@ impl ExecutionManager {
             kept: None,
             dispatch: None,
             names: HashMap::new(),
+            invoked: HashMap::new(),
         }
     }
 
@@ -119,6 +122,7 @@ impl ExecutionManager {
         if request.invoked_by.is_none() {
             self.check_active()?;
         }
+        let invoked_by = request.invoked_by.clone();
         let named = request.execution_name.clone().filter(|_| request.idempotent);
         let named = named.map(|name| (request.function_name.clone(), name));
         let budget = Budget::new(self.limits.execution_bytes, self.host.clone());
@@ -156,6 +160,9 @@ impl ExecutionManager {
         }
         if let Some(dispatch) = &mut self.dispatch {
             dispatch.touch(&arn);
+            if let (Some(invoker), None) = (invoked_by, &self.kept) {
+                self.invoked.insert(invoker, arn.clone());
+            }
         }
         if let Some(key) = named.filter(|_| self.kept.is_none()) {
             self.names.insert(key, arn.clone());
@@ -463,7 +470,16 @@ impl ExecutionManager {
         self.names.get(&(function.to_owned(), name.to_owned())).cloned()
     }
 
-    pub(super) fn forget_name(&mut self, arn: &ExecutionArn) {
+    /// The execution that this chained invoke started, in memory.
+    pub(super) fn started_by(&self, invoker: &(ExecutionArn, OperationId)) -> Option<ExecutionArn> {
+        self.invoked.get(invoker).cloned()
+    }
+
+    /// Forgets what an execution that is deleted was found by.
+    pub(super) fn forget_name(&mut self, arn: &ExecutionArn, invoker: Option<Invoker>) {
+        if let Some(Invoker { execution, operation }) = invoker {
+            self.invoked.remove(&(execution, operation));
+        }
         let Some((function, _, name)) = arn.parts() else { return };
         let key = (function.to_owned(), name.to_owned());
         if self.names.get(&key) == Some(arn) {

@@ -205,6 +205,12 @@ impl CheckpointManager {
         Ok(())
     }
 
+    /// Hands out again the invokes whose targets nobody runs any more.
+    pub(super) fn hand_out_invokes_again(&mut self) {
+        let operations = &self.operations;
+        self.invokes.hand_out_again(|index| operations.get(index).map(|operation| &**operation));
+    }
+
     /// Records the outcomes that were held until the end of the invocation.
     pub(super) fn release_invokes(&mut self, now: Timestamp) {
         for (index, outcome) in self.invokes.release() {

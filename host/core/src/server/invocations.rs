@@ -35,6 +35,9 @@ fn changes_from_outside(operation: &Operation) -> bool {
         && (operation.status.is_terminal() || operation.status == OperationStatus::Ready)
 }
 
+/// The largest error with which an execution is stopped, in bytes (service model: `StopDurableExecution`).
+const STOP_ERROR_BYTES: usize = 1 << 20;
+
 impl CheckpointManager {
     /// Starts an invocation, if the execution needs one.
     pub(super) fn start_invocation(
@@ -107,7 +110,10 @@ impl CheckpointManager {
                 return Ok(Next::Closed);
             }
             // A pause has ended it at its last checkpoint.
-            _ if self.pausing.has_taken_back(request_id) => return Ok(self.next()),
+            _ if self.pausing.has_taken_back(request_id) => {
+                self.pausing.taken_back = None;
+                return Ok(self.next());
+            }
             _ => {
                 let why = format!("invocation {request_id} is not running");
                 return Err(ServiceError::InvocationNotRunning(why));
@@ -291,6 +297,15 @@ impl CheckpointManager {
         self.advance(now);
         if matches!(self.phase, ExecutionPhase::Closed { .. }) || self.phase.decided().is_some() {
             return invalid("the execution is over: it cannot be stopped");
+        }
+        if let Some(error) = &error {
+            let bytes = error.kept();
+            if bytes > STOP_ERROR_BYTES {
+                return invalid(format!(
+                    "the error of a stop takes {bytes} bytes; at most {STOP_ERROR_BYTES} are allowed"
+                ));
+            }
+            self.budget.charge_always(bytes);
         }
         let error = error
             .unwrap_or_else(|| ErrorObject::new(error_types::EXECUTION_STOPPED, "the execution was stopped"));

@@ -1,7 +1,7 @@
 //! The open chained invokes of one execution.
 //!
 //! Invariants:
-//! - each invoke is handed out once, to the caller that runs its target;
+//! - each invoke is handed out once to whoever runs its target, and again to whoever takes that over;
 //! - each is completed once; an outcome that arrives while the invocation that started the invoke is still running is
 //!   held until that invocation has ended.
 
@@ -13,6 +13,7 @@ use super::{
     ids::Index,
     saved::SavedInvoke,
 };
+use crate::protocol::Operation;
 
 #[derive(Debug, Default)]
 pub(super) struct InvokeTable {
@@ -85,6 +86,23 @@ impl InvokeTable {
     /// Hands out the invokes that were not handed out before.
     pub(super) fn take(&mut self) -> Vec<StartedInvoke> {
         self.fresh.drain(..).map(|(_, invoke)| invoke).collect()
+    }
+
+    /// Hands out again all invokes without an outcome.
+    pub(super) fn hand_out_again<'a>(&mut self, operation: impl Fn(Index) -> Option<&'a Operation>) {
+        let unanswered = self.open.iter().filter(|(_, open)| open.held.is_none());
+        let again = unanswered.filter_map(|(index, open)| {
+            let operation = operation(*index)?;
+            let invoke = StartedInvoke {
+                operation_id: operation.id.clone(),
+                name: operation.name.clone(),
+                function_name: open.function_name.clone(),
+                tenant_id: open.tenant_id.clone(),
+                payload: open.payload.clone(),
+            };
+            Some((*index, invoke))
+        });
+        self.fresh = again.collect();
     }
 
     /// Completes an invoke. `running` is the number of invocations so far, if one is running.

@@ -73,6 +73,11 @@ impl ExecutionManager {
                 return Ok(Some(started));
             }
         }
+        if let (Some(invoker), None) = (&request.invoked_by, &self.kept)
+            && let Some(started) = self.started_by(invoker)
+        {
+            return Ok(Some(started));
+        }
         let Some(name) = &request.execution_name else { return Ok(None) };
         let Some(arn) = self.find_named(&request.function_name, name)? else { return Ok(None) };
         if !request.idempotent {
@@ -136,7 +141,14 @@ impl ExecutionManager {
         let Some(kept) = &self.kept else { return };
         debug_assert!(!kept.touched.contains(arn), "what is released is committed");
         let needed = self.executions.get(arn).is_some_and(|(execution, _)| {
-            matches!(execution.phase, ExecutionPhase::Running(_) | ExecutionPhase::Suspended { wake: true })
+            match execution.phase {
+                ExecutionPhase::Running(_) => true,
+                // Who runs it asks next, or returns from an invocation that a pause has ended.
+                ExecutionPhase::Suspended { wake } => {
+                    execution.pausing.taken_back.is_some() || wake && !execution.pausing.is_paused()
+                }
+                ExecutionPhase::BackingOff | ExecutionPhase::Closed { .. } => false,
+            }
         });
         if !needed && !kept.observers.contains_key(arn) {
             self.forget(arn);
@@ -146,6 +158,13 @@ impl ExecutionManager {
     fn forget(&mut self, arn: &ExecutionArn) {
         if let Some((execution, _)) = self.executions.remove(arn) {
             self.by_id.remove(&execution.id);
+        }
+    }
+
+    /// Lets an execution be released if nothing needs it.
+    pub(super) fn touch(&mut self, arn: &ExecutionArn) {
+        if let Some(kept) = self.kept.as_mut().filter(|_| self.executions.contains_key(arn)) {
+            kept.touch(arn);
         }
     }
 

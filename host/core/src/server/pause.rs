@@ -8,7 +8,7 @@ use crate::protocol::Timestamp;
 /// A request to pause an execution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PauseRequest {
-    /// Why; at most 1024 bytes. It is recorded in the history.
+    /// Why; at most 1024 characters. It is recorded in the history.
     pub reason: Option<String>,
     /// Whether the execution timeout is paused as well.
     pub pause_timeout: bool,

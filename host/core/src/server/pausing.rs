@@ -22,14 +22,14 @@ use crate::protocol::{
     Timestamp, invalid,
 };
 
-/// The longest reason, in bytes (service model: `PauseReason`, `ResumeReason`).
+/// The longest reason, in characters (service model: `PauseReason`, `ResumeReason`).
 const LONGEST_REASON: usize = 1024;
 
 fn check_reason(reason: Option<String>) -> Result<Option<Arc<str>>, ServiceError> {
     match reason {
-        Some(reason) if reason.len() > LONGEST_REASON => {
-            let size = reason.len();
-            invalid(format!("the reason has {size} bytes; at most {LONGEST_REASON} are allowed"))
+        Some(reason) if reason.chars().count() > LONGEST_REASON => {
+            let count = reason.chars().count();
+            invalid(format!("the reason has {count} characters; at most {LONGEST_REASON} are allowed"))
         }
         reason => Ok(reason.map(Into::into)),
     }

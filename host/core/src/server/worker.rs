@@ -33,6 +33,7 @@ use tokio::sync::oneshot;
 
 use super::{
     api::{Next, NextAction},
+    dispatching::Taken,
     execution_manager::ExecutionManager,
 };
 use crate::{
@@ -294,7 +295,7 @@ impl Server {
         let waits = matches!(next, Next::WaitUntil(_) | Next::WaitForExternal { .. });
         let left = next == Next::Closed || may_leave && waits && !pending && invokes.is_empty();
         if left {
-            self.manager.leave(arn);
+            self.manager.leave_with_commit(arn);
         }
         let news = match next {
             _ if left => ChangeSubscription::never(),
@@ -307,15 +308,11 @@ impl Server {
     }
 
     /// Takes executions that can go on, and subscribes to further ones.
-    pub(super) fn take_ready(
-        &mut self,
-        now: Timestamp,
-        most: usize,
-    ) -> (Vec<ExecutionArn>, Option<Timestamp>, ChangeSubscription) {
-        let (ready, next) = self.manager.take_ready(now, most);
+    pub(super) fn take_ready(&mut self, now: Timestamp, most: usize) -> (Taken, ChangeSubscription) {
+        let taken = self.manager.take_ready(now, most);
         let (subscriber, news) = oneshot::channel();
         self.dispatcher = Some(subscriber);
-        (ready, next, ChangeSubscription::new(async { news.await.unwrap_or_default() }))
+        (taken, ChangeSubscription::new(async { news.await.unwrap_or_default() }))
     }
 
     fn tell_dispatcher(&mut self) {

@@ -7,9 +7,12 @@ use proptest::prelude::*;
 use super::saving::Shelf;
 use crate::{
     ambient::SeededEntropy,
-    protocol::{ExecutionArn, Limits, ServiceError, Timestamp},
+    protocol::{
+        ChainedInvokeOptions, ExecutionArn, InvocationOutput, InvocationResult, Limits, OperationAction,
+        OperationType, OperationUpdate, ServiceError, Timestamp,
+    },
     server::{
-        ExecutionManager, InvocationRetry, Next, StartExecution,
+        ExecutionManager, InvocationRetry, Next, PauseRequest, StartExecution,
         dispatch::{Dispatch, Need},
     },
 };
@@ -102,6 +105,7 @@ fn conclude(manager: &mut ExecutionManager, now: Timestamp) {
     let touched = manager.touched();
     let committed = manager.commit(now);
     manager.look_at_touched(now, committed.is_err());
+    manager.take_news();
     for arn in touched {
         manager.release(&arn);
     }
@@ -122,7 +126,7 @@ fn what_a_process_leaves_the_next_takes() {
     let mut first = manager(&shelf, 1);
     let one = first.start_execution(now, start("one")).unwrap();
     conclude(&mut first, now);
-    assert_eq!(first.take_ready(now, 9).0, std::slice::from_ref(&one));
+    assert_eq!(first.take_ready(now, 9).ready, std::slice::from_ref(&one));
     first.take_over(now, &one).unwrap();
     first.start_invocation(now, &one).unwrap();
     conclude(&mut first, now);
@@ -143,7 +147,7 @@ fn what_a_process_leaves_the_next_takes() {
     drop(first);
 
     let mut second = manager(&shelf, 2);
-    let (mut ready, _) = second.take_ready(now, 9);
+    let mut ready = second.take_ready(now, 9).ready;
     ready.sort();
     let mut expected = vec![one.clone(), two, three.unwrap()];
     expected.sort();
@@ -155,7 +159,7 @@ fn what_a_process_leaves_the_next_takes() {
     // A process whose task for it was lost: whoever takes it over ends its invocation.
     second.leave(&crashed);
     conclude(&mut second, now);
-    assert_eq!(second.take_ready(now, 9).0, std::slice::from_ref(&crashed));
+    assert_eq!(second.take_ready(now, 9).ready, std::slice::from_ref(&crashed));
     second.take_over(now, &crashed).unwrap();
     assert_ne!(second.start_invocation(now, &crashed).unwrap().request_id, waiting.request_id);
 }
@@ -166,7 +170,7 @@ fn a_failed_commit_loses_nobody() {
     let mut server = manager(&shelf, 1);
     let one = server.start_execution(now, start("one")).unwrap();
     conclude(&mut server, now);
-    assert_eq!(server.take_ready(now, 9).0, std::slice::from_ref(&one));
+    assert_eq!(server.take_ready(now, 9).ready, std::slice::from_ref(&one));
     shelf.fail(true);
     server.take_over(now, &one).unwrap();
     server.start_invocation(now, &one).unwrap();
@@ -174,7 +178,7 @@ fn a_failed_commit_loses_nobody() {
     server.leave(&one);
     conclude(&mut server, now);
     shelf.fail(false);
-    assert_eq!(server.take_ready(now, 9).0, std::slice::from_ref(&one));
+    assert_eq!(server.take_ready(now, 9).ready, std::slice::from_ref(&one));
     // One that is deleted in a commit that fails is still there.
     server.stop_execution(now, &one, None).unwrap();
     conclude(&mut server, now);
@@ -189,4 +193,104 @@ fn a_failed_commit_loses_nobody() {
     assert!(matches!(server.view(now, &one), Err(ServiceError::NotFound(_))));
     // Its name is free.
     assert_ne!(server.start_execution(now, start("one")).unwrap(), one);
+}
+
+/// The group of a commit that fails contains the request with which an execution was left: whoever ran it still does.
+#[test]
+fn who_leaves_with_a_failed_commit_has_not_left() {
+    let (shelf, now) = (Shelf::default(), Timestamp::Y2025);
+    let mut server = manager(&shelf, 1);
+    let one = server.start_execution(now, start("one")).unwrap();
+    conclude(&mut server, now);
+    assert_eq!(server.take_ready(now, 9).ready, std::slice::from_ref(&one));
+    server.take_over(now, &one).unwrap();
+    shelf.fail(true);
+    server.start_execution(now, start("another")).unwrap();
+    server.leave_with_commit(&one);
+    server.poll(now, &one).unwrap();
+    conclude(&mut server, now);
+    shelf.fail(false);
+    server.poll(now, &one).unwrap();
+    conclude(&mut server, now);
+    assert_eq!(server.take_ready(now, 9).ready, []);
+    server.leave_with_commit(&one);
+    server.poll(now, &one).unwrap();
+    conclude(&mut server, now);
+    assert_eq!(server.take_ready(now, 9).ready, [one]);
+}
+
+/// Starts an invoke of `called`, and returns the caller and the target, which nobody runs.
+fn invoked(server: &mut ExecutionManager, now: Timestamp) -> (ExecutionArn, ExecutionArn) {
+    let caller = server.start_execution(now, start("caller")).unwrap();
+    conclude(server, now);
+    assert_eq!(server.take_ready(now, 9).ready, std::slice::from_ref(&caller));
+    server.take_over(now, &caller).unwrap();
+    let invocation = server.start_invocation(now, &caller).unwrap();
+    let options = ChainedInvokeOptions { function_name: "called".into(), tenant_id: None };
+    let update = OperationUpdate {
+        chained_invoke_options: Some(options),
+        ..OperationUpdate::new("i".into(), OperationType::ChainedInvoke, OperationAction::Start)
+    };
+    let token = invocation.input.checkpoint_token;
+    server.checkpoint(now, &caller, &token, vec![update]).unwrap();
+    let pending = InvocationResult::Output(InvocationOutput::pending());
+    server.complete_invocation(now, &caller, &invocation.request_id, pending).unwrap();
+    assert_eq!(server.take_invokes(&caller).unwrap().len(), 1);
+    let target = start_target(server, now, &caller);
+    conclude(server, now);
+    (caller, target)
+}
+
+fn start_target(server: &mut ExecutionManager, now: Timestamp, caller: &ExecutionArn) -> ExecutionArn {
+    let invoked_by = Some((caller.clone(), "i".into()));
+    server.start_execution(now, StartExecution { invoked_by, ..StartExecution::new("called", None) }).unwrap()
+}
+
+/// Who runs a caller runs its targets. One whose caller has ended is run for itself.
+#[test]
+fn a_target_is_run_with_its_caller_and_after_it() {
+    let now = Timestamp::Y2025;
+    for restart in [false, true] {
+        let shelf = Shelf::default();
+        let mut server = manager(&shelf, 1);
+        let (caller, target) = invoked(&mut server, now);
+        assert_eq!(server.take_ready(now, 9).ready, [], "the caller is at work");
+        if restart {
+            server = manager(&shelf, 2);
+            assert_eq!(server.take_ready(now, 9).ready, std::slice::from_ref(&caller));
+        } else {
+            server.leave(&caller);
+            conclude(&mut server, now);
+            assert_eq!(server.take_ready(now, 9).ready, std::slice::from_ref(&caller));
+        }
+        // Whoever takes it over runs the target again, and finds it.
+        server.take_over(now, &caller).unwrap();
+        assert_eq!(server.take_invokes(&caller).unwrap().len(), 1);
+        assert_eq!(start_target(&mut server, now, &caller), target);
+        server.stop_execution(now, &caller, None).unwrap();
+        server.leave_with_commit(&caller);
+        conclude(&mut server, now);
+        let taken = server.take_ready(now, 9);
+        assert_eq!((taken.ready, taken.ended), (vec![target], vec![caller]));
+    }
+}
+
+/// What ends while nobody runs it is told, once.
+#[test]
+fn the_end_of_an_execution_that_waits_is_told() {
+    let (shelf, now) = (Shelf::default(), Timestamp::Y2025);
+    let mut server = manager(&shelf, 1);
+    let one = server.start_execution(now, start("one")).unwrap();
+    server.pause_execution(now, &one, PauseRequest { reason: None, pause_timeout: true }).unwrap();
+    conclude(&mut server, now);
+    let taken = server.take_ready(now, 9);
+    assert_eq!((taken.ready, taken.ended), (vec![], vec![]), "it is paused");
+    server.stop_execution(now, &one, None).unwrap();
+    conclude(&mut server, now);
+    assert!(server.has_dispatch_news());
+    assert_eq!(server.take_ready(now, 9).ended, std::slice::from_ref(&one));
+    server.view(now, &one).unwrap();
+    server.take_news();
+    conclude(&mut server, now);
+    assert_eq!(server.take_ready(now, 9).ended, []);
 }

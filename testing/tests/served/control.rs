@@ -88,7 +88,7 @@ async fn an_execution_is_paused_and_resumed() {
     assert_eq!(send("/pause", &pause).await.status, 202, "the same request again");
     is_refused(&send("/pause", &json!({})).await, 409, "ResourceConflictException");
     is_refused(&send("/pause", &json!({ "ClientToken": "t1" })).await, 400, "InvalidParameterValueException");
-    is_refused(&send("/pause", &json!({ "Reasons": "x" })).await, 400, "InvalidParameterValueException");
+    is_refused(&send("/pause", &json!({ "Reason": 7 })).await, 400, "InvalidParameterValueException");
     let paused = served.raw("GET", &path(&arn, ""), &[], b"").await.body;
     assert_eq!(paused["Status"], "PAUSED");
     assert_eq!(paused["PauseDetails"]["Reason"], "lunch");

@@ -199,8 +199,8 @@ impl OperationTable {
     }
 
     /// Ends the restoration: as many changes were made, and the handler got as many of them. Changes count as saved.
-    pub(super) fn restored(&mut self, sequence: u64, delivered: u64) {
-        (self.sequence, self.delivered) = (sequence, delivered);
+    pub(super) fn restored(&mut self, sequence: u64, delivered: u64, became_ready: bool) {
+        (self.sequence, self.delivered, self.became_ready) = (sequence, delivered, became_ready);
         let entries = &mut self.entries;
         self.changed.retain(|index| {
             entries.get_mut(*index).is_some_and(|entry| {
@@ -238,6 +238,11 @@ impl OperationTable {
     /// READY before and was not started does not count, because another invocation would not start it either.
     pub(super) fn has_newly_ready(&self) -> bool {
         self.became_ready && self.ready > 0
+    }
+
+    /// Whether a step became READY during the running invocation, although it may have started since.
+    pub(super) fn became_ready(&self) -> bool {
+        self.became_ready
     }
 
     /// Starts an invocation, which gets the complete state. Returns the operations that the handler had not got since

@@ -50,6 +50,9 @@ pub(super) struct SavedExecution {
     pub(super) timers: Vec<SavedTimer>,
     /// The answers that callbacks get without a request from outside.
     pub(super) script: SavedScript,
+    /// Whether a step became READY during the running invocation.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub(super) became_ready: bool,
     /// The pause, if there is one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(super) pause: Option<SavedPause>,

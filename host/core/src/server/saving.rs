@@ -107,6 +107,7 @@ impl CheckpointManager {
             scheduled: self.timers.scheduled(),
             timers: timers.map(|(key, timer)| SavedTimer { key, timer: timer.clone() }).collect(),
             script: self.script.saved(),
+            became_ready: self.operations.became_ready(),
             pause: self.pausing.saved(),
         }
     }
@@ -212,7 +213,7 @@ impl CheckpointManager {
             }
             parts.timers.restore(key, timer);
         }
-        parts.operations.restored(execution.sequence, execution.delivered);
+        parts.operations.restored(execution.sequence, execution.delivered, execution.became_ready);
         parts.timers.resume(execution.scheduled);
         let running = matches!(execution.phase, SavedPhase::Running { .. });
         let invocations = read_invocations(&saved.invocations, running)?;

@@ -9,13 +9,14 @@ use std::{
 use proptest::prelude::*;
 
 use super::{
-    properties::{act, any_act, any_script, check},
+    properties::{Act, act, any_act, any_script, check},
     world::*,
 };
 use crate::{
     ambient::SeededEntropy,
     protocol::{
-        ErrorObject, ExecutionArn, ExecutionStatus, Limits, OperationType as Type, ServiceError, Timestamp,
+        ErrorObject, ExecutionArn, ExecutionStatus, Limits, OperationAction, OperationType as Type,
+        OperationUpdate, ServiceError, StepOptions, Timestamp,
     },
     server::{
         AnswerOrder, Changes, ExecutionManager, ExecutionSummary, ExecutionView, InvokeOutcome,
@@ -210,6 +211,110 @@ fn any_then() -> impl Strategy<Value = Then> {
     prop_oneof![3 => Just(Then::Commit), 2 => Just(Then::Release), 2 => Just(Then::Reload), 1 => Just(Then::Fail)]
 }
 
+/// What is asked of a server with a store has the same results as without one, whatever becomes of its memory.
+fn compare(
+    acts: Vec<(Act, Then)>,
+    script: Vec<ScriptedAnswer>,
+    in_turn: bool,
+    timeout: Option<u64>,
+) -> Result<(), TestCaseError> {
+    let answer_order = if in_turn { AnswerOrder::InTurn } else { AnswerOrder::ByCallback };
+    let execution_name = Some("n".to_owned());
+    let start = StartExecution {
+        execution_name,
+        answers: script,
+        answer_order,
+        timeout_seconds: timeout,
+        ..StartExecution::new("f", None)
+    };
+    let limits = Limits { page_operations: 3, ..Limits::default() };
+    let shelf = Shelf::default();
+    let mut plain = World::idle(start.clone(), limits.clone());
+    let mut kept = on_shelf(&shelf, start, limits.clone());
+    let (mut tokens, mut kept_tokens) = (Vec::new(), Vec::new());
+    for (next, then) in acts {
+        if plain.poll() == Next::Invoke {
+            plain.invoke();
+            kept.invoke();
+            prop_assert_eq!(plain.returned_at, kept.returned_at);
+            commit(&mut kept);
+        }
+        act(&mut plain, next.clone(), &mut tokens);
+        if matches!(then, Then::Fail) {
+            let now = kept.now;
+            let before = kept.view();
+            commit(&mut kept);
+            let (token, request_id, count) = (kept.token.clone(), kept.request_id.clone(), kept_tokens.len());
+            act(&mut kept, next.clone(), &mut kept_tokens);
+            shelf.fail(true);
+            let failed = kept.manager.commit(kept.now);
+            shelf.fail(false);
+            if failed.is_err() {
+                kept.now = now;
+                prop_assert_eq!(kept.view(), before);
+                (kept.token, kept.request_id) = (token, request_id);
+                kept_tokens.truncate(count);
+                act(&mut kept, next, &mut kept_tokens);
+            }
+        } else {
+            act(&mut kept, next, &mut kept_tokens);
+        }
+        commit(&mut kept);
+        match then {
+            Then::Commit | Then::Fail => {}
+            Then::Release => {
+                let arn = kept.arn.clone();
+                kept.manager.release(&arn);
+            }
+            Then::Reload => kept.manager = shelf.manager(1, limits.clone()),
+        }
+        prop_assert_eq!(same_next(plain.poll()), same_next(kept.poll()));
+        let (plain_view, kept_view) = (same(plain.view()), same(kept.view()));
+        prop_assert_eq!(&plain_view.operations, &kept_view.operations);
+        prop_assert_eq!(&plain_view.events, &kept_view.events);
+        prop_assert_eq!(plain_view.invocations, kept_view.invocations);
+        prop_assert_eq!(
+            (plain_view.status, plain_view.result, plain_view.error),
+            (kept_view.status, kept_view.result, kept_view.error)
+        );
+        check(&mut kept);
+        commit(&mut kept);
+    }
+    // What is exported and imported is the same.
+    let (summary, saved) = shelf.saved(&kept.arn);
+    let changes = verify_saved(&saved, summary.saved_at).unwrap();
+    // What was open in an execution that is over is left in the store, and not restored.
+    if summary.standing.status() == ExecutionStatus::Running {
+        prop_assert_eq!(
+            changes.operations.into_iter().map(|(_, text)| text).collect::<Vec<_>>(),
+            saved.operations
+        );
+    }
+    prop_assert_eq!(changes.events.into_iter().map(|(_, text)| text).collect::<Vec<_>>(), saved.events);
+    Ok(())
+}
+
+/// A step that became READY while its invocation was running, and a reload before the invocation ends.
+#[test]
+fn acts_that_once_differed() {
+    let step = |action| OperationUpdate::new("f".into(), Type::Step, action);
+    let retry = OperationUpdate {
+        step_options: Some(StepOptions { next_attempt_delay_seconds: Some(1) }),
+        error: Some(ErrorObject::new("Broken", "for a reason")),
+        ..step(OperationAction::Retry)
+    };
+    let context = OperationUpdate::new("a".into(), Type::Context, OperationAction::Start);
+    let acts = vec![
+        (Act::Checkpoint(vec![step(OperationAction::Start)]), Then::Commit),
+        (Act::Checkpoint(vec![retry]), Then::Commit),
+        (Act::Pass(1), Then::Commit),
+        (Act::Checkpoint(vec![context.clone()]), Then::Commit),
+        (Act::Checkpoint(vec![context]), Then::Reload),
+        (Act::Suspend, Then::Commit),
+    ];
+    compare(acts, Vec::new(), false, None).unwrap();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
 
@@ -220,67 +325,7 @@ proptest! {
         in_turn in any::<bool>(),
         timeout in prop::option::of(1..30_u64),
     ) {
-        let answer_order = if in_turn { AnswerOrder::InTurn } else { AnswerOrder::ByCallback };
-        let execution_name = Some("n".to_owned());
-        let start = StartExecution { execution_name, answers: script, answer_order, timeout_seconds: timeout, ..StartExecution::new("f", None) };
-        let limits = Limits { page_operations: 3, ..Limits::default() };
-        let shelf = Shelf::default();
-        let mut plain = World::idle(start.clone(), limits.clone());
-        let mut kept = on_shelf(&shelf, start, limits.clone());
-        let (mut tokens, mut kept_tokens) = (Vec::new(), Vec::new());
-        for (next, then) in acts {
-            if plain.poll() == Next::Invoke {
-                plain.invoke();
-                kept.invoke();
-                prop_assert_eq!(plain.returned_at, kept.returned_at);
-                commit(&mut kept);
-            }
-            act(&mut plain, next.clone(), &mut tokens);
-            if matches!(then, Then::Fail) {
-                let now = kept.now;
-                let before = kept.view();
-                commit(&mut kept);
-                let (token, request_id, count) = (kept.token.clone(), kept.request_id.clone(), kept_tokens.len());
-                act(&mut kept, next.clone(), &mut kept_tokens);
-                shelf.fail(true);
-                let failed = kept.manager.commit(kept.now);
-                shelf.fail(false);
-                if failed.is_err() {
-                    kept.now = now;
-                    prop_assert_eq!(kept.view(), before);
-                    (kept.token, kept.request_id) = (token, request_id);
-                    kept_tokens.truncate(count);
-                    act(&mut kept, next, &mut kept_tokens);
-                }
-            } else {
-                act(&mut kept, next, &mut kept_tokens);
-            }
-            commit(&mut kept);
-            match then {
-                Then::Commit | Then::Fail => {}
-                Then::Release => {
-                    let arn = kept.arn.clone();
-                    kept.manager.release(&arn);
-                }
-                Then::Reload => kept.manager = shelf.manager(1, limits.clone()),
-            }
-            prop_assert_eq!(same_next(plain.poll()), same_next(kept.poll()));
-            let (plain_view, kept_view) = (same(plain.view()), same(kept.view()));
-            prop_assert_eq!(&plain_view.operations, &kept_view.operations);
-            prop_assert_eq!(&plain_view.events, &kept_view.events);
-            prop_assert_eq!(plain_view.invocations, kept_view.invocations);
-            prop_assert_eq!((plain_view.status, plain_view.result, plain_view.error), (kept_view.status, kept_view.result, kept_view.error));
-            check(&mut kept);
-            commit(&mut kept);
-        }
-        // What is exported and imported is the same.
-        let (summary, saved) = shelf.saved(&kept.arn);
-        let changes = verify_saved(&saved, summary.saved_at).unwrap();
-        // What was open in an execution that is over is left in the store, and not restored.
-        if summary.standing.status() == ExecutionStatus::Running {
-            prop_assert_eq!(changes.operations.into_iter().map(|(_, text)| text).collect::<Vec<_>>(), saved.operations);
-        }
-        prop_assert_eq!(changes.events.into_iter().map(|(_, text)| text).collect::<Vec<_>>(), saved.events);
+        compare(acts, script, in_turn, timeout)?;
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! Plain functions that are invoked from outside, without an execution.
+//! Plain functions: what they are granted, and those that are invoked from outside, without an execution.
 
 use std::sync::Arc;
 
-use super::{Orchestrator, UnknownFunction, plain::run_plain};
+use super::{Function, Orchestrator, UnknownFunction, plain::run_plain};
 use crate::{budget::Budget, protocol::ExecutionArn, server::InvokeOutcome};
 
 impl Orchestrator {
@@ -20,13 +20,25 @@ impl Orchestrator {
         budget: Budget,
     ) -> Result<InvokeOutcome, UnknownFunction> {
         let function = self.functions.find(name)?;
+        let label = format!("{} {id}", plain_arn(&function.name, id));
+        Ok(self.granted_plain(function, payload, id, &label, budget).await)
+    }
+
+    /// Runs a plain function with what it was granted. `label` selects its stream of randomness.
+    pub(super) async fn granted_plain(
+        &self,
+        function: &Function,
+        payload: Option<Arc<str>>,
+        id: &str,
+        label: &str,
+        budget: Budget,
+    ) -> InvokeOutcome {
         // The directory exists as long as the value.
         let (grants, _scratch) = match self.grants.plain(&function.name) {
             Ok(granted) => granted,
-            Err(error) => return Ok(InvokeOutcome::Failed(error)),
+            Err(error) => return InvokeOutcome::Failed(error),
         };
-        let around = self.around(grants, &format!("{} {id}", plain_arn(&function.name, id)));
-        Ok(run_plain(function, payload, id, around, budget).await)
+        run_plain(function, payload, id, self.around(grants, label), budget).await
     }
 }
 

@@ -8,7 +8,6 @@ use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc};
 use super::{
     Attendant, Functions, GrantProvider, Invocation, SharedScheduler, UnknownFunction,
     attendant::{Attended, reconsidered},
-    plain::run_plain,
     scheduling::{self, ScheduledExecution},
     targets::{Spawner, TargetEnd, TargetPool, Targets},
 };
@@ -486,19 +485,9 @@ impl Orchestrator {
             // What it makes the host keep is kept for its caller.
             let budget = self.server.budget(caller).await?;
             self.server.annotate_invoke(caller, &invoke.operation_id, target).await?;
-            let (grants, _scratch) = match self.grants.plain(&function.name) {
-                Ok(granted) => granted,
-                Err(error) => return Ok(InvokeOutcome::Failed(error)),
-            };
             let id = invoke.operation_id.as_str();
-            return Ok(run_plain(
-                function,
-                invoke.payload.clone(),
-                id,
-                self.around(grants, &format!("{caller} {id}")),
-                budget,
-            )
-            .await);
+            let label = format!("{caller} {id}");
+            return Ok(self.granted_plain(function, invoke.payload.clone(), id, &label, budget).await);
         }
         let mut start =
             StartExecution::new(&*function.name, invoke.payload.as_ref().map(ToString::to_string));

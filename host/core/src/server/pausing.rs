@@ -26,13 +26,11 @@ use crate::protocol::{
 const LONGEST_REASON: usize = 1024;
 
 fn check_reason(reason: Option<String>) -> Result<Option<Arc<str>>, ServiceError> {
-    match reason {
-        Some(reason) if reason.chars().count() > LONGEST_REASON => {
-            let count = reason.chars().count();
-            invalid(format!("the reason has {count} characters; at most {LONGEST_REASON} are allowed"))
-        }
-        reason => Ok(reason.map(Into::into)),
+    let count = reason.as_ref().map_or(0, |reason| reason.chars().count());
+    if count > LONGEST_REASON {
+        return invalid(format!("the reason has {count} characters; at most {LONGEST_REASON} are allowed"));
     }
+    Ok(reason.map(Into::into))
 }
 
 fn conflict<T>(why: &str) -> Result<T, ServiceError> {

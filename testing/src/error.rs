@@ -173,7 +173,7 @@ impl From<RunError> for TestError {
     fn from(error: RunError) -> Self {
         match error {
             RunError::Service(error) => error.into(),
-            RunError::Function(_) => Self::Run(error),
+            RunError::Function(_) | RunError::Code(_) => Self::Run(error),
         }
     }
 }

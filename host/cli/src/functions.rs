@@ -4,15 +4,15 @@
 //! limits, and all share one sandbox, so that the total of memory is one.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use anyhow::anyhow;
-use durawasm_config::{ConfigFile, ConfigFunction, RunSettings, Source};
+use durawasm_config::{AliasName, AliasTarget, ConfigFile, ConfigFunction, RunSettings, Source};
 use durawasm_core::{
-    orchestrator::{Environment, EnvironmentError, EnvironmentOptions, Functions, bare_name},
+    orchestrator::{Environment, EnvironmentError, EnvironmentOptions, Function, Functions, bare_name},
     protocol::is_component_function_name,
 };
 use durawasm_sandbox::{Handler, SandboxLimits};
@@ -26,6 +26,7 @@ use super::{
     log::Quiet,
     output::note,
     target::{exit_of, with_advice},
+    versions::Offer,
 };
 
 /// Loads the functions of a subject. `fetch` of the components gives the bytes of a component or a crate. Functions of
@@ -100,20 +101,22 @@ pub(super) fn load_served<F: FnMut(&Path) -> Result<(PathBuf, Vec<u8>), Failure>
     settings: &RunSettings,
     components: &mut Components<F>,
     runtime: &Runtime,
-) -> Result<Functions, Failure> {
+) -> Result<Vec<Offer>, Failure> {
     let mut loader = Loader { settings, components, runtime, whole: whole(settings) };
-    let mut functions = Functions::default();
+    let mut offers = Vec::new();
     for (file, (name, function)) in
         file.into_iter().flat_map(|file| file.functions.iter().map(move |f| (file, f)))
     {
         if !flags.iter().any(|flag| flag.name == *name) {
-            loader.add(name, function, &mut functions).map_err(|failure| about(file, name, failure))?;
+            let export = loader.stated(name, function).map_err(|failure| about(file, name, failure))?;
+            offers.push(loader.offer(&export, name, function.source.path(), function.aliases.clone())?);
         }
     }
     for flag in flags {
-        loader.add_flag(flag, &mut functions)?;
+        let export = loader.flagged(flag)?;
+        offers.push(loader.offer(&export, &flag.name, &flag.path, BTreeMap::new())?);
     }
-    if functions.iter().next().is_none() {
+    if offers.is_empty() {
         let error = anyhow!(
             "there is no function to serve: use --function NAME=COMPONENT, or a {} with functions",
             durawasm_config::FILE_NAME
@@ -123,11 +126,11 @@ pub(super) fn load_served<F: FnMut(&Path) -> Result<(PathBuf, Vec<u8>), Failure>
     if let Some(why) = components.without_cache() {
         note(format_args!("warning: {why}"));
     }
-    Ok(functions)
+    Ok(offers)
 }
 
 /// The limits of the sandbox: no function of it may have more memory.
-fn whole(settings: &RunSettings) -> SandboxLimits {
+pub(super) fn whole(settings: &RunSettings) -> SandboxLimits {
     let mut whole = settings.all.enforced().sandbox;
     for settings in settings.functions.values() {
         whole.memory = whole.memory.max(settings.enforced().sandbox.memory);
@@ -145,6 +148,24 @@ struct Loader<'a, F> {
 impl<F: FnMut(&Path) -> Result<(PathBuf, Vec<u8>), Failure>> Loader<'_, F> {
     /// Adds a function of a file.
     fn add(&mut self, name: &str, function: &ConfigFunction, all: &mut Functions) -> Result<(), Failure> {
+        all.insert(self.stated(name, function)?.renamed(name));
+        Ok(())
+    }
+
+    /// A function to serve. `export` is the function in its component.
+    fn offer(
+        &mut self,
+        export: &Function,
+        name: &str,
+        path: &Path,
+        aliases: BTreeMap<AliasName, AliasTarget>,
+    ) -> Result<Offer, Failure> {
+        let (_, component) = self.components.get(path)?;
+        Ok(Offer { function: export.renamed(name), export: export.name.to_string(), component, aliases })
+    }
+
+    /// A function of a file, by the name that it has in its component.
+    fn stated(&mut self, name: &str, function: &ConfigFunction) -> Result<Function, Failure> {
         check_kind(&function.source)?;
         let limits = self.settings.of(name).enforced().sandbox;
         let found = self.list(function.source.path(), &limits)?;
@@ -154,12 +175,11 @@ impl<F: FnMut(&Path) -> Result<(PathBuf, Vec<u8>), Failure>> Loader<'_, F> {
                 anyhow!("{path}: {error}; `export` states its name in the component, where it differs");
             Failure { exit: Exit::Usage, error }
         })?;
-        all.insert(export.renamed(name));
-        Ok(())
+        Ok(export.clone())
     }
 
-    /// Adds a function of a flag: the named one of its component, or the only one.
-    fn add_flag(&mut self, flag: &FlagFunction, all: &mut Functions) -> Result<(), Failure> {
+    /// The function of a flag, by the name that it has in its component: the named one, or the only one.
+    fn flagged(&mut self, flag: &FlagFunction) -> Result<Function, Failure> {
         let limits = self.settings.of(&flag.name).enforced().sandbox;
         let found = self.list(&flag.path, &limits)?;
         let function = match (&flag.export, found.find(&flag.name), found.only()) {
@@ -171,8 +191,7 @@ impl<F: FnMut(&Path) -> Result<(PathBuf, Vec<u8>), Failure>> Loader<'_, F> {
             let error = anyhow!("--function {}={}: {why}", flag.name, flag.path.display());
             Failure { exit: Exit::Usage, error }
         })?;
-        all.insert(function.renamed(&*flag.name));
-        Ok(())
+        Ok(function.clone())
     }
 
     /// The functions of a component, with these limits.

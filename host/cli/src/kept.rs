@@ -79,7 +79,12 @@ pub(super) fn exit_of(error: &StoreFileError) -> Exit {
 
 /// Attaches the exit code of an error of a store.
 pub(super) fn of_store<T>(result: Result<T, StoreFileError>) -> Result<T, Failure> {
-    result.map_err(|error| Failure { exit: exit_of(&error), error: error.into() })
+    result.map_err(store_failure)
+}
+
+/// The failure of a command whose store cannot be used.
+pub(super) fn store_failure(error: StoreFileError) -> Failure {
+    Failure { exit: exit_of(&error), error: error.into() }
 }
 
 fn usage(error: anyhow::Error) -> Failure {

@@ -23,12 +23,14 @@ mod output;
 mod report;
 mod run;
 mod serve;
+mod skipped_time;
 mod store;
 mod table;
 mod target;
 mod terminal;
 mod test;
 mod test_report;
+mod versions;
 
 use std::{ffi::OsStr, process::ExitCode};
 

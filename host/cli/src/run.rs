@@ -20,12 +20,12 @@ use super::{
     options::{SharedArgs, granted},
     output::{note, say_json},
     report::{self, Setup},
+    skipped_time::{start_time, time_mode},
     target::{NoBuild, chosen, component, one_end_each, only_function},
     terminal::{Interrupts, Screen, SharedAttendant, TerminalAttendant},
 };
 use durawasm_config::{Enforced, RunSettings};
 use durawasm_core::{
-    durations::parse_start_time,
     invocation::{Isolation, LogSink},
     orchestrator::{
         Attendant, Environment, EnvironmentOptions, FunctionGrants, Functions, Run, RunError,
@@ -109,13 +109,6 @@ pub(super) struct Args {
     no_build: NoBuild,
     #[command(flatten)]
     shared: SharedArgs,
-}
-
-fn start_time(text: &str) -> Result<DateTime<Utc>, String> {
-    if text == "now" {
-        return Ok(durawasm_core::ambient::Clock::now(&durawasm_core::ambient::SystemClock::new()).to_utc());
-    }
-    parse_start_time(text).map_err(|error| format!("{error}; or `now`"))
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
@@ -259,13 +252,8 @@ async fn resume(
 
 /// The options of the environment.
 fn options(args: &Args, grants: FunctionGrants, limits: &Enforced) -> EnvironmentOptions {
-    let time = match (args.skip_time, args.start_time) {
-        (false, _) => TimeMode::Real,
-        (true, None) => TimeMode::SKIP,
-        (true, Some(start)) => TimeMode::Skip { start: start.into() },
-    };
     EnvironmentOptions {
-        time,
+        time: time_mode(args.skip_time, args.start_time),
         seed: args.seed.or(args.skip_time.then_some(0)),
         limits: limits.service.clone(),
         host: limits.host(),

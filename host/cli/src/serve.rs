@@ -1,18 +1,19 @@
 //! `durawasm serve`
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use anyhow::anyhow;
-use durawasm_config::RunSettings;
+use chrono::{DateTime, Utc};
+use durawasm_config::{FlagAlias, RunSettings};
 use durawasm_core::{
     invocation::LogSink,
-    orchestrator::{Environment, EnvironmentOptions, FunctionGrants, Functions, TimeMode},
+    orchestrator::{Environment, EnvironmentOptions, FunctionGrants},
     parse_duration,
     server::Store,
 };
@@ -25,15 +26,18 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 
 use super::{
+    compile::in_own_process,
     credentials,
     exit::{Exit, Failure, OrExit},
-    functions::{self, FlagFunction, environment_failure},
-    kept::of_store,
+    functions::{self, FlagFunction, environment_failure, whole},
+    kept::{of_store, store_failure},
     log::{JsonLines, Printer, Quiet},
     options::{SharedArgs, granted_of},
     output::{note, say, say_json_line},
-    target::{NoBuild, component},
+    skipped_time::{start_time, time_mode},
+    target::{NoBuild, component, with_advice},
     terminal::{Interrupts, Screen},
+    versions::{Catalog, Load, OfferError},
 };
 
 const EXAMPLES: &str = "Examples:
@@ -47,6 +51,9 @@ Executions outlive the process: the same command continues them.";
 /// The name of a store in place of which executions are kept in memory.
 const IN_MEMORY: &str = ":memory:";
 
+/// The store, unless another one is stated.
+const DEFAULT_STORE: &str = "durawasm.db";
+
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -54,12 +61,17 @@ pub(super) struct Args {
     /// it has there, where it differs; may be given several times
     #[arg(long, value_name = "NAME=COMPONENT|CRATE[#EXPORT]", value_parser = FlagFunction::parse)]
     function: Vec<FlagFunction>,
+    /// Another name of a version of a function: $LATEST or a number. It replaces one of durawasm.toml; may be given several
+    /// times
+    #[arg(long, value_name = "FUNCTION:ALIAS=VERSION")]
+    alias: Vec<FlagAlias>,
     /// The address to listen at. Other machines reach only one that is no loopback address, which needs --credentials
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9001")]
     listen: SocketAddr,
-    /// The file that keeps executions, so that they outlive the process; `:memory:` keeps them in memory
-    #[arg(long, value_name = "FILE", default_value = "durawasm.db")]
-    store: PathBuf,
+    /// The file that keeps executions, so that they outlive the process; `:memory:` keeps them in memory [default:
+    /// durawasm.db, and with --skip-time :memory:]
+    #[arg(long, value_name = "FILE")]
+    store: Option<PathBuf>,
     /// Accept only requests that are signed with an access key of this TOML file, which only its owner may read
     #[arg(long, value_name = "FILE")]
     credentials: Option<PathBuf>,
@@ -69,6 +81,13 @@ pub(super) struct Args {
     /// How long executions are kept after their end
     #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = parse_duration)]
     retention: Duration,
+    /// For integration tests: waits and retry delays take no time. Timeouts of callbacks pass only when a client advances the
+    /// clock. Executions are kept in memory until the process ends
+    #[arg(long, conflicts_with = "retention")]
+    skip_time: bool,
+    /// With --skip-time: the time at which the clock starts, as 2025-01-31T09:00:00Z, or `now` [default: 2025-01-01T00:00:00Z]
+    #[arg(long, value_name = "TIME", requires = "skip_time", value_parser = start_time)]
+    start_time: Option<DateTime<Utc>>,
     /// How many executions may run, or could because they wait for neither time nor an answer; requests for more are
     /// refused
     #[arg(long, value_name = "NUMBER", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
@@ -102,19 +121,51 @@ pub(super) fn serve(args: &Args) -> Result<Exit, Failure> {
             args.listen
         )));
     }
+    let mut aliases = BTreeSet::new();
+    if let Some(twice) = args.alias.iter().find(|flag| !aliases.insert((&*flag.function, &flag.alias))) {
+        return Err(usage(anyhow!("--alias states {}:{} twice", twice.function, twice.alias.as_str())));
+    }
     let keys = args.credentials.as_deref().map(credentials::read).transpose()?;
     let file = args.shared.file()?;
     let settings = args.shared.settings_of(file.as_deref());
     let grants = granted_of(&settings, file.as_deref())?;
-    let store = args.store_file()?;
+    let store = args.store_file()?.map(Arc::new);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().or_exit(Exit::Host)?;
     let building = args.no_build.building();
-    let fetch = |path: &Path| component(path, &args.shared.crate_args, building, args.quiet);
+    let (crate_args, quiet) = (args.shared.crate_args.clone(), args.quiet);
+    let fetch = move |path: &Path| component(path, &crate_args, building, quiet);
     let mut components = Components::new(fetch);
-    let functions =
+    let mut offers =
         functions::load_served(file.as_deref(), &args.function, &settings, &mut components, &runtime)?;
-    let serving = Serving { settings, grants, functions, keys, store };
+    for FlagAlias { function, alias, target } in &args.alias {
+        let offer = offers.iter_mut().find(|offer| *offer.function.name == **function);
+        let offer = offer.ok_or_else(|| {
+            usage(anyhow!("--alias {function}:{}: {function} is not served", alias.as_str()))
+        })?;
+        offer.aliases.insert(alias.clone(), *target);
+    }
+    let load = loader(components, &settings)?;
+    let catalog = Catalog::new(offers, store.clone(), load).map_err(|error| match error {
+        OfferError::Store(error) => store_failure(error),
+        OfferError::Alias { .. } => usage(error.into()),
+    })?;
+    let serving = Serving { settings, grants, catalog: Arc::new(catalog), keys, store };
     runtime.block_on(execute(args, serving))
+}
+
+/// Loads versions that are not served, with the limits that their functions have now.
+fn loader<F>(components: Components<F>, settings: &RunSettings) -> Result<Arc<Load>, Failure>
+where
+    F: FnMut(&Path) -> Result<(PathBuf, Vec<u8>), Failure> + Send + 'static,
+{
+    let (components, settings) = (Mutex::new(components), settings.clone());
+    let (whole, bounds) = (whole(&settings), in_own_process(&settings.all.enforced().compiling)?);
+    Ok(Arc::new(move |name: &str, component: &[u8]| {
+        let mut components = components.lock().unwrap_or_else(PoisonError::into_inner);
+        let handler =
+            components.load_bytes(component, &whole, &bounds).map_err(|error| with_advice(&error))?;
+        Ok(handler.with_limits(&settings.of(name).enforced().sandbox))
+    }))
 }
 
 fn usage(error: anyhow::Error) -> Failure {
@@ -125,34 +176,39 @@ fn usage(error: anyhow::Error) -> Failure {
 struct Serving {
     settings: RunSettings,
     grants: FunctionGrants,
-    functions: Functions,
+    catalog: Arc<Catalog>,
     keys: Option<AccessKeys>,
-    store: Option<StoreFile>,
+    store: Option<Arc<StoreFile>>,
 }
 
 impl Args {
     /// Opens the store; none if executions are kept in memory.
     fn store_file(&self) -> Result<Option<StoreFile>, Failure> {
-        if self.store.as_os_str() == IN_MEMORY {
-            return Ok(None);
+        let default = Path::new(if self.skip_time { IN_MEMORY } else { DEFAULT_STORE });
+        match self.store.as_deref().unwrap_or(default) {
+            path if path.as_os_str() == IN_MEMORY => Ok(None),
+            path if self.skip_time => Err(usage(anyhow!(
+                "--skip-time is for tests and keeps executions in memory: use it without --store {}",
+                path.display()
+            ))),
+            path => of_store(StoreFile::open(path)).map(Some),
         }
-        of_store(StoreFile::open(&self.store)).map(Some)
     }
 }
 
 async fn execute(args: &Args, serving: Serving) -> Result<Exit, Failure> {
-    let Serving { settings, grants, functions, keys, store } = serving;
+    let Serving { settings, grants, catalog, keys, store } = serving;
     let log: Arc<dyn LogSink> = match (args.quiet, args.json) {
         (true, _) => Arc::new(Quiet),
         (false, true) => Arc::new(JsonLines),
         (false, false) => Arc::new(Printer(Screen::new())),
     };
     let tails = LogTails::new(log);
-    let options = api_options(args, &settings, &functions);
+    let options = api_options(args, &settings, &catalog);
     let timeouts = options.functions.iter();
     let timeouts = timeouts.filter_map(|(name, settings)| Some((name.clone(), settings.execution_timeout?)));
     let environment = EnvironmentOptions {
-        time: TimeMode::Real,
+        time: time_mode(args.skip_time, args.start_time),
         seed: None,
         limits: options.limits.clone(),
         host: options.host.clone(),
@@ -165,7 +221,7 @@ async fn execute(args: &Args, serving: Serving) -> Result<Exit, Failure> {
     let server_store = server_store.map(|store| Box::new(store) as Box<dyn Store>);
     let mut environment =
         Environment::with_store(environment, tails.clone(), server_store).map_err(environment_failure)?;
-    environment.register_all(&functions);
+    environment.set_versions(catalog.clone());
     let api = Api::new(environment, tails, options);
     let listener = TcpListener::bind(args.listen).await.map_err(|error| {
         let error = anyhow!("cannot listen at {}: {error}; --listen states another address", args.listen);
@@ -173,7 +229,7 @@ async fn execute(args: &Args, serving: Serving) -> Result<Exit, Failure> {
     })?;
     let server = Server::new(listener, api, keys);
     let interrupts = Interrupts::listen().or_exit(Exit::Host)?;
-    announce(args, server.address().or_exit(Exit::Host)?, &functions)?;
+    announce(args, server.address().or_exit(Exit::Host)?, &catalog)?;
     let grace = args.grace;
     let stop = async move {
         interrupts.first().await;
@@ -183,7 +239,7 @@ async fn execute(args: &Args, serving: Serving) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn api_options(args: &Args, settings: &RunSettings, functions: &Functions) -> ApiOptions {
+fn api_options(args: &Args, settings: &RunSettings, catalog: &Catalog) -> ApiOptions {
     let of = |name: &str| {
         let enforced = settings.of(name).enforced();
         FunctionSettings {
@@ -196,10 +252,10 @@ fn api_options(args: &Args, settings: &RunSettings, functions: &Functions) -> Ap
         bounds: Bounds {
             open_executions: args.max_executions as usize,
             invocations: args.max_invocations as usize,
-            retention: Some(args.retention),
+            retention: (!args.skip_time).then_some(args.retention),
             ..Bounds::default()
         },
-        functions: functions.iter().map(|f| (f.name.to_string(), of(&f.name))).collect(),
+        functions: catalog.numbers().map(|(name, _)| (name.to_owned(), of(name))).collect(),
         others: of(""),
         host: all.host(),
         limits: all.service,
@@ -212,14 +268,16 @@ fn api_options(args: &Args, settings: &RunSettings, functions: &Functions) -> Ap
 struct Listening<'a> {
     listening: String,
     functions: Vec<&'a str>,
+    /// The number of the version of each.
+    versions: BTreeMap<&'a str, u32>,
 }
 
-fn announce(args: &Args, address: SocketAddr, functions: &Functions) -> Result<(), Failure> {
-    let (listening, names) = (format!("http://{address}"), functions.iter().map(|f| &*f.name));
+fn announce(args: &Args, address: SocketAddr, catalog: &Catalog) -> Result<(), Failure> {
+    let (listening, versions) = (format!("http://{address}"), catalog.numbers().collect::<BTreeMap<_, _>>());
+    let names: Vec<&str> = versions.keys().copied().collect();
     if args.json {
-        return say_json_line(&Listening { listening, functions: names.collect() });
+        return say_json_line(&Listening { listening, functions: names, versions });
     }
-    let names: Vec<&str> = names.collect();
     say(format_args!("serving {} at {listening}", names.join(", ")));
     Ok(())
 }

@@ -14,7 +14,7 @@ use durawasm_core::{
     files::read_text_file,
     protocol::Timestamp,
 };
-use durawasm_store::{ExchangeError, Found, Listed, StoreFile, StoreReader};
+use durawasm_store::{ComponentDigest, ExchangeError, Found, Listed, StoreFile, StoreReader, StoredVersion};
 use serde::Serialize;
 
 use super::{
@@ -41,6 +41,14 @@ pub(super) struct Args {
 enum Action {
     /// List the executions
     List {
+        /// The store
+        file: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the versions of the functions that `serve` has served with it
+    Versions {
         /// The store
         file: PathBuf,
         /// Print JSON
@@ -75,13 +83,22 @@ enum Action {
         /// The store
         file: PathBuf,
         /// The executions: names, ARNs, or the beginnings of either
-        #[arg(value_parser = NonEmptyStringValueParser::new(), required_unless_present = "ended_before")]
+        #[arg(
+            value_parser = NonEmptyStringValueParser::new(),
+            required_unless_present_any = ["ended_before", "function_version"]
+        )]
         executions: Vec<String>,
         /// Delete all that ended longer ago than this, as in 7d
         #[arg(long, value_name = "DURATION", conflicts_with = "executions", value_parser = age)]
         ended_before: Option<Duration>,
+        /// Delete a version of a function that is not its newest; executions that began with it keep their code
+        #[arg(long, value_name = "FUNCTION:NUMBER", value_parser = numbered)]
+        function_version: Vec<(String, u32)>,
     },
 }
+
+/// How many digits of a digest a table shows.
+const SHOWN_DIGITS: usize = 16;
 
 /// The largest file of an exported execution, in bytes.
 const MAX_EXPORTED: u64 = 1 << 30;
@@ -90,13 +107,22 @@ fn age(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|error| error.to_string())
 }
 
+fn numbered(text: &str) -> Result<(String, u32), String> {
+    let parts = text.rsplit_once(':').and_then(|(function, number)| Some((function, number.parse().ok()?)));
+    let (function, number) = parts.ok_or("it is not FUNCTION:NUMBER, as in order:2")?;
+    Ok((function.to_owned(), number))
+}
+
 pub(super) fn store(args: &Args) -> Result<Exit, Failure> {
     match &args.action {
         Action::List { file, json } => list(file, *json),
+        Action::Versions { file, json } => versions(file, *json),
         Action::Check { file } => check(file),
         Action::Export { file, execution, output } => export(file, execution, output.as_deref()),
         Action::Import { file, exported } => import(file, exported),
-        Action::Delete { file, executions, ended_before } => delete(file, executions, *ended_before),
+        Action::Delete { file, executions, ended_before, function_version } => {
+            delete(file, executions, *ended_before, function_version)
+        }
     }
 }
 
@@ -146,6 +172,49 @@ fn list(file: &Path, json: bool) -> Result<Exit, Failure> {
             listed.start.to_string(),
             time(listed.end),
             continues,
+        ]);
+    }
+    table::print(&table);
+    Ok(Exit::Done)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct VersionRow<'a> {
+    function: &'a str,
+    version: u32,
+    component: &'a ComponentDigest,
+    export: &'a str,
+    durable: bool,
+    published: Timestamp,
+}
+
+fn versions(file: &Path, json: bool) -> Result<Exit, Failure> {
+    let all = of_store(StoreReader::open(file).and_then(|reader| reader.versions()))?;
+    if json {
+        let row = |version: &'_ StoredVersion| {
+            serde_json::to_value(VersionRow {
+                function: &version.function,
+                version: version.number,
+                component: &version.code.component,
+                export: &version.code.export,
+                durable: version.code.durable,
+                published: version.published,
+            })
+        };
+        let rows: Vec<_> = all.iter().map(row).collect::<Result<_, _>>().or_exit(Exit::Host)?;
+        say_json(&rows)?;
+        return Ok(Exit::Done);
+    }
+    let mut table = table::new();
+    table.set_header(["function", "version", "published", "export", "component"]);
+    for StoredVersion { function, number, code, published } in &all {
+        table.add_row([
+            cell(function),
+            number.to_string(),
+            published.to_string(),
+            cell(&code.export),
+            code.component.as_str().chars().take(SHOWN_DIGITS).collect(),
         ]);
     }
     table::print(&table);
@@ -223,7 +292,12 @@ fn import(file: &Path, exported: &Path) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn delete(file: &Path, executions: &[String], ended_before: Option<Duration>) -> Result<Exit, Failure> {
+fn delete(
+    file: &Path,
+    executions: &[String],
+    ended_before: Option<Duration>,
+    function_versions: &[(String, u32)],
+) -> Result<Exit, Failure> {
     // Opening makes a file that is not there, and there is nothing to delete in it.
     of_store(StoreReader::open(file))?;
     let store = of_store(StoreFile::open(file))?;
@@ -237,13 +311,28 @@ fn delete(file: &Path, executions: &[String], ended_before: Option<Duration>) ->
     // All are looked up before one is deleted, so that a misspelled name deletes nothing.
     let arns: Vec<String> =
         executions.iter().map(|execution| one(&reader, execution)).collect::<Result<_, _>>()?;
+    let known = of_store(reader.versions())?;
+    for (function, number) in function_versions {
+        let of_function = || known.iter().filter(|version| version.function == *function);
+        let why = match of_function().next_back() {
+            Some(newest) if newest.number == *number => "the newest version of a function stays",
+            Some(_) if of_function().any(|version| version.number == *number) => continue,
+            _ => "there is no such version",
+        };
+        let error = anyhow!("{function}:{number}: {why}; `durawasm store versions` shows all");
+        return Err(Failure { exit: Exit::Usage, error });
+    }
+    let mut gone = 0;
+    for (function, number) in function_versions {
+        gone += usize::from(of_store(store.delete_version(function, *number))?);
+    }
     for arn in arns {
         deleted += usize::from(of_store(store.delete(&arn))?);
     }
     of_store(store.vacuum())?;
-    say(format_args!(
-        "deleted {}",
-        if deleted == 1 { "1 execution".to_owned() } else { format!("{deleted} executions") }
-    ));
+    let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+    let versions =
+        if function_versions.is_empty() { String::new() } else { format!(" and {}", count(gone, "version")) };
+    say(format_args!("deleted {}{versions}", count(deleted, "execution")));
     Ok(Exit::Done)
 }

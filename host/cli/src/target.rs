@@ -14,7 +14,7 @@ use durawasm_core::orchestrator::{Function, Functions, ScriptedFunction, bare_na
 use durawasm_sandbox::{CompileError, SandboxError};
 
 /// The build options for a handler that is a crate.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(super) struct CrateArgs {
     /// Build the crate without optimizations: quicker to build, slower to run
     #[arg(long)]

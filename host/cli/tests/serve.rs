@@ -62,6 +62,9 @@ fn what_is_refused_before_anything_is_served() {
         (vec!["--function", "a b=x.wasm"], "is no name of a function"),
         (vec!["--function", "a=x.wasm", "--function", "a=y.wasm"], "names a twice"),
         (vec!["--function", "a=nowhere.wasm"], "there is no nowhere.wasm"),
+        (vec!["--alias", "order:2=1", "--function", "order=x.wasm"], "cannot name an alias"),
+        (vec!["--alias", "order:prod=0", "--function", "order=x.wasm"], "is no version"),
+        (vec!["--alias", "a:b=1", "--alias", "a:b=2", "--function", "a=x.wasm"], "a:b twice"),
         (vec!["--listen", "0.0.0.0:0", "--function", "a=x.wasm"], "--credentials"),
         (vec!["--credentials", &open, "--function", "a=x.wasm"], "chmod 600"),
         (vec!["--credentials", &none, "--function", "a=x.wasm"], "no access key"),
@@ -73,9 +76,19 @@ fn what_is_refused_before_anything_is_served() {
         assert!(said.contains(words), "{arguments:?}: {said}");
         assert!(!said.contains("guess"), "{said}");
     }
+    let skips = durawasm(&["serve", "--skip-time", "--store", "s.db", "--function", "a=x.wasm"]);
+    assert_eq!(skips.status.code(), Some(2));
+    assert!(err(&skips).contains("keeps executions in memory"), "{}", err(&skips));
     let unknown = format!("nothing={}", guests());
     let said = err(&durawasm(&["serve", "--store", ":memory:", "--function", &unknown]));
     assert!(said.contains("name one of them after a #"), "{said}");
+    let greet = format!("greet={}", guests());
+    for (alias, words) in [("order:prod=1", "order is not served"), ("greet:prod=7", "greet has version 1")] {
+        let arguments = ["serve", "--store", ":memory:", "--function", &greet, "--alias", alias];
+        let refused = durawasm(&arguments);
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(err(&refused).contains(words), "{}", err(&refused));
+    }
 }
 
 #[test]
@@ -87,14 +100,7 @@ fn executions_outlive_the_process() {
     let mut first = Serving::start_on(&store, &arguments);
     let event = json!({ "name": "reply" });
     let arn = first.try_start("callback", "order-1", &event).unwrap();
-    let history = arn_path(&arn, "/history");
-    let id = loop {
-        let history: Value = serde_json::from_str(&first.send("GET", &history, "").1).unwrap();
-        let mut events = history["Events"].as_array().unwrap().iter();
-        if let Some(started) = events.find(|event| event["EventType"] == "CallbackStarted") {
-            break started["CallbackStartedDetails"]["CallbackId"].as_str().unwrap().to_owned();
-        }
-    };
+    let id = first.callback_of(&arn);
     // Nobody else may use the store meanwhile.
     let second = durawasm(&["serve", "--store", store.to_str().unwrap(), "--function", &function]);
     assert!(err(&second).contains("another process has this store open"), "{}", err(&second));
@@ -102,20 +108,68 @@ fn executions_outlive_the_process() {
 
     let again = Serving::start_on(&store, &arguments);
     assert_eq!(again.try_start("callback", "order-1", &event).unwrap(), arn);
-    let running = "/2025-12-01/functions/callback/durable-executions?Statuses=RUNNING";
-    let listed: Value = serde_json::from_str(&again.send("GET", running, "").1).unwrap();
+    let listed = again.get("/2025-12-01/functions/callback/durable-executions?Statuses=RUNNING");
     assert_eq!(listed["DurableExecutions"][0]["DurableExecutionArn"], arn);
-    let id = id.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
-    let succeed = format!("/2025-12-01/durable-execution-callbacks/{id}/succeed");
-    assert_eq!(again.send("POST", &succeed, "\"yes\"").0, 200);
-    let ended = loop {
-        let view: Value = serde_json::from_str(&again.send("GET", &arn_path(&arn, ""), "").1).unwrap();
-        if view["Status"] != "RUNNING" {
-            break view;
-        }
-    };
+    again.succeed(&id, "\"yes\"");
+    let ended = again.ended(&arn);
     assert_eq!(ended["Status"], "SUCCEEDED", "{ended}");
     assert!(ended["Result"].as_str().unwrap().contains("\"answer\":\"yes\""), "{ended}");
     assert_eq!(again.send("DELETE", &arn_path(&arn, ""), "").0, 202);
     assert_eq!(again.send("GET", &arn_path(&arn, ""), "").0, 404);
+}
+
+#[test]
+fn skipped_time_passes_waits_but_not_what_the_outside_answers() {
+    let functions = ["waits_for", "callback", "invokes"].map(|name| format!("{name}={}#{name}", guests()));
+    let mut arguments: Vec<&str> = functions.iter().flat_map(|function| ["--function", function]).collect();
+    arguments.extend(["--skip-time", "--start-time", "2031-05-01T00:00:00Z", "--quiet"]);
+    let serving = Serving::spawn(&arguments);
+    let now = || serving.get("/durawasm/clock")["Now"].clone();
+    let start = |function: &str, name: &str, event: Value| serving.try_start(function, name, &event).unwrap();
+    assert_eq!(serving.get("/durawasm/clock")["Skips"], true);
+
+    let in_an_hour = start("callback", "in-an-hour", json!({ "name": "reply", "timeout": 3600 }));
+    serving.callback_of(&in_an_hour);
+    let wait = "/2015-03-31/functions/waits_for:$LATEST/invocations";
+    assert_eq!(serving.send("POST", wait, "60"), (200, "60".to_owned()));
+    let after_a_minute = now();
+    assert!(after_a_minute.as_str().unwrap().starts_with("2031-05-01T00:01:0"), "{after_a_minute}");
+
+    // An answer to another function is the same as one to its caller: neither has a timeout but that of an execution.
+    let call = json!({ "function": "callback", "payload": { "name": "inner" } });
+    let caller = start("invokes", "caller", call);
+    let list = "/2025-12-01/functions/callback/durable-executions";
+    let target = loop {
+        let listed = serving.get(list);
+        let mut all = listed["DurableExecutions"].as_array().unwrap().iter();
+        if let Some(target) = all.find(|listed| listed["DurableExecutionName"] != "in-an-hour") {
+            break target["DurableExecutionArn"].as_str().unwrap().to_owned();
+        }
+    };
+    let inner = serving.callback_of(&target);
+    let long = start("waits_for", "long", json!(7200));
+    assert_eq!(now(), after_a_minute);
+    assert_eq!(serving.get(&arn_path(&long, ""))["Status"], "RUNNING");
+
+    let (status, body) = serving.send("POST", "/durawasm/clock/advance", r#"{"Duration":"2h 1m"}"#);
+    assert_eq!(status, 200, "{body}");
+    let timed_out = serving.ended(&in_an_hour);
+    assert!(timed_out["Result"].as_str().unwrap().contains("timed out"), "{timed_out}");
+    assert_eq!(serving.ended(&long)["Status"], "SUCCEEDED");
+    serving.succeed(&inner, "\"yes\"");
+    assert_eq!(serving.ended(&caller)["Status"], "SUCCEEDED");
+
+    for (body, words) in [
+        ("{}", "missing field `Duration`"),
+        (r#"{"Duration":"soon"}"#, "soon"),
+        (r#"{"Duration":"800d"}"#, "366 days"),
+    ] {
+        let (status, said) = serving.send("POST", "/durawasm/clock/advance", body);
+        assert_eq!(status, 400, "{said}");
+        assert!(said.contains(words), "{said}");
+    }
+    let real = Serving::start(&["--function", &functions[0]]);
+    assert_eq!(real.get("/durawasm/clock")["Skips"], false);
+    let (status, said) = real.send("POST", "/durawasm/clock/advance", r#"{"Duration":"1s"}"#);
+    assert!(status == 400 && said.contains("time is real"), "{said}");
 }

@@ -27,6 +27,7 @@ use durawasm_core::{
 use serde::Deserialize;
 
 use super::{
+    alias::{AliasName, AliasTarget},
     error::FileError,
     limits::{StatedLimits, defaults, of_function},
     name::FunctionName,
@@ -69,6 +70,8 @@ pub struct ConfigFunction {
     pub source: Source,
     /// The name of the function in its component.
     pub export: String,
+    /// Other names of its versions, for `serve`.
+    pub aliases: BTreeMap<AliasName, AliasTarget>,
     stated: Stated,
 }
 
@@ -101,6 +104,8 @@ struct WrittenFunction {
     #[serde(rename = "crate")]
     package: Option<PathBuf>,
     export: Option<FunctionName>,
+    #[serde(default)]
+    aliases: BTreeMap<AliasName, AliasTarget>,
     #[serde(default, deserialize_with = "values::variables")]
     env: Vec<VariableRequest>,
     #[serde(default, deserialize_with = "values::directories")]
@@ -118,6 +123,7 @@ struct WrittenFunction {
 struct GoodFunction {
     source: Source,
     export: Option<FunctionName>,
+    aliases: BTreeMap<AliasName, AliasTarget>,
     stated: Stated,
 }
 
@@ -125,7 +131,8 @@ impl TryFrom<WrittenFunction> for GoodFunction {
     type Error = String;
 
     fn try_from(written: WrittenFunction) -> Result<Self, String> {
-        let WrittenFunction { component, package, export, env, dir, scratch, allow_http, limits } = written;
+        let WrittenFunction { component, package, export, aliases, env, dir, scratch, allow_http, limits } =
+            written;
         let source = match (component, package) {
             (Some(path), None) => Source::Component(path),
             (None, Some(path)) => Source::Crate(path),
@@ -140,7 +147,7 @@ impl TryFrom<WrittenFunction> for GoodFunction {
             return Err("the path is empty".to_owned());
         }
         let grants = StatedGrants { env, dir, scratch, allow_http };
-        Ok(Self { source, export, stated: Stated { grants, limits } })
+        Ok(Self { source, export, aliases, stated: Stated { grants, limits } })
     }
 }
 
@@ -168,14 +175,15 @@ impl ConfigFile {
             path if path == Path::new(".") => folder.to_owned(),
             path => folder.join(path),
         };
-        let functions = functions.into_iter().map(|(name, GoodFunction { source, export, stated })| {
+        let functions = functions.into_iter().map(|(name, function)| {
+            let GoodFunction { source, export, aliases, stated } = function;
             let source = match source {
                 Source::Component(path) => Source::Component(resolved(path)),
                 Source::Crate(path) => Source::Crate(resolved(path)),
             };
             let name = String::from(name);
             let export = export.map_or_else(|| name.clone(), String::from);
-            (name, ConfigFunction { source, export, stated })
+            (name, ConfigFunction { source, export, aliases, stated })
         });
         Ok(Self {
             path: path.to_owned(),

@@ -8,6 +8,7 @@
 //! Invariants: every error in a file has a message that says where it is and what to do; nothing in a file is ignored;
 //! nothing here runs or builds anything, or prints.
 
+mod alias;
 mod error;
 mod file;
 mod find;
@@ -20,6 +21,7 @@ pub mod values;
 pub mod wording;
 
 pub use self::{
+    alias::{AliasName, AliasTarget, FlagAlias},
     error::{FileError, Place, Problem},
     file::{ConfigFile, ConfigFunction, FILE_NAME, Source},
     find::{FindError, find},

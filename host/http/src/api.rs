@@ -11,7 +11,7 @@ use std::{
 
 use durawasm_core::{
     budget::HostBudget,
-    orchestrator::{Environment, Function, RunError},
+    orchestrator::{Environment, Function, LATEST, RunError, Version, VersionError},
     protocol::{ExecutionArn, Limits, Timestamp},
     server::{InvocationRetry, ServerHandle},
 };
@@ -22,7 +22,7 @@ use super::{
     error::{ApiError, Exception},
     gate::Gate,
     marker::Markers,
-    names::{FunctionRef, LATEST},
+    names::FunctionRef,
     once::Once,
     reply::Reply,
     request::ApiRequest,
@@ -103,6 +103,9 @@ impl Api {
         for function in functions {
             environment.register(function);
         }
+        if let Some(versions) = environment.versions().cloned() {
+            environment.set_versions(gate.around_all(versions));
+        }
         let environment = Arc::new(environment);
         let plain = options.bounds.plain_invocations.min(Semaphore::MAX_PERMITS);
         let (markers, once, plain) = (Markers::new(), Once::default(), Arc::new(Semaphore::new(plain)));
@@ -141,16 +144,28 @@ impl Api {
         self.environment.clock().now()
     }
 
-    /// The function that a request names, in the version that exists.
-    pub(crate) fn function(&self, named: &FunctionRef) -> Result<&Function, ApiError> {
-        let function = self.environment.functions().find(&named.name)?;
+    /// The version of a function that a request names.
+    pub(crate) async fn version(&self, named: &FunctionRef) -> Result<Version, ApiError> {
+        self.check_qualifier(named)?;
+        Ok(self.environment.find(&named.to_string()).await?)
+    }
+
+    /// What the ARNs of executions have for the version that a request names.
+    pub(crate) fn resolve(&self, named: &FunctionRef) -> Result<Arc<str>, ApiError> {
+        self.check_qualifier(named)?;
+        Ok(self.environment.resolve(&named.to_string())?)
+    }
+
+    /// Refuses a qualifier of a function whose code does not change.
+    fn check_qualifier(&self, named: &FunctionRef) -> Result<(), ApiError> {
         match named.qualifier.as_deref() {
-            None | Some(LATEST) => Ok(function),
-            Some(other) => {
-                let message =
-                    format!("Function not found: {}:{other}; its only version is {LATEST}", named.name);
-                Err(ApiError::new(Exception::ResourceNotFound, message))
+            Some(other) if other != LATEST && self.environment.versions().is_none() => {
+                let unknown = |error| ApiError::from(VersionError::Function(error));
+                let function = self.environment.functions().find(&named.name).map_err(unknown)?.name.clone();
+                let (qualifier, known) = (other.to_owned(), format!("{LATEST} only"));
+                Err(VersionError::Qualifier { function, qualifier, known }.into())
             }
+            _ => Ok(()),
         }
     }
 
@@ -175,6 +190,8 @@ impl Api {
             Operation::SendDurableExecutionCallbackFailure => self.fail_callback(&request).await,
             Operation::SendDurableExecutionCallbackHeartbeat => self.beat_callback(&request).await,
             Operation::Health => Ok(self.health()),
+            Operation::Clock => Ok(self.clock()),
+            Operation::AdvanceClock => self.advance_clock(&request).await,
         };
         answered.unwrap_or_else(Reply::from)
     }

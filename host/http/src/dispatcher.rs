@@ -65,7 +65,7 @@ async fn run(api: &Api, attendance: Attendance, actor: Actor) {
     }
     match error {
         // Nothing else could run it.
-        RunError::Function(_) => attendance.shelve(),
+        RunError::Function(_) | RunError::Code(_) => attendance.shelve(),
         RunError::Service(_) => sleep(AFTER_FAILURE).await,
     }
 }

@@ -1,6 +1,6 @@
 //! Errors of the API: the exceptions of the service model, with their status and the members of their shapes.
 
-use durawasm_core::{orchestrator::UnknownFunction, protocol::ServiceError};
+use durawasm_core::{orchestrator::VersionError, protocol::ServiceError};
 use serde_json::{Value, json};
 
 /// An exception of the service model, or one that AWS's front end raises for every service.
@@ -114,8 +114,13 @@ impl From<ServiceError> for ApiError {
     }
 }
 
-impl From<UnknownFunction> for ApiError {
-    fn from(unknown: UnknownFunction) -> Self {
-        Self::new(Exception::ResourceNotFound, format!("Function not found: {unknown}"))
+impl From<VersionError> for ApiError {
+    fn from(error: VersionError) -> Self {
+        match error {
+            VersionError::Function(_) | VersionError::Qualifier { .. } => {
+                Self::new(Exception::ResourceNotFound, format!("Function not found: {error}"))
+            }
+            VersionError::Code { .. } => Self::new(Exception::Service, error.to_string()),
+        }
     }
 }

@@ -8,7 +8,9 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use durawasm_core::orchestrator::{Function, Invocable, Invocation, Invoked, PlainInvoked};
+use durawasm_core::orchestrator::{
+    Function, Invocable, Invocation, Invoked, Loading, PlainInvoked, Version, VersionError, Versions,
+};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// Bounds the invocations that run at once.
@@ -51,6 +53,11 @@ impl Gate {
         Function { name: function.name.clone(), durable: function.durable, handler: Arc::new(handler) }
     }
 
+    /// The same functions, whose invocations pass this gate.
+    pub(crate) fn around_all(&self, versions: Arc<dyn Versions>) -> Arc<dyn Versions> {
+        Arc::new(GatedVersions { gate: self.clone(), versions })
+    }
+
     /// Waits for a place. Never returns if the gate is closed.
     async fn enter(&self) -> Place {
         let Ok(permit) = self.places.clone().acquire_owned().await else {
@@ -66,6 +73,29 @@ impl Gate {
         while self.running.number.load(Ordering::Acquire) > 0 {
             self.running.ended.notified().await;
         }
+    }
+}
+
+/// Functions behind the gate.
+struct GatedVersions {
+    gate: Gate,
+    versions: Arc<dyn Versions>,
+}
+
+impl Versions for GatedVersions {
+    fn resolve(&self, name: &str) -> Result<Arc<str>, VersionError> {
+        self.versions.resolve(name)
+    }
+
+    fn find<'a>(&'a self, name: &'a str) -> Loading<'a, Version> {
+        Box::pin(async {
+            let version = self.versions.find(name).await?;
+            Ok(Version { function: self.gate.around(&version.function), ..version })
+        })
+    }
+
+    fn started_with<'a>(&'a self, function: &'a str, origin: Option<&'a str>) -> Loading<'a, Function> {
+        Box::pin(async move { Ok(self.gate.around(&self.versions.started_with(function, origin).await?)) })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use durawasm_core::{
     budget::Budget,
-    orchestrator::{Function, plain_arn},
+    orchestrator::{Function, LATEST, Version, plain_arn},
     protocol::{ErrorObject, ExecutionArn, ExecutionStatus, ServiceError},
     server::{InvokeOutcome, StartExecution},
 };
@@ -13,7 +13,7 @@ use super::{
     api::Api,
     bounds::AFTER_FAILURE,
     error::{ApiError, Exception, invalid},
-    names::{FunctionRef, LATEST, execution_name, refuse_tenant, shortened},
+    names::{FunctionRef, execution_name, refuse_tenant, shortened},
     reply::Reply,
     request::{ApiRequest, header},
     tail::Following,
@@ -91,7 +91,7 @@ impl Api {
         let qualifier = request.query.one("Qualifier")?.map(ToOwned::to_owned);
         let named = FunctionRef::parse(&request.of)?.qualified(qualifier)?;
         let asked = Asked::read(request)?;
-        let function = self.function(&named)?;
+        let Version { function, version, origin } = self.version(&named).await?;
         self.check_open()?;
         if !function.durable {
             if asked.name.is_some() {
@@ -100,7 +100,7 @@ impl Api {
             if asked.kind == InvocationType::DryRun {
                 return Ok(Reply::empty(204));
             }
-            return self.invoke_plain(function, asked, &request.id).await;
+            return self.invoke_plain(function, &version, asked, &request.id).await;
         }
         if named.qualifier.is_none() {
             return invalid(format!(
@@ -118,6 +118,8 @@ impl Api {
         start.timeout_seconds = settings.execution_timeout;
         start.invocation_retry = settings.invocation_retry;
         start.idempotent = true;
+        version.as_ref().clone_into(&mut start.function_version);
+        start.origin = origin;
         let tails = asked.tail.then(|| self.tails.clone());
         let follow = move |arn: &ExecutionArn| tails.map(|tails| tails.follow(arn));
         let (arn, tail) = self.server().start_execution_then(start, follow).await?;
@@ -125,7 +127,7 @@ impl Api {
             InvocationType::RequestResponse => self.outcome(&arn).await?,
             InvocationType::Event | InvocationType::DryRun => Reply::empty(202),
         };
-        Ok(finished(reply, tail.as_ref()).with("x-amz-durable-execution-arn", arn.as_str()))
+        Ok(finished(reply, &version, tail.as_ref()).with("x-amz-durable-execution-arn", arn.as_str()))
     }
 
     /// Waits until an execution has ended, and returns the answer. It was started, so a store that fails meanwhile is no
@@ -154,7 +156,13 @@ impl Api {
         }
     }
 
-    async fn invoke_plain(&self, function: &Function, asked: Asked, id: &str) -> Result<Reply, ApiError> {
+    async fn invoke_plain(
+        &self,
+        function: Function,
+        version: &str,
+        asked: Asked,
+        id: &str,
+    ) -> Result<Reply, ApiError> {
         let Ok(place) = self.plain.clone().try_acquire_owned() else {
             let message = "too many functions are running: try again when some have ended";
             return Err(ApiError::new(Exception::TooManyRequests, message));
@@ -163,31 +171,30 @@ impl Api {
         let tail = asked.tail.then(|| self.tails.follow(&arn));
         let budget = Budget::new(self.options.limits.execution_bytes, self.options.host.clone());
         let environment = self.environment.clone();
-        let (name, id, payload) = (function.name.clone(), id.to_owned(), asked.payload);
+        let (id, payload) = (id.to_owned(), asked.payload);
         // In a task: the function runs to its end, whatever the client does.
         let running = tokio::spawn(async move {
             let payload = payload.map(Into::into);
-            let outcome = environment.run_plain_function(&name, payload, &id, budget).await;
+            let outcome = environment.run_plain_function(&function, payload, &id, budget).await;
             drop(place);
             outcome
         });
         if asked.kind == InvocationType::Event {
-            return Ok(finished(Reply::empty(202), None));
+            return Ok(finished(Reply::empty(202), version, None));
         }
         let reply = match running.await {
-            Ok(Ok(InvokeOutcome::Succeeded(result))) => succeeded(result),
-            Ok(Ok(
+            Ok(InvokeOutcome::Succeeded(result)) => succeeded(result),
+            Ok(
                 InvokeOutcome::Failed(error) | InvokeOutcome::TimedOut(error) | InvokeOutcome::Stopped(error),
-            )) => failed(&error),
-            Ok(Err(unknown)) => return Err(unknown.into()),
+            ) => failed(&error),
             Err(_) => return Err(ApiError::new(Exception::Service, "the function did not end")),
         };
-        Ok(finished(reply, tail.as_ref()))
+        Ok(finished(reply, version, tail.as_ref()))
     }
 }
 
-fn finished(reply: Reply, tail: Option<&Following>) -> Reply {
-    let reply = reply.with("x-amz-executed-version", LATEST);
+fn finished(reply: Reply, version: &str, tail: Option<&Following>) -> Reply {
+    let reply = reply.with("x-amz-executed-version", version);
     match tail {
         Some(tail) => reply.with("x-amz-log-result", &tail.encoded()),
         None => reply,

@@ -14,6 +14,7 @@ mod api;
 mod bounds;
 mod callbacks;
 mod checkpoints;
+mod clock;
 mod control;
 mod dispatcher;
 mod error;

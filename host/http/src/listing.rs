@@ -27,7 +27,7 @@ impl Api {
         let query = &request.query;
         let qualifier = query.one("Qualifier")?.map(ToOwned::to_owned);
         let named = FunctionRef::parse(&request.of)?.qualified(qualifier)?;
-        let function = self.function(&named)?;
+        let version = self.resolve(&named)?;
         let statuses: Vec<String> = query.all("Statuses").map(ToOwned::to_owned).collect();
         if let Some(unknown) = statuses.iter().find(|status| !STATUSES.contains(&&***status)) {
             return invalid(format!("{:?} is no status: use {}", shortened(unknown), STATUSES.join(", ")));
@@ -36,8 +36,8 @@ impl Api {
             return invalid(format!("there are more than {MOST_STATUSES} statuses"));
         }
         let mut list = ListExecutions {
-            function: function.name.to_string(),
-            version: named.qualifier,
+            version: named.qualifier.map(|_| version.to_string()),
+            function: named.name,
             name: query.one("DurableExecutionName")?.map(execution_name).transpose()?,
             statuses,
             started_after: query.time("StartedAfter")?,

@@ -3,18 +3,29 @@
 //! Invariants: what is accepted has the form that the service model describes. Region and account are not compared: this
 //! process has one of each.
 
-use durawasm_core::protocol::{CallbackId, ExecutionArn, check_execution_name, is_tenant_id};
+use std::fmt;
+
+use durawasm_core::{
+    orchestrator::LATEST,
+    protocol::{CallbackId, ExecutionArn, check_execution_name, is_tenant_id},
+};
 
 use super::error::{ApiError, invalid};
-
-/// The version that every function here has.
-pub(crate) const LATEST: &str = "$LATEST";
 
 /// A function, and the version or alias of it that is meant (service model: `NamespacedFunctionName`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FunctionRef {
     pub(crate) name: String,
     pub(crate) qualifier: Option<String>,
+}
+
+impl fmt::Display for FunctionRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.qualifier {
+            Some(qualifier) => write!(f, "{}:{qualifier}", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
 }
 
 impl FunctionRef {

@@ -27,6 +27,10 @@ pub(crate) enum Operation {
     SendDurableExecutionCallbackHeartbeat,
     /// `GET /health`, of our own.
     Health,
+    /// `GET /durawasm/clock`, of our own.
+    Clock,
+    /// `POST /durawasm/clock/advance`, of our own.
+    AdvanceClock,
 }
 
 impl Operation {
@@ -61,8 +65,14 @@ pub(crate) fn route(method: &str, path: &str) -> Result<Route, ApiError> {
     if path.len() > LONGEST_PATH {
         return invalid(format!("the path has {} bytes; at most {LONGEST_PATH} are allowed", path.len()));
     }
-    if (method, path) == ("GET", "/health") {
-        return Ok(Route { operation: O::Health, of: String::new() });
+    let ours = match (method, path) {
+        ("GET", "/health") => Some(O::Health),
+        ("GET", "/durawasm/clock") => Some(O::Clock),
+        ("POST", "/durawasm/clock/advance") => Some(O::AdvanceClock),
+        _ => None,
+    };
+    if let Some(operation) = ours {
+        return Ok(Route { operation, of: String::new() });
     }
     let path = path.strip_prefix('/').unwrap_or(path);
     let parts: Vec<&str> = path.split('/').collect();

@@ -34,7 +34,7 @@ pub enum LoadError<E> {
 }
 
 /// A component's file and its bytes.
-type Fetched = (PathBuf, Arc<[u8]>);
+pub type Fetched = (PathBuf, Arc<[u8]>);
 
 /// Fetched and compiled components, by the paths in scenario files.
 pub struct Components<F> {
@@ -89,7 +89,11 @@ impl<E, F: FnMut(&Path) -> Result<(PathBuf, Vec<u8>), E>> Components<F> {
         self.without_cache.take()
     }
 
-    fn get(&mut self, handler: &Path) -> Result<Fetched, E> {
+    /// The file and the bytes of the component at a path.
+    ///
+    /// # Errors
+    /// When it cannot be fetched.
+    pub fn get(&mut self, handler: &Path) -> Result<Fetched, E> {
         // Different spellings of a path share one entry.
         let key = handler.canonicalize().unwrap_or_else(|_| handler.to_owned());
         if let Some(fetched) = self.fetched.get(&key) {
@@ -113,19 +117,46 @@ impl<E, F: FnMut(&Path) -> Result<(PathBuf, Vec<u8>), E>> Components<F> {
         bounds: &CompileBounds,
     ) -> Result<Handler, LoadError<E>> {
         let (path, bytes) = self.get(handler).map_err(LoadError::Fetch)?;
+        let compiled = self
+            .with_engine(limits, bounds, |engine| engine.compile(&path, &bytes))
+            .map_err(LoadError::Sandbox)?;
+        let handler = compiled.map_err(|source| LoadError::Component { path, source })?;
+        Ok(handler.with_limits(limits))
+    }
+
+    /// A component that is at no path, compiled as [`load`](Self::load) does. It is compiled each time.
+    ///
+    /// # Errors
+    /// When these bytes are not a component.
+    pub fn load_bytes(
+        &mut self,
+        component: &[u8],
+        limits: &SandboxLimits,
+        bounds: &CompileBounds,
+    ) -> Result<Handler, SandboxError> {
+        let compiled = self.with_engine(limits, bounds, |engine| engine.sandbox.load(component))?;
+        Ok(compiled?.with_limits(limits))
+    }
+
+    /// Calls a function with the engine for these limits.
+    fn with_engine<T>(
+        &mut self,
+        limits: &SandboxLimits,
+        bounds: &CompileBounds,
+        work: impl FnOnce(&mut Engine) -> T,
+    ) -> Result<T, SandboxError> {
         let place = self.engines.iter().position(|engine| engine.is_for(limits, bounds));
         let mut engine = if let Some(place) = place {
             self.engines.remove(place)
         } else {
-            let (engine, without_cache) = Engine::new(limits, bounds).map_err(LoadError::Sandbox)?;
+            let (engine, without_cache) = Engine::new(limits, bounds)?;
             self.without_cache = self.without_cache.take().or(without_cache);
             engine
         };
-        let compiled = engine.compile(&path, &bytes);
+        let done = work(&mut engine);
         // The list is in the order of last use, and the least recently used engine is dropped.
         self.engines.insert(0, engine);
         self.engines.truncate(ENGINES);
-        let handler = compiled.map_err(|source| LoadError::Component { path, source })?;
-        Ok(handler.with_limits(limits))
+        Ok(done)
     }
 }

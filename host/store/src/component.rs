@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Identifies a component by its content: a hash of 32 bytes, as 64 hexadecimal digits.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ComponentDigest(String);
 
@@ -11,6 +11,11 @@ impl ComponentDigest {
     /// The digest of these bytes (BLAKE2b-256).
     pub fn of(bytes: &[u8]) -> Self {
         Self(blake2b_simd::Params::new().hash_length(32).hash(bytes).to_hex().to_string())
+    }
+
+    /// A digest that a store has.
+    pub(crate) fn stored(digits: String) -> Self {
+        Self(digits)
     }
 
     /// The digits.

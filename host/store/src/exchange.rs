@@ -221,14 +221,15 @@ impl StoreFile {
         done.map_err(|error| StoreFileError::of(self.path(), &error))
     }
 
-    /// Deletes the components that no execution began with, and returns free space to the system.
+    /// Deletes the components that neither an execution began with nor a version of a function has, and returns free space to the system.
     ///
     /// # Errors
     /// When the store cannot be written.
     pub fn vacuum(&self) -> Result<(), StoreFileError> {
         let connection = self.connect()?;
         let unused = "DELETE FROM components WHERE NOT EXISTS
-             (SELECT 1 FROM executions WHERE instr(executions.record, components.digest) > 0)";
+             (SELECT 1 FROM executions WHERE instr(executions.record, components.digest) > 0)
+             AND NOT EXISTS (SELECT 1 FROM versions WHERE versions.digest = components.digest)";
         let done = connection.execute(unused, ()).and_then(|_| {
             // Each row is a page that was returned.
             connection.pragma_query(None, "incremental_vacuum", |_| Ok(()))?;

@@ -18,6 +18,7 @@ mod reader;
 mod schema;
 mod sqlite;
 mod verify;
+mod versions;
 
 pub use self::{
     component::ComponentDigest,
@@ -27,4 +28,5 @@ pub use self::{
     reader::{Found, Listed, StoreReader},
     sqlite::SqliteStore,
     verify::Flaw,
+    versions::{Code, StoredVersion},
 };

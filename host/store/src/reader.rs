@@ -123,7 +123,12 @@ impl StoreReader {
 
     /// Whether the file has no tables yet.
     pub(crate) fn is_empty(&self) -> Result<bool, StoreFileError> {
-        Ok(schema::version(&self.connection, &self.path)? == 0)
+        Ok(self.version()? == 0)
+    }
+
+    /// The version of the tables.
+    pub(crate) fn version(&self) -> Result<i64, StoreFileError> {
+        schema::version(&self.connection, &self.path)
     }
 
     /// All executions, in the order in which they started.

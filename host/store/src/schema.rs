@@ -14,7 +14,7 @@ use crate::error::StoreFileError;
 const APPLICATION: i64 = 0x6475_7261;
 
 /// The migrations, from an empty file on, each with the version that it leads to.
-const MIGRATIONS: [(i64, &str); 2] = [
+const MIGRATIONS: [(i64, &str); 3] = [
     (
         1,
         // Times are in milliseconds since 1970. `record` is JSON of the server, which alone reads it.
@@ -63,16 +63,29 @@ const MIGRATIONS: [(i64, &str); 2] = [
     ) STRICT;",
     ),
     (
-        VERSION,
+        2,
         "CREATE INDEX executions_listed ON executions (function, start_ms, arn);
     CREATE INDEX executions_open ON executions (due_ms, key) WHERE end_ms IS NULL;
     -- Version 1 had no time for an execution that waits for a function which it invoked.
     UPDATE executions SET due_ms = start_ms WHERE end_ms IS NULL AND due_ms IS NULL;",
     ),
+    (
+        VERSION,
+        "CREATE TABLE versions (
+        function TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        digest TEXT NOT NULL REFERENCES components,
+        export TEXT NOT NULL,
+        durable INTEGER NOT NULL,
+        published_ms INTEGER NOT NULL,
+        PRIMARY KEY (function, number)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX versions_digest ON versions (digest);",
+    ),
 ];
 
 /// The version of the tables that this program knows.
-pub(crate) const VERSION: i64 = 2;
+pub(crate) const VERSION: i64 = 3;
 
 /// Returns the version of the tables; 0 for an empty file.
 ///

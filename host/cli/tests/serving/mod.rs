@@ -52,7 +52,12 @@ impl Serving {
 
     /// Starts one with a store.
     pub fn start_on(store: &Path, arguments: &[&str]) -> Self {
-        let fixed = ["serve", "--listen", "127.0.0.1:0", "--json", "--store", store.to_str().unwrap()];
+        Self::spawn(&[&["--store", store.to_str().unwrap()], arguments].concat())
+    }
+
+    /// Starts one with these arguments.
+    pub fn spawn(arguments: &[&str]) -> Self {
+        let fixed = ["serve", "--listen", "127.0.0.1:0", "--json"];
         let mut process = command(&[&fixed, arguments].concat()).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap());
         let mut line = String::new();
@@ -79,7 +84,43 @@ impl Serving {
         read(&mut stream).map(|(_, status, body)| (status, body))
     }
 
-    /// Starts an execution under a name, and returns its ARN.
+    /// What a request without a body is answered with, as JSON.
+    pub fn get(&self, path: &str) -> Value {
+        let (status, body) = self.send("GET", path, "");
+        assert_eq!(status, 200, "{path}: {body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    /// The id of an execution's first callback, once there is one.
+    pub fn callback_of(&self, arn: &str) -> String {
+        loop {
+            let history = self.get(&arn_path(arn, "/history"));
+            let mut events = history["Events"].as_array().unwrap().iter();
+            if let Some(started) = events.find(|event| event["EventType"] == "CallbackStarted") {
+                return started["CallbackStartedDetails"]["CallbackId"].as_str().unwrap().to_owned();
+            }
+        }
+    }
+
+    /// Answers a callback.
+    pub fn succeed(&self, callback: &str, result: &str) {
+        let id = callback.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+        let path = format!("/2025-12-01/durable-execution-callbacks/{id}/succeed");
+        let (status, body) = self.send("POST", &path, result);
+        assert_eq!(status, 200, "{body}");
+    }
+
+    /// What an execution has come to, once it has ended.
+    pub fn ended(&self, arn: &str) -> Value {
+        loop {
+            let view = self.get(&arn_path(arn, ""));
+            if view["Status"] != "RUNNING" {
+                return view;
+            }
+        }
+    }
+
+    /// Starts an execution under a name, and returns its ARN. `function` may have a qualifier.
     pub fn try_start(&self, function: &str, name: &str, event: &Value) -> Option<String> {
         let (head, status, body) = read(&mut self.begin_start(function, name, event)?)?;
         assert_eq!(status, 202, "{head} {body}");
@@ -90,7 +131,9 @@ impl Serving {
 
     /// Sends the request to start an execution, and does not wait for the answer.
     pub fn begin_start(&self, function: &str, name: &str, event: &Value) -> Option<TcpStream> {
-        let path = format!("/2015-03-31/functions/{function}:$LATEST/invocations");
+        let function =
+            if function.contains(':') { function.to_owned() } else { format!("{function}:$LATEST") };
+        let path = format!("/2015-03-31/functions/{function}/invocations");
         let headers = [("x-amz-invocation-type", "Event"), ("x-amz-durable-execution-name", name)];
         self.begin("POST", &path, &headers, &event.to_string())
     }

@@ -2,26 +2,22 @@
 
 use std::sync::Arc;
 
-use super::{Function, Orchestrator, UnknownFunction, plain::run_plain};
+use super::{Function, Orchestrator, plain::run_plain, versions::LATEST};
 use crate::{budget::Budget, protocol::ExecutionArn, server::InvokeOutcome};
 
 impl Orchestrator {
     /// Runs a function once as a plain function: it has no durable operations. `id` is unique, and seeds the function's
     /// randomness; the function's log lines name the execution [`plain_arn`]. What the function makes the host keep
     /// is charged to `budget`.
-    ///
-    /// # Errors
-    /// When there is no such function. An error of the function is its outcome.
     pub async fn run_plain_function(
         &self,
-        name: &str,
+        function: &Function,
         payload: Option<Arc<str>>,
         id: &str,
         budget: Budget,
-    ) -> Result<InvokeOutcome, UnknownFunction> {
-        let function = self.functions.find(name)?;
+    ) -> InvokeOutcome {
         let label = format!("{} {id}", plain_arn(&function.name, id));
-        Ok(self.granted_plain(function, payload, id, &label, budget).await)
+        self.granted_plain(function, payload, id, &label, budget).await
     }
 
     /// Runs a plain function with what it was granted. `label` selects its stream of randomness.
@@ -44,5 +40,5 @@ impl Orchestrator {
 
 /// What stands for an execution in the log lines of a plain function.
 pub fn plain_arn(function: &str, id: &str) -> ExecutionArn {
-    ExecutionArn::new(function, "$LATEST", "plain", id)
+    ExecutionArn::new(function, LATEST, "plain", id)
 }

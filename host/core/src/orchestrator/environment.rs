@@ -6,7 +6,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
     Attendant, Called, Component, Function, FunctionGrants, Functions, GrantProvider, Orchestrator, Progress,
-    Run, RunError, ScriptedFunction, SharedScheduler, UnknownFunction,
+    Run, RunError, ScriptedFunction, SharedScheduler, Version, VersionError, Versions,
 };
 use crate::{
     ambient::{Actor, Clock, Entropy, OsEntropy, SeededEntropy, SystemClock, VirtualClock},
@@ -222,6 +222,7 @@ impl Environment {
         Orchestrator {
             server,
             functions: Functions::default(),
+            versions: None,
             clock,
             entropy,
             log,
@@ -287,6 +288,26 @@ impl Environment {
         called
     }
 
+    /// Takes functions from this source from now on, instead of those that were added.
+    pub fn set_versions(&mut self, versions: Arc<dyn Versions>) {
+        self.orchestrator.versions = Some(versions);
+    }
+
+    /// The source of functions whose code changes, if there is one.
+    pub fn versions(&self) -> Option<&Arc<dyn Versions>> {
+        self.orchestrator.versions.as_ref()
+    }
+
+    /// The version of a function that a new execution runs. See [`Orchestrator::find`].
+    pub async fn find(&self, name: &str) -> Result<Version, VersionError> {
+        self.orchestrator.find(name).await
+    }
+
+    /// What the ARNs of executions have for the version that a name stands for. See [`Orchestrator::resolve`].
+    pub fn resolve(&self, name: &str) -> Result<Arc<str>, VersionError> {
+        self.orchestrator.resolve(name)
+    }
+
     /// The functions that can be run.
     pub fn functions(&self) -> &Functions {
         &self.orchestrator.functions
@@ -330,12 +351,12 @@ impl Environment {
     /// Runs a plain function once, without an execution. See [`Orchestrator::run_plain_function`].
     pub async fn run_plain_function(
         &self,
-        name: &str,
+        function: &Function,
         payload: Option<Arc<str>>,
         id: &str,
         budget: Budget,
-    ) -> Result<InvokeOutcome, UnknownFunction> {
-        self.orchestrator.run_plain_function(name, payload, id, budget).await
+    ) -> InvokeOutcome {
+        self.orchestrator.run_plain_function(function, payload, id, budget).await
     }
 
     /// The server.

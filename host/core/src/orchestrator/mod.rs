@@ -17,6 +17,7 @@ mod scheduling;
 mod scratch;
 mod scripted;
 mod targets;
+mod versions;
 
 pub use answer_text::{parse_answer, parse_answer_for_all, parse_function_answer};
 pub use attendant::Attendant;
@@ -32,3 +33,4 @@ pub use run::{Orchestrator, Progress, Run, RunError, Stall};
 pub use scheduler::{OnError, QueueScheduler, Scheduler, StartInvocation, TimerScheduler, UpdateCheckpoint};
 pub use scheduling::SharedScheduler;
 pub use scripted::{Called, ScriptedFunction, stopped, timed_out};
+pub use versions::{LATEST, Loading, Version, VersionError, Versions, qualifier};

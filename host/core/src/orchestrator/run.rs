@@ -6,7 +6,8 @@
 use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc};
 
 use super::{
-    Attendant, Functions, GrantProvider, Invocation, SharedScheduler, UnknownFunction,
+    Attendant, Function, Functions, GrantProvider, Invocation, SharedScheduler, UnknownFunction, Version,
+    VersionError, Versions,
     attendant::{Attended, reconsidered},
     scheduling::{self, ScheduledExecution},
     targets::{Spawner, TargetEnd, TargetPool, Targets},
@@ -20,7 +21,7 @@ use crate::{
     },
     replay::Probed,
     server::{
-        Attendance, ExecutionView, InvokeOutcome, InvokeTarget, Next, NextAction, PendingExternal,
+        Attendance, Continued, ExecutionView, InvokeOutcome, InvokeTarget, Next, NextAction, PendingExternal,
         ServerHandle, StartExecution, StartedInvoke, TimerMode,
     },
 };
@@ -34,6 +35,9 @@ pub enum RunError {
     /// The function does not exist.
     #[error(transparent)]
     Function(#[from] UnknownFunction),
+    /// There is no code for the execution.
+    #[error(transparent)]
+    Code(VersionError),
 }
 
 /// Why an execution that has not ended will not continue by itself.
@@ -77,6 +81,8 @@ pub struct Orchestrator {
     pub server: ServerHandle,
     /// The functions that can be run and invoked.
     pub functions: Functions,
+    /// Where the functions come from, if their code changes; `functions` are not used then.
+    pub versions: Option<Arc<dyn Versions>>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// The randomness inside steps.
@@ -103,8 +109,12 @@ pub struct Orchestrator {
 type StopCondition<'a> = &'a (dyn Fn(&ExecutionView) -> bool + Send + Sync);
 
 /// How an execution is driven.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct DriveOptions<'a> {
+    /// Its code.
+    function: &'a Function,
+    /// When its execution timeout expires.
+    deadline: Option<Timestamp>,
     stop_when: Option<StopCondition<'a>>,
     attendant: Attended<'a>,
     /// Whether to leave it while it waits.
@@ -174,11 +184,12 @@ impl Orchestrator {
     ) -> Result<Run, RunError> {
         // While this execution is active, virtual time does not advance.
         let _actor = self.clock.actor();
-        self.functions.find(&start.function_name)?;
+        let Version { function, .. } = self.find(&start.function_name).await?;
         let deadline = self.deadline(self.clock.now(), start.timeout_seconds);
         start.timers = self.timers();
         let arn = self.server.start_execution(start).await?;
-        self.follow(&arn, deadline, stop_when, attendant).await
+        let options = DriveOptions { function: &function, deadline, stop_when, attendant, may_leave: false };
+        self.follow(&arn, options).await
     }
 
     /// Continues an execution that a store keeps, and runs it to its end. Nobody else may run it.
@@ -191,9 +202,11 @@ impl Orchestrator {
         attendant: Option<&Arc<dyn Attendant>>,
     ) -> Result<Run, RunError> {
         let _actor = self.clock.actor();
-        self.functions.find(arn.parts().map_or("", |(function, _, _)| function))?;
+        let function = self.started_with(function_of(arn), None).await?;
         let deadline = self.deadline_of(arn).await?;
-        self.follow(arn, deadline, None, attendant).await
+        let options =
+            DriveOptions { function: &function, deadline, stop_when: None, attendant, may_leave: false };
+        self.follow(arn, options).await
     }
 
     /// Runs an execution until it has ended, or waits. After an error it can be run again. `actor` is the caller's on
@@ -203,12 +216,18 @@ impl Orchestrator {
     /// When its function does not exist, or the server was lost meanwhile.
     pub async fn run_attendance(&self, attendance: &Attendance, _actor: Actor) -> Result<Progress, RunError> {
         let arn = attendance.arn();
-        self.functions.find(arn.parts().map_or("", |(function, _, _)| function))?;
-        let deadline = after(attendance.take_over().await?);
+        let Continued { times_out, origin } = attendance.take_over().await?;
+        let function = self.started_with(function_of(arn), origin.as_deref()).await?;
         let (background, spawner) = TargetPool::new(&self.limits);
         let mut checkpoints = 0;
-        let options = DriveOptions { may_leave: true, ..DriveOptions::default() };
-        let driven = self.drive(arn, deadline, options, &mut checkpoints, spawner);
+        let options = DriveOptions {
+            function: &function,
+            deadline: after(times_out),
+            stop_when: None,
+            attendant: None,
+            may_leave: true,
+        };
+        let driven = self.drive(arn, options, &mut checkpoints, spawner);
         match background.run(driven).await? {
             StopReason::Ended => {
                 attendance.set_left();
@@ -237,21 +256,14 @@ impl Orchestrator {
         Ok(self.deadline(view.start, timeout))
     }
 
-    async fn follow(
-        &self,
-        arn: &ExecutionArn,
-        deadline: Option<Timestamp>,
-        stop_when: Option<StopCondition<'_>>,
-        attendant: Attended<'_>,
-    ) -> Result<Run, RunError> {
-        if let Some(attendant) = attendant {
+    async fn follow(&self, arn: &ExecutionArn, options: DriveOptions<'_>) -> Result<Run, RunError> {
+        if let Some(attendant) = options.attendant {
             attendant.started(arn, &self.server);
             self.server.observe(arn, attendant.clone()).await?;
         }
         let mut checkpoints = 0;
         let (background, spawner) = TargetPool::new(&self.limits);
-        let options = DriveOptions { stop_when, attendant, may_leave: false };
-        let driven = self.drive(arn, deadline, options, &mut checkpoints, spawner);
+        let driven = self.drive(arn, options, &mut checkpoints, spawner);
         let reason = background.run(driven).await?;
         let view = self.server.view(arn).await?;
         let stall = match reason {
@@ -261,17 +273,15 @@ impl Orchestrator {
         Ok(Run { view, stall, checkpoints })
     }
 
-    /// Invokes and waits until the execution has ended, stalls, or has progressed far enough. `deadline` is when its
-    /// execution timeout expires.
+    /// Invokes and waits until the execution has ended, stalls, or has progressed far enough.
     async fn drive(
         &self,
         arn: &ExecutionArn,
-        deadline: Option<Timestamp>,
         options: DriveOptions<'_>,
         checkpoints: &mut u64,
         spawner: Spawner,
     ) -> Result<StopReason, RunError> {
-        let DriveOptions { stop_when, attendant, may_leave } = options;
+        let DriveOptions { function, deadline, stop_when, attendant, may_leave } = options;
         let mut scheduled =
             self.scheduler.clone().map(|scheduler| ScheduledExecution::new(scheduler, spawner.is_root()));
         let mut targets = Targets::new(spawner);
@@ -298,7 +308,7 @@ impl Orchestrator {
                         attendant.invoked();
                     }
                     // On the heap, so that a suspended execution has no room for it.
-                    let mut invocation = Box::pin(self.invoke(arn, deadline));
+                    let mut invocation = Box::pin(self.invoke(arn, function, deadline));
                     // Targets continue meanwhile: virtual time does not advance for anyone while one of them is active.
                     *checkpoints += u64::from(loop {
                         tokio::select! {
@@ -380,15 +390,18 @@ impl Orchestrator {
     }
 
     /// Runs one invocation. Returns the number of checkpoints that it sent.
-    async fn invoke(&self, arn: &ExecutionArn, deadline: Option<Timestamp>) -> Result<u32, RunError> {
+    async fn invoke(
+        &self,
+        arn: &ExecutionArn,
+        function: &Function,
+        deadline: Option<Timestamp>,
+    ) -> Result<u32, RunError> {
         let started = match self.server.start_invocation(arn).await {
             Ok(started) => started,
             // It was paused or stopped meanwhile.
             Err(ServiceError::InvalidParameterValue(_)) if self.answers_from_outside => return Ok(0),
             Err(error) => return Err(error.into()),
         };
-        let name = arn.parts().map_or("", |(function, _, _)| function);
-        let function = self.functions.find(name)?;
         let request_id = started.request_id.clone();
         let grants = match self.grants.execution(&function.name, arn) {
             Ok(grants) => grants,
@@ -472,42 +485,55 @@ impl Orchestrator {
         invoke: &StartedInvoke,
         spawner: Spawner,
     ) -> Result<InvokeOutcome, ServiceError> {
-        let function = match self.functions.find(&invoke.function_name) {
-            Ok(function) => function,
-            Err(unknown) => {
-                let error = ErrorObject::new(error_types::NOT_FOUND, unknown.to_string());
-                return Ok(InvokeOutcome::Failed(error));
-            }
+        let Version { mut function, version, origin } = match self.find(&invoke.function_name).await {
+            Ok(version) => version,
+            Err(error) => return Ok(no_target(&error)),
         };
         let mut target =
-            InvokeTarget { executed_version: Some("$LATEST".into()), durable_execution_arn: None };
+            InvokeTarget { executed_version: Some(version.clone()), durable_execution_arn: None };
         if !function.durable {
             // What it makes the host keep is kept for its caller.
             let budget = self.server.budget(caller).await?;
             self.server.annotate_invoke(caller, &invoke.operation_id, target).await?;
             let id = invoke.operation_id.as_str();
             let label = format!("{caller} {id}");
-            return Ok(self.granted_plain(function, invoke.payload.clone(), id, &label, budget).await);
+            return Ok(self.granted_plain(&function, invoke.payload.clone(), id, &label, budget).await);
         }
         let mut start =
             StartExecution::new(&*function.name, invoke.payload.as_ref().map(ToString::to_string));
+        version.as_ref().clone_into(&mut start.function_version);
+        start.origin.clone_from(&origin);
         start.invoked_by = Some((caller.clone(), invoke.operation_id.clone()));
         start.timeout_seconds = self.execution_timeouts.get(&*function.name).copied();
         start.timers = self.timers();
         let now = self.clock.now();
         let timeout = start.timeout_seconds;
         let arn = self.server.start_execution(start).await?;
-        // The server has started it before if this continues the caller's execution.
-        let deadline =
-            if self.server.has_store() { self.deadline_of(&arn).await? } else { self.deadline(now, timeout) };
         target.durable_execution_arn = Some(arn.clone());
         self.server.annotate_invoke(caller, &invoke.operation_id, target).await?;
         match self.server.attend(&arn).await? {
-            Some(attendance) => {
-                attendance.take_over().await?;
+            Some((attendance, continued)) => {
+                let mut deadline = self.deadline(now, timeout);
+                // The server has started it before if this continues the caller's execution.
+                if self.server.has_store() {
+                    deadline = after(continued.times_out);
+                    if continued.origin != origin {
+                        function = match self.started_with(&function.name, continued.origin.as_deref()).await
+                        {
+                            Ok(function) => function,
+                            Err(error) => return Ok(no_target(&error)),
+                        };
+                    }
+                }
                 let mut checkpoints = 0;
-                let driven =
-                    self.drive(&arn, deadline, DriveOptions::default(), &mut checkpoints, spawner).await;
+                let options = DriveOptions {
+                    function: &function,
+                    deadline,
+                    stop_when: None,
+                    attendant: None,
+                    may_leave: false,
+                };
+                let driven = self.drive(&arn, options, &mut checkpoints, spawner).await;
                 if matches!(driven, Ok(StopReason::Ended)) {
                     attendance.set_left();
                 }
@@ -522,12 +548,8 @@ impl Orchestrator {
                         return Ok(InvokeOutcome::Stopped(error));
                     }
                     Err(RunError::Service(error)) => return Err(error),
-                    Err(RunError::Function(unknown)) => {
-                        return Ok(InvokeOutcome::Failed(ErrorObject::new(
-                            error_types::NOT_FOUND,
-                            unknown.to_string(),
-                        )));
-                    }
+                    Err(RunError::Function(unknown)) => return Ok(no_target(&unknown)),
+                    Err(RunError::Code(error)) => return Ok(no_target(&error)),
                 }
             }
             // Somebody runs it since its caller was left.
@@ -542,6 +564,16 @@ impl Orchestrator {
             ExecutionStatus::Failed | ExecutionStatus::Running => InvokeOutcome::Failed(error),
         })
     }
+}
+
+/// The name of an execution's function.
+fn function_of(arn: &ExecutionArn) -> &str {
+    arn.parts().map_or("", |(function, _, _)| function)
+}
+
+/// The outcome of an invoke whose target cannot be run.
+fn no_target(why: &dyn std::error::Error) -> InvokeOutcome {
+    InvokeOutcome::Failed(ErrorObject::new(error_types::NOT_FOUND, why.to_string()))
 }
 
 /// When an invocation ends, whatever it waits for: after the server has ended the execution.

@@ -182,6 +182,15 @@ impl InvocationRetry {
     }
 }
 
+/// What whoever continues an execution needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Continued {
+    /// When it times out.
+    pub times_out: Option<Timestamp>,
+    /// The [`origin`](StartExecution::origin) that it was started with.
+    pub origin: Option<Arc<str>>,
+}
+
 /// A started invocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartedInvocation {

@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::handle::ServerHandle;
+use super::{api::Continued, handle::ServerHandle};
 use crate::protocol::{ChangeSubscription, ExecutionArn, ServiceError, Timestamp};
 
 /// The right and the duty to run an execution until it has ended or is left.
@@ -21,12 +21,11 @@ impl Attendance {
         &self.arn
     }
 
-    /// Continues the execution: an invocation that somebody has left is over, which costs no retry. Returns when the
-    /// execution times out.
+    /// Continues the execution: an invocation that somebody has left is over, which costs no retry.
     ///
     /// # Errors
     /// [`ServiceError::NotFound`], [`ServiceError::Store`], [`ServiceError::Unavailable`].
-    pub async fn take_over(&self) -> Result<Option<Timestamp>, ServiceError> {
+    pub async fn take_over(&self) -> Result<Continued, ServiceError> {
         let arn = self.arn.clone();
         self.server.call(move |server, now| server.manager.take_over(now, &arn)).await
     }
@@ -69,10 +68,14 @@ impl ServerHandle {
     /// Lets whoever calls [`Self::take_ready`] run the executions. If `most` can go on, requests for more are refused. With
     /// a store, all executions that have not ended are dispatched.
     ///
+    /// On a clock that skips time, timeouts of callbacks pass only with a permit of the clock, since someone outside is
+    /// about to answer; so do timeouts of executions that wait for a callback or for a function that they have invoked.
+    /// This does not hold for executions that only a store has.
+    ///
     /// # Errors
     /// [`ServiceError::Store`], [`ServiceError::Unavailable`].
     pub async fn dispatch(&self, most: usize) -> Result<(), ServiceError> {
-        self.call(move |server, now| server.manager.dispatch(now, most)).await
+        self.call(move |server, now| server.dispatch(now, most)).await
     }
 
     /// Takes executions that can go on, at most this many, and subscribes to further ones. There is one such caller.
@@ -90,13 +93,25 @@ impl ServerHandle {
         .await
     }
 
-    /// The attendance of an execution that nobody runs, or `None` if somebody does.
+    /// Continues an execution that nobody runs, as [`Attendance::take_over`] does; `None` if somebody runs it.
     ///
     /// # Errors
-    /// [`ServiceError::Store`], [`ServiceError::Unavailable`].
-    pub async fn attend(&self, arn: &ExecutionArn) -> Result<Option<Attendance>, ServiceError> {
+    /// [`ServiceError::NotFound`], [`ServiceError::Store`], [`ServiceError::Unavailable`].
+    pub async fn attend(&self, arn: &ExecutionArn) -> Result<Option<(Attendance, Continued)>, ServiceError> {
         let (this, arn) = (self.clone(), arn.clone());
-        self.call(move |server, _| Ok(server.manager.attend(&arn).then(|| this.attendance(arn)))).await
+        self.call(move |server, now| {
+            if !server.manager.attend(&arn) {
+                return Ok(None);
+            }
+            match server.manager.take_over(now, &arn) {
+                Ok(continued) => Ok(Some((this.attendance(arn), continued))),
+                Err(error) => {
+                    server.manager.leave(&arn);
+                    Err(error)
+                }
+            }
+        })
+        .await
     }
 
     fn attendance(&self, arn: ExecutionArn) -> Attendance {

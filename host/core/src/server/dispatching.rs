@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::{
+    api::Continued,
     checkpoint_manager::CheckpointManager,
     dispatch::{Dispatch, Need},
     execution_manager::ExecutionManager,
@@ -82,17 +83,17 @@ impl ExecutionManager {
     }
 
     /// Continues an execution for who has begun to run it: an invocation that somebody has left is over, and the targets
-    /// of open invokes are run again, or found. Returns when the execution times out.
+    /// of open invokes are run again, or found.
     pub(super) fn take_over(
         &mut self,
         now: Timestamp,
         arn: &ExecutionArn,
-    ) -> Result<Option<Timestamp>, ServiceError> {
+    ) -> Result<Continued, ServiceError> {
         self.with(arn, |execution, _| {
             execution.advance(now);
             execution.end_interrupted(now);
             execution.hand_out_invokes_again();
-            Ok(execution.times_out())
+            Ok(Continued { times_out: execution.times_out(), origin: execution.origin.clone() })
         })
     }
 
@@ -125,8 +126,10 @@ impl ExecutionManager {
         dispatch.concluded(!failed);
         let mut touched = dispatch.take_touched();
         while let Some(arn) = touched.pop_first() {
+            self.hold_timeout_of(&arn);
+            let Some(dispatch) = &self.dispatch else { return };
             // Who runs it sees to it.
-            if self.dispatch.as_ref().is_some_and(|dispatch| dispatch.is_at_work(&arn)) {
+            if dispatch.is_at_work(&arn) {
                 continue;
             }
             let was_loaded = self.executions.contains_key(&arn);

@@ -18,6 +18,7 @@ use super::{
     callback_manager::read_callback_id,
     checkpoint_manager::{CheckpointManager, ExecutionIdentity},
     dispatch::Dispatch,
+    holding::Holding,
     ids::{IdSource, read_uuid},
     kept,
     kept_executions::Kept,
@@ -51,6 +52,8 @@ pub struct ExecutionManager {
     pub(super) kept: Option<Kept>,
     /// Which executions can go on, if somebody dispatches them.
     pub(super) dispatch: Option<Dispatch>,
+    /// The instants that skipped time must not reach, if executions are dispatched in skipped time.
+    pub(super) holding: Option<Holding>,
     /// The executions that were started under a name that others may state again, by function and name. With a store, it
     /// knows them.
     names: HashMap<(String, String), ExecutionArn>,
@@ -74,6 +77,7 @@ impl ExecutionManager {
             news: BTreeSet::new(),
             kept: None,
             dispatch: None,
+            holding: None,
             names: HashMap::new(),
             invoked: HashMap::new(),
         }

@@ -19,6 +19,7 @@ mod event_processor;
 mod execution_manager;
 mod external_events;
 mod handle;
+mod holding;
 mod ids;
 mod inspect;
 mod invocations;
@@ -48,8 +49,9 @@ mod worker;
 mod tests;
 
 pub use api::{
-    Answer, AnswerOrder, ExecutionView, InvocationRetry, InvocationView, InvokeOutcome, InvokeTarget, Next,
-    NextAction, PendingExternal, ScriptedAnswer, StartExecution, StartedInvocation, StartedInvoke, TimerMode,
+    Answer, AnswerOrder, Continued, ExecutionView, InvocationRetry, InvocationView, InvokeOutcome,
+    InvokeTarget, Next, NextAction, PendingExternal, ScriptedAnswer, StartExecution, StartedInvocation,
+    StartedInvoke, TimerMode,
 };
 pub use attendance::{Attendance, Dispatched};
 pub use callback_manager::CallbackManager;

@@ -191,6 +191,11 @@ impl Timers {
         self.queue.first_key_value().map(|(key, _)| key.at)
     }
 
+    /// The earliest deadline of the timers that are wanted.
+    pub(super) fn first(&self, wanted: impl Fn(&Timer) -> bool) -> Option<Timestamp> {
+        self.queue.iter().find(|(_, timer)| wanted(timer)).map(|(key, _)| key.at)
+    }
+
     #[cfg(test)]
     pub(super) fn all(&self) -> impl Iterator<Item = &Timer> {
         self.queue.values()

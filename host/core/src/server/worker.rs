@@ -307,6 +307,14 @@ impl Server {
         Ok(NextAction { next, invokes, news, left })
     }
 
+    /// Dispatches executions from now on.
+    pub(super) fn dispatch(&mut self, now: Timestamp, most: usize) -> Result<(), ServiceError> {
+        if self.clock.skips() {
+            self.manager.hold_timeouts(self.clock.clone());
+        }
+        self.manager.dispatch(now, most)
+    }
+
     /// Takes executions that can go on, and subscribes to further ones.
     pub(super) fn take_ready(&mut self, now: Timestamp, most: usize) -> (Taken, ChangeSubscription) {
         let taken = self.manager.take_ready(now, most);

@@ -1,0 +1,111 @@
+//! Versions of the functions of `durawasm serve`: which code new executions get, and which those have that began earlier.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
+
+mod common;
+mod serving;
+
+use std::path::Path;
+
+use common::{err, json_of, out};
+use serde_json::{Value, json};
+use serving::{Serving, durawasm, guests};
+
+/// Serves a function of the test guests as `f`.
+fn serve(store: &Path, export: &str, aliases: &[&str]) -> Serving {
+    let function = format!("f={}#{export}", guests());
+    let mut arguments = vec!["--quiet", "--function", &function];
+    for alias in aliases {
+        arguments.extend(["--alias", alias]);
+    }
+    Serving::start_on(store, &arguments)
+}
+
+fn invoke(serving: &Serving, function: &str, event: &str) -> (u16, String) {
+    serving.send("POST", &format!("/2015-03-31/functions/{function}/invocations"), event)
+}
+
+/// Answers the callback of an execution, and returns how it ended.
+fn answered(serving: &Serving, arn: &str) -> Value {
+    serving.succeed(&serving.callback_of(arn), "\"yes\"");
+    serving.ended(arn)
+}
+
+#[test]
+fn executions_continue_with_the_code_that_they_began_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("s.db");
+    let path = store.to_str().unwrap();
+    let event = json!({ "name": "reply" });
+    let mut old = serve(&store, "callback", &[]);
+    let first = old.try_start("f", "o-1", &event).unwrap();
+    let second = old.try_start("f", "o-2", &event).unwrap();
+    assert!(first.contains(":f:$LATEST/"), "{first}");
+    old.callback_of(&second);
+    old.kill();
+
+    // The same code is no new version.
+    let mut same = serve(&store, "callback", &[]);
+    assert!(same.try_start("f:1", "o-3", &event).unwrap().contains(":f:1/"));
+    same.kill();
+
+    let mut new = serve(&store, "greet", &["f:old=1", "f:now=$LATEST"]);
+    for name in ["f:$LATEST", "f:2", "f:now", "f:$LATEST.PUBLISHED"] {
+        assert_eq!(invoke(&new, name, "\"Ada\""), (200, "\"Hello, Ada\"".to_owned()), "{name}");
+    }
+    for (name, version) in
+        [("f:1", "1"), ("f:old", "1"), ("f:2", "2"), ("f:now", "$LATEST"), ("f:$LATEST.PUBLISHED", "2")]
+    {
+        let arn = new.try_start(name, &format!("of-{}", name.replace([':', '$', '.'], "-")), &event).unwrap();
+        assert!(arn.contains(&format!(":f:{version}/")), "{name}: {arn}");
+    }
+    for name in ["f:3", "f:other", "f:0"] {
+        let (status, body) = invoke(&new, name, "1");
+        assert_eq!(status, 404, "{body}");
+        assert!(body.contains("it has $LATEST, version 2, 1, now, old"), "{body}");
+    }
+    let ended = answered(&new, &first);
+    assert_eq!(ended["Status"], "SUCCEEDED", "{ended}");
+    assert!(ended["Result"].as_str().unwrap().contains("\"answer\":\"yes\""), "{ended}");
+    for qualifier in ["1", "old"] {
+        let listed = new.get(&format!("/2025-12-01/functions/f/durable-executions?Qualifier={qualifier}"));
+        assert_eq!(listed["DurableExecutions"].as_array().unwrap().len(), 3, "{listed}");
+    }
+    new.kill();
+
+    let versions = json_of(&durawasm(&["store", "versions", path, "--json"]));
+    let of = |row: &Value| (row["version"].as_u64().unwrap(), row["export"].as_str().unwrap().to_owned());
+    let versions: Vec<_> = versions.as_array().unwrap().iter().map(of).collect();
+    assert_eq!(versions, [(1, "callback".to_owned()), (2, "greet".to_owned())]);
+    let refused = durawasm(&["store", "delete", path, "--function-version", "f:2"]);
+    assert!(err(&refused).contains("the newest version of a function stays"), "{}", err(&refused));
+    let deleted = durawasm(&["store", "delete", path, "--function-version", "f:1"]);
+    assert_eq!(out(&deleted), "deleted 0 executions and 1 version\n", "{}", err(&deleted));
+
+    // Version 1 is gone for new executions; one that began with it still has its code.
+    let mut again = serve(&store, "greet", &[]);
+    assert_eq!(invoke(&again, "f:1", "1").0, 404);
+    assert_eq!(answered(&again, &second)["Status"], "SUCCEEDED");
+    again.kill();
+    // A number is not given again.
+    let mut third = serve(&store, "callback", &[]);
+    assert!(third.try_start("f:3", "o-4", &event).unwrap().contains(":f:3/"));
+    third.kill();
+}
+
+#[test]
+fn an_exported_execution_has_its_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, other) = (folder.path().join("s.db"), folder.path().join("t.db"));
+    let mut old = serve(&store, "callback", &[]);
+    let arn = old.try_start("f", "o-1", &json!({ "name": "reply" })).unwrap();
+    old.callback_of(&arn);
+    old.kill();
+    let file = folder.path().join("o-1.json");
+    let (from, to, file) = (store.to_str().unwrap(), other.to_str().unwrap(), file.to_str().unwrap());
+    assert!(durawasm(&["store", "export", from, "o-1", "--output", file]).status.success());
+    assert!(durawasm(&["store", "import", to, file]).status.success());
+    let new = serve(&other, "greet", &[]);
+    let ended = answered(&new, &arn);
+    assert_eq!(ended["Status"], "SUCCEEDED", "{ended}");
+}

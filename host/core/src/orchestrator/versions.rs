@@ -1,0 +1,146 @@
+//! Which code an execution runs, where functions change while executions of them are open.
+//!
+//! Invariants: an execution runs the code that it started with. What identifies that code is kept with the execution as its
+//! [`origin`](crate::server::StartExecution::origin), which only the source of the code reads.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use super::{Function, Functions, Orchestrator, RunError, UnknownFunction, bare_name};
+
+/// The version of a function that changes with its code (service model: `$LATEST`).
+pub const LATEST: &str = "$LATEST";
+
+/// A version of a function.
+#[derive(Clone)]
+pub struct Version {
+    /// The function. Its name has no qualifier.
+    pub function: Function,
+    /// What the ARNs of its executions have for the version: `$LATEST` or a number.
+    pub version: Arc<str>,
+    /// Identifies the code for executions that start now.
+    pub origin: Option<Arc<str>>,
+}
+
+/// Why there is no code for an execution.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum VersionError {
+    /// The function does not exist.
+    #[error(transparent)]
+    Function(#[from] UnknownFunction),
+    /// The function has no version or alias of this name.
+    #[error("the function {function} has no version or alias {qualifier:?}; it has {known}")]
+    Qualifier {
+        /// The function.
+        function: Arc<str>,
+        /// What was asked for.
+        qualifier: String,
+        /// What there is.
+        known: String,
+    },
+    /// The code cannot be loaded.
+    #[error("the code of {function} cannot be loaded: {why}")]
+    Code {
+        /// The function.
+        function: Arc<str>,
+        /// Why.
+        why: String,
+    },
+}
+
+impl From<VersionError> for RunError {
+    fn from(error: VersionError) -> Self {
+        match error {
+            VersionError::Function(unknown) => Self::Function(unknown),
+            other => Self::Code(other),
+        }
+    }
+}
+
+/// The future of a version, which may have to be loaded.
+pub type Loading<'a, T> = Pin<Box<dyn Future<Output = Result<T, VersionError>> + Send + 'a>>;
+
+/// A source of functions whose code changes.
+pub trait Versions: Send + Sync {
+    /// What the ARNs of executions have for the version of a function. `name` is a function's name, a name with a version or
+    /// an alias, or an ARN.
+    ///
+    /// # Errors
+    /// When there is no such function or version.
+    fn resolve(&self, name: &str) -> Result<Arc<str>, VersionError>;
+
+    /// The version of a function that a new execution runs; `name` as for [`Self::resolve`].
+    fn find<'a>(&'a self, name: &'a str) -> Loading<'a, Version>;
+
+    /// The code that an execution of a function started with. `origin` is that of its [`Version`].
+    fn started_with<'a>(&'a self, function: &'a str, origin: Option<&'a str>) -> Loading<'a, Function>;
+}
+
+impl Functions {
+    /// The only version of a function.
+    fn latest(&self, name: &str) -> Result<Version, UnknownFunction> {
+        let function = self.find(name)?.clone();
+        Ok(Version { function, version: LATEST.into(), origin: None })
+    }
+}
+
+impl Orchestrator {
+    /// The version of a function that a new execution runs. Without a source of versions, qualifiers make no difference.
+    ///
+    /// # Errors
+    /// When there is no such function or version, or its code cannot be loaded.
+    pub async fn find(&self, name: &str) -> Result<Version, VersionError> {
+        match &self.versions {
+            Some(versions) => versions.find(name).await,
+            None => Ok(self.functions.latest(name)?),
+        }
+    }
+
+    /// What the ARNs of executions have for the version that a name stands for.
+    ///
+    /// # Errors
+    /// When there is no such function or version.
+    pub fn resolve(&self, name: &str) -> Result<Arc<str>, VersionError> {
+        match &self.versions {
+            Some(versions) => versions.resolve(name),
+            None => Ok(self.functions.latest(name)?.version),
+        }
+    }
+
+    /// The code of an execution that started earlier.
+    pub(super) async fn started_with(
+        &self,
+        function: &str,
+        origin: Option<&str>,
+    ) -> Result<Function, VersionError> {
+        match &self.versions {
+            Some(versions) => versions.started_with(function, origin).await,
+            None => Ok(self.functions.find(function)?.clone()),
+        }
+    }
+}
+
+/// The qualifier of a function's name or ARN: a version or an alias.
+pub fn qualifier(name: &str) -> Option<&str> {
+    let named = name.rsplit_once(":function:").map_or(name, |(_, rest)| rest);
+    named.get(bare_name(name).len()..)?.strip_prefix(':')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn qualifiers_of_names() {
+        for (name, expected) in [
+            ("order", None),
+            ("order:3", Some("3")),
+            ("order:$LATEST", Some(LATEST)),
+            ("arn:aws:lambda:us-east-1:123456789012:function:order", None),
+            ("arn:aws:lambda:us-east-1:123456789012:function:order:prod", Some("prod")),
+            ("", None),
+            (":", Some("")),
+        ] {
+            assert_eq!(qualifier(name), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Keeps skipped time from passing the timeouts of what waits for an answer from outside.
+//!
+//! Invariants: while an execution waits for a callback, skipped time reaches neither the timeouts of its callbacks nor its
+//! execution timeout without a permit; while it waits for a function that it has invoked, not its execution timeout, since
+//! that function may wait for a callback. An execution holds one instant at most.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{checkpoint_manager::CheckpointManager, execution_manager::ExecutionManager, timers::Timer};
+use crate::{
+    ambient::{Clock, Hold},
+    protocol::{ExecutionArn, Timestamp},
+};
+
+/// The instants that executions hold.
+pub(super) struct Holding {
+    clock: Arc<dyn Clock>,
+    held: HashMap<ExecutionArn, (Timestamp, Hold)>,
+}
+
+impl Holding {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, held: HashMap::new() }
+    }
+
+    fn set(&mut self, arn: &ExecutionArn, at: Option<Timestamp>) {
+        match at {
+            Some(at) if self.held.get(arn).is_some_and(|(held, _)| *held == at) => {}
+            // The new one is made before the old one is released.
+            Some(at) => drop(self.held.insert(arn.clone(), (at, self.clock.hold(at)))),
+            None => drop(self.held.remove(arn)),
+        }
+    }
+}
+
+impl CheckpointManager {
+    /// The instant that skipped time must not reach.
+    fn held_until(&self) -> Option<Timestamp> {
+        let waits =
+            self.callbacks.open_callbacks().next().is_some() || self.invokes.unanswered().next().is_some();
+        self.timers.first(|timer| match timer {
+            Timer::CallbackTimeout(_) | Timer::HeartbeatTimeout(_) => true,
+            Timer::ExecutionTimeout => waits,
+            Timer::WaitEnds(_) | Timer::StepReady(_) | Timer::Answer(..) | Timer::Reinvoke => false,
+        })
+    }
+}
+
+impl ExecutionManager {
+    /// Holds the timeouts of executions from now on, as far as they are in memory.
+    pub(super) fn hold_timeouts(&mut self, clock: Arc<dyn Clock>) {
+        self.holding = Some(Holding::new(clock));
+    }
+
+    /// Holds what an execution has to hold after a request.
+    pub(super) fn hold_timeout_of(&mut self, arn: &ExecutionArn) {
+        if let Some(holding) = &mut self.holding {
+            let execution = self.executions.get(arn);
+            holding.set(arn, execution.and_then(|(execution, _)| execution.held_until()));
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The versions of functions: which code a function had, under numbers from 1.
+//!
+//! Invariants: a number is never given to other code, also after its version is deleted; a version whose row exists has its
+//! component in the store.
+
+use durawasm_core::protocol::Timestamp;
+use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
+use serde::{Deserialize, Serialize};
+
+use crate::{component::ComponentDigest, error::StoreFileError, file::StoreFile, reader::StoreReader};
+
+/// The code of a function.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Code {
+    /// The component.
+    pub component: ComponentDigest,
+    /// The name of the function in it.
+    pub export: String,
+    /// Whether the function is durable.
+    pub durable: bool,
+}
+
+/// A version of a function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredVersion {
+    /// The function.
+    pub function: String,
+    /// Its number, from 1.
+    pub number: u32,
+    /// Its code.
+    pub code: Code,
+    /// When it was first served.
+    pub published: Timestamp,
+}
+
+const SELECT: &str = "SELECT function, number, digest, export, durable, published_ms FROM versions";
+
+fn version(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredVersion> {
+    let digest: String = row.get(2)?;
+    Ok(StoredVersion {
+        function: row.get(0)?,
+        number: row.get(1)?,
+        code: Code { component: ComponentDigest::stored(digest), export: row.get(3)?, durable: row.get(4)? },
+        published: Timestamp::from_millis(row.get(5)?),
+    })
+}
+
+impl StoreFile {
+    /// Records the code that a function has now, and keeps its component. Returns its version: the newest one, if that has
+    /// the same code, or a new one.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn publish(
+        &self,
+        function: &str,
+        code: &Code,
+        component: &[u8],
+        now: Timestamp,
+    ) -> Result<StoredVersion, StoreFileError> {
+        debug_assert_eq!(ComponentDigest::of(component), code.component);
+        let mut connection = self.connect()?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+        let published =
+            transaction.and_then(|transaction| publish(transaction, function, code, component, now));
+        published.map_err(|error| StoreFileError::of(self.path(), &error))
+    }
+
+    /// Deletes a version of a function, unless it is the newest one. Returns whether there was one. Its component stays as
+    /// long as an execution began with it.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn delete_version(&self, function: &str, number: u32) -> Result<bool, StoreFileError> {
+        // The newest one stays, so that its number is not given again.
+        let sql = "DELETE FROM versions WHERE function = ?1 AND number = ?2
+             AND number < (SELECT max(number) FROM versions WHERE function = ?1)";
+        let done = self.connect()?.execute(sql, params![function, number]);
+        Ok(done.map_err(|error| StoreFileError::of(self.path(), &error))? > 0)
+    }
+}
+
+fn publish(
+    transaction: Transaction<'_>,
+    function: &str,
+    code: &Code,
+    component: &[u8],
+    now: Timestamp,
+) -> rusqlite::Result<StoredVersion> {
+    let newest = format!("{SELECT} WHERE function = ?1 ORDER BY number DESC LIMIT 1");
+    let newest = transaction.query_row(&newest, [function], version).optional()?;
+    let number = match newest {
+        Some(newest) if newest.code == *code => return Ok(newest),
+        Some(newest) => newest.number.saturating_add(1),
+        None => 1,
+    };
+    transaction.execute(
+        "INSERT INTO components (digest, bytes) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+        params![code.component.as_str(), component],
+    )?;
+    transaction.execute(
+        "INSERT INTO versions (function, number, digest, export, durable, published_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![function, number, code.component.as_str(), code.export, code.durable, now.as_millis()],
+    )?;
+    transaction.commit()?;
+    Ok(StoredVersion { function: function.to_owned(), number, code: code.clone(), published: now })
+}
+
+impl StoreReader {
+    /// The versions of all functions, by function and number.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn versions(&self) -> Result<Vec<StoredVersion>, StoreFileError> {
+        // A store that no process of this version has written has no table of them.
+        if self.version()? < 3 {
+            return Ok(Vec::new());
+        }
+        let select = || {
+            let mut statement = self.connection.prepare(&format!("{SELECT} ORDER BY function, number"))?;
+            let rows = statement.query_map([], version)?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        select().map_err(|error| self.failed(&error))
+    }
+}

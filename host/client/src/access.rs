@@ -96,7 +96,8 @@ mod tests {
     use super::*;
 
     fn access(url: &str, set: &[(&str, &str)]) -> Result<Access, AccessError> {
-        let variable = |name: &str| set.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
+        let variable =
+            |name: &str| set.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
         Access::from_variables(&Endpoint::parse(url).unwrap(), variable)
     }
 

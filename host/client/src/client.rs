@@ -66,7 +66,13 @@ struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    fn new(operation: &'static str, method: Method, before: &'static str, of: &'a str, behind: &'static str) -> Self {
+    fn new(
+        operation: &'static str,
+        method: Method,
+        before: &'static str,
+        of: &'a str,
+        behind: &'static str,
+    ) -> Self {
         Self {
             operation,
             of,
@@ -79,7 +85,12 @@ impl<'a> Call<'a> {
         }
     }
 
-    fn on_execution(operation: &'static str, method: Method, arn: &'a ExecutionArn, behind: &'static str) -> Self {
+    fn on_execution(
+        operation: &'static str,
+        method: Method,
+        arn: &'a ExecutionArn,
+        behind: &'static str,
+    ) -> Self {
         Self::new(operation, method, "/2025-12-01/durable-executions/", arn.as_str(), behind)
     }
 
@@ -326,7 +337,8 @@ impl Client {
     fn request(&self, call: &Call<'_>) -> Result<Request<Full<Bytes>>, String> {
         let (uri, path) = self.endpoint.uri(&call.target()).map_err(|error| error.to_string())?;
         let mut headers = HeaderMap::new();
-        let value = |text: &str| HeaderValue::from_str(text).map_err(|_| format!("{text:?} cannot be in a header"));
+        let value =
+            |text: &str| HeaderValue::from_str(text).map_err(|_| format!("{text:?} cannot be in a header"));
         headers.insert(HOST, value(self.endpoint.host())?);
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("durawasm/", env!("CARGO_PKG_VERSION"))));
         if !call.body.is_empty() {
@@ -360,7 +372,8 @@ fn refusal(answer: &transport::Answer) -> Problem {
     let text = |member: &str| body.get(member).and_then(Value::as_str);
     // The name may be followed by a URL, or preceded by a namespace.
     let name = header("x-amzn-errortype").or_else(|| text("__type")).or_else(|| text("code"));
-    let name = name.map(|name| name.split(':').next().unwrap_or(name)).and_then(|name| name.rsplit('#').next());
+    let name =
+        name.map(|name| name.split(':').next().unwrap_or(name)).and_then(|name| name.rsplit('#').next());
     if let Some(name) = name.filter(|name| !name.is_empty()) {
         let message = text("message").or_else(|| text("Message")).unwrap_or("no message");
         return Problem::Refused { status, name: name.to_owned(), message: message.to_owned() };
@@ -369,9 +382,11 @@ fn refusal(answer: &transport::Answer) -> Problem {
         return Problem::Answer(format!("it redirects to {to}, and redirects are not followed"));
     }
     match status {
-        408 | 429 | 500.. => {
-            Problem::Refused { status, name: format!("HTTP status {status}"), message: "no message".to_owned() }
-        }
+        408 | 429 | 500.. => Problem::Refused {
+            status,
+            name: format!("HTTP status {status}"),
+            message: "no message".to_owned(),
+        },
         _ => Problem::Answer(format!("HTTP status {status} without the name of an error")),
     }
 }
@@ -380,7 +395,11 @@ fn refusal(answer: &transport::Answer) -> Problem {
 mod tests {
     use super::*;
 
-    fn answer(status: u16, headers: &[(&'static str, &'static str)], body: &'static str) -> transport::Answer {
+    fn answer(
+        status: u16,
+        headers: &[(&'static str, &'static str)],
+        body: &'static str,
+    ) -> transport::Answer {
         let header = |(name, value): &(&'static str, &'static str)| {
             (HeaderName::from_static(name), HeaderValue::from_static(value))
         };
@@ -396,7 +415,10 @@ mod tests {
         };
         let url = ("x-amzn-errortype", "ResourceNotFoundException:http://internal.example/");
         for (answer, expected) in [
-            (answer(404, &[url], r#"{"Message": "gone"}"#), refused(404, "ResourceNotFoundException", "gone")),
+            (
+                answer(404, &[url], r#"{"Message": "gone"}"#),
+                refused(404, "ResourceNotFoundException", "gone"),
+            ),
             (answer(400, &[], r#"{"__type": "a.b#X", "message": "m"}"#), refused(400, "X", "m")),
             (answer(502, &[], "<html>"), refused(502, "HTTP status 502", "no message")),
         ] {
@@ -404,7 +426,10 @@ mod tests {
         }
         for (answer, says) in [
             (answer(404, &[], "<html>"), "HTTP status 404"),
-            (answer(301, &[("location", "http://elsewhere.example/")], ""), "redirects to http://elsewhere.example/"),
+            (
+                answer(301, &[("location", "http://elsewhere.example/")], ""),
+                "redirects to http://elsewhere.example/",
+            ),
         ] {
             let Problem::Answer(said) = refusal(&answer) else { panic!("{says}") };
             assert!(said.contains(says), "{said}");

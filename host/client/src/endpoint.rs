@@ -21,7 +21,9 @@ pub struct Endpoint {
 
 /// Why a text is no endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no endpoint: {reason}; it is written as http://127.0.0.1:9001 or https://lambda.eu-north-1.amazonaws.com")]
+#[error(
+    "{text:?} is no endpoint: {reason}; it is written as http://127.0.0.1:9001 or https://lambda.eu-north-1.amazonaws.com"
+)]
 pub struct EndpointError {
     /// The text.
     pub text: String,

@@ -19,8 +19,11 @@ pub(crate) fn read(event: &Value) -> Result<Option<Event>, String> {
     let key = format!("{name}Details");
     // Only what belongs to the type: the details of an event are one member of it.
     let other = |member: &String| member.ends_with("Details") && *member != key;
-    let mut members: Map<String, Value> =
-        members.iter().filter(|(member, _)| !other(member)).map(|(member, v)| (member.clone(), v.clone())).collect();
+    let mut members: Map<String, Value> = members
+        .iter()
+        .filter(|(member, _)| !other(member))
+        .map(|(member, v)| (member.clone(), v.clone()))
+        .collect();
     members.retain(|_, value| !value.is_null());
     let details = members.entry(key).or_insert_with(|| json!({}));
     if let Some(details) = details.as_object_mut() {

@@ -45,14 +45,16 @@ pub(crate) fn add_signature(
             .iter()
             .map(|(name, value)| Ok((name.as_str(), value.to_str().map_err(|error| error.to_string())?)))
             .collect::<Result<_, String>>()?;
-        let request = SignableRequest::new(method.as_str(), path, written.into_iter(), SignableBody::Bytes(body))
-            .map_err(|error| error.to_string())?;
+        let request =
+            SignableRequest::new(method.as_str(), path, written.into_iter(), SignableBody::Bytes(body))
+                .map_err(|error| error.to_string())?;
         sign(request, &parameters).map_err(|error| error.to_string())?.into_parts().0
     };
     for (name, value) in signed.headers() {
         let name: HeaderName = name.parse().map_err(|_| "a header cannot be written".to_owned())?;
         // The variable of a session's token may hold anything.
-        let unwritable = |_| format!("{name} has characters that no header may have: are the credentials complete?");
+        let unwritable =
+            |_| format!("{name} has characters that no header may have: are the credentials complete?");
         let mut value = HeaderValue::from_str(value).map_err(unwritable)?;
         value.set_sensitive(true);
         headers.insert(name, value);
@@ -79,7 +81,10 @@ mod tests {
     fn all_that_means_something_is_signed() {
         let headers = signed(Some("token")).unwrap();
         let authorization = headers["authorization"].to_str().unwrap();
-        assert!(authorization.contains("Credential=AKID/20250101/eu-north-1/lambda/aws4_request"), "{authorization}");
+        assert!(
+            authorization.contains("Credential=AKID/20250101/eu-north-1/lambda/aws4_request"),
+            "{authorization}"
+        );
         let signed = "SignedHeaders=host;x-amz-date;x-amz-invocation-type;x-amz-security-token";
         assert!(authorization.contains(signed), "{authorization}");
         assert_eq!((&headers["x-amz-date"], &headers["x-amz-security-token"]), ("20250101T000000Z", "token"));

@@ -54,8 +54,11 @@ impl Transport {
         http.enforce_http(false);
         http.set_connect_timeout(Some(CONNECT));
         http.set_nodelay(true);
-        let connector =
-            HttpsConnectorBuilder::new().with_tls_config(config).https_or_http().enable_http1().wrap_connector(http);
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(config)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(http);
         Ok(Self { client: Client::builder(TokioExecutor::new()).build(connector) })
     }
 

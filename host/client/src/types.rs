@@ -28,7 +28,9 @@ impl Status {
     /// How the execution ended; `None` if it has not.
     pub fn end(&self) -> Option<ExecutionStatus> {
         match self {
-            Self::Known(standing) => Some(standing.status()).filter(|status| *status != ExecutionStatus::Running),
+            Self::Known(standing) => {
+                Some(standing.status()).filter(|status| *status != ExecutionStatus::Running)
+            }
             Self::Other(_) => None,
         }
     }

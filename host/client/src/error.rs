@@ -54,6 +54,11 @@ impl ClientError {
         matches!(&self.problem, Problem::Refused { name, .. } if name == "ResourceNotFoundException")
     }
 
+    /// Whether the service refused the request.
+    pub fn is_refused(&self) -> bool {
+        matches!(self.problem, Problem::Refused { .. }) && !self.is_passing()
+    }
+
     /// Whether the same request may succeed later: the endpoint did not answer, has too much to do, or failed.
     pub fn is_passing(&self) -> bool {
         match &self.problem {

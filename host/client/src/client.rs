@@ -29,7 +29,7 @@ use super::{
     error::{ClientError, Problem},
     sign::add_signature,
     transport::{self, Transport},
-    types::{Execution, HistoryPage, Invocation, Invoked, ListPage, ListQuery},
+    types::{Execution, HistoryPage, Invocation, Invoked, ListPage, ListQuery, ListedExecution},
 };
 
 /// The time for an answer, but for that of a synchronous invocation.
@@ -37,6 +37,12 @@ const WITHIN: Duration = Duration::from_mins(1);
 
 /// The events of a page: the service's maximum.
 const EVENTS: u32 = 1000;
+
+/// The executions of a page: the service's maximum.
+const EXECUTIONS: usize = 1000;
+
+/// The most pages of a list or a history: more than a million executions or events have.
+pub(crate) const PAGES: usize = 10_000;
 
 /// What stays as it is in a path and a query.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -192,11 +198,55 @@ impl Client {
         Ok(page)
     }
 
+    /// The whole history of an execution, as the service writes it.
+    ///
+    /// # Errors
+    /// [`ClientError`], also if it has more than 10,000 pages.
+    pub async fn history(&self, arn: &ExecutionArn) -> Result<Vec<Value>, ClientError> {
+        let (mut events, mut marker) = (Vec::new(), None);
+        for _ in 0..PAGES {
+            let page = self.history_page(arn, marker.as_deref()).await?;
+            events.extend(page.events);
+            marker = page.next_marker;
+            if marker.is_none() {
+                return Ok(events);
+            }
+        }
+        Err(self.endless("GetDurableExecutionHistory", arn.as_str()))
+    }
+
+    /// The executions that a query is for and whose names begin so, the latest first, at most `most` of them; and whether
+    /// there may be more.
+    ///
+    /// # Errors
+    /// [`ClientError`], also if the list has more than 10,000 pages.
+    pub async fn list(
+        &self,
+        query: &ListQuery,
+        beginning: &str,
+        most: usize,
+    ) -> Result<(Vec<ListedExecution>, bool), ClientError> {
+        let (mut found, mut marker) = (Vec::new(), None);
+        for _ in 0..PAGES {
+            let page = if beginning.is_empty() { EXECUTIONS.min(most - found.len()) } else { EXECUTIONS };
+            let page = self.list_page(query, marker.as_deref(), page).await?;
+            let listed = page.durable_executions.into_iter();
+            found.extend(listed.filter(|listed| listed.durable_execution_name.starts_with(beginning)));
+            marker = page.next_marker;
+            if marker.is_none() || found.len() >= most {
+                let more = marker.is_some() || found.len() > most;
+                found.truncate(most);
+                return Ok((found, more));
+            }
+        }
+        Err(self.endless("ListDurableExecutionsByFunction", &query.function))
+    }
+
     /// A page of a function's executions (`ListDurableExecutionsByFunction`), with at most `most` of them, 1 to 1000.
     ///
     /// # Errors
     /// [`ClientError`]
-    pub async fn list_page(
+    async fn list_page(
         &self,
         query: &ListQuery,
         marker: Option<&str>,
@@ -295,6 +345,10 @@ impl Client {
 
     pub(crate) fn error(&self, operation: &'static str, of: &str, problem: Problem) -> ClientError {
         ClientError { operation, of: of.to_owned(), endpoint: Box::new((*self.endpoint).clone()), problem }
+    }
+
+    pub(crate) fn endless(&self, operation: &'static str, of: &str) -> ClientError {
+        self.error(operation, of, Problem::Answer(format!("there are more than {PAGES} pages")))
     }
 
     /// The marker of the page after this one.

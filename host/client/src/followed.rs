@@ -15,7 +15,7 @@ use durawasm_report::{GrowingHistory, invocations_of, operations_of};
 use tokio::time::sleep;
 
 use super::{
-    client::Client,
+    client::{Client, PAGES},
     error::{ClientError, Problem},
     types::Execution,
 };
@@ -87,7 +87,7 @@ impl Followed {
         if is_over {
             self.history.reread();
         }
-        loop {
+        for _ in 0..PAGES {
             let page = self.client.history_page(&self.arn, self.history.marker()).await?;
             let events = page.known().map_err(|why| {
                 self.client.error("GetDurableExecutionHistory", self.arn.as_str(), Problem::Answer(why))
@@ -96,6 +96,7 @@ impl Followed {
                 return Ok(is_over && self.history.has_end());
             }
         }
+        Err(self.client.endless("GetDurableExecutionHistory", self.arn.as_str()))
     }
 
     async fn look_at_state(&mut self) -> Result<bool, ClientError> {

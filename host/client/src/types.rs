@@ -149,7 +149,7 @@ pub struct ListQuery {
 /// A page of a list, the latest start first.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct ListPage {
+pub(crate) struct ListPage {
     /// The executions.
     pub durable_executions: Vec<ListedExecution>,
     /// The marker of the next page; `None` on the last.

@@ -62,8 +62,8 @@ impl Served {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let query = ListQuery { function: function.to_owned(), ..ListQuery::default() };
         let client = Client::new(self.endpoint.clone(), Access::Unsigned).unwrap();
-        let page = runtime.block_on(client.list_page(&query, None, 100)).unwrap();
-        page.durable_executions.iter().map(|listed| listed.status.to_string()).collect()
+        let (listed, _) = runtime.block_on(client.list(&query, "", 100)).unwrap();
+        listed.iter().map(|listed| listed.status.to_string()).collect()
     }
 }
 

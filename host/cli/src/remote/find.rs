@@ -14,9 +14,6 @@ use crate::exit::{Exit, Failure, OrExit};
 /// The most executions that a message names.
 const NAMED: usize = 10;
 
-/// The executions of a page.
-const PAGE: usize = 1000;
-
 /// The argument that names an execution.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Which {
@@ -69,31 +66,20 @@ impl Which {
         };
         let mut query =
             ListQuery { function: function.to_owned(), name: Some(name.to_owned()), ..ListQuery::default() };
-        let page = client.list_page(&query, None, NAMED + 1).await.map_err(failed)?;
-        let mut found: Vec<_> = page.durable_executions;
-        let mut by_name = false;
-        if found.is_empty() && may_begin {
+        let (mut found, mut more) = client.list(&query, "", NAMED).await.map_err(failed)?;
+        let is_name = !found.is_empty();
+        if !is_name && may_begin {
             query.name = None;
-            let mut marker = None;
-            while found.len() <= NAMED {
-                let page = client.list_page(&query, marker.as_deref(), PAGE).await.map_err(failed)?;
-                let begin = page.durable_executions.into_iter();
-                found.extend(begin.filter(|listed| listed.durable_execution_name.starts_with(name)));
-                marker = page.next_marker;
-                if marker.is_none() {
-                    break;
-                }
-            }
-            by_name = true;
+            (found, more) = client.list(&query, name, NAMED).await.map_err(failed)?;
         }
         let error = match &*found {
-            [one] => return Ok(one.durable_execution_arn.clone()),
+            [one] if !more => return Ok(one.durable_execution_arn.clone()),
             [] => anyhow!(
                 "{function} has no execution {name} at {}; `durawasm execution list` shows all",
                 client.endpoint()
             ),
             several => {
-                let shown = several.iter().take(NAMED).map(|listed| {
+                let shown = several.iter().map(|listed| {
                     if by_name {
                         &*listed.durable_execution_name
                     } else {
@@ -101,7 +87,7 @@ impl Which {
                     }
                 });
                 let shown: Vec<&str> = shown.collect();
-                let more = if several.len() > NAMED { ", and more" } else { "" };
+                let more = if more { ", and more" } else { "" };
                 anyhow!("{name} may mean several executions of {function}: {}{more}", shown.join(", "))
             }
         };

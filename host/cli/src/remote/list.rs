@@ -22,9 +22,6 @@ use crate::{
 const STATUSES: [&str; 8] =
     ["RUNNING", "PAUSING", "PAUSED", "SUCCEEDED", "FAILED", "TIMED_OUT", "STOPPED", "DELETING"];
 
-/// The most executions of a page (service model: `ItemCount`).
-const PAGE: usize = 1000;
-
 #[derive(Debug, clap::Args)]
 pub(crate) struct ListArgs {
     /// The function: its name, with or without `:QUALIFIER`, or its ARN
@@ -103,24 +100,14 @@ pub(crate) async fn list(client: &Client, args: &ListArgs, json: bool) -> Result
         started_before: args.until,
     };
     let most = args.limit as usize;
-    let (mut found, mut marker) = (Vec::new(), None);
-    loop {
-        let page = client.list_page(&query, marker.as_deref(), PAGE.min(most - found.len())).await;
-        let page = page.map_err(failed)?;
-        found.extend(page.durable_executions);
-        found.truncate(most);
-        marker = page.next_marker;
-        if marker.is_none() || found.len() >= most {
-            break;
-        }
-    }
+    let (found, more) = client.list(&query, "", most).await.map_err(failed)?;
     let rows: Vec<Row<'_>> = found.iter().map(Row::new).collect();
     if json {
         say_json(&rows)?;
     } else {
         print(&rows);
     }
-    if marker.is_some() {
+    if more {
         note(format_args!("there are more executions: --limit {} shows more", most.saturating_mul(10)));
     }
     Ok(Exit::Done)

@@ -11,7 +11,7 @@ use durawasm_core::{
     server::ExecutionView,
 };
 use serde::Serialize;
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 
 use super::endpoint::failed;
 use crate::{
@@ -68,15 +68,7 @@ fn print(execution: &Execution) {
 /// `durawasm execution history`
 pub(crate) async fn history(client: &Client, arn: ExecutionArn, json: bool) -> Result<Exit, Failure> {
     if json {
-        let (mut events, mut marker) = (Vec::<Value>::new(), None);
-        loop {
-            let page = client.history_page(&arn, marker.as_deref()).await.map_err(failed)?;
-            events.extend(page.events);
-            marker = page.next_marker;
-            if marker.is_none() {
-                break;
-            }
-        }
+        let events = client.history(&arn).await.map_err(failed)?;
         say_json(&events)?;
         return Ok(Exit::Done);
     }

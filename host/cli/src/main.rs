@@ -7,6 +7,7 @@ mod build;
 mod check;
 mod check_report;
 mod compile;
+mod completions;
 mod config;
 mod credentials;
 mod event;
@@ -20,6 +21,7 @@ mod limits;
 mod log;
 mod options;
 mod output;
+mod remote;
 mod report;
 mod run;
 mod serve;
@@ -34,7 +36,7 @@ mod versions;
 
 use std::{ffi::OsStr, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use durawasm_report::{LONGEST_MESSAGE, shortened};
 use exit::{Exit, Failure};
@@ -65,6 +67,12 @@ enum Command {
     Store(store::Args),
     /// Serve functions over HTTP, with the API of AWS Lambda durable functions
     Serve(serve::Args),
+    /// Start, list, look at, wait for and stop executions of an endpoint, such as `durawasm serve`
+    Execution(remote::ExecutionArgs),
+    /// Answer callbacks of executions of an endpoint
+    Callback(remote::CallbackArgs),
+    /// Print a script that completes this command in a shell
+    Completions(completions::Args),
     /// Compile a component for another process of durawasm
     #[command(name = durawasm_sandbox::COMPILER_COMMAND, hide = true)]
     Compile(compile::Args),
@@ -91,6 +99,9 @@ fn main() -> ExitCode {
         Command::Store(args) => store::store(&args),
         Command::Inspect(args) => inspect::inspect(&args),
         Command::Serve(args) => serve::serve(&args),
+        Command::Execution(args) => remote::execution(&args),
+        Command::Callback(args) => remote::callback(&args),
+        Command::Completions(args) => completions::completions(&args, Cli::command()),
         Command::Compile(args) => return compile::serve(&args),
     };
     match done {

@@ -14,6 +14,7 @@ use durawasm_core::{
     invocation::Isolation,
     orchestrator::{Run, Stall, TimeMode},
     protocol::{ErrorObject, Event, ExecutionArn, ExecutionStatus, Operation, Timestamp, open_work},
+    server::ExecutionView,
 };
 use durawasm_report::{LONGEST_MESSAGE, shortened};
 
@@ -47,6 +48,11 @@ pub(super) fn print(setup: &Setup<'_>, run: &Run) {
         count(view.invocations.len() as u64, "invocation"),
         count(run.checkpoints, "checkpoint")
     );
+    print_outcome(view, &counts);
+}
+
+/// Prints the status of an execution, and its result or error. `counts` is how long it took and what it needed.
+pub(super) fn print_outcome(view: &ExecutionView, counts: &str) {
     match view.status {
         ExecutionStatus::Succeeded => {
             say(format_args!("SUCCEEDED after {counts}"));
@@ -62,7 +68,8 @@ pub(super) fn print(setup: &Setup<'_>, run: &Run) {
     }
 }
 
-fn print_error(error: &ErrorObject) {
+/// Prints an error. Of long texts the middle is left out.
+pub(super) fn print_error(error: &ErrorObject) {
     let short = |text: &str| shortened(text, LONGEST_MESSAGE);
     say(format_args!("error: {}", short(&error.to_string())));
     if let Some(data) = &error.error_data {
@@ -143,6 +150,7 @@ pub(super) fn interrupted(skip_time: bool, run: &Run, store: Option<&Path>) -> F
     Failure { exit: Exit::Interrupted, error }
 }
 
-fn count(number: u64, of: &str) -> String {
+/// A number and what is counted.
+pub(super) fn count(number: u64, of: &str) -> String {
     if number == 1 { format!("1 {of}") } else { format!("{number} {of}s") }
 }

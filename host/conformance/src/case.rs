@@ -243,9 +243,10 @@ impl Case {
         &self.answers
     }
 
-    /// The id of the last event with an expectation.
-    pub(super) fn last_event(&self) -> u64 {
-        self.history.iter().map(|event| event.id).max().unwrap_or(0)
+    /// The id of the event after which the execution is judged while it runs; `None` if it is judged at its end.
+    pub(super) fn seen_after(&self) -> Option<u64> {
+        let last = self.history.iter().map(|event| event.id).max();
+        last.filter(|_| self.result.is_none())
     }
 }
 

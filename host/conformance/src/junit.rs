@@ -59,6 +59,7 @@ mod tests {
             optional,
             verdict,
             explanation: explanation.iter().map(|line| (*line).to_owned()).collect(),
+            log_unchecked: false,
             took: Duration::from_millis(1500),
         };
         let report = Report {

@@ -1,8 +1,9 @@
 //! Conformance: compares the histories of handlers with those of the AWS service.
 //!
 //! A case is a file that states what to run, the external behaviour, and the expected result, events and log lines.
-//! Each case runs the handler with its id as the name, in virtual time, in its own environment. `docs/conformance.md`
-//! describes the format; the binary `conformance` is the command-line interface of this crate.
+//! Each case runs the handler with its id as the name: of a component in virtual time, in its own environment, or at an
+//! endpoint that serves the handlers. `docs/conformance.md` describes the format; the binary `conformance` is the
+//! command-line interface of this crate.
 //!
 //! ```no_run
 //! use durawasm_conformance::{Cases, Config, ConformanceRunner};
@@ -16,20 +17,26 @@
 //! # }
 //! ```
 //!
-//! Invariants: a case with an expectation that the runner cannot check is unreadable; no expectation is ignored.
+//! Invariants: a case with an expectation that the runner cannot check is unreadable; no expectation is ignored, but those
+//! of log lines at an endpoint, and then the outcome says so.
 
 mod case;
 mod cases;
 mod compare;
+mod component;
 mod config;
 mod error;
 mod history;
 mod junit;
 mod logs;
 mod outcome;
+mod place;
+mod remote;
 mod run;
+mod runtime;
 mod suite;
 mod template;
+mod turns;
 mod yaml;
 
 pub use case::{Case, CaseId};

@@ -14,6 +14,7 @@ use std::{
 
 use clap::Parser;
 use durawasm_build::{self as build, BuildOptions};
+use durawasm_client::{Access, Endpoint};
 use durawasm_conformance::{CaseId, Cases, Config, ConformanceRunner, RunnerError};
 use durawasm_core::orchestrator::EnvironmentError;
 use durawasm_report::{Exit, LONGEST_MESSAGE, printable_lines, shortened};
@@ -27,7 +28,7 @@ const EXIT_CODES: &str = "Exit codes:
   4  the file is not a component with durable handlers
   6  the host itself failed, or the report cannot be written";
 
-/// Runs conformance cases, each against the handler of its name, in virtual time.
+/// Runs conformance cases, each against the handler of its name: of a component in virtual time, or at an endpoint.
 #[derive(Debug, Parser)]
 #[command(name = "conformance", version, after_help = EXIT_CODES, max_term_width = 110)]
 struct Args {
@@ -35,8 +36,12 @@ struct Args {
     #[arg(long, value_name = "DIR")]
     cases: PathBuf,
     /// A component's file, or the folder of a crate, which is built first
-    #[arg(long, value_name = "COMPONENT")]
-    handlers: PathBuf,
+    #[arg(long, value_name = "COMPONENT", required_unless_present = "endpoint")]
+    handlers: Option<PathBuf>,
+    /// An endpoint that serves the handlers, each as a function of its name, such as http://127.0.0.1:9001. Requests are
+    /// signed with the credentials of the environment. Log lines are not compared
+    #[arg(long, value_name = "URL", conflicts_with_all = ["handlers", "config"])]
+    endpoint: Option<String>,
     /// Run these cases and no others
     #[arg(long, value_name = "ID", num_args = 1.., value_delimiter = ',')]
     only: Vec<String>,
@@ -87,9 +92,10 @@ fn conformance(args: &Args) -> Result<Exit, Failure> {
     for case in &cases.unreadable {
         note(format_args!("error: {} is no case: {}", case.path.display(), case.reason.replace('\n', " ")));
     }
-    let runner = ConformanceRunner::from_component(component(&args.handlers)?).map_err(unusable)?;
+    let runner = runner(args)?;
     let handlers = runner.handlers().map_err(unusable)?;
-    for unknown in config.handlers().filter(|handler| !handlers.contains(*handler)) {
+    let is_unknown = |handler: &&str| handlers.as_ref().is_some_and(|handlers| !handlers.contains(*handler));
+    for unknown in config.handlers().filter(is_unknown) {
         note(format_args!(
             "warning: the configuration names {unknown}, and the component has no such handler"
         ));
@@ -105,6 +111,18 @@ fn conformance(args: &Args) -> Result<Exit, Failure> {
         (true, false) => Exit::Failed,
         (true, true) => Exit::Done,
     })
+}
+
+/// The runner for what the command line names.
+fn runner(args: &Args) -> Result<ConformanceRunner, Failure> {
+    if let Some(handlers) = &args.handlers {
+        return ConformanceRunner::from_component(component(handlers)?).map_err(unusable);
+    }
+    let url = args.endpoint.as_deref().unwrap_or_default();
+    let endpoint = Endpoint::parse(url).map_err(|error| (Exit::Usage, error.into()))?;
+    let access = Access::from_variables(&endpoint, |name| std::env::var(name).ok());
+    let access = access.map_err(|error| (Exit::Usage, error.into()))?;
+    Ok(ConformanceRunner::from_endpoint(endpoint, access))
 }
 
 /// The path of the component. A crate is built first.

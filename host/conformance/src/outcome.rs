@@ -32,6 +32,8 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// The differences, then the history and the log, one line each. Empty if the case passed.
     pub explanation: Vec<String>,
+    /// Whether the case expects log lines, and they were not compared, because nothing told them.
+    pub log_unchecked: bool,
     /// The duration in real time.
     pub took: Duration,
 }
@@ -60,7 +62,9 @@ impl fmt::Display for Outcome {
         let optional = if self.optional { " (optional)" } else { "" };
         let line = |text: &str| shortened(text, LONGEST_MESSAGE);
         let id = line(self.id.as_str());
-        write!(f, "{:<7} {id:<5} {}{optional}", self.word(), line(&self.description))?;
+        let log =
+            if self.log_unchecked && self.verdict == Verdict::Passed { " (without its log)" } else { "" };
+        write!(f, "{:<7} {id:<5} {}{optional}{log}", self.word(), line(&self.description))?;
         self.explanation.iter().try_for_each(|text| write!(f, "\n        {}", line(text)))
     }
 }
@@ -85,8 +89,11 @@ impl Report {
         };
         let passed = count(Verdict::Passed, false) + count(Verdict::Passed, true);
         let missing = count(Verdict::NotImplemented, false) + count(Verdict::NotImplemented, true);
+        let unchecked = self.outcomes.iter().filter(|case| case.log_unchecked).count();
+        let unchecked =
+            if unchecked == 0 { String::new() } else { format!("; the log of {unchecked} was not compared") };
         format!(
-            "{} cases: {passed} passed, {} failed, {} optional failed, {missing} without a handler",
+            "{} cases: {passed} passed, {} failed, {} optional failed, {missing} without a handler{unchecked}",
             self.outcomes.len(),
             count(Verdict::Failed, false),
             count(Verdict::Failed, true),
@@ -108,6 +115,7 @@ mod tests {
             optional,
             verdict,
             explanation,
+            log_unchecked: false,
             took: Duration::ZERO,
         }
     }
@@ -133,6 +141,9 @@ mod tests {
             assert!(!report.passed());
             report.outcomes.pop();
         }
+        report.outcomes[0].log_unchecked = true;
+        assert!(report.summary().ends_with("; the log of 1 was not compared"), "{}", report.summary());
+        assert_eq!(report.outcomes[0].to_string(), "ok      1-1   does it (without its log)");
         assert_eq!(
             Report::default().summary(),
             "0 cases: 0 passed, 0 failed, 0 optional failed, 0 without a handler"

@@ -1,16 +1,11 @@
 //! Runs one case and judges its outcome.
 //!
-//! Invariants: a case has its own environment, with its own time, server and scratch directories; the same case with
-//! the same component has the same outcome.
+//! Invariants: the verdict depends only on the case and on what its place tells of the execution. Log lines that a place
+//! does not tell are not judged.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use durawasm_core::{
-    invocation::{LogBuffer, LogLine},
-    orchestrator::{Environment, EnvironmentOptions, Run},
-    server::{AnswerOrder, ExecutionView, StartExecution},
-};
-use durawasm_sandbox::Handler;
+use durawasm_core::orchestrator::Run;
 use serde_json::Value;
 
 use super::{
@@ -18,6 +13,7 @@ use super::{
     case::ExpectedResult,
     compare::{Keys, compare, parsed},
     history, logs,
+    place::{Place, Ran},
     template::Bindings,
 };
 
@@ -27,68 +23,44 @@ const SHOWN: usize = 200;
 /// Runs a case. Returns its verdict and the explanation.
 pub(super) async fn run(
     case: &Case,
-    component: &Handler,
+    place: &dyn Place,
     config: &Config,
     limit: Duration,
 ) -> (Verdict, Vec<String>) {
-    match tokio::time::timeout(limit, execute(case, component, config)).await {
+    match tokio::time::timeout(limit, place.execute(case, config)).await {
         Err(_) => {
             let seconds = limit.as_secs_f64();
             (Verdict::Failed, vec![format!("it was not over after {seconds} s of real time")])
         }
         Ok(Err(error)) => (Verdict::Failed, vec![format!("it could not be run: {error}")]),
         Ok(Ok(None)) => {
-            let handler = format!("the component has no handler of the name {}", case.id);
+            let handler = format!("{} has no handler of the name {}", place.name(), case.id);
             (Verdict::NotImplemented, vec![handler])
         }
-        Ok(Ok(Some((run, log)))) => {
-            let explanation = judge(case, &run, &log);
+        Ok(Ok(Some(ran))) => {
+            let explanation = judge(case, &ran, place.tells_log());
             (if explanation.is_empty() { Verdict::Passed } else { Verdict::Failed }, explanation)
         }
     }
 }
 
-/// Runs the execution as far as it gets; `None` if there is no such handler.
-async fn execute(
-    case: &Case,
-    component: &Handler,
-    config: &Config,
-) -> Result<Option<(Run, Vec<LogLine>)>, Box<dyn std::error::Error>> {
-    let log = Arc::new(LogBuffer::default());
-    let options = EnvironmentOptions { grants: config.grants(), ..EnvironmentOptions::default() };
-    let environment = Environment::new(options, std::slice::from_ref(component), log.clone()).await?;
-    let name = case.id.as_str();
-    if !environment.functions().iter().any(|function| &*function.name == name) {
-        return Ok(None);
-    }
-    let mut start = StartExecution::new(name, Some(case.input.clone()));
-    start.answers.clone_from(&case.answers);
-    start.answer_order = AnswerOrder::InTurn;
-    let run = if case.result.is_some() || case.history.is_empty() {
-        environment.run(start).await?
-    } else {
-        // A case that expects a running execution is judged as soon as the last expected event exists.
-        let last = case.last_event();
-        environment.run_until(start, &|view: &ExecutionView| view.events.len() as u64 >= last).await?
-    };
-    Ok(Some((run, log.take())))
-}
-
 /// The differences from the expectations, then the history and the log. Empty if there are no differences.
-fn judge(case: &Case, run: &Run, log: &[LogLine]) -> Vec<String> {
+fn judge(case: &Case, Ran { run, log }: &Ran, tells_log: bool) -> Vec<String> {
     let mut bindings = case.bindings.clone();
     let records = logs::records(log, &run.view);
     let mut lines = history::check(&case.history, &history::as_json(&run.view.events), &mut bindings);
     if let Some(expected) = &case.result {
         lines.extend(check_result(expected, run, &mut bindings));
     }
-    lines.extend(logs::check(&case.logs, &records, &mut bindings));
+    if tells_log {
+        lines.extend(logs::check(&case.logs, &records, &mut bindings));
+    }
     if lines.is_empty() {
         return lines;
     }
     lines.push("history (-: expected and missing, +: there instead):".to_owned());
     lines.extend(indented(history::show(&case.history, &run.view.events)));
-    if !case.logs.is_empty() {
+    if tells_log && !case.logs.is_empty() {
         lines.push("log:".to_owned());
         lines.extend(indented(logs::show_records(&records)));
     }
@@ -129,6 +101,7 @@ mod tests {
     use durawasm_core::{
         orchestrator::Stall,
         protocol::{ErrorObject, ExecutionStatus, Timestamp},
+        server::ExecutionView,
     };
     use serde_json::json;
 

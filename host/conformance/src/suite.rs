@@ -4,7 +4,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    num::NonZeroUsize,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::{
@@ -17,34 +16,30 @@ use std::{
 };
 
 use durawasm_build::BuildOptions;
-use durawasm_core::{
-    invocation::LogBuffer,
-    orchestrator::{Environment, EnvironmentError, EnvironmentOptions},
+use durawasm_client::{Access, Endpoint};
+use durawasm_sandbox::{Sandbox, SandboxLimits};
+
+use super::{
+    Case, Config, Outcome, Report, RunnerError, Verdict, component::Component, place::Place, remote::Remote,
+    run::run, runtime::runtime,
 };
-use durawasm_sandbox::{Handler, Sandbox, SandboxLimits};
 
-use super::{Case, Config, Outcome, Report, RunnerError, Verdict, run::run};
-
-/// The maximum duration of a case in real time. Cases take milliseconds: one that takes longer does not end.
-const CASE_LIMIT: Duration = Duration::from_mins(1);
-
-/// Runs cases against a component.
+/// Runs cases against a component, or against an endpoint.
 #[derive(Clone)]
 pub struct ConformanceRunner {
-    component: Handler,
+    place: Arc<dyn Place>,
     config: Config,
     case_limit: Duration,
 }
 
 impl ConformanceRunner {
-    /// A runner for a component's file.
+    /// A runner for a component's file, in virtual time.
     ///
     /// # Errors
     /// Returns an error if the file cannot be read, or is not a component with durable handlers.
     pub fn from_component(path: impl AsRef<Path>) -> Result<Self, RunnerError> {
         let (sandbox, _) = Sandbox::with_default_cache(&SandboxLimits::default())?;
-        let component = sandbox.load_file(path.as_ref())?;
-        Ok(Self { component, config: Config::default(), case_limit: CASE_LIMIT })
+        Ok(Self::at(Component(sandbox.load_file(path.as_ref())?)))
     }
 
     /// A runner for a handler crate, given by its folder. Builds the crate unless it is up to date.
@@ -58,38 +53,44 @@ impl ConformanceRunner {
         Self::from_component(built.path)
     }
 
-    /// Sets the environment variables of handlers.
+    /// A runner for the functions of an endpoint, in real time: a case runs the function of its id. Log lines are not
+    /// compared: the API does not tell them.
+    pub fn from_endpoint(endpoint: Endpoint, access: Access) -> Self {
+        Self::at(Remote { endpoint, access })
+    }
+
+    fn at(place: impl Place + 'static) -> Self {
+        let case_limit = place.case_limit();
+        Self { place: Arc::new(place), config: Config::default(), case_limit }
+    }
+
+    /// Sets the environment variables of the handlers of a component. Those of an endpoint have what it gives them.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
         self
     }
 
-    /// The maximum duration of a case in real time, after which it fails. The default is one minute.
+    /// The maximum duration of a case in real time, after which it fails. The default is one minute, and at an endpoint
+    /// three.
     #[must_use]
     pub fn case_limit(mut self, limit: Duration) -> Self {
         self.case_limit = limit;
         self
     }
 
-    /// The names of the component's handlers.
+    /// The names of the component's handlers; `None` for an endpoint.
     ///
     /// # Errors
     /// Returns an error if the component traps, or takes too long, while listing them.
-    pub fn handlers(&self) -> Result<BTreeSet<String>, RunnerError> {
-        let environment = async {
-            let log = Arc::new(LogBuffer::default());
-            let component = std::slice::from_ref(&self.component);
-            Environment::new(EnvironmentOptions::default(), component, log).await
-        };
-        let environment = runtime()?.block_on(environment)?;
-        Ok(environment.functions().iter().map(|function| function.name.to_string()).collect())
+    pub fn handlers(&self) -> Result<Option<BTreeSet<String>>, RunnerError> {
+        self.place.handlers()
     }
 
     /// Runs cases, and reports each outcome as soon as it and all earlier ones are known.
     pub fn run(&self, cases: &[Case], mut tell: impl FnMut(&Outcome)) -> Report {
         let next = AtomicUsize::new(0);
-        let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get).min(cases.len());
+        let threads = self.place.at_once().min(cases.len());
         let mut outcomes = Vec::with_capacity(cases.len());
         thread::scope(|scope| {
             let (done, over) = mpsc::channel();
@@ -126,14 +127,21 @@ impl ConformanceRunner {
         let started = Instant::now();
         let (verdict, explanation) = match runtime() {
             Ok(runtime) => {
-                let outcome = runtime.block_on(run(case, &self.component, &self.config, self.case_limit));
+                let outcome = runtime.block_on(run(case, &*self.place, &self.config, self.case_limit));
                 // A file operation that hangs must not block the runner.
                 runtime.shutdown_background();
                 outcome
             }
             Err(error) => return failed(case, error.to_string()),
         };
-        Outcome { verdict, explanation, took: started.elapsed(), ..failed(case, String::new()) }
+        let log_unchecked = !case.logs.is_empty() && !self.place.tells_log();
+        Outcome {
+            verdict,
+            explanation,
+            log_unchecked,
+            took: started.elapsed(),
+            ..failed(case, String::new())
+        }
     }
 }
 
@@ -145,11 +153,7 @@ fn failed(case: &Case, why: String) -> Outcome {
         optional: case.optional,
         verdict: Verdict::Failed,
         explanation: vec![why],
+        log_unchecked: false,
         took: Duration::ZERO,
     }
-}
-
-fn runtime() -> Result<tokio::runtime::Runtime, RunnerError> {
-    let made = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    made.map_err(|error| RunnerError::Environment(EnvironmentError::Server(error)))
 }

@@ -29,6 +29,7 @@ fn every_handler_that_is_wrong_on_purpose_fails_its_case() {
     let wrong: Vec<Case> = runner
         .handlers()
         .unwrap()
+        .unwrap()
         .into_iter()
         .filter_map(|handler| {
             let case = cases.iter().find(|case| Some(case.id.as_str()) == handler.strip_prefix("wrong-"))?;

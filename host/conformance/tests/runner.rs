@@ -164,6 +164,10 @@ fn the_command_prints_a_line_a_case_and_its_exit_code_is_the_verdict() {
         (vec!["--cases", failing, "--handlers", component, "--config", failing], 2, "cannot read"),
         (vec!["--cases", failing, "--handlers", not_wasm], 4, "cannot load"),
         (vec!["--handlers", component], 2, "--cases <DIR>"),
+        (vec!["--cases", failing], 2, "--handlers <COMPONENT>"),
+        (vec!["--cases", failing, "--endpoint", "nowhere"], 2, "is no endpoint"),
+        (vec!["--cases", failing, "--endpoint", "http://x", "--handlers", component], 2, "cannot be used with"),
+        (vec!["--cases", failing, "--endpoint", "http://x", "--config", config], 2, "cannot be used with"),
         (vec!["--help"], 0, "Exit codes:"),
     ] {
         let done = command(&arguments);

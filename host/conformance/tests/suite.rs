@@ -4,4 +4,5 @@
 mod cases;
 mod check;
 mod common;
+mod endpoint;
 mod runner;

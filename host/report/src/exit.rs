@@ -23,6 +23,8 @@ pub enum Exit {
     Stalled = 5,
     /// The host itself failed: nothing was judged, or its report could not be written.
     Host = 6,
+    /// The execution had not ended when the time to wait for it was over. It goes on.
+    NotOver = 7,
     /// A signal interrupted the command: Ctrl-C or SIGTERM (128 + 2, as shells report an interrupt).
     Interrupted = 130,
 }

@@ -1,18 +1,22 @@
-//! What the commands show of executions: text for operations and durations, their order, `JUnit` reports and exit
-//! codes.
+//! What the commands show of executions: operations as a history describes them, their text and order, durations, `JUnit`
+//! reports and exit codes.
 //!
 //! Invariants: nothing here prints, reads a file or ends the process; every function returns text or data.
 
 mod exit;
 mod grants;
+mod growing;
 #[cfg(feature = "junit")]
 pub mod junit;
+mod operations;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 pub use self::{
     exit::Exit,
     grants::{Grant, Granted},
+    growing::GrowingHistory,
+    operations::{invocations_of, operations_of},
 };
 use durawasm_core::protocol::{Operation, OperationId, OperationType};
 pub use durawasm_text::{

@@ -7,14 +7,13 @@ use aws_sdk_lambda::{
     types::InvocationType,
 };
 use durawasm_core::{
-    protocol::{CallbackId, ErrorObject, Event, ExecutionArn},
+    protocol::{CallbackId, ErrorObject, Event, ExecutionArn, FunctionName},
     server::Answer,
 };
 
 use super::{
     convert::{self, Standing},
     errors::{Asked, explain},
-    function::FunctionName,
 };
 use crate::{DurableApiClient, TestError, tracking::ApiCall};
 

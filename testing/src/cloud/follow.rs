@@ -6,29 +6,25 @@
 //!   the service may have completed earlier events;
 //! - an execution has ended if the service reports so and its history contains the end event.
 
-use std::sync::Arc;
-
 use durawasm_core::{
-    protocol::{
-        Event, EventDetails, EventType, ExecutionArn, ExecutionStatus, Operation, OperationStatus,
-        OperationType,
-    },
-    server::{ExecutionView, InvocationView},
+    protocol::{ExecutionArn, ExecutionStatus, Operation, OperationStatus, OperationType},
+    server::ExecutionView,
 };
+use durawasm_report::{GrowingHistory, invocations_of, operations_of};
 
-use super::{CloudApi, convert::Standing, operations::operations_of};
+use super::{CloudApi, convert::Standing};
 use crate::TestError;
 
 /// The state of a polled execution.
 pub(super) struct Followed {
     arn: ExecutionArn,
     standing: Option<Standing>,
-    history: History,
+    history: GrowingHistory,
 }
 
 impl Followed {
     pub(super) fn new(arn: ExecutionArn) -> Self {
-        Self { arn, standing: None, history: History::default() }
+        Self { arn, standing: None, history: GrowingHistory::default() }
     }
 
     /// Polls the execution once. Returns whether it has ended.
@@ -50,7 +46,7 @@ impl Followed {
     /// The state as of the last poll; `None` before the first.
     pub(super) fn view(&self) -> Option<ExecutionView> {
         let Standing { status, input, result, error, start, end } = self.standing.clone()?;
-        let events = self.history.events.clone();
+        let events = self.history.events().to_vec();
         Some(ExecutionView {
             arn: self.arn.clone(),
             status,
@@ -58,7 +54,7 @@ impl Followed {
             error,
             input,
             operations: operations_of(events.iter().map(AsRef::as_ref)),
-            invocations: events.iter().filter_map(|event| invocation(event)).collect(),
+            invocations: invocations_of(events.iter().map(AsRef::as_ref)),
             events,
             start,
             end,
@@ -111,80 +107,11 @@ fn waits(operation: &Operation) -> Option<String> {
     })
 }
 
-fn invocation(event: &Event) -> Option<InvocationView> {
-    let EventDetails::InvocationCompleted(details) = &event.details else { return None };
-    Some(InvocationView {
-        request_id: details.request_id.clone(),
-        start: details.start_timestamp,
-        end: Some(details.end_timestamp),
-        error: details.error.as_ref().map(|error| error.payload.clone().unwrap_or_default()),
-    })
-}
-
-/// A history that is read page by page while it grows.
-#[derive(Default)]
-struct History {
-    events: Vec<Arc<Event>>,
-    /// The number of events before the last page that was read.
-    before: usize,
-    /// The marker of that page; `None` for the first.
-    marker: Option<String>,
-}
-
-impl History {
-    /// The marker of the next request.
-    fn marker(&self) -> Option<&str> {
-        self.marker.as_deref()
-    }
-
-    /// Adds the requested page. Returns whether there is another.
-    fn take(&mut self, page: Vec<Event>, next: Option<String>) -> bool {
-        self.events.truncate(self.before);
-        self.events.extend(page.into_iter().map(Arc::new));
-        if next.is_none() {
-            return false;
-        }
-        self.before = self.events.len();
-        self.marker = next;
-        true
-    }
-
-    /// Makes the next request ask for the first page.
-    fn reread(&mut self) {
-        self.before = 0;
-        self.marker = None;
-    }
-
-    fn has_end(&self) -> bool {
-        use EventType::{ExecutionFailed, ExecutionStopped, ExecutionSucceeded, ExecutionTimedOut};
-        let ends = [ExecutionSucceeded, ExecutionFailed, ExecutionTimedOut, ExecutionStopped];
-        self.events.iter().rev().any(|event| ends.contains(&event.event_type))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use durawasm_core::protocol::Timestamp;
 
     use super::*;
-
-    fn events(ids: std::ops::RangeInclusive<u64>) -> Vec<Event> {
-        let event = |event_id| Event {
-            event_type: EventType::StepStarted,
-            sub_type: None,
-            event_id,
-            id: Some("s".into()),
-            name: None,
-            event_timestamp: Timestamp::from_millis(0),
-            parent_id: None,
-            details: EventDetails::StepStarted {},
-        };
-        ids.map(event).collect()
-    }
-
-    fn ids(history: &History) -> Vec<u64> {
-        history.events.iter().map(|event| event.event_id).collect()
-    }
 
     #[test]
     fn what_is_waited_for_is_named() {
@@ -210,24 +137,5 @@ mod tests {
         ] {
             assert_eq!(waits(&operation).as_deref(), expected);
         }
-    }
-
-    #[test]
-    fn a_growing_history_is_read_from_its_last_page() {
-        let mut history = History::default();
-        assert_eq!(history.marker(), None);
-        assert!(!history.take(events(1..=2), None));
-        assert_eq!(history.marker(), None);
-        assert!(history.take(events(1..=3), Some("a".into())));
-        assert_eq!(history.marker(), Some("a"));
-        assert!(!history.take(events(4..=4), None));
-        assert_eq!(history.marker(), Some("a"));
-        assert!(history.take(events(4..=6), Some("b".into())));
-        assert!(!history.take(Vec::new(), None));
-        assert_eq!((history.marker(), ids(&history)), (Some("b"), vec![1, 2, 3, 4, 5, 6]));
-        history.reread();
-        assert_eq!(history.marker(), None);
-        assert!(!history.take(events(1..=7), None));
-        assert_eq!(ids(&history), [1, 2, 3, 4, 5, 6, 7]);
     }
 }

@@ -23,11 +23,9 @@ mod client;
 mod convert;
 mod errors;
 mod follow;
-mod function;
 mod lookups;
-mod operations;
 mod runner;
 
 pub use api::CloudApi;
-pub use operations::operations_of;
+pub use durawasm_report::operations_of;
 pub use runner::{CloudDurableTestRunner, CloudTestRunnerConfig};

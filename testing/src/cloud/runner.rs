@@ -5,12 +5,13 @@ use std::{marker::PhantomData, sync::Arc, time::Duration};
 use aws_sdk_lambda::Client;
 use durawasm_core::{
     ambient::{Entropy, OsEntropy},
+    protocol::FunctionName,
     server::ExecutionView,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::{CloudApi, client, follow::Followed, function::FunctionName};
+use super::{CloudApi, client, follow::Followed};
 use crate::{
     TestError, TestResult,
     tracking::{Hub, RunningExecution},

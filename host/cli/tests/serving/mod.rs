@@ -67,6 +67,11 @@ impl Serving {
         Self { process, lines, address }
     }
 
+    /// Where it listens, for `--endpoint`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// Kills it: it can do nothing more.
     pub fn kill(&mut self) {
         self.process.kill().unwrap();

@@ -7,6 +7,7 @@ mod client;
 mod error_object;
 pub mod error_types;
 mod event;
+mod function_name;
 mod ids;
 mod invocation;
 mod limits;
@@ -23,6 +24,7 @@ pub use event::{
     ExecutionStartedDetails, InvocationCompletedDetails, RetryDetails, StepClosedDetails, StepError,
     StepResult, WaitStartedDetails,
 };
+pub use function_name::FunctionName;
 pub use ids::{
     CallbackId, CheckpointToken, ExecutionArn, FUNCTION_NAME_CHARACTERS, InvalidName,
     LONGEST_COMPONENT_FUNCTION_NAME, OperationId, TENANT_ID_CHARACTERS, check_execution_name,

@@ -1,14 +1,17 @@
-//! Derives the operations of an execution from its history.
+//! Derives the operations and the invocations of an execution from its history.
 //!
 //! Invariants: a pure function of the events. An operation exists from the first event that names it, in the order of
 //! these events, with EXECUTION first; a member that the history does not contain is empty.
 
 use std::{collections::HashMap, sync::Arc};
 
-use durawasm_core::protocol::{
-    CallbackDetails, ChainedInvokeDetails, ContextDetails, ErrorObject, Event, EventDetails, EventError,
-    EventResult, ExecutionDetails, Operation, OperationId, OperationStatus, OperationType, RetryDetails,
-    StepDetails, Timestamp, WaitDetails,
+use durawasm_core::{
+    protocol::{
+        CallbackDetails, ChainedInvokeDetails, ContextDetails, ErrorObject, Event, EventDetails, EventError,
+        EventResult, ExecutionDetails, Operation, OperationId, OperationStatus, OperationType, RetryDetails,
+        StepDetails, Timestamp, WaitDetails,
+    },
+    server::InvocationView,
 };
 
 /// The operations of an execution as its history describes them: EXECUTION first, then in the order of their start.
@@ -43,6 +46,21 @@ pub fn operations_of<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<Arc
         }
     }
     operations.into_iter().map(Arc::new).collect()
+}
+
+/// The invocations of an execution that its history describes, in the order of their ends. One that is running is not in
+/// the history.
+pub fn invocations_of<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<InvocationView> {
+    let invocation = |event: &Event| {
+        let EventDetails::InvocationCompleted(details) = &event.details else { return None };
+        Some(InvocationView {
+            request_id: details.request_id.clone(),
+            start: details.start_timestamp,
+            end: Some(details.end_timestamp),
+            error: details.error.as_ref().map(|error| error.payload.clone().unwrap_or_default()),
+        })
+    };
+    events.into_iter().filter_map(invocation).collect()
 }
 
 /// The type of the operation that an event belongs to; `None` if it belongs to none.

@@ -1,25 +1,27 @@
-//! The name of the function to run.
+//! The name of a function in a request to the service.
 
-/// A function as the caller wrote it: a name, a partial ARN or an ARN, with or without a version or alias.
+/// A function as a caller wrote it: a name, a partial ARN or an ARN, with or without a version or alias (service model:
+/// `NamespacedFunctionName`). The service checks its form.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct FunctionName(String);
+pub struct FunctionName(String);
 
 /// The qualifier for a name without a version or alias. A durable execution requires a qualifier, so that its replays
 /// run the same version.
 const LATEST: &str = "$LATEST";
 
 impl FunctionName {
-    pub(super) fn new(name: impl Into<String>) -> Self {
+    /// The function with this name.
+    pub fn new(name: impl Into<String>) -> Self {
         Self(name.into())
     }
 
     /// The text as the caller wrote it.
-    pub(super) fn as_str(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The qualifier to send besides the name; `None` if the name contains one.
-    pub(super) fn qualifier(&self) -> Option<&'static str> {
+    /// The qualifier to send besides the name to invoke it; `None` if the name contains one.
+    pub fn qualifier(&self) -> Option<&'static str> {
         let bare = match self.0.rsplit_once("function:") {
             Some((_, bare)) => bare,
             // A partial ARN begins with an account number.

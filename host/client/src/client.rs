@@ -1,0 +1,504 @@
+//! `Client`: the operations of the service model, one method for each.
+//!
+//! Invariants: an error names the operation, what it was on, and the endpoint; a page that names itself as the next one is
+//! an error, so that every list ends.
+
+use std::{
+    fmt::Write as _,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use durawasm_core::{
+    protocol::{CallbackId, ErrorObject, ExecutionArn, FunctionName, Timestamp},
+    server::Answer,
+};
+use http_body_util::Full;
+use hyper::{
+    HeaderMap, Method, Request,
+    header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, LOCATION, USER_AGENT},
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use super::{
+    access::Access,
+    endpoint::Endpoint,
+    error::{ClientError, Problem},
+    sign::add_signature,
+    transport::{self, Transport},
+    types::{Execution, HistoryPage, Invocation, Invoked, ListPage, ListQuery, ListedExecution},
+};
+
+/// The time for an answer, but for that of a synchronous invocation.
+const WITHIN: Duration = Duration::from_mins(1);
+
+/// The events of a page: the service's maximum.
+const EVENTS: u32 = 1000;
+
+/// The executions of a page: the service's maximum.
+const EXECUTIONS: usize = 1000;
+
+/// The most pages of a list or a history: more than a million executions or events have.
+pub(crate) const PAGES: usize = 10_000;
+
+/// What stays as it is in a path and a query.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// A client of one endpoint. Cheap to clone: clones share connections.
+///
+/// Requires a tokio runtime with time and I/O.
+#[derive(Clone)]
+pub struct Client {
+    endpoint: Arc<Endpoint>,
+    access: Access,
+    transport: Transport,
+}
+
+/// A request before it has an address and a signature.
+struct Call<'a> {
+    operation: &'static str,
+    /// The function, the execution or the callback.
+    of: &'a str,
+    method: Method,
+    /// The path behind what it is on, and the path before it.
+    path: (&'static str, &'static str),
+    query: Vec<(&'static str, String)>,
+    headers: Vec<(&'static str, String)>,
+    body: String,
+    within: Option<Duration>,
+}
+
+impl<'a> Call<'a> {
+    fn new(
+        operation: &'static str,
+        method: Method,
+        before: &'static str,
+        of: &'a str,
+        behind: &'static str,
+    ) -> Self {
+        Self {
+            operation,
+            of,
+            method,
+            path: (before, behind),
+            query: Vec::new(),
+            headers: Vec::new(),
+            body: String::new(),
+            within: Some(WITHIN),
+        }
+    }
+
+    fn on_execution(
+        operation: &'static str,
+        method: Method,
+        arn: &'a ExecutionArn,
+        behind: &'static str,
+    ) -> Self {
+        Self::new(operation, method, "/2025-12-01/durable-executions/", arn.as_str(), behind)
+    }
+
+    fn on_callback(operation: &'static str, id: &'a CallbackId, behind: &'static str) -> Self {
+        Self::new(operation, Method::POST, "/2025-12-01/durable-execution-callbacks/", id.as_str(), behind)
+    }
+
+    /// The path and the query, encoded.
+    fn target(&self) -> String {
+        let encoded = |text| utf8_percent_encode(text, UNRESERVED);
+        let (before, behind) = self.path;
+        let mut target = format!("{before}{}{behind}", encoded(self.of));
+        for (place, (name, value)) in self.query.iter().enumerate() {
+            let _ = write!(target, "{}{name}={}", if place == 0 { '?' } else { '&' }, encoded(value));
+        }
+        target
+    }
+}
+
+impl Client {
+    /// A client of this endpoint.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn new(endpoint: Endpoint, access: Access) -> Result<Self, Problem> {
+        let transport = Transport::new(endpoint.is_https())?;
+        Ok(Self { endpoint: Arc::new(endpoint), access, transport })
+    }
+
+    /// Where the requests go.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Invokes a function (`Invoke`). An asynchronous invocation takes a payload of 1 MiB at most, another one 6 MiB.
+    ///
+    /// # Errors
+    /// [`ClientError`]. An error of the function is part of the answer.
+    pub async fn invoke(&self, invocation: Invocation<'_>) -> Result<Invoked, ClientError> {
+        let Invocation { function, name, payload, asynchronous, within } = invocation;
+        let mut call =
+            Call::new("Invoke", Method::POST, "/2015-03-31/functions/", function.as_str(), "/invocations");
+        call.query.extend(function.qualifier().map(|qualifier| ("Qualifier", qualifier.to_owned())));
+        let kind = if asynchronous { "Event" } else { "RequestResponse" };
+        call.headers.push(("x-amz-invocation-type", kind.to_owned()));
+        call.headers.extend(name.map(|name| ("x-amz-durable-execution-name", name.to_owned())));
+        payload.clone_into(&mut call.body);
+        call.within = within;
+        let answer = self.send(&call).await?;
+        let header = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok());
+        Ok(Invoked {
+            execution: header("x-amz-durable-execution-arn").map(ExecutionArn::from),
+            function_error: header("x-amz-function-error").map(str::to_owned),
+            payload: String::from_utf8_lossy(&answer.body).into_owned(),
+        })
+    }
+
+    /// Starts an execution by an asynchronous invocation (`Invoke`). If one of this name exists with the same payload, it
+    /// is the one that is returned.
+    ///
+    /// # Errors
+    /// [`ClientError`], also if the function is not durable.
+    pub async fn start(
+        &self,
+        function: &FunctionName,
+        name: Option<&str>,
+        payload: &str,
+    ) -> Result<ExecutionArn, ClientError> {
+        let invocation = Invocation { function, name, payload, asynchronous: true, within: Some(WITHIN) };
+        let invoked = self.invoke(invocation).await?;
+        invoked.execution.ok_or_else(|| self.error("Invoke", function.as_str(), Problem::NotDurable))
+    }
+
+    /// The state of an execution (`GetDurableExecution`).
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn execution(&self, arn: &ExecutionArn) -> Result<Execution, ClientError> {
+        let mut call = Call::on_execution("GetDurableExecution", Method::GET, arn, "");
+        call.query.push(("IncludeExecutionData", "true".to_owned()));
+        self.read(&call).await
+    }
+
+    /// A page of an execution's history (`GetDurableExecutionHistory`): the first one, or that of a marker. It has at most
+    /// 1000 events.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn history_page(
+        &self,
+        arn: &ExecutionArn,
+        marker: Option<&str>,
+    ) -> Result<HistoryPage, ClientError> {
+        let mut call = Call::on_execution("GetDurableExecutionHistory", Method::GET, arn, "/history");
+        call.query = vec![("IncludeExecutionData", "true".to_owned()), ("MaxItems", EVENTS.to_string())];
+        call.query.extend(marker.map(|marker| ("Marker", marker.to_owned())));
+        let mut page: HistoryPage = self.read(&call).await?;
+        page.next_marker = self.next(&call, page.next_marker, marker)?;
+        Ok(page)
+    }
+
+    /// The whole history of an execution, as the service writes it.
+    ///
+    /// # Errors
+    /// [`ClientError`], also if it has more than 10,000 pages.
+    pub async fn history(&self, arn: &ExecutionArn) -> Result<Vec<Value>, ClientError> {
+        let (mut events, mut marker) = (Vec::new(), None);
+        for _ in 0..PAGES {
+            let page = self.history_page(arn, marker.as_deref()).await?;
+            events.extend(page.events);
+            marker = page.next_marker;
+            if marker.is_none() {
+                return Ok(events);
+            }
+        }
+        Err(self.endless("GetDurableExecutionHistory", arn.as_str()))
+    }
+
+    /// The executions that a query is for and whose names begin so, the latest first, at most `most` of them; and whether
+    /// there may be more.
+    ///
+    /// # Errors
+    /// [`ClientError`], also if the list has more than 10,000 pages.
+    pub async fn list(
+        &self,
+        query: &ListQuery,
+        beginning: &str,
+        most: usize,
+    ) -> Result<(Vec<ListedExecution>, bool), ClientError> {
+        let (mut found, mut marker) = (Vec::new(), None);
+        for _ in 0..PAGES {
+            let page = if beginning.is_empty() { EXECUTIONS.min(most - found.len()) } else { EXECUTIONS };
+            let page = self.list_page(query, marker.as_deref(), page).await?;
+            let listed = page.durable_executions.into_iter();
+            found.extend(listed.filter(|listed| listed.durable_execution_name.starts_with(beginning)));
+            marker = page.next_marker;
+            if marker.is_none() || found.len() >= most {
+                let more = marker.is_some() || found.len() > most;
+                found.truncate(most);
+                return Ok((found, more));
+            }
+        }
+        Err(self.endless("ListDurableExecutionsByFunction", &query.function))
+    }
+
+    /// A page of a function's executions (`ListDurableExecutionsByFunction`), with at most `most` of them, 1 to 1000.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    async fn list_page(
+        &self,
+        query: &ListQuery,
+        marker: Option<&str>,
+        most: usize,
+    ) -> Result<ListPage, ClientError> {
+        let (before, behind) = ("/2025-12-01/functions/", "/durable-executions");
+        let operation = "ListDurableExecutionsByFunction";
+        let mut call = Call::new(operation, Method::GET, before, &query.function, behind);
+        call.query.push(("MaxItems", most.to_string()));
+        call.query.extend(query.statuses.iter().map(|status| ("Statuses", status.clone())));
+        let mut add = |name, value: Option<String>| call.query.extend(value.map(|value| (name, value)));
+        add("DurableExecutionName", query.name.clone());
+        add("StartedAfter", query.started_after.map(|time| time.to_string()));
+        add("StartedBefore", query.started_before.map(|time| time.to_string()));
+        add("Marker", marker.map(str::to_owned));
+        let mut page: ListPage = self.read(&call).await?;
+        page.next_marker = self.next(&call, page.next_marker, marker)?;
+        Ok(page)
+    }
+
+    /// Stops an execution (`StopDurableExecution`): it ends as STOPPED with this error. Returns when it ended.
+    ///
+    /// # Errors
+    /// [`ClientError`], also if it has ended.
+    pub async fn stop(
+        &self,
+        arn: &ExecutionArn,
+        error: Option<&ErrorObject>,
+    ) -> Result<Option<Timestamp>, ClientError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Stopped {
+            stop_timestamp: Option<Timestamp>,
+        }
+        let mut call = Call::on_execution("StopDurableExecution", Method::POST, arn, "/stop");
+        call.body = error.map(|error| json!(error).to_string()).unwrap_or_default();
+        let stopped: Stopped = self.read(&call).await?;
+        Ok(stopped.stop_timestamp)
+    }
+
+    /// Deletes an execution (`DeleteDurableExecution`).
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn delete(&self, arn: &ExecutionArn) -> Result<(), ClientError> {
+        self.send(&Call::on_execution("DeleteDurableExecution", Method::DELETE, arn, "")).await.map(drop)
+    }
+
+    /// Pauses an execution (`PauseDurableExecution`), and its timeout, unless `keep_timeout` is set.
+    ///
+    /// # Errors
+    /// [`ClientError`], also if it has ended.
+    pub async fn pause(
+        &self,
+        arn: &ExecutionArn,
+        reason: Option<&str>,
+        keep_timeout: bool,
+    ) -> Result<(), ClientError> {
+        let mut call = Call::on_execution("PauseDurableExecution", Method::POST, arn, "/pause");
+        let mut body = json!({ "ExecutionTimeoutPaused": !keep_timeout });
+        add_reason(&mut body, reason);
+        call.body = body.to_string();
+        self.send(&call).await.map(drop)
+    }
+
+    /// Resumes an execution that is paused (`ResumeDurableExecution`).
+    ///
+    /// # Errors
+    /// [`ClientError`], also if it is not paused.
+    pub async fn resume(&self, arn: &ExecutionArn, reason: Option<&str>) -> Result<(), ClientError> {
+        let mut call = Call::on_execution("ResumeDurableExecution", Method::POST, arn, "/resume");
+        let mut body = json!({});
+        add_reason(&mut body, reason);
+        call.body = body.to_string();
+        self.send(&call).await.map(drop)
+    }
+
+    /// Answers a callback (`SendDurableExecutionCallbackSuccess`, `...Failure`, `...Heartbeat`). A result has 1 MiB at
+    /// most.
+    ///
+    /// # Errors
+    /// [`ClientError`], also if the callback has ended.
+    pub async fn answer(&self, id: &CallbackId, answer: &Answer) -> Result<(), ClientError> {
+        let mut call = match answer {
+            Answer::Success(_) => Call::on_callback("SendDurableExecutionCallbackSuccess", id, "/succeed"),
+            Answer::Failure(_) => Call::on_callback("SendDurableExecutionCallbackFailure", id, "/fail"),
+            Answer::Heartbeat => Call::on_callback("SendDurableExecutionCallbackHeartbeat", id, "/heartbeat"),
+        };
+        call.body = match answer {
+            Answer::Success(result) => result.clone().unwrap_or_default(),
+            Answer::Failure(error) => json!(error).to_string(),
+            Answer::Heartbeat => String::new(),
+        };
+        self.send(&call).await.map(drop)
+    }
+
+    pub(crate) fn error(&self, operation: &'static str, of: &str, problem: Problem) -> ClientError {
+        ClientError { operation, of: of.to_owned(), endpoint: Box::new((*self.endpoint).clone()), problem }
+    }
+
+    pub(crate) fn endless(&self, operation: &'static str, of: &str) -> ClientError {
+        self.error(operation, of, Problem::Answer(format!("there are more than {PAGES} pages")))
+    }
+
+    /// The marker of the page after this one.
+    fn next(
+        &self,
+        call: &Call<'_>,
+        next: Option<String>,
+        marker: Option<&str>,
+    ) -> Result<Option<String>, ClientError> {
+        let next = next.filter(|next| !next.is_empty());
+        if next.is_some() && next.as_deref() == marker {
+            let problem = Problem::Answer("a page names itself as the next".to_owned());
+            return Err(self.error(call.operation, call.of, problem));
+        }
+        Ok(next)
+    }
+
+    /// Sends a request, and reads the JSON of its answer.
+    async fn read<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, ClientError> {
+        let answer = self.send(call).await?;
+        serde_json::from_slice(&answer.body)
+            .map_err(|error| self.error(call.operation, call.of, Problem::Answer(error.to_string())))
+    }
+
+    /// Sends a request. An answer that is no success is an error.
+    async fn send(&self, call: &Call<'_>) -> Result<transport::Answer, ClientError> {
+        let request = self.request(call);
+        let answer = match request {
+            Ok(request) => self.transport.send(request, call.within).await,
+            Err(why) => Err(Problem::Request(why)),
+        };
+        let problem = match answer {
+            Ok(answer) if (200..300).contains(&answer.status) => return Ok(answer),
+            Ok(answer) => refusal(&answer),
+            Err(problem) => problem,
+        };
+        Err(self.error(call.operation, call.of, problem))
+    }
+
+    fn request(&self, call: &Call<'_>) -> Result<Request<Full<Bytes>>, String> {
+        let (uri, path) = self.endpoint.uri(&call.target()).map_err(|error| error.to_string())?;
+        let mut headers = HeaderMap::new();
+        let value =
+            |text: &str| HeaderValue::from_str(text).map_err(|_| format!("{text:?} cannot be in a header"));
+        headers.insert(HOST, value(self.endpoint.host())?);
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("durawasm/", env!("CARGO_PKG_VERSION"))));
+        if !call.body.is_empty() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        for (name, text) in &call.headers {
+            headers.insert(HeaderName::from_static(name), value(text)?);
+        }
+        if let Access::Signed(key) = &self.access {
+            let now = SystemTime::now();
+            add_signature(key, now, &call.method, &path, &mut headers, call.body.as_bytes())?;
+        }
+        let request = Request::builder().method(call.method.clone()).uri(uri);
+        let mut request = request.body(Full::from(call.body.clone())).map_err(|error| error.to_string())?;
+        *request.headers_mut() = headers;
+        Ok(request)
+    }
+}
+
+fn add_reason(body: &mut Value, reason: Option<&str>) {
+    if let (Some(reason), Some(members)) = (reason, body.as_object_mut()) {
+        members.insert("Reason".to_owned(), json!(reason));
+    }
+}
+
+/// What an answer that is no success says.
+fn refusal(answer: &transport::Answer) -> Problem {
+    let status = answer.status;
+    let header = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok());
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let text = |member: &str| body.get(member).and_then(Value::as_str);
+    // The name may be followed by a URL, or preceded by a namespace.
+    let name = header("x-amzn-errortype").or_else(|| text("__type")).or_else(|| text("code"));
+    let name =
+        name.map(|name| name.split(':').next().unwrap_or(name)).and_then(|name| name.rsplit('#').next());
+    if let Some(name) = name.filter(|name| !name.is_empty()) {
+        let message = text("message").or_else(|| text("Message")).unwrap_or("no message");
+        return Problem::Refused { status, name: name.to_owned(), message: message.to_owned() };
+    }
+    if let (300..400, Some(to)) = (status, header(LOCATION.as_str())) {
+        return Problem::Answer(format!("it redirects to {to}, and redirects are not followed"));
+    }
+    match status {
+        408 | 429 | 500.. => Problem::Refused {
+            status,
+            name: format!("HTTP status {status}"),
+            message: "no message".to_owned(),
+        },
+        _ => Problem::Answer(format!("HTTP status {status} without the name of an error")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(
+        status: u16,
+        headers: &[(&'static str, &'static str)],
+        body: &'static str,
+    ) -> transport::Answer {
+        let header = |(name, value): &(&'static str, &'static str)| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        transport::Answer { status, headers: headers.iter().map(header).collect(), body: body.into() }
+    }
+
+    #[test]
+    fn what_an_error_says() {
+        let refused = |status, name: &str, message: &str| Problem::Refused {
+            status,
+            name: name.to_owned(),
+            message: message.to_owned(),
+        };
+        let url = ("x-amzn-errortype", "ResourceNotFoundException:http://internal.example/");
+        for (answer, expected) in [
+            (
+                answer(404, &[url], r#"{"Message": "gone"}"#),
+                refused(404, "ResourceNotFoundException", "gone"),
+            ),
+            (answer(400, &[], r#"{"__type": "a.b#X", "message": "m"}"#), refused(400, "X", "m")),
+            (answer(502, &[], "<html>"), refused(502, "HTTP status 502", "no message")),
+        ] {
+            assert_eq!(refusal(&answer), expected);
+        }
+        for (answer, says) in [
+            (answer(404, &[], "<html>"), "HTTP status 404"),
+            (
+                answer(301, &[("location", "http://elsewhere.example/")], ""),
+                "redirects to http://elsewhere.example/",
+            ),
+        ] {
+            let Problem::Answer(said) = refusal(&answer) else { panic!("{says}") };
+            assert!(said.contains(says), "{said}");
+        }
+    }
+
+    #[test]
+    fn what_names_something_is_encoded_once() {
+        let arn = ExecutionArn::from("arn:aws:lambda:r:1:function:f:$LATEST/durable-execution/n/0-1");
+        let mut call = Call::on_execution("GetDurableExecution", Method::GET, &arn, "/history");
+        call.query = vec![("Marker", "a+/=".to_owned()), ("MaxItems", "5".to_owned())];
+        assert_eq!(
+            call.target(),
+            "/2025-12-01/durable-executions/arn%3Aaws%3Alambda%3Ar%3A1%3Afunction%3Af%3A%24LATEST%2Fdurable-execution\
+             %2Fn%2F0-1/history?Marker=a%2B%2F%3D&MaxItems=5"
+        );
+    }
+}

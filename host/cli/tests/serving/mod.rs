@@ -62,6 +62,11 @@ impl Serving {
         Self { process, lines, address }
     }
 
+    /// The URL of the API.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// Kills it: it can do nothing more.
     pub fn kill(&mut self) {
         self.process.kill().unwrap();

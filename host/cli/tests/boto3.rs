@@ -1,5 +1,5 @@
-//! `durawasm serve` with a client that others wrote: boto3 of the versions in `scripts/boto3-requirements.txt`, and the page
-//! that says how to try it.
+//! `durawasm serve` with a client that others wrote: boto3 of the versions in `scripts/boto3-requirements.txt`, and the
+//! page that says how to try it.
 //!
 //! The tests that use boto3 are Python modules in `boto3`, and each test here runs some of them with a server. Without
 //! boto3 they are skipped, unless `DURAWASM_REQUIRE_BOTO3` is set.
@@ -18,7 +18,7 @@ use std::{
 };
 
 use common::{err, out, root};
-use serving::{Serving, guests};
+use serving::{Serving, durawasm, guests};
 
 /// The functions that the Python modules use, with their names in the component of the test handlers.
 const FUNCTIONS: [(&str, &str); 8] = [
@@ -109,14 +109,21 @@ fn boto3_is_told_that_a_server_is_full() {
 }
 
 #[test]
-fn boto3_goes_on_after_the_server_was_killed() {
+fn boto3_goes_on_after_the_server_was_killed_and_with_a_backup() {
     let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let (store, notes) = (folder.path().join("s.db"), folder.path().join("notes.json"));
+    let [store, copy, notes] = ["s.db", "copy.db", "notes.json"].map(|name| folder.path().join(name));
     let mut serving = serve(&store, &[]);
     run(&python, &serving, &["restart_before"], &notes);
+    // As `.backup` of the program sqlite3 does, while the server runs.
+    let program = "import sqlite3, sys\nstore, copy = map(sqlite3.connect, sys.argv[1:])\nstore.backup(copy)";
+    let made = isolated(&python).args(["-c", program]).args([&store, &copy]).output().unwrap();
+    assert!(made.status.success(), "{}", err(&made));
     serving.kill();
     run(&python, &serve(&store, &[]), &["restart_after"], &notes);
+    let checked = durawasm(&["store", "check", copy.to_str().unwrap()]);
+    assert_eq!(out(&checked), "4 executions are whole; no damage was found\n", "{}", err(&checked));
+    run(&python, &serve(&copy, &[]), &["restart_after"], &notes);
 }
 
 /// The blocks of a section of a page, each with its language.

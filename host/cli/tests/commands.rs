@@ -84,7 +84,9 @@ fn shown(page: &str) -> Vec<Vec<String>> {
         let text = text.replace("\\\n", " ");
         let script: String = match language {
             "sh" => text,
-            "console" => text.lines().filter_map(|line| line.strip_prefix("$ ")).collect::<Vec<_>>().join("\n"),
+            "console" => {
+                text.lines().filter_map(|line| line.strip_prefix("$ ")).collect::<Vec<_>>().join("\n")
+            }
             "ini" => text.lines().filter_map(|line| line.strip_prefix("ExecStart=")).collect(),
             "dockerfile" => {
                 let entry = text.lines().filter_map(|line| line.strip_prefix("ENTRYPOINT "));

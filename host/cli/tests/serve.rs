@@ -9,7 +9,7 @@ use std::{fs, io::Read as _, os::unix::fs::PermissionsExt as _, process::Command
 
 use common::err;
 use serde_json::{Value, json};
-use serving::{Serving, arn_path, durawasm, guests};
+use serving::{Serving, arn_path, callback_path, durawasm, guests};
 
 #[test]
 fn functions_are_served_until_a_signal() {
@@ -105,9 +105,7 @@ fn executions_outlive_the_process() {
     let running = "/2025-12-01/functions/callback/durable-executions?Statuses=RUNNING";
     let listed: Value = serde_json::from_str(&again.send("GET", running, "").1).unwrap();
     assert_eq!(listed["DurableExecutions"][0]["DurableExecutionArn"], arn);
-    let id = id.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
-    let succeed = format!("/2025-12-01/durable-execution-callbacks/{id}/succeed");
-    assert_eq!(again.send("POST", &succeed, "\"yes\"").0, 200);
+    assert_eq!(again.send("POST", &callback_path(&id, "succeed"), "\"yes\"").0, 200);
     let ended = loop {
         let view: Value = serde_json::from_str(&again.send("GET", &arn_path(&arn, ""), "").1).unwrap();
         if view["Status"] != "RUNNING" {

@@ -7,6 +7,7 @@ default:
 # Make this machine ready to build handlers
 setup:
     scripts/setup --cargo-component
+    scripts/boto3
 
 # Check everything, as CI does
 check:

@@ -49,7 +49,7 @@ fn serving(functions: &[&str]) -> (Serving, String) {
     let mut arguments = vec!["--quiet"];
     arguments.extend(functions.iter().flat_map(|function| ["--function", function]));
     let serving = Serving::start(&arguments);
-    let url = serving.url();
+    let url = serving.endpoint();
     (serving, url)
 }
 
@@ -250,7 +250,7 @@ fn requests_are_signed_with_the_credentials_of_the_environment() {
     let function = format!("greet={}", guests());
     let arguments = ["--quiet", "--function", &function, "--credentials", keys.to_str().unwrap()];
     let serving = Serving::start(&arguments);
-    let url = serving.url();
+    let url = serving.endpoint();
     let key = ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE00001");
     let secret = ("AWS_SECRET_ACCESS_KEY", "an-example-of-a-secret");
     let run = |set: &[(&str, &str)], arguments: &[&str]| prepared(&url, set, arguments).output().unwrap();

@@ -15,7 +15,7 @@ use std::{
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha12Rng;
 use serde_json::{Value, json};
-use serving::{Serving, arn_path, guests};
+use serving::{Serving, arn_path, callback_path, guests};
 
 /// The executions. Each has a name of its own, and all are begun while processes are killed.
 const EXECUTIONS: usize = 40;
@@ -66,8 +66,7 @@ fn act(serving: &Serving, number: usize, known: &mut Known) -> Option<()> {
             started.map(|event| event["CallbackStartedDetails"]["CallbackId"].as_str().unwrap().to_owned());
     }
     if let Some(id) = &known.callback {
-        let id = id.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
-        let path = format!("/2025-12-01/durable-execution-callbacks/{id}/succeed");
+        let path = callback_path(id, "succeed");
         let (status, answer) = serving.try_send("POST", &path, &json!({ "answer": number }).to_string())?;
         // One that was not acknowledged may have been accepted.
         let before = answer.contains("CallbackTimeoutException") || answer.contains("was completed");

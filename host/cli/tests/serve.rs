@@ -9,7 +9,7 @@ use std::{fs, io::Read as _, os::unix::fs::PermissionsExt as _, process::Command
 
 use common::err;
 use serde_json::{Value, json};
-use serving::{Serving, arn_path, durawasm, guests};
+use serving::{Serving, arn_path, callback_path, durawasm, guests};
 
 #[test]
 fn functions_are_served_until_a_signal() {

@@ -37,6 +37,12 @@ pub fn arn_path(arn: &str, action: &str) -> String {
     format!("/2025-12-01/durable-executions/{}{action}", arn.replace('$', "%24"))
 }
 
+/// The path of an answer to a callback in the API.
+pub fn callback_path(id: &str, action: &str) -> String {
+    let id = id.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+    format!("/2025-12-01/durable-execution-callbacks/{id}/{action}")
+}
+
 /// A server, killed when it is dropped.
 pub struct Serving {
     pub process: Child,
@@ -55,10 +61,21 @@ impl Serving {
         Self::spawn(&[&["--store", store.to_str().unwrap()], arguments].concat())
     }
 
+    /// The arguments of one with a store.
+    pub fn arguments(store: &Path, more: &[&str]) -> Vec<String> {
+        let fixed = ["serve", "--listen", "127.0.0.1:0", "--json", "--store", store.to_str().unwrap()];
+        fixed.iter().chain(more).map(|&argument| argument.to_owned()).collect()
+    }
+
     /// Starts one with these arguments.
     pub fn spawn(arguments: &[&str]) -> Self {
         let fixed = ["serve", "--listen", "127.0.0.1:0", "--json"];
-        let mut process = command(&[&fixed, arguments].concat()).stdout(Stdio::piped()).spawn().unwrap();
+        Self::started(command(&[&fixed, arguments].concat()))
+    }
+
+    /// Starts one with a command.
+    pub fn started(mut command: Command) -> Self {
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap());
         let mut line = String::new();
         lines.read_line(&mut line).unwrap();
@@ -67,8 +84,8 @@ impl Serving {
         Self { process, lines, address }
     }
 
-    /// Where it listens, for `--endpoint`.
-    pub fn url(&self) -> String {
+    /// The URL of the API.
+    pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
@@ -85,8 +102,12 @@ impl Serving {
 
     /// The same, if the server lives to answer.
     pub fn try_send(&self, method: &str, path: &str, body: &str) -> Option<(u16, String)> {
-        let mut stream = self.begin(method, path, &[], body)?;
-        read(&mut stream).map(|(_, status, body)| (status, body))
+        self.exchange(method, path, &[], body).map(|answer| (answer.status, answer.body))
+    }
+
+    /// Sends a request with headers, and returns the answer, if the server lives to give it.
+    pub fn exchange(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Option<Answer> {
+        read(&mut self.begin(method, path, headers, body)?)
     }
 
     /// What a request without a body is answered with, as JSON.
@@ -109,9 +130,7 @@ impl Serving {
 
     /// Answers a callback.
     pub fn succeed(&self, callback: &str, result: &str) {
-        let id = callback.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
-        let path = format!("/2025-12-01/durable-execution-callbacks/{id}/succeed");
-        let (status, body) = self.send("POST", &path, result);
+        let (status, body) = self.send("POST", &callback_path(callback, "succeed"), result);
         assert_eq!(status, 200, "{body}");
     }
 
@@ -127,11 +146,9 @@ impl Serving {
 
     /// Starts an execution under a name, and returns its ARN. `function` may have a qualifier.
     pub fn try_start(&self, function: &str, name: &str, event: &Value) -> Option<String> {
-        let (head, status, body) = read(&mut self.begin_start(function, name, event)?)?;
-        assert_eq!(status, 202, "{head} {body}");
-        let mut lines = head.lines().filter_map(|line| line.split_once(": "));
-        let arn = lines.find(|(header, _)| *header == "x-amz-durable-execution-arn");
-        Some(arn.unwrap().1.to_owned())
+        let answer = read(&mut self.begin_start(function, name, event)?)?;
+        assert_eq!(answer.status, 202, "{answer:?}");
+        Some(answer.header("x-amz-durable-execution-arn").unwrap().to_owned())
     }
 
     /// Sends the request to start an execution, and does not wait for the answer.
@@ -155,12 +172,28 @@ impl Serving {
     }
 }
 
-/// Reads an answer: its head, status and body.
-fn read(stream: &mut TcpStream) -> Option<(String, u16, String)> {
+/// An answer of a server.
+#[derive(Debug)]
+pub struct Answer {
+    head: String,
+    pub status: u16,
+    pub body: String,
+}
+
+impl Answer {
+    /// The value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.find(|(header, _)| *header == name).map(|(_, value)| value)
+    }
+}
+
+fn read(stream: &mut TcpStream) -> Option<Answer> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;
-    Some((head.to_owned(), head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned()))
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Some(Answer { head: head.to_owned(), status, body: body.to_owned() })
 }
 
 impl Drop for Serving {

@@ -22,6 +22,7 @@ mod options;
 mod output;
 mod report;
 mod run;
+mod secret;
 mod serve;
 mod store;
 mod table;
@@ -29,6 +30,7 @@ mod target;
 mod terminal;
 mod test;
 mod test_report;
+mod tls;
 
 use std::{ffi::OsStr, process::ExitCode};
 

@@ -17,7 +17,7 @@ use durawasm_core::{
     server::Store,
 };
 use durawasm_http::{
-    AccessKeys, Api, ApiOptions, Bounds, Failures, FunctionSettings, LogTails, Server, Stopping,
+    AccessKeys, Api, ApiOptions, Bounds, Failures, FunctionSettings, LogTails, Server, Stopping, Tls,
 };
 use durawasm_scenario::Components;
 use durawasm_store::StoreFile;
@@ -34,6 +34,7 @@ use super::{
     output::{note, say, say_json_line},
     target::{NoBuild, component},
     terminal::{Interrupts, Screen},
+    tls::TlsArgs,
 };
 
 const EXAMPLES: &str = "Examples:
@@ -63,6 +64,8 @@ pub(super) struct Args {
     /// Accept only requests that are signed with an access key of this TOML file, which only its owner may read
     #[arg(long, value_name = "FILE")]
     credentials: Option<PathBuf>,
+    #[command(flatten)]
+    tls: TlsArgs,
     /// How long running invocations and requests may take after Ctrl-C or SIGTERM
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_duration)]
     grace: Duration,
@@ -103,6 +106,7 @@ pub(super) fn serve(args: &Args) -> Result<Exit, Failure> {
         )));
     }
     let keys = args.credentials.as_deref().map(credentials::read).transpose()?;
+    let tls = args.tls.read()?;
     let file = args.shared.file()?;
     let settings = args.shared.settings_of(file.as_deref());
     let grants = granted_of(&settings, file.as_deref())?;
@@ -113,7 +117,7 @@ pub(super) fn serve(args: &Args) -> Result<Exit, Failure> {
     let mut components = Components::new(fetch);
     let functions =
         functions::load_served(file.as_deref(), &args.function, &settings, &mut components, &runtime)?;
-    let serving = Serving { settings, grants, functions, keys, store };
+    let serving = Serving { settings, grants, functions, keys, tls, store };
     runtime.block_on(execute(args, serving))
 }
 
@@ -127,6 +131,7 @@ struct Serving {
     grants: FunctionGrants,
     functions: Functions,
     keys: Option<AccessKeys>,
+    tls: Option<Tls>,
     store: Option<StoreFile>,
 }
 
@@ -141,7 +146,7 @@ impl Args {
 }
 
 async fn execute(args: &Args, serving: Serving) -> Result<Exit, Failure> {
-    let Serving { settings, grants, functions, keys, store } = serving;
+    let Serving { settings, grants, functions, keys, tls, store } = serving;
     let log: Arc<dyn LogSink> = match (args.quiet, args.json) {
         (true, _) => Arc::new(Quiet),
         (false, true) => Arc::new(JsonLines),
@@ -171,9 +176,13 @@ async fn execute(args: &Args, serving: Serving) -> Result<Exit, Failure> {
         let error = anyhow!("cannot listen at {}: {error}; --listen states another address", args.listen);
         Failure { exit: Exit::Host, error }
     })?;
-    let server = Server::new(listener, api, keys);
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let mut server = Server::new(listener, api, keys);
+    if let Some(tls) = tls {
+        server = server.with_tls(tls);
+    }
     let interrupts = Interrupts::listen().or_exit(Exit::Host)?;
-    announce(args, server.address().or_exit(Exit::Host)?, &functions)?;
+    announce(args, &format!("{scheme}://{}", server.address().or_exit(Exit::Host)?), &functions)?;
     let grace = args.grace;
     let stop = async move {
         interrupts.first().await;
@@ -210,12 +219,12 @@ fn api_options(args: &Args, settings: &RunSettings, functions: &Functions) -> Ap
 /// The line that says where the server listens, as JSON.
 #[derive(Serialize)]
 struct Listening<'a> {
-    listening: String,
+    listening: &'a str,
     functions: Vec<&'a str>,
 }
 
-fn announce(args: &Args, address: SocketAddr, functions: &Functions) -> Result<(), Failure> {
-    let (listening, names) = (format!("http://{address}"), functions.iter().map(|f| &*f.name));
+fn announce(args: &Args, listening: &str, functions: &Functions) -> Result<(), Failure> {
+    let names = functions.iter().map(|f| &*f.name);
     if args.json {
         return say_json_line(&Listening { listening, functions: names.collect() });
     }

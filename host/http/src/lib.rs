@@ -35,6 +35,7 @@ mod signature;
 mod slow;
 mod sweep;
 mod tail;
+mod tls;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail in any way")]
@@ -46,4 +47,5 @@ pub use self::{
     keys::{AccessKeys, KeyError},
     server::{Server, Stopping},
     tail::LogTails,
+    tls::{Tls, TlsError},
 };

@@ -1,7 +1,7 @@
 //! Connections: from a socket to requests, and from answers back.
 //!
-//! Invariants: heads, bodies and answers have bounds in size and time; at most a number of connections is open. After the
-//! server is told to stop, no connection is accepted and no invocation begins.
+//! Invariants: handshakes, heads, bodies and answers have bounds in size and time; at most a number of connections is
+//! open. After the server is told to stop, no connection is accepted and no invocation begins.
 
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -20,6 +20,7 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
@@ -40,6 +41,7 @@ use super::{
     signature::Verifier,
     slow::Patient,
     sweep::sweep,
+    tls::Tls,
 };
 
 /// The most headers of a request.
@@ -64,7 +66,7 @@ pub struct Stopping {
 /// An API on a socket.
 pub struct Server {
     listener: TcpListener,
-    front: Arc<Front>,
+    front: Front,
 }
 
 /// What all connections share.
@@ -73,6 +75,7 @@ struct Front {
     verifier: Option<Verifier>,
     /// KiB of bodies that requests may hold.
     bodies: Arc<Semaphore>,
+    tls: Option<Tls>,
 }
 
 impl Server {
@@ -83,7 +86,14 @@ impl Server {
         let verifier = keys.map(|keys| Verifier::new(keys, clock));
         let bodies = (api.options.bounds.bodies_bytes / 1024).clamp(1, Semaphore::MAX_PERMITS);
         let bodies = Arc::new(Semaphore::new(bodies));
-        Self { listener, front: Arc::new(Front { api, verifier, bodies }) }
+        Self { listener, front: Front { api, verifier, bodies, tls: None } }
+    }
+
+    /// Speaks TLS on all connections. A handshake may take as long as a head ([`Bounds::head_time`](super::Bounds::head_time)).
+    #[must_use]
+    pub fn with_tls(mut self, tls: Tls) -> Self {
+        self.front.tls = Some(tls);
+        self
     }
 
     /// The address of the socket.
@@ -101,6 +111,7 @@ impl Server {
     /// When the store cannot tell which executions have not ended.
     pub async fn run(self, stop: impl Future<Output = Stopping>) -> Result<(), ServiceError> {
         let Self { listener, front } = self;
+        let front = Arc::new(front);
         front.api.server().dispatch(front.api.options.bounds.open_executions).await?;
         let (closing, closed) = watch::channel(false);
         let mut connections = JoinSet::new();
@@ -165,13 +176,28 @@ async fn accept(
 async fn connection(
     front: Arc<Front>,
     stream: TcpStream,
-    mut closed: watch::Receiver<bool>,
+    closed: watch::Receiver<bool>,
     _place: OwnedSemaphorePermit,
 ) {
     let bounds = &front.api.options.bounds;
     // Answers are small, and their clients wait for them.
     drop(stream.set_nodelay(true));
-    let stream = TokioIo::new(Patient::new(stream, bounds.write_time));
+    let stream = Patient::new(stream, bounds.write_time);
+    let Some(tls) = &front.tls else { return requests(&front, stream, closed).await };
+    let mut secured = None;
+    until_closed(async { secured = tls.accept(stream, bounds.head_time).await }, closed.clone()).await;
+    if let Some(stream) = secured {
+        requests(&front, stream, closed).await;
+    }
+}
+
+/// Answers the requests of a connection.
+async fn requests(
+    front: &Arc<Front>,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    mut closed: watch::Receiver<bool>,
+) {
+    let bounds = &front.api.options.bounds;
     let service = service_fn(|request| answer(front.clone(), request));
     let mut builder = http1::Builder::new();
     builder
@@ -179,7 +205,7 @@ async fn connection(
         .header_read_timeout(bounds.head_time)
         .max_headers(MOST_HEADERS)
         .max_buf_size(bounds.head_bytes.max(8192));
-    let mut serving = std::pin::pin!(builder.serve_connection(stream, service));
+    let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let closed = async { closed.wait_for(|closed| *closed).await.is_ok() };
     let mut closed = std::pin::pin!(closed);
     // How a connection ends is its client's affair.

@@ -7,6 +7,7 @@ mod malformed;
 mod reads;
 mod signed;
 mod stopping;
+mod tls;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -23,7 +24,7 @@ use durawasm_core::{
     orchestrator::{Environment, EnvironmentOptions},
     protocol::ServiceError,
 };
-use durawasm_http::{AccessKeys, Api, ApiOptions, Bounds, LogTails, Server, Stopping};
+use durawasm_http::{AccessKeys, Api, ApiOptions, Bounds, LogTails, Server, Stopping, Tls};
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -48,12 +49,19 @@ impl Served {
     }
 
     pub async fn with(bounds: Bounds, keys: Option<AccessKeys>) -> Self {
+        Self::secured(bounds, keys, None).await
+    }
+
+    pub async fn secured(bounds: Bounds, keys: Option<AccessKeys>, tls: Option<Tls>) -> Self {
         let tails = LogTails::new(Arc::new(LogBuffer::default()));
         let options = EnvironmentOptions { answers_from_outside: true, ..EnvironmentOptions::default() };
         let environment = Environment::new(options, &[guests()], tails.clone()).await.unwrap();
         let api = Api::new(environment, tails, ApiOptions { bounds, ..ApiOptions::default() });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let server = Server::new(listener, api.clone(), keys);
+        let mut server = Server::new(listener, api.clone(), keys);
+        if let Some(tls) = tls {
+            server = server.with_tls(tls);
+        }
         let (stop, stopped) = oneshot::channel();
         let address = server.address().unwrap();
         let serving = tokio::spawn(server.run(async {

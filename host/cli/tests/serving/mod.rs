@@ -41,7 +41,9 @@ pub fn arn_path(arn: &str, action: &str) -> String {
 pub struct Serving {
     pub process: Child,
     pub lines: BufReader<ChildStdout>,
-    address: String,
+    /// `http` or `https`.
+    pub scheme: String,
+    pub address: String,
 }
 
 impl Serving {
@@ -58,8 +60,8 @@ impl Serving {
         let mut line = String::new();
         lines.read_line(&mut line).unwrap();
         let ready: Value = serde_json::from_str(&line).unwrap();
-        let address = ready["listening"].as_str().unwrap().strip_prefix("http://").unwrap().to_owned();
-        Self { process, lines, address }
+        let (scheme, address) = ready["listening"].as_str().unwrap().split_once("://").unwrap();
+        Self { process, lines, scheme: scheme.to_owned(), address: address.to_owned() }
     }
 
     /// Kills it: it can do nothing more.
@@ -108,7 +110,7 @@ impl Serving {
 }
 
 /// Reads an answer: its head, status and body.
-fn read(stream: &mut TcpStream) -> Option<(String, u16, String)> {
+pub fn read(stream: &mut impl Read) -> Option<(String, u16, String)> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;

@@ -17,7 +17,7 @@ use durawasm_core::{
     server::Store,
 };
 use durawasm_http::{
-    AccessKeys, Api, ApiOptions, Bounds, Failures, FunctionSettings, LogTails, Server, Stopping, Tls,
+    AccessKeys, Api, ApiOptions, Bounds, Failures, FunctionSettings, LogTails, Metrics, Server, Stopping, Tls,
 };
 use durawasm_scenario::Components;
 use durawasm_store::StoreFile;
@@ -167,7 +167,8 @@ async fn execute(args: &Args, serving: Serving) -> Result<Exit, Failure> {
         ..EnvironmentOptions::default()
     };
     let server_store = store.as_ref().map(|file| of_store(file.store())).transpose()?;
-    let server_store = server_store.map(|store| Box::new(store) as Box<dyn Store>);
+    let metrics = options.metrics.clone();
+    let server_store = server_store.map(|store| metrics.of_store(Box::new(store) as Box<dyn Store>));
     let mut environment =
         Environment::with_store(environment, tails.clone(), server_store).map_err(environment_failure)?;
     environment.register_all(&functions);
@@ -202,6 +203,7 @@ fn api_options(args: &Args, settings: &RunSettings, functions: &Functions) -> Ap
     };
     let all = settings.all.enforced();
     ApiOptions {
+        metrics: Metrics::default(),
         bounds: Bounds {
             open_executions: args.max_executions as usize,
             invocations: args.max_invocations as usize,

@@ -55,6 +55,7 @@ pub(crate) async fn dispatch(api: Arc<Api>) {
 }
 
 async fn run(api: &Api, attendance: Attendance, actor: Actor) {
+    let _counted = api.options.metrics.at_work();
     let arn = attendance.arn();
     let error = match api.environment.run_attendance(&attendance, actor).await {
         Ok(Progress::Ended | Progress::Waits) => return,

@@ -11,6 +11,8 @@ use std::sync::{
 use durawasm_core::orchestrator::{Function, Invocable, Invocation, Invoked, PlainInvoked};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+use super::{function_meter::FunctionMeter, metrics::Metrics};
+
 /// Bounds the invocations that run at once.
 #[derive(Clone)]
 pub(crate) struct Gate {
@@ -46,8 +48,9 @@ impl Gate {
     }
 
     /// The same function, whose invocations pass this gate.
-    pub(crate) fn around(&self, function: &Function) -> Function {
-        let handler = Gated { gate: self.clone(), handler: function.handler.clone() };
+    pub(crate) fn around(&self, function: &Function, metrics: &Metrics) -> Function {
+        let meter = metrics.function(&function.name);
+        let handler = Gated { gate: self.clone(), handler: function.handler.clone(), meter };
         Function { name: function.name.clone(), durable: function.durable, handler: Arc::new(handler) }
     }
 
@@ -73,20 +76,34 @@ impl Gate {
 struct Gated {
     gate: Gate,
     handler: Arc<dyn Invocable>,
+    meter: FunctionMeter,
+}
+
+impl Gated {
+    async fn enter(&self) -> Place {
+        let _waits = self.meter.waits();
+        self.gate.enter().await
+    }
 }
 
 impl Invocable for Gated {
     fn invoke<'a>(&'a self, invocation: Invocation<'a>) -> Invoked<'a> {
         Box::pin(async move {
-            let _place = self.gate.enter().await;
-            self.handler.invoke(invocation).await
+            let _place = self.enter().await;
+            let mut running = self.meter.runs();
+            let report = self.handler.invoke(invocation).await;
+            running.reported(&report);
+            report
         })
     }
 
     fn invoke_plain<'a>(&'a self, invocation: Invocation<'a>) -> PlainInvoked<'a> {
         Box::pin(async move {
-            let _place = self.gate.enter().await;
-            self.handler.invoke_plain(invocation).await
+            let _place = self.enter().await;
+            let mut running = self.meter.runs();
+            let outcome = self.handler.invoke_plain(invocation).await;
+            running.returned(&outcome);
+            outcome
         })
     }
 }

@@ -27,9 +27,32 @@ pub(crate) enum Operation {
     SendDurableExecutionCallbackHeartbeat,
     /// `GET /health`, of our own.
     Health,
+    /// `GET /metrics`, of our own.
+    Metrics,
 }
 
 impl Operation {
+    /// The name in metrics: that of the service model.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Invoke => "Invoke",
+            Self::GetDurableExecution => "GetDurableExecution",
+            Self::GetDurableExecutionHistory => "GetDurableExecutionHistory",
+            Self::GetDurableExecutionState => "GetDurableExecutionState",
+            Self::CheckpointDurableExecution => "CheckpointDurableExecution",
+            Self::ListDurableExecutionsByFunction => "ListDurableExecutionsByFunction",
+            Self::StopDurableExecution => "StopDurableExecution",
+            Self::PauseDurableExecution => "PauseDurableExecution",
+            Self::ResumeDurableExecution => "ResumeDurableExecution",
+            Self::DeleteDurableExecution => "DeleteDurableExecution",
+            Self::SendDurableExecutionCallbackSuccess => "SendDurableExecutionCallbackSuccess",
+            Self::SendDurableExecutionCallbackFailure => "SendDurableExecutionCallbackFailure",
+            Self::SendDurableExecutionCallbackHeartbeat => "SendDurableExecutionCallbackHeartbeat",
+            Self::Health => "Health",
+            Self::Metrics => "Metrics",
+        }
+    }
+
     /// The largest body, in bytes.
     pub(crate) fn body_limit(self, asynchronous: bool) -> usize {
         match self {
@@ -61,8 +84,10 @@ pub(crate) fn route(method: &str, path: &str) -> Result<Route, ApiError> {
     if path.len() > LONGEST_PATH {
         return invalid(format!("the path has {} bytes; at most {LONGEST_PATH} are allowed", path.len()));
     }
-    if (method, path) == ("GET", "/health") {
-        return Ok(Route { operation: O::Health, of: String::new() });
+    match (method, path) {
+        ("GET", "/health") => return Ok(Route { operation: O::Health, of: String::new() }),
+        ("GET", "/metrics") => return Ok(Route { operation: O::Metrics, of: String::new() }),
+        _ => {}
     }
     let path = path.strip_prefix('/').unwrap_or(path);
     let parts: Vec<&str> = path.split('/').collect();

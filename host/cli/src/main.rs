@@ -31,6 +31,7 @@ mod terminal;
 mod test;
 mod test_report;
 mod tls;
+mod trace;
 
 use std::{ffi::OsStr, process::ExitCode};
 

@@ -35,6 +35,7 @@ use super::{
     target::{NoBuild, component},
     terminal::{Interrupts, Screen},
     tls::TlsArgs,
+    trace::{self, Level},
 };
 
 const EXAMPLES: &str = "Examples:
@@ -79,6 +80,9 @@ pub(super) struct Args {
     /// How many invocations may run at once; more wait
     #[arg(long, value_name = "NUMBER", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     max_invocations: u32,
+    /// Tell on standard error what the server does; with --json as JSON, one value a line
+    #[arg(long, value_name = "LEVEL", default_value = "off")]
+    trace: Level,
     /// Print the handlers' log and the line that says where the server listens as JSON, one value a line
     #[arg(long)]
     json: bool,
@@ -105,6 +109,7 @@ pub(super) fn serve(args: &Args) -> Result<Exit, Failure> {
             args.listen
         )));
     }
+    trace::start(args.trace, args.json)?;
     let keys = args.credentials.as_deref().map(credentials::read).transpose()?;
     let tls = args.tls.read()?;
     let file = args.shared.file()?;

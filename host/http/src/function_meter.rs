@@ -27,6 +27,11 @@ pub(crate) struct FunctionMeter {
 }
 
 impl FunctionMeter {
+    /// The function.
+    pub(crate) fn name(&self) -> &str {
+        &self.name.0
+    }
+
     /// Counts an invocation that waits, until the value is dropped.
     pub(crate) fn waits(&self) -> Counted {
         Counted::one(&self.waiting)
@@ -75,11 +80,16 @@ impl RunningMeter<'_> {
     pub(crate) fn outcome(&self) -> &'static str {
         self.outcome
     }
+
+    /// How long it has run.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.began.elapsed().as_secs_f64()
+    }
 }
 
 impl Drop for RunningMeter<'_> {
     fn drop(&mut self) {
-        self.meter.durations.observe(self.began.elapsed().as_secs_f64());
+        self.meter.durations.observe(self.seconds());
         let outcome = Outcome { function: self.meter.name.clone(), outcome: self.outcome };
         self.meter.outcomes.get_or_create(&outcome).inc();
     }

@@ -10,6 +10,7 @@ use std::sync::{
 
 use durawasm_core::orchestrator::{Function, Invocable, Invocation, Invoked, PlainInvoked};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tracing::{Instrument as _, Span, debug, info_span};
 
 use super::{function_meter::FunctionMeter, metrics::Metrics};
 
@@ -84,26 +85,36 @@ impl Gated {
         let _waits = self.meter.waits();
         self.gate.enter().await
     }
+
+    fn span(&self, invocation: &Invocation<'_>) -> Span {
+        info_span!("invocation", function = self.meter.name(), id = &*invocation.id)
+    }
 }
 
 impl Invocable for Gated {
     fn invoke<'a>(&'a self, invocation: Invocation<'a>) -> Invoked<'a> {
-        Box::pin(async move {
+        let span = self.span(&invocation);
+        let invoked = async move {
             let _place = self.enter().await;
             let mut running = self.meter.runs();
             let report = self.handler.invoke(invocation).await;
             running.reported(&report);
+            debug!(outcome = running.outcome(), seconds = running.seconds(), "the invocation has ended");
             report
-        })
+        };
+        Box::pin(invoked.instrument(span))
     }
 
     fn invoke_plain<'a>(&'a self, invocation: Invocation<'a>) -> PlainInvoked<'a> {
-        Box::pin(async move {
+        let span = self.span(&invocation);
+        let invoked = async move {
             let _place = self.enter().await;
             let mut running = self.meter.runs();
             let outcome = self.handler.invoke_plain(invocation).await;
             running.returned(&outcome);
+            debug!(outcome = running.outcome(), seconds = running.seconds(), "the invocation has ended");
             outcome
-        })
+        };
+        Box::pin(invoked.instrument(span))
     }
 }

@@ -65,7 +65,7 @@ struct Inner {
 
 impl Default for Inner {
     fn default() -> Self {
-        let seconds = || Histogram::new(SECONDS);
+        let seconds: fn() -> Histogram = || Histogram::new(SECONDS);
         let inner = Self {
             registry: Registry::with_prefix("durawasm"),
             functions: OnceLock::new(),
@@ -249,6 +249,15 @@ pub(crate) struct Measured<'a> {
 }
 
 impl Measured<'_> {
+    pub(crate) fn operation(&self) -> &'static str {
+        self.operation
+    }
+
+    /// How long it has taken until now.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.began.elapsed().as_secs_f64()
+    }
+
     /// The request was answered with this status.
     pub(crate) fn answered(&mut self, status: u16) {
         self.status = Some(status);
@@ -259,7 +268,6 @@ impl Drop for Measured<'_> {
     fn drop(&mut self) {
         let (inner, operation, status) = (self.inner, self.operation, Status(self.status));
         inner.requests.get_or_create(&Answered { operation, status }).inc();
-        let took = self.began.elapsed().as_secs_f64();
-        inner.request_durations.get_or_create(&OfOperation { operation }).observe(took);
+        inner.request_durations.get_or_create(&OfOperation { operation }).observe(self.seconds());
     }
 }

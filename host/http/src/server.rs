@@ -25,6 +25,7 @@ use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
 };
+use tracing::{Instrument as _, info, info_span, warn};
 use uuid::Uuid;
 
 use super::{
@@ -218,17 +219,33 @@ async fn answer(front: Arc<Front>, request: Request<Incoming>) -> Result<HttpRes
     let (head, body) = request.into_parts();
     let route = route(head.method.as_str(), head.uri.path());
     let mut measured = metrics.request(route.as_ref().ok().map(|route| route.operation));
-    let answered = match route {
-        Ok(route) => front.answer(route, head, body, &id).await,
-        Err(error) => Err(error),
+    let span = info_span!("request", id, operation = measured.operation());
+    let answer = async {
+        match route {
+            Ok(route) => front.answer(route, head, body, &id).await,
+            Err(error) => Err(error),
+        }
     };
+    let answered = answer.instrument(span.clone()).await;
     if let Err(ApiError { exception: Exception::TooManyRequests(scarce), .. }) = &answered {
         metrics.refused(*scarce);
     }
+    span.in_scope(|| tell(&answered, measured.seconds()));
     let reply = answered.unwrap_or_else(Reply::from);
     measured.answered(reply.status());
     drop(measured);
     Ok(reply.into_response(&id))
+}
+
+/// Traces the answer to a request.
+fn tell(answered: &Result<Reply, ApiError>, seconds: f64) {
+    match answered {
+        Ok(reply) => info!(status = reply.status(), seconds, "answered"),
+        Err(error) if error.exception.status() >= 500 => {
+            warn!(status = error.exception.status(), seconds, %error, "failed");
+        }
+        Err(error) => info!(status = error.exception.status(), seconds, %error, "refused"),
+    }
 }
 
 impl Front {

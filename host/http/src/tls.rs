@@ -14,6 +14,7 @@ use tokio::{
     time::timeout,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tracing::debug;
 
 use super::slow::Patient;
 
@@ -111,9 +112,16 @@ impl Tls {
             client.read(&mut sent).await.ok()?;
             client.write_all(WITHOUT_TLS).await.ok()?;
             client.shutdown().await.ok()?;
+            debug!("a client does not speak TLS");
             return None;
         }
-        self.0.accept(client).await.ok()
+        match self.0.accept(client).await {
+            Ok(secured) => Some(secured),
+            Err(error) => {
+                debug!(%error, "a TLS handshake failed");
+                None
+            }
+        }
     }
 }
 

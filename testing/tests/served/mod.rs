@@ -4,6 +4,7 @@ mod checkpoints;
 mod control;
 mod invokes;
 mod malformed;
+mod metrics;
 mod reads;
 mod signed;
 mod stopping;
@@ -167,6 +168,8 @@ impl Drop for Served {
 pub struct Raw {
     pub status: u16,
     pub head: String,
+    pub text: String,
+    /// The text as JSON; null if it is something else.
     pub body: Value,
 }
 
@@ -175,7 +178,8 @@ impl Raw {
         let text = String::from_utf8_lossy(answer);
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-        Self { status, head: head.to_lowercase(), body: serde_json::from_str(body).unwrap_or_default() }
+        let json = serde_json::from_str(body).unwrap_or_default();
+        Self { status, head: head.to_lowercase(), text: body.to_owned(), body: json }
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {

@@ -54,14 +54,47 @@ impl Serving {
 
     /// Starts one with a store.
     pub fn start_on(store: &Path, arguments: &[&str]) -> Self {
-        let fixed = ["serve", "--listen", "127.0.0.1:0", "--json", "--store", store.to_str().unwrap()];
-        let mut process = command(&[&fixed, arguments].concat()).stdout(Stdio::piped()).spawn().unwrap();
+        Self::start_heard(store, arguments, Stdio::inherit())
+    }
+
+    /// Starts one whose standard error goes there.
+    pub fn start_heard(store: &Path, arguments: &[&str], errors: Stdio) -> Self {
+        let (serving, line) = Self::spawn(store, &[&["--json"], arguments].concat(), errors);
+        let ready: Value = serde_json::from_str(&line).unwrap();
+        serving.at(ready["listening"].as_str().unwrap())
+    }
+
+    /// Starts one that keeps executions in memory and writes text, and its standard error to a pipe.
+    pub fn start_as_text(arguments: &[&str]) -> Self {
+        let (serving, line) = Self::spawn(Path::new(":memory:"), arguments, Stdio::piped());
+        serving.at(line.trim_end().rsplit(' ').next().unwrap())
+    }
+
+    /// Starts one, and returns its first line.
+    fn spawn(store: &Path, arguments: &[&str], errors: Stdio) -> (Self, String) {
+        let fixed = ["serve", "--listen", "127.0.0.1:0", "--store", store.to_str().unwrap()];
+        let mut command = command(&[&fixed, arguments].concat());
+        let mut process = command.stdout(Stdio::piped()).stderr(errors).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap());
         let mut line = String::new();
         lines.read_line(&mut line).unwrap();
-        let ready: Value = serde_json::from_str(&line).unwrap();
-        let (scheme, address) = ready["listening"].as_str().unwrap().split_once("://").unwrap();
-        Self { process, lines, scheme: scheme.to_owned(), address: address.to_owned() }
+        (Self { process, lines, scheme: String::new(), address: String::new() }, line)
+    }
+
+    fn at(mut self, url: &str) -> Self {
+        let (scheme, address) = url.split_once("://").unwrap();
+        (self.scheme, self.address) = (scheme.to_owned(), address.to_owned());
+        self
+    }
+
+    /// Ends it by SIGTERM, and returns what it wrote to standard error, which has to be piped.
+    pub fn terminate(&mut self) -> String {
+        let id = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        let mut errors = String::new();
+        self.process.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        assert_eq!(self.process.wait().unwrap().code(), Some(0), "{errors}");
+        errors
     }
 
     /// Kills it: it can do nothing more.

@@ -14,7 +14,10 @@ use durawasm_config::{FileError, parse_toml, read_text};
 use durawasm_http::AccessKeys;
 use serde::Deserialize;
 
-use super::exit::{Exit, Failure, OrExit};
+use super::{
+    exit::{Exit, Failure, OrExit},
+    secret::check_owner_only,
+};
 
 /// The largest file, in bytes.
 const MOST: u64 = 64 * 1024;
@@ -27,30 +30,10 @@ struct Written {
 
 /// Reads the keys.
 pub(super) fn read(path: &Path) -> Result<AccessKeys, Failure> {
-    check_mode(path)?;
+    check_owner_only(path)?;
     let text = read_text(path, MOST).or_exit(Exit::Usage)?;
     let written: Written =
         parse_toml(&text).map_err(|problem| FileError::new(path, problem)).or_exit(Exit::Usage)?;
     let keys = AccessKeys::new(written.keys);
     keys.map_err(|error| anyhow!("{}: {error}", path.display())).or_exit(Exit::Usage)
-}
-
-#[cfg(unix)]
-fn check_mode(path: &Path) -> Result<(), Failure> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let wrong = |what: String| Failure { exit: Exit::Usage, error: anyhow!("{}: {what}", path.display()) };
-    let metadata = std::fs::metadata(path).map_err(|error| wrong(format!("cannot read it: {error}")))?;
-    let mode = metadata.permissions().mode() & 0o7777;
-    if mode & 0o177 != 0 {
-        return Err(wrong(format!(
-            "its mode is {mode:04o}, and only its owner may read it: use `chmod 600` on it, and other keys if \
-             somebody may have read these"
-        )));
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn check_mode(_: &Path) -> Result<(), Failure> {
-    Ok(())
 }

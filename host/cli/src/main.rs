@@ -24,6 +24,7 @@ mod output;
 mod remote;
 mod report;
 mod run;
+mod secret;
 mod serve;
 mod skipped_time;
 mod store;
@@ -32,6 +33,8 @@ mod target;
 mod terminal;
 mod test;
 mod test_report;
+mod tls;
+mod trace;
 mod versions;
 
 use std::{ffi::OsStr, process::ExitCode};

@@ -44,6 +44,11 @@ pub(super) fn note(line: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{}", shortened(&line.to_string(), LONGEST_MESSAGE));
 }
 
+/// Writes JSON text to standard error, in one line. What is unsafe on a terminal is escaped.
+pub(super) fn note_json(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{}", json(text));
+}
+
 /// Replaces the last line of a terminal, without a line break.
 pub(super) fn show_progress(line: &str) {
     let mut out = io::stderr().lock();

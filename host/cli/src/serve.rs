@@ -18,7 +18,7 @@ use durawasm_core::{
     server::Store,
 };
 use durawasm_http::{
-    AccessKeys, Api, ApiOptions, Bounds, Failures, FunctionSettings, LogTails, Server, Stopping,
+    AccessKeys, Api, ApiOptions, Bounds, Failures, FunctionSettings, LogTails, Metrics, Server, Stopping, Tls,
 };
 use durawasm_scenario::Components;
 use durawasm_store::StoreFile;
@@ -37,6 +37,8 @@ use super::{
     skipped_time::{start_time, time_mode},
     target::{NoBuild, component, with_advice},
     terminal::{Interrupts, Screen},
+    tls::TlsArgs,
+    trace::{self, Level},
     versions::{Catalog, Load, OfferError},
 };
 
@@ -75,6 +77,8 @@ pub(super) struct Args {
     /// Accept only requests that are signed with an access key of this TOML file, which only its owner may read
     #[arg(long, value_name = "FILE")]
     credentials: Option<PathBuf>,
+    #[command(flatten)]
+    tls: TlsArgs,
     /// How long running invocations and requests may take after Ctrl-C or SIGTERM
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_duration)]
     grace: Duration,
@@ -95,6 +99,9 @@ pub(super) struct Args {
     /// How many invocations may run at once; more wait
     #[arg(long, value_name = "NUMBER", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     max_invocations: u32,
+    /// Tell on standard error what the server does; with --json as JSON, one value a line
+    #[arg(long, value_name = "LEVEL", default_value = "off")]
+    trace: Level,
     /// Print the handlers' log and the line that says where the server listens as JSON, one value a line
     #[arg(long)]
     json: bool,
@@ -125,7 +132,9 @@ pub(super) fn serve(args: &Args) -> Result<Exit, Failure> {
     if let Some(twice) = args.alias.iter().find(|flag| !aliases.insert((&*flag.function, &flag.alias))) {
         return Err(usage(anyhow!("--alias states {}:{} twice", twice.function, twice.alias.as_str())));
     }
+    trace::start(args.trace, args.json)?;
     let keys = args.credentials.as_deref().map(credentials::read).transpose()?;
+    let tls = args.tls.read()?;
     let file = args.shared.file()?;
     let settings = args.shared.settings_of(file.as_deref());
     let grants = granted_of(&settings, file.as_deref())?;
@@ -149,7 +158,7 @@ pub(super) fn serve(args: &Args) -> Result<Exit, Failure> {
         OfferError::Store(error) => store_failure(error),
         OfferError::Alias { .. } => usage(error.into()),
     })?;
-    let serving = Serving { settings, grants, catalog: Arc::new(catalog), keys, store };
+    let serving = Serving { settings, grants, catalog: Arc::new(catalog), keys, tls, store };
     runtime.block_on(execute(args, serving))
 }
 
@@ -178,6 +187,7 @@ struct Serving {
     grants: FunctionGrants,
     catalog: Arc<Catalog>,
     keys: Option<AccessKeys>,
+    tls: Option<Tls>,
     store: Option<Arc<StoreFile>>,
 }
 
@@ -197,7 +207,7 @@ impl Args {
 }
 
 async fn execute(args: &Args, serving: Serving) -> Result<Exit, Failure> {
-    let Serving { settings, grants, catalog, keys, store } = serving;
+    let Serving { settings, grants, catalog, keys, tls, store } = serving;
     let log: Arc<dyn LogSink> = match (args.quiet, args.json) {
         (true, _) => Arc::new(Quiet),
         (false, true) => Arc::new(JsonLines),
@@ -218,7 +228,8 @@ async fn execute(args: &Args, serving: Serving) -> Result<Exit, Failure> {
         ..EnvironmentOptions::default()
     };
     let server_store = store.as_ref().map(|file| of_store(file.store())).transpose()?;
-    let server_store = server_store.map(|store| Box::new(store) as Box<dyn Store>);
+    let metrics = options.metrics.clone();
+    let server_store = server_store.map(|store| metrics.of_store(Box::new(store) as Box<dyn Store>));
     let mut environment =
         Environment::with_store(environment, tails.clone(), server_store).map_err(environment_failure)?;
     environment.set_versions(catalog.clone());
@@ -227,9 +238,13 @@ async fn execute(args: &Args, serving: Serving) -> Result<Exit, Failure> {
         let error = anyhow!("cannot listen at {}: {error}; --listen states another address", args.listen);
         Failure { exit: Exit::Host, error }
     })?;
-    let server = Server::new(listener, api, keys);
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let mut server = Server::new(listener, api, keys);
+    if let Some(tls) = tls {
+        server = server.with_tls(tls);
+    }
     let interrupts = Interrupts::listen().or_exit(Exit::Host)?;
-    announce(args, server.address().or_exit(Exit::Host)?, &catalog)?;
+    announce(args, &format!("{scheme}://{}", server.address().or_exit(Exit::Host)?), &catalog)?;
     let grace = args.grace;
     let stop = async move {
         interrupts.first().await;
@@ -249,6 +264,7 @@ fn api_options(args: &Args, settings: &RunSettings, catalog: &Catalog) -> ApiOpt
     };
     let all = settings.all.enforced();
     ApiOptions {
+        metrics: Metrics::default(),
         bounds: Bounds {
             open_executions: args.max_executions as usize,
             invocations: args.max_invocations as usize,
@@ -266,14 +282,14 @@ fn api_options(args: &Args, settings: &RunSettings, catalog: &Catalog) -> ApiOpt
 /// The line that says where the server listens, as JSON.
 #[derive(Serialize)]
 struct Listening<'a> {
-    listening: String,
+    listening: &'a str,
     functions: Vec<&'a str>,
     /// The number of the version of each.
     versions: BTreeMap<&'a str, u32>,
 }
 
-fn announce(args: &Args, address: SocketAddr, catalog: &Catalog) -> Result<(), Failure> {
-    let (listening, versions) = (format!("http://{address}"), catalog.numbers().collect::<BTreeMap<_, _>>());
+fn announce(args: &Args, listening: &str, catalog: &Catalog) -> Result<(), Failure> {
+    let versions = catalog.numbers().collect::<BTreeMap<_, _>>();
     let names: Vec<&str> = versions.keys().copied().collect();
     if args.json {
         return say_json_line(&Listening { listening, functions: names, versions });

@@ -5,11 +5,18 @@
 mod common;
 mod serving;
 
-use std::{fs, io::Read as _, os::unix::fs::PermissionsExt as _, process::Command};
+use std::{
+    fs,
+    io::Read as _,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use common::err;
+use durawasm_report::is_unsafe;
 use serde_json::{Value, json};
-use serving::{Serving, arn_path, callback_path, durawasm, guests};
+use serving::{Serving, arn_path, durawasm, guests};
 
 #[test]
 fn functions_are_served_until_a_signal() {
@@ -172,4 +179,87 @@ fn skipped_time_passes_waits_but_not_what_the_outside_answers() {
     assert_eq!(real.get("/durawasm/clock")["Skips"], false);
     let (status, said) = real.send("POST", "/durawasm/clock/advance", r#"{"Duration":"1s"}"#);
     assert!(status == 400 && said.contains("time is real"), "{said}");
+}
+
+/// What the page of metrics has for this series.
+fn metric(page: &str, series: &str) -> f64 {
+    let line = page.lines().find_map(|line| line.strip_prefix(series));
+    line.unwrap_or_else(|| panic!("{series}: {page}")).trim().parse().unwrap()
+}
+
+#[test]
+fn metrics_tell_what_the_store_and_the_functions_did() {
+    let folder = tempfile::tempdir().unwrap();
+    let function = format!("greet={}", guests());
+    let serving = Serving::start_on(&folder.path().join("s.db"), &["--function", &function, "--quiet"]);
+    let greet = "/2015-03-31/functions/greet:$LATEST/invocations";
+    assert_eq!(serving.send("POST", greet, "\"Ada\"").0, 200);
+    let (status, page) = serving.send("GET", "/metrics", "");
+    assert_eq!(status, 200);
+    assert!(page.ends_with("# EOF\n"), "{page}");
+    assert!(metric(&page, "durawasm_store_commit_duration_seconds_count") >= 2.0);
+    for (series, value) in [
+        ("durawasm_store_commit_failures_total", "0"),
+        ("durawasm_requests_total{operation=\"Invoke\",status=\"200\"}", "1"),
+        ("durawasm_executions_started_total{function=\"greet\"}", "1"),
+        ("durawasm_executions_ended_total{function=\"greet\",status=\"SUCCEEDED\"}", "1"),
+    ] {
+        assert!(page.lines().any(|line| line == format!("{series} {value}")), "{series} {value}: {page}");
+    }
+}
+
+/// What `serve` writes to standard error while it answers requests, one of them with text that controls terminals.
+fn traced(json: bool, arguments: &[&str]) -> String {
+    let function = format!("greet={}", guests());
+    let arguments = [&["--function", &function, "--quiet"], arguments].concat();
+    let mut serving = match json {
+        true => Serving::start_heard(&[&["--store", ":memory:"], &*arguments].concat(), Stdio::piped()),
+        false => Serving::start_as_text(&arguments),
+    };
+    assert_eq!(serving.send("POST", "/2015-03-31/functions/greet:$LATEST/invocations", "\"Ada\"").0, 200);
+    let hostile = "/2015-03-31/functions/%1b%5b2J%0aforged%c2%85/invocations";
+    assert_eq!(serving.send("POST", hostile, "1").0, 400);
+    assert_eq!(serving.send("GET", "/health", "").0, 200);
+    // Until then, the end of the execution may not have been told.
+    while metric(&serving.send("GET", "/metrics", "").1, "durawasm_executions_at_work") > 0.0 {}
+    let said = serving.terminate();
+    let wrong: Vec<char> = said.chars().filter(|c| *c != '\n' && is_unsafe(*c)).collect();
+    assert!(wrong.is_empty(), "{said:?}");
+    said
+}
+
+#[test]
+fn a_trace_tells_what_the_server_does_and_nothing_without_it() {
+    for quiet in [&[][..], &["--trace", "off"], &["--trace", "warn"]] {
+        assert_eq!(traced(true, quiet), "", "{quiet:?}");
+    }
+    let told = traced(true, &["--trace", "debug"]);
+    let lines: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let with = |message: &str| -> Vec<&Value> {
+        lines.iter().filter(|line| line["fields"]["message"] == message).collect()
+    };
+    let answered = with("answered");
+    let operations = answered.iter().map(|line| line["span"]["operation"].as_str().unwrap());
+    let operations: Vec<&str> = operations.filter(|operation| *operation != "Metrics").collect();
+    assert_eq!(operations, ["Invoke", "Health"], "{told}");
+    assert_eq!(answered[0]["fields"]["status"], 200);
+    assert!(answered[0]["span"]["id"].is_string() && answered[0]["level"] == "INFO", "{told}");
+    let refused = with("refused");
+    assert_eq!(refused[0]["fields"]["status"], 400);
+    assert!(refused[0]["fields"]["error"].as_str().unwrap().contains("forged"), "{told}");
+    let [ended] = *with("the execution has ended") else { panic!("{told}") };
+    assert!(ended["span"]["arn"].as_str().unwrap().contains(":function:greet:"), "{told}");
+    let [invoked] = *with("the invocation has ended") else { panic!("{told}") };
+    assert_eq!((&invoked["fields"]["outcome"], &invoked["span"]["function"]), (&json!("succeeded"), &json!("greet")));
+    assert_eq!(invoked["spans"][0]["arn"], ended["span"]["arn"], "{told}");
+}
+
+#[test]
+fn a_trace_as_text_has_a_line_for_each_event() {
+    let told = traced(false, &["--trace", "info"]);
+    assert!(told.lines().all(|line| line.contains(" INFO ") && line.contains("durawasm_http::")), "{told}");
+    let line = |words: &str| told.lines().find(|line| line.contains(words)).unwrap_or_else(|| panic!("{told}"));
+    assert!(line("the execution has ended").contains("execution{arn="), "{told}");
+    assert!(line("refused status=400").contains("request{id="), "{told}");
+    assert!(!told.contains("the invocation has ended"), "{told}");
 }

@@ -22,6 +22,7 @@ use super::{
     error::{ApiError, Exception},
     gate::Gate,
     marker::Markers,
+    metrics::Metrics,
     names::FunctionRef,
     once::Once,
     reply::Reply,
@@ -29,6 +30,9 @@ use super::{
     route::Operation,
     tail::LogTails,
 };
+
+/// The type of the answer to `GET /metrics`.
+const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// What is in force for executions of a function.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -77,6 +81,8 @@ pub struct ApiOptions {
     pub host: HostBudget,
     /// Is told of executions that could not be run.
     pub failures: Option<Failures>,
+    /// What is counted and measured.
+    pub metrics: Metrics,
 }
 
 /// The durable execution API of one environment.
@@ -99,7 +105,10 @@ impl Api {
     /// If the environment has a store, its executions that have not ended continue with [`Server::run`](super::Server::run).
     pub fn new(mut environment: Environment, tails: Arc<LogTails>, options: ApiOptions) -> Arc<Self> {
         let gate = Gate::new(options.bounds.invocations);
-        let functions: Vec<Function> = environment.functions().iter().map(|f| gate.around(f)).collect();
+        options.metrics.serve(environment.functions().iter().map(|f| &f.name));
+        environment.server().count(Arc::new(options.metrics.clone()));
+        let functions = environment.functions().iter().map(|f| gate.around(f, &options.metrics));
+        let functions: Vec<Function> = functions.collect();
         for function in functions {
             environment.register(function);
         }
@@ -174,8 +183,8 @@ impl Api {
     }
 
     /// Answers a request.
-    pub(crate) async fn answer(&self, operation: Operation, request: ApiRequest) -> Reply {
-        let answered = match operation {
+    pub(crate) async fn answer(&self, operation: Operation, request: ApiRequest) -> Result<Reply, ApiError> {
+        match operation {
             Operation::Invoke => self.invoke(&request).await,
             Operation::GetDurableExecution => self.get(&request).await,
             Operation::GetDurableExecutionHistory => self.history(&request).await,
@@ -189,18 +198,24 @@ impl Api {
             Operation::SendDurableExecutionCallbackSuccess => self.succeed_callback(&request).await,
             Operation::SendDurableExecutionCallbackFailure => self.fail_callback(&request).await,
             Operation::SendDurableExecutionCallbackHeartbeat => self.beat_callback(&request).await,
-            Operation::Health => Ok(self.health()),
+            Operation::Health => self.health(),
+            Operation::Metrics => self.metrics(),
             Operation::Clock => Ok(self.clock()),
             Operation::AdvanceClock => self.advance_clock(&request).await,
-        };
-        answered.unwrap_or_else(Reply::from)
+        }
     }
 
-    fn health(&self) -> Reply {
+    fn health(&self) -> Result<Reply, ApiError> {
         if self.server().is_gone() {
-            let error = ApiError::new(Exception::Service, "the checkpoint server has ended");
-            return error.into();
+            return Err(ApiError::new(Exception::Service, "the checkpoint server has ended"));
         }
-        Reply::text(200, r#"{"status":"ok"}"#)
+        Ok(Reply::text(200, r#"{"status":"ok"}"#))
+    }
+
+    fn metrics(&self) -> Result<Reply, ApiError> {
+        match self.options.metrics.page() {
+            Ok(page) => Ok(Reply::of_type(METRICS, page)),
+            Err(error) => Err(ApiError::new(Exception::Service, format!("the metrics cannot be told: {error}"))),
+        }
     }
 }

@@ -14,6 +14,7 @@ use durawasm_core::{
     server::{Attendance, Dispatched},
 };
 use tokio::time::sleep;
+use tracing::{Instrument as _, info, info_span, warn};
 
 use super::{api::Api, bounds::AFTER_FAILURE};
 
@@ -41,9 +42,8 @@ pub(crate) async fn dispatch(api: Arc<Api>) {
         for attendance in ready {
             let api = api.clone();
             let actor = clock.actor();
-            tokio::spawn(async move {
-                run(&api, attendance, actor).await;
-            });
+            let span = info_span!("execution", arn = attendance.arn().as_str());
+            tokio::spawn(async move { run(&api, attendance, actor).await }.instrument(span));
         }
         if waits {
             tokio::select! {
@@ -55,11 +55,14 @@ pub(crate) async fn dispatch(api: Arc<Api>) {
 }
 
 async fn run(api: &Api, attendance: Attendance, actor: Actor) {
+    let _counted = api.options.metrics.at_work();
     let arn = attendance.arn();
     let error = match api.environment.run_attendance(&attendance, actor).await {
-        Ok(Progress::Ended | Progress::Waits) => return,
+        Ok(Progress::Ended) => return info!("the execution has ended"),
+        Ok(Progress::Waits) => return info!("the execution waits"),
         Err(error) => error,
     };
+    warn!(%error, "the execution cannot continue");
     if let Some(failures) = &api.options.failures {
         failures.report(arn, &error);
     }

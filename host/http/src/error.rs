@@ -12,7 +12,7 @@ pub(crate) enum Exception {
     ResourceConflict,
     DurableExecutionAlreadyStarted,
     CallbackTimeout,
-    TooManyRequests,
+    TooManyRequests(Scarce),
     RequestTooLarge,
     Service,
     /// No operation has this method and path.
@@ -31,6 +31,33 @@ pub(crate) enum Exception {
     UnrecognizedClient,
 }
 
+/// What there was no room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scarce {
+    /// The bodies of all requests.
+    Bodies,
+    /// Executions that are at work.
+    Executions,
+    /// Plain functions that run for requests.
+    PlainFunctions,
+    /// Signatures that are remembered.
+    Signatures,
+}
+
+impl Scarce {
+    pub(crate) const ALL: [Self; 4] = [Self::Bodies, Self::Executions, Self::PlainFunctions, Self::Signatures];
+
+    /// The name in metrics.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Bodies => "bodies",
+            Self::Executions => "executions",
+            Self::PlainFunctions => "plain_functions",
+            Self::Signatures => "signatures",
+        }
+    }
+}
+
 impl Exception {
     /// The name, the status, and the member that holds the message.
     fn shape(self) -> (&'static str, u16, &'static str) {
@@ -43,7 +70,7 @@ impl Exception {
                 ("DurableExecutionAlreadyStartedException", 409, "Message")
             }
             Self::CallbackTimeout => ("CallbackTimeoutException", 400, "Message"),
-            Self::TooManyRequests => ("TooManyRequestsException", 429, "message"),
+            Self::TooManyRequests(_) => ("TooManyRequestsException", 429, "message"),
             Self::RequestTooLarge => ("RequestTooLargeException", 413, "message"),
             Self::Service => ("ServiceException", 500, "Message"),
             Self::UnknownOperation => ("UnknownOperationException", 404, "message"),
@@ -83,7 +110,7 @@ impl ApiError {
         let (_, status, member) = self.exception.shape();
         let fault = if status >= 500 { "Service" } else { "User" };
         let mut body = json!({ "Type": fault, member: self.message });
-        if self.exception == Exception::TooManyRequests
+        if matches!(self.exception, Exception::TooManyRequests(_))
             && let Some(members) = body.as_object_mut()
         {
             members.insert("Reason".to_owned(), json!("ConcurrentInvocationLimitExceeded"));
@@ -107,7 +134,7 @@ impl From<ServiceError> for ApiError {
             ServiceError::CallbackOver(_) => Exception::CallbackTimeout,
             ServiceError::Conflict(_) => Exception::ResourceConflict,
             ServiceError::AlreadyStarted(_) => Exception::DurableExecutionAlreadyStarted,
-            ServiceError::TooManyRequests(_) => Exception::TooManyRequests,
+            ServiceError::TooManyRequests(_) => Exception::TooManyRequests(Scarce::Executions),
             ServiceError::Store(_) | ServiceError::Unavailable(_) => Exception::Service,
         };
         Self::new(exception, error.message())

@@ -12,6 +12,9 @@ use durawasm_core::orchestrator::{
     Function, Invocable, Invocation, Invoked, Loading, PlainInvoked, Version, VersionError, Versions,
 };
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tracing::{Instrument as _, Span, debug, info_span};
+
+use super::{function_meter::FunctionMeter, metrics::Metrics};
 
 /// Bounds the invocations that run at once.
 #[derive(Clone)]
@@ -48,8 +51,9 @@ impl Gate {
     }
 
     /// The same function, whose invocations pass this gate.
-    pub(crate) fn around(&self, function: &Function) -> Function {
-        let handler = Gated { gate: self.clone(), handler: function.handler.clone() };
+    pub(crate) fn around(&self, function: &Function, metrics: &Metrics) -> Function {
+        let meter = metrics.function(&function.name);
+        let handler = Gated { gate: self.clone(), handler: function.handler.clone(), meter };
         Function { name: function.name.clone(), durable: function.durable, handler: Arc::new(handler) }
     }
 
@@ -103,20 +107,44 @@ impl Versions for GatedVersions {
 struct Gated {
     gate: Gate,
     handler: Arc<dyn Invocable>,
+    meter: FunctionMeter,
+}
+
+impl Gated {
+    async fn enter(&self) -> Place {
+        let _waits = self.meter.waits();
+        self.gate.enter().await
+    }
+
+    fn span(&self, invocation: &Invocation<'_>) -> Span {
+        info_span!("invocation", function = self.meter.name(), id = &*invocation.id)
+    }
 }
 
 impl Invocable for Gated {
     fn invoke<'a>(&'a self, invocation: Invocation<'a>) -> Invoked<'a> {
-        Box::pin(async move {
-            let _place = self.gate.enter().await;
-            self.handler.invoke(invocation).await
-        })
+        let span = self.span(&invocation);
+        let invoked = async move {
+            let _place = self.enter().await;
+            let mut running = self.meter.runs();
+            let report = self.handler.invoke(invocation).await;
+            running.reported(&report);
+            debug!(outcome = running.outcome(), seconds = running.seconds(), "the invocation has ended");
+            report
+        };
+        Box::pin(invoked.instrument(span))
     }
 
     fn invoke_plain<'a>(&'a self, invocation: Invocation<'a>) -> PlainInvoked<'a> {
-        Box::pin(async move {
-            let _place = self.gate.enter().await;
-            self.handler.invoke_plain(invocation).await
-        })
+        let span = self.span(&invocation);
+        let invoked = async move {
+            let _place = self.enter().await;
+            let mut running = self.meter.runs();
+            let outcome = self.handler.invoke_plain(invocation).await;
+            running.returned(&outcome);
+            debug!(outcome = running.outcome(), seconds = running.seconds(), "the invocation has ended");
+            outcome
+        };
+        Box::pin(invoked.instrument(span))
     }
 }

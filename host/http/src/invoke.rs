@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use super::{
     api::Api,
     bounds::AFTER_FAILURE,
-    error::{ApiError, Exception, invalid},
+    error::{ApiError, Exception, Scarce, invalid},
     names::{FunctionRef, execution_name, refuse_tenant, shortened},
     reply::Reply,
     request::{ApiRequest, header},
@@ -165,7 +165,7 @@ impl Api {
     ) -> Result<Reply, ApiError> {
         let Ok(place) = self.plain.clone().try_acquire_owned() else {
             let message = "too many functions are running: try again when some have ended";
-            return Err(ApiError::new(Exception::TooManyRequests, message));
+            return Err(ApiError::new(Exception::TooManyRequests(Scarce::PlainFunctions), message));
         };
         let arn = plain_arn(&function.name, id);
         let tail = asked.tail.then(|| self.tails.follow(&arn));

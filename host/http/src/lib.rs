@@ -11,19 +11,25 @@
 //! - an execution does not depend on the request that started it: a client that goes away ends nothing.
 
 mod api;
+mod body;
 mod bounds;
 mod callbacks;
 mod checkpoints;
 mod clock;
 mod control;
+mod counted;
 mod dispatcher;
 mod error;
+mod function_meter;
 mod gate;
 mod history;
 mod invoke;
 mod keys;
+mod labels;
 mod listing;
 mod marker;
+mod metered_store;
+mod metrics;
 mod names;
 mod once;
 mod query;
@@ -36,6 +42,7 @@ mod signature;
 mod slow;
 mod sweep;
 mod tail;
+mod tls;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail in any way")]
@@ -45,6 +52,8 @@ pub use self::{
     api::{Api, ApiOptions, Failures, FunctionSettings},
     bounds::Bounds,
     keys::{AccessKeys, KeyError},
+    metrics::Metrics,
     server::{Server, Stopping},
     tail::LogTails,
+    tls::{Tls, TlsError},
 };

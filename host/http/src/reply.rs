@@ -41,6 +41,17 @@ impl Reply {
         Self { status, headers: vec![content_type], body: body.into() }
     }
 
+    /// An answer of another type.
+    pub(crate) fn of_type(content_type: &'static str, body: impl Into<Bytes>) -> Self {
+        let content_type = (CONTENT_TYPE, HeaderValue::from_static(content_type));
+        Self { status: 200, headers: vec![content_type], body: body.into() }
+    }
+
+    /// The status code.
+    pub(crate) fn status(&self) -> u16 {
+        self.status
+    }
+
     /// Adds a header. The value must be printable ASCII, as the names and ARNs of this API are; another one is left out.
     #[must_use]
     pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
@@ -66,7 +77,7 @@ impl From<ApiError> for Reply {
     fn from(error: ApiError) -> Self {
         let reply = Self::json(error.exception.status(), &error.body())
             .with("x-amzn-errortype", error.exception.name());
-        if error.exception == Exception::TooManyRequests {
+        if matches!(error.exception, Exception::TooManyRequests(_)) {
             return reply.with("retry-after", RETRY_AFTER_SECONDS);
         }
         reply

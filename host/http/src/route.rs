@@ -31,9 +31,32 @@ pub(crate) enum Operation {
     Clock,
     /// `POST /durawasm/clock/advance`, of our own.
     AdvanceClock,
+    /// `GET /metrics`, of our own.
+    Metrics,
 }
 
 impl Operation {
+    /// The name in metrics: that of the service model.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Invoke => "Invoke",
+            Self::GetDurableExecution => "GetDurableExecution",
+            Self::GetDurableExecutionHistory => "GetDurableExecutionHistory",
+            Self::GetDurableExecutionState => "GetDurableExecutionState",
+            Self::CheckpointDurableExecution => "CheckpointDurableExecution",
+            Self::ListDurableExecutionsByFunction => "ListDurableExecutionsByFunction",
+            Self::StopDurableExecution => "StopDurableExecution",
+            Self::PauseDurableExecution => "PauseDurableExecution",
+            Self::ResumeDurableExecution => "ResumeDurableExecution",
+            Self::DeleteDurableExecution => "DeleteDurableExecution",
+            Self::SendDurableExecutionCallbackSuccess => "SendDurableExecutionCallbackSuccess",
+            Self::SendDurableExecutionCallbackFailure => "SendDurableExecutionCallbackFailure",
+            Self::SendDurableExecutionCallbackHeartbeat => "SendDurableExecutionCallbackHeartbeat",
+            Self::Health => "Health",
+            Self::Metrics => "Metrics",
+        }
+    }
+
     /// The largest body, in bytes.
     pub(crate) fn body_limit(self, asynchronous: bool) -> usize {
         match self {
@@ -67,6 +90,7 @@ pub(crate) fn route(method: &str, path: &str) -> Result<Route, ApiError> {
     }
     let ours = match (method, path) {
         ("GET", "/health") => Some(O::Health),
+        ("GET", "/metrics") => Some(O::Metrics),
         ("GET", "/durawasm/clock") => Some(O::Clock),
         ("POST", "/durawasm/clock/advance") => Some(O::AdvanceClock),
         _ => None,

@@ -1,55 +1,52 @@
 //! Connections: from a socket to requests, and from answers back.
 //!
-//! Invariants: heads, bodies and answers have bounds in size and time; at most a number of connections is open. After the
-//! server is told to stop, no connection is accepted and no invocation begins.
+//! Invariants: handshakes, heads, bodies and answers have bounds in size and time; at most a number of connections is
+//! open. After the server is told to stop, no connection is accepted and no invocation begins.
 
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use durawasm_core::{
     ambient::{Clock, SystemClock},
     protocol::ServiceError,
 };
-use http_body_util::BodyExt;
 use hyper::{
     HeaderMap, Request,
-    body::{Body as _, Incoming},
+    body::Incoming,
     header::{HOST, ORIGIN},
+    http::request::Parts,
     server::conn::http1,
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
     time::{sleep, timeout},
 };
+use tracing::{Instrument as _, info, info_span, warn};
 use uuid::Uuid;
 
 use super::{
-    api::Api,
+    api::{Api, ApiOptions},
+    body::{Bodies, discard},
     dispatcher::dispatch,
-    error::{ApiError, Exception, invalid},
+    error::{ApiError, Exception},
     invoke::InvocationType,
     keys::AccessKeys,
     query::Query,
     reply::{HttpResponse, Reply},
     request::{ApiRequest, header},
-    route::{Operation, route},
+    route::{Operation, Route, route},
     signature::Verifier,
     slow::Patient,
     sweep::sweep,
+    tls::Tls,
 };
 
 /// The most headers of a request.
 const MOST_HEADERS: usize = 100;
-
-/// The largest body that is read although it is not wanted, in bytes.
-const DISCARDED: usize = 64 << 20;
-
-/// How long a body is read whose request is refused by its head.
-const DISCARD_TIME: Duration = Duration::from_secs(2);
 
 /// How long the server waits after a connection could not be accepted, for want of file handles for example.
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
@@ -64,15 +61,15 @@ pub struct Stopping {
 /// An API on a socket.
 pub struct Server {
     listener: TcpListener,
-    front: Arc<Front>,
+    front: Front,
 }
 
 /// What all connections share.
 struct Front {
     api: Arc<Api>,
     verifier: Option<Verifier>,
-    /// KiB of bodies that requests may hold.
-    bodies: Arc<Semaphore>,
+    bodies: Bodies,
+    tls: Option<Tls>,
 }
 
 impl Server {
@@ -81,9 +78,16 @@ impl Server {
     pub fn new(listener: TcpListener, api: Arc<Api>, keys: Option<AccessKeys>) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let verifier = keys.map(|keys| Verifier::new(keys, clock));
-        let bodies = (api.options.bounds.bodies_bytes / 1024).clamp(1, Semaphore::MAX_PERMITS);
-        let bodies = Arc::new(Semaphore::new(bodies));
-        Self { listener, front: Arc::new(Front { api, verifier, bodies }) }
+        let (bounds, held) = (&api.options.bounds, api.options.metrics.body_bytes().clone());
+        let bodies = Bodies::new(bounds.bodies_bytes, held, bounds.body_time);
+        Self { listener, front: Front { api, verifier, bodies, tls: None } }
+    }
+
+    /// Speaks TLS on all connections. A handshake may take as long as a head ([`Bounds::head_time`](super::Bounds::head_time)).
+    #[must_use]
+    pub fn with_tls(mut self, tls: Tls) -> Self {
+        self.front.tls = Some(tls);
+        self
     }
 
     /// The address of the socket.
@@ -101,6 +105,7 @@ impl Server {
     /// When the store cannot tell which executions have not ended.
     pub async fn run(self, stop: impl Future<Output = Stopping>) -> Result<(), ServiceError> {
         let Self { listener, front } = self;
+        let front = Arc::new(front);
         front.api.server().dispatch(front.api.options.bounds.open_executions).await?;
         let (closing, closed) = watch::channel(false);
         let mut connections = JoinSet::new();
@@ -165,13 +170,30 @@ async fn accept(
 async fn connection(
     front: Arc<Front>,
     stream: TcpStream,
-    mut closed: watch::Receiver<bool>,
+    closed: watch::Receiver<bool>,
     _place: OwnedSemaphorePermit,
 ) {
-    let bounds = &front.api.options.bounds;
+    let ApiOptions { bounds, metrics, .. } = &front.api.options;
+    let _counted = metrics.connection();
     // Answers are small, and their clients wait for them.
     drop(stream.set_nodelay(true));
-    let stream = TokioIo::new(Patient::new(stream, bounds.write_time));
+    let stream = Patient::new(stream, bounds.write_time);
+    let Some(tls) = &front.tls else { return requests(&front, stream, closed).await };
+    let mut secured = None;
+    until_closed(async { secured = tls.accept(stream, bounds.head_time).await }, closed.clone()).await;
+    match secured {
+        Some(stream) => requests(&front, stream, closed).await,
+        None => metrics.handshake_failed(),
+    }
+}
+
+/// Answers the requests of a connection.
+async fn requests(
+    front: &Arc<Front>,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    mut closed: watch::Receiver<bool>,
+) {
+    let bounds = &front.api.options.bounds;
     let service = service_fn(|request| answer(front.clone(), request));
     let mut builder = http1::Builder::new();
     builder
@@ -179,7 +201,7 @@ async fn connection(
         .header_read_timeout(bounds.head_time)
         .max_headers(MOST_HEADERS)
         .max_buf_size(bounds.head_bytes.max(8192));
-    let mut serving = std::pin::pin!(builder.serve_connection(stream, service));
+    let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let closed = async { closed.wait_for(|closed| *closed).await.is_ok() };
     let mut closed = std::pin::pin!(closed);
     // How a connection ends is its client's affair.
@@ -190,22 +212,44 @@ async fn connection(
     drop(serving.await);
 }
 
-/// Reads a body that is not wanted. Many clients look for an answer only after they have sent everything.
-async fn discard(mut body: Incoming) {
-    while let Some(Ok(_)) = body.frame().await {}
-}
-
 /// Answers a request.
 async fn answer(front: Arc<Front>, request: Request<Incoming>) -> Result<HttpResponse, Infallible> {
     let id = Uuid::new_v4().to_string();
-    let reply = front.answer(request, &id).await.unwrap_or_else(Reply::from);
+    let metrics = &front.api.options.metrics;
+    let (head, body) = request.into_parts();
+    let route = route(head.method.as_str(), head.uri.path());
+    let mut measured = metrics.request(route.as_ref().ok().map(|route| route.operation));
+    let span = info_span!("request", id, operation = measured.operation());
+    let answer = async {
+        match route {
+            Ok(route) => front.answer(route, head, body, &id).await,
+            Err(error) => Err(error),
+        }
+    };
+    let answered = answer.instrument(span.clone()).await;
+    if let Err(ApiError { exception: Exception::TooManyRequests(scarce), .. }) = &answered {
+        metrics.refused(*scarce);
+    }
+    span.in_scope(|| tell(&answered, measured.seconds()));
+    let reply = answered.unwrap_or_else(Reply::from);
+    measured.answered(reply.status());
+    drop(measured);
     Ok(reply.into_response(&id))
 }
 
+/// Traces the answer to a request.
+fn tell(answered: &Result<Reply, ApiError>, seconds: f64) {
+    match answered {
+        Ok(reply) => info!(status = reply.status(), seconds, "answered"),
+        Err(error) if error.exception.status() >= 500 => {
+            warn!(status = error.exception.status(), seconds, %error, "failed");
+        }
+        Err(error) => info!(status = error.exception.status(), seconds, %error, "refused"),
+    }
+}
+
 impl Front {
-    async fn answer(&self, request: Request<Incoming>, id: &str) -> Result<Reply, ApiError> {
-        let (head, body) = request.into_parts();
-        let route = route(head.method.as_str(), head.uri.path())?;
+    async fn answer(&self, route: Route, head: Parts, body: Incoming, id: &str) -> Result<Reply, ApiError> {
         let query = Query::parse(head.uri.query())?;
         let asynchronous = route.operation == Operation::Invoke
             && InvocationType::of(&head.headers)? == InvocationType::Event;
@@ -217,84 +261,16 @@ impl Front {
             None => refuse_pages(&head.headers),
         };
         if let Err(refused) = passes {
-            drop(timeout(DISCARD_TIME, discard(body)).await);
+            discard(body).await;
             return Err(refused);
         }
-        let (body, _room) = self.body(route.operation, body, limit).await?;
+        let (body, _room) = self.bodies.read(route.operation, body, limit).await?;
         if let Some(verifier) = verifier {
             verifier.verify(&head, &body)?;
         }
         let request = ApiRequest { of: route.of, query, headers: head.headers, body, id: id.to_owned() };
-        Ok(self.api.answer(route.operation, request).await)
+        self.api.answer(route.operation, request).await
     }
-
-    /// Reads the body. The second value is its share of what all bodies may have.
-    async fn body(
-        &self,
-        operation: Operation,
-        body: Incoming,
-        limit: usize,
-    ) -> Result<(Bytes, OwnedSemaphorePermit), ApiError> {
-        let too_large = || {
-            let message = format!("the body has more than {limit} bytes");
-            let exception = match operation {
-                Operation::Invoke => Exception::RequestTooLarge,
-                _ => Exception::InvalidParameterValue,
-            };
-            Err(ApiError::new(exception, message))
-        };
-        let announced = body.size_hint();
-        let least = usize::try_from(announced.lower()).unwrap_or(usize::MAX);
-        let time = self.api.options.bounds.body_time;
-        if least > limit {
-            if least <= DISCARDED {
-                drop(timeout(time, discard(body)).await);
-            }
-            return too_large();
-        }
-        let collected = timeout(time, self.collect(body, limit)).await;
-        match collected {
-            Ok(Ok(collected)) => Ok(collected),
-            Ok(Err(Unread::TooLarge)) => too_large(),
-            Ok(Err(Unread::NoRoom)) => {
-                let message = "requests with large bodies are under way: try again when some have ended";
-                Err(ApiError::new(Exception::TooManyRequests, message))
-            }
-            Ok(Err(Unread::Broken(error))) => invalid(format!("the body cannot be read: {error}")),
-            Err(_) => {
-                let message = format!("the body did not arrive within {} s", time.as_secs());
-                Err(ApiError::new(Exception::RequestTimeout, message))
-            }
-        }
-    }
-    /// Reads a body as it arrives. What has not arrived takes no room.
-    async fn collect(
-        &self,
-        mut body: Incoming,
-        limit: usize,
-    ) -> Result<(Bytes, OwnedSemaphorePermit), Unread> {
-        let more = |kibibytes: usize| {
-            let kibibytes = u32::try_from(kibibytes).unwrap_or(u32::MAX);
-            self.bodies.clone().try_acquire_many_owned(kibibytes).map_err(|_| Unread::NoRoom)
-        };
-        let (mut room, mut bytes) = (more(0)?, Vec::new());
-        while let Some(frame) = body.frame().await {
-            let Ok(data) = frame.map_err(Unread::Broken)?.into_data() else { continue };
-            if data.len() > limit - bytes.len() {
-                return Err(Unread::TooLarge);
-            }
-            bytes.extend_from_slice(&data);
-            room.merge(more(bytes.len().div_ceil(1024) - room.num_permits())?);
-        }
-        Ok((bytes.into(), room))
-    }
-}
-
-/// Why a body was not read.
-enum Unread {
-    TooLarge,
-    NoRoom,
-    Broken(hyper::Error),
 }
 
 /// Without signatures, everybody on the machine may send requests, but no web page that somebody looks at there: browsers

@@ -21,7 +21,7 @@ use hyper::{HeaderMap, Method, header::AUTHORIZATION, http::request::Parts};
 use subtle::ConstantTimeEq;
 
 use super::{
-    error::{ApiError, Exception},
+    error::{ApiError, Exception, Scarce},
     keys::AccessKeys,
     names::shortened,
     request::header,
@@ -173,7 +173,7 @@ impl Verifier {
         }
         if seen.order.len() >= MOST_KEPT {
             return refuse(
-                Exception::TooManyRequests,
+                Exception::TooManyRequests(Scarce::Signatures),
                 "too many requests in the last minutes: try again later",
             );
         }

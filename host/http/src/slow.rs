@@ -28,6 +28,11 @@ impl Patient {
         Self { stream, limit, waits: None }
     }
 
+    /// Shows what the client has sent without taking it, and returns how much that is, in bytes.
+    pub(crate) async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.peek(buffer).await
+    }
+
     fn within_limit<T>(
         &mut self,
         context: &mut Context<'_>,

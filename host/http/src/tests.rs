@@ -377,6 +377,11 @@ async fn more_than_the_bounds_allow_is_refused() {
     refused.is(429, "TooManyRequestsException");
     assert_eq!(refused.header("retry-after"), Some("1"));
     assert_eq!(refused.body["Reason"], "ConcurrentInvocationLimitExceeded");
+    let page = served.api.options.metrics.page().unwrap();
+    for series in [r#"requests_refused_total{reason="executions"} 1"#, r#"requests_refused_total{reason="bodies"} 0"#]
+    {
+        assert!(page.contains(series), "{page}");
+    }
     let arn = works.header("x-amz-durable-execution-arn").unwrap();
     assert_eq!(served.send("POST", &arn_path(arn, "/stop"), &[], b"").await.status, 200);
     // The place is free soon after the end.

@@ -4,9 +4,11 @@ mod checkpoints;
 mod control;
 mod invokes;
 mod malformed;
+mod metrics;
 mod reads;
 mod signed;
 mod stopping;
+mod tls;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -23,7 +25,7 @@ use durawasm_core::{
     orchestrator::{Environment, EnvironmentOptions},
     protocol::ServiceError,
 };
-use durawasm_http::{AccessKeys, Api, ApiOptions, Bounds, LogTails, Server, Stopping};
+use durawasm_http::{AccessKeys, Api, ApiOptions, Bounds, LogTails, Server, Stopping, Tls};
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -48,12 +50,19 @@ impl Served {
     }
 
     pub async fn with(bounds: Bounds, keys: Option<AccessKeys>) -> Self {
+        Self::secured(bounds, keys, None).await
+    }
+
+    pub async fn secured(bounds: Bounds, keys: Option<AccessKeys>, tls: Option<Tls>) -> Self {
         let tails = LogTails::new(Arc::new(LogBuffer::default()));
         let options = EnvironmentOptions { answers_from_outside: true, ..EnvironmentOptions::default() };
         let environment = Environment::new(options, &[guests()], tails.clone()).await.unwrap();
         let api = Api::new(environment, tails, ApiOptions { bounds, ..ApiOptions::default() });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let server = Server::new(listener, api.clone(), keys);
+        let mut server = Server::new(listener, api.clone(), keys);
+        if let Some(tls) = tls {
+            server = server.with_tls(tls);
+        }
         let (stop, stopped) = oneshot::channel();
         let address = server.address().unwrap();
         let serving = tokio::spawn(server.run(async {
@@ -159,6 +168,8 @@ impl Drop for Served {
 pub struct Raw {
     pub status: u16,
     pub head: String,
+    pub text: String,
+    /// The text as JSON; null if it is something else.
     pub body: Value,
 }
 
@@ -167,7 +178,8 @@ impl Raw {
         let text = String::from_utf8_lossy(answer);
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-        Self { status, head: head.to_lowercase(), body: serde_json::from_str(body).unwrap_or_default() }
+        let json = serde_json::from_str(body).unwrap_or_default();
+        Self { status, head: head.to_lowercase(), text: body.to_owned(), body: json }
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {

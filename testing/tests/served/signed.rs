@@ -63,17 +63,39 @@ async fn other_keys_and_no_key_are_refused() {
     assert_eq!(served.raw("GET", "/health", &[], b"").await.status, 200);
 }
 
-/// A signed invocation of `greet`, which a test may change before it sends it.
+#[tokio::test]
+async fn metrics_name_functions_and_are_told_to_who_has_a_key() {
+    let served = served().await;
+    is_refused(&served.raw("GET", "/metrics", &[], b"").await, "MissingAuthenticationTokenException");
+    let signed = Signed::of(&served, "GET", "/metrics", Vec::new(), &[], SystemTime::now()).send(&served).await;
+    assert_eq!(signed.status, 200);
+    let refused = "durawasm_requests_total{operation=\"Metrics\",status=\"403\"} 1";
+    assert!(signed.text.lines().any(|line| line == refused), "{}", signed.text);
+}
+
+/// A signed request, which a test may change before it sends it.
 struct Signed {
+    method: &'static str,
     path: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
 }
 
 impl Signed {
+    /// An invocation of `greet`.
     fn new(served: &Served, more: &[(&str, &str)], at: SystemTime) -> Self {
-        let path = "/2015-03-31/functions/greet/invocations?Qualifier=%24LATEST".to_owned();
-        let body = json!("Ada").to_string().into_bytes();
+        let path = "/2015-03-31/functions/greet/invocations?Qualifier=%24LATEST";
+        Self::of(served, "POST", path, json!("Ada").to_string().into_bytes(), more, at)
+    }
+
+    fn of(
+        served: &Served,
+        method: &'static str,
+        path: &str,
+        body: Vec<u8>,
+        more: &[(&str, &str)],
+        at: SystemTime,
+    ) -> Self {
         let identity = Credentials::new(KEY, SECRET, None, None, "test").into();
         let parameters = v4::SigningParams::builder()
             .identity(&identity)
@@ -86,11 +108,11 @@ impl Signed {
             .into();
         let host = served.address.to_string();
         let headers = more.iter().copied().chain([("host", &*host)]);
-        let request = SignableRequest::new("POST", &*path, headers, SignableBody::Bytes(&body)).unwrap();
+        let request = SignableRequest::new(method, path, headers, SignableBody::Bytes(&body)).unwrap();
         let (instructions, _) = sign(request, &parameters).unwrap().into_parts();
         let signed = instructions.headers().map(|(name, value)| (name.to_owned(), value.to_owned()));
         let more = more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Self { path, headers: signed.chain(more).collect(), body }
+        Self { method, path: path.to_owned(), headers: signed.chain(more).collect(), body }
     }
 
     fn now(served: &Served) -> Self {
@@ -99,7 +121,7 @@ impl Signed {
 
     async fn send(&self, served: &Served) -> Raw {
         let headers: Vec<(&str, &str)> = self.headers.iter().map(|(n, v)| (&**n, &**v)).collect();
-        served.raw("POST", &self.path, &headers, &self.body).await
+        served.raw(self.method, &self.path, &headers, &self.body).await
     }
 }
 

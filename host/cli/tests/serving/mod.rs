@@ -47,7 +47,9 @@ pub fn callback_path(id: &str, action: &str) -> String {
 pub struct Serving {
     pub process: Child,
     pub lines: BufReader<ChildStdout>,
-    address: String,
+    /// `http` or `https`.
+    pub scheme: String,
+    pub address: String,
 }
 
 impl Serving {
@@ -61,32 +63,69 @@ impl Serving {
         Self::spawn(&[&["--store", store.to_str().unwrap()], arguments].concat())
     }
 
+    /// Starts one with these arguments.
+    pub fn spawn(arguments: &[&str]) -> Self {
+        Self::start_heard(arguments, Stdio::inherit())
+    }
+
+    /// Starts one whose standard error goes there.
+    pub fn start_heard(arguments: &[&str], errors: Stdio) -> Self {
+        let fixed = ["serve", "--listen", "127.0.0.1:0", "--json"];
+        let mut command = command(&[&fixed, arguments].concat());
+        command.stderr(errors);
+        Self::started(command)
+    }
+
     /// The arguments of one with a store.
     pub fn arguments(store: &Path, more: &[&str]) -> Vec<String> {
         let fixed = ["serve", "--listen", "127.0.0.1:0", "--json", "--store", store.to_str().unwrap()];
         fixed.iter().chain(more).map(|&argument| argument.to_owned()).collect()
     }
 
-    /// Starts one with these arguments.
-    pub fn spawn(arguments: &[&str]) -> Self {
-        let fixed = ["serve", "--listen", "127.0.0.1:0", "--json"];
-        Self::started(command(&[&fixed, arguments].concat()))
+    /// Starts one with a command.
+    pub fn started(command: Command) -> Self {
+        let (serving, line) = Self::first_line(command);
+        let ready: Value = serde_json::from_str(&line).unwrap();
+        serving.at(ready["listening"].as_str().unwrap())
     }
 
-    /// Starts one with a command.
-    pub fn started(mut command: Command) -> Self {
+    /// Starts one that keeps executions in memory and writes text, and its standard error to a pipe.
+    pub fn start_as_text(arguments: &[&str]) -> Self {
+        let fixed = ["serve", "--listen", "127.0.0.1:0", "--store", ":memory:"];
+        let mut command = command(&[&fixed, arguments].concat());
+        command.stderr(Stdio::piped());
+        let (serving, line) = Self::first_line(command);
+        serving.at(line.trim_end().rsplit(' ').next().unwrap())
+    }
+
+    /// Starts one, and returns its first line.
+    fn first_line(mut command: Command) -> (Self, String) {
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap());
         let mut line = String::new();
         lines.read_line(&mut line).unwrap();
-        let ready: Value = serde_json::from_str(&line).unwrap();
-        let address = ready["listening"].as_str().unwrap().strip_prefix("http://").unwrap().to_owned();
-        Self { process, lines, address }
+        (Self { process, lines, scheme: String::new(), address: String::new() }, line)
+    }
+
+    fn at(mut self, url: &str) -> Self {
+        let (scheme, address) = url.split_once("://").unwrap();
+        (self.scheme, self.address) = (scheme.to_owned(), address.to_owned());
+        self
+    }
+
+    /// Ends it by SIGTERM, and returns what it wrote to standard error, which has to be piped.
+    pub fn terminate(&mut self) -> String {
+        let id = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        let mut errors = String::new();
+        self.process.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        assert_eq!(self.process.wait().unwrap().code(), Some(0), "{errors}");
+        errors
     }
 
     /// The URL of the API.
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 
     /// Kills it: it can do nothing more.
@@ -188,7 +227,8 @@ impl Answer {
     }
 }
 
-fn read(stream: &mut TcpStream) -> Option<Answer> {
+/// Reads an answer.
+pub fn read(stream: &mut impl Read) -> Option<Answer> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;

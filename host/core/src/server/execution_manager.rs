@@ -24,6 +24,7 @@ use super::{
     kept_executions::Kept,
     observer::Observer,
     store::{Invoker, Store},
+    tally::Tallied,
     timers::{ScheduledTimer, TimerKey},
     token::{Markers, decode_checkpoint_token},
 };
@@ -31,8 +32,8 @@ use crate::{
     ambient::Entropy,
     budget::{Budget, HostBudget},
     protocol::{
-        CallbackId, CheckpointResponse, CheckpointToken, ErrorObject, ExecutionArn, InvocationResult, Limits,
-        OperationId, OperationUpdate, ServiceError, StatePage, Timestamp, check_execution_name, invalid,
+        CallbackId, CheckpointResponse, CheckpointToken, ErrorObject, ExecutionArn, ExecutionStatus, InvocationResult,
+        Limits, OperationId, OperationUpdate, ServiceError, StatePage, Timestamp, check_execution_name, invalid,
     },
 };
 
@@ -59,6 +60,8 @@ pub struct ExecutionManager {
     names: HashMap<(String, String), ExecutionArn>,
     /// The executions that chained invokes started, if executions are dispatched. With a store, it knows them.
     invoked: HashMap<(ExecutionArn, OperationId), ExecutionArn>,
+    /// The starts and ends that are not committed yet, for whoever counts them.
+    pub(super) tallied: Tallied,
 }
 
 impl ExecutionManager {
@@ -80,6 +83,7 @@ impl ExecutionManager {
             holding: None,
             names: HashMap::new(),
             invoked: HashMap::new(),
+            tallied: Tallied::default(),
         }
     }
 
@@ -171,6 +175,7 @@ impl ExecutionManager {
         if let Some(key) = named.filter(|_| self.kept.is_none()) {
             self.names.insert(key, arn.clone());
         }
+        self.tallied.record(&arn, ExecutionStatus::Running);
         self.executions.insert(arn.clone(), (execution, ids));
         Ok(arn)
     }
@@ -185,7 +190,11 @@ impl ExecutionManager {
         let Some((execution, ids)) = self.executions.get_mut(arn) else {
             return Err(ServiceError::NotFound(format!("there is no execution {arn}")));
         };
+        let was_open = !execution.is_execution_completed();
         let done = act(execution, ids);
+        if was_open && execution.is_execution_completed() {
+            self.tallied.record(arn, execution.phase.status());
+        }
         if let Some(dispatch) = &mut self.dispatch {
             dispatch.touch(arn);
         }

@@ -11,6 +11,7 @@ use super::{
         StartedInvocation,
     },
     observer::Observer,
+    tally::Tally,
     timers::{ScheduledTimer, TimerKey},
     worker::{Server, Shared},
 };
@@ -90,6 +91,11 @@ impl ServerHandle {
     pub async fn observe(&self, arn: &ExecutionArn, observer: Arc<dyn Observer>) -> Result<(), ServiceError> {
         let arn = arn.clone();
         self.call(move |server, now| server.manager.observe(now, &arn, observer)).await
+    }
+
+    /// Tells `tally` of executions that start and end from now on.
+    pub fn count(&self, tally: Arc<dyn Tally>) {
+        self.tell(move |server| server.manager.tallied.tell(tally));
     }
 
     /// See [`ExecutionManager::start_invocation`](super::ExecutionManager::start_invocation).

@@ -209,6 +209,7 @@ impl Shared {
             let _acts = server.acts.take();
             let (used, now) = (server.manager.touched(), server.clock.now());
             let committed = server.manager.commit(now);
+            server.manager.tallied.conclude(committed.is_ok());
             server.manager.look_at_touched(now, committed.is_err());
             server.tell_dispatcher();
             committed?;

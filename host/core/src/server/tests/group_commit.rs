@@ -1,7 +1,7 @@
 //! The thread of a server with a store: nothing is answered before it is committed, and what waits is committed together.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     mpsc::{Receiver, Sender, channel},
 };
 
@@ -10,10 +10,10 @@ use tokio::task::JoinHandle;
 use crate::{
     ambient::{SeededEntropy, VirtualClock},
     budget::HostBudget,
-    protocol::{ExecutionArn, Limits, ServiceError, Timestamp},
+    protocol::{ExecutionArn, ExecutionStatus, Limits, ServiceError, Timestamp},
     server::{
         Changes, CheckpointServer, ExecutionSummary, ListExecutions, Lookup, Next, OpenExecution, Saved,
-        ServerConfig, ServerHandle, StartExecution, Store, StoreError,
+        ServerConfig, ServerHandle, StartExecution, Store, StoreError, Tally,
     },
 };
 
@@ -157,4 +157,50 @@ async fn a_shutdown_commits_what_came_before() {
     stopped.join().unwrap();
     let late = handle.start_execution(StartExecution::new("f", None)).await;
     assert!(matches!(late, Err(ServiceError::Unavailable(_))), "{late:?}");
+}
+
+/// What a tally was told.
+#[derive(Default)]
+struct Told(Mutex<Vec<(ExecutionArn, Option<ExecutionStatus>)>>);
+
+impl Tally for Told {
+    fn started(&self, arn: &ExecutionArn) {
+        self.0.lock().unwrap().push((arn.clone(), None));
+    }
+
+    fn ended(&self, arn: &ExecutionArn, status: ExecutionStatus) {
+        self.0.lock().unwrap().push((arn.clone(), Some(status)));
+    }
+}
+
+#[tokio::test]
+async fn what_is_committed_is_counted_once() {
+    let Gated { server, begun, ends } = gated();
+    let (server, told) = (&server.handle(), Arc::new(Told::default()));
+    server.count(told.clone());
+    let mut arns = Vec::new();
+    for end in [Err(StoreError("the disk is full".to_owned())), Ok(())] {
+        let started = start(server, 1).await;
+        begun.recv().unwrap();
+        ends.send(end).unwrap();
+        for started in started {
+            arns.extend(started.await.unwrap());
+        }
+    }
+    let [arn] = &*arns else { panic!("{arns:?}") };
+    for _ in 0..2 {
+        let (server, arn) = (server.clone(), arn.clone());
+        let stopped = tokio::spawn(async move { server.stop_execution(&arn, None).await });
+        tokio::task::yield_now().await;
+        // The second one changes nothing.
+        if told.0.lock().unwrap().len() < 2 {
+            begun.recv().unwrap();
+            ends.send(Ok(())).unwrap();
+        }
+        drop(stopped.await.unwrap());
+    }
+    assert_eq!(
+        *told.0.lock().unwrap(),
+        [(arn.clone(), None), (arn.clone(), Some(ExecutionStatus::Stopped))]
+    );
 }

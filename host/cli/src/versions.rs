@@ -233,6 +233,10 @@ fn listed(codes: &BTreeMap<u32, Code>) -> String {
 }
 
 impl Versions for Catalog {
+    fn functions(&self) -> Vec<Arc<str>> {
+        self.offers.keys().cloned().collect()
+    }
+
     fn resolve(&self, name: &str) -> Result<Arc<str>, VersionError> {
         let (_, offered) = self.offered(name)?;
         Ok(match offered.chosen(name)? {

@@ -166,7 +166,11 @@ fn the_command_prints_a_line_a_case_and_its_exit_code_is_the_verdict() {
         (vec!["--handlers", component], 2, "--cases <DIR>"),
         (vec!["--cases", failing], 2, "--handlers <COMPONENT>"),
         (vec!["--cases", failing, "--endpoint", "nowhere"], 2, "is no endpoint"),
-        (vec!["--cases", failing, "--endpoint", "http://x", "--handlers", component], 2, "cannot be used with"),
+        (
+            vec!["--cases", failing, "--endpoint", "http://x", "--handlers", component],
+            2,
+            "cannot be used with",
+        ),
         (vec!["--cases", failing, "--endpoint", "http://x", "--config", config], 2, "cannot be used with"),
         (vec!["--help"], 0, "Exit codes:"),
     ] {

@@ -105,7 +105,11 @@ impl Api {
     /// If the environment has a store, its executions that have not ended continue with [`Server::run`](super::Server::run).
     pub fn new(mut environment: Environment, tails: Arc<LogTails>, options: ApiOptions) -> Arc<Self> {
         let gate = Gate::new(options.bounds.invocations);
-        options.metrics.serve(environment.functions().iter().map(|f| &f.name));
+        let served: Vec<Arc<str>> = match environment.versions() {
+            Some(versions) => versions.functions(),
+            None => environment.functions().iter().map(|function| function.name.clone()).collect(),
+        };
+        options.metrics.serve(served.iter());
         environment.server().count(Arc::new(options.metrics.clone()));
         let functions = environment.functions().iter().map(|f| gate.around(f, &options.metrics));
         let functions: Vec<Function> = functions.collect();
@@ -113,7 +117,7 @@ impl Api {
             environment.register(function);
         }
         if let Some(versions) = environment.versions().cloned() {
-            environment.set_versions(gate.around_all(versions));
+            environment.set_versions(gate.around_all(versions, &options.metrics));
         }
         let environment = Arc::new(environment);
         let plain = options.bounds.plain_invocations.min(Semaphore::MAX_PERMITS);
@@ -215,7 +219,9 @@ impl Api {
     fn metrics(&self) -> Result<Reply, ApiError> {
         match self.options.metrics.page() {
             Ok(page) => Ok(Reply::of_type(METRICS, page)),
-            Err(error) => Err(ApiError::new(Exception::Service, format!("the metrics cannot be told: {error}"))),
+            Err(error) => {
+                Err(ApiError::new(Exception::Service, format!("the metrics cannot be told: {error}")))
+            }
         }
     }
 }

@@ -58,8 +58,8 @@ impl Gate {
     }
 
     /// The same functions, whose invocations pass this gate.
-    pub(crate) fn around_all(&self, versions: Arc<dyn Versions>) -> Arc<dyn Versions> {
-        Arc::new(GatedVersions { gate: self.clone(), versions })
+    pub(crate) fn around_all(&self, versions: Arc<dyn Versions>, metrics: &Metrics) -> Arc<dyn Versions> {
+        Arc::new(GatedVersions { gate: self.clone(), versions, metrics: metrics.clone() })
     }
 
     /// Waits for a place. Never returns if the gate is closed.
@@ -84,9 +84,14 @@ impl Gate {
 struct GatedVersions {
     gate: Gate,
     versions: Arc<dyn Versions>,
+    metrics: Metrics,
 }
 
 impl Versions for GatedVersions {
+    fn functions(&self) -> Vec<Arc<str>> {
+        self.versions.functions()
+    }
+
     fn resolve(&self, name: &str) -> Result<Arc<str>, VersionError> {
         self.versions.resolve(name)
     }
@@ -94,12 +99,15 @@ impl Versions for GatedVersions {
     fn find<'a>(&'a self, name: &'a str) -> Loading<'a, Version> {
         Box::pin(async {
             let version = self.versions.find(name).await?;
-            Ok(Version { function: self.gate.around(&version.function), ..version })
+            Ok(Version { function: self.gate.around(&version.function, &self.metrics), ..version })
         })
     }
 
     fn started_with<'a>(&'a self, function: &'a str, origin: Option<&'a str>) -> Loading<'a, Function> {
-        Box::pin(async move { Ok(self.gate.around(&self.versions.started_with(function, origin).await?)) })
+        Box::pin(async move {
+            let function = self.versions.started_with(function, origin).await?;
+            Ok(self.gate.around(&function, &self.metrics))
+        })
     }
 }
 

@@ -61,6 +61,9 @@ pub type Loading<'a, T> = Pin<Box<dyn Future<Output = Result<T, VersionError>> +
 
 /// A source of functions whose code changes.
 pub trait Versions: Send + Sync {
+    /// The names of the functions.
+    fn functions(&self) -> Vec<Arc<str>>;
+
     /// What the ARNs of executions have for the version of a function. `name` is a function's name, a name with a version or
     /// an alias, or an ARN.
     ///

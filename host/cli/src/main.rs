@@ -74,6 +74,8 @@ enum Command {
     Execution(remote::ExecutionArgs),
     /// Answer callbacks of executions of an endpoint
     Callback(remote::CallbackArgs),
+    /// Show the time of the functions of an endpoint, or advance it where time is skipped
+    Clock(remote::ClockArgs),
     /// Print a script that completes this command in a shell
     Completions(completions::Args),
     /// Compile a component for another process of durawasm
@@ -104,6 +106,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::serve(&args),
         Command::Execution(args) => remote::execution(&args),
         Command::Callback(args) => remote::callback(&args),
+        Command::Clock(args) => remote::clock(&args),
         Command::Completions(args) => completions::completions(&args, Cli::command()),
         Command::Compile(args) => return compile::serve(&args),
     };

@@ -29,7 +29,7 @@ use super::{
     error::{ClientError, Problem},
     sign::add_signature,
     transport::{self, Transport},
-    types::{Execution, HistoryPage, Invocation, Invoked, ListPage, ListQuery, ListedExecution},
+    types::{ClockState, Execution, HistoryPage, Invocation, Invoked, ListPage, ListQuery, ListedExecution},
 };
 
 /// The time for an answer, but for that of a synchronous invocation.
@@ -341,6 +341,25 @@ impl Client {
             Answer::Heartbeat => String::new(),
         };
         self.send(&call).await.map(drop)
+    }
+
+    /// The clock of the functions. Only `durawasm serve` tells it.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn clock(&self) -> Result<ClockState, ClientError> {
+        self.read(&Call::new("Clock", Method::GET, "/durawasm/clock", "", "")).await
+    }
+
+    /// Advances the clock of the functions by a duration, as people write it, where time is skipped. Returns the clock after
+    /// that. Only `durawasm serve` does this.
+    ///
+    /// # Errors
+    /// [`ClientError`], also where time is real.
+    pub async fn advance_clock(&self, by: &str) -> Result<ClockState, ClientError> {
+        let mut call = Call::new("AdvanceClock", Method::POST, "/durawasm/clock", "", "/advance");
+        call.body = json!({ "Duration": by }).to_string();
+        self.read(&call).await
     }
 
     pub(crate) fn error(&self, operation: &'static str, of: &str, problem: Problem) -> ClientError {

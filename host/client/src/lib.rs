@@ -38,5 +38,5 @@ pub use endpoint::{Endpoint, EndpointError};
 pub use error::{ClientError, Problem};
 pub use followed::{Followed, Intervals};
 pub use types::{
-    Execution, HistoryPage, Invocation, Invoked, ListQuery, ListedExecution, PauseDetails, Status,
+    ClockState, Execution, HistoryPage, Invocation, Invoked, ListQuery, ListedExecution, PauseDetails, Status,
 };

@@ -14,6 +14,16 @@ use serde_json::Value;
 
 use super::events;
 
+/// The clock of the functions of `durawasm serve`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ClockState {
+    /// The time, as RFC 3339 has it.
+    pub now: String,
+    /// Whether time is skipped.
+    pub skips: bool,
+}
+
 /// The status of an execution (service model: `ExecutionStatus`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]

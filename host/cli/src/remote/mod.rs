@@ -1,4 +1,4 @@
-//! `durawasm execution` and `durawasm callback`: commands for executions of an endpoint that speaks the API of AWS Lambda
+//! `durawasm execution`, `durawasm callback` and `durawasm clock`: commands for executions of an endpoint that speaks the API of AWS Lambda
 //! durable functions, such as `durawasm serve`.
 //!
 //! Invariants:
@@ -7,6 +7,7 @@
 //! - whatever interrupts a command that waits, the execution goes on.
 
 mod callback;
+mod clock;
 mod endpoint;
 mod error_args;
 mod execution;
@@ -16,4 +17,5 @@ mod show;
 mod wait;
 
 pub(crate) use callback::{Args as CallbackArgs, callback};
+pub(crate) use clock::{Args as ClockArgs, clock};
 pub(crate) use execution::{Args as ExecutionArgs, execution};

@@ -9,6 +9,7 @@ mod direct;
 mod environment;
 mod functions;
 mod grants;
+mod invokes;
 mod plain;
 mod requests;
 mod run;

@@ -3,26 +3,23 @@
 //! Invariants: an execution has at most one invocation at a time; it holds no instance between invocations; its loop
 //! ends when the execution has ended, or when no future event can come from within this process.
 
-use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use super::{
     Attendant, Function, Functions, GrantProvider, Invocation, SharedScheduler, UnknownFunction, Version,
     VersionError, Versions,
     attendant::{Attended, reconsidered},
     scheduling::{self, ScheduledExecution},
-    targets::{Spawner, TargetEnd, TargetPool, Targets},
+    targets::{Spawner, TargetPool, Targets},
 };
 use crate::{
     ambient::{Actor, Clock, Entropy},
     invocation::{Faults, Grants, Isolation, LogSink, Surroundings},
-    protocol::{
-        ErrorObject, EventDetails, ExecutionArn, ExecutionStatus, InvocationResult, Limits, ServiceError,
-        Timestamp, error_types,
-    },
+    protocol::{EventDetails, ExecutionArn, InvocationResult, Limits, ServiceError, Timestamp, error_types},
     replay::Probed,
     server::{
-        Attendance, Continued, ExecutionView, InvokeOutcome, InvokeTarget, Next, NextAction, PendingExternal,
-        ServerHandle, StartExecution, StartedInvoke, TimerMode,
+        Attendance, Continued, ExecutionView, Next, NextAction, PendingExternal, ServerHandle,
+        StartExecution, TimerMode,
     },
 };
 
@@ -110,19 +107,19 @@ type StopCondition<'a> = &'a (dyn Fn(&ExecutionView) -> bool + Send + Sync);
 
 /// How an execution is driven.
 #[derive(Clone, Copy)]
-struct DriveOptions<'a> {
+pub(super) struct DriveOptions<'a> {
     /// Its code.
-    function: &'a Function,
+    pub(super) function: &'a Function,
     /// When its execution timeout expires.
-    deadline: Option<Timestamp>,
-    stop_when: Option<StopCondition<'a>>,
-    attendant: Attended<'a>,
+    pub(super) deadline: Option<Timestamp>,
+    pub(super) stop_when: Option<StopCondition<'a>>,
+    pub(super) attendant: Attended<'a>,
     /// Whether to leave it while it waits.
-    may_leave: bool,
+    pub(super) may_leave: bool,
 }
 
 /// Why an execution is not driven any further.
-enum StopReason {
+pub(super) enum StopReason {
     /// It has ended.
     Ended,
     /// It will not continue by itself.
@@ -274,7 +271,7 @@ impl Orchestrator {
     }
 
     /// Invokes and waits until the execution has ended, stalls, or has progressed far enough.
-    async fn drive(
+    pub(super) async fn drive(
         &self,
         arn: &ExecutionArn,
         options: DriveOptions<'_>,
@@ -363,7 +360,7 @@ impl Orchestrator {
     }
 
     /// When an execution times out, at the latest. An invocation ends then, whatever it waits for.
-    fn deadline(&self, start: Timestamp, timeout_seconds: Option<u64>) -> Option<Timestamp> {
+    pub(super) fn deadline(&self, start: Timestamp, timeout_seconds: Option<u64>) -> Option<Timestamp> {
         match timeout_seconds {
             Some(seconds) => Some(start.plus_seconds(seconds)),
             // Without a timeout, the server ends what lasts longer than the limit.
@@ -371,7 +368,7 @@ impl Orchestrator {
         }
     }
 
-    fn timers(&self) -> TimerMode {
+    pub(super) fn timers(&self) -> TimerMode {
         if self.scheduler.is_some() { TimerMode::Scheduler } else { TimerMode::Clock }
     }
 
@@ -447,146 +444,14 @@ impl Orchestrator {
             }
         }
     }
-
-    /// Runs the target of a chained invoke, and reports how it ended.
-    fn target(
-        &self,
-        caller: ExecutionArn,
-        invoke: StartedInvoke,
-        spawner: Spawner,
-    ) -> Pin<Box<dyn Future<Output = TargetEnd> + Send>> {
-        let this = self.clone();
-        let actor = self.clock.actor();
-        Box::pin(async move {
-            // Other actors that are active at this instant run first. Targets that start together run one after
-            // another, so the order in which they end does not depend on the machine.
-            this.clock.sleep(Some(this.clock.now())).await;
-            let outcome = match spawner.deeper() {
-                // On the heap, so that a target that waits for its turn or is refused has no room for it.
-                Ok(spawner) => Box::pin(this.run_target(&caller, &invoke, spawner)).await,
-                Err(error) => Ok(InvokeOutcome::Failed(error)),
-            };
-            let outcome = outcome.or_else(refused);
-            let done = match outcome {
-                Ok(outcome) => this.server.complete_invoke(&caller, &invoke.operation_id, outcome).await,
-                Err(error) => Err(error),
-            };
-            // The caller has ended meanwhile.
-            let over =
-                matches!(&done, Err(ServiceError::InvalidParameterValue(_))) && this.answers_from_outside;
-            let done = if over { Ok(()) } else { done };
-            (actor, done)
-        })
-    }
-
-    async fn run_target(
-        &self,
-        caller: &ExecutionArn,
-        invoke: &StartedInvoke,
-        spawner: Spawner,
-    ) -> Result<InvokeOutcome, ServiceError> {
-        let Version { mut function, version, origin } = match self.find(&invoke.function_name).await {
-            Ok(version) => version,
-            Err(error) => return Ok(no_target(&error)),
-        };
-        let mut target =
-            InvokeTarget { executed_version: Some(version.clone()), durable_execution_arn: None };
-        if !function.durable {
-            // What it makes the host keep is kept for its caller.
-            let budget = self.server.budget(caller).await?;
-            self.server.annotate_invoke(caller, &invoke.operation_id, target).await?;
-            let id = invoke.operation_id.as_str();
-            let label = format!("{caller} {id}");
-            return Ok(self.granted_plain(&function, invoke.payload.clone(), id, &label, budget).await);
-        }
-        let mut start =
-            StartExecution::new(&*function.name, invoke.payload.as_ref().map(ToString::to_string));
-        version.as_ref().clone_into(&mut start.function_version);
-        start.origin.clone_from(&origin);
-        start.invoked_by = Some((caller.clone(), invoke.operation_id.clone()));
-        start.timeout_seconds = self.execution_timeouts.get(&*function.name).copied();
-        start.timers = self.timers();
-        let now = self.clock.now();
-        let timeout = start.timeout_seconds;
-        let arn = self.server.start_execution(start).await?;
-        target.durable_execution_arn = Some(arn.clone());
-        self.server.annotate_invoke(caller, &invoke.operation_id, target).await?;
-        match self.server.attend(&arn).await? {
-            Some((attendance, continued)) => {
-                let mut deadline = self.deadline(now, timeout);
-                // The server has started it before if this continues the caller's execution.
-                if self.server.has_store() {
-                    deadline = after(continued.times_out);
-                    if continued.origin != origin {
-                        function = match self.started_with(&function.name, continued.origin.as_deref()).await
-                        {
-                            Ok(function) => function,
-                            Err(error) => return Ok(no_target(&error)),
-                        };
-                    }
-                }
-                let mut checkpoints = 0;
-                let options = DriveOptions {
-                    function: &function,
-                    deadline,
-                    stop_when: None,
-                    attendant: None,
-                    may_leave: false,
-                };
-                let driven = self.drive(&arn, options, &mut checkpoints, spawner).await;
-                if matches!(driven, Ok(StopReason::Ended)) {
-                    attendance.set_left();
-                }
-                match driven {
-                    Ok(StopReason::Ended | StopReason::ConditionMet | StopReason::Left) => {}
-                    Ok(StopReason::Stalled(_)) => {
-                        // The target waits for an answer that cannot come, and so does its caller.
-                        let error = ErrorObject::new(
-                            error_types::INVOKE_STALLED,
-                            "the target waits for an external answer that cannot arrive",
-                        );
-                        return Ok(InvokeOutcome::Stopped(error));
-                    }
-                    Err(RunError::Service(error)) => return Err(error),
-                    Err(RunError::Function(unknown)) => return Ok(no_target(&unknown)),
-                    Err(RunError::Code(error)) => return Ok(no_target(&error)),
-                }
-            }
-            // Somebody runs it since its caller was left.
-            None => self.server.ended(&arn).await?,
-        }
-        let view = self.server.view(&arn).await?;
-        let error = view.error.unwrap_or_default();
-        Ok(match view.status {
-            ExecutionStatus::Succeeded => InvokeOutcome::Succeeded(view.result.map(|r| r.to_string())),
-            ExecutionStatus::TimedOut => InvokeOutcome::TimedOut(error),
-            ExecutionStatus::Stopped => InvokeOutcome::Stopped(error),
-            ExecutionStatus::Failed | ExecutionStatus::Running => InvokeOutcome::Failed(error),
-        })
-    }
 }
 
 /// The name of an execution's function.
-fn function_of(arn: &ExecutionArn) -> &str {
+pub(super) fn function_of(arn: &ExecutionArn) -> &str {
     arn.parts().map_or("", |(function, _, _)| function)
 }
 
-/// The outcome of an invoke whose target cannot be run.
-fn no_target(why: &dyn std::error::Error) -> InvokeOutcome {
-    InvokeOutcome::Failed(ErrorObject::new(error_types::NOT_FOUND, why.to_string()))
-}
-
 /// When an invocation ends, whatever it waits for: after the server has ended the execution.
-fn after(times_out: Option<Timestamp>) -> Option<Timestamp> {
+pub(super) fn after(times_out: Option<Timestamp>) -> Option<Timestamp> {
     times_out.map(|time| time.plus_millis(1))
-}
-
-/// Converts a refusal of a target by the service to the failure of that target. The run continues.
-fn refused(error: ServiceError) -> Result<InvokeOutcome, ServiceError> {
-    match error {
-        ServiceError::Unavailable(_) | ServiceError::Store(_) => Err(error),
-        refused => {
-            Ok(InvokeOutcome::Failed(ErrorObject::new(error_types::INVOKE_REFUSED, refused.to_string())))
-        }
-    }
 }

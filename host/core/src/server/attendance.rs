@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{api::Continued, handle::ServerHandle};
-use crate::protocol::{ChangeSubscription, ExecutionArn, ServiceError, Timestamp};
+use crate::protocol::{ChangeSubscription, ExecutionArn, OperationId, ServiceError, Timestamp};
 
 /// The right and the duty to run an execution until it has ended or is left.
 pub struct Attendance {
@@ -112,6 +112,20 @@ impl ServerHandle {
             }
         })
         .await
+    }
+
+    /// The execution that a chained invoke has started, if it has. Without a store it is known where executions are
+    /// dispatched.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`], [`ServiceError::Unavailable`].
+    pub(crate) async fn invoked_by(
+        &self,
+        caller: &ExecutionArn,
+        operation: &OperationId,
+    ) -> Result<Option<ExecutionArn>, ServiceError> {
+        let (caller, operation) = (caller.clone(), operation.clone());
+        self.call(move |server, _| server.manager.invoked_by(&caller, &operation)).await
     }
 
     fn attendance(&self, arn: ExecutionArn) -> Attendance {

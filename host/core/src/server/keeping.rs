@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     budget::Budget,
-    protocol::{ExecutionArn, ServiceError, Timestamp, invalid},
+    protocol::{ExecutionArn, OperationId, ServiceError, Timestamp, invalid},
 };
 
 impl ExecutionManager {
@@ -67,14 +67,8 @@ impl ExecutionManager {
         &mut self,
         request: &StartExecution,
     ) -> Result<Option<ExecutionArn>, ServiceError> {
-        if let (Some((execution, operation)), Some(kept)) = (&request.invoked_by, &mut self.kept) {
-            let invoker = Invoker { execution: execution.clone(), operation: operation.clone() };
-            if let Some(started) = kept.store.find(Lookup::Invoker(&invoker))? {
-                return Ok(Some(started));
-            }
-        }
-        if let (Some(invoker), None) = (&request.invoked_by, &self.kept)
-            && let Some(started) = self.started_by(invoker)
+        if let Some((caller, operation)) = &request.invoked_by
+            && let Some(started) = self.invoked_by(caller, operation)?
         {
             return Ok(Some(started));
         }
@@ -92,6 +86,20 @@ impl ExecutionManager {
             return Err(ServiceError::AlreadyStarted(why));
         }
         Ok(Some(arn))
+    }
+
+    /// The execution that a chained invoke has started, if it has. Without a store it is known where executions are
+    /// dispatched.
+    pub(super) fn invoked_by(
+        &mut self,
+        caller: &ExecutionArn,
+        operation: &OperationId,
+    ) -> Result<Option<ExecutionArn>, ServiceError> {
+        let (execution, operation) = (caller.clone(), operation.clone());
+        match &mut self.kept {
+            Some(kept) => Ok(kept.store.find(Lookup::Invoker(&Invoker { execution, operation }))?),
+            None => Ok(self.started_by(&(execution, operation))),
+        }
     }
 
     /// The execution of a function that has this name.

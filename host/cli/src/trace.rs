@@ -51,7 +51,8 @@ pub(super) fn start(level: Level, json: bool) -> Result<(), Failure> {
     if level == Level::Off {
         return Ok(());
     }
-    let heard = tracing_subscriber::registry().with(Targets::new().with_target(OURS, LevelFilter::from(level)));
+    let heard =
+        tracing_subscriber::registry().with(Targets::new().with_target(OURS, LevelFilter::from(level)));
     let lines = tracing_subscriber::fmt::layer().with_ansi(false);
     let started = if json {
         heard.with(lines.json().with_writer(|| JsonLine)).try_init()

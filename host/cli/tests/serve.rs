@@ -196,7 +196,10 @@ fn a_trace_tells_what_the_server_does_and_nothing_without_it() {
     let [ended] = *with("the execution has ended") else { panic!("{told}") };
     assert!(ended["span"]["arn"].as_str().unwrap().contains(":function:greet:"), "{told}");
     let [invoked] = *with("the invocation has ended") else { panic!("{told}") };
-    assert_eq!((&invoked["fields"]["outcome"], &invoked["span"]["function"]), (&json!("succeeded"), &json!("greet")));
+    assert_eq!(
+        (&invoked["fields"]["outcome"], &invoked["span"]["function"]),
+        (&json!("succeeded"), &json!("greet"))
+    );
     assert_eq!(invoked["spans"][0]["arn"], ended["span"]["arn"], "{told}");
 }
 
@@ -204,7 +207,8 @@ fn a_trace_tells_what_the_server_does_and_nothing_without_it() {
 fn a_trace_as_text_has_a_line_for_each_event() {
     let told = traced(false, &["--trace", "info"]);
     assert!(told.lines().all(|line| line.contains(" INFO ") && line.contains("durawasm_http::")), "{told}");
-    let line = |words: &str| told.lines().find(|line| line.contains(words)).unwrap_or_else(|| panic!("{told}"));
+    let line =
+        |words: &str| told.lines().find(|line| line.contains(words)).unwrap_or_else(|| panic!("{told}"));
     assert!(line("the execution has ended").contains("execution{arn="), "{told}");
     assert!(line("refused status=400").contains("request{id="), "{told}");
     assert!(!told.contains("the invocation has ended"), "{told}");

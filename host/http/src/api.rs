@@ -198,7 +198,9 @@ impl Api {
     fn metrics(&self) -> Result<Reply, ApiError> {
         match self.options.metrics.page() {
             Ok(page) => Ok(Reply::of_type(METRICS, page)),
-            Err(error) => Err(ApiError::new(Exception::Service, format!("the metrics cannot be told: {error}"))),
+            Err(error) => {
+                Err(ApiError::new(Exception::Service, format!("the metrics cannot be told: {error}")))
+            }
         }
     }
 }

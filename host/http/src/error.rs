@@ -45,7 +45,8 @@ pub(crate) enum Scarce {
 }
 
 impl Scarce {
-    pub(crate) const ALL: [Self; 4] = [Self::Bodies, Self::Executions, Self::PlainFunctions, Self::Signatures];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Bodies, Self::Executions, Self::PlainFunctions, Self::Signatures];
 
     /// The name in metrics.
     pub(crate) fn name(self) -> &'static str {

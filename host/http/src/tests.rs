@@ -378,7 +378,8 @@ async fn more_than_the_bounds_allow_is_refused() {
     assert_eq!(refused.header("retry-after"), Some("1"));
     assert_eq!(refused.body["Reason"], "ConcurrentInvocationLimitExceeded");
     let page = served.api.options.metrics.page().unwrap();
-    for series in [r#"requests_refused_total{reason="executions"} 1"#, r#"requests_refused_total{reason="bodies"} 0"#]
+    for series in
+        [r#"requests_refused_total{reason="executions"} 1"#, r#"requests_refused_total{reason="bodies"} 0"#]
     {
         assert!(page.contains(series), "{page}");
     }

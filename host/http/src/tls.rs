@@ -48,13 +48,17 @@ pub enum TlsError {
     #[error("the PEM of the key is damaged: a block has no end, or is not base64")]
     KeyPem,
     /// There is no key.
-    #[error("there is no private key in it: a PEM block `-----BEGIN PRIVATE KEY-----` is expected, and not encrypted")]
+    #[error(
+        "there is no private key in it: a PEM block `-----BEGIN PRIVATE KEY-----` is expected, and not encrypted"
+    )]
     NoKey,
     /// There are several keys.
     #[error("there are {0} private keys in it, and one is expected: that of the first certificate")]
     SeveralKeys(usize),
     /// The key cannot be used.
-    #[error("the private key cannot be used: {0}; ECDSA on P-256 or P-384, Ed25519, and RSA of 2048 to 4096 bits can")]
+    #[error(
+        "the private key cannot be used: {0}; ECDSA on P-256 or P-384, Ed25519, and RSA of 2048 to 4096 bits can"
+    )]
     Key(String),
     /// The key is that of another certificate.
     #[error("the private key is not that of the certificate, which has to be the first one of its chain")]
@@ -154,7 +158,8 @@ mod tests {
     }
 
     fn made() -> (String, String) {
-        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let CertifiedKey { cert, signing_key } =
+            generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let key = STANDARD.encode(signing_key.serialize_der());
         (block("CERTIFICATE", &STANDARD.encode(cert.der())), block("PRIVATE KEY", &key))
     }
@@ -165,7 +170,8 @@ mod tests {
         let read = |chain: &str, key: &str| Tls::from_pem(chain.as_bytes(), key.as_bytes()).map(drop);
         assert_eq!(read(&chain, &key), Ok(()));
         // One file with everything, and what else there is in such files.
-        let all = format!("Subject: me\n{}{chain}{other_chain}{key}", block("EC PARAMETERS", "BggqhkjOPQMBBw=="));
+        let all =
+            format!("Subject: me\n{}{chain}{other_chain}{key}", block("EC PARAMETERS", "BggqhkjOPQMBBw=="));
         assert_eq!(read(&all, &all), Ok(()));
         let cut = chain.get(..chain.len() / 2).unwrap();
         for (chain, key, error) in [

@@ -27,7 +27,11 @@ impl Metrics {
             if let Some(described) = line.strip_prefix("# ") {
                 if let Some(typed) = described.strip_prefix("TYPE ") {
                     let (name, kind) = typed.split_once(' ').unwrap();
-                    assert_eq!(types.insert(name.to_owned(), kind.to_owned()), None, "{name} is described twice");
+                    assert_eq!(
+                        types.insert(name.to_owned(), kind.to_owned()),
+                        None,
+                        "{name} is described twice"
+                    );
                 }
                 continue;
             }
@@ -39,7 +43,11 @@ impl Metrics {
             let histogram = ["_bucket", "_sum", "_count"].iter().any(|suffix| of(suffix, "histogram"));
             assert!(histogram || of("_total", "counter") || of("", "gauge") || of("_info", "info"), "{line}");
             assert!(name.starts_with("durawasm_"), "{line}");
-            assert_eq!(samples.insert(series.to_owned(), value.parse().unwrap()), None, "{series} is there twice");
+            assert_eq!(
+                samples.insert(series.to_owned(), value.parse().unwrap()),
+                None,
+                "{series} is there twice"
+            );
         }
         Self(samples)
     }
@@ -50,7 +58,8 @@ impl Metrics {
     }
 
     fn is(&self, expected: &[(&str, f64)]) {
-        let found: Vec<(&str, f64)> = expected.iter().map(|(series, _)| (*series, self.get(series))).collect();
+        let found: Vec<(&str, f64)> =
+            expected.iter().map(|(series, _)| (*series, self.get(series))).collect();
         assert_eq!(found, expected, "{:#?}", self.0);
     }
 }

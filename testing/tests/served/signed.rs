@@ -67,7 +67,8 @@ async fn other_keys_and_no_key_are_refused() {
 async fn metrics_name_functions_and_are_told_to_who_has_a_key() {
     let served = served().await;
     is_refused(&served.raw("GET", "/metrics", &[], b"").await, "MissingAuthenticationTokenException");
-    let signed = Signed::of(&served, "GET", "/metrics", Vec::new(), &[], SystemTime::now()).send(&served).await;
+    let signed =
+        Signed::of(&served, "GET", "/metrics", Vec::new(), &[], SystemTime::now()).send(&served).await;
     assert_eq!(signed.status, 200);
     let refused = "durawasm_requests_total{operation=\"Metrics\",status=\"403\"} 1";
     assert!(signed.text.lines().any(|line| line == refused), "{}", signed.text);

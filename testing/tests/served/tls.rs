@@ -72,7 +72,10 @@ async fn both_versions_are_spoken_and_no_protocol_but_http_1() {
     for (version, number) in [(&TLS12, ProtocolVersion::TLSv1_2), (&TLS13, ProtocolVersion::TLSv1_3)] {
         let stream = secured.connect(version, "http/1.1").await.unwrap();
         let session = stream.get_ref().1;
-        assert_eq!((session.protocol_version(), session.alpn_protocol()), (Some(number), Some(&b"http/1.1"[..])));
+        assert_eq!(
+            (session.protocol_version(), session.alpn_protocol()),
+            (Some(number), Some(&b"http/1.1"[..]))
+        );
         assert_eq!(answer(stream).await.status, 200);
         let refused = match secured.connect(version, "h2").await {
             Ok(mut stream) => stream.read_u8().await.unwrap_err(),

@@ -31,8 +31,9 @@ use crate::{
     ambient::Entropy,
     budget::{Budget, HostBudget},
     protocol::{
-        CallbackId, CheckpointResponse, CheckpointToken, ErrorObject, ExecutionArn, ExecutionStatus, InvocationResult,
-        Limits, OperationId, OperationUpdate, ServiceError, StatePage, Timestamp, check_execution_name, invalid,
+        CallbackId, CheckpointResponse, CheckpointToken, ErrorObject, ExecutionArn, ExecutionStatus,
+        InvocationResult, Limits, OperationId, OperationUpdate, ServiceError, StatePage, Timestamp,
+        check_execution_name, invalid,
     },
 };
 

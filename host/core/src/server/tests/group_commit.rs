@@ -199,8 +199,5 @@ async fn what_is_committed_is_counted_once() {
         }
         drop(stopped.await.unwrap());
     }
-    assert_eq!(
-        *told.0.lock().unwrap(),
-        [(arn.clone(), None), (arn.clone(), Some(ExecutionStatus::Stopped))]
-    );
+    assert_eq!(*told.0.lock().unwrap(), [(arn.clone(), None), (arn.clone(), Some(ExecutionStatus::Stopped))]);
 }

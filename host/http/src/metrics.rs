@@ -214,8 +214,8 @@ impl Metrics {
         FunctionMeter {
             waiting: self.0.invocations_waiting.clone(),
             running: self.0.invocations_running.clone(),
-            durations: self.0.invocation_durations.get_or_create(&of).clone(),
-            checkpoints: self.0.checkpoints.get_or_create(&of).clone(),
+            durations: self.0.invocation_durations.get_or_create_owned(&of),
+            checkpoints: self.0.checkpoints.get_or_create_owned(&of),
             outcomes: self.0.invocations.clone(),
             name: of.function,
         }

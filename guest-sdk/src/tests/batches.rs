@@ -340,7 +340,7 @@ fn items_that_run_when_a_batch_ends_are_dropped_and_reported_as_started() {
 }
 
 /// Appends so much that the result is too large to be recorded.
-struct Padded;
+pub(super) struct Padded;
 
 impl<T: Serialize + DeserializeOwned + Send + 'static> Serdes<T> for Padded {
     async fn serialize(&self, value: T, _: SerdesContext) -> Result<String, BoxError> {

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
-use super::batches::strict;
+use super::batches::{everywhere, strict};
 use super::fake::{World, run};
 use super::second;
 use crate::entry::Function;
+use crate::operations::child::INLINE_LIMIT;
 use crate::{
     BoxError, CombinatorErrorKind, DurableContext, DurableFuture, OperationErrorKind, RetryDecision,
     WireError,
@@ -83,4 +84,20 @@ fn a_rebuilt_result_runs_only_the_input_that_won() {
     assert_eq!(outcome.unwrap().unwrap(), "\"b\"");
     let runs = bodies.each_ref().map(|count| count.load(Ordering::Relaxed));
     assert_eq!(runs, [2, 5], "the loser until the winner's wait was over; the winner in each invocation");
+}
+
+#[test]
+fn a_result_is_recorded_up_to_256_kib() {
+    for (bytes, inline) in [(INLINE_LIMIT, true), (INLINE_LIMIT + 1, false)] {
+        let (outcome, world) = everywhere(move |ctx| async move {
+            // With its quotes.
+            let text = ctx.step(move |_| async move { Ok("x".repeat(bytes - 2)) }).future();
+            let winner = ctx.race([text]).await?;
+            ctx.wait(second()).await?;
+            Ok(winner.len().into())
+        });
+        assert_eq!(outcome.unwrap(), bytes - 2);
+        let world = world.lock().unwrap();
+        assert_eq!(world.records["/2"].summary.is_none(), inline, "{bytes} bytes");
+    }
 }

@@ -1,5 +1,6 @@
 //! Scenarios: handlers on a fake host, through all their invocations.
 
+mod batch_records;
 mod batch_results;
 mod batches;
 mod combinator_records;

@@ -242,6 +242,30 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_recorded_end_has_at_most_256_kib() {
+        let write = |listed: &[usize]| {
+            let mut ended = vec![true; 100_000];
+            for index in listed {
+                ended[*index] = false;
+            }
+            BatchEnd::new(ended, CompletionReason::AllCompleted).write()
+        };
+        let empty = write(&[]).unwrap().len();
+        for (bytes, fits) in [(INLINE_LIMIT, true), (INLINE_LIMIT + 1, false)] {
+            // Each index has a comma, the last one has none. With it, an index of five digits takes six bytes, and one of
+            // four digits five.
+            let rest = bytes + 1 - empty;
+            let short = (6 - rest % 6) % 6;
+            let long = (rest - 5 * short) / 6;
+            let listed: Vec<usize> = (1000..1000 + short).chain(10_000..10_000 + long).collect();
+            match write(&listed) {
+                Ok(written) => assert!(fits && written.len() == bytes, "{} bytes", written.len()),
+                Err(wire) => assert!(!fits && wire.to_string().contains("larger than 256 KiB"), "{wire}"),
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn a_recorded_end_is_read_as_it_was_written(ended in proptest::collection::vec(any::<bool>(), 0..50)) {

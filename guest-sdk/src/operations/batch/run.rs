@@ -128,13 +128,9 @@ impl<IS, RS> BatchRun<IS, RS> {
                 Err(wire) => batch.child.fail(wire),
             }
             batch.changed().await;
-            match closing {
-                Ok(Closing { summary, too_large }) if rebuild || too_large.is_some() => {
-                    return batch.read(summary).await;
-                }
-                Err(wire) if rebuild => return Err(failed(&*batch.child, wire)),
-                // Deliver only what is recorded.
-                Ok(_) | Err(_) => {}
+            // A result is recorded as it is. The record of an error may be shorter: deliver only what is recorded.
+            if let Ok(Closing { summary, .. }) = closing {
+                return batch.read(summary).await;
             }
         }
     }

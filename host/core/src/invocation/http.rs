@@ -134,10 +134,10 @@ impl FromStr for HttpGrant {
         };
         let form = || HttpGrantError::Form(text.to_owned());
         // An IPv6 address has colons, and a port follows its bracket.
-        let name_end = target.rfind(']').map_or(0, |bracket| bracket + 1);
-        let (host, port) = match target.get(name_end..).and_then(|rest| rest.find(':')) {
+        let bracket = target.rfind(']').unwrap_or(0);
+        let (host, port) = match target.get(bracket..).and_then(|rest| rest.find(':')) {
             Some(colon) => {
-                let (host, port) = target.split_at(name_end + colon);
+                let (host, port) = target.split_at(bracket + colon);
                 (host, port.strip_prefix(':'))
             }
             None => (target, None),

@@ -9,6 +9,8 @@ mod addresses;
 mod bounds;
 mod disk;
 mod driver;
+#[cfg(test)]
+mod driver_tests;
 mod ended;
 mod faults;
 mod grants;
@@ -19,6 +21,8 @@ mod log;
 mod observation;
 mod operations;
 mod report;
+#[cfg(test)]
+mod service_tests;
 mod surroundings;
 #[cfg(test)]
 mod tests;

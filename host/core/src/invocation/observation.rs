@@ -202,4 +202,25 @@ mod tests {
         next.enter_hook().unwrap();
         assert!(!next.is_to_blame(None), "it is tried once");
     }
+
+    #[test]
+    fn changes_are_taken_once_and_only_by_plugins_that_observe() {
+        let taken = |changes: &mut ObservedChanges| -> Vec<Vec<String>> {
+            let ids = |change: Vec<Arc<Operation>>| change.iter().map(|o| o.id.to_string()).collect();
+            changes.take().into_iter().map(ids).collect()
+        };
+        let mut changes = ObservedChanges::default();
+        changes.note(&[step("early", OperationStatus::Started)]);
+        assert!(taken(&mut changes).is_empty(), "nobody observes yet");
+        changes.begin();
+        let execution = Operation::new("e".into(), OperationType::Execution, Timestamp::from_millis(5));
+        let execution = Arc::new(execution);
+        changes.note(&[execution.clone(), step("a", OperationStatus::Started)]);
+        changes.note(&[execution]);
+        changes.note(&[step("b", OperationStatus::Started), step("a", OperationStatus::Succeeded)]);
+        assert_eq!(taken(&mut changes), [vec!["a"], vec!["b", "a"]]);
+        assert!(taken(&mut changes).is_empty(), "they are taken");
+        changes.note(&[step("c", OperationStatus::Started)]);
+        assert_eq!(taken(&mut changes), [["c"]]);
+    }
 }

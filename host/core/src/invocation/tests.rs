@@ -327,20 +327,24 @@ proptest! {
     }
 }
 
-fn driver(faults: Faults) -> (Driver, Arc<LogBuffer>) {
+pub(super) fn driver(faults: Faults) -> (Driver, Arc<LogBuffer>) {
+    driver_of(Engine::new(Vec::new(), Limits::default(), 10), faults)
+}
+
+/// A driver whose log may have 150 bytes, and the log.
+pub(super) fn driver_of(engine: Engine, faults: Faults) -> (Driver, Arc<LogBuffer>) {
     let facts = Facts {
         arn: "arn".into(),
         invocation_id: "i".into(),
         started: Timestamp::Y2025,
         deadline: std::time::Duration::MAX,
     };
-    let engine = Engine::new(Vec::new(), Limits::default(), 10);
     let log = Arc::new(LogBuffer::default());
     let isolation = Isolation::default();
     (Driver::new(engine, facts, "t1".into(), Vec::new(), (faults, isolation), (log.clone(), 150)), log)
 }
 
-fn wait(driver: &mut Driver) -> Key {
+pub(super) fn wait(driver: &mut Driver) -> Key {
     let root = driver.engine().root();
     let wait = driver.start(|engine| engine.wait(root, None, Identity::default(), 1));
     wait.unwrap().unwrap()
@@ -425,7 +429,7 @@ fn what_was_queued_is_sent_after_the_end_unless_nothing_can_be_sent() {
 }
 
 /// Starts a step whose body is to run.
-fn step(driver: &mut Driver) -> Key {
+pub(super) fn step(driver: &mut Driver) -> Key {
     let plan = Semantics::AtLeastOncePerRetry.into();
     driver.start(|engine| engine.step(engine.root(), None, Identity::default(), plan)).unwrap().unwrap()
 }

@@ -6,7 +6,7 @@
 use super::{Driver, Ended, Need, driver::Sending};
 use crate::replay::{CheckpointMode, Interest, Key, SetKey};
 
-/// In optimistic mode, updates are sent when more than this number are queued while the guest waits.
+/// In optimistic mode, updates are sent when this number are queued while the guest waits.
 const MAX_QUEUED: usize = 250;
 
 impl Driver {

@@ -178,6 +178,23 @@ fn results_keep_their_limits() {
 }
 
 #[test]
+fn operations_and_scopes_are_each_as_many_as_their_limit() {
+    type Start = fn(&mut Engine) -> Result<(), ReplayError>;
+    let starts: [Start; 3] = [
+        |engine| engine.wait(engine.root(), None, identity(None, None), 5).map(drop),
+        |engine| engine.child(engine.root(), None, identity(None, None)).map(drop),
+        |engine| engine.flat(engine.root(), None).map(drop),
+    ];
+    for start in starts {
+        let mut engine = Engine::new(Vec::new(), Limits::default(), 3);
+        for _ in 0..3 {
+            start(&mut engine).unwrap();
+        }
+        assert_eq!(start(&mut engine), Err(ReplayError::TooManyOperations(3)));
+    }
+}
+
+#[test]
 fn wait_sets_are_few_and_their_entries_charged_beyond_two_for_each_operation() {
     let budget = Budget::new(1 << 20, HostBudget::default());
     let mut engine = engine(Vec::new()).with_budget(&budget);

@@ -36,8 +36,7 @@ impl Engine {
                 let Some(known) = self.known.get(child) else { continue };
                 match known.unclaimed_record() {
                     Some(record) => left_out.push(record),
-                    None if known.key.is_some() => below.push(child),
-                    None => {}
+                    None => below.push(child),
                 }
             }
         }

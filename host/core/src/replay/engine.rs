@@ -477,10 +477,8 @@ impl Engine {
             if let Some(due) = self.reveal_point(*key, *interest)? {
                 point = Some(point.map_or((due, *key), |first| first.min((due, *key))));
             }
-            let Some(candidate) = self.recorded_event(*key, *interest)? else { continue };
-            if candidate.0 > self.revealed && next.is_none_or(|n| candidate.0 < n.0) {
-                next = Some(candidate);
-            }
+            let event = self.recorded_event(*key, *interest)?.filter(|(rank, _)| *rank > self.revealed);
+            next = next.into_iter().chain(event).min();
         }
         if let Some((point, key)) = point
             && next.is_none_or(|(rank, _)| self.is_before(point, rank))

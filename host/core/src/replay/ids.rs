@@ -28,12 +28,13 @@ pub(super) type IdHash = BuildHasherDefault<IdHasher>;
 
 impl Hasher for IdHasher {
     fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let word = match chunk.first_chunk::<8>() {
-                Some(word) => u64::from_le_bytes(*word),
-                None => chunk.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
-            };
-            self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let (words, rest) = bytes.as_chunks();
+        let mut last = [0; 8];
+        for (to, from) in last.iter_mut().zip(rest) {
+            *to = *from;
+        }
+        for word in words.iter().chain((!rest.is_empty()).then_some(&last)) {
+            self.0 = (self.0.rotate_left(5) ^ u64::from_le_bytes(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         }
     }
 
@@ -75,7 +76,8 @@ impl Scope {
 
     /// A scope with its own ids, whose operations belong to `parent`'s CONTEXT.
     pub(super) fn flat(namespace: &OperationId, parent: &Self) -> Self {
-        Self { over: parent.over, ..Self::new(namespace.to_string(), parent.parent.clone()) }
+        debug_assert!(!parent.over, "nothing is opened in a context that is over");
+        Self::new(namespace.to_string(), parent.parent.clone())
     }
 
     fn new(namespace: String, parent: Option<OperationId>) -> Self {
@@ -130,6 +132,8 @@ impl Scope {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
     use proptest::prelude::*;
 
@@ -152,6 +156,22 @@ mod tests {
             let shuffled = ids(&order)?;
             prop_assert_eq!(&shuffled, &ids(&(1..=40).collect::<Vec<_>>())?);
             prop_assert!(shuffled.iter().all(|(_, id)| id.check().is_ok()));
+        }
+
+        /// Of ids that differ in one place, none has the hash of another.
+        #[test]
+        fn a_hash_depends_on_each_byte_of_an_id(bytes in prop::collection::vec(any::<u8>(), 1..40)) {
+            let hash = |bytes: &[u8]| {
+                let mut hasher = IdHasher::default();
+                hasher.write(bytes);
+                hasher.finish()
+            };
+            let mut hashes = HashSet::from([hash(&bytes)]);
+            for place in 0..bytes.len() {
+                let mut other = bytes.clone();
+                other[place] ^= 0x15;
+                prop_assert!(hashes.insert(hash(&other)), "byte {}", place);
+            }
         }
     }
 

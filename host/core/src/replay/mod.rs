@@ -4,8 +4,12 @@
 
 #[cfg(test)]
 mod accessor_tests;
+#[cfg(test)]
+mod attempt_tests;
 mod checks;
 mod closing;
+#[cfg(test)]
+mod closing_tests;
 mod divergence;
 mod engine;
 mod error;

@@ -118,6 +118,7 @@ fn may_follow_start(update: &OperationUpdate) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::ChainedInvokeOptions;
 
     fn update(id: &str, kind: OperationType, action: OperationAction) -> OperationUpdate {
         OperationUpdate::new(id.into(), kind, action)
@@ -195,5 +196,31 @@ mod tests {
         assert!(outbox.push(large()).is_err(), "a request that is under way is still kept");
         outbox.answered();
         outbox.push(large()).unwrap();
+    }
+
+    #[test]
+    fn an_update_is_charged_for_each_of_its_texts() {
+        let charged = |update: OperationUpdate| {
+            let budget = Budget::default();
+            let mut outbox = Outbox::new(&Limits::default(), &budget);
+            outbox.push(update).unwrap();
+            budget.used()
+        };
+        let text = |bytes: usize| "x".repeat(bytes);
+        let bare = || update("same", OperationType::ChainedInvoke, OperationAction::Start);
+        let error = ErrorObject::new(text(1), text(100_000));
+        let full = OperationUpdate {
+            payload: Some(text(20_000).into()),
+            name: Some(text(300).into()),
+            sub_type: Some(text(4000).into()),
+            chained_invoke_options: Some(ChainedInvokeOptions {
+                function_name: text(50).into(),
+                tenant_id: Some(text(6).into()),
+            }),
+            error: Some(error.clone()),
+            ..bare()
+        };
+        // An outcome that shows before it is on record is kept twice.
+        assert_eq!(charged(full) - charged(bare()), 24_356 + 2 * error.kept());
     }
 }

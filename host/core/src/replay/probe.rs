@@ -148,3 +148,38 @@ impl fmt::Debug for Probed {
         f.debug_tuple("Probed").field(&self.0.is_some()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{OperationAction, OperationType};
+
+    #[test]
+    fn a_probe_changes_nothing_unless_it_says_so() {
+        struct Silent;
+        impl Probe for Silent {}
+
+        let probed = Probed::by(Arc::new(Silent));
+        assert_eq!(format!("{probed:?} {:?}", Probed::default()), "Probed(true) Probed(false)");
+        assert!(Probed::default().get().is_none());
+        let probe = probed.get().unwrap();
+        let mut update = OperationUpdate::new("1".into(), OperationType::Step, OperationAction::Start);
+        let before = update.clone();
+        assert!([false, true].iter().all(|recorded| !probe.started(&update, 1, *recorded)));
+        probe.closing(&mut update, Some(1));
+        assert_eq!(update, before);
+        assert_eq!((probe.mode(), probe.output_fails()), (None, false));
+        for code in [Code::Replayed, Code::New, Code::Body] {
+            assert_eq!(probe.time(code, Duration::from_millis(7)), Duration::from_millis(7));
+            assert_eq!([false, true].map(|enabled| probe.log_enabled(code, enabled)), [false, true]);
+            let (mut bytes, mut variables, mut arguments) =
+                ([1, 2], vec![("a".to_owned(), "b".to_owned())], vec!["c".to_owned()]);
+            for draw in [Draw::HashKeys, Draw::Random] {
+                probe.random(code, draw, &mut bytes);
+            }
+            probe.variables(code, &mut variables);
+            probe.arguments(code, &mut arguments);
+            assert_eq!((bytes, variables[0].1.as_str(), arguments[0].as_str()), ([1, 2], "b", "c"));
+        }
+    }
+}

@@ -11,22 +11,22 @@ use super::{
 };
 use crate::protocol::{CallbackOptions, ErrorObject, Limits, Operation, OperationAction, OperationUpdate};
 
-const ONCE: Semantics = Semantics::AtMostOncePerRetry;
-const AGAIN: Semantics = Semantics::AtLeastOncePerRetry;
+pub(super) const ONCE: Semantics = Semantics::AtMostOncePerRetry;
+pub(super) const AGAIN: Semantics = Semantics::AtLeastOncePerRetry;
 
-fn engine(records: Vec<Arc<Operation>>) -> Engine {
+pub(super) fn engine(records: Vec<Arc<Operation>>) -> Engine {
     let execution = json!({"Id": "e", "Type": "EXECUTION", "StartTimestamp": 100, "Status": "STARTED"});
     let mut all = vec![Arc::new(serde_json::from_value(execution).unwrap())];
     all.extend(records);
     Engine::new(all, Limits::default(), 1000)
 }
 
-fn named(name: &str) -> Identity {
+pub(super) fn named(name: &str) -> Identity {
     Identity { name: Some(name.to_owned()), sub_type: None }
 }
 
 /// The record that a service makes of a START.
-fn record(start: &OperationUpdate, status: &str, sequence: u64) -> Arc<Operation> {
+pub(super) fn record(start: &OperationUpdate, status: &str, sequence: u64) -> Arc<Operation> {
     let mut value = serde_json::to_value(start).unwrap();
     let object = value.as_object_mut().unwrap();
     object.remove("Action");
@@ -39,16 +39,16 @@ fn record(start: &OperationUpdate, status: &str, sequence: u64) -> Arc<Operation
     Arc::new(operation)
 }
 
-fn step(engine: &mut Engine, name: &str, semantics: Semantics) -> Key {
+pub(super) fn step(engine: &mut Engine, name: &str, semantics: Semantics) -> Key {
     engine.step(engine.root(), None, named(name), semantics.into()).unwrap()
 }
 
-fn wait(engine: &mut Engine, name: &str) -> Key {
+pub(super) fn wait(engine: &mut Engine, name: &str) -> Key {
     engine.wait(engine.root(), None, named(name), 5).unwrap()
 }
 
 /// The STARTs of these waits.
-fn waits(names: &[&str]) -> Vec<OperationUpdate> {
+pub(super) fn waits(names: &[&str]) -> Vec<OperationUpdate> {
     let mut first = engine(Vec::new());
     for name in names {
         wait(&mut first, name);
@@ -56,11 +56,11 @@ fn waits(names: &[&str]) -> Vec<OperationUpdate> {
     first.take_batch()
 }
 
-fn actions(engine: &mut Engine) -> Vec<OperationAction> {
+pub(super) fn actions(engine: &mut Engine) -> Vec<OperationAction> {
     engine.take_batch().iter().map(|update| update.action).collect()
 }
 
-fn change(keys: &[Key]) -> Vec<(Key, Interest)> {
+pub(super) fn change(keys: &[Key]) -> Vec<(Key, Interest)> {
     keys.iter().map(|key| (*key, Interest::Change)).collect()
 }
 
@@ -336,8 +336,12 @@ fn a_callbacks_id_shows_with_the_change_that_made_it() {
     made.callback_details = serde_json::from_value(json!({"CallbackId": "aWQ=", "Result": "r"})).unwrap();
     let mut replay = engine(vec![Arc::new(made)]);
     let key = replay.callback(replay.root(), None, named("c"), options).unwrap();
-    assert_eq!(replay.callback_id(key).unwrap(), None);
+    let ready = |replay: &Engine| {
+        [Interest::CallbackId, Interest::Change].map(|interest| replay.is_ready(key, interest).unwrap())
+    };
+    assert_eq!((replay.callback_id(key).unwrap(), ready(&replay)), (None, [false, false]));
     assert!(replay.reveal(&[(key, Interest::CallbackId)]).unwrap());
+    assert_eq!(ready(&replay), [true, false]);
     assert_eq!(replay.callback_id(key).unwrap(), Some("aWQ="));
     assert_eq!(replay.step_state(key).unwrap(), StepState::Pending, "the answer came later");
     assert!(replay.reveal(&change(&[key])).unwrap());
@@ -365,7 +369,7 @@ fn another_operation_than_on_record_is_found_out() {
 }
 
 /// The starts of a child and of a wait in it.
-fn child_and_wait() -> Vec<OperationUpdate> {
+pub(super) fn child_and_wait() -> Vec<OperationUpdate> {
     let mut first = engine(Vec::new());
     let child = first.child(first.root(), None, named("child")).unwrap();
     let inside = first.child_scope(child).unwrap();
@@ -373,7 +377,7 @@ fn child_and_wait() -> Vec<OperationUpdate> {
     first.take_batch()
 }
 
-fn divergence(result: Result<(), ReplayError>) -> Option<(String, String)> {
+pub(super) fn divergence(result: Result<(), ReplayError>) -> Option<(String, String)> {
     match result {
         Ok(()) => None,
         Err(ReplayError::NonDeterministic(divergence)) => Some((divergence.expected, divergence.actual)),

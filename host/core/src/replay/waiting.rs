@@ -33,7 +33,8 @@ impl Engine {
         let entries = self.sets.iter().map(WaitSet::len).sum::<usize>() + 1;
         let beyond = entries.saturating_sub(2 * self.slots.len());
         if beyond > self.charged_entries {
-            self.charge.grow((beyond - self.charged_entries) * ENTRY)?;
+            // One more than ever before: each call adds at most one, and operations do not become fewer.
+            self.charge.grow(ENTRY)?;
             self.charged_entries = beyond;
         }
         self.set_mut(set)?.add((key, interest), token, ready_at)

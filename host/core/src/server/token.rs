@@ -27,10 +27,7 @@ pub struct CheckpointTokenData {
 pub fn encode_checkpoint_token(data: &CheckpointTokenData) -> String {
     let mut bytes = Vec::with_capacity(128);
     for text in [&data.execution_id, &data.invocation_id, &data.token] {
-        let mut end = text.len().min(usize::from(u16::MAX));
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
+        let end = text.floor_char_boundary(usize::from(u16::MAX));
         bytes.extend(u16::try_from(end).unwrap_or(u16::MAX).to_be_bytes());
         bytes.extend(text.bytes().take(end));
     }
@@ -161,6 +158,23 @@ mod tests {
                     prop_assert_eq!(encode_checkpoint_token(&data), token);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_is_cut_between_characters() {
+        let two_bytes = "\u{e9}";
+        for (text, rest) in [
+            ("x".repeat(65_535), "x".repeat(65_535)),
+            ("x".repeat(65_536), "x".repeat(65_535)),
+            (two_bytes.repeat(40_000), two_bytes.repeat(32_767)),
+        ] {
+            let of = |execution_id| CheckpointTokenData {
+                execution_id,
+                token: "t".to_owned(),
+                invocation_id: "i".to_owned(),
+            };
+            assert_eq!(decode_checkpoint_token(&encode_checkpoint_token(&of(text))), Ok(of(rest)));
         }
     }
 

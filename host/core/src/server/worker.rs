@@ -91,6 +91,16 @@ pub(super) fn spawn(
     manager: ExecutionManager,
     clock: Arc<dyn Clock>,
 ) -> io::Result<(Arc<Shared>, JoinHandle<()>)> {
+    let (shared, messages) = share(manager, clock);
+    let thread = thread::Builder::new().name("checkpoint-server".to_owned()).spawn({
+        let shared = shared.clone();
+        move || run(&shared, &messages)
+    })?;
+    Ok((shared, thread))
+}
+
+/// The state of a server, and the messages for its thread.
+fn share(manager: ExecutionManager, clock: Arc<dyn Clock>) -> (Arc<Shared>, Receiver<Message>) {
     let (messages, received) = unbounded();
     let has_store = manager.kept.is_some();
     let shared = Arc::new(Shared {
@@ -106,11 +116,7 @@ pub(super) fn spawn(
         shutdown_reason: OnceLock::new(),
         has_store,
     });
-    let thread = thread::Builder::new().name("checkpoint-server".to_owned()).spawn({
-        let shared = shared.clone();
-        move || run(&shared, &received)
-    })?;
-    Ok((shared, thread))
+    (shared, received)
 }
 
 impl Shared {
@@ -382,5 +388,38 @@ impl Server {
                 let _ = subscriber.send(Some(self.clock.actor()));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ambient::{SeededEntropy, VirtualClock},
+        protocol::Limits,
+    };
+
+    /// The thread is the test itself, so nothing depends on which of two threads is faster.
+    #[test]
+    fn a_caller_processes_its_request_itself_only_while_nothing_is_queued() {
+        let manager = ExecutionManager::new(Arc::new(SeededEntropy::new(1)), Limits::default());
+        let (shared, messages) = share(manager, Arc::new(VirtualClock::new(Timestamp::Y2025)));
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let note = |name: &'static str| {
+            let order = order.clone();
+            move |_: &mut Server, _: Timestamp| {
+                order.lock().unwrap().push(name);
+                Ok(())
+            }
+        };
+        assert!(matches!(shared.process_here(note("first")), Ok(Ok(()))));
+        let mut second = shared.process_on_thread(note("second"));
+        let Err(third) = shared.process_here(note("third")) else { panic!("it went before the second") };
+        let mut third = shared.process_on_thread(third);
+        shared.stop();
+        run(&shared, &messages);
+        assert_eq!((second.try_recv(), third.try_recv()), (Ok(Ok(())), Ok(Ok(()))));
+        assert!(matches!(shared.process_here(note("fourth")), Ok(Err(ServiceError::Unavailable(_)))));
+        assert_eq!(*order.lock().unwrap(), ["first", "second", "third"]);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::world::*;
 use crate::{
-    protocol::{Limits, OperationAction as Action, OperationType as Type, OperationUpdate},
+    protocol::{ErrorObject, Limits, OperationAction as Action, OperationType as Type, OperationUpdate},
     server::{Next, StartExecution},
 };
 
@@ -27,6 +27,18 @@ fn updates_may_have_as_many_bytes_as_a_batch() {
         let limits = Limits { batch_bytes, ..Limits::default() };
         let mut world = World::of(StartExecution::new("f", None), limits);
         assert_eq!(world.try_checkpoint(updates()).is_ok(), fits, "{batch_bytes} for {bytes}");
+    }
+}
+
+#[test]
+fn the_error_of_a_stop_takes_a_mebibyte_at_most() {
+    let with = |message| ErrorObject { error_message: Some(message), ..ErrorObject::default() };
+    let empty = with(String::new()).kept();
+    for (bytes, fits) in [(1 << 20, true), ((1 << 20) + 1, false)] {
+        let mut world = World::new();
+        let error = with("x".repeat(bytes - empty));
+        let stopped = world.manager.stop_execution(world.now, &world.arn, Some(error));
+        assert_eq!(stopped.is_ok(), fits, "{bytes} bytes: {stopped:?}");
     }
 }
 

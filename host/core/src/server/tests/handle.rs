@@ -2,13 +2,17 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::world::{START, error, start, wait};
+use super::world::{START, error, invoke, start, wait};
 use crate::{
     ambient::{SeededEntropy, VirtualClock},
     protocol::{
-        ExecutionStatus, Limits, OperationStatus as Status, OperationType as Type, ServiceError, Timestamp,
+        EventDetails, ExecutionStatus, InvocationOutput, InvocationResult, Limits, OperationStatus as Status,
+        OperationType as Type, ServiceError, Timestamp,
     },
-    server::{Change, CheckpointServer, Observer, ServerConfig, ServerHandle, StartExecution, TimerMode},
+    server::{
+        Change, CheckpointServer, InvokeOutcome, InvokeTarget, Observer, ServerConfig, ServerHandle,
+        StartExecution, TimerMode,
+    },
 };
 
 fn server() -> CheckpointServer {
@@ -57,12 +61,31 @@ async fn timers_of_a_scheduler_and_a_stop_go_through_a_handle() {
 }
 
 #[tokio::test]
+async fn the_target_and_the_outcome_of_an_invoke_go_through_a_handle() {
+    let server = server();
+    let handle = server.handle();
+    let arn = handle.start_execution(StartExecution::new("f", None)).await.unwrap();
+    let invocation = handle.start_invocation(&arn).await.unwrap();
+    let updates = vec![invoke("i", "target")];
+    handle.checkpoint(&arn, &invocation.input.checkpoint_token, updates).await.unwrap();
+    let target = InvokeTarget { executed_version: Some("7".into()), durable_execution_arn: None };
+    handle.annotate_invoke(&arn, &"i".into(), target).await.unwrap();
+    let suspended = InvocationResult::Output(InvocationOutput::pending());
+    handle.complete_invocation(&arn, &invocation.request_id, suspended).await.unwrap();
+    handle.complete_invoke(&arn, &"i".into(), InvokeOutcome::Succeeded(Some("2".into()))).await.unwrap();
+    let view = handle.view(&arn).await.unwrap();
+    assert_eq!(view.operations[1].result().map(|result| &**result), Some("2"));
+    let EventDetails::ChainedInvokeStarted(details) = &view.events[1].details else { panic!("{view:?}") };
+    assert_eq!(details.executed_version.as_deref(), Some("7"));
+}
+
+#[tokio::test]
 async fn a_handle_tells_that_its_server_has_crashed() {
     let server = server();
     let handle = server.handle();
     assert!(!handle.is_gone());
     handle.crash("on purpose");
-    let refused = handle.start_execution(StartExecution::new("f", None)).await.unwrap_err();
-    assert!(matches!(refused, ServiceError::Unavailable(_)), "{refused}");
+    let refused = handle.start_execution(StartExecution::new("f", None)).await;
+    assert_eq!(refused, Err(ServiceError::Unavailable("on purpose".to_owned())));
     assert!(handle.is_gone());
 }

@@ -99,6 +99,28 @@ fn called_off_before_anyone_took_it() {
 }
 
 #[test]
+fn an_early_outcome_of_an_invoke_that_is_called_off_is_lost() {
+    let mut world = World::new();
+    world.checkpoint(vec![invoke("i", "target"), invoke("j", "target")]);
+    for id in ["i", "j"] {
+        complete(&mut world, id, InvokeOutcome::Succeeded(None)).unwrap();
+    }
+    world.checkpoint(vec![update("i", Type::ChainedInvoke, Action::Cancel)]);
+    assert_eq!(world.suspend(), Next::Invoke);
+    let ends = ["i", "j"].map(|id| world.operation(id).status);
+    assert_eq!(ends, [Status::Cancelled, Status::Succeeded]);
+}
+
+#[test]
+fn what_an_execution_waits_for_is_told_by_its_name() {
+    let mut world = World::new();
+    world.checkpoint(vec![callback("a", 0, 0).name("approve"), callback("b", 0, 0), invoke("i", "target")]);
+    let Next::WaitForExternal { what } = world.suspend() else { panic!("nothing is due") };
+    let told: Vec<_> = what.iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["callback \"approve\"", "a callback without a name", "function \"target\""]);
+}
+
+#[test]
 fn other_operations_are_no_invokes() {
     let mut world = World::new();
     world.checkpoint(vec![wait("w", 1)]);

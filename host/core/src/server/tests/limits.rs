@@ -98,6 +98,12 @@ const BOUNDS: &[Bound] = &[
     ("ErrorObject of an answer", None, Some(32_768), |n| {
         Given::Answer(Answer::Failure(ErrorObject { error_message: Some(text(n)), ..ErrorObject::default() }))
     }),
+    ("the name of a function that is started", Some(1), Some(256), |n| {
+        start_with(|start| start.function_name = text(n))
+    }),
+    ("the version of a function that is started", Some(1), Some(64), |n| {
+        start_with(|start| start.function_version = text(n).replace('x', "7"))
+    }),
     ("DurableExecutionName", Some(1), Some(64), |n| start_with(|start| start.execution_name = Some(text(n)))),
     ("ExecutionTimeout", Some(1), Some(31_622_400), |n| start_with(|start| start.timeout_seconds = Some(n))),
     ("InputPayload", Some(2), Some(6_291_456), |n| {

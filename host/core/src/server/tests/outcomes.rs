@@ -2,7 +2,10 @@
 
 use super::world::*;
 use crate::{
-    protocol::{InvocationOutput, InvocationResult, Limits, OperationId, OperationType as Type},
+    protocol::{
+        ErrorObject, InvocationOutput, InvocationResult, Limits, OperationId, OperationType as Type,
+        ServiceError,
+    },
     server::{Next, StartExecution},
 };
 
@@ -74,13 +77,35 @@ fn the_next_invocation_is_told_what_has_changed_from_outside() {
 }
 
 #[test]
-fn a_result_may_have_as_many_bytes_as_a_payload() {
+fn a_result_or_an_error_may_have_as_many_bytes_as_a_payload() {
     let limits = Limits { payload_bytes: 20, ..Limits::default() };
     for (bytes, fits) in [(20, true), (21, false)] {
-        let mut world = World::of(StartExecution::new("f", None), limits.clone());
         let result = format!("\"{}\"", "x".repeat(bytes - 2));
-        let output = InvocationOutput::succeeded(Some(result));
-        let next = world.complete(InvocationResult::Output(output));
-        assert_eq!(next == Next::Closed, fits, "{next:?}");
+        let error = ErrorObject { error_message: Some("x".repeat(bytes)), ..ErrorObject::default() };
+        for output in [InvocationOutput::succeeded(Some(result)), InvocationOutput::failed(error)] {
+            let mut world = World::of(StartExecution::new("f", None), limits.clone());
+            let next = world.complete(InvocationResult::Output(output));
+            assert_eq!(next == Next::Closed, fits, "{next:?}");
+        }
     }
+}
+
+#[test]
+fn an_execution_that_is_over_takes_back_its_own_invocations_only() {
+    let mut world = World::new();
+    let first = world.request_id.clone();
+    world.checkpoint(vec![wait("w", 1)]);
+    world.suspend();
+    world.pass(1);
+    world.invoke();
+    assert_eq!(world.succeed("1"), Next::Closed);
+    let mut complete = |request_id: &str| {
+        let output = InvocationResult::Output(InvocationOutput::pending());
+        world.manager.complete_invocation(world.now, &world.arn, request_id, output)
+    };
+    for known in [&first, &world.request_id] {
+        assert_eq!(complete(known), Ok(Next::Closed));
+    }
+    let unknown = complete("another");
+    assert!(matches!(unknown, Err(ServiceError::InvocationNotRunning(_))), "{unknown:?}");
 }

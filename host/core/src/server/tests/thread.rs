@@ -1,6 +1,6 @@
 use std::{
     future::Future,
-    pin::pin,
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -24,6 +24,10 @@ fn config(clock: Arc<dyn Clock>) -> ServerConfig {
 
 fn server() -> CheckpointServer {
     CheckpointServer::spawn(config(Arc::new(VirtualClock::new(Timestamp::from_millis(0))))).unwrap()
+}
+
+async fn is_pending(mut future: Pin<&mut impl Future>) -> bool {
+    std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await
 }
 
 #[tokio::test]
@@ -57,9 +61,9 @@ async fn changed_ends_with_news_and_not_before() {
     let callback_id = started.operations[0].callback_details.clone().unwrap().callback_id.unwrap();
 
     let mut changed = pin!(handle.changed(&arn));
-    assert!(std::future::poll_fn(|cx| Poll::Ready(changed.as_mut().poll(cx).is_pending())).await);
+    assert!(is_pending(changed.as_mut()).await);
     handle.checkpoint(&arn, &started.checkpoint_token, vec![start("s", Type::Step)]).await.unwrap();
-    assert!(std::future::poll_fn(|cx| Poll::Ready(changed.as_mut().poll(cx).is_pending())).await);
+    assert!(is_pending(changed.as_mut()).await);
     handle.complete_callback(&callback_id, ok("1")).await.unwrap();
     changed.await;
     // A pending change completes it immediately.
@@ -79,9 +83,36 @@ async fn the_server_s_end_ends_who_waits_for_news() {
     let arn = handle.start_execution(StartExecution::new("f", None)).await.unwrap();
     handle.start_invocation(&arn).await.unwrap();
     let mut changed = pin!(handle.changed(&arn));
-    assert!(std::future::poll_fn(|cx| Poll::Ready(changed.as_mut().poll(cx).is_pending())).await);
+    assert!(is_pending(changed.as_mut()).await);
     drop(server);
     changed.await;
+}
+
+#[tokio::test]
+async fn all_who_wait_for_news_are_told_and_none_before() {
+    let server = server();
+    let handle = server.handle();
+    let arn = handle.start_execution(StartExecution::new("f", None)).await.unwrap();
+    handle.start_invocation(&arn).await.unwrap();
+    let (mut first, mut second) = (pin!(handle.changed(&arn)), pin!(handle.changed(&arn)));
+    for _ in 0..2 {
+        assert!(is_pending(first.as_mut()).await && is_pending(second.as_mut()).await);
+    }
+    handle.stop_execution(&arn, None).await.unwrap();
+    first.await;
+    second.await;
+}
+
+#[tokio::test]
+async fn a_request_to_an_idle_server_is_processed_by_its_caller() {
+    let server = server();
+    let handle = server.handle();
+    for _ in 0..3 {
+        let start = StartExecution::new("f", None);
+        let (_, processed) =
+            handle.start_execution_then(start, |_| std::thread::current().id()).await.unwrap();
+        assert_eq!(processed, std::thread::current().id());
+    }
 }
 
 /// A clock that panics on request.

@@ -89,6 +89,19 @@ fn an_answer_is_late_if_the_callback_or_the_execution_ended_first() {
 }
 
 #[test]
+fn an_answer_that_was_due_when_its_callback_ended_is_late_unless_it_ended_it() {
+    let callbacks = vec![callback("1", 5, 0).name("times out"), callback("2", 0, 0).name("answered")];
+    let answers = [
+        after("times out", 5000, ok("x")),
+        // The answer comes first, and ends the callback.
+        after("answered", 3000, Answer::Heartbeat),
+        after("answered", 2000, ok("x")),
+    ];
+    let expected = [(0, late(Some(Status::TimedOut), 5000)), (1, late(Some(Status::Succeeded), 2000))];
+    assert_eq!(unused(callbacks, &answers), expected);
+}
+
+#[test]
 fn an_answer_for_every_callback_is_used_if_one_of_them_took_it_in_time() {
     let callbacks = || vec![callback("1", 5, 0).name("slow"), callback("2", 0, 0).name("other")];
     let answers = [every(after("*", 6000, ok("x"))), every(after("nothing*", 1000, ok("x")))];

@@ -87,7 +87,7 @@ pub(super) struct Args {
     retention: Duration,
     /// For integration tests: waits and retry delays take no time. Timeouts of callbacks pass only when a client advances the
     /// clock. Executions are kept in memory until the process ends
-    #[arg(long, conflicts_with = "retention")]
+    #[arg(long, conflicts_with_all = ["retention", "max_invocations"])]
     skip_time: bool,
     /// With --skip-time: the time at which the clock starts, as 2025-01-31T09:00:00Z, or `now` [default: 2025-01-01T00:00:00Z]
     #[arg(long, value_name = "TIME", requires = "skip_time", value_parser = start_time)]

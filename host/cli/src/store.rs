@@ -85,7 +85,7 @@ enum Action {
         /// The executions: names, ARNs, or the beginnings of either
         #[arg(
             value_parser = NonEmptyStringValueParser::new(),
-            required_unless_present_any = ["ended_before", "function_version"]
+            required_unless_present_any = ["ended_before", "function_version", "unused_versions"]
         )]
         executions: Vec<String>,
         /// Delete all that ended longer ago than this, as in 7d
@@ -94,6 +94,9 @@ enum Action {
         /// Delete a version of a function that is not its newest; executions that began with it keep their code
         #[arg(long, value_name = "FUNCTION:NUMBER", value_parser = numbered)]
         function_version: Vec<(String, u32)>,
+        /// Delete the versions of functions with whose component no execution began, except the newest of each
+        #[arg(long)]
+        unused_versions: bool,
     },
 }
 
@@ -120,8 +123,8 @@ pub(super) fn store(args: &Args) -> Result<Exit, Failure> {
         Action::Check { file } => check(file),
         Action::Export { file, execution, output } => export(file, execution, output.as_deref()),
         Action::Import { file, exported } => import(file, exported),
-        Action::Delete { file, executions, ended_before, function_version } => {
-            delete(file, executions, *ended_before, function_version)
+        Action::Delete { file, executions, ended_before, function_version, unused_versions } => {
+            delete(file, executions, *ended_before, function_version, *unused_versions)
         }
     }
 }
@@ -297,16 +300,11 @@ fn delete(
     executions: &[String],
     ended_before: Option<Duration>,
     function_versions: &[(String, u32)],
+    unused_versions: bool,
 ) -> Result<Exit, Failure> {
     // Opening makes a file that is not there, and there is nothing to delete in it.
     of_store(StoreReader::open(file))?;
     let store = of_store(StoreFile::open(file))?;
-    let mut deleted = 0;
-    if let Some(age) = ended_before {
-        let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
-        let now = SystemClock::new().now().as_millis();
-        deleted = of_store(store.delete_ended_before(Timestamp::from_millis(now.saturating_sub(age))))?;
-    }
     let reader = of_store(store.reader())?;
     // All are looked up before one is deleted, so that a misspelled name deletes nothing.
     let arns: Vec<String> =
@@ -322,7 +320,13 @@ fn delete(
         let error = anyhow!("{function}:{number}: {why}; `durawasm store versions` shows all");
         return Err(Failure { exit: Exit::Usage, error });
     }
-    let mut gone = 0;
+    let mut deleted = 0;
+    if let Some(age) = ended_before {
+        let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+        let now = SystemClock::new().now().as_millis();
+        deleted = of_store(store.delete_ended_before(Timestamp::from_millis(now.saturating_sub(age))))?;
+    }
+    let mut gone = if unused_versions { of_store(store.delete_unused_versions())? } else { 0 };
     for (function, number) in function_versions {
         gone += usize::from(of_store(store.delete_version(function, *number))?);
     }
@@ -331,8 +335,11 @@ fn delete(
     }
     of_store(store.vacuum())?;
     let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
-    let versions =
-        if function_versions.is_empty() { String::new() } else { format!(" and {}", count(gone, "version")) };
+    let versions = if function_versions.is_empty() && !unused_versions {
+        String::new()
+    } else {
+        format!(" and {}", count(gone, "version"))
+    };
     say(format_args!("deleted {}{versions}", count(deleted, "execution")));
     Ok(Exit::Done)
 }

@@ -96,6 +96,11 @@ struct Served {
     code: Code,
 }
 
+/// Whether an execution was begun by `serve`, by what is kept with it.
+pub(super) fn is_of_serve(origin: &str) -> bool {
+    serde_json::from_str::<Origin>(origin).is_ok()
+}
+
 /// Which of the versions a name stands for.
 enum Chosen {
     Latest,
@@ -118,13 +123,14 @@ impl Catalog {
                 known.entry(version.function).or_default().insert(version.number, version.code);
             }
         }
-        let now = SystemClock::new().now();
         let mut catalog = Self { offers: BTreeMap::new(), loaded: Mutex::default(), store, load };
+        let mut components = Vec::new();
         for Offer { function, export, component, aliases } in offers {
             let mut codes = known.remove(&*function.name).unwrap_or_default();
             let code = Code { component: ComponentDigest::of(&component), export, durable: function.durable };
-            let number = match &catalog.store {
-                Some(store) => store.publish(&function.name, &code, &component, now)?.number,
+            let number = match codes.last_key_value() {
+                Some((newest, newest_code)) if *newest_code == code => *newest,
+                Some((newest, _)) => newest.saturating_add(1),
                 None => 1,
             };
             codes.insert(number, code);
@@ -141,9 +147,25 @@ impl Catalog {
                     });
                 }
             }
+            components.push((function.name.clone(), component));
             catalog.offers.insert(function.name.clone(), Offered { function, number, codes, aliases });
         }
+        catalog.publish(&components)?;
         Ok(catalog)
+    }
+
+    /// Keeps the versions that are served in the store.
+    fn publish(&self, components: &[(Arc<str>, Arc<[u8]>)]) -> Result<(), StoreFileError> {
+        let Some(store) = &self.store else { return Ok(()) };
+        let now = SystemClock::new().now();
+        for (name, component) in components {
+            let Some(offered) = self.offers.get(name) else { continue };
+            let Some(code) = offered.codes.get(&offered.number) else { continue };
+            let version = store.publish(name, code, component, now)?;
+            // One process has the store, so no other has published meanwhile.
+            debug_assert_eq!(version.number, offered.number, "{name}");
+        }
+        Ok(())
     }
 
     /// The functions, with the numbers of the versions that are served.

@@ -87,6 +87,11 @@ fn executions_continue_with_the_code_that_they_began_with() {
     assert_eq!(invoke(&again, "f:1", "1").0, 404);
     assert_eq!(answered(&again, &second)["Status"], "SUCCEEDED");
     again.kill();
+    // Nothing but the newest version is left, and all that is left is whole.
+    let unused = durawasm(&["store", "delete", path, "--unused-versions"]);
+    assert_eq!(out(&unused), "deleted 0 executions and 0 versions\n", "{}", err(&unused));
+    let checked = durawasm(&["store", "check", path]);
+    assert!(out(&checked).contains("no damage was found"), "{}", out(&checked));
     // A number is not given again.
     let mut third = serve(&store, "callback", &[]);
     assert!(third.try_start("f:3", "o-4", &event).unwrap().contains(":f:3/"));

@@ -83,7 +83,9 @@ impl Api {
         let of = format!("checkpoint {arn}");
         let parameters = format!("{checkpoint_token} {updates:?}");
         let carry_out = send_checkpoint(self.server().clone(), arn, token, updates.unwrap_or_default());
-        self.once.carry_out(client_token.as_deref(), &of, parameters.as_bytes(), self.now(), carry_out).await
+        self.once
+            .carry_out(client_token.as_deref(), &of, parameters.as_bytes(), self.real_now(), carry_out)
+            .await
     }
 
     /// Pages of the server may be larger than those that a client wants: a marker is the server's, and a place in its
@@ -95,7 +97,7 @@ impl Api {
         let (token, most) = (token(text)?, query.max_items()?);
         let scope = format!("state {arn}");
         let marker = query.one("Marker")?.filter(|marker| !marker.is_empty());
-        let place = marker.map(|marker| self.markers.read(&scope, marker, self.now())).transpose()?;
+        let place = marker.map(|marker| self.markers.read(&scope, marker, self.real_now())).transpose()?;
         let (page, skipped): (String, usize) = place.unwrap_or_default();
         let state = self.server().get_state(&arn, &token, &page).await.map_err(refused)?;
         let length = state.operations.len();
@@ -103,7 +105,7 @@ impl Api {
         let end = skipped + operations.len();
         let next = if end < length { Some((page, end)) } else { state.next_marker.map(|next| (next, 0)) };
         let mut members = Map::new();
-        let marker = next.and_then(|next| self.markers.make(&scope, next, self.now()));
+        let marker = next.and_then(|next| self.markers.make(&scope, next, self.real_now()));
         add(&mut members, "NextMarker", json!(marker));
         add(&mut members, "Operations", json!(operations));
         Ok(Reply::json(200, &members.into()))

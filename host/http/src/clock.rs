@@ -47,6 +47,8 @@ impl Api {
         let until = clock.now().plus_millis(u64::try_from(by.as_millis()).unwrap_or(u64::MAX));
         let _permit = clock.permit(until);
         clock.sleep(Some(until)).await;
+        // What is due at the same instant and was scheduled meanwhile comes first.
+        clock.sleep(Some(until)).await;
         Ok(self.clock())
     }
 }

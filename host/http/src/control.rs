@@ -41,7 +41,9 @@ impl Api {
             server.pause_execution(&arn, pause).await?;
             Ok(Reply::json(202, &json!({})))
         };
-        self.once.carry_out(client_token.as_deref(), &of, parameters.as_bytes(), self.now(), carry_out).await
+        self.once
+            .carry_out(client_token.as_deref(), &of, parameters.as_bytes(), self.real_now(), carry_out)
+            .await
     }
 
     pub(crate) async fn resume(&self, request: &ApiRequest) -> Result<Reply, ApiError> {
@@ -53,7 +55,9 @@ impl Api {
             server.resume_execution(&arn, reason).await?;
             Ok(Reply::json(202, &json!({})))
         };
-        self.once.carry_out(client_token.as_deref(), &of, parameters.as_bytes(), self.now(), carry_out).await
+        self.once
+            .carry_out(client_token.as_deref(), &of, parameters.as_bytes(), self.real_now(), carry_out)
+            .await
     }
 
     pub(crate) async fn delete(&self, request: &ApiRequest) -> Result<Reply, ApiError> {

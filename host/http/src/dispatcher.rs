@@ -16,7 +16,10 @@ use durawasm_core::{
 use tokio::time::sleep;
 use tracing::{Instrument as _, info, info_span, warn};
 
-use super::{api::Api, bounds::AFTER_FAILURE};
+use super::{
+    api::Api,
+    bounds::{AFTER_FAILURE, AFTER_MISSING_CODE},
+};
 
 /// How many executions are taken at once.
 const TAKEN: usize = 64;
@@ -68,7 +71,8 @@ async fn run(api: &Api, attendance: Attendance, actor: Actor) {
     }
     match error {
         // Nothing else could run it.
-        RunError::Function(_) | RunError::Code(_) => attendance.shelve(),
+        RunError::Function(_) => attendance.shelve(),
+        RunError::Code(_) => sleep(AFTER_MISSING_CODE).await,
         RunError::Service(_) => sleep(AFTER_FAILURE).await,
     }
 }

@@ -26,7 +26,7 @@ impl Api {
         let scope = format!("history {reverse} {arn}");
         let marker = request.query.one("Marker")?.filter(|marker| !marker.is_empty());
         let from: Option<u64> =
-            marker.map(|marker| self.markers.read(&scope, marker, self.now())).transpose()?;
+            marker.map(|marker| self.markers.read(&scope, marker, self.real_now())).transpose()?;
         let events = self.server().view(&arn).await?.events;
         let ordered: Box<dyn Iterator<Item = &Arc<Event>> + Send> =
             if reverse { Box::new(events.iter().rev()) } else { Box::new(events.iter()) };
@@ -44,7 +44,8 @@ impl Api {
             bytes += text.len();
             page.push(text);
         }
-        let next = ordered.peek().and_then(|event| self.markers.make(&scope, event.event_id, self.now()));
+        let next =
+            ordered.peek().and_then(|event| self.markers.make(&scope, event.event_id, self.real_now()));
         let marker = next.map(|next| format!(",\"NextMarker\":{}", json!(next))).unwrap_or_default();
         Ok(Reply::text(200, format!("{{\"Events\":[{}]{marker}}}", page.join(","))))
     }

@@ -127,7 +127,8 @@ impl Api {
             InvocationType::RequestResponse => self.outcome(&arn).await?,
             InvocationType::Event | InvocationType::DryRun => Reply::empty(202),
         };
-        Ok(finished(reply, &version, tail.as_ref()).with("x-amz-durable-execution-arn", arn.as_str()))
+        let executed = arn.parts().map_or("", |(_, version, _)| version);
+        Ok(finished(reply, executed, tail.as_ref()).with("x-amz-durable-execution-arn", arn.as_str()))
     }
 
     /// Waits until an execution has ended, and returns the answer. It was started, so a store that fails meanwhile is no

@@ -27,7 +27,15 @@ impl Api {
         let query = &request.query;
         let qualifier = query.one("Qualifier")?.map(ToOwned::to_owned);
         let named = FunctionRef::parse(&request.of)?.qualified(qualifier)?;
-        let version = self.resolve(&named)?;
+        // Executions of a version are listed after it was deleted, too.
+        let number = named.qualifier.as_deref().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        let version = match number {
+            Some(number) => {
+                self.resolve(&FunctionRef { qualifier: None, ..named.clone() })?;
+                number.into()
+            }
+            None => self.resolve(&named)?,
+        };
         let statuses: Vec<String> = query.all("Statuses").map(ToOwned::to_owned).collect();
         if let Some(unknown) = statuses.iter().find(|status| !STATUSES.contains(&&***status)) {
             return invalid(format!("{:?} is no status: use {}", shortened(unknown), STATUSES.join(", ")));
@@ -49,7 +57,7 @@ impl Api {
         // A marker is for this list with these filters.
         let scope = format!("list {list:?}");
         if let Some(marker) = query.one("Marker")?.filter(|marker| !marker.is_empty()) {
-            let (start, arn): (i64, ExecutionArn) = self.markers.read(&scope, marker, self.now())?;
+            let (start, arn): (i64, ExecutionArn) = self.markers.read(&scope, marker, self.real_now())?;
             list.after = Some((Timestamp::from_millis(start), arn));
         }
         let most = query.max_items()?;
@@ -61,7 +69,7 @@ impl Api {
         let mut members = Map::new();
         if let Some(last) = found.last().filter(|_| more) {
             let place = (last.start.as_millis(), &last.arn);
-            add(&mut members, "NextMarker", json!(self.markers.make(&scope, place, self.now())));
+            add(&mut members, "NextMarker", json!(self.markers.make(&scope, place, self.real_now())));
         }
         let executions: Vec<Value> = found.iter().map(listed).collect();
         add(&mut members, "DurableExecutions", json!(executions));

@@ -1,4 +1,4 @@
-//! What is counted and measured, for `GET /metrics`, in the text format of OpenMetrics, which Prometheus reads.
+//! What is counted and measured, for `GET /metrics`, in the text format of `OpenMetrics`, which Prometheus reads.
 //!
 //! Invariants:
 //! - a label has few values: operations of the API, status codes, outcomes, and functions that are served; whatever else a
@@ -172,7 +172,7 @@ impl Metrics {
         self.0.functions.get_or_init(|| functions.cloned().collect());
     }
 
-    /// All values, in the text format of OpenMetrics.
+    /// All values, in the text format of `OpenMetrics`.
     pub(crate) fn page(&self) -> Result<String, fmt::Error> {
         let mut page = String::new();
         encode(&mut page, &self.0.registry)?;

@@ -52,6 +52,8 @@ impl Operation {
             Self::SendDurableExecutionCallbackSuccess => "SendDurableExecutionCallbackSuccess",
             Self::SendDurableExecutionCallbackFailure => "SendDurableExecutionCallbackFailure",
             Self::SendDurableExecutionCallbackHeartbeat => "SendDurableExecutionCallbackHeartbeat",
+            Self::Clock => "Clock",
+            Self::AdvanceClock => "AdvanceClock",
             Self::Health => "Health",
             Self::Metrics => "Metrics",
         }

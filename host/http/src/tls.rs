@@ -113,7 +113,7 @@ impl Tls {
         if length > 0 && first != [HANDSHAKE] {
             let mut sent = vec![0; READ_WITHOUT_TLS];
             // The system drops an answer to a client of which something was not read.
-            client.read(&mut sent).await.ok()?;
+            let _ = client.read(&mut sent).await.ok()?;
             client.write_all(WITHOUT_TLS).await.ok()?;
             client.shutdown().await.ok()?;
             debug!("a client does not speak TLS");

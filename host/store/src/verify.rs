@@ -1,8 +1,10 @@
 //! Verifies a store: the pages of the file, and each execution as the server would load it.
 
-use durawasm_core::server::verify_saved;
+use std::collections::BTreeSet;
 
-use crate::{error::StoreFileError, reader::StoreReader};
+use durawasm_core::server::{saved_origin, verify_saved};
+
+use crate::{component::ComponentDigest, error::StoreFileError, exchange::digests, reader::StoreReader};
 
 /// Something that is wrong with a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +44,7 @@ impl StoreReader {
                 return Ok((0, flaws));
             }
         };
+        let whole = self.verify_components(&mut flaws)?;
         let mut good = 0;
         for execution in listed {
             let flaw = |why| Flaw::Execution { arn: execution.arn.clone(), why };
@@ -52,18 +55,51 @@ impl StoreReader {
                 Ok(Some(saved)) => match verify_saved(&saved, execution.saved_at) {
                     Err(error) => flaws.push(flaw(error.to_string())),
                     Ok(changes) => {
+                        let (_, origin) = saved_origin(&saved).unwrap_or((changes.summary.arn.clone(), None));
+                        let codes = origin.iter().flat_map(|origin| digests(origin));
+                        let missing = codes.into_iter().find(|digest| !whole.contains(digest.as_str()));
                         let (listed, saved) = (&execution.status, changes.summary.standing.as_str());
-                        if *listed == saved {
-                            good += 1;
-                        } else {
+                        if *listed != saved {
                             flaws
                                 .push(flaw(format!("it is listed as {listed}, and its record says {saved}")));
+                        } else if let Some(digest) = missing {
+                            flaws.push(flaw(format!("its component {digest} is not there, or damaged")));
+                        } else {
+                            good += 1;
                         }
                     }
                 },
             }
         }
         Ok((good, flaws))
+    }
+
+    /// Verifies the components. Returns the digests of those that are whole.
+    fn verify_components(&self, flaws: &mut Vec<Flaw>) -> Result<BTreeSet<String>, StoreFileError> {
+        let mut whole = BTreeSet::new();
+        if self.is_empty()? {
+            return Ok(whole);
+        }
+        let mut read = || -> rusqlite::Result<Vec<Flaw>> {
+            let mut flaws = Vec::new();
+            let mut statement = self.connection.prepare("SELECT digest, bytes FROM components")?;
+            let mut rows = statement.query(())?;
+            while let Some(row) = rows.next()? {
+                let digest: String = row.get(0)?;
+                if ComponentDigest::of(row.get_ref(1)?.as_blob()?).as_str() == digest {
+                    whole.insert(digest);
+                } else {
+                    flaws.push(Flaw::File(format!("the component {digest} has another content")));
+                }
+            }
+            Ok(flaws)
+        };
+        match read().map_err(|error| self.failed(&error)) {
+            Ok(found) => flaws.extend(found),
+            Err(StoreFileError::Damaged { error, .. }) => flaws.push(Flaw::File(error)),
+            Err(error) => return Err(error),
+        }
+        Ok(whole)
     }
 
     fn verify_file(&self) -> Result<Vec<Flaw>, StoreFileError> {
@@ -73,7 +109,7 @@ impl StoreReader {
                 match row.get::<_, String>(0)? {
                     fine if fine == "ok" => {}
                     flaw if pragma == "foreign_key_check" => {
-                        flaws.push(Flaw::File(format!("a row of {flaw} belongs to no execution")));
+                        flaws.push(Flaw::File(format!("a row of {flaw} refers to what is not there")));
                     }
                     flaw => flaws.push(Flaw::File(flaw)),
                 }

@@ -80,6 +80,21 @@ impl StoreFile {
     }
 }
 
+impl StoreFile {
+    /// Deletes the versions with whose component no execution began, except the newest of each function. Returns how many.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn delete_unused_versions(&self) -> Result<usize, StoreFileError> {
+        let sql = "DELETE FROM versions
+             WHERE number < (SELECT max(number) FROM versions AS all_of WHERE all_of.function = versions.function)
+             AND NOT EXISTS (SELECT 1 FROM executions WHERE executions.function = versions.function
+                AND instr(executions.record, versions.digest) > 0)";
+        let done = self.connect()?.execute(sql, ());
+        done.map_err(|error| StoreFileError::of(self.path(), &error))
+    }
+}
+
 fn publish(
     transaction: Transaction<'_>,
     function: &str,

@@ -16,6 +16,8 @@ impl Orchestrator {
         id: &str,
         budget: Budget,
     ) -> InvokeOutcome {
+        // While it runs, virtual time does not advance, unless it sleeps.
+        let _actor = self.clock.actor();
         let label = format!("{} {id}", plain_arn(&function.name, id));
         self.granted_plain(function, payload, id, &label, budget).await
     }

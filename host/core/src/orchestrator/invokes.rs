@@ -1,9 +1,10 @@
 //! Chained invokes: from one that was started to the outcome of its target.
 //!
-//! Invariants: a target is started once; one that has started continues with the code that it began with; a target that
-//! cannot be run is the invoke's failure, and only a lost server or code that cannot be loaded leaves the invoke open.
+//! Invariants: a target is started once; one that has started continues with the code that it began with; a target that does
+//! not exist is the invoke's failure; one whose code cannot be loaded, or that has started and is not served now, waits for
+//! its code.
 
-use std::{pin::Pin, sync::Arc};
+use std::pin::Pin;
 
 use super::{
     Function, Version, VersionError,
@@ -14,6 +15,9 @@ use crate::{
     protocol::{ErrorObject, ExecutionArn, ExecutionStatus, ServiceError, Timestamp, error_types},
     server::{Continued, InvokeOutcome, InvokeTarget, StartExecution, StartedInvoke},
 };
+
+/// How long a target waits before its code is loaded again, in seconds.
+const CODE_SECONDS: u64 = 60;
 
 /// The target of a chained invoke, after it was begun.
 enum BegunTarget {
@@ -73,9 +77,15 @@ impl Orchestrator {
             // It continues with the code that it began with, whatever the name stands for by now.
             return Ok(BegunTarget::Execution { arn, function: None, deadline: None });
         }
-        let Version { function, version, origin } = match self.find(&invoke.function_name).await {
+        let found = loop {
+            match self.find(&invoke.function_name).await {
+                Err(VersionError::Code { .. }) => self.wait_for_code().await,
+                found => break found,
+            }
+        };
+        let Version { function, version, origin } = match found {
             Ok(version) => version,
-            Err(error) => return no_target(error).map(BegunTarget::Ended),
+            Err(error) => return Ok(BegunTarget::Ended(no_target(&error))),
         };
         if !function.durable {
             // What it makes the host keep is kept for its caller.
@@ -99,6 +109,11 @@ impl Orchestrator {
         Ok(BegunTarget::Execution { arn, function: Some(function), deadline })
     }
 
+    /// Waits until code that could not be loaded may be there.
+    async fn wait_for_code(&self) {
+        self.clock.sleep(Some(self.clock.now().plus_seconds(CODE_SECONDS))).await;
+    }
+
     async fn run_target(
         &self,
         caller: &ExecutionArn,
@@ -120,9 +135,11 @@ impl Orchestrator {
                 let begun_before = function.is_none() || self.server.has_store();
                 let function = match function {
                     Some(function) => function,
-                    None => match self.started_with(function_of(&arn), origin.as_deref()).await {
-                        Ok(function) => function,
-                        Err(error) => return no_target(error),
+                    None => loop {
+                        match self.started_with(function_of(&arn), origin.as_deref()).await {
+                            Ok(function) => break function,
+                            Err(_) => self.wait_for_code().await,
+                        }
                     },
                 };
                 let mut checkpoints = 0;
@@ -148,12 +165,16 @@ impl Orchestrator {
                         return Ok(InvokeOutcome::Stopped(error));
                     }
                     Err(RunError::Service(error)) => return Err(error),
-                    Err(RunError::Function(unknown)) => return no_target(unknown.into()),
-                    Err(RunError::Code(error)) => return no_target(error),
+                    Err(error @ (RunError::Function(_) | RunError::Code(_))) => return Ok(no_target(&error)),
                 }
             }
             // Somebody runs it since its caller was left.
-            None => self.server.ended(&arn).await?,
+            None => tokio::select! {
+                biased;
+                ended = self.server.ended(&arn) => ended?,
+                // Virtual time advances meanwhile.
+                () = self.clock.sleep(None) => {}
+            },
         }
         let view = self.server.view(&arn).await?;
         let error = view.error.unwrap_or_default();
@@ -166,15 +187,9 @@ impl Orchestrator {
     }
 }
 
-/// The outcome of an invoke whose target does not exist. If only its code cannot be loaded, the invoke stays open: whoever
-/// runs the caller tries again.
-fn no_target(why: VersionError) -> Result<InvokeOutcome, ServiceError> {
-    match why {
-        VersionError::Function(_) | VersionError::Qualifier { .. } => {
-            Ok(InvokeOutcome::Failed(ErrorObject::new(error_types::NOT_FOUND, why.to_string())))
-        }
-        VersionError::Code { .. } => Err(ServiceError::Store(why.to_string())),
-    }
+/// The outcome of an invoke whose target does not exist.
+fn no_target(why: &dyn std::error::Error) -> InvokeOutcome {
+    InvokeOutcome::Failed(ErrorObject::new(error_types::NOT_FOUND, why.to_string()))
 }
 
 /// Converts a refusal of a target by the service to the failure of that target. The run continues.

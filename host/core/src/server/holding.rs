@@ -2,7 +2,7 @@
 //!
 //! Invariants: while an execution waits for a callback, skipped time reaches neither the timeouts of its callbacks nor its
 //! execution timeout without a permit; while it waits for a function that it has invoked, not its execution timeout, since
-//! that function may wait for a callback. An execution holds one instant at most.
+//! that function may wait for a callback; nor while it is paused. An execution holds one instant at most.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -36,8 +36,9 @@ impl Holding {
 impl CheckpointManager {
     /// The instant that skipped time must not reach.
     fn held_until(&self) -> Option<Timestamp> {
-        let waits =
-            self.callbacks.open_callbacks().next().is_some() || self.invokes.unanswered().next().is_some();
+        let waits = self.callbacks.open_callbacks().next().is_some()
+            || self.invokes.unanswered().next().is_some()
+            || self.pausing.view().is_some();
         self.timers.first(|timer| match timer {
             Timer::CallbackTimeout(_) | Timer::HeartbeatTimeout(_) => true,
             Timer::ExecutionTimeout => waits,

@@ -79,11 +79,12 @@ impl Which {
                 client.endpoint()
             ),
             several => {
+                // Executions of one name differ in their ARNs alone.
                 let shown = several.iter().map(|listed| {
-                    if by_name {
-                        &*listed.durable_execution_name
-                    } else {
+                    if is_name {
                         listed.durable_execution_arn.as_str()
+                    } else {
+                        &*listed.durable_execution_name
                     }
                 });
                 let shown: Vec<&str> = shown.collect();

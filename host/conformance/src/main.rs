@@ -38,7 +38,7 @@ struct Args {
     /// A component's file, or the folder of a crate, which is built first
     #[arg(long, value_name = "COMPONENT", required_unless_present = "endpoint")]
     handlers: Option<PathBuf>,
-    /// An endpoint that serves the handlers, each as a function of its name, such as http://127.0.0.1:9001. Requests are
+    /// An endpoint that serves the handlers, each as a function of its name, such as <http://127.0.0.1:9001>. Requests are
     /// signed with the credentials of the environment. Log lines are not compared
     #[arg(long, value_name = "URL", conflicts_with_all = ["handlers", "config"])]
     endpoint: Option<String>,

@@ -1,7 +1,7 @@
 //! A request before it has an address and a signature.
 //!
-//! Invariants: what a request is on, and each value of its query, is encoded once, with everything but letters, digits and
-//! `-_.~`.
+//! Invariants: what a request is on, and each value of its query, is encoded once, with everything but letters, digits
+//! and `-_.~`.
 
 use std::{fmt::Write as _, time::Duration};
 

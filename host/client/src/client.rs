@@ -1,7 +1,7 @@
 //! `Client`: the operations of the service model, one method for each.
 //!
-//! Invariants: an error names the operation, what it was on, and the endpoint; a page that names itself as the next one is
-//! an error, so that every list ends.
+//! Invariants: an error names the operation, what it was on, and the endpoint; a page that names itself as the next one
+//! is an error, so that every list ends.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -86,8 +86,8 @@ impl Client {
         })
     }
 
-    /// Starts an execution by an asynchronous invocation (`Invoke`). If one of this name exists with the same payload, it
-    /// is the one that is returned.
+    /// Starts an execution by an asynchronous invocation (`Invoke`). If one of this name exists with the same payload,
+    /// it is the one that is returned.
     ///
     /// # Errors
     /// [`ClientError`], also if the function is not durable.
@@ -112,8 +112,8 @@ impl Client {
         self.read(&call).await
     }
 
-    /// A page of an execution's history (`GetDurableExecutionHistory`): the first one, or that of a marker. It has at most
-    /// 1000 events.
+    /// A page of an execution's history (`GetDurableExecutionHistory`): the first one, or that of a marker. It has at
+    /// most 1000 events.
     ///
     /// # Errors
     /// [`ClientError`]
@@ -147,8 +147,8 @@ impl Client {
         Err(self.endless("GetDurableExecutionHistory", arn.as_str()))
     }
 
-    /// The executions that a query is for and whose names begin so, the latest first, at most `most` of them; and whether
-    /// there may be more.
+    /// The executions that a query is for and whose names begin so, the latest first, at most `most` of them; and
+    /// whether there may be more.
     ///
     /// # Errors
     /// [`ClientError`], also if the list has more than 10,000 pages.
@@ -283,8 +283,8 @@ impl Client {
         self.read(&Call::new("Clock", Method::GET, "/durawasm/clock", "", "")).await
     }
 
-    /// Advances the clock of the functions by a duration, as people write it, where time is skipped. Returns the clock after
-    /// that. Only `durawasm serve` does this.
+    /// Advances the clock of the functions by a duration, as people write it, where time is skipped. Returns the clock
+    /// after that. Only `durawasm serve` does this.
     ///
     /// # Errors
     /// [`ClientError`], also where time is real.

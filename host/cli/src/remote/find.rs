@@ -1,7 +1,7 @@
 //! Which execution a command is for.
 //!
-//! Invariants: an ARN is not looked up; a name in full means the execution of that name, and the beginning of a name the
-//! only one that begins so.
+//! Invariants: an ARN is not looked up; a name in full means the execution of that name, and the beginning of a name
+//! the only one that begins so.
 
 use anyhow::anyhow;
 use clap::builder::NonEmptyStringValueParser;

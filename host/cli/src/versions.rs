@@ -270,7 +270,7 @@ impl Versions for Catalog {
     fn find<'a>(&'a self, name: &'a str) -> Loading<'a, Version> {
         Box::pin(async move {
             let (function, offered) = self.offered(name)?;
-            let (number, version) = match offered.chosen(name)? {
+            let (number, version): (_, Arc<str>) = match offered.chosen(name)? {
                 Chosen::Latest => (offered.number, LATEST.into()),
                 Chosen::Number(number) => (number, number.to_string().into()),
             };

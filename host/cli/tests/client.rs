@@ -34,7 +34,9 @@ const VARIABLES: [&str; 8] = [
 /// A command for the endpoint that the environment names.
 fn prepared(endpoint: &str, set: &[(&str, &str)], arguments: &[&str]) -> Command {
     let mut command = command(arguments);
-    VARIABLES.iter().for_each(|name| drop(command.env_remove(name)));
+    for name in VARIABLES {
+        command.env_remove(name);
+    }
     command.env("DURAWASM_ENDPOINT", endpoint).envs(set.iter().copied());
     command
 }

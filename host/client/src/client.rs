@@ -1,13 +1,9 @@
 //! `Client`: the operations of the service model, one method for each.
 //!
-//! Invariants: an error names the operation, what it was on, and the endpoint; a page that names itself as the next one is
-//! an error, so that every list ends.
+//! Invariants: an error names the operation, what it was on, and the endpoint; a page that names itself as the next one
+//! is an error, so that every list ends.
 
-use std::{
-    fmt::Write as _,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 use durawasm_core::{
@@ -17,23 +13,21 @@ use durawasm_core::{
 use http_body_util::Full;
 use hyper::{
     HeaderMap, Method, Request,
-    header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, LOCATION, USER_AGENT},
+    header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT},
 };
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
     access::Access,
+    call::{Call, WITHIN},
     endpoint::Endpoint,
     error::{ClientError, Problem},
+    refusal::refusal,
     sign::add_signature,
     transport::{self, Transport},
     types::{ClockState, Execution, HistoryPage, Invocation, Invoked, ListPage, ListQuery, ListedExecution},
 };
-
-/// The time for an answer, but for that of a synchronous invocation.
-const WITHIN: Duration = Duration::from_mins(1);
 
 /// The events of a page: the service's maximum.
 const EVENTS: u32 = 1000;
@@ -44,9 +38,6 @@ const EXECUTIONS: usize = 1000;
 /// The most pages of a list or a history: more than a million executions or events have.
 pub(crate) const PAGES: usize = 10_000;
 
-/// What stays as it is in a path and a query.
-const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
-
 /// A client of one endpoint. Cheap to clone: clones share connections.
 ///
 /// Requires a tokio runtime with time and I/O.
@@ -55,65 +46,6 @@ pub struct Client {
     endpoint: Arc<Endpoint>,
     access: Access,
     transport: Transport,
-}
-
-/// A request before it has an address and a signature.
-struct Call<'a> {
-    operation: &'static str,
-    /// The function, the execution or the callback.
-    of: &'a str,
-    method: Method,
-    /// The path behind what it is on, and the path before it.
-    path: (&'static str, &'static str),
-    query: Vec<(&'static str, String)>,
-    headers: Vec<(&'static str, String)>,
-    body: String,
-    within: Option<Duration>,
-}
-
-impl<'a> Call<'a> {
-    fn new(
-        operation: &'static str,
-        method: Method,
-        before: &'static str,
-        of: &'a str,
-        behind: &'static str,
-    ) -> Self {
-        Self {
-            operation,
-            of,
-            method,
-            path: (before, behind),
-            query: Vec::new(),
-            headers: Vec::new(),
-            body: String::new(),
-            within: Some(WITHIN),
-        }
-    }
-
-    fn on_execution(
-        operation: &'static str,
-        method: Method,
-        arn: &'a ExecutionArn,
-        behind: &'static str,
-    ) -> Self {
-        Self::new(operation, method, "/2025-12-01/durable-executions/", arn.as_str(), behind)
-    }
-
-    fn on_callback(operation: &'static str, id: &'a CallbackId, behind: &'static str) -> Self {
-        Self::new(operation, Method::POST, "/2025-12-01/durable-execution-callbacks/", id.as_str(), behind)
-    }
-
-    /// The path and the query, encoded.
-    fn target(&self) -> String {
-        let encoded = |text| utf8_percent_encode(text, UNRESERVED);
-        let (before, behind) = self.path;
-        let mut target = format!("{before}{}{behind}", encoded(self.of));
-        for (place, (name, value)) in self.query.iter().enumerate() {
-            let _ = write!(target, "{}{name}={}", if place == 0 { '?' } else { '&' }, encoded(value));
-        }
-        target
-    }
 }
 
 impl Client {
@@ -154,8 +86,8 @@ impl Client {
         })
     }
 
-    /// Starts an execution by an asynchronous invocation (`Invoke`). If one of this name exists with the same payload, it
-    /// is the one that is returned.
+    /// Starts an execution by an asynchronous invocation (`Invoke`). If one of this name exists with the same payload,
+    /// it is the one that is returned.
     ///
     /// # Errors
     /// [`ClientError`], also if the function is not durable.
@@ -180,8 +112,8 @@ impl Client {
         self.read(&call).await
     }
 
-    /// A page of an execution's history (`GetDurableExecutionHistory`): the first one, or that of a marker. It has at most
-    /// 1000 events.
+    /// A page of an execution's history (`GetDurableExecutionHistory`): the first one, or that of a marker. It has at
+    /// most 1000 events.
     ///
     /// # Errors
     /// [`ClientError`]
@@ -215,8 +147,8 @@ impl Client {
         Err(self.endless("GetDurableExecutionHistory", arn.as_str()))
     }
 
-    /// The executions that a query is for and whose names begin so, the latest first, at most `most` of them; and whether
-    /// there may be more.
+    /// The executions that a query is for and whose names begin so, the latest first, at most `most` of them; and
+    /// whether there may be more.
     ///
     /// # Errors
     /// [`ClientError`], also if the list has more than 10,000 pages.
@@ -351,8 +283,8 @@ impl Client {
         self.read(&Call::new("Clock", Method::GET, "/durawasm/clock", "", "")).await
     }
 
-    /// Advances the clock of the functions by a duration, as people write it, where time is skipped. Returns the clock after
-    /// that. Only `durawasm serve` does this.
+    /// Advances the clock of the functions by a duration, as people write it, where time is skipped. Returns the clock
+    /// after that. Only `durawasm serve` does this.
     ///
     /// # Errors
     /// [`ClientError`], also where time is real.
@@ -434,90 +366,5 @@ impl Client {
 fn add_reason(body: &mut Value, reason: Option<&str>) {
     if let (Some(reason), Some(members)) = (reason, body.as_object_mut()) {
         members.insert("Reason".to_owned(), json!(reason));
-    }
-}
-
-/// What an answer that is no success says.
-fn refusal(answer: &transport::Answer) -> Problem {
-    let status = answer.status;
-    let header = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok());
-    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    let text = |member: &str| body.get(member).and_then(Value::as_str);
-    // The name may be followed by a URL, or preceded by a namespace.
-    let name = header("x-amzn-errortype").or_else(|| text("__type")).or_else(|| text("code"));
-    let name =
-        name.map(|name| name.split(':').next().unwrap_or(name)).and_then(|name| name.rsplit('#').next());
-    if let Some(name) = name.filter(|name| !name.is_empty()) {
-        let message = text("message").or_else(|| text("Message")).unwrap_or("no message");
-        return Problem::Refused { status, name: name.to_owned(), message: message.to_owned() };
-    }
-    if let (300..400, Some(to)) = (status, header(LOCATION.as_str())) {
-        return Problem::Answer(format!("it redirects to {to}, and redirects are not followed"));
-    }
-    match status {
-        408 | 429 | 500.. => Problem::Refused {
-            status,
-            name: format!("HTTP status {status}"),
-            message: "no message".to_owned(),
-        },
-        _ => Problem::Answer(format!("HTTP status {status} without the name of an error")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn answer(
-        status: u16,
-        headers: &[(&'static str, &'static str)],
-        body: &'static str,
-    ) -> transport::Answer {
-        let header = |(name, value): &(&'static str, &'static str)| {
-            (HeaderName::from_static(name), HeaderValue::from_static(value))
-        };
-        transport::Answer { status, headers: headers.iter().map(header).collect(), body: body.into() }
-    }
-
-    #[test]
-    fn what_an_error_says() {
-        let refused = |status, name: &str, message: &str| Problem::Refused {
-            status,
-            name: name.to_owned(),
-            message: message.to_owned(),
-        };
-        let url = ("x-amzn-errortype", "ResourceNotFoundException:http://internal.example/");
-        for (answer, expected) in [
-            (
-                answer(404, &[url], r#"{"Message": "gone"}"#),
-                refused(404, "ResourceNotFoundException", "gone"),
-            ),
-            (answer(400, &[], r#"{"__type": "a.b#X", "message": "m"}"#), refused(400, "X", "m")),
-            (answer(502, &[], "<html>"), refused(502, "HTTP status 502", "no message")),
-        ] {
-            assert_eq!(refusal(&answer), expected);
-        }
-        for (answer, says) in [
-            (answer(404, &[], "<html>"), "HTTP status 404"),
-            (
-                answer(301, &[("location", "http://elsewhere.example/")], ""),
-                "redirects to http://elsewhere.example/",
-            ),
-        ] {
-            let Problem::Answer(said) = refusal(&answer) else { panic!("{says}") };
-            assert!(said.contains(says), "{said}");
-        }
-    }
-
-    #[test]
-    fn what_names_something_is_encoded_once() {
-        let arn = ExecutionArn::from("arn:aws:lambda:r:1:function:f:$LATEST/durable-execution/n/0-1");
-        let mut call = Call::on_execution("GetDurableExecution", Method::GET, &arn, "/history");
-        call.query = vec![("Marker", "a+/=".to_owned()), ("MaxItems", "5".to_owned())];
-        assert_eq!(
-            call.target(),
-            "/2025-12-01/durable-executions/arn%3Aaws%3Alambda%3Ar%3A1%3Afunction%3Af%3A%24LATEST%2Fdurable-execution\
-             %2Fn%2F0-1/history?Marker=a%2B%2F%3D&MaxItems=5"
-        );
     }
 }

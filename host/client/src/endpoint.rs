@@ -1,7 +1,7 @@
 //! Where requests go.
 //!
-//! Invariants: an endpoint is an `http` or `https` URL of a host, without user, query and fragment; its path is a prefix
-//! of the paths of all requests.
+//! Invariants: an endpoint is an `http` or `https` URL of a host, without user, query and fragment; its path is a
+//! prefix of the paths of all requests.
 
 use std::{fmt, net::IpAddr};
 

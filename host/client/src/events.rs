@@ -1,7 +1,7 @@
 //! Reads an event of a history.
 //!
-//! Invariants: what the service wrote is taken unchanged; what it may leave out has the value that stands for nothing; a
-//! type that this version does not know is left out, not guessed.
+//! Invariants: what the service wrote is taken unchanged; what it may leave out has the value that stands for nothing;
+//! a type that this version does not know is left out, not guessed.
 
 use durawasm_core::protocol::{Event, EventType};
 use serde_json::{Map, Value, json};

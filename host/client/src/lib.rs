@@ -23,11 +23,13 @@
 //! - no message and no `Debug` text contains a secret. What the endpoint says is not made safe to show here.
 
 mod access;
+mod call;
 mod client;
 mod endpoint;
 mod error;
 mod events;
 mod followed;
+mod refusal;
 mod sign;
 mod transport;
 mod types;

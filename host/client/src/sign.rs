@@ -1,6 +1,7 @@
 //! AWS Signature Version 4, in the header `Authorization`.
 //!
-//! Invariants: method, path, query, body and all headers of a request are signed. AWS's own code computes the signature.
+//! Invariants: method, path, query, body and all headers of a request but `user-agent` are signed. AWS's own code
+//! computes the signature.
 
 use std::time::SystemTime;
 

@@ -1,7 +1,7 @@
 //! Sends requests over HTTP/1.1, with and without TLS.
 //!
-//! Invariants: an answer has a bounded size and arrives in a bounded time, unless its caller asks for no limit of time; no
-//! redirect is followed. Without TLS, no certificates are read.
+//! Invariants: an answer has a bounded size and arrives in a bounded time, unless its caller asks for no limit of time;
+//! no redirect is followed. Without TLS, no certificates are read.
 
 use std::{error::Error, sync::Arc, time::Duration};
 

@@ -1,7 +1,7 @@
 //! What requests ask for and answers contain, beside the types of [`durawasm_core::protocol`].
 //!
-//! Invariants: names and shapes are those of the service model; members and statuses that this version does not know are
-//! left as they are, or left out, and are no error.
+//! Invariants: names and shapes are those of the service model; members and statuses that this version does not know
+//! are left as they are, or left out, and are no error.
 
 use std::{fmt, sync::Arc, time::Duration};
 

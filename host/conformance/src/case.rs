@@ -436,7 +436,8 @@ ExpectedLogs:
 ",
         )
         .unwrap();
-        assert_eq!((case.description.as_str(), case.optional, case.last_event()), ("Two lines", true, 3));
+        let last = case.history.iter().map(|event| event.id).max();
+        assert_eq!((case.description.as_str(), case.optional, last), ("Two lines", true, Some(3)));
         let input: Value = serde_json::from_str(&case.input).unwrap();
         assert_eq!(input["number"], json!(7));
         assert_eq!(input["list"], json!(["x"]));
@@ -467,8 +468,8 @@ ExpectedLogs:
     fn little_is_needed() {
         let case = parse("description: x\n").unwrap();
         assert_eq!(
-            (case.input.as_str(), &case.result, case.history.len(), case.last_event()),
-            ("null", &None, 0, 0)
+            (case.input.as_str(), &case.result, case.history.len(), case.seen_after()),
+            ("null", &None, 0, None)
         );
         assert_eq!(parse("Input:\nVariables:\nCallbackActions:\n").unwrap().input, "null");
         assert_eq!(parse("ExpectedResult: {ExecutionStatus: FAILED}").unwrap().result.unwrap().result, None);

@@ -17,8 +17,8 @@
 //! # }
 //! ```
 //!
-//! Invariants: a case with an expectation that the runner cannot check is unreadable; no expectation is ignored, but those
-//! of log lines at an endpoint, and then the outcome says so.
+//! Invariants: a case with an expectation that the runner cannot check is unreadable; no expectation is ignored, but
+//! those of log lines at an endpoint, and then the outcome says so.
 
 mod case;
 mod cases;

@@ -20,8 +20,8 @@ pub(super) struct Ran {
 
 /// Something that runs handlers.
 pub(super) trait Place: Send + Sync {
-    /// Runs the execution of a case as far as the case asks for, and answers its callbacks; `None` if there is no handler
-    /// of the case's name.
+    /// Runs the execution of a case as far as the case asks for, and answers its callbacks; `None` if there is no
+    /// handler of the case's name.
     fn execute<'a>(&'a self, case: &'a Case, config: &'a Config) -> Executing<'a>;
 
     /// Where no handler was found, as the beginning of a sentence.

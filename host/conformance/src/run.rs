@@ -1,7 +1,7 @@
 //! Runs one case and judges its outcome.
 //!
-//! Invariants: the verdict depends only on the case and on what its place tells of the execution. Log lines that a place
-//! does not tell are not judged.
+//! Invariants: the verdict depends only on the case and on what its place tells of the execution. Log lines that a
+//! place does not tell are not judged.
 
 use std::time::Duration;
 

@@ -16,12 +16,15 @@ const DEFAULT: &str = "http://127.0.0.1:9001";
 /// The environment variables that state an endpoint, the first that counts first. AWS's tools read the others.
 const VARIABLES: [&str; 3] = ["DURAWASM_ENDPOINT", "AWS_ENDPOINT_URL_LAMBDA", "AWS_ENDPOINT_URL"];
 
+/// The help of `--endpoint`.
+const HELP: &str = "Where the functions are served, such as https://lambda.eu-north-1.amazonaws.com [default: \
+                    DURAWASM_ENDPOINT, AWS_ENDPOINT_URL_LAMBDA or AWS_ENDPOINT_URL of the environment, or \
+                    http://127.0.0.1:9001]";
+
 /// The options of all commands that send requests.
 #[derive(Debug, clap::Args)]
 pub(crate) struct EndpointArgs {
-    /// Where the functions are served, such as https://lambda.eu-north-1.amazonaws.com [default: DURAWASM_ENDPOINT,
-    /// AWS_ENDPOINT_URL_LAMBDA or AWS_ENDPOINT_URL of the environment, or http://127.0.0.1:9001]
-    #[arg(long, value_name = "URL", global = true)]
+    #[arg(long, value_name = "URL", global = true, help = HELP)]
     endpoint: Option<String>,
     /// Print JSON
     #[arg(long, global = true)]

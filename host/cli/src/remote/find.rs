@@ -1,7 +1,7 @@
 //! Which execution a command is for.
 //!
-//! Invariants: an ARN is not looked up; a name in full means the execution of that name, and the beginning of a name the
-//! only one that begins so.
+//! Invariants: an ARN is not looked up; a name in full means the execution of that name, and the beginning of a name
+//! the only one that begins so.
 
 use anyhow::anyhow;
 use clap::builder::NonEmptyStringValueParser;
@@ -79,11 +79,12 @@ impl Which {
                 client.endpoint()
             ),
             several => {
+                // Executions of one name differ in their ARNs alone.
                 let shown = several.iter().map(|listed| {
-                    if by_name {
-                        &*listed.durable_execution_name
-                    } else {
+                    if is_name {
                         listed.durable_execution_arn.as_str()
+                    } else {
+                        &*listed.durable_execution_name
                     }
                 });
                 let shown: Vec<&str> = shown.collect();

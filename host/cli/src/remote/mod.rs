@@ -1,5 +1,5 @@
-//! `durawasm execution`, `durawasm callback` and `durawasm clock`: commands for executions of an endpoint that speaks the API of AWS Lambda
-//! durable functions, such as `durawasm serve`.
+//! `durawasm execution`, `durawasm callback` and `durawasm clock`: commands for executions of an endpoint that speaks
+//! the API of AWS Lambda durable functions, such as `durawasm serve`.
 //!
 //! Invariants:
 //! - nothing is executed here: a command sends requests, and shows answers;

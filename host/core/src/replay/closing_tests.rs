@@ -51,13 +51,13 @@ fn an_error_is_shortened_to_its_limit_wherever_it_is_closed() {
         },
     ];
     for close in closes {
-        let closed = |error: ErrorObject| {
+        let recorded = |error: ErrorObject| {
             let mut engine = engine(Vec::new());
             close(&mut engine, error);
             engine.take_batch().pop().unwrap().error.unwrap()
         };
-        assert_eq!(closed(small()), small());
-        let shortened = closed(large());
+        assert_eq!(recorded(small()), small());
+        let shortened = recorded(large());
         assert!(shortened.size() <= most && shortened.error_type == small().error_type);
     }
 }

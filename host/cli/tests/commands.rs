@@ -2,17 +2,17 @@
 //! parsed by the executable, with all its options and their values. Nothing is run.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
-mod common;
-
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
-use common::{err, root};
-
 const COMMANDS: [&str; 7] = ["build", "check", "inspect", "run", "serve", "store", "test"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap()
+}
 
 fn pages() -> Vec<PathBuf> {
     let docs = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
@@ -109,7 +109,8 @@ fn every_command_of_the_pages_is_one() {
             let mut command = Command::new(env!("CARGO_BIN_EXE_durawasm"));
             let parsed = command.args(&arguments).arg("--help").stdin(Stdio::null()).output().unwrap();
             let wrong = format!("{}: durawasm {}", path.display(), arguments.join(" "));
-            assert_eq!(parsed.status.code(), Some(0), "{wrong}\n{}", err(&parsed));
+            let said = String::from_utf8_lossy(&parsed.stderr);
+            assert_eq!(parsed.status.code(), Some(0), "{wrong}\n{said}");
             checked += 1;
         }
     }

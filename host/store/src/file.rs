@@ -32,11 +32,13 @@ impl StoreFile {
     /// be read or written. Then it is as it was.
     pub fn open(path: &Path) -> Result<Self, StoreFileError> {
         // Looked at before a lock file appears beside it.
-        if path.exists() {
-            StoreReader::open(path)?;
-        }
+        let interrupted = path.exists() && is_interrupted(path)?;
         let lock = lock(path)?;
         private(path)?;
+        if interrupted {
+            take_back(path)?;
+            StoreReader::open(path)?;
+        }
         let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let version = schema::version(&connection, path)?;
         schema::migrate(&mut connection, path, version)?;
@@ -102,6 +104,30 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
+}
+
+/// Whether a process was interrupted while it made the store, or another program while it changed a database of its own:
+/// beside the file is a journal, with which the change has to be taken back before anything can be read.
+///
+/// # Errors
+/// When there is nothing to take back, and the file is no store.
+fn is_interrupted(path: &Path) -> Result<bool, StoreFileError> {
+    match StoreReader::open(path) {
+        Ok(_) => Ok(false),
+        // A reader must not take it back.
+        Err(StoreFileError::ReadOnly(_)) if beside(path, "-journal").exists() => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Lets `SQLite` take back a change that was interrupted. Nothing else in the file changes.
+fn take_back(path: &Path) -> Result<(), StoreFileError> {
+    Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .and_then(|connection| {
+            connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))
+        })
+        .map(drop)
+        .map_err(|error| StoreFileError::of(path, &error))
 }
 
 /// Creates the file if it does not exist, for its owner alone: payloads are in it.

@@ -65,11 +65,14 @@ pub(super) enum OfferError {
 /// Loads a component for a function.
 pub(super) type Load = dyn Fn(&str, &[u8]) -> Result<Handler, String> + Send + Sync;
 
+/// A version that is loaded when it is first needed.
+type LoadedOnce = Arc<OnceCell<Function>>;
+
 /// The functions that are served.
 pub(super) struct Catalog {
     offers: BTreeMap<Arc<str>, Offered>,
     /// Versions that are not served, as far as they were needed.
-    loaded: Mutex<HashMap<(Arc<str>, Code), Arc<OnceCell<Function>>>>,
+    loaded: Mutex<HashMap<(Arc<str>, Code), LoadedOnce>>,
     store: Option<Arc<StoreFile>>,
     load: Arc<Load>,
 }

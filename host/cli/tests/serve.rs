@@ -9,7 +9,6 @@ use std::{
     fs,
     io::Read as _,
     os::unix::fs::PermissionsExt as _,
-    path::Path,
     process::{Command, Stdio},
 };
 
@@ -212,9 +211,10 @@ fn metrics_tell_what_the_store_and_the_functions_did() {
 fn traced(json: bool, arguments: &[&str]) -> String {
     let function = format!("greet={}", guests());
     let arguments = [&["--function", &function, "--quiet"], arguments].concat();
-    let mut serving = match json {
-        true => Serving::start_heard(&[&["--store", ":memory:"], &*arguments].concat(), Stdio::piped()),
-        false => Serving::start_as_text(&arguments),
+    let mut serving = if json {
+        Serving::start_heard(&[&["--store", ":memory:"], &*arguments].concat(), Stdio::piped())
+    } else {
+        Serving::start_as_text(&arguments)
     };
     assert_eq!(serving.send("POST", "/2015-03-31/functions/greet:$LATEST/invocations", "\"Ada\"").0, 200);
     let hostile = "/2015-03-31/functions/%1b%5b2J%0aforged%c2%85/invocations";

@@ -133,14 +133,15 @@ impl Orchestrator {
             Some((attendance, Continued { times_out, origin })) => {
                 // With a store it may have been started before, if this continues the caller's execution.
                 let begun_before = function.is_none() || self.server.has_store();
-                let function = match function {
-                    Some(function) => function,
-                    None => loop {
-                        match self.started_with(function_of(&arn), origin.as_deref()).await {
-                            Ok(function) => break function,
-                            Err(_) => self.wait_for_code().await,
-                        }
-                    },
+                let mut code = function;
+                let function = loop {
+                    if let Some(function) = code {
+                        break function;
+                    }
+                    code = self.started_with(function_of(&arn), origin.as_deref()).await.ok();
+                    if code.is_none() {
+                        self.wait_for_code().await;
+                    }
                 };
                 let mut checkpoints = 0;
                 let options = DriveOptions {

@@ -146,6 +146,22 @@ fn the_table_lists_each_crate_with_the_crates_that_it_depends_on() {
 }
 
 #[test]
+fn each_crate_has_an_optimization_of_its_own() {
+    let workspace = manifest(".");
+    let packages = workspace["profile"]["dev"]["package"].as_table().unwrap();
+    for (path, manifest) in members() {
+        let package = manifest["package"]["name"].as_str().unwrap();
+        let level = packages.get(package).and_then(|profile| profile.get("opt-level"));
+        assert!(
+            level.is_some(),
+            "{path}: without [profile.dev.package.{package}] it is built like a dependency"
+        );
+    }
+    // One for all packages would be one for build scripts and procedural macros as well.
+    assert!(packages["*"].get("opt-level").is_none());
+}
+
+#[test]
 fn only_compiler_and_sandbox_depend_on_wasmtime_and_only_binaries_on_clap() {
     let with = |name: &str| -> Vec<String> {
         let members = members().into_iter().filter(|(_, manifest)| dependencies(manifest).contains(name));

@@ -31,6 +31,14 @@ pub(crate) fn add_signature(
     headers: &mut HeaderMap,
     body: &[u8],
 ) -> Result<(), String> {
+    let token = key.credentials.session_token();
+    if token.is_some_and(|token| HeaderValue::from_str(token).is_err()) {
+        // The variable of a session's token may hold anything.
+        return Err(
+            "x-amz-security-token has characters that no header may have: are the credentials complete?"
+                .to_owned(),
+        );
+    }
     let identity = key.credentials.clone().into();
     let parameters = v4::SigningParams::builder()
         .identity(&identity)
@@ -53,10 +61,7 @@ pub(crate) fn add_signature(
     };
     for (name, value) in signed.headers() {
         let name: HeaderName = name.parse().map_err(|_| "a header cannot be written".to_owned())?;
-        // The variable of a session's token may hold anything.
-        let unwritable =
-            |_| format!("{name} has characters that no header may have: are the credentials complete?");
-        let mut value = HeaderValue::from_str(value).map_err(unwritable)?;
+        let mut value = HeaderValue::from_str(value).map_err(|_| "a header cannot be written".to_owned())?;
         value.set_sensitive(true);
         headers.insert(name, value);
     }

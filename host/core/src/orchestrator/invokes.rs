@@ -129,53 +129,52 @@ impl Orchestrator {
             durable_execution_arn: Some(arn.clone()),
         };
         self.server.annotate_invoke(caller, &invoke.operation_id, target).await?;
-        match self.server.attend(&arn).await? {
-            Some((attendance, Continued { times_out, origin })) => {
-                // With a store it may have been started before, if this continues the caller's execution.
-                let begun_before = function.is_none() || self.server.has_store();
-                let mut code = function;
-                let function = loop {
-                    if let Some(function) = code {
-                        break function;
-                    }
-                    code = self.started_with(function_of(&arn), origin.as_deref()).await.ok();
-                    if code.is_none() {
-                        self.wait_for_code().await;
-                    }
-                };
-                let mut checkpoints = 0;
-                let options = DriveOptions {
-                    function: &function,
-                    deadline: if begun_before { after(times_out) } else { begun },
-                    stop_when: None,
-                    attendant: None,
-                    may_leave: false,
-                };
-                let driven = self.drive(&arn, options, &mut checkpoints, spawner).await;
-                if matches!(driven, Ok(StopReason::Ended)) {
-                    attendance.set_left();
+        if let Some((attendance, Continued { times_out, origin })) = self.server.attend(&arn).await? {
+            // With a store it may have been started before, if this continues the caller's execution.
+            let begun_before = function.is_none() || self.server.has_store();
+            let mut code = function;
+            let function = loop {
+                if let Some(function) = code {
+                    break function;
                 }
-                match driven {
-                    Ok(StopReason::Ended | StopReason::ConditionMet | StopReason::Left) => {}
-                    Ok(StopReason::Stalled(_)) => {
-                        // The target waits for an answer that cannot come, and so does its caller.
-                        let error = ErrorObject::new(
-                            error_types::INVOKE_STALLED,
-                            "the target waits for an external answer that cannot arrive",
-                        );
-                        return Ok(InvokeOutcome::Stopped(error));
-                    }
-                    Err(RunError::Service(error)) => return Err(error),
-                    Err(error @ (RunError::Function(_) | RunError::Code(_))) => return Ok(no_target(&error)),
+                code = self.started_with(function_of(&arn), origin.as_deref()).await.ok();
+                if code.is_none() {
+                    self.wait_for_code().await;
                 }
+            };
+            let mut checkpoints = 0;
+            let options = DriveOptions {
+                function: &function,
+                deadline: if begun_before { after(times_out) } else { begun },
+                stop_when: None,
+                attendant: None,
+                may_leave: false,
+            };
+            let driven = self.drive(&arn, options, &mut checkpoints, spawner).await;
+            if matches!(driven, Ok(StopReason::Ended)) {
+                attendance.set_left();
             }
+            match driven {
+                Ok(StopReason::Ended | StopReason::ConditionMet | StopReason::Left) => {}
+                Ok(StopReason::Stalled(_)) => {
+                    // The target waits for an answer that cannot come, and so does its caller.
+                    let error = ErrorObject::new(
+                        error_types::INVOKE_STALLED,
+                        "the target waits for an external answer that cannot arrive",
+                    );
+                    return Ok(InvokeOutcome::Stopped(error));
+                }
+                Err(RunError::Service(error)) => return Err(error),
+                Err(error @ (RunError::Function(_) | RunError::Code(_))) => return Ok(no_target(&error)),
+            }
+        } else {
             // Somebody runs it since its caller was left.
-            None => tokio::select! {
+            tokio::select! {
                 biased;
                 ended = self.server.ended(&arn) => ended?,
                 // Virtual time advances meanwhile.
                 () = self.clock.sleep(None) => {}
-            },
+            }
         }
         let view = self.server.view(&arn).await?;
         let error = view.error.unwrap_or_default();

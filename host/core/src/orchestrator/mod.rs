@@ -10,6 +10,7 @@ mod environment;
 mod functions;
 mod grants;
 mod invokes;
+mod lookup;
 mod plain;
 mod requests;
 mod run;

@@ -37,6 +37,15 @@ pub enum RunError {
     Code(VersionError),
 }
 
+impl From<VersionError> for RunError {
+    fn from(error: VersionError) -> Self {
+        match error {
+            VersionError::Function(unknown) => Self::Function(unknown),
+            other => Self::Code(other),
+        }
+    }
+}
+
 /// Why an execution that has not ended will not continue by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stall {

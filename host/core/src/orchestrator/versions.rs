@@ -5,7 +5,7 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use super::{Function, Functions, Orchestrator, RunError, UnknownFunction, bare_name};
+use super::{Function, Functions, UnknownFunction, bare_name};
 
 /// The version of a function that changes with its code (service model: `$LATEST`).
 pub const LATEST: &str = "$LATEST";
@@ -47,15 +47,6 @@ pub enum VersionError {
     },
 }
 
-impl From<VersionError> for RunError {
-    fn from(error: VersionError) -> Self {
-        match error {
-            VersionError::Function(unknown) => Self::Function(unknown),
-            other => Self::Code(other),
-        }
-    }
-}
-
 /// The future of a version, which may have to be loaded.
 pub type Loading<'a, T> = Pin<Box<dyn Future<Output = Result<T, VersionError>> + Send + 'a>>;
 
@@ -80,45 +71,9 @@ pub trait Versions: Send + Sync {
 
 impl Functions {
     /// The only version of a function.
-    fn latest(&self, name: &str) -> Result<Version, UnknownFunction> {
+    pub(super) fn latest(&self, name: &str) -> Result<Version, UnknownFunction> {
         let function = self.find(name)?.clone();
         Ok(Version { function, version: LATEST.into(), origin: None })
-    }
-}
-
-impl Orchestrator {
-    /// The version of a function that a new execution runs. Without a source of versions, qualifiers make no difference.
-    ///
-    /// # Errors
-    /// When there is no such function or version, or its code cannot be loaded.
-    pub async fn find(&self, name: &str) -> Result<Version, VersionError> {
-        match &self.versions {
-            Some(versions) => versions.find(name).await,
-            None => Ok(self.functions.latest(name)?),
-        }
-    }
-
-    /// What the ARNs of executions have for the version that a name stands for.
-    ///
-    /// # Errors
-    /// When there is no such function or version.
-    pub fn resolve(&self, name: &str) -> Result<Arc<str>, VersionError> {
-        match &self.versions {
-            Some(versions) => versions.resolve(name),
-            None => Ok(self.functions.latest(name)?.version),
-        }
-    }
-
-    /// The code of an execution that started earlier.
-    pub(super) async fn started_with(
-        &self,
-        function: &str,
-        origin: Option<&str>,
-    ) -> Result<Function, VersionError> {
-        match &self.versions {
-            Some(versions) => versions.started_with(function, origin).await,
-            None => Ok(self.functions.find(function)?.clone()),
-        }
     }
 }
 

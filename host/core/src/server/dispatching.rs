@@ -1,16 +1,20 @@
 //! The requests of who dispatches executions.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use super::{
     api::Continued,
     checkpoint_manager::CheckpointManager,
     dispatch::{Dispatch, Need},
     execution_manager::ExecutionManager,
+    holding::Holding,
     phase::ExecutionPhase,
     store::OpenExecution,
 };
-use crate::protocol::{ExecutionArn, ServiceError, Timestamp};
+use crate::{
+    ambient::Clock,
+    protocol::{ExecutionArn, ServiceError, Timestamp},
+};
 
 /// What a dispatcher has to do.
 #[derive(Debug, Default)]
@@ -160,6 +164,19 @@ impl ExecutionManager {
             if !was_loaded {
                 self.release(&arn);
             }
+        }
+    }
+
+    /// Holds the timeouts of executions from now on, as far as they are in memory.
+    pub(super) fn hold_timeouts(&mut self, clock: Arc<dyn Clock>) {
+        self.holding = Some(Holding::new(clock));
+    }
+
+    /// Holds what an execution has to hold after a request.
+    pub(super) fn hold_timeout_of(&mut self, arn: &ExecutionArn) {
+        if let Some(holding) = &mut self.holding {
+            let execution = self.executions.get(arn);
+            holding.set(arn, execution.and_then(|(execution, _)| execution.held_until()));
         }
     }
 

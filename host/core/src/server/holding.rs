@@ -6,7 +6,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{checkpoint_manager::CheckpointManager, execution_manager::ExecutionManager, timers::Timer};
+use super::{checkpoint_manager::CheckpointManager, timers::Timer};
 use crate::{
     ambient::{Clock, Hold},
     protocol::{ExecutionArn, Timestamp},
@@ -23,7 +23,7 @@ impl Holding {
         Self { clock, held: HashMap::new() }
     }
 
-    fn set(&mut self, arn: &ExecutionArn, at: Option<Timestamp>) {
+    pub(super) fn set(&mut self, arn: &ExecutionArn, at: Option<Timestamp>) {
         match at {
             Some(at) if self.held.get(arn).is_some_and(|(held, _)| *held == at) => {}
             // The new one is made before the old one is released.
@@ -35,7 +35,7 @@ impl Holding {
 
 impl CheckpointManager {
     /// The instant that skipped time must not reach.
-    fn held_until(&self) -> Option<Timestamp> {
+    pub(super) fn held_until(&self) -> Option<Timestamp> {
         let waits = self.callbacks.open_callbacks().next().is_some()
             || self.invokes.unanswered().next().is_some()
             || self.pausing.view().is_some();
@@ -44,20 +44,5 @@ impl CheckpointManager {
             Timer::ExecutionTimeout => waits,
             Timer::WaitEnds(_) | Timer::StepReady(_) | Timer::Answer(..) | Timer::Reinvoke => false,
         })
-    }
-}
-
-impl ExecutionManager {
-    /// Holds the timeouts of executions from now on, as far as they are in memory.
-    pub(super) fn hold_timeouts(&mut self, clock: Arc<dyn Clock>) {
-        self.holding = Some(Holding::new(clock));
-    }
-
-    /// Holds what an execution has to hold after a request.
-    pub(super) fn hold_timeout_of(&mut self, arn: &ExecutionArn) {
-        if let Some(holding) = &mut self.holding {
-            let execution = self.executions.get(arn);
-            holding.set(arn, execution.and_then(|(execution, _)| execution.held_until()));
-        }
     }
 }

@@ -24,6 +24,8 @@ use durawasm_store::{Code, ComponentDigest, StoreFile, StoreFileError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
+use super::output::note;
+
 /// The name of the newest version that has a number.
 const LATEST_PUBLISHED: &str = "$LATEST.PUBLISHED";
 
@@ -212,7 +214,12 @@ impl Catalog {
             };
             Ok(loaded.renamed(function.clone()))
         });
-        loading.await.cloned()
+        let loaded = loading.await.cloned();
+        if let Err(error) = &loaded {
+            // Who waits for it may have nobody to tell.
+            note(format_args!("warning: {error}; executions that began with it wait"));
+        }
+        loaded
     }
 }
 

@@ -100,6 +100,8 @@ async fn a_client_without_tls_is_told() {
     for nonsense in [&[0_u8, 1, 2][..], &[22, 3, 3, 0, 2, 0, 0]] {
         let mut stream = TcpStream::connect(secured.served.address).await.unwrap();
         stream.write_all(nonsense).await.unwrap();
+        // Otherwise more could come, for as long as a handshake may take.
+        drop(stream.shutdown().await);
         drop(stream.read_to_end(&mut Vec::new()).await);
     }
     assert_eq!(secured.health().await.status, 200);

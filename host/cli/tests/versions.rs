@@ -5,11 +5,15 @@
 mod common;
 mod serving;
 
-use std::path::Path;
+use std::{
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::Stdio,
+};
 
 use common::{err, json_of, out};
 use serde_json::{Value, json};
-use serving::{Serving, durawasm, guests};
+use serving::{Serving, arn_path, durawasm, guests};
 
 /// Serves a function of the test guests as `f`.
 fn serve(store: &Path, export: &str, aliases: &[&str]) -> Serving {
@@ -113,4 +117,75 @@ fn an_exported_execution_has_its_code() {
     let new = serve(&other, "greet", &[]);
     let ended = answered(&new, &arn);
     assert_eq!(ended["Status"], "SUCCEEDED", "{ended}");
+}
+
+/// Replaces the components of a store by what `change` makes of them.
+fn change_components(store: &Path, change: impl Fn(Vec<u8>) -> Vec<u8>) {
+    let connection = rusqlite::Connection::open(store).unwrap();
+    let mut select = connection.prepare("SELECT digest, bytes FROM components").unwrap();
+    let rows = select.query_map((), |row| Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?))).unwrap();
+    let rows: Vec<_> = rows.collect::<Result<_, _>>().unwrap();
+    for (digest, bytes) in rows {
+        let update = "UPDATE components SET bytes = ?1 WHERE digest = ?2";
+        assert_eq!(connection.execute(update, (change(bytes), digest)).unwrap(), 1);
+    }
+}
+
+#[test]
+fn an_execution_whose_code_is_damaged_waits_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("s.db");
+    let mut old = serve(&store, "callback", &[]);
+    let arn = old.try_start("f", "o-1", &json!({ "name": "reply" })).unwrap();
+    let callback = old.callback_of(&arn);
+    old.kill();
+    change_components(&store, |mut bytes| {
+        bytes[9] ^= 1;
+        bytes
+    });
+    let checked = durawasm(&["store", "check", store.to_str().unwrap()]);
+    assert_eq!(checked.status.code(), Some(1));
+    assert!(
+        out(&checked).contains("has another content") && out(&checked).contains(&arn),
+        "{}",
+        out(&checked)
+    );
+
+    let function = format!("f={}#greet", guests());
+    let arguments = ["--store", store.to_str().unwrap(), "--function", &function, "--quiet"];
+    let mut new = Serving::start_heard(&arguments, Stdio::piped());
+    new.succeed(&callback, "\"yes\"");
+    let mut errors = BufReader::new(new.process.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let told = errors.find(|line| line.contains("cannot continue")).unwrap();
+    assert!(told.contains(&arn) && told.contains("the code of f cannot be loaded"), "{told}");
+    assert_eq!(new.get(&arn_path(&arn, ""))["Status"], "RUNNING");
+    assert_eq!(invoke(&new, "f:1", "1").0, 500);
+    assert_eq!(invoke(&new, "f:2", "\"Ada\"").0, 200);
+    new.kill();
+
+    change_components(&store, |mut bytes| {
+        bytes[9] ^= 1;
+        bytes
+    });
+    let again = serve(&store, "greet", &[]);
+    assert_eq!(again.ended(&arn)["Status"], "SUCCEEDED");
+}
+
+#[test]
+fn a_name_is_one_execution_in_all_versions_and_of_run_beside() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("s.db");
+    let mut serving = serve(&store, "greet", &[]);
+    let versions = ["f:1", "f:$LATEST"].map(|function| {
+        let path = format!("/2015-03-31/functions/{function}/invocations");
+        let named = [("x-amz-durable-execution-name", "shared")];
+        let answer = serving.exchange("POST", &path, &named, "\"Ada\"").unwrap();
+        assert_eq!((answer.status, &*answer.body), (200, "\"Hello, Ada\""));
+        answer.header("x-amz-executed-version").unwrap().to_owned()
+    });
+    assert_eq!(versions, ["1", "1"]);
+    serving.kill();
+    let run = ["run", guests(), "--function", "greet", "--event", "\"Eve\"", "--name", "shared", "--json"];
+    let run = json_of(&durawasm(&[&run[..], &["--store", store.to_str().unwrap()]].concat()));
+    assert_eq!(run["result"], "Hello, Eve", "{run}");
 }

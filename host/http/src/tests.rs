@@ -30,6 +30,19 @@ struct Waits;
 /// Works until it is stopped.
 struct Works;
 
+/// Sleeps for five seconds of its clock.
+struct Sleeps;
+
+impl Invocable for Sleeps {
+    fn invoke<'a>(&'a self, invocation: Invocation<'a>) -> Invoked<'a> {
+        Box::pin(async move {
+            let clock = invocation.around.clock;
+            clock.sleep(Some(clock.now().plus_seconds(5))).await;
+            report(InvocationOutput::succeeded(Some("\"slept\"".to_owned())))
+        })
+    }
+}
+
 impl Invocable for Works {
     fn invoke<'a>(&'a self, invocation: Invocation<'a>) -> Invoked<'a> {
         Box::pin(async move {
@@ -144,11 +157,13 @@ impl Served {
         let tails = LogTails::new(Arc::new(LogBuffer::default()));
         let options = EnvironmentOptions { answers_from_outside: true, ..EnvironmentOptions::default() };
         let mut environment = Environment::empty(options, tails.clone()).unwrap();
-        let functions: [(&str, bool, Arc<dyn Invocable>); 4] = [
+        let functions: [(&str, bool, Arc<dyn Invocable>); 6] = [
             ("greets", true, Arc::new(Greets)),
             ("waits", true, Arc::new(Waits)),
             ("works", true, Arc::new(Works)),
             ("plain", false, Arc::new(Greets)),
+            ("sleeps", true, Arc::new(Sleeps)),
+            ("naps", false, Arc::new(Sleeps)),
         ];
         for (name, durable, handler) in functions {
             environment.register(Function { name: name.into(), durable, handler });
@@ -509,4 +524,24 @@ proptest! {
             assert_eq!(served.get("/health").await.status, 200);
         });
     }
+}
+
+#[tokio::test]
+async fn skipped_time_passes_what_sleeps_however_many_may_run() {
+    let served = Served::with(Bounds { invocations: 1, ..Bounds::default() }, None).await;
+    let before = served.api.now();
+    let mut started = Vec::new();
+    for _ in 0..3 {
+        let answer = served.send("POST", &invocations("sleeps"), &[EVENT], b"1").await;
+        started.push(answer.header("x-amz-durable-execution-arn").unwrap().to_owned());
+    }
+    let slept = served.post(&invocations("naps"), &json!(1)).await;
+    assert_eq!((slept.status, slept.body), (200, json!("slept")));
+    for arn in started {
+        served.api.server().ended(&arn.as_str().into()).await.unwrap();
+    }
+    assert!(served.api.now() >= before.plus_seconds(5));
+    // Nobody is awake: the clock goes on.
+    let advanced = served.post("/durawasm/clock/advance", &json!({ "Duration": "1h" })).await;
+    assert_eq!(advanced.status, 200, "{}", advanced.body);
 }

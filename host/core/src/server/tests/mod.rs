@@ -6,6 +6,7 @@ mod callbacks;
 mod dispatching;
 mod group_commit;
 mod handle;
+mod holding;
 mod invokes;
 mod lifecycle;
 mod limits;

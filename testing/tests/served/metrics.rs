@@ -110,7 +110,7 @@ async fn requests_executions_and_invocations_are_counted() {
         (r#"requests_total{operation="unknown",status="404"}"#, 1.0),
         (r#"requests_total{operation="StopDurableExecution",status="200"}"#, 1.0),
         (r#"request_duration_seconds_count{operation="Invoke"}"#, 6.0),
-        (r#"request_duration_seconds_bucket{operation="Invoke",le="+Inf"}"#, 6.0),
+        (r#"request_duration_seconds_bucket{le="+Inf",operation="Invoke"}"#, 6.0),
         (r#"requests_refused_total{reason="bodies"}"#, 0.0),
         ("request_body_bytes", 0.0),
         ("tls_handshake_failures_total", 0.0),

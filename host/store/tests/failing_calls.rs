@@ -19,7 +19,7 @@ use durawasm_core::{
 use durawasm_store::{StoreFile, StoreReader};
 
 /// How many commits the process makes.
-const COMMITS: usize = 6;
+const COMMITS: usize = 4;
 
 fn arn(number: usize) -> ExecutionArn {
     ExecutionArn::new("f", "$LATEST", &format!("n{number}"), &format!("id-{number}"))

@@ -8,7 +8,19 @@ use std::{
     process::{Command, Stdio},
 };
 
-const COMMANDS: [&str; 7] = ["build", "check", "inspect", "run", "serve", "store", "test"];
+const COMMANDS: [&str; 11] = [
+    "build",
+    "callback",
+    "check",
+    "clock",
+    "completions",
+    "execution",
+    "inspect",
+    "run",
+    "serve",
+    "store",
+    "test",
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap()

@@ -17,6 +17,7 @@ use hyper::{
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::{
     access::Access,
@@ -345,6 +346,8 @@ impl Client {
         let value =
             |text: &str| HeaderValue::from_str(text).map_err(|_| format!("{text:?} cannot be in a header"));
         headers.insert(HOST, value(self.endpoint.host())?);
+        // It is signed, so that two requests with the same content differ: a server takes each signature once.
+        headers.insert("amz-sdk-invocation-id", value(&Uuid::new_v4().to_string())?);
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("durawasm/", env!("CARGO_PKG_VERSION"))));
         if !call.body.is_empty() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -6,7 +6,7 @@ use super::endpoint::Endpoint;
 
 /// A request that failed.
 #[derive(Debug, thiserror::Error)]
-#[error("{operation} of {of} at {endpoint} failed: {problem}")]
+#[error("{operation}{} at {endpoint} failed: {problem}", if of.is_empty() { String::new() } else { format!(" of {of}") })]
 pub struct ClientError {
     /// The operation, as the service model names it.
     pub operation: &'static str,

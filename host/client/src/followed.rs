@@ -3,7 +3,8 @@
 //! Invariants:
 //! - an execution has ended if the service says so and its history has the end; then the whole history is read again,
 //!   because the service may complete events after it has told of them;
-//! - a request that fails is repeated if it may succeed later, at most [`ATTEMPTS`] times in a row.
+//! - a request that fails is repeated if it may succeed later: at most [`ATTEMPTS`] times in a row, and, once the endpoint
+//!   has answered, for [`PATIENCE`] at least, in which a server may be restarted.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use durawasm_core::{
     server::ExecutionView,
 };
 use durawasm_report::{GrowingHistory, invocations_of, operations_of};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{
     client::{Client, PAGES},
@@ -22,6 +23,9 @@ use super::{
 
 /// How often a request that fails is sent.
 const ATTEMPTS: u32 = 5;
+
+/// For how long requests to an endpoint that has answered before may fail.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The time between two requests: it grows by half each time.
 #[derive(Debug, Clone)]
@@ -109,9 +113,10 @@ impl Followed {
     /// Waits until the execution has ended, however long that takes. Its history is read at the end.
     ///
     /// # Errors
-    /// [`ClientError`], if the endpoint fails several times in a row, or refuses a request.
+    /// [`ClientError`], if the endpoint refuses a request or fails several times in a row: for two minutes, if it has
+    /// answered before.
     pub async fn to_the_end(&mut self) -> Result<(), ClientError> {
-        let (mut intervals, mut failures) = (Intervals::default(), 0);
+        let (mut intervals, mut failures, mut failing_since) = (Intervals::default(), 0, None);
         loop {
             let ended = match self.look_at_state().await {
                 Ok(true) => self.look().await,
@@ -119,9 +124,15 @@ impl Followed {
             };
             match ended {
                 Ok(true) => return Ok(()),
-                Ok(false) => failures = 0,
-                Err(error) if error.is_passing() && failures + 1 < ATTEMPTS => failures += 1,
-                Err(error) => return Err(error),
+                Ok(false) => (failures, failing_since) = (0, None),
+                Err(error) => {
+                    failures += 1;
+                    let since: Instant = *failing_since.get_or_insert_with(Instant::now);
+                    let may_return = self.execution.is_some() && since.elapsed() < PATIENCE;
+                    if !error.is_passing() || failures >= ATTEMPTS && !may_return {
+                        return Err(error);
+                    }
+                }
             }
             sleep(intervals.next().unwrap_or_default()).await;
         }

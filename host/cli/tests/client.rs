@@ -266,6 +266,13 @@ fn requests_are_signed_with_the_credentials_of_the_environment() {
             run(&set, &["execution", "list", "greet", "--status", "SUCCEEDED,FAILED", "--since", "1h"]);
         assert_eq!(code(&listed), 0, "{}", err(&listed));
     }
+    // Requests with the same content at the same time are several.
+    let start = ["execution", "start", "greet", "-e", "1"];
+    let several =
+        [(); 4].map(|()| prepared(&url, &[key, secret], &start).stdout(Stdio::null()).spawn().unwrap());
+    for mut one in several {
+        assert!(one.wait().unwrap().success());
+    }
     let list = ["execution", "list", "greet"];
     refused(&run(&[], &list), 2, "MissingAuthenticationTokenException");
     refused(&run(&[key, ("AWS_SECRET_ACCESS_KEY", "another-secret-of-mine")], &list), 2, "InvalidSignature");

@@ -66,7 +66,7 @@ fn executions_continue_with_the_code_that_they_began_with() {
     for name in ["f:3", "f:other", "f:0"] {
         let (status, body) = invoke(&new, name, "1");
         assert_eq!(status, 404, "{body}");
-        assert!(body.contains("it has $LATEST, version 2, 1, now, old"), "{body}");
+        assert!(body.contains("the function has $LATEST, version 2, 1, now, old"), "{body}");
     }
     let ended = answered(&new, &first);
     assert_eq!(ended["Status"], "SUCCEEDED", "{ended}");

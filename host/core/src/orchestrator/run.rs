@@ -222,6 +222,8 @@ impl Orchestrator {
     /// When its function does not exist, or the server was lost meanwhile.
     pub async fn run_attendance(&self, attendance: &Attendance, _actor: Actor) -> Result<Progress, RunError> {
         let arn = attendance.arn();
+        // An execution whose function is not there is left as it is.
+        self.resolve(function_of(arn))?;
         let Continued { times_out, origin } = attendance.take_over().await?;
         let function = self.started_with(function_of(arn), origin.as_deref()).await?;
         let (background, spawner) = TargetPool::new(&self.limits);

@@ -28,7 +28,7 @@ pub enum VersionError {
     #[error(transparent)]
     Function(#[from] UnknownFunction),
     /// The function has no version or alias of this name.
-    #[error("the function {function} has no version or alias {qualifier:?}; it has {known}")]
+    #[error("there is no version or alias {function}:{qualifier}; the function has {known}")]
     Qualifier {
         /// The function.
         function: Arc<str>,

@@ -40,7 +40,7 @@ impl Held {
     }
 
     /// Whether time skips so many seconds from the start.
-    async fn skips_to(&self, seconds: u64) -> bool {
+    fn skips_to(&self, seconds: u64) -> bool {
         let _actor = self.clock.actor();
         let mut sleep = self.clock.sleep(Some(Timestamp::from_millis(START).plus_seconds(seconds)));
         // The clock wakes within the first poll whom it wakes at all.
@@ -51,7 +51,7 @@ impl Held {
 
 #[tokio::test]
 async fn an_execution_that_waits_for_nobody_times_out() {
-    assert!(Held::new().await.skips_to(61).await);
+    assert!(Held::new().await.skips_to(61));
 }
 
 #[tokio::test]
@@ -59,12 +59,12 @@ async fn timeouts_of_callbacks_are_held_until_they_are_answered() {
     for (timeout, heartbeat, held) in [(30, 0, 30), (50, 20, 20), (0, 0, 60)] {
         let execution = Held::new().await;
         execution.update(callback("c", timeout, heartbeat)).await;
-        assert!(execution.skips_to(held - 1).await, "{held}");
-        assert!(!execution.skips_to(held).await, "{held}");
+        assert!(execution.skips_to(held - 1), "{held}");
+        assert!(!execution.skips_to(held), "{held}");
         let view = execution.handle.view(&execution.arn).await.unwrap();
         let id = view.operations[1].callback_details.clone().unwrap().callback_id.unwrap();
         execution.handle.complete_callback(&id, ok("1")).await.unwrap();
-        assert!(execution.skips_to(60).await, "{held}");
+        assert!(execution.skips_to(60), "{held}");
     }
 }
 
@@ -72,9 +72,9 @@ async fn timeouts_of_callbacks_are_held_until_they_are_answered() {
 async fn an_execution_that_has_invoked_another_does_not_time_out() {
     let execution = Held::new().await;
     execution.update(invoke("i", "g")).await;
-    assert!(!execution.skips_to(60).await);
+    assert!(!execution.skips_to(60));
     execution.handle.stop_execution(&execution.arn, None).await.unwrap();
-    assert!(execution.skips_to(60).await, "it is over");
+    assert!(execution.skips_to(60), "it is over");
 }
 
 #[tokio::test]
@@ -83,9 +83,9 @@ async fn an_execution_that_is_paused_does_not_time_out() {
         let execution = Held::new().await;
         let (handle, arn) = (&execution.handle, &execution.arn);
         handle.pause_execution(arn, PauseRequest { reason: None, pause_timeout }).await.unwrap();
-        assert!(!execution.skips_to(366 * 24 * 60 * 60).await, "{pause_timeout}");
+        assert!(!execution.skips_to(366 * 24 * 60 * 60), "{pause_timeout}");
         handle.resume_execution(arn, None).await.unwrap();
-        assert!(execution.skips_to(60).await, "{pause_timeout}");
+        assert!(execution.skips_to(60), "{pause_timeout}");
     }
 }
 
@@ -94,6 +94,6 @@ async fn a_permit_lets_time_pass_what_is_held() {
     let execution = Held::new().await;
     execution.update(callback("c", 30, 0)).await;
     let _permit = execution.clock.permit(Timestamp::from_millis(START).plus_seconds(30));
-    assert!(execution.skips_to(30).await);
-    assert!(!execution.skips_to(60).await);
+    assert!(execution.skips_to(30));
+    assert!(!execution.skips_to(60));
 }

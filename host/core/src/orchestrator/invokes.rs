@@ -8,7 +8,7 @@ use std::pin::Pin;
 
 use super::{
     Function, Version, VersionError,
-    run::{DriveOptions, Orchestrator, RunError, StopReason, after, function_of},
+    run::{DriveOptions, Orchestrator, StopReason, after, function_of},
     targets::{Spawner, TargetEnd},
 };
 use crate::{
@@ -85,7 +85,10 @@ impl Orchestrator {
         };
         let Version { function, version, origin } = match found {
             Ok(version) => version,
-            Err(error) => return Ok(BegunTarget::Ended(no_target(&error))),
+            Err(error) => {
+                let error = ErrorObject::new(error_types::NOT_FOUND, error.to_string());
+                return Ok(BegunTarget::Ended(InvokeOutcome::Failed(error)));
+            }
         };
         if !function.durable {
             // What it makes the host keep is kept for its caller.
@@ -154,18 +157,13 @@ impl Orchestrator {
             if matches!(driven, Ok(StopReason::Ended)) {
                 attendance.set_left();
             }
-            match driven {
-                Ok(StopReason::Ended | StopReason::ConditionMet | StopReason::Left) => {}
-                Ok(StopReason::Stalled(_)) => {
-                    // The target waits for an answer that cannot come, and so does its caller.
-                    let error = ErrorObject::new(
-                        error_types::INVOKE_STALLED,
-                        "the target waits for an external answer that cannot arrive",
-                    );
-                    return Ok(InvokeOutcome::Stopped(error));
-                }
-                Err(RunError::Service(error)) => return Err(error),
-                Err(error @ (RunError::Function(_) | RunError::Code(_))) => return Ok(no_target(&error)),
+            if let StopReason::Stalled(_) = driven? {
+                // The target waits for an answer that cannot come, and so does its caller.
+                let error = ErrorObject::new(
+                    error_types::INVOKE_STALLED,
+                    "the target waits for an external answer that cannot arrive",
+                );
+                return Ok(InvokeOutcome::Stopped(error));
             }
         } else {
             // Somebody runs it since its caller was left.
@@ -185,11 +183,6 @@ impl Orchestrator {
             ExecutionStatus::Failed | ExecutionStatus::Running => InvokeOutcome::Failed(error),
         })
     }
-}
-
-/// The outcome of an invoke whose target does not exist.
-fn no_target(why: &dyn std::error::Error) -> InvokeOutcome {
-    InvokeOutcome::Failed(ErrorObject::new(error_types::NOT_FOUND, why.to_string()))
 }
 
 /// Converts a refusal of a target by the service to the failure of that target. The run continues.

@@ -288,7 +288,7 @@ impl Orchestrator {
         options: DriveOptions<'_>,
         checkpoints: &mut u64,
         spawner: Spawner,
-    ) -> Result<StopReason, RunError> {
+    ) -> Result<StopReason, ServiceError> {
         let DriveOptions { function, deadline, stop_when, attendant, may_leave } = options;
         let mut scheduled =
             self.scheduler.clone().map(|scheduler| ScheduledExecution::new(scheduler, spawner.is_root()));
@@ -403,12 +403,12 @@ impl Orchestrator {
         arn: &ExecutionArn,
         function: &Function,
         deadline: Option<Timestamp>,
-    ) -> Result<u32, RunError> {
+    ) -> Result<u32, ServiceError> {
         let started = match self.server.start_invocation(arn).await {
             Ok(started) => started,
             // It was paused or stopped meanwhile.
             Err(ServiceError::InvalidParameterValue(_)) if self.answers_from_outside => return Ok(0),
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         };
         let request_id = started.request_id.clone();
         let grants = match self.grants.execution(&function.name, arn) {
@@ -436,7 +436,7 @@ impl Orchestrator {
             && error.error_type.as_deref() == Some(error_types::STORE_FAILED)
         {
             // The handler is not at fault. The next process finds the invocation interrupted.
-            return Err(ServiceError::Store(error.error_message.clone().unwrap_or_default()).into());
+            return Err(ServiceError::Store(error.error_message.clone().unwrap_or_default()));
         }
         self.server.complete_invocation(arn, &request_id, report.result).await?;
         Ok(report.checkpoints)

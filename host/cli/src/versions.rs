@@ -15,19 +15,16 @@ use durawasm_config::{AliasName, AliasTarget};
 use durawasm_core::{
     ambient::{Clock, SystemClock},
     orchestrator::{
-        Component, Function, LATEST, Loading, UnknownFunction, Version, VersionError, Versions, bare_name,
-        qualifier,
+        Component, Function, Loading, UnknownFunction, Version, VersionError, Versions, bare_name, qualifier,
     },
+    protocol::{LATEST, LATEST_PUBLISHED},
 };
 use durawasm_sandbox::Handler;
-use durawasm_store::{Code, ComponentDigest, StoreFile, StoreFileError};
+use durawasm_store::{Code, ComponentDigest, StoreFile, StoreFileError, StoredVersion};
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
 use super::output::note;
-
-/// The name of the newest version that has a number.
-const LATEST_PUBLISHED: &str = "$LATEST.PUBLISHED";
 
 /// How many versions that are not served are loaded at a time.
 const LOADED: usize = 64;
@@ -83,9 +80,26 @@ struct Offered {
     function: Function,
     /// The number of the version that is served.
     number: u32,
+    /// What is kept with its executions.
+    origin: Arc<str>,
     /// The codes of all versions that have a number, with that one.
     codes: BTreeMap<u32, Code>,
     aliases: BTreeMap<AliasName, AliasTarget>,
+}
+
+/// The digests of components, each computed once: functions may share a component.
+#[derive(Default)]
+struct Digests(Vec<(Arc<[u8]>, ComponentDigest)>);
+
+impl Digests {
+    fn of(&mut self, component: &Arc<[u8]>) -> ComponentDigest {
+        if let Some((_, digest)) = self.0.iter().find(|(known, _)| Arc::ptr_eq(known, component)) {
+            return digest.clone();
+        }
+        let digest = ComponentDigest::of(component);
+        self.0.push((component.clone(), digest.clone()));
+        digest
+    }
 }
 
 /// What identifies the code of an execution.
@@ -106,12 +120,6 @@ pub(super) fn is_of_serve(origin: &str) -> bool {
     serde_json::from_str::<Origin>(origin).is_ok()
 }
 
-/// Which of the versions a name stands for.
-enum Chosen {
-    Latest,
-    Number(u32),
-}
-
 impl Catalog {
     /// A catalog of these functions. With a store, a function whose code is not that of its newest version gets a new one.
     ///
@@ -128,16 +136,22 @@ impl Catalog {
                 known.entry(version.function).or_default().insert(version.number, version.code);
             }
         }
-        let mut catalog = Self { offers: BTreeMap::new(), loaded: Mutex::default(), store, load };
-        let mut components = Vec::new();
+        let now = SystemClock::new().now();
+        let (mut served, mut digests) = (BTreeMap::new(), Digests::default());
+        let mut published = Vec::new();
         for Offer { function, export, component, aliases } in offers {
             let mut codes = known.remove(&*function.name).unwrap_or_default();
-            let code = Code { component: ComponentDigest::of(&component), export, durable: function.durable };
+            let code = Code { component: digests.of(&component), export, durable: function.durable };
             let number = match codes.last_key_value() {
                 Some((newest, newest_code)) if *newest_code == code => *newest,
-                Some((newest, _)) => newest.saturating_add(1),
-                None => 1,
+                newest => {
+                    let number = newest.map_or(1, |(newest, _)| newest.saturating_add(1));
+                    let (function, code) = (function.name.to_string(), code.clone());
+                    published.push((StoredVersion { function, number, code, published: now }, component));
+                    number
+                }
             };
+            let origin = origin_of(number, &code);
             codes.insert(number, code);
             for (alias, target) in &aliases {
                 if let AliasTarget::Version(wanted) = target
@@ -152,25 +166,15 @@ impl Catalog {
                     });
                 }
             }
-            components.push((function.name.clone(), component));
-            catalog.offers.insert(function.name.clone(), Offered { function, number, codes, aliases });
+            served.insert(function.name.clone(), Offered { function, number, origin, codes, aliases });
         }
-        catalog.publish(&components)?;
-        Ok(catalog)
-    }
-
-    /// Keeps the versions that are served in the store.
-    fn publish(&self, components: &[(Arc<str>, Arc<[u8]>)]) -> Result<(), StoreFileError> {
-        let Some(store) = &self.store else { return Ok(()) };
-        let now = SystemClock::new().now();
-        for (name, component) in components {
-            let Some(offered) = self.offers.get(name) else { continue };
-            let Some(code) = offered.codes.get(&offered.number) else { continue };
-            let version = store.publish(name, code, component, now)?;
-            // One process has the store, so no other has published meanwhile.
-            debug_assert_eq!(version.number, offered.number, "{name}");
+        // What is wrong with an alias publishes nothing.
+        if let Some(store) = &store {
+            for (version, component) in &published {
+                store.publish(version, component)?;
+            }
         }
-        Ok(())
+        Ok(Self { offers: served, loaded: Mutex::default(), store, load })
     }
 
     /// The functions, with the numbers of the versions that are served.
@@ -224,17 +228,16 @@ impl Catalog {
 }
 
 impl Offered {
-    fn chosen(&self, name: &str) -> Result<Chosen, VersionError> {
+    /// Which of the versions a name stands for.
+    fn chosen(&self, name: &str) -> Result<AliasTarget, VersionError> {
         let wanted = match qualifier(name) {
-            None | Some(LATEST) => return Ok(Chosen::Latest),
-            Some(LATEST_PUBLISHED) => return Ok(Chosen::Number(self.number)),
+            None | Some(LATEST) => return Ok(AliasTarget::Latest),
+            Some(LATEST_PUBLISHED) => return Ok(AliasTarget::Version(self.number)),
             Some(wanted) => wanted,
         };
-        let alias = self.aliases.iter().find(|(alias, _)| alias.as_str() == wanted);
-        match (alias, wanted.parse()) {
-            (Some((_, AliasTarget::Latest)), _) => Ok(Chosen::Latest),
-            (Some((_, AliasTarget::Version(number))), _) => Ok(Chosen::Number(*number)),
-            (None, Ok(number)) if self.codes.contains_key(&number) => Ok(Chosen::Number(number)),
+        match (self.aliases.get(wanted), wanted.parse()) {
+            (Some(target), _) => Ok(*target),
+            (None, Ok(number)) if self.codes.contains_key(&number) => Ok(AliasTarget::Version(number)),
             (None, _) => Err(self.unknown(wanted)),
         }
     }
@@ -246,14 +249,14 @@ impl Offered {
         }
         VersionError::Qualifier { function: self.function.name.clone(), qualifier: wanted.to_owned(), known }
     }
+}
 
-    /// What is kept with executions of a version.
-    fn origin(&self, number: u32) -> Option<Arc<str>> {
-        let served = Served { version: number, code: self.codes.get(&number)?.clone() };
-        let text = serde_json::to_string(&Origin { served });
-        debug_assert!(text.is_ok(), "a version can be written as JSON: {text:?}");
-        text.ok().map(Into::into)
-    }
+/// What is kept with executions of a version.
+fn origin_of(version: u32, code: &Code) -> Arc<str> {
+    let origin = Origin { served: Served { version, code: code.clone() } };
+    let text = serde_json::to_string(&origin);
+    debug_assert!(text.is_ok(), "a version can be written as JSON: {text:?}");
+    text.unwrap_or_default().into()
 }
 
 /// Numbers of versions for a message.
@@ -271,32 +274,34 @@ impl Versions for Catalog {
 
     fn resolve(&self, name: &str) -> Result<Arc<str>, VersionError> {
         let (_, offered) = self.offered(name)?;
-        Ok(match offered.chosen(name)? {
-            Chosen::Latest => LATEST.into(),
-            Chosen::Number(number) => number.to_string().into(),
-        })
+        Ok(offered.chosen(name)?.to_string().into())
     }
 
     fn find<'a>(&'a self, name: &'a str) -> Loading<'a, Version> {
         Box::pin(async move {
             let (function, offered) = self.offered(name)?;
-            let (number, version): (_, Arc<str>) = match offered.chosen(name)? {
-                Chosen::Latest => (offered.number, LATEST.into()),
-                Chosen::Number(number) => (number, number.to_string().into()),
+            let target = offered.chosen(name)?;
+            let version: Arc<str> = target.to_string().into();
+            let number = match target {
+                AliasTarget::Version(number) if number != offered.number => number,
+                AliasTarget::Latest | AliasTarget::Version(_) => {
+                    let (function, origin) = (offered.function.clone(), offered.origin.clone());
+                    return Ok(Version { function, version, origin: Some(origin) });
+                }
             };
             let code = offered.codes.get(&number).ok_or_else(|| offered.unknown(&version))?;
-            let loaded = if number == offered.number {
-                offered.function.clone()
-            } else {
-                self.loaded(function, code).await?
-            };
-            Ok(Version { function: loaded, version, origin: offered.origin(number) })
+            let loaded = self.loaded(function, code).await?;
+            Ok(Version { function: loaded, version, origin: Some(origin_of(number, code)) })
         })
     }
 
     fn started_with<'a>(&'a self, function: &'a str, origin: Option<&'a str>) -> Loading<'a, Function> {
         Box::pin(async move {
             let (function, offered) = self.offered(function)?;
+            // Most executions began with what is served.
+            if origin == Some(&*offered.origin) {
+                return Ok(offered.function.clone());
+            }
             // What another command has started continues with what is served.
             let began = origin.and_then(|origin| serde_json::from_str::<Origin>(origin).ok());
             match began {

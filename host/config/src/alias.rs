@@ -1,8 +1,8 @@
 //! Aliases: names of versions of a function (service model: `Alias`, `Version`).
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Borrow, fmt, str::FromStr};
 
-use durawasm_core::{hint::short, orchestrator::LATEST};
+use durawasm_core::{hint::short, protocol::LATEST};
 use serde::{Deserialize, Deserializer, de::Error};
 
 /// The longest name of an alias.
@@ -16,6 +16,12 @@ pub struct AliasName(String);
 impl AliasName {
     /// The name.
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for AliasName {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

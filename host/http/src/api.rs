@@ -12,8 +12,8 @@ use std::{
 use durawasm_core::{
     ambient::{Clock as _, SystemClock},
     budget::HostBudget,
-    orchestrator::{Environment, Function, LATEST, RunError, Version, VersionError},
-    protocol::{ExecutionArn, Limits, Timestamp},
+    orchestrator::{Environment, Function, RunError, Version, VersionError},
+    protocol::{ExecutionArn, LATEST, Limits, Timestamp},
     server::{InvocationRetry, ServerHandle},
 };
 use tokio::sync::Semaphore;

@@ -2,8 +2,8 @@
 
 use durawasm_core::{
     budget::Budget,
-    orchestrator::{Function, LATEST, Version, plain_arn},
-    protocol::{ErrorObject, ExecutionArn, ExecutionStatus, ServiceError},
+    orchestrator::{Function, Version, plain_arn},
+    protocol::{ErrorObject, ExecutionArn, ExecutionStatus, LATEST, ServiceError},
     server::{InvokeOutcome, StartExecution},
 };
 use serde_json::{Value, json};

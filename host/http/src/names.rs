@@ -5,9 +5,8 @@
 
 use std::fmt;
 
-use durawasm_core::{
-    orchestrator::LATEST,
-    protocol::{CallbackId, ExecutionArn, check_execution_name, is_tenant_id},
+use durawasm_core::protocol::{
+    CallbackId, ExecutionArn, LATEST, LATEST_PUBLISHED, check_execution_name, is_tenant_id,
 };
 
 use super::error::{ApiError, invalid};
@@ -111,8 +110,7 @@ fn is_name(text: &str) -> bool {
 
 fn is_qualifier(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    matches!(text, LATEST | "$LATEST.PUBLISHED")
-        || (matches!(text.len(), 1..=128) && text.bytes().all(allowed))
+    matches!(text, LATEST | LATEST_PUBLISHED) || (matches!(text.len(), 1..=128) && text.bytes().all(allowed))
 }
 
 /// Reads the ARN of an execution.
@@ -128,7 +126,7 @@ pub(crate) fn execution_arn(text: &str) -> Result<ExecutionArn, ApiError> {
         let word = |text: &str| !text.is_empty() && check_word(text);
         (arn == "arn" && partition.starts_with("aws") && !region.is_empty() && is_account(account))
             .then_some(())?;
-        let version_good = matches!(version, LATEST | "$LATEST.PUBLISHED") || check_digits(version);
+        let version_good = matches!(version, LATEST | LATEST_PUBLISHED) || check_digits(version);
         (is_name(function) && version_good && word(name) && word(id)).then_some(())
     };
     if text.len() > 1024 || good().is_none() {

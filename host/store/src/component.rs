@@ -1,5 +1,6 @@
 //! The components that executions began with.
 
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
 /// Identifies a component by its content: a hash of 32 bytes, as 64 hexadecimal digits.
@@ -28,4 +29,10 @@ impl std::fmt::Display for ComponentDigest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(&self.0)
     }
+}
+
+/// Writes a component, unless it is there.
+pub(crate) fn keep_component(connection: &Connection, digest: &str, bytes: &[u8]) -> rusqlite::Result<()> {
+    let insert = "INSERT INTO components (digest, bytes) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    connection.execute(insert, (digest, bytes)).map(drop)
 }

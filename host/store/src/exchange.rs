@@ -16,7 +16,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
 
 use crate::{
-    component::ComponentDigest, error::StoreFileError, file::StoreFile, reader::StoreReader, sqlite::save,
+    component::{ComponentDigest, keep_component},
+    error::StoreFileError,
+    file::StoreFile,
+    reader::StoreReader,
+    sqlite::save,
 };
 
 /// The name of the format, and its version.
@@ -195,8 +199,7 @@ impl StoreFile {
             connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         save(&transaction, &changes).map_err(failed)?;
         for (digest, component) in bytes {
-            let insert = "INSERT INTO components (digest, bytes) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
-            transaction.execute(insert, (digest, component)).map_err(failed)?;
+            keep_component(&transaction, &digest, &component).map_err(failed)?;
         }
         transaction.commit().map_err(failed)?;
         Ok(execution_arn)

@@ -8,7 +8,11 @@ use std::{
 use rusqlite::{Connection, OpenFlags};
 
 use crate::{
-    component::ComponentDigest, connection::connect, error::StoreFileError, reader::StoreReader, schema,
+    component::{ComponentDigest, keep_component},
+    connection::connect,
+    error::StoreFileError,
+    reader::StoreReader,
+    schema,
     sqlite::SqliteStore,
 };
 
@@ -77,8 +81,7 @@ impl StoreFile {
     /// When the store cannot be written.
     pub fn put_component(&self, bytes: &[u8]) -> Result<ComponentDigest, StoreFileError> {
         let digest = ComponentDigest::of(bytes);
-        let insert = "INSERT INTO components (digest, bytes) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
-        let done = self.connect()?.execute(insert, (digest.as_str(), bytes));
+        let done = keep_component(&self.connect()?, digest.as_str(), bytes);
         done.map_err(|error| StoreFileError::of(&self.path, &error))?;
         Ok(digest)
     }

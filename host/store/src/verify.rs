@@ -76,12 +76,11 @@ impl StoreReader {
 
     /// Verifies the components. Returns the digests of those that are whole.
     fn verify_components(&self, flaws: &mut Vec<Flaw>) -> Result<BTreeSet<String>, StoreFileError> {
-        let mut whole = BTreeSet::new();
+        let (mut whole, mut found) = (BTreeSet::new(), Vec::new());
         if self.is_empty()? {
             return Ok(whole);
         }
-        let mut read = || -> rusqlite::Result<Vec<Flaw>> {
-            let mut flaws = Vec::new();
+        let mut read = || -> rusqlite::Result<()> {
             let mut statement = self.connection.prepare("SELECT digest, bytes FROM components")?;
             let mut rows = statement.query(())?;
             while let Some(row) = rows.next()? {
@@ -89,17 +88,26 @@ impl StoreReader {
                 if ComponentDigest::of(row.get_ref(1)?.as_blob()?).as_str() == digest {
                     whole.insert(digest);
                 } else {
-                    flaws.push(Flaw::File(format!("the component {digest} has another content")));
+                    found.push(Flaw::File(format!("the component {digest} has another content")));
                 }
             }
-            Ok(flaws)
+            Ok(())
         };
-        match read().map_err(|error| self.failed(&error)) {
-            Ok(found) => flaws.extend(found),
-            Err(StoreFileError::Damaged { error, .. }) => flaws.push(Flaw::File(error)),
-            Err(error) => return Err(error),
-        }
+        self.or_flaw(read(), flaws)?;
+        flaws.extend(found);
         Ok(whole)
+    }
+
+    /// Damage that was met while the file was read is a flaw.
+    fn or_flaw(&self, read: rusqlite::Result<()>, flaws: &mut Vec<Flaw>) -> Result<(), StoreFileError> {
+        match read.map_err(|error| self.failed(&error)) {
+            Ok(()) => Ok(()),
+            Err(StoreFileError::Damaged { error, .. }) => {
+                flaws.push(Flaw::File(error));
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn verify_file(&self) -> Result<Vec<Flaw>, StoreFileError> {
@@ -115,11 +123,7 @@ impl StoreReader {
                 }
                 Ok(())
             });
-            match checked.map_err(|error| self.failed(&error)) {
-                Ok(()) => {}
-                Err(StoreFileError::Damaged { error, .. }) => flaws.push(Flaw::File(error)),
-                Err(error) => return Err(error),
-            }
+            self.or_flaw(checked, &mut flaws)?;
         }
         Ok(flaws)
     }

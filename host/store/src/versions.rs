@@ -4,10 +4,15 @@
 //! component in the store.
 
 use durawasm_core::protocol::Timestamp;
-use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 
-use crate::{component::ComponentDigest, error::StoreFileError, file::StoreFile, reader::StoreReader};
+use crate::{
+    component::{ComponentDigest, keep_component},
+    error::StoreFileError,
+    file::StoreFile,
+    reader::StoreReader,
+};
 
 /// The code of a function.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -46,23 +51,18 @@ fn version(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredVersion> {
 }
 
 impl StoreFile {
-    /// Records the code that a function has now, and keeps its component. Returns its version: the newest one, if that has
-    /// the same code, or a new one.
+    /// Keeps a version that is new, and its component.
     ///
     /// # Errors
-    /// When the store cannot be written.
-    pub fn publish(
-        &self,
-        function: &str,
-        code: &Code,
-        component: &[u8],
-        now: Timestamp,
-    ) -> Result<StoredVersion, StoreFileError> {
-        debug_assert_eq!(ComponentDigest::of(component), code.component);
+    /// When the store cannot be written, or the function has a version with this number.
+    pub fn publish(&self, version: &StoredVersion, component: &[u8]) -> Result<(), StoreFileError> {
+        debug_assert_eq!(ComponentDigest::of(component), version.code.component);
         let mut connection = self.connect()?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate);
-        let published =
-            transaction.and_then(|transaction| publish(transaction, function, code, component, now));
+        let published = transaction.and_then(|transaction| {
+            insert(&transaction, version, component)?;
+            transaction.commit()
+        });
         published.map_err(|error| StoreFileError::of(self.path(), &error))
     }
 
@@ -78,9 +78,7 @@ impl StoreFile {
         let done = self.connect()?.execute(sql, params![function, number]);
         Ok(done.map_err(|error| StoreFileError::of(self.path(), &error))? > 0)
     }
-}
 
-impl StoreFile {
     /// Deletes the versions with whose component no execution began, except the newest of each function. Returns how many.
     ///
     /// # Errors
@@ -95,31 +93,15 @@ impl StoreFile {
     }
 }
 
-fn publish(
-    transaction: Transaction<'_>,
-    function: &str,
-    code: &Code,
-    component: &[u8],
-    now: Timestamp,
-) -> rusqlite::Result<StoredVersion> {
-    let newest = format!("{SELECT} WHERE function = ?1 ORDER BY number DESC LIMIT 1");
-    let newest = transaction.query_row(&newest, [function], version).optional()?;
-    let number = match newest {
-        Some(newest) if newest.code == *code => return Ok(newest),
-        Some(newest) => newest.number.saturating_add(1),
-        None => 1,
-    };
-    transaction.execute(
-        "INSERT INTO components (digest, bytes) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-        params![code.component.as_str(), component],
-    )?;
+fn insert(transaction: &Connection, version: &StoredVersion, component: &[u8]) -> rusqlite::Result<()> {
+    let StoredVersion { function, number, code, published } = version;
+    keep_component(transaction, code.component.as_str(), component)?;
     transaction.execute(
         "INSERT INTO versions (function, number, digest, export, durable, published_ms)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![function, number, code.component.as_str(), code.export, code.durable, now.as_millis()],
+        params![function, number, code.component.as_str(), code.export, code.durable, published.as_millis()],
     )?;
-    transaction.commit()?;
-    Ok(StoredVersion { function: function.to_owned(), number, code: code.clone(), published: now })
+    Ok(())
 }
 
 impl StoreReader {

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Function, Orchestrator, plain::run_plain, versions::LATEST};
-use crate::{budget::Budget, protocol::ExecutionArn, server::InvokeOutcome};
+use super::{
+    Function, Orchestrator,
+    plain::{plain_arn, run_plain},
+};
+use crate::{budget::Budget, server::InvokeOutcome};
 
 impl Orchestrator {
     /// Runs a function once as a plain function: it has no durable operations. `id` is unique, and seeds the function's
@@ -38,9 +41,4 @@ impl Orchestrator {
         };
         run_plain(function, payload, id, self.around(grants, label), budget).await
     }
-}
-
-/// What stands for an execution in the log lines of a plain function.
-pub fn plain_arn(function: &str, id: &str) -> ExecutionArn {
-    ExecutionArn::new(function, LATEST, "plain", id)
 }

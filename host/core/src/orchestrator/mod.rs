@@ -23,16 +23,16 @@ mod versions;
 
 pub use answer_text::{parse_answer, parse_answer_for_all, parse_function_answer};
 pub use attendant::Attendant;
-pub use direct::plain_arn;
 pub use environment::{Backend, Environment, EnvironmentError, EnvironmentOptions, TimeMode};
 pub use functions::{
     Component, Function, Functions, Invocable, Invocation, Invoked, Listed, PlainInvoked, UnknownFunction,
     bare_name,
 };
 pub use grants::{FunctionGrants, GrantProvider, OwnGrants, SCRATCH};
+pub use plain::plain_arn;
 pub use requests::{DirectoryRequest, GrantRequests, RequestError, VariableRequest};
 pub use run::{Orchestrator, Progress, Run, RunError, Stall};
 pub use scheduler::{OnError, QueueScheduler, Scheduler, StartInvocation, TimerScheduler, UpdateCheckpoint};
 pub use scheduling::SharedScheduler;
 pub use scripted::{Called, ScriptedFunction, stopped, timed_out};
-pub use versions::{LATEST, Loading, Version, VersionError, Versions, qualifier};
+pub use versions::{Loading, Version, VersionError, Versions, qualifier};

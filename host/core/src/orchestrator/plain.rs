@@ -9,8 +9,8 @@ use crate::{
     invocation::Surroundings,
     protocol::{
         Budgeting, CheckpointResponse, CheckpointToken, DurableServiceClient, ExecutionArn, ExecutionDetails,
-        InvocationInput, Limits, Operation, OperationType, OperationUpdate, ServiceCall, ServiceError,
-        StatePage,
+        InvocationInput, LATEST, Limits, Operation, OperationType, OperationUpdate, ServiceCall,
+        ServiceError, StatePage,
     },
     server::InvokeOutcome,
 };
@@ -51,7 +51,7 @@ pub(super) async fn run_plain(
     budget: Budget,
 ) -> InvokeOutcome {
     around.client = Arc::new(NoService(budget));
-    let arn = ExecutionArn::new(&function.name, "$LATEST", "plain", id);
+    let arn = plain_arn(&function.name, id);
     let execution = execution(&around.clock, payload);
     let input = InvocationInput {
         durable_execution_arn: arn,
@@ -63,6 +63,11 @@ pub(super) async fn run_plain(
     let limits = Limits::default();
     let invocation = Invocation { function: &function.name, id: id.into(), input, limits: &limits, around };
     function.handler.invoke_plain(invocation).await
+}
+
+/// What stands for an execution in the log lines of a plain function.
+pub fn plain_arn(function: &str, id: &str) -> ExecutionArn {
+    ExecutionArn::new(function, LATEST, "plain", id)
 }
 
 fn execution(clock: &Arc<dyn Clock>, payload: Option<Arc<str>>) -> Operation {

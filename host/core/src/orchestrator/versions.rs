@@ -6,9 +6,7 @@
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use super::{Function, Functions, UnknownFunction, bare_name};
-
-/// The version of a function that changes with its code (service model: `$LATEST`).
-pub const LATEST: &str = "$LATEST";
+use crate::protocol::LATEST;
 
 /// A version of a function.
 #[derive(Clone)]

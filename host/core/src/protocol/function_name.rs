@@ -5,9 +5,11 @@
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FunctionName(String);
 
-/// The qualifier for a name without a version or alias. A durable execution requires a qualifier, so that its replays
-/// run the same version.
-const LATEST: &str = "$LATEST";
+/// The version of a function that changes with its code (service model: `$LATEST`).
+pub const LATEST: &str = "$LATEST";
+
+/// The newest version of a function that has a number (service model: `$LATEST.PUBLISHED`).
+pub const LATEST_PUBLISHED: &str = "$LATEST.PUBLISHED";
 
 impl FunctionName {
     /// The function with this name.
@@ -20,7 +22,8 @@ impl FunctionName {
         &self.0
     }
 
-    /// The qualifier to send besides the name to invoke it; `None` if the name contains one.
+    /// The qualifier to send besides the name to invoke it; `None` if the name contains one. A durable execution requires a
+    /// qualifier.
     pub fn qualifier(&self) -> Option<&'static str> {
         let bare = match self.0.rsplit_once("function:") {
             Some((_, bare)) => bare,

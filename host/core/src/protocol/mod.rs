@@ -24,7 +24,7 @@ pub use event::{
     ExecutionStartedDetails, InvocationCompletedDetails, RetryDetails, StepClosedDetails, StepError,
     StepResult, WaitStartedDetails,
 };
-pub use function_name::FunctionName;
+pub use function_name::{FunctionName, LATEST, LATEST_PUBLISHED};
 pub use ids::{
     CallbackId, CheckpointToken, ExecutionArn, FUNCTION_NAME_CHARACTERS, InvalidName,
     LONGEST_COMPONENT_FUNCTION_NAME, OperationId, TENANT_ID_CHARACTERS, check_execution_name,

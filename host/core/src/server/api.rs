@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::protocol::{
     CallbackId, ChangeSubscription, ErrorObject, Event, ExecutionArn, ExecutionStatus, InvocationInput,
-    Limits, Operation, OperationId, ServiceError, Timestamp, invalid,
+    LATEST, Limits, Operation, OperationId, ServiceError, Timestamp, invalid,
 };
 
 /// A request to start an execution.
@@ -45,7 +45,7 @@ impl StartExecution {
     pub fn new(function_name: impl Into<String>, input: Option<String>) -> Self {
         Self {
             function_name: function_name.into(),
-            function_version: "$LATEST".to_owned(),
+            function_version: LATEST.to_owned(),
             execution_name: None,
             input,
             timeout_seconds: None,

@@ -33,8 +33,8 @@ use crate::{
     budget::{Budget, HostBudget},
     protocol::{
         CallbackId, CheckpointResponse, CheckpointToken, ErrorObject, ExecutionArn, ExecutionStatus,
-        InvocationResult, Limits, OperationId, OperationUpdate, ServiceError, StatePage, Timestamp,
-        check_execution_name, invalid,
+        InvocationResult, LATEST, LATEST_PUBLISHED, Limits, OperationId, OperationUpdate, ServiceError,
+        StatePage, Timestamp, check_execution_name, invalid,
     },
 };
 
@@ -515,9 +515,9 @@ fn check_start(request: &StartExecution, limits: &Limits) -> Result<(), ServiceE
     }
     let version = request.function_version.as_str();
     let numbered = matches!(version.len(), 1..=64) && version.bytes().all(|byte| byte.is_ascii_digit());
-    if !(numbered || matches!(version, "$LATEST" | "$LATEST.PUBLISHED")) {
+    if !(numbered || matches!(version, LATEST | LATEST_PUBLISHED)) {
         return invalid(format!(
-            "the function's version {version:?} is neither $LATEST, $LATEST.PUBLISHED nor a number"
+            "the function's version {version:?} is neither {LATEST}, {LATEST_PUBLISHED} nor a number"
         ));
     }
     if let Some(name) = &request.execution_name {

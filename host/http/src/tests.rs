@@ -530,16 +530,25 @@ proptest! {
 async fn skipped_time_passes_what_sleeps_however_many_may_run() {
     let served = Served::with(Bounds { invocations: 1, ..Bounds::default() }, None).await;
     let before = served.api.now();
+    // Time stands still until all of them run or wait for their turn.
+    let actor = served.api.environment.clock().actor();
     let mut started = Vec::new();
     for _ in 0..3 {
         let answer = served.send("POST", &invocations("sleeps"), &[EVENT], b"1").await;
-        started.push(answer.header("x-amz-durable-execution-arn").unwrap().to_owned());
+        let arn = answer.header("x-amz-durable-execution-arn").unwrap().to_owned();
+        while served.api.server().view(&arn.as_str().into()).await.unwrap().invocations.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        started.push(arn);
+    }
+    drop(actor);
+    for arn in started {
+        let arn = arn.as_str().into();
+        let ended = tokio::time::timeout(Duration::from_mins(1), served.api.server().ended(&arn)).await;
+        ended.expect("skipped time stands still").unwrap();
     }
     let slept = served.post(&invocations("naps"), &json!(1)).await;
     assert_eq!((slept.status, slept.body), (200, json!("slept")));
-    for arn in started {
-        served.api.server().ended(&arn.as_str().into()).await.unwrap();
-    }
     assert!(served.api.now() >= before.plus_seconds(5));
     // Nobody is awake: the clock goes on.
     let advanced = served.post("/durawasm/clock/advance", &json!({ "Duration": "1h" })).await;

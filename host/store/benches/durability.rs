@@ -93,6 +93,15 @@ async fn steps(running: &mut Running, count: u64) -> Outcome<()> {
     Ok(())
 }
 
+async fn all_step(all: &mut [Running], count: u64) -> Outcome<()> {
+    join_all(all.iter_mut().map(|running| steps(running, count))).await.into_iter().collect()
+}
+
+fn median(mut all: Vec<f64>) -> f64 {
+    all.sort_by(f64::total_cmp);
+    all.get(all.len() / 2).copied().unwrap_or_default()
+}
+
 fn timed<T>(work: impl FnOnce() -> Outcome<T>) -> Outcome<Duration> {
     let start = Instant::now();
     work()?;
@@ -104,42 +113,48 @@ fn measure(criterion: &mut Criterion) -> Outcome<()> {
     let runtime: Runtime = Builder::new_current_thread().build()?;
     let floor = Floor::new(folder.path())?;
     let served = serve(&folder.path().join("s.db"))?;
-    let mut alone = runtime.block_on(Running::start(&served.handle))?;
+    let by_itself = serve(&folder.path().join("alone.db"))?;
+    let mut alone = runtime.block_on(Running::start(&by_itself.handle))?;
     let started = join_all((0..64).map(|_| Running::start(&served.handle)));
     let mut side_by_side: Vec<Running> = runtime.block_on(started).into_iter().collect::<Outcome<_>>()?;
     let mut row = |name: &str, sample: &mut dyn FnMut(u64) -> Outcome<Duration>| {
-        let mut all = Vec::new();
         criterion.bench_function(name, |bencher| {
             bencher.iter_custom(|count| {
-                let took = sample(count).unwrap_or_else(|error| {
+                sample(count).unwrap_or_else(|error| {
                     eprintln!("{name}: {error}");
                     Duration::from_secs(1)
-                });
-                all.push(took.as_secs_f64() / f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
-                took
+                })
             });
         });
-        all.sort_by(f64::total_cmp);
-        all.get(all.len() / 2).copied().unwrap_or_default()
     };
-    let bare = row("a bare commit", &mut |count| timed(|| (0..count).try_for_each(|_| floor.commit())));
-    let one = row("a durable step", &mut |count| timed(|| runtime.block_on(steps(&mut alone, count))));
-    let many = row("a durable step of each of 64 executions", &mut |count| {
-        timed(|| {
-            let all = join_all(side_by_side.iter_mut().map(|running| steps(running, count)));
-            runtime.block_on(all).into_iter().collect::<Outcome<Vec<()>>>()
-        })
+    row("a bare commit", &mut |count| timed(|| (0..count).try_for_each(|_| floor.commit())));
+    row("a durable step", &mut |count| timed(|| runtime.block_on(steps(&mut alone, count))));
+    row("a durable step of each of 64 executions", &mut |count| {
+        timed(|| runtime.block_on(all_step(&mut side_by_side, count)))
     });
-    println!("a bare commit                        {:9.1} us", bare * 1e6);
+    // How fast a disk flushes changes from second to second: each ratio is of figures that were taken together.
+    let (mut bare, mut one, mut many) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut to_bare, mut to_one) = (Vec::new(), Vec::new());
+    for _ in 0..41 {
+        let commits = timed(|| (0..40).try_for_each(|_| floor.commit()))?.as_secs_f64() / 40.0;
+        let step = timed(|| runtime.block_on(steps(&mut alone, 40)))?.as_secs_f64() / 40.0;
+        let each = timed(|| runtime.block_on(all_step(&mut side_by_side, 20)))?.as_secs_f64() / 20.0 / 64.0;
+        bare.push(commits);
+        one.push(step);
+        many.push(each);
+        to_bare.push(step / commits);
+        to_one.push(step / each);
+    }
+    println!("a bare commit                        {:9.1} us", median(bare) * 1e6);
     println!(
         "a durable step                       {:9.1} us  {:.2} x a bare commit (bound: 1.5 x)",
-        one * 1e6,
-        one / bare
+        median(one) * 1e6,
+        median(to_bare)
     );
     println!(
         "64 executions side by side           {:9.1} us a step  {:.1} x the throughput of one (bound: 10 x)",
-        many / 64.0 * 1e6,
-        one * 64.0 / many
+        median(many) * 1e6,
+        median(to_one)
     );
     Ok(())
 }

@@ -11,7 +11,7 @@ use durawasm_core::{
     protocol::{ExecutionArn, Timestamp},
     server::{Saved, SavedError, saved_origin, verify_saved},
 };
-use rusqlite::TransactionBehavior;
+use rusqlite::{ToSql, TransactionBehavior};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
 
@@ -20,7 +20,7 @@ use crate::{
     error::StoreFileError,
     file::StoreFile,
     reader::StoreReader,
-    sqlite::save,
+    tables::insert_whole,
 };
 
 /// The name of the format, and its version.
@@ -197,7 +197,7 @@ impl StoreFile {
         };
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-        save(&transaction, &changes).map_err(failed)?;
+        insert_whole(&transaction, &changes).map_err(failed)?;
         for (digest, component) in bytes {
             keep_component(&transaction, &digest, &component).map_err(failed)?;
         }
@@ -211,8 +211,7 @@ impl StoreFile {
     /// # Errors
     /// When the store cannot be written.
     pub fn delete(&self, arn: &str) -> Result<bool, StoreFileError> {
-        let done = self.connect()?.execute("DELETE FROM executions WHERE arn = ?1", [arn]);
-        Ok(done.map_err(|error| StoreFileError::of(self.path(), &error))? > 0)
+        Ok(self.delete_where("arn = ?1", &arn)? > 0)
     }
 
     /// Deletes the executions that ended before a time. Returns how many.
@@ -220,8 +219,26 @@ impl StoreFile {
     /// # Errors
     /// When the store cannot be written.
     pub fn delete_ended_before(&self, time: Timestamp) -> Result<usize, StoreFileError> {
-        let done = self.connect()?.execute("DELETE FROM executions WHERE end_ms < ?1", [time.as_millis()]);
-        done.map_err(|error| StoreFileError::of(self.path(), &error))
+        self.delete_where("end_ms < ?1", &time.as_millis())
+    }
+
+    fn delete_where(&self, condition: &str, value: &dyn ToSql) -> Result<usize, StoreFileError> {
+        let failed = |error: rusqlite::Error| StoreFileError::of(self.path(), &error);
+        let mut connection = self.connect()?;
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        let delete = || {
+            let deleted =
+                transaction.execute(&format!("DELETE FROM executions WHERE {condition}"), [value])?;
+            if deleted > 0 {
+                transaction
+                    .execute("DELETE FROM log WHERE execution NOT IN (SELECT key FROM executions)", ())?;
+            }
+            Ok(deleted)
+        };
+        let deleted = delete().map_err(failed)?;
+        transaction.commit().map_err(failed)?;
+        Ok(deleted)
     }
 
     /// Deletes the components that neither an execution began with nor a version of a function has, and returns free space to the system.

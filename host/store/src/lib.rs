@@ -14,9 +14,12 @@ mod connection;
 mod error;
 mod exchange;
 mod file;
+mod log;
+mod parts;
 mod reader;
 mod schema;
 mod sqlite;
+mod tables;
 mod verify;
 mod versions;
 

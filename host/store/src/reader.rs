@@ -1,46 +1,33 @@
 //! Reading a store, also while a process uses it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    cell::RefCell,
+    path::{Path, PathBuf},
+};
 
-use durawasm_core::{protocol::Timestamp, server::Saved};
+use durawasm_core::{
+    protocol::{ExecutionArn, Timestamp},
+    server::Saved,
+};
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use crate::{component::ComponentDigest, connection::connect, error::StoreFileError, schema};
-
-/// The tables of the parts of executions.
-pub(crate) mod text_of {
-    /// One of the tables.
-    pub(crate) struct Table {
-        pub(crate) name: &'static str,
-        pub(crate) put: &'static str,
-        pub(crate) all: &'static str,
-    }
-
-    macro_rules! table {
-        ($name:literal) => {
-            Table {
-                name: $name,
-                put: concat!(
-                    "INSERT INTO ",
-                    $name,
-                    " (execution, place, record) VALUES (?1, ?2, ?3)
-                     ON CONFLICT (execution, place) DO UPDATE SET record = excluded.record"
-                ),
-                all: concat!("SELECT place, record FROM ", $name, " WHERE execution = ?1 ORDER BY place"),
-            }
-        };
-    }
-
-    pub(crate) const OPERATIONS: Table = table!("operations");
-    pub(crate) const EVENTS: Table = table!("events");
-    pub(crate) const INVOCATIONS: Table = table!("invocations");
-}
+use crate::{
+    component::ComponentDigest,
+    connection::connect,
+    error::StoreFileError,
+    log::{self, Log},
+    parts::{Damaged, Kind, decode},
+    schema::{self, LOGGED},
+    tables::{self, Table},
+};
 
 /// Reads a store. It sees each execution as it was at one commit.
 #[derive(Debug)]
 pub struct StoreReader {
     pub(crate) connection: Connection,
     pub(crate) path: PathBuf,
+    /// What the log had when it was read last, and the state of the file then.
+    log: RefCell<Option<(i64, Log)>>,
 }
 
 /// An execution in a list.
@@ -75,7 +62,17 @@ pub enum Found {
     Several(Vec<Listed>),
 }
 
-const LISTED: &str = "SELECT arn, function, name, status, start_ms, end_ms, saved_ms, due_ms FROM executions";
+/// The columns of [`Listed`].
+macro_rules! columns {
+    ($saved:literal, $join:literal) => {
+        concat!(
+            "SELECT arn, function, name, status, start_ms, end_ms, ",
+            $saved,
+            ", due_ms FROM executions ",
+            $join
+        )
+    };
+}
 
 fn listed(row: &rusqlite::Row<'_>) -> rusqlite::Result<Listed> {
     let time =
@@ -104,7 +101,7 @@ impl StoreReader {
         }
         let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         schema::version(&connection, path)?;
-        Ok(Self { connection, path: path.to_owned() })
+        Ok(Self { connection, path: path.to_owned(), log: RefCell::default() })
     }
 
     pub(crate) fn failed(&self, error: &rusqlite::Error) -> StoreFileError {
@@ -115,8 +112,17 @@ impl StoreReader {
         if self.is_empty()? {
             return Ok(Vec::new());
         }
+        let columns = if self.version()? < LOGGED {
+            columns!("saved_ms", "")
+        } else {
+            columns!(
+                "coalesce(latest, saved_ms)",
+                "LEFT JOIN (SELECT execution, max(saved_ms) AS latest FROM log GROUP BY execution) AS logged
+                 ON logged.execution = key "
+            )
+        };
         let mut statement =
-            self.connection.prepare(&format!("{LISTED} {rest}")).map_err(|error| self.failed(&error))?;
+            self.connection.prepare(&format!("{columns}{rest}")).map_err(|error| self.failed(&error))?;
         let rows = statement.query_map(parameters, listed).map_err(|error| self.failed(&error))?;
         rows.collect::<Result<_, _>>().map_err(|error| self.failed(&error))
     }
@@ -184,7 +190,25 @@ impl StoreReader {
         if self.is_empty()? {
             return Ok(None);
         }
-        Ok(load(&self.connection, &self.path, arn)?.map(|(_, saved)| saved))
+        let arn_of = ExecutionArn::from(arn.to_owned());
+        load(&self.connection, &self.path, arn, |transaction| self.rows_of(transaction, &arn_of))
+    }
+
+    /// The numbers of the rows that an execution has in the log.
+    fn rows_of(&self, transaction: &Connection, arn: &ExecutionArn) -> rusqlite::Result<Vec<i64>> {
+        let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if version < LOGGED {
+            return Ok(Vec::new());
+        }
+        // It changes with each commit of another connection.
+        let state = transaction.pragma_query_value(None, "data_version", |row| row.get(0))?;
+        let mut read = self.log.borrow_mut();
+        let log = match read.take() {
+            Some((then, log)) if then == state => log,
+            _ => Log::read(transaction)?,
+        };
+        let (_, log) = read.insert((state, log));
+        Ok(log.rows_of(arn).to_vec())
     }
 
     /// Reads a component, if the store has it.
@@ -210,12 +234,13 @@ impl StoreReader {
     }
 }
 
-/// Reads an execution and its key, as of one commit.
+/// Reads an execution, as of one commit. `logged` says which rows of the log it has.
 pub(crate) fn load(
     connection: &Connection,
     path: &Path,
     arn: &str,
-) -> Result<Option<(i64, Saved)>, StoreFileError> {
+    logged: impl FnOnce(&Connection) -> rusqlite::Result<Vec<i64>>,
+) -> Result<Option<Saved>, StoreFileError> {
     let failed = |error: rusqlite::Error| StoreFileError::of(path, &error);
     let transaction = connection.unchecked_transaction().map_err(failed)?;
     let found = transaction.prepare_cached("SELECT key, record FROM executions WHERE arn = ?1").and_then(
@@ -223,27 +248,55 @@ pub(crate) fn load(
             statement.query_row([arn], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))).optional()
         },
     );
-    let Some((key, execution)) = found.map_err(failed)? else { return Ok(None) };
-    let part = |table: &text_of::Table| -> Result<Vec<String>, StoreFileError> {
-        let mut statement = transaction.prepare_cached(table.all).map_err(failed)?;
-        let rows = statement.query_map([key], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)));
-        let mut records = Vec::new();
-        for row in rows.map_err(failed)? {
-            let (place, record) = row.map_err(failed)?;
-            if usize::try_from(place) != Ok(records.len()) {
-                let missing = records.len();
-                let error = format!("number {missing} of the {} of {arn} is missing", table.name);
-                return Err(StoreFileError::damaged(path, error));
-            }
-            records.push(record);
+    let Some((key, record)) = found.map_err(failed)? else { return Ok(None) };
+    let mut saved = Saved { execution: record, ..Saved::default() };
+    let missing = |(place, table): (usize, &Table)| {
+        StoreFileError::damaged(path, format!("number {place} of the {} of {arn} is missing", table.name))
+    };
+    for kind in [Kind::Operation, Kind::Event, Kind::Invocation] {
+        let Some((table, parts)) = of_kind(&mut saved, kind) else { continue };
+        for (place, text) in tables::parts(&transaction, &table, key).map_err(failed)? {
+            put(parts, place, text).map_err(|place| missing((place, &table)))?;
         }
-        Ok(records)
+    }
+    let damaged = |error: Damaged| StoreFileError::damaged(path, format!("{error}: {arn}"));
+    let record = saved.execution.clone();
+    for number in logged(&transaction).map_err(failed)? {
+        let (_, bytes) = log::row(&transaction, number).map_err(failed)?;
+        for part in decode(&bytes) {
+            let part = part.map_err(damaged)?;
+            match of_kind(&mut saved, part.kind) {
+                None => saved.execution = log::own_part(&record, part).map_err(damaged)?,
+                Some((table, parts)) => {
+                    put(parts, part.place, part.text.to_owned()).map_err(|place| missing((place, &table)))?;
+                }
+            }
+        }
+    }
+    Ok(Some(saved))
+}
+
+/// The parts of a kind, and their table; `None` for the execution's own part.
+fn of_kind(saved: &mut Saved, kind: Kind) -> Option<(Table, &mut Vec<String>)> {
+    let parts = match kind {
+        Kind::Execution => return None,
+        Kind::Operation => &mut saved.operations,
+        Kind::Event => &mut saved.events,
+        Kind::Invocation => &mut saved.invocations,
     };
-    let saved = Saved {
-        operations: part(&text_of::OPERATIONS)?,
-        events: part(&text_of::EVENTS)?,
-        invocations: part(&text_of::INVOCATIONS)?,
-        execution,
-    };
-    Ok(Some((key, saved)))
+    Some((Table::of(kind)?, parts))
+}
+
+/// Puts a part at its place, which is at most the next one.
+///
+/// # Errors
+/// The place that is missing.
+fn put(parts: &mut Vec<String>, place: usize, text: String) -> Result<(), usize> {
+    let next = parts.len();
+    match parts.get_mut(place) {
+        Some(part) => *part = text,
+        None if place == next => parts.push(text),
+        None => return Err(next),
+    }
+    Ok(())
 }

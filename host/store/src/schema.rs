@@ -14,7 +14,7 @@ use crate::error::StoreFileError;
 const APPLICATION: i64 = 0x6475_7261;
 
 /// The migrations, from an empty file on, each with the version that it leads to.
-const MIGRATIONS: [(i64, &str); 3] = [
+const MIGRATIONS: [(i64, &str); 4] = [
     (
         1,
         // Times are in milliseconds since 1970. `record` is JSON of the server, which alone reads it.
@@ -70,7 +70,7 @@ const MIGRATIONS: [(i64, &str); 3] = [
     UPDATE executions SET due_ms = start_ms WHERE end_ms IS NULL AND due_ms IS NULL;",
     ),
     (
-        VERSION,
+        3,
         "CREATE TABLE versions (
         function TEXT NOT NULL,
         number INTEGER NOT NULL,
@@ -82,10 +82,23 @@ const MIGRATIONS: [(i64, &str); 3] = [
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX versions_digest ON versions (digest);",
     ),
+    (
+        LOGGED,
+        // No reference to `executions`: each deletion there would look for rows here, and there is no index.
+        "CREATE TABLE log (
+        number INTEGER PRIMARY KEY,
+        execution INTEGER NOT NULL,
+        saved_ms INTEGER NOT NULL,
+        parts BLOB NOT NULL
+    ) STRICT;",
+    ),
 ];
 
 /// The version of the tables that this program knows.
-pub(crate) const VERSION: i64 = 3;
+pub(crate) const VERSION: i64 = LOGGED;
+
+/// The version from which on there is a log.
+pub(crate) const LOGGED: i64 = 4;
 
 /// Returns the version of the tables; 0 for an empty file.
 ///

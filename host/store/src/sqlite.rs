@@ -4,18 +4,15 @@ use std::path::PathBuf;
 
 use durawasm_core::{
     protocol::{ExecutionArn, Timestamp},
-    server::{
-        Changes, ExecutionSummary, Invoker, ListExecutions, Lookup, OpenExecution, Saved, Standing, Store,
-        StoreError,
-    },
+    server::{Changes, ExecutionSummary, ListExecutions, Lookup, OpenExecution, Saved, Store, StoreError},
 };
-use rusqlite::{
-    Connection, OptionalExtension, Transaction, TransactionBehavior, params, params_from_iter, types::Value,
-};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params_from_iter, types::Value};
 
 use crate::{
     error::StoreFileError,
-    reader::{load, text_of},
+    log::Log,
+    reader::load,
+    tables::{invoker_text, standing},
 };
 
 /// The most pages that a file can have.
@@ -27,12 +24,14 @@ pub struct SqliteStore {
     connection: Connection,
     path: PathBuf,
     process: u64,
+    /// `None` before the first commit, and after one that failed.
+    log: Option<Log>,
 }
 
 impl SqliteStore {
     pub(crate) fn new(connection: Connection, path: PathBuf, process: u64) -> Self {
         connection.set_prepared_statement_cache_capacity(32);
-        Self { connection, path, process }
+        Self { connection, path, process, log: None }
     }
 
     /// Limits the size of the file, in bytes; it never shrinks. A commit that needs more fails as on a full disk.
@@ -54,16 +53,36 @@ impl SqliteStore {
     }
 
     fn try_commit(&mut self, changes: &[Changes], deleted: &[ExecutionArn]) -> rusqlite::Result<()> {
+        // It is put back only when it is again what the table has.
+        let mut log = self.take_log()?;
+        if log.is_large() {
+            let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            log.fold(&transaction)?;
+            transaction.commit()?;
+        }
         // A transaction that is not committed is rolled back.
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for arn in deleted {
+            log.delete(&transaction, arn)?;
             let mut statement = transaction.prepare_cached("DELETE FROM executions WHERE arn = ?1")?;
             statement.execute([arn.as_str()])?;
         }
         for changes in changes {
-            save(&transaction, changes)?;
+            log.add(&transaction, changes)?;
         }
-        transaction.commit()
+        transaction.commit()?;
+        self.log = Some(log);
+        Ok(())
+    }
+
+    fn take_log(&mut self) -> rusqlite::Result<Log> {
+        self.log.take().map_or_else(|| Log::read(&self.connection), Ok)
+    }
+
+    fn try_load(&mut self, arn: &ExecutionArn) -> Result<Option<Saved>, StoreFileError> {
+        let log = self.take_log().map_err(|error| StoreFileError::of(&self.path, &error))?;
+        let log = self.log.insert(log);
+        load(&self.connection, &self.path, arn.as_str(), |_| Ok(log.rows_of(arn).to_vec()))
     }
 
     fn try_list(&self, list: &ListExecutions) -> rusqlite::Result<Vec<ExecutionSummary>> {
@@ -108,11 +127,7 @@ impl SqliteStore {
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
         let rows = statement.query_map(params_from_iter(values), |row| {
-            let status: String = row.get(1)?;
-            let standing = Standing::named(&status).ok_or_else(|| {
-                let why = format!("{status:?} is no status").into();
-                rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Text, why)
-            })?;
+            let standing = standing(row, 1)?;
             let end: Option<i64> = row.get(3)?;
             Ok(ExecutionSummary {
                 arn: row.get::<_, String>(0)?.into(),
@@ -165,7 +180,7 @@ impl Store for SqliteStore {
     }
 
     fn load(&mut self, arn: &ExecutionArn) -> Result<Option<Saved>, StoreError> {
-        Ok(load(&self.connection, &self.path, arn.as_str())?.map(|(_, saved)| saved))
+        Ok(self.try_load(arn)?)
     }
 
     fn find(&mut self, by: Lookup<'_>) -> Result<Option<ExecutionArn>, StoreError> {
@@ -188,80 +203,4 @@ impl Store for SqliteStore {
     fn process(&self) -> u64 {
         self.process
     }
-}
-
-fn invoker_text(invoker: &Invoker) -> String {
-    format!("{}#{}", invoker.execution, invoker.operation)
-}
-
-/// Writes an execution that is found where it was before, as most are: then no index changes. Returns its key.
-fn same_place(transaction: &Transaction<'_>, changes: &Changes) -> rusqlite::Result<Option<i64>> {
-    let summary = &changes.summary;
-    let sql = "UPDATE executions SET saved_ms = ?1, record = ?2
-         WHERE arn = ?3 AND status = ?4 AND end_ms IS ?5 AND due_ms IS ?6 RETURNING key";
-    let mut statement = transaction.prepare_cached(sql)?;
-    let found = statement.query_row(
-        params![
-            summary.saved_at.as_millis(),
-            changes.execution,
-            summary.arn.as_str(),
-            summary.standing.as_str(),
-            summary.end.map(Timestamp::as_millis),
-            summary.due.map(Timestamp::as_millis),
-        ],
-        |row| row.get(0),
-    );
-    found.optional()
-}
-
-/// Writes an execution, which may be new. Returns its key.
-fn put(transaction: &Transaction<'_>, changes: &Changes) -> rusqlite::Result<i64> {
-    let summary = &changes.summary;
-    let (function, _, name) = summary.arn.parts().unwrap_or_default();
-    transaction
-        .prepare_cached(
-            "INSERT INTO executions
-                (arn, id, function, name, status, start_ms, end_ms, saved_ms, due_ms, invoked_by, record)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
-             ON CONFLICT (arn) DO UPDATE SET status = excluded.status, end_ms = excluded.end_ms,
-                saved_ms = excluded.saved_ms, due_ms = excluded.due_ms, record = excluded.record
-             RETURNING key",
-        )?
-        .query_row(
-            params![
-                summary.arn.as_str(),
-                summary.id.as_slice(),
-                function,
-                name,
-                summary.standing.as_str(),
-                summary.start.as_millis(),
-                summary.end.map(Timestamp::as_millis),
-                summary.saved_at.as_millis(),
-                summary.due.map(Timestamp::as_millis),
-                summary.invoked_by.as_ref().map(invoker_text),
-                changes.execution,
-            ],
-            |row| row.get(0),
-        )
-}
-
-/// Writes the changes of one execution.
-pub(crate) fn save(transaction: &Transaction<'_>, changes: &Changes) -> rusqlite::Result<()> {
-    let key = match same_place(transaction, changes)? {
-        Some(key) => key,
-        None => put(transaction, changes)?,
-    };
-    let parts = [
-        (text_of::OPERATIONS, &changes.operations),
-        (text_of::EVENTS, &changes.events),
-        (text_of::INVOCATIONS, &changes.invocations),
-    ];
-    for (table, parts) in parts {
-        let mut statement = transaction.prepare_cached(table.put)?;
-        for (place, record) in parts {
-            let place = i64::try_from(*place).unwrap_or(i64::MAX);
-            statement.execute(params![key, place, record])?;
-        }
-    }
-    Ok(())
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use durawasm_core::server::{saved_origin, verify_saved};
 
-use crate::{component::ComponentDigest, error::StoreFileError, exchange::digests, reader::StoreReader};
+use crate::{
+    component::ComponentDigest, error::StoreFileError, exchange::digests, reader::StoreReader, schema::LOGGED,
+};
 
 /// Something that is wrong with a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +46,7 @@ impl StoreReader {
                 return Ok((0, flaws));
             }
         };
+        self.verify_log(&mut flaws)?;
         let whole = self.verify_components(&mut flaws)?;
         let mut good = 0;
         for execution in listed {
@@ -72,6 +75,20 @@ impl StoreReader {
             }
         }
         Ok((good, flaws))
+    }
+
+    /// Verifies that each row of the log is that of an execution.
+    fn verify_log(&self, flaws: &mut Vec<Flaw>) -> Result<(), StoreFileError> {
+        if self.version()? < LOGGED {
+            return Ok(());
+        }
+        let sql = "SELECT count(*) FROM log WHERE execution NOT IN (SELECT key FROM executions)";
+        let stray = self.connection.query_row(sql, (), |row| row.get::<_, i64>(0)).map(|stray| {
+            if stray > 0 {
+                flaws.push(Flaw::File(format!("{stray} rows of the log are those of no execution")));
+            }
+        });
+        self.or_flaw(stray, flaws)
     }
 
     /// Verifies the components. Returns the digests of those that are whole.

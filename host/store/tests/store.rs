@@ -175,6 +175,89 @@ proptest! {
     }
 }
 
+/// The log is folded into the tables when it is large, also in the middle of executions: what is loaded is the same before
+/// and after, and after the process has ended.
+#[test]
+fn the_log_is_folded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.db");
+    let file = StoreFile::open(&path).unwrap();
+    let mut model = Model::default();
+    let mut store = file.store().unwrap();
+    let rows = || {
+        let count = "SELECT count(*), (SELECT count(*) FROM operations) FROM log";
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        connection.query_row(count, (), |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))).unwrap()
+    };
+    let (mut folds, mut before) = (0, 0);
+    // 4 MiB are some 40 of these.
+    for number in 0..100_u8 {
+        let large = format!("{number} {}", "x".repeat(20_000));
+        let steps = [
+            step(number % 5, &large),
+            Step {
+                changed: Some((0, usize::from(number / 10))),
+                added: [0; 3],
+                ..step((number + 1) % 5, &large)
+            },
+        ];
+        let changes: Vec<Changes> = steps.iter().map(|step| model.apply(step)).collect();
+        store.commit(&changes, &[]).unwrap();
+        let (logged, operations) = rows();
+        folds += usize::from(logged < before);
+        assert_eq!(operations > 0, folds > 0, "parts are in the tables only after a fold");
+        before = logged;
+        if number % 20 == 19 {
+            model.compare(&mut store);
+            let reader = StoreReader::open(&path).unwrap();
+            for (number, (_, saved)) in &model.0 {
+                assert_eq!(reader.load(arn(*number).as_str()).unwrap().as_ref(), Some(saved));
+            }
+        }
+    }
+    assert!(folds > 1, "{folds}");
+    // What is deleted leaves nothing in the log, which its successor would find.
+    store.commit(&[], &[arn(1)]).unwrap();
+    model.0.remove(&1);
+    let again = model.apply(&step(1, "again"));
+    store.commit(&[again], &[]).unwrap();
+    model.compare(&mut store);
+    drop((store, file));
+    let file = StoreFile::open(&path).unwrap();
+    assert!(file.delete(arn(2).as_str()).unwrap());
+    model.0.remove(&2);
+    let mut store = file.store().unwrap();
+    let again = model.apply(&step(2, "again"));
+    store.commit(&[again], &[]).unwrap();
+    model.compare(&mut store);
+}
+
+/// A row of the log that was damaged is not taken for the execution.
+#[test]
+fn a_damaged_log_is_told() {
+    for (damage, why) in [
+        ("UPDATE log SET parts = substr(parts, 1, length(parts) - 1)", "a value of the log is damaged"),
+        ("UPDATE log SET parts = x'09' || parts", "a value of the log is damaged"),
+        ("DELETE FROM log WHERE number = (SELECT min(number) FROM log)", "number 0 of the operations of"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.db");
+        let file = StoreFile::open(&path).unwrap();
+        let mut model = Model::default();
+        let mut store = file.store().unwrap();
+        for _ in 0..2 {
+            let changes = model.apply(&step(0, "some"));
+            store.commit(&[changes], &[]).unwrap();
+        }
+        drop(store);
+        rusqlite::Connection::open(&path).unwrap().execute(damage, ()).unwrap();
+        let error = file.reader().unwrap().load(arn(0).as_str()).unwrap_err();
+        assert!(matches!(error, StoreFileError::Damaged { .. }), "{error}");
+        assert!(error.to_string().contains(why), "{error}");
+        assert!(file.store().unwrap().load(&arn(0)).is_err());
+    }
+}
+
 fn step(execution: u8, text: &str) -> Step {
     Step { execution, added: [2, 2, 1], changed: None, text: text.to_owned(), over: false }
 }

@@ -42,10 +42,19 @@ impl ServerHandle {
         &self,
         work: impl FnOnce(&mut Server, Timestamp) -> Result<T, ServiceError> + Send + 'static,
     ) -> Result<T, ServiceError> {
+        self.call_here(false, work).await
+    }
+
+    /// As [`Self::call`]. If `may_commit`, the calling thread may be blocked for a commit.
+    async fn call_here<T: Send + 'static>(
+        &self,
+        may_commit: bool,
+        work: impl FnOnce(&mut Server, Timestamp) -> Result<T, ServiceError> + Send + 'static,
+    ) -> Result<T, ServiceError> {
         // Yields from time to time, because a caller whose requests are all answered immediately would starve other
         // tasks.
         tokio::task::coop::consume_budget().await;
-        match self.0.process_here(work) {
+        match self.0.process_here(may_commit, work) {
             Ok(outcome) => outcome,
             Err(work) => self.0.process_on_thread(work).await.unwrap_or_else(|_| Err(self.0.unavailable())),
         }
@@ -118,7 +127,7 @@ impl ServerHandle {
         updates: Vec<OperationUpdate>,
     ) -> Result<CheckpointResponse, ServiceError> {
         let (arn, token) = (arn.clone(), token.clone());
-        self.call(move |server, now| server.manager.checkpoint(now, &arn, &token, updates)).await
+        self.call_here(true, move |server, now| server.manager.checkpoint(now, &arn, &token, updates)).await
     }
 
     /// See [`ExecutionManager::get_state`](super::ExecutionManager::get_state).

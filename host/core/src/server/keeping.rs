@@ -114,6 +114,11 @@ impl ExecutionManager {
         Ok(found.filter(|arn| !kept.deleted.contains(arn)))
     }
 
+    /// Whether one execution only is in memory, and so no other one is at work.
+    pub(super) fn is_one_at_work(&self) -> bool {
+        self.executions.len() == 1
+    }
+
     /// Commits what the requests since the last commit have changed, and tells the observers. Without a store it does
     /// nothing.
     ///

@@ -16,7 +16,8 @@ use super::{
 };
 use crate::protocol::{CheckpointToken, ErrorObject, ExecutionArn, Operation, Timestamp};
 
-/// What an execution has besides operations, events and invocations.
+/// What an execution has besides operations, events and invocations. What changes seldom comes first: a store may write
+/// only what differs from the beginning of an earlier text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct SavedExecution {
@@ -30,6 +31,8 @@ pub(super) struct SavedExecution {
     pub(super) invoked_by: Option<Invoker>,
     /// What its host needs to run it again. The server does not read it.
     pub(super) origin: Option<Arc<str>>,
+    /// The answers that callbacks get without a request from outside.
+    pub(super) script: SavedScript,
     /// The phase.
     pub(super) phase: SavedPhase,
     /// The number of consecutive crashed invocations.
@@ -47,9 +50,8 @@ pub(super) struct SavedExecution {
     /// The number of timers that were scheduled.
     pub(super) scheduled: u64,
     /// The timers that belong to no operation.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub(super) timers: Vec<SavedTimer>,
-    /// The answers that callbacks get without a request from outside.
-    pub(super) script: SavedScript,
     /// Whether a step became READY during the running invocation.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub(super) became_ready: bool,
@@ -104,6 +106,7 @@ pub(super) enum SavedPhase {
         /// The only valid token.
         token: CheckpointToken,
         /// The outcome, if the handler has checkpointed it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
         decided: Option<SavedVerdict>,
         /// The process that runs it, as a number that the store gave it.
         process: u64,
@@ -197,8 +200,10 @@ pub(super) struct Keeping {
     pub(super) process: u64,
     /// What was saved last of the part that has no place of its own.
     pub(super) execution: String,
-    /// How many invocations are saved and do not change any more.
+    /// How many invocations are saved.
     pub(super) invocations: usize,
+    /// Whether the last one of them was running then, so that its end is not saved.
+    pub(super) running: bool,
     /// Whether another process ran the running invocation, and so nobody does.
     pub(super) interrupted: bool,
 }

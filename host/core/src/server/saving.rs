@@ -42,9 +42,11 @@ pub(super) struct Common {
 }
 
 fn written(part: &impl Serialize) -> String {
-    let text = serde_json::to_string(part);
-    debug_assert!(text.is_ok(), "every part of an execution can be written as JSON: {text:?}");
-    text.unwrap_or_default()
+    // Most parts are not larger.
+    let mut text = Vec::with_capacity(512);
+    let done = serde_json::to_writer(&mut text, part);
+    debug_assert!(done.is_ok(), "every part of an execution can be written as JSON: {done:?}");
+    String::from_utf8(text).unwrap_or_default()
 }
 
 fn read<T: DeserializeOwned>(part: &str, of: impl fmt::Display) -> Result<T, SavedError> {
@@ -61,8 +63,13 @@ impl CheckpointManager {
     pub(super) fn keep(&mut self, process: u64) {
         self.operations.save();
         self.events.save();
-        self.keeping =
-            Some(Keeping { process, execution: String::new(), invocations: 0, interrupted: false });
+        self.keeping = Some(Keeping {
+            process,
+            execution: String::new(),
+            invocations: 0,
+            running: false,
+            interrupted: false,
+        });
     }
 
     /// Takes what changed since the last call; `None` if nothing did, or the execution is not kept in a store.
@@ -77,10 +84,17 @@ impl CheckpointManager {
         let events: Vec<_> = events.iter().map(|(place, event)| (*place, written(event))).collect();
         let summary = self.summary(now)?;
         let keeping = self.keeping.as_mut()?;
-        let invocations = self.invocations.iter().enumerate().skip(keeping.invocations);
-        let invocations: Vec<_> = invocations.map(|(place, view)| (place, written(view))).collect();
         let running = self.invocations.last().is_some_and(|last| last.end.is_none());
-        keeping.invocations = self.invocations.len() - usize::from(running);
+        // An invocation changes once after its start: when it ends.
+        let all_saved = keeping.invocations == self.invocations.len() && keeping.running == running;
+        let first = if all_saved {
+            self.invocations.len()
+        } else {
+            keeping.invocations - usize::from(keeping.running)
+        };
+        let invocations = self.invocations.iter().enumerate().skip(first);
+        let invocations: Vec<_> = invocations.map(|(place, view)| (place, written(view))).collect();
+        (keeping.invocations, keeping.running) = (self.invocations.len(), running);
         let same = keeping.execution == execution;
         if same && operations.is_empty() && events.is_empty() {
             return None;
@@ -220,7 +234,8 @@ impl CheckpointManager {
         let keeping = Keeping {
             process,
             execution: saved.execution.clone(),
-            invocations: invocations.len() - usize::from(running),
+            invocations: invocations.len(),
+            running,
             interrupted,
         };
         Ok(Self {

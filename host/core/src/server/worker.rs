@@ -4,8 +4,9 @@
 //! own request on its own thread: this saves two thread switches, which cost more than the request. The thread
 //! processes requests that are sent while the state is locked, so callers never wait for the lock.
 //!
-//! With a store, the thread processes every request: the requests that wait for it form a group, whose changes are
-//! committed together before any of them is answered. While one group is committed, the next one collects.
+//! With a store, the requests that wait for the thread form a group, whose changes are committed together before any of
+//! them is answered. While one group is committed, the next one collects. Only a checkpoint, while no other execution is at
+//! work, is processed on its caller's thread, which the commit blocks: nothing would be committed together with it.
 //!
 //! Invariants:
 //! - requests are processed one after another, in the order in which they were made: only the holder of the lock
@@ -133,13 +134,14 @@ impl Shared {
         ServiceError::Unavailable(self.shutdown_reason().unwrap_or("its thread ended").to_owned())
     }
 
-    /// Processes a request on the calling thread, if the state is unlocked, nothing is queued and no store has to commit.
+    /// Processes a request on the calling thread, if the state is unlocked and nothing is queued. With a store, only if
+    /// `may_commit`, and if no other execution is at work whose requests could be committed together with this one.
     /// Otherwise returns the request.
-    pub(super) fn process_here<T, W>(&self, work: W) -> Result<Result<T, ServiceError>, W>
+    pub(super) fn process_here<T, W>(&self, may_commit: bool, work: W) -> Result<Result<T, ServiceError>, W>
     where
         W: FnOnce(&mut Server, Timestamp) -> Result<T, ServiceError>,
     {
-        if self.has_store {
+        if self.has_store && !may_commit {
             return Err(work);
         }
         let mut server = match self.server.try_lock() {
@@ -149,6 +151,9 @@ impl Shared {
         };
         // Read while holding the lock: the thread decrements the count only after it has processed a message.
         if self.queued.load(Ordering::Acquire) > 0 {
+            return Err(work);
+        }
+        if self.has_store && !server.as_ref().is_some_and(|server| server.manager.is_one_at_work()) {
             return Err(work);
         }
         let outcome = self.process(&mut server, work);
@@ -412,14 +417,16 @@ mod tests {
                 Ok(())
             }
         };
-        assert!(matches!(shared.process_here(note("first")), Ok(Ok(()))));
+        assert!(matches!(shared.process_here(false, note("first")), Ok(Ok(()))));
         let mut second = shared.process_on_thread(note("second"));
-        let Err(third) = shared.process_here(note("third")) else { panic!("it went before the second") };
+        let Err(third) = shared.process_here(false, note("third")) else {
+            panic!("it went before the second")
+        };
         let mut third = shared.process_on_thread(third);
         shared.stop();
         run(&shared, &messages);
         assert_eq!((second.try_recv(), third.try_recv()), (Ok(Ok(())), Ok(Ok(()))));
-        assert!(matches!(shared.process_here(note("fourth")), Ok(Err(ServiceError::Unavailable(_)))));
+        assert!(matches!(shared.process_here(false, note("fourth")), Ok(Err(ServiceError::Unavailable(_)))));
         assert_eq!(*order.lock().unwrap(), ["first", "second", "third"]);
     }
 }

@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::anyhow;
 use chrono::{DateTime, Utc};
+use durawasm_build::Cancel;
 use durawasm_config::{FlagAlias, RunSettings};
 use durawasm_core::{
     invocation::LogSink,
@@ -29,17 +30,19 @@ use super::{
     compile::in_own_process,
     credentials,
     exit::{Exit, Failure, OrExit},
-    functions::{self, FlagFunction, environment_failure, whole},
+    functions::{environment_failure, whole},
     kept::{of_store, store_failure},
     log::{JsonLines, Printer, Quiet},
+    offers::OfferError,
     options::{SharedArgs, granted_of},
     output::{note, say, say_json_line},
+    served::{self, FlagFunction},
     skipped_time::{start_time, time_mode},
-    target::{NoBuild, component, with_advice},
+    target::{Fetch, NoBuild, with_advice},
     terminal::{Interrupts, Screen},
     tls::TlsArgs,
     trace::{self, Level},
-    versions::{Catalog, Load, OfferError},
+    versions::{Catalog, Load},
 };
 
 const EXAMPLES: &str = "Examples:
@@ -140,19 +143,15 @@ pub(super) fn serve(args: &Args) -> Result<Exit, Failure> {
     let grants = granted_of(&settings, file.as_deref())?;
     let store = args.store_file()?.map(Arc::new);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().or_exit(Exit::Host)?;
-    let building = args.no_build.building();
-    let (crate_args, quiet) = (args.shared.crate_args.clone(), args.quiet);
-    let fetch = move |path: &Path| component(path, &crate_args, building, quiet);
-    let mut components = Components::new(fetch);
-    let mut offers =
-        functions::load_served(file.as_deref(), &args.function, &settings, &mut components, &runtime)?;
-    for FlagAlias { function, alias, target } in &args.alias {
-        let offer = offers.iter_mut().find(|offer| *offer.function.name == **function);
-        let offer = offer.ok_or_else(|| {
-            usage(anyhow!("--alias {function}:{}: {function} is not served", alias.as_str()))
-        })?;
-        offer.aliases.insert(alias.clone(), *target);
-    }
+    let fetch = Fetch {
+        args: args.shared.crate_args.clone(),
+        building: args.no_build.building(),
+        quiet: args.quiet,
+        cancel: Cancel::default(),
+    };
+    let functions = served::functions(file.as_deref(), &args.function, &args.alias)?;
+    let mut components = Components::new(move |path: &Path| fetch.component(path));
+    let offers = served::load(&functions, &settings, &mut components, &runtime)?;
     let load = loader(components, &settings)?;
     let catalog = Catalog::new(offers, store.clone(), load).map_err(|error| match error {
         OfferError::Store(error) => store_failure(error),
@@ -271,7 +270,7 @@ fn api_options(args: &Args, settings: &RunSettings, catalog: &Catalog) -> ApiOpt
             retention: (!args.skip_time).then_some(args.retention),
             ..Bounds::default()
         },
-        functions: catalog.numbers().map(|(name, _)| (name.to_owned(), of(name))).collect(),
+        functions: catalog.numbers().keys().map(|name| (name.to_string(), of(name))).collect(),
         others: of(""),
         host: all.host(),
         limits: all.service,
@@ -285,14 +284,14 @@ struct Listening<'a> {
     listening: &'a str,
     functions: Vec<&'a str>,
     /// The number of the version of each.
-    versions: BTreeMap<&'a str, u32>,
+    versions: &'a BTreeMap<Arc<str>, u32>,
 }
 
 fn announce(args: &Args, listening: &str, catalog: &Catalog) -> Result<(), Failure> {
-    let versions = catalog.numbers().collect::<BTreeMap<_, _>>();
-    let names: Vec<&str> = versions.keys().copied().collect();
+    let versions = catalog.numbers();
+    let names: Vec<&str> = versions.keys().map(AsRef::as_ref).collect();
     if args.json {
-        return say_json_line(&Listening { listening, functions: names, versions });
+        return say_json_line(&Listening { listening, functions: names, versions: &versions });
     }
     say(format_args!("serving {} at {listening}", names.join(", ")));
     Ok(())

@@ -39,6 +39,7 @@ mod test_report;
 mod tls;
 mod trace;
 mod versions;
+mod watch;
 
 use std::{ffi::OsStr, process::ExitCode};
 

@@ -43,11 +43,13 @@ use super::{
     tls::TlsArgs,
     trace::{self, Level},
     versions::{Catalog, Load},
+    watch::{Rebuild, Watch, WatchArgs},
 };
 
 const EXAMPLES: &str = "Examples:
   durawasm serve --function order=examples/order
   durawasm serve                           the functions of durawasm.toml
+  durawasm serve --watch                   crates are built again when they change
   aws lambda invoke --endpoint-url http://127.0.0.1:9001 --function-name 'order:$LATEST' \\
       --cli-binary-format raw-in-base64-out --payload '{\"id\":\"o-1\"}' result.json
 
@@ -105,12 +107,14 @@ pub(super) struct Args {
     /// Tell on standard error what the server does; with --json as JSON, one value a line
     #[arg(long, value_name = "LEVEL", default_value = "off")]
     trace: Level,
-    /// Print the handlers' log and the line that says where the server listens as JSON, one value a line
+    /// Print the handlers' log and the lines about the server as JSON, one value a line
     #[arg(long)]
     json: bool,
     /// Print neither the handlers' log nor what a build does
     #[arg(long, short)]
     quiet: bool,
+    #[command(flatten)]
+    watch: WatchArgs,
     #[command(flatten)]
     no_build: NoBuild,
     #[command(flatten)]
@@ -150,14 +154,23 @@ pub(super) fn serve(args: &Args) -> Result<Exit, Failure> {
         cancel: Cancel::default(),
     };
     let functions = served::functions(file.as_deref(), &args.function, &args.alias)?;
-    let mut components = Components::new(move |path: &Path| fetch.component(path));
+    // A change during the first build is one to be noticed.
+    let watch = args.watch.watch.then(|| Watch::new(&functions, &fetch, store.as_deref(), &grants));
+    let watch = watch.transpose()?;
+    let fetched = fetch.clone();
+    let mut components = Components::new(move |path: &Path| fetched.component(path));
     let offers = served::load(&functions, &settings, &mut components, &runtime)?;
     let load = loader(components, &settings)?;
-    let catalog = Catalog::new(offers, store.clone(), load).map_err(|error| match error {
+    let catalog = Catalog::new(offers, store.clone(), load.clone()).map_err(|error| match error {
         OfferError::Store(error) => store_failure(error),
         OfferError::Alias { .. } => usage(error.into()),
     })?;
-    let serving = Serving { settings, grants, catalog: Arc::new(catalog), keys, tls, store };
+    let catalog = Arc::new(catalog);
+    let watch = watch.map(|watch| {
+        let (settings, catalog) = (settings.clone(), catalog.clone());
+        (watch, Rebuild { fetch, settings, load, catalog, json: args.json })
+    });
+    let serving = Serving { settings, grants, catalog, keys, tls, store, watch };
     runtime.block_on(execute(args, serving))
 }
 
@@ -188,6 +201,8 @@ struct Serving {
     keys: Option<AccessKeys>,
     tls: Option<Tls>,
     store: Option<Arc<StoreFile>>,
+    /// What is watched, and what serves new code.
+    watch: Option<(Watch, Rebuild)>,
 }
 
 impl Args {
@@ -206,7 +221,7 @@ impl Args {
 }
 
 async fn execute(args: &Args, serving: Serving) -> Result<Exit, Failure> {
-    let Serving { settings, grants, catalog, keys, tls, store } = serving;
+    let Serving { settings, grants, catalog, keys, tls, store, watch } = serving;
     let log: Arc<dyn LogSink> = match (args.quiet, args.json) {
         (true, _) => Arc::new(Quiet),
         (false, true) => Arc::new(JsonLines),
@@ -244,9 +259,11 @@ async fn execute(args: &Args, serving: Serving) -> Result<Exit, Failure> {
     }
     let interrupts = Interrupts::listen().or_exit(Exit::Host)?;
     announce(args, &format!("{scheme}://{}", server.address().or_exit(Exit::Host)?), &catalog)?;
+    let watching = watch.map(|(watch, rebuild)| watch.start(rebuild)).transpose()?;
     let grace = args.grace;
     let stop = async move {
         interrupts.first().await;
+        drop(watching);
         Stopping { grace }
     };
     server.run(stop).await.or_exit(Exit::Host)?;

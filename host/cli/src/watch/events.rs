@@ -1,7 +1,7 @@
 //! What the system tells of folders.
 //!
-//! Invariants: a hint says that something may have changed, and not what; at most one waits, and stands for all that the system
-//! has told since the last one was taken.
+//! Invariants: a hint says that something may have changed, and not what; at most one waits, and stands for all that the
+//! system has told since the last one was taken.
 
 use std::{
     collections::{BTreeSet, HashSet},

@@ -15,7 +15,7 @@ use std::{
 use serde::Deserialize;
 
 use super::{BuildError, BuildEvent, BuildOptions, CargoOutput, Profile, Toolchain};
-use super::{environment::Environment, package::Package};
+use super::{cancel::Cancel, environment::Environment, package::Package};
 
 /// A line of cargo's stdout, a JSON object. Only the members that are read are declared.
 #[derive(Deserialize)]
@@ -29,18 +29,18 @@ enum Message {
     Other,
 }
 
-/// Builds the package's library, and returns the path of the WebAssembly file: a component or a core module.
+/// Builds the package's library with a command of [`command`], and returns the path of the WebAssembly file: a component or
+/// a core module.
 pub(super) fn build(
-    environment: &Environment,
-    toolchain: &Toolchain,
+    mut command: Command,
     package: &Package,
-    target_dir: &Path,
-    options: &BuildOptions,
+    cancel: &Cancel,
     output: &mut dyn FnMut(BuildEvent<'_>),
 ) -> Result<PathBuf, BuildError> {
     let start = |source| BuildError::Start { program: "cargo".to_owned(), source };
-    let mut child = command(environment, toolchain, package, target_dir, options).spawn().map_err(start)?;
-    let (messages, words) = (child.stdout.take(), child.stderr.take());
+    let cancelled = || BuildError::Cancelled { package: package.name.clone() };
+    let mut running = cancel.spawn(&mut command).map_err(start)?.ok_or_else(cancelled)?;
+    let (messages, words) = (running.stdout.take(), running.stderr.take());
     let mut first_error = FirstError::default();
     let wasm = thread::scope(|scope| {
         let wasm = scope.spawn(|| wasm_of(messages?, &package.id));
@@ -52,7 +52,10 @@ pub(super) fn build(
         }
         wasm.join().ok().flatten()
     });
-    let status = child.wait().map_err(start)?;
+    let status = running.wait().map_err(start)?;
+    if !status.success() && cancel.is_cancelled() {
+        return Err(cancelled());
+    }
     let package = package.name.clone();
     if !status.success() {
         return Err(BuildError::Compile { package, status, reason: first_error.into_reason() });
@@ -60,7 +63,8 @@ pub(super) fn build(
     wasm.ok_or(BuildError::NoWasm { package })
 }
 
-fn command(
+/// The command that builds the package's library.
+pub(super) fn command(
     environment: &Environment,
     toolchain: &Toolchain,
     package: &Package,

@@ -103,6 +103,13 @@ pub enum BuildError {
         reason: String,
     },
 
+    /// The build was cancelled.
+    #[error("the build of package {package} was cancelled")]
+    Cancelled {
+        /// The package.
+        package: String,
+    },
+
     /// Cargo succeeded without reporting a WebAssembly file.
     #[error(
         "cargo built package {package} but reported no .wasm file; its library must have `crate-type = [\"cdylib\"]`"

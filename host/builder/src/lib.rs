@@ -1,9 +1,11 @@
 //! Builds components from handler crates.
 //!
 //! [`build`] runs cargo with a toolchain that has a WASI target, converts the output to a component if the linker has
-//! not, and checks that it is a durable handler; [`inspect()`] lists the imports and exports of any component. This
-//! crate installs and prints nothing and runs no code of a component: it only reads the bytes, which may be hostile.
+//! not, and checks that it is a durable handler; [`build_until`] does so unless another thread cancels it; [`sources()`]
+//! says where the sources are; [`inspect()`] lists the imports and exports of any component. This crate installs and
+//! prints nothing and runs no code of a component: it only reads the bytes, which may be hostile.
 
+mod cancel;
 mod capability;
 mod cargo;
 mod componentize;
@@ -16,6 +18,7 @@ mod options;
 mod package;
 mod place;
 mod read;
+mod sources;
 mod stack;
 mod toolchain;
 
@@ -24,8 +27,8 @@ use std::{fs, path::PathBuf};
 pub use durawasm_complexity::MAX_COMPONENT_SIZE;
 use serde::Serialize;
 
-use self::environment::Environment;
 pub use self::{
+    cancel::Cancel,
     capability::{Capability, CapabilityKind, Treatment},
     contract::{CONTRACT_PACKAGE, ContractError},
     error::BuildError,
@@ -33,7 +36,12 @@ pub use self::{
     inspect_error::InspectError,
     options::{BuildEvent, BuildOptions, CargoOutput, Profile},
     read::read_component,
+    sources::Sources,
     toolchain::{Target, Toolchain},
+};
+use self::{
+    environment::Environment,
+    package::{Metadata, Package},
 };
 
 /// A component that was built, or was up to date.
@@ -57,6 +65,35 @@ pub struct BuiltComponent {
     pub fresh: bool,
 }
 
+/// What an invocation of cargo is about.
+struct Subject {
+    environment: Environment,
+    toolchain: Toolchain,
+    metadata: Metadata,
+    package: Package,
+}
+
+impl Subject {
+    fn find(options: &BuildOptions) -> Result<Self, BuildError> {
+        let environment = Environment::of_this_process();
+        let manifest = package::manifest_at(&options.path)?;
+        let dir = manifest.parent().unwrap_or(&manifest);
+        let toolchain = Toolchain::find(&environment, dir, options.target, options.toolchain.as_deref())?;
+        let metadata = package::metadata(&environment, &toolchain, &manifest)?;
+        let package = package::choose(&metadata, &manifest, options.package.as_deref())?;
+        Ok(Self { environment, toolchain, metadata, package })
+    }
+}
+
+/// Where the sources of a handler crate are. Nothing is compiled, but the crate's toolchain file counts.
+///
+/// # Errors
+/// When there is no such crate, or cargo cannot read its manifest.
+pub fn sources(options: &BuildOptions) -> Result<Sources, BuildError> {
+    let Subject { metadata, package, .. } = Subject::find(options)?;
+    Ok(package::sources(&metadata, &package))
+}
+
 /// Builds a handler crate, and reports progress to `output`.
 ///
 /// Blocks until cargo has finished. Builds of one workspace, in any process, are serialized.
@@ -68,17 +105,25 @@ pub fn build(
     options: &BuildOptions,
     output: &mut dyn FnMut(BuildEvent<'_>),
 ) -> Result<BuiltComponent, BuildError> {
-    let environment = Environment::of_this_process();
-    let manifest = package::manifest_at(&options.path)?;
-    let dir = manifest.parent().unwrap_or(&manifest);
-    let toolchain = Toolchain::find(&environment, dir, options.target, options.toolchain.as_deref())?;
-    let package = package::find(&environment, &toolchain, &manifest, options.package.as_deref())?;
+    build_until(options, &Cancel::default(), output)
+}
 
+/// Builds a handler crate as [`build`] does, until another thread cancels it.
+///
+/// # Errors
+/// As for [`build`], and [`BuildError::Cancelled`].
+pub fn build_until(
+    options: &BuildOptions,
+    cancel: &Cancel,
+    output: &mut dyn FnMut(BuildEvent<'_>),
+) -> Result<BuiltComponent, BuildError> {
+    let Subject { environment, toolchain, package, .. } = Subject::find(options)?;
     let shared = options.target_dir.clone().unwrap_or_else(|| package.target_directory.join("guest"));
     let folder = place::folder(&shared, &package)?;
 
     output(BuildEvent::Compiling { package: &package.name, profile: options.profile, toolchain: &toolchain });
-    let wasm = cargo::build(&environment, &toolchain, &package, &folder, options, output)?;
+    let command = cargo::command(&environment, &toolchain, &package, &folder, options);
+    let wasm = cargo::build(command, &package, cancel, output)?;
 
     let mut bytes =
         fs::read(&wasm).map_err(|source| BuildError::File { path: wasm.clone(), action: "read", source })?;

@@ -3,11 +3,14 @@
 //! A handler is a package whose library is a `cdylib`. If a package's manifest is given, that package is selected; if a
 //! workspace's manifest is given, its only handler. Otherwise the user must name the package.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use serde::Deserialize;
 
-use super::{BuildError, environment::Environment, toolchain::Toolchain};
+use super::{BuildError, environment::Environment, sources::Sources, toolchain::Toolchain};
 
 /// The package to build.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,11 +25,12 @@ pub(super) struct Package {
     pub(super) target_directory: PathBuf,
 }
 
-/// The part of the output of `cargo metadata` that is used (format version 1).
+/// The part of the output of `cargo metadata` that is used (format version 1): the packages of a workspace.
 #[derive(Deserialize)]
-struct Metadata {
+pub(super) struct Metadata {
     packages: Vec<MetadataPackage>,
     target_directory: PathBuf,
+    workspace_root: PathBuf,
 }
 
 #[derive(Deserialize)]
@@ -35,6 +39,15 @@ struct MetadataPackage {
     name: String,
     manifest_path: PathBuf,
     targets: Vec<MetadataTarget>,
+    dependencies: Vec<MetadataDependency>,
+}
+
+#[derive(Deserialize)]
+struct MetadataDependency {
+    /// `dev`, `build`, or nothing.
+    kind: Option<String>,
+    /// The folder, if the dependency is stated by its path.
+    path: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -71,13 +84,12 @@ pub(super) fn manifest_at(path: &Path) -> Result<PathBuf, BuildError> {
     }
 }
 
-/// Runs `cargo metadata` for the workspace of `manifest`, and selects the package to build.
-pub(super) fn find(
+/// Runs `cargo metadata` for the workspace of `manifest`.
+pub(super) fn metadata(
     environment: &Environment,
     toolchain: &Toolchain,
     manifest: &Path,
-    wanted: Option<&str>,
-) -> Result<Package, BuildError> {
+) -> Result<Metadata, BuildError> {
     let dir = manifest.parent().unwrap_or(manifest);
     let mut cargo = toolchain.cargo(environment, dir);
     cargo.args(["metadata", "--format-version", "1", "--no-deps", "--manifest-path"]).arg(manifest);
@@ -88,12 +100,37 @@ pub(super) fn find(
         let said = String::from_utf8_lossy(&output.stderr);
         return Err(unreadable(said.trim().trim_start_matches("error: ").to_owned()));
     }
-    let metadata = serde_json::from_slice(&output.stdout)
-        .map_err(|error| unreadable(format!("the output of `cargo metadata` is not understood: {error}")))?;
-    choose(&metadata, manifest, wanted)
+    serde_json::from_slice(&output.stdout)
+        .map_err(|error| unreadable(format!("the output of `cargo metadata` is not understood: {error}")))
 }
 
-fn choose(metadata: &Metadata, manifest: &Path, wanted: Option<&str>) -> Result<Package, BuildError> {
+/// Where the sources of a package are, by what its manifest and those of the workspace state.
+pub(super) fn sources(metadata: &Metadata, package: &Package) -> Sources {
+    let mut folders = BTreeSet::new();
+    let mut open: Vec<PathBuf> = package.manifest.parent().map(Path::to_owned).into_iter().collect();
+    while let Some(folder) = open.pop() {
+        let mut members = metadata.packages.iter();
+        let member = members.find(|member| member.manifest_path.parent() == Some(&*folder));
+        if folders.insert(folder) {
+            let needed = member.into_iter().flat_map(|member| &member.dependencies);
+            let needed = needed.filter(|needed| needed.kind.as_deref() != Some("dev"));
+            open.extend(needed.filter_map(|needed| needed.path.clone()));
+        }
+    }
+    Sources {
+        folders,
+        manifest: metadata.workspace_root.join("Cargo.toml"),
+        lock: metadata.workspace_root.join("Cargo.lock"),
+        target_directory: metadata.target_directory.clone(),
+    }
+}
+
+/// Selects the package to build: the one that is named, the one of the manifest, or the only handler.
+pub(super) fn choose(
+    metadata: &Metadata,
+    manifest: &Path,
+    wanted: Option<&str>,
+) -> Result<Package, BuildError> {
     let names = |keep: &dyn Fn(&MetadataPackage) -> bool| -> Vec<String> {
         metadata.packages.iter().filter(|package| keep(package)).map(|package| package.name.clone()).collect()
     };
@@ -145,11 +182,13 @@ mod tests {
                     "id": format!("path+file:///w/{name}#0.1.0"), "name": name, "version": "0.1.0",
                     "manifest_path": format!("/w/{name}/Cargo.toml"),
                     "targets": [{"kind": [kind], "crate_types": [kind], "name": name}, {"kind": ["test"], "name": "t"}],
+                    "dependencies": [],
                 })
             })
             .collect();
-        let metadata =
-            serde_json::json!({"packages": packages, "target_directory": "/w/target", "version": 1});
+        let metadata = serde_json::json!({
+            "packages": packages, "target_directory": "/w/target", "workspace_root": "/w", "version": 1,
+        });
         choose(&serde_json::from_value(metadata).unwrap(), Path::new(manifest), wanted)
             .map(|package| package.name)
     }
@@ -177,6 +216,37 @@ mod tests {
         assert!(said(&two, "/w/c/Cargo.toml", None).contains("or choose --package a, b"));
         assert!(said(&two, "/w/Cargo.toml", Some("d")).contains("no package \"d\"; it has a, b, c"));
         assert!(said(&[], "/w/Cargo.toml", None).contains("no `cdylib`"));
+    }
+
+    #[test]
+    fn sources_are_those_of_the_package_and_of_what_it_needs_by_path() {
+        let package = |name: &str, needed: serde_json::Value| {
+            serde_json::json!({
+                "id": name, "name": name, "manifest_path": format!("/w/{name}/Cargo.toml"),
+                "targets": [{"kind": ["cdylib"], "name": name}], "dependencies": needed,
+            })
+        };
+        let handler = package(
+            "handler",
+            serde_json::json!([
+                {"name": "shared", "kind": null, "path": "/w/shared"},
+                {"name": "made", "kind": "build", "path": "/elsewhere/made"},
+                {"name": "tests", "kind": "dev", "path": "/w/tests"},
+                {"name": "serde", "kind": null},
+            ]),
+        );
+        let shared =
+            package("shared", serde_json::json!([{"name": "h", "kind": null, "path": "/w/handler"}]));
+        let packages = [handler, shared, package("tests", serde_json::json!([]))];
+        let metadata = serde_json::json!({
+            "packages": packages, "target_directory": "/w/target", "workspace_root": "/w", "version": 1,
+        });
+        let metadata: Metadata = serde_json::from_value(metadata).unwrap();
+        let chosen = choose(&metadata, Path::new("/w/handler/Cargo.toml"), None).unwrap();
+        let found = sources(&metadata, &chosen);
+        let folders = ["/elsewhere/made", "/w/handler", "/w/shared"].map(PathBuf::from);
+        assert_eq!(found.folders, BTreeSet::from(folders));
+        assert_eq!((found.lock, found.manifest), ("/w/Cargo.lock".into(), "/w/Cargo.toml".into()));
     }
 
     #[test]

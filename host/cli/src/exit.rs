@@ -23,6 +23,21 @@ pub(super) struct Failure {
     pub(super) error: anyhow::Error,
 }
 
+impl Failure {
+    /// The error and its causes in one line, outermost first. A cause whose text is already part of the line is omitted.
+    pub(super) fn line(&self) -> String {
+        let mut line = String::new();
+        for cause in self.error.chain().map(|cause| cause.to_string().replace('\n', " ")) {
+            if line.is_empty() {
+                line = cause;
+            } else if !line.contains(&cause) {
+                line += &format!(": {cause}");
+            }
+        }
+        line
+    }
+}
+
 /// Attaches an exit code to the error of a result.
 pub(super) trait OrExit<T> {
     fn or_exit(self, exit: Exit) -> Result<T, Failure>;

@@ -24,8 +24,8 @@ use serde_json::Value;
 
 use super::{
     exit::{Exit, Failure, OrExit},
+    offers::code_of,
     output::note,
-    versions::is_of_serve,
 };
 
 /// What a store keeps with an execution, for the command that continues it.
@@ -110,7 +110,7 @@ impl Kept {
             let damaged = || anyhow!("{}: the execution {name} cannot be continued", path.display());
             let (arn, origin) = saved_origin(&saved).with_context(damaged).or_exit(Exit::Host)?;
             // Without one of `run`, it is the target of another execution, or was begun by `serve`.
-            let Some(origin) = origin.filter(|origin| !is_of_serve(origin)) else { continue };
+            let Some(origin) = origin.filter(|origin| code_of(origin).is_none()) else { continue };
             let began: Began = serde_json::from_str(&origin).with_context(damaged).or_exit(Exit::Host)?;
             if began.handler == handler {
                 earlier.push(Earlier { arn, function, saved_at, began, is_over: end.is_some() });

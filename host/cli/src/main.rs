@@ -17,8 +17,10 @@ mod grants;
 mod in_force;
 mod inspect;
 mod kept;
+mod library;
 mod limits;
 mod log;
+mod offers;
 mod options;
 mod output;
 mod remote;
@@ -26,6 +28,7 @@ mod report;
 mod run;
 mod secret;
 mod serve;
+mod served;
 mod skipped_time;
 mod store;
 mod table;
@@ -36,13 +39,14 @@ mod test_report;
 mod tls;
 mod trace;
 mod versions;
+mod watch;
 
 use std::{ffi::OsStr, process::ExitCode};
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use durawasm_report::{LONGEST_MESSAGE, shortened};
-use exit::{Exit, Failure};
+use exit::Exit;
 use output::note;
 
 /// Durable execution in a sandbox: runs async handlers, compiled to WebAssembly components, across suspensions, crashes
@@ -112,9 +116,9 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(exit) => exit.into(),
-        Err(Failure { exit, error }) => {
-            note(format_args!("error: {}", one_line(&error)));
-            exit.into()
+        Err(failure) => {
+            note(format_args!("error: {}", failure.line()));
+            failure.exit.into()
         }
     }
 }
@@ -131,17 +135,4 @@ fn note_usage(error: &clap::Error) {
         Err(again) if again.use_stderr() => again.render().to_string().lines().for_each(note),
         _ => note(error.render().to_string().replace('\n', " ")),
     }
-}
-
-/// An error and its causes in one line, outermost first. A cause whose text is already part of the line is omitted.
-fn one_line(error: &anyhow::Error) -> String {
-    let mut line = String::new();
-    for cause in error.chain().map(|cause| cause.to_string().replace('\n', " ")) {
-        if line.is_empty() {
-            line = cause;
-        } else if !line.contains(&cause) {
-            line += &format!(": {cause}");
-        }
-    }
-    line
 }

@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::anyhow;
 use chrono::{DateTime, Utc};
+use durawasm_build::Cancel;
 use durawasm_config::{FlagAlias, RunSettings};
 use durawasm_core::{
     invocation::LogSink,
@@ -29,22 +30,26 @@ use super::{
     compile::in_own_process,
     credentials,
     exit::{Exit, Failure, OrExit},
-    functions::{self, FlagFunction, environment_failure, whole},
+    functions::{environment_failure, whole},
     kept::{of_store, store_failure},
     log::{JsonLines, Printer, Quiet},
+    offers::OfferError,
     options::{SharedArgs, granted_of},
     output::{note, say, say_json_line},
+    served::{self, FlagFunction},
     skipped_time::{start_time, time_mode},
-    target::{NoBuild, component, with_advice},
+    target::{Fetch, NoBuild, with_advice},
     terminal::{Interrupts, Screen},
     tls::TlsArgs,
     trace::{self, Level},
-    versions::{Catalog, Load, OfferError},
+    versions::{Catalog, Load},
+    watch::{Rebuild, Watch, WatchArgs},
 };
 
 const EXAMPLES: &str = "Examples:
   durawasm serve --function order=examples/order
   durawasm serve                           the functions of durawasm.toml
+  durawasm serve --watch                   crates are built again when they change
   aws lambda invoke --endpoint-url http://127.0.0.1:9001 --function-name 'order:$LATEST' \\
       --cli-binary-format raw-in-base64-out --payload '{\"id\":\"o-1\"}' result.json
 
@@ -102,12 +107,14 @@ pub(super) struct Args {
     /// Tell on standard error what the server does; with --json as JSON, one value a line
     #[arg(long, value_name = "LEVEL", default_value = "off")]
     trace: Level,
-    /// Print the handlers' log and the line that says where the server listens as JSON, one value a line
+    /// Print the handlers' log and the lines about the server as JSON, one value a line
     #[arg(long)]
     json: bool,
     /// Print neither the handlers' log nor what a build does
     #[arg(long, short)]
     quiet: bool,
+    #[command(flatten)]
+    watch: WatchArgs,
     #[command(flatten)]
     no_build: NoBuild,
     #[command(flatten)]
@@ -140,25 +147,30 @@ pub(super) fn serve(args: &Args) -> Result<Exit, Failure> {
     let grants = granted_of(&settings, file.as_deref())?;
     let store = args.store_file()?.map(Arc::new);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().or_exit(Exit::Host)?;
-    let building = args.no_build.building();
-    let (crate_args, quiet) = (args.shared.crate_args.clone(), args.quiet);
-    let fetch = move |path: &Path| component(path, &crate_args, building, quiet);
-    let mut components = Components::new(fetch);
-    let mut offers =
-        functions::load_served(file.as_deref(), &args.function, &settings, &mut components, &runtime)?;
-    for FlagAlias { function, alias, target } in &args.alias {
-        let offer = offers.iter_mut().find(|offer| *offer.function.name == **function);
-        let offer = offer.ok_or_else(|| {
-            usage(anyhow!("--alias {function}:{}: {function} is not served", alias.as_str()))
-        })?;
-        offer.aliases.insert(alias.clone(), *target);
-    }
+    let fetch = Fetch {
+        args: args.shared.crate_args.clone(),
+        building: args.no_build.building(),
+        quiet: args.quiet,
+        cancel: Cancel::default(),
+    };
+    let functions = served::functions(file.as_deref(), &args.function, &args.alias)?;
+    // A change during the first build is one to be noticed.
+    let watch = args.watch.watch.then(|| Watch::new(&functions, &fetch, store.as_deref(), &grants));
+    let watch = watch.transpose()?;
+    let fetched = fetch.clone();
+    let mut components = Components::new(move |path: &Path| fetched.component(path));
+    let offers = served::load(&functions, &settings, &mut components, &runtime)?;
     let load = loader(components, &settings)?;
-    let catalog = Catalog::new(offers, store.clone(), load).map_err(|error| match error {
+    let catalog = Catalog::new(offers, store.clone(), load.clone()).map_err(|error| match error {
         OfferError::Store(error) => store_failure(error),
         OfferError::Alias { .. } => usage(error.into()),
     })?;
-    let serving = Serving { settings, grants, catalog: Arc::new(catalog), keys, tls, store };
+    let catalog = Arc::new(catalog);
+    let watch = watch.map(|watch| {
+        let (settings, catalog) = (settings.clone(), catalog.clone());
+        (watch, Rebuild { fetch, settings, load, catalog, json: args.json })
+    });
+    let serving = Serving { settings, grants, catalog, keys, tls, store, watch };
     runtime.block_on(execute(args, serving))
 }
 
@@ -189,6 +201,8 @@ struct Serving {
     keys: Option<AccessKeys>,
     tls: Option<Tls>,
     store: Option<Arc<StoreFile>>,
+    /// What is watched, and what serves new code.
+    watch: Option<(Watch, Rebuild)>,
 }
 
 impl Args {
@@ -207,7 +221,7 @@ impl Args {
 }
 
 async fn execute(args: &Args, serving: Serving) -> Result<Exit, Failure> {
-    let Serving { settings, grants, catalog, keys, tls, store } = serving;
+    let Serving { settings, grants, catalog, keys, tls, store, watch } = serving;
     let log: Arc<dyn LogSink> = match (args.quiet, args.json) {
         (true, _) => Arc::new(Quiet),
         (false, true) => Arc::new(JsonLines),
@@ -245,9 +259,11 @@ async fn execute(args: &Args, serving: Serving) -> Result<Exit, Failure> {
     }
     let interrupts = Interrupts::listen().or_exit(Exit::Host)?;
     announce(args, &format!("{scheme}://{}", server.address().or_exit(Exit::Host)?), &catalog)?;
+    let watching = watch.map(|(watch, rebuild)| watch.start(rebuild)).transpose()?;
     let grace = args.grace;
     let stop = async move {
         interrupts.first().await;
+        drop(watching);
         Stopping { grace }
     };
     server.run(stop).await.or_exit(Exit::Host)?;
@@ -271,7 +287,7 @@ fn api_options(args: &Args, settings: &RunSettings, catalog: &Catalog) -> ApiOpt
             retention: (!args.skip_time).then_some(args.retention),
             ..Bounds::default()
         },
-        functions: catalog.numbers().map(|(name, _)| (name.to_owned(), of(name))).collect(),
+        functions: catalog.numbers().keys().map(|name| (name.to_string(), of(name))).collect(),
         others: of(""),
         host: all.host(),
         limits: all.service,
@@ -285,14 +301,14 @@ struct Listening<'a> {
     listening: &'a str,
     functions: Vec<&'a str>,
     /// The number of the version of each.
-    versions: BTreeMap<&'a str, u32>,
+    versions: &'a BTreeMap<Arc<str>, u32>,
 }
 
 fn announce(args: &Args, listening: &str, catalog: &Catalog) -> Result<(), Failure> {
-    let versions = catalog.numbers().collect::<BTreeMap<_, _>>();
-    let names: Vec<&str> = versions.keys().copied().collect();
+    let versions = catalog.numbers();
+    let names: Vec<&str> = versions.keys().map(AsRef::as_ref).collect();
     if args.json {
-        return say_json_line(&Listening { listening, functions: names, versions });
+        return say_json_line(&Listening { listening, functions: names, versions: &versions });
     }
     say(format_args!("serving {} at {listening}", names.join(", ")));
     Ok(())

@@ -8,7 +8,8 @@ use super::config::Subject;
 use super::exit::{Exit, Failure, OrExit};
 use super::output::note;
 use durawasm_build::{
-    self as build, BuildError, BuildEvent, BuildOptions, BuiltComponent, CargoOutput, Profile,
+    self as build, BuildError, BuildEvent, BuildOptions, BuiltComponent, Cancel, CargoOutput, Profile,
+    Sources,
 };
 use durawasm_core::orchestrator::{Function, Functions, ScriptedFunction, bare_name};
 use durawasm_sandbox::{CompileError, SandboxError};
@@ -71,40 +72,91 @@ pub(super) fn component(
     building: Building,
     quiet: bool,
 ) -> Result<(PathBuf, Vec<u8>), Failure> {
-    let manifest = handler.file_name().is_some_and(|name| name == "Cargo.toml");
-    if handler.is_dir() || manifest {
+    Fetch { args: args.clone(), building, quiet, cancel: Cancel::default() }.component(handler)
+}
+
+/// How components are fetched.
+#[derive(Debug, Clone)]
+pub(super) struct Fetch {
+    pub(super) args: CrateArgs,
+    pub(super) building: Building,
+    /// Whether the output of cargo is shown only if a build fails.
+    pub(super) quiet: bool,
+    /// Ends a build.
+    pub(super) cancel: Cancel,
+}
+
+impl Fetch {
+    /// The path and the bytes of the component. A crate is built first, if that is allowed.
+    pub(super) fn component(&self, handler: &Path) -> Result<(PathBuf, Vec<u8>), Failure> {
+        if self.is_crate(handler)? {
+            // The build has already inspected the component.
+            let path = self.build(handler).or_exit(Exit::Build)?.path;
+            let bytes = std::fs::read(&path).or_exit(Exit::Host)?;
+            return Ok((path, bytes));
+        }
+        let usage = |error| Failure { exit: Exit::Usage, error };
         let path = handler.display();
-        let refused = match building {
-            Building::Allowed => None,
-            Building::Forbidden => Some(anyhow!(
+        if !handler.exists() {
+            return Err(usage(anyhow!("there is no {path}; name a component's file or a crate's folder")));
+        }
+        let CrateArgs { debug, package, features } = &self.args;
+        if *debug || package.is_some() || !features.is_empty() {
+            let error = anyhow!("--debug, --package and --features are for crates; {path} is a file");
+            return Err(usage(error));
+        }
+        let bytes = build::read_component(handler).or_exit(Exit::Component)?;
+        Ok((handler.to_owned(), bytes))
+    }
+
+    /// Whether this is a crate, which may be built, and not a component's file.
+    ///
+    /// # Errors
+    /// When it is a crate that may not be built.
+    pub(super) fn is_crate(&self, handler: &Path) -> Result<bool, Failure> {
+        let manifest = handler.file_name().is_some_and(|name| name == "Cargo.toml");
+        if !handler.is_dir() && !manifest {
+            return Ok(false);
+        }
+        let path = handler.display();
+        let error = match self.building {
+            Building::Allowed => return Ok(true),
+            Building::Forbidden => anyhow!(
                 "{path} is a crate, and --no-build permits components only; name the file of a component"
-            )),
-            Building::NotRequested => Some(anyhow!(
+            ),
+            Building::NotRequested => anyhow!(
                 "{path} is a crate, and building it runs its build script, macros and toolchain file outside of the \
                  sandbox; use --build if you trust it, or name the file of a component"
-            )),
+            ),
         };
-        if let Some(error) = refused {
-            return Err(Failure { exit: Exit::Usage, error });
-        }
-        // The build has already inspected the component.
-        let path = build_crate(handler, args, quiet).or_exit(Exit::Build)?.path;
-        let bytes = std::fs::read(&path).or_exit(Exit::Host)?;
-        return Ok((path, bytes));
+        Err(Failure { exit: Exit::Usage, error })
     }
-    let path = if handler.exists() {
-        if args.debug || args.package.is_some() || !args.features.is_empty() {
-            let error =
-                anyhow!("--debug, --package and --features are for crates; {} is a file", handler.display());
-            return Err(Failure { exit: Exit::Usage, error });
+
+    /// Where the sources of a crate are.
+    pub(super) fn sources(&self, path: &Path) -> Result<Sources, Failure> {
+        build::sources(&self.args.options(path)).or_exit(Exit::Build)
+    }
+
+    /// Builds a crate.
+    fn build(&self, path: &Path) -> Result<BuiltComponent, BuildError> {
+        let mut options = self.args.options(path);
+        if !self.quiet {
+            return build::build_until(&options, &self.cancel, &mut |event| note(event));
         }
-        handler.to_owned()
-    } else {
-        let error = anyhow!("there is no {}; name a component's file or a crate's folder", handler.display());
-        return Err(Failure { exit: Exit::Usage, error });
-    };
-    let bytes = build::read_component(&path).or_exit(Exit::Component)?;
-    Ok((path, bytes))
+        options.cargo_output = CargoOutput::Forward;
+        let mut words = Vec::new();
+        let built = build::build_until(&options, &self.cancel, &mut |event| {
+            if let BuildEvent::CargoLine(line) = event {
+                words.push(line.to_owned());
+            }
+        });
+        if built.is_err() && !self.cancel.is_cancelled() {
+            for line in words {
+                note(line);
+            }
+        }
+        built
+    }
 }
 
 /// The exit code of a component that cannot be loaded.
@@ -141,27 +193,6 @@ pub(super) fn chosen<'a>(name: Option<&str>, functions: &'a Functions) -> Result
     let several =
         || anyhow!("the component has several functions; choose one with --function: {}", functions.names());
     functions.only().ok_or_else(several).or_exit(Exit::Usage)
-}
-
-/// Builds a crate. If `quiet`, the output of cargo is shown only if the build fails.
-fn build_crate(path: &Path, args: &CrateArgs, quiet: bool) -> Result<BuiltComponent, BuildError> {
-    let mut options = args.options(path);
-    if !quiet {
-        return build::build(&options, &mut |event| note(event));
-    }
-    options.cargo_output = CargoOutput::Forward;
-    let mut words = Vec::new();
-    let built = build::build(&options, &mut |event| {
-        if let BuildEvent::CargoLine(line) = event {
-            words.push(line.to_owned());
-        }
-    });
-    if built.is_err() {
-        for line in words {
-            note(line);
-        }
-    }
-    built
 }
 
 /// Refuses two `--function-answer`s for one function.

@@ -59,6 +59,11 @@ impl StoreFile {
         &self.path
     }
 
+    /// All files that belong to the store while it is used: that one, and those beside it, which need not exist.
+    pub fn files(&self) -> [PathBuf; 5] {
+        ["", "-wal", "-shm", "-lock", "-journal"].map(|suffix| beside(&self.path, suffix))
+    }
+
     /// The store for a server.
     ///
     /// # Errors

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::{Served, Setup};
 
-/// A function `f` that has changed: `await_approval` is its version 1, with the alias `stable`, and `empty` its version
-/// 2.
+/// A function `f` that has changed: its version 1, with the alias `stable`, waits for an approval, and its version 2
+/// greets.
 struct Changed {
     old: Function,
     new: Function,
@@ -52,7 +52,7 @@ impl Versions for Changed {
 
 fn changed(handlers: &Functions) -> Arc<dyn Versions> {
     let function = |name: &str| handlers.find(name).unwrap().renamed("f");
-    Arc::new(Changed { old: function("await_approval"), new: function("empty") })
+    Arc::new(Changed { old: function("await_approval"), new: function("closure") })
 }
 
 fn runner(served: &Served, function: &str) -> CloudDurableTestRunner<Value> {
@@ -76,7 +76,7 @@ async fn a_version_and_an_alias_are_run_after_the_function_has_changed() {
     }
     for (name, version) in [("f", LATEST), ("f:$LATEST", LATEST), ("f:2", "2")] {
         let view = runner(&served, name).execute(event.clone(), |_| {}).await.unwrap();
-        assert_eq!(view.result.as_deref(), Some("null"), "{name}");
+        assert_eq!(view.result.as_deref(), Some("\"Hello, approve\""), "{name}");
         assert_eq!(view.arn.parts().map(|(function, version, _)| (function, version)), Some(("f", version)));
     }
     let count = async |qualifier: &str| {

@@ -17,7 +17,7 @@ use std::{
 use common::{err, json_of, out};
 use durawasm_report::is_unsafe;
 use serde_json::{Value, json};
-use serving::{Serving, command, guests};
+use serving::{Serving, command, guests, until};
 
 /// The variables that a command reads, beside those of a test.
 const VARIABLES: [&str; 8] = [
@@ -81,12 +81,10 @@ fn json_done(endpoint: &str, arguments: &[&str]) -> Value {
 /// The id of the callback, as soon as it is open.
 fn callback_of(endpoint: &str, execution: &str, name: &str) -> String {
     let label = format!("callback {name}: ");
-    loop {
+    until(format_args!("callback {name} of {execution}"), || {
         let shown = done(endpoint, &["execution", "history", execution]);
-        if let Some(id) = shown.lines().find_map(|line| line.strip_prefix(&label)) {
-            return id.to_owned();
-        }
-    }
+        shown.lines().find_map(|line| line.strip_prefix(&label)).map(str::to_owned)
+    })
 }
 
 #[test]

@@ -21,7 +21,7 @@ use durawasm_core::server::Saved;
 use durawasm_store::StoreFile;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
-use serving::{Answer, Serving, arn_path, callback_path, durawasm, guests};
+use serving::{Answer, Serving, arn_path, callback_path, durawasm, guests, until};
 use tempfile::TempDir;
 
 /// The bytes of a frame of the log: its head, which is one write, and a page, which is another.
@@ -136,11 +136,7 @@ impl Disk {
 
     /// The id of an execution's callback, once nothing of the execution is under way.
     fn callback(&self, arn: &str) -> String {
-        loop {
-            if let Some(id) = self.find_callback(arn) {
-                return id;
-            }
-        }
+        until(format_args!("a callback of {arn}"), || self.find_callback(arn))
     }
 
     /// The same, if nothing is under way now. While commits fail, requests that are processed with them fail as well.
@@ -164,21 +160,20 @@ impl Disk {
 
     /// Returns once a commit of an execution has failed, or all of them up to its callback fitted.
     fn failed_or_waits(&self, arn: &str) {
-        while !self.said().contains(&format!("{arn} cannot continue: ")) && self.find_callback(arn).is_none()
-        {
-        }
+        until(format_args!("a failure or a callback of {arn}"), || {
+            let failed = self.said().contains(&format!("{arn} cannot continue: "));
+            (failed || self.find_callback(arn).is_some()).then_some(())
+        });
     }
 
     /// The execution, once it has ended and nothing of it is under way.
     fn ended(&self, arn: &str) -> Value {
-        loop {
+        until(format_args!("the end of {arn}"), || {
             let view = self.read(&arn_path(arn, ""));
             let events = self.events(arn);
             let last: Vec<_> = events.iter().rev().take(2).map(|event| event["EventType"].clone()).collect();
-            if view["Status"] != "RUNNING" && last.contains(&json!("InvocationCompleted")) {
-                return view;
-            }
-        }
+            (view["Status"] != "RUNNING" && last.contains(&json!("InvocationCompleted"))).then_some(view)
+        })
     }
 }
 
@@ -236,6 +231,7 @@ fn each_write_of_each_request_fails_in_turn() {
     let (mut waiting, mut room) = (Vec::new(), size);
     while waiting.len() < 5 {
         room += 3 * FRAME + 500;
+        assert!(room < size + 100 * FRAME, "{} of the starts have fitted", waiting.len());
         disk.limit(Some(disk.log_size() + room));
         let started = start(&disk.serving, &format!("waiting-{}", waiting.len()));
         if started.status == 202 {

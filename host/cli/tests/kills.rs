@@ -107,6 +107,7 @@ fn killed_servers_lose_nothing_and_do_nothing_twice() {
     let mut random = ChaCha12Rng::seed_from_u64(seed);
     let folder = tempfile::tempdir().unwrap();
     let alone = results(&serve(Path::new(":memory:")), &mut fresh());
+    let began = Instant::now();
     let mut done = 0;
     let mut round = 0;
     while done < kills {
@@ -139,6 +140,10 @@ fn killed_servers_lose_nothing_and_do_nothing_twice() {
         let listed = list["DurableExecutions"].as_array().unwrap().len();
         assert_eq!(listed, EXECUTIONS + targets, "each name and each invoke is one execution");
         round += 1;
+        let seconds = began.elapsed().as_secs();
+        println!(
+            "{done} of {kills} kills with seed {seed}, {seconds} s: nothing is lost, and nothing was done twice"
+        );
     }
 }
 

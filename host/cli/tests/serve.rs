@@ -15,7 +15,7 @@ use std::{
 use common::{err, out};
 use durawasm_report::is_unsafe;
 use serde_json::{Value, json};
-use serving::{Serving, arn_path, durawasm, guests};
+use serving::{Serving, arn_path, durawasm, guests, until};
 
 #[test]
 fn functions_are_served_until_a_signal() {
@@ -145,13 +145,12 @@ fn skipped_time_passes_waits_but_not_what_the_outside_answers() {
     let call = json!({ "function": "callback", "payload": { "name": "inner" } });
     let caller = start("invokes", "caller", call);
     let list = "/2025-12-01/functions/callback/durable-executions";
-    let target = loop {
+    let target = until("the execution of the function that is invoked", || {
         let listed = serving.get(list);
         let mut all = listed["DurableExecutions"].as_array().unwrap().iter();
-        if let Some(target) = all.find(|listed| listed["DurableExecutionName"] != "in-an-hour") {
-            break target["DurableExecutionArn"].as_str().unwrap().to_owned();
-        }
-    };
+        let target = all.find(|listed| listed["DurableExecutionName"] != "in-an-hour")?;
+        Some(target["DurableExecutionArn"].as_str().unwrap().to_owned())
+    });
     let inner = serving.callback_of(&target);
     let long = start("waits_for", "long", json!(7200));
     assert_eq!(now(), after_a_minute);
@@ -221,7 +220,10 @@ fn traced(json: bool, arguments: &[&str]) -> String {
     assert_eq!(serving.send("POST", hostile, "1").0, 400);
     assert_eq!(serving.send("GET", "/health", "").0, 200);
     // Until then, the end of the execution may not have been told.
-    while metric(&serving.send("GET", "/metrics", "").1, "durawasm_executions_at_work") > 0.0 {}
+    until("no execution at work", || {
+        let page = serving.send("GET", "/metrics", "").1;
+        (metric(&page, "durawasm_executions_at_work") < 1.0).then_some(())
+    });
     let said = serving.terminate();
     let wrong: Vec<char> = said.chars().filter(|c| *c != '\n' && is_unsafe(*c)).collect();
     assert!(wrong.is_empty(), "{said:?}");

@@ -5,15 +5,11 @@
 mod common;
 mod serving;
 
-use std::{
-    io::{BufRead as _, BufReader},
-    path::Path,
-    process::Stdio,
-};
+use std::{fs, path::Path};
 
 use common::{err, json_of, out};
 use serde_json::{Value, json};
-use serving::{Serving, arn_path, durawasm, guests};
+use serving::{Serving, arn_path, durawasm, guests, until};
 
 /// Serves a function of the test guests as `f`.
 fn serve(store: &Path, export: &str, aliases: &[&str]) -> Serving {
@@ -153,10 +149,13 @@ fn an_execution_whose_code_is_damaged_waits_for_it() {
 
     let function = format!("f={}#greet", guests());
     let arguments = ["--store", store.to_str().unwrap(), "--function", &function, "--quiet"];
-    let mut new = Serving::start_heard(&arguments, Stdio::piped());
+    let said = folder.path().join("stderr");
+    let mut new = Serving::start_heard(&arguments, fs::File::create(&said).unwrap().into());
     new.succeed(&callback, "\"yes\"");
-    let mut errors = BufReader::new(new.process.stderr.take().unwrap()).lines().map(Result::unwrap);
-    let told = errors.find(|line| line.contains("cannot continue")).unwrap();
+    let told = until("that the execution cannot continue", || {
+        let said = fs::read_to_string(&said).unwrap();
+        said.lines().find(|line| line.contains("cannot continue")).map(str::to_owned)
+    });
     assert!(told.contains(&arn) && told.contains("the code of f cannot be loaded"), "{told}");
     assert_eq!(new.get(&arn_path(&arn, ""))["Status"], "RUNNING");
     assert_eq!(invoke(&new, "f:1", "1").0, 500);

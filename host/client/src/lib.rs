@@ -18,7 +18,7 @@
 //!
 //! Invariants:
 //! - a request goes to the endpoint and nowhere else: no redirect is followed;
-//! - a request is sent once. Only [`Followed`] repeats requests, and only those that read;
+//! - a request is sent once, unless its caller has it [`repeated`]. [`Followed`] repeats only requests that read;
 //! - what an answer can make the process keep, and every wait for one, has a bound;
 //! - no message and no `Debug` text contains a secret. What the endpoint says is not made safe to show here.
 
@@ -30,6 +30,7 @@ mod error;
 mod events;
 mod followed;
 mod refusal;
+mod repeats;
 mod sign;
 mod transport;
 mod types;
@@ -39,6 +40,7 @@ pub use client::Client;
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{ClientError, Problem};
 pub use followed::{Followed, Intervals};
+pub use repeats::repeated;
 pub use types::{
     ClockState, Execution, HistoryPage, Invocation, Invoked, ListQuery, ListedExecution, PauseDetails, Status,
 };

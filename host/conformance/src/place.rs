@@ -9,7 +9,17 @@ use durawasm_core::{invocation::LogLine, orchestrator::Run};
 use super::{Case, Config, RunnerError};
 
 /// The future of [`Place::execute`].
-pub(super) type Executing<'a> = Pin<Box<dyn Future<Output = Result<Option<Ran>, Box<dyn Error>>> + 'a>>;
+pub(super) type Executing<'a> = Pin<Box<dyn Future<Output = Result<Executed, Box<dyn Error>>> + 'a>>;
+
+/// How far the execution of a case came.
+pub(super) enum Executed {
+    /// As far as the case asks for.
+    Ran(Box<Ran>),
+    /// There is no handler of the case's name.
+    NoHandler,
+    /// Less far, in all the time that the case may take.
+    Late,
+}
 
 /// What a place tells of an execution.
 pub(super) struct Ran {
@@ -20,9 +30,9 @@ pub(super) struct Ran {
 
 /// Something that runs handlers.
 pub(super) trait Place: Send + Sync {
-    /// Runs the execution of a case as far as the case asks for, and answers its callbacks; `None` if there is no
-    /// handler of the case's name.
-    fn execute<'a>(&'a self, case: &'a Case, config: &'a Config) -> Executing<'a>;
+    /// Runs the execution of a case as far as the case asks for, within `limit` of real time, and answers its
+    /// callbacks.
+    fn execute<'a>(&'a self, case: &'a Case, config: &'a Config, limit: Duration) -> Executing<'a>;
 
     /// Where no handler was found, as the beginning of a sentence.
     fn name(&self) -> String;

@@ -13,31 +13,31 @@ use super::{
     case::ExpectedResult,
     compare::{Keys, compare, parsed},
     history, logs,
-    place::{Place, Ran},
+    place::{Executed, Place, Ran},
     template::Bindings,
 };
 
 /// The maximum number of lines of a history, and of a log, in an explanation.
 const SHOWN: usize = 200;
 
-/// Runs a case. Returns its verdict and the explanation.
+/// Runs a case, within `limit` of real time. Returns its verdict and the explanation.
 pub(super) async fn run(
     case: &Case,
     place: &dyn Place,
     config: &Config,
     limit: Duration,
 ) -> (Verdict, Vec<String>) {
-    match tokio::time::timeout(limit, place.execute(case, config)).await {
-        Err(_) => {
+    match place.execute(case, config, limit).await {
+        Err(error) => (Verdict::Failed, vec![format!("it could not be run: {error}")]),
+        Ok(Executed::Late) => {
             let seconds = limit.as_secs_f64();
             (Verdict::Failed, vec![format!("it was not over after {seconds} s of real time")])
         }
-        Ok(Err(error)) => (Verdict::Failed, vec![format!("it could not be run: {error}")]),
-        Ok(Ok(None)) => {
+        Ok(Executed::NoHandler) => {
             let handler = format!("{} has no handler of the name {}", place.name(), case.id);
             (Verdict::NotImplemented, vec![handler])
         }
-        Ok(Ok(Some(ran))) => {
+        Ok(Executed::Ran(ran)) => {
             let explanation = judge(case, &ran, place.tells_log());
             (if explanation.is_empty() { Verdict::Passed } else { Verdict::Failed }, explanation)
         }

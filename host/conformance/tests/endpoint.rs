@@ -1,74 +1,25 @@
-//! Cases at an endpoint: the test handlers, served over HTTP. In real time, so that no timeout is skipped to while a
-//! callback waits for its answer.
+//! Cases at an endpoint: the test handlers, served over HTTP.
 
-use std::{sync::Arc, thread};
+use std::{path::Path, process::Command, time::Duration};
 
-use durawasm_build::BuildOptions;
-use durawasm_client::{Access, Client, Endpoint, ListQuery};
-use durawasm_conformance::{Case, CaseId, ConformanceRunner, Report, Verdict};
-use durawasm_core::{
-    invocation::LogBuffer,
-    orchestrator::{Environment, EnvironmentOptions, TimeMode},
-};
-use durawasm_http::{Api, ApiOptions, LogTails, Server};
-use durawasm_sandbox::{Sandbox, SandboxLimits};
-use tokio::{net::TcpListener, sync::oneshot};
+use crate::common::served::Served;
+use durawasm_conformance::{Case, CaseId, Report, Verdict};
+use durawasm_core::orchestrator::FunctionGrants;
 
 const GUESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testing/guests");
 
-/// A server on a port that the system chooses. It ends with its test.
-struct Served {
-    endpoint: Endpoint,
-    _stop: oneshot::Sender<()>,
+fn served() -> Served {
+    Served::start(GUESTS, FunctionGrants::default())
 }
 
-impl Served {
-    fn start() -> Self {
-        let component = durawasm_build::build(&BuildOptions::new(GUESTS), &mut |_| {}).unwrap().path;
-        let (tell, told) = std::sync::mpsc::channel();
-        let (stop, stopped) = oneshot::channel::<()>();
-        thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let (sandbox, _) = Sandbox::with_default_cache(&SandboxLimits::default()).unwrap();
-                let component = sandbox.load_file(&component).unwrap();
-                let tails = LogTails::new(Arc::new(LogBuffer::default()));
-                let options = EnvironmentOptions {
-                    time: TimeMode::Real,
-                    answers_from_outside: true,
-                    ..EnvironmentOptions::default()
-                };
-                let environment = Environment::new(options, &[component], tails.clone()).await.unwrap();
-                let api = Api::new(environment, tails, ApiOptions::default());
-                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-                let server = Server::new(listener, api, None);
-                tell.send(server.address().unwrap()).unwrap();
-                tokio::select! {
-                    _ = server.run(std::future::pending()) => {}
-                    _ = stopped => {}
-                }
-            });
-            runtime.shutdown_background();
-        });
-        let address = told.recv().unwrap();
-        Self { endpoint: Endpoint::parse(&format!("http://{address}")).unwrap(), _stop: stop }
-    }
+fn cases(cases: &[(&str, &str)]) -> Vec<Case> {
+    cases.iter().map(|(id, text)| Case::parse(CaseId::new(*id), "", text).unwrap()).collect()
+}
 
-    fn run(&self, cases: &[(&str, &str)]) -> Report {
-        let cases = cases.iter().map(|(id, text)| Case::parse(CaseId::new(*id), "", text).unwrap());
-        let runner = ConformanceRunner::from_endpoint(self.endpoint.clone(), Access::Unsigned);
-        assert_eq!(runner.handlers().unwrap(), None);
-        runner.run(&cases.collect::<Vec<_>>(), |_| {})
-    }
-
-    /// The statuses of a function's executions.
-    fn statuses(&self, function: &str) -> Vec<String> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let query = ListQuery { function: function.to_owned(), ..ListQuery::default() };
-        let client = Client::new(self.endpoint.clone(), Access::Unsigned).unwrap();
-        let (listed, _) = runtime.block_on(client.list(&query, "", 100)).unwrap();
-        listed.iter().map(|listed| listed.status.to_string()).collect()
-    }
+fn run(served: &Served, texts: &[(&str, &str)]) -> Report {
+    let runner = served.runner();
+    assert_eq!(runner.handlers().unwrap(), None);
+    runner.run(&cases(texts), |_| {})
 }
 
 const GREET: &str = "
@@ -110,14 +61,17 @@ ExpectedExecutionHistory:
 
 #[test]
 fn cases_are_judged_by_what_the_api_tells() {
-    let served = Served::start();
-    let report = served.run(&[
-        ("greet", GREET),
-        ("callback", CALLBACK),
-        ("await_approval", APPROVAL),
-        ("callback", OPEN),
-        ("nobody", "optional: true"),
-    ]);
+    let served = served();
+    let report = run(
+        &served,
+        &[
+            ("greet", GREET),
+            ("callback", CALLBACK),
+            ("await_approval", APPROVAL),
+            ("callback", OPEN),
+            ("nobody", "optional: true"),
+        ],
+    );
     let text: Vec<String> = report.outcomes.iter().map(ToString::to_string).collect();
     let verdicts: Vec<Verdict> = report.outcomes.iter().map(|outcome| outcome.verdict).collect();
     assert_eq!(verdicts[..4], [Verdict::Passed; 4], "{}", text.join("\n"));
@@ -133,14 +87,59 @@ fn cases_are_judged_by_what_the_api_tells() {
 
 #[test]
 fn a_difference_is_found() {
-    let served = Served::start();
-    let report = served.run(&[
-        ("greet", &GREET.replace("Hello, kim", "Hello, lee").replace("StepSucceeded", "StepFailed")),
-        ("typed_failure", "{Input: 7, ExpectedResult: {ExecutionStatus: SUCCEEDED}}"),
-    ]);
+    let served = served();
+    let report = run(
+        &served,
+        &[
+            ("greet", &GREET.replace("Hello, kim", "Hello, lee").replace("StepSucceeded", "StepFailed")),
+            ("typed_failure", "{Input: 7, ExpectedResult: {ExecutionStatus: SUCCEEDED}}"),
+        ],
+    );
     let greet = report.outcomes[0].explanation.join("\n");
     assert!(greet.contains("event 3: expected StepFailed, found StepSucceeded"), "{greet}");
     assert!(greet.contains(r#"result: expected "Hello, lee", found "Hello, kim""#), "{greet}");
     let failed = report.outcomes[1].explanation.join("\n");
     assert!(failed.contains("found \"FAILED\": PaymentDeclined"), "{failed}");
+}
+
+#[test]
+fn what_takes_too_long_is_stopped() {
+    let served = served();
+    let text = "{Input: {name: asked}, ExpectedResult: {ExecutionStatus: SUCCEEDED}}";
+    let runner = served.runner().case_limit(Duration::from_secs(3));
+    let report = runner.run(&cases(&[("callback", text)]), |_| {});
+    assert_eq!(report.outcomes[0].explanation, ["it was not over after 3 s of real time"]);
+    assert_eq!(served.statuses("callback"), ["STOPPED"]);
+}
+
+#[test]
+fn the_command_runs_cases_at_an_endpoint() {
+    let served = served();
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in [("greet", GREET), ("callback", CALLBACK)] {
+        std::fs::write(folder.path().join(format!("{name}.yaml")), text).unwrap();
+    }
+    let command = |folder: &Path, endpoint: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_conformance"));
+        command.arg("--cases").arg(folder).args(["--endpoint", endpoint]);
+        // The endpoint takes requests without a signature.
+        for key in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
+            command.env_remove(key);
+        }
+        let done = command.output().unwrap();
+        (done.status.code(), String::from_utf8_lossy(&done.stdout).into_owned())
+    };
+    let (code, out) = command(folder.path(), &served.endpoint.to_string());
+    assert_eq!(code, Some(0), "{out}");
+    let lines: Vec<&str> = out.lines().map(str::trim_end).collect();
+    let summary =
+        "2 cases: 2 passed, 0 failed, 0 optional failed, 0 without a handler; the log of 1 was not compared";
+    assert_eq!(lines.len(), 3, "{out}");
+    assert!(lines[0].starts_with("ok      callback") && lines[1].starts_with("ok      greet"), "{out}");
+    assert!(lines[1].ends_with("(without its log)"), "{out}");
+    assert_eq!(lines[2], summary);
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (code, out) = command(&folder.path().join("greet.yaml"), &format!("http://{nobody}"));
+    assert_eq!(code, Some(1), "{out}");
+    assert!(out.contains("it could not be run") && out.contains("cannot be reached"), "{out}");
 }

@@ -6,3 +6,4 @@ mod check;
 mod common;
 mod endpoint;
 mod runner;
+mod unreliable;

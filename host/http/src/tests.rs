@@ -17,7 +17,12 @@ use durawasm_core::{
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::oneshot,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
 
 use crate::{AccessKeys, Api, ApiOptions, Bounds, LogTails, Server, Stopping};
 
@@ -148,6 +153,28 @@ fn invocations(function: &str) -> String {
 
 const EVENT: (&str, &str) = ("X-Amz-Invocation-Type", "Event");
 
+/// How long a test waits for anything.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Looks again and again until there is something.
+///
+/// # Panics
+/// When there is not in the time that a test waits.
+async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let looking = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    match timeout(PATIENCE, looking).await {
+        Ok(found) => found,
+        Err(_) => panic!("{what}: not within {PATIENCE:?}"),
+    }
+}
+
 impl Served {
     async fn start() -> Self {
         Self::with(Bounds::default(), None).await
@@ -205,18 +232,18 @@ impl Served {
         let started = self.send("POST", &invocations("waits"), &[EVENT], b"{}").await;
         assert_eq!(started.status, 202);
         let arn = started.header("x-amz-durable-execution-arn").unwrap().to_owned();
-        loop {
+        let id = until("a suspension", async || {
             let view = self.api.server().view(&arn.as_str().into()).await.unwrap();
-            if view.invocations.last().is_some_and(|invocation| invocation.end.is_some()) {
-                let id = view.operations[1].callback_details.clone().unwrap().callback_id.unwrap();
-                return (arn, id.to_string());
-            }
-            tokio::task::yield_now().await;
-        }
+            view.invocations.last().filter(|invocation| invocation.end.is_some())?;
+            view.operations[1].callback_details.clone().unwrap().callback_id
+        });
+        let id = id.await.to_string();
+        (arn, id)
     }
 
     async fn until(&self, arn: &str, status: &str) {
-        while self.get(&arn_path(arn, "")).await.body["Status"] != status {}
+        until(status, async || (self.get(&arn_path(arn, "")).await.body["Status"] == status).then_some(()))
+            .await;
     }
 }
 
@@ -401,7 +428,10 @@ async fn more_than_the_bounds_allow_is_refused() {
     let arn = works.header("x-amz-durable-execution-arn").unwrap();
     assert_eq!(served.send("POST", &arn_path(arn, "/stop"), &[], b"").await.status, 200);
     // The place is free soon after the end.
-    while served.post(&invocations("greets"), &json!("Ada")).await.status == 429 {}
+    until("a place", async || {
+        (served.post(&invocations("greets"), &json!("Ada")).await.status != 429).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -536,15 +566,17 @@ async fn skipped_time_passes_what_sleeps_however_many_may_run() {
     for _ in 0..3 {
         let answer = served.send("POST", &invocations("sleeps"), &[EVENT], b"1").await;
         let arn = answer.header("x-amz-durable-execution-arn").unwrap().to_owned();
-        while served.api.server().view(&arn.as_str().into()).await.unwrap().invocations.is_empty() {
-            tokio::task::yield_now().await;
-        }
+        until("its invocation", async || {
+            let view = served.api.server().view(&arn.as_str().into()).await.unwrap();
+            (!view.invocations.is_empty()).then_some(())
+        })
+        .await;
         started.push(arn);
     }
     drop(actor);
     for arn in started {
         let arn = arn.as_str().into();
-        let ended = tokio::time::timeout(Duration::from_mins(1), served.api.server().ended(&arn)).await;
+        let ended = timeout(PATIENCE, served.api.server().ended(&arn)).await;
         ended.expect("skipped time stands still").unwrap();
     }
     let slept = served.post(&invocations("naps"), &json!(1)).await;

@@ -3,7 +3,7 @@
 use aws_sdk_lambda::{primitives::Blob, types::ErrorObject};
 use serde_json::{Value, json};
 
-use super::{Raw, Served, path, refused};
+use super::{Raw, Served, path, refused, until};
 
 async fn waiting(served: &Served) -> (String, String) {
     let arn = served.started("callback", &json!({ "name": "reply" })).await;
@@ -59,9 +59,10 @@ async fn an_execution_is_stopped() {
     let (arn, _) = waiting(&served).await;
     let error = ErrorObject::builder().error_type("Enough").build();
     let stop = || client.stop_durable_execution().durable_execution_arn(&arn);
-    stop().error(error).send().await.unwrap();
+    let stopped = stop().error(error).send().await.unwrap();
     let answer = client.get_durable_execution().durable_execution_arn(&arn).send().await.unwrap();
     assert_eq!(answer.status.as_str(), "STOPPED");
+    assert_eq!(answer.end_timestamp, Some(stopped.stop_timestamp));
     assert_eq!(answer.error().unwrap().error_type(), Some("Enough"));
     assert_eq!(refused(stop().send().await).1, "InvalidParameterValueException");
 }
@@ -122,9 +123,11 @@ async fn a_running_invocation_is_over_at_its_next_checkpoint() {
     let (answer, paused) = tokio::join!(answer, served.raw("POST", &pause, &[], b"{}"));
     answer.unwrap();
     if paused.status == 202 {
-        let standing = async || served.raw("GET", &path(&arn, ""), &[], b"").await.body["Status"].clone();
-        while standing().await == "PAUSING" {}
-        if standing().await == "PAUSED" {
+        let standing = until("the pause, or the end", async || {
+            let standing = served.raw("GET", &path(&arn, ""), &[], b"").await.body["Status"].clone();
+            (standing != "PAUSING").then_some(standing)
+        });
+        if standing.await == "PAUSED" {
             assert_eq!(served.raw("POST", &path(&arn, "/resume"), &[], b"").await.status, 202);
         }
     }

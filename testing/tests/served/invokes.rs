@@ -11,7 +11,7 @@ use durawasm_http::Bounds;
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
-use super::{Served, refused};
+use super::{Served, refused, until};
 
 fn invoke(served: &Served, function: &str, event: &Value) -> InvokeFluentBuilder {
     served.client().invoke().function_name(function).payload(Blob::new(event.to_string()))
@@ -202,13 +202,7 @@ async fn a_client_that_goes_away_ends_nothing() {
     );
     stream.write_all(head.as_bytes()).await.unwrap();
     let client = served.client();
-    let arn = loop {
-        let list =
-            client.list_durable_executions_by_function().function_name("callback").send().await.unwrap();
-        if let Some(execution) = list.durable_executions().first() {
-            break execution.durable_execution_arn.clone();
-        }
-    };
+    let arn = served.execution_of("callback", None).await;
     let id = served.callback(&arn).await;
     drop(stream);
     client.send_durable_execution_callback_success().callback_id(id).send().await.unwrap();
@@ -223,7 +217,7 @@ async fn more_executions_at_work_than_allowed_are_refused() {
     served.callback(&waits).await;
     let event = json!({ "function": "callback", "payload": { "name": "reply" } });
     let caller = served.started("invokes", &event).await;
-    let target = target_of(&served, &waits).await;
+    let target = served.execution_of("callback", Some(&waits)).await;
     let id = served.callback(&target).await;
     let refused_here = latest(&served, "greet", &json!("Ada")).send().await;
     let answer = refused_here.as_ref().unwrap_err().raw_response().unwrap();
@@ -233,25 +227,8 @@ async fn more_executions_at_work_than_allowed_are_refused() {
     let success = served.client().send_durable_execution_callback_success();
     success.callback_id(id).result(Blob::new("\"yes\"")).send().await.unwrap();
     served.until(&caller, "SUCCEEDED").await;
-    loop {
-        // The place is free soon after the end.
-        if latest(&served, "greet", &json!("Ada")).send().await.is_ok() {
-            break;
-        }
-    }
-}
-
-/// The execution of `callback` that is not this one.
-async fn target_of(served: &Served, other: &str) -> String {
-    let client = served.client();
-    loop {
-        let list = client.list_durable_executions_by_function().function_name("callback");
-        let list = list.send().await.unwrap();
-        let mut arns = list.durable_executions().iter().map(|listed| listed.durable_execution_arn.clone());
-        if let Some(arn) = arns.find(|arn| arn != other) {
-            return arn;
-        }
-    }
+    // The place is free soon after the end.
+    until("a place", async || latest(&served, "greet", &json!("Ada")).send().await.ok()).await;
 }
 
 #[tokio::test]
@@ -259,16 +236,10 @@ async fn an_invoked_function_may_wait_for_an_answer_from_outside() {
     let served = Served::start().await;
     let event = json!({ "function": "callback", "payload": { "name": "reply" } });
     let caller = served.started("invokes", &event).await;
-    let client = served.client();
-    let target = loop {
-        let list =
-            client.list_durable_executions_by_function().function_name("callback").send().await.unwrap();
-        if let Some(execution) = list.durable_executions().first() {
-            break execution.durable_execution_arn.clone();
-        }
-    };
+    let target = served.execution_of("callback", None).await;
     let id = served.callback(&target).await;
-    client
+    served
+        .client()
         .send_durable_execution_callback_success()
         .callback_id(id)
         .result(Blob::new("\"yes\""))

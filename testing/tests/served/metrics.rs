@@ -6,7 +6,7 @@ use durawasm_core::server::StartExecution;
 use serde_json::json;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
-use super::{Served, path};
+use super::{Served, path, until};
 
 /// The samples of an answer to `GET /metrics`, by name and labels as they are written.
 struct Metrics(BTreeMap<String, f64>);
@@ -66,14 +66,12 @@ impl Metrics {
 
 /// The metrics when this one of them has this value.
 async fn when(served: &Served, series: &str, value: f64) -> Metrics {
-    loop {
+    until(format_args!("{value} of {series}"), async || {
         let metrics = Metrics::of(served).await;
         // All are integers.
-        if (metrics.get(series) - value).abs() < 0.5 {
-            return metrics;
-        }
-        tokio::task::yield_now().await;
-    }
+        ((metrics.get(series) - value).abs() < 0.5).then_some(metrics)
+    })
+    .await
 }
 
 #[tokio::test]

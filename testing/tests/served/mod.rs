@@ -9,8 +9,10 @@ mod reads;
 mod signed;
 mod stopping;
 mod tls;
+mod typed;
+mod versions;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt::Display, net::SocketAddr, sync::Arc, time::Duration};
 
 use aws_sdk_lambda::{
     Client, Config,
@@ -22,8 +24,8 @@ use aws_sdk_lambda::{
 };
 use durawasm_core::{
     invocation::LogBuffer,
-    orchestrator::{Environment, EnvironmentOptions},
-    protocol::ServiceError,
+    orchestrator::{Environment, EnvironmentOptions, Functions, Versions},
+    protocol::{ExecutionArn, ServiceError},
 };
 use durawasm_http::{AccessKeys, Api, ApiOptions, Bounds, LogTails, Server, Stopping, Tls};
 use serde_json::Value;
@@ -32,9 +34,42 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::oneshot,
     task::JoinHandle,
+    time::{sleep, timeout},
 };
 
 use crate::cloud::guests;
+
+/// How long a test waits for anything.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Looks again and again until there is something.
+///
+/// # Panics
+/// When there is not in the time that a test waits.
+pub async fn until<T>(what: impl Display, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let looking = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    match timeout(PATIENCE, looking).await {
+        Ok(found) => found,
+        Err(_) => panic!("{what}: not within {PATIENCE:?}"),
+    }
+}
+
+/// How a server is set up.
+#[derive(Default)]
+pub struct Setup {
+    pub bounds: Bounds,
+    pub keys: Option<AccessKeys>,
+    pub tls: Option<Tls>,
+    /// Makes what is served of the test handlers, in place of these.
+    pub versions: Option<fn(&Functions) -> Arc<dyn Versions>>,
+}
 
 /// A server on a port that the system chooses, with the test handlers, in virtual time. It stops when it is dropped.
 pub struct Served {
@@ -46,17 +81,21 @@ pub struct Served {
 
 impl Served {
     pub async fn start() -> Self {
-        Self::with(Bounds::default(), None).await
+        Self::set_up(Setup::default()).await
     }
 
     pub async fn with(bounds: Bounds, keys: Option<AccessKeys>) -> Self {
-        Self::secured(bounds, keys, None).await
+        Self::set_up(Setup { bounds, keys, ..Setup::default() }).await
     }
 
-    pub async fn secured(bounds: Bounds, keys: Option<AccessKeys>, tls: Option<Tls>) -> Self {
+    pub async fn set_up(Setup { bounds, keys, tls, versions }: Setup) -> Self {
         let tails = LogTails::new(Arc::new(LogBuffer::default()));
         let options = EnvironmentOptions { answers_from_outside: true, ..EnvironmentOptions::default() };
-        let environment = Environment::new(options, &[guests()], tails.clone()).await.unwrap();
+        let mut environment = Environment::new(options, &[guests()], tails.clone()).await.unwrap();
+        if let Some(versions) = versions {
+            let versions = versions(environment.functions());
+            environment.set_versions(versions);
+        }
         let api = Api::new(environment, tails, ApiOptions { bounds, ..ApiOptions::default() });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut server = Server::new(listener, api.clone(), keys);
@@ -107,32 +146,39 @@ impl Served {
 
     /// Waits until the execution has an open callback, and returns its id.
     pub async fn callback(&self, arn: &str) -> String {
-        let arn = arn.into();
-        loop {
-            let news = self.api.server().watch(&arn).await;
-            let view = self.api.server().view(&arn).await.unwrap();
-            let open = view.operations.iter().filter(|operation| !operation.status.is_terminal());
-            let mut open = open;
-            let callback = open.find_map(|o| o.callback_details.as_ref()?.callback_id.clone());
+        let execution = ExecutionArn::from(arn);
+        until(format_args!("a callback of {arn}"), async || {
+            let view = self.api.server().view(&execution).await.unwrap();
+            let mut open = view.operations.iter().filter(|operation| !operation.status.is_terminal());
+            let id = open.find_map(|operation| operation.callback_details.as_ref()?.callback_id.clone())?;
             // The handler has returned, so that nothing of it runs while the test acts.
             let suspended = view.invocations.last().is_some_and(|invocation| invocation.end.is_some());
-            if let (Some(id), true) = (callback, suspended) {
-                return id.to_string();
-            }
-            drop(tokio::time::timeout(Duration::from_millis(5), news.news()).await);
-        }
+            suspended.then(|| id.to_string())
+        })
+        .await
+    }
+
+    /// Waits until the function has an execution beside this one, and returns its ARN.
+    pub async fn execution_of(&self, function: &str, beside: Option<&str>) -> String {
+        let client = self.client();
+        until(format_args!("an execution of {function}"), async || {
+            let list = client.list_durable_executions_by_function().function_name(function);
+            let list = list.send().await.unwrap();
+            let arns = list.durable_executions().iter().map(|listed| &listed.durable_execution_arn);
+            let mut others = arns.filter(|arn| Some(arn.as_str()) != beside);
+            others.next().cloned()
+        })
+        .await
     }
 
     /// Waits until the execution has this status.
     pub async fn until(&self, arn: &str, status: &str) {
         let client = self.client();
-        loop {
+        until(format_args!("{status} of {arn}"), async || {
             let answer = client.get_durable_execution().durable_execution_arn(arn).send().await.unwrap();
-            if answer.status.as_str() == status {
-                return;
-            }
-            tokio::task::yield_now().await;
-        }
+            (answer.status.as_str() == status).then_some(())
+        })
+        .await;
     }
 
     /// Sends a request as it is, and returns the answer.

@@ -1,6 +1,9 @@
 //! `GetDurableExecution`, `GetDurableExecutionHistory` and `ListDurableExecutionsByFunction`.
 
-use aws_sdk_lambda::{primitives::DateTime, types::ExecutionStatus};
+use aws_sdk_lambda::{
+    primitives::{Blob, DateTime},
+    types::{EventType, ExecutionStatus},
+};
 use durawasm_testing::{CloudDurableTestRunner, CloudTestRunnerConfig};
 use serde_json::{Value, json};
 
@@ -130,6 +133,74 @@ async fn lists_are_filtered_and_come_in_pages() {
     assert_eq!(refused(list().max_items(1001).send().await).1, "InvalidParameterValueException");
     let status = ExecutionStatus::from("WALKING");
     assert_eq!(refused(list().statuses(status).send().await).1, "InvalidParameterValueException");
+}
+
+#[tokio::test]
+async fn the_paginators_of_the_client_read_everything_once() {
+    let served = Served::start().await;
+    let client = served.client();
+    let mut arns = Vec::new();
+    for count in [2, 3, 4] {
+        let arn = served.started("concurrent_children", &json!(count)).await;
+        served.until(&arn, "SUCCEEDED").await;
+        arns.push(arn);
+    }
+    for reverse in [false, true] {
+        let list = client.list_durable_executions_by_function().function_name("concurrent_children");
+        let list = list.reverse_order(reverse).into_paginator().page_size(2).items().send();
+        let listed = list.try_collect().await.unwrap();
+        let mut found: Vec<&str> = listed.iter().map(|listed| &*listed.durable_execution_arn).collect();
+        if !reverse {
+            found.reverse();
+        }
+        assert_eq!(found, arns);
+        let history = client.get_durable_execution_history().durable_execution_arn(&arns[2]);
+        let history = history.reverse_order(reverse).into_paginator().page_size(3).items().send();
+        let mut events = history.try_collect().await.unwrap();
+        if reverse {
+            events.reverse();
+        }
+        let ids: Vec<i32> = events.iter().map(|event| event.event_id).collect();
+        assert!(ids.len() > 3 * 4 && ids.iter().copied().eq(1..=ids[ids.len() - 1]), "{ids:?}");
+        assert_eq!(events[0].event_type(), Some(&EventType::ExecutionStarted));
+        assert_eq!(events[events.len() - 1].event_type(), Some(&EventType::ExecutionSucceeded));
+    }
+}
+
+#[tokio::test]
+async fn events_have_the_details_of_their_types() {
+    let served = Served::start().await;
+    let acts = json!([
+        {"step": ["s", {"a": 1}]}, {"fails": "x"}, {"wait": ["w", 5]}, {"callback": ["c", 60]},
+        {"invoke": ["i", "greet", "Ada"]}, {"child": ["k", []]},
+    ]);
+    let arn = served.started("sequence", &acts).await;
+    let id = served.callback(&arn).await;
+    let client = served.client();
+    let success = client.send_durable_execution_callback_success().callback_id(&id);
+    success.result(Blob::new("7")).send().await.unwrap();
+    served.until(&arn, "SUCCEEDED").await;
+    let history = client.get_durable_execution_history().durable_execution_arn(&arn).send().await.unwrap();
+    let event = |kind: EventType| {
+        let mut events = history.events().iter().filter(|event| event.event_type() == Some(&kind));
+        events.next().unwrap_or_else(|| panic!("{kind:?}"))
+    };
+    let step = event(EventType::StepSucceeded).step_succeeded_details().unwrap();
+    assert_eq!(step.result().unwrap().payload(), Some(r#"{"a":1}"#));
+    let failed = event(EventType::StepFailed).step_failed_details().unwrap();
+    assert_eq!(failed.error().unwrap().payload().unwrap().error_type(), Some("OnPurpose"));
+    let wait = event(EventType::WaitStarted).wait_started_details().unwrap();
+    assert_eq!(wait.duration, 5);
+    let callback = event(EventType::CallbackStarted).callback_started_details().unwrap();
+    assert_eq!((callback.callback_id(), callback.timeout()), (&*id, Some(60)));
+    let answer = event(EventType::CallbackSucceeded).callback_succeeded_details().unwrap();
+    assert_eq!(answer.result().unwrap().payload(), Some("7"));
+    let invoke = event(EventType::ChainedInvokeStarted).chained_invoke_started_details().unwrap();
+    assert_eq!(invoke.function_name(), "greet");
+    let child = event(EventType::ContextStarted);
+    assert!(child.name() == Some("k") && child.context_started_details().is_some(), "{child:?}");
+    let completed = event(EventType::InvocationCompleted).invocation_completed_details().unwrap();
+    assert!(!completed.request_id().is_empty(), "{completed:?}");
 }
 
 #[tokio::test]

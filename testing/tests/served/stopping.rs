@@ -9,7 +9,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::Served;
+use super::{Served, until};
 
 #[tokio::test]
 async fn a_server_that_stops_ends_what_runs_and_accepts_nothing() {
@@ -33,7 +33,11 @@ async fn a_request_that_waits_is_dropped_after_the_grace() {
     );
     stream.write_all(head.as_bytes()).await.unwrap();
     let list = "/2025-12-01/functions/callback/durable-executions";
-    while served.raw("GET", list, &[], b"").await.body["DurableExecutions"] == json!([]) {}
+    until("the execution", async || {
+        let listed = served.raw("GET", list, &[], b"").await.body;
+        (listed["DurableExecutions"] != json!([])).then_some(())
+    })
+    .await;
     served.stop(Duration::from_millis(1));
     served.serving.take().unwrap().await.unwrap().unwrap();
     let mut answer = Vec::new();
@@ -44,11 +48,11 @@ async fn a_request_that_waits_is_dropped_after_the_grace() {
 #[tokio::test]
 async fn a_client_that_sends_slowly_is_not_waited_for() {
     let quick = Duration::from_millis(300);
-    let bounds = Bounds { head_time: quick, body_time: quick, ..Bounds::default() };
-    let served = Served::with(bounds, None).await;
+    let served = Served::with(Bounds { body_time: quick, ..Bounds::default() }, None).await;
     let late = served.bytes(b"POST /2015-03-31/functions/greet:$LATEST/invocations HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 9\r\n\r\n\"A").await;
     assert_eq!((late.status, late.header("x-amzn-errortype")), (408, Some("requesttimeoutexception")));
     // A head that does not come ends the connection.
+    let served = Served::with(Bounds { head_time: quick, ..Bounds::default() }, None).await;
     served.bytes(b"GET /health HTTP/1.1\r\nhost").await;
 }
 
@@ -72,7 +76,5 @@ async fn executions_are_deleted_after_their_retention() {
     // Virtual time passes only while something waits for it.
     served.started("two_steps_and_wait", &json!(3600)).await;
     let arn = arn.as_str().into();
-    while served.api.server().view(&arn).await.is_ok() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("its deletion", async || served.api.server().view(&arn).await.err()).await;
 }

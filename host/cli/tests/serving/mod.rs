@@ -2,16 +2,37 @@
 #![allow(dead_code, reason = "each test uses a part")]
 
 use std::{
+    fmt::Display,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     path::Path,
     process::{Child, ChildStdout, Command, Output, Stdio},
     sync::OnceLock,
+    thread,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
 
 use crate::common::{json_of, root};
+
+/// How long a test waits for anything.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Looks again and again until there is something.
+///
+/// # Panics
+/// When there is not in the time that a test waits.
+pub fn until<T>(what: impl Display, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
 
 pub fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_durawasm"));
@@ -158,13 +179,12 @@ impl Serving {
 
     /// The id of an execution's first callback, once there is one.
     pub fn callback_of(&self, arn: &str) -> String {
-        loop {
+        until(format_args!("a callback of {arn}"), || {
             let history = self.get(&arn_path(arn, "/history"));
             let mut events = history["Events"].as_array().unwrap().iter();
-            if let Some(started) = events.find(|event| event["EventType"] == "CallbackStarted") {
-                return started["CallbackStartedDetails"]["CallbackId"].as_str().unwrap().to_owned();
-            }
-        }
+            let started = events.find(|event| event["EventType"] == "CallbackStarted")?;
+            Some(started["CallbackStartedDetails"]["CallbackId"].as_str().unwrap().to_owned())
+        })
     }
 
     /// Answers a callback.
@@ -175,12 +195,9 @@ impl Serving {
 
     /// What an execution has come to, once it has ended.
     pub fn ended(&self, arn: &str) -> Value {
-        loop {
-            let view = self.get(&arn_path(arn, ""));
-            if view["Status"] != "RUNNING" {
-                return view;
-            }
-        }
+        until(format_args!("the end of {arn}"), || {
+            Some(self.get(&arn_path(arn, ""))).filter(|view| view["Status"] != "RUNNING")
+        })
     }
 
     /// Starts an execution under a name, and returns its ARN. `function` may have a qualifier.
@@ -201,6 +218,8 @@ impl Serving {
 
     fn begin(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Option<TcpStream> {
         let mut stream = TcpStream::connect(&self.address).ok()?;
+        // An answer that does not come is none.
+        stream.set_read_timeout(Some(PATIENCE)).ok()?;
         let mut head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
         for (name, value) in headers {
             head += &format!("{name}: {value}\r\n");

@@ -1,6 +1,8 @@
 //! The public conformance cases, and the project's handlers for them. The environment variable
 //! `DURAWASM_CONFORMANCE_CASES` names the folder of the cases; without it nothing is run.
 
+pub mod served;
+
 use std::path::Path;
 
 use durawasm_conformance::{Case, Cases, Config};

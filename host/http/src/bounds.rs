@@ -47,9 +47,6 @@ impl Default for Bounds {
 /// How long what failed for want of a store or of file handles waits until it is tried again.
 pub(crate) const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// How long an execution whose code cannot be loaded waits until that is tried again.
-pub(crate) const AFTER_MISSING_CODE: Duration = Duration::from_mins(1);
-
 /// The largest payload of a synchronous invocation, in bytes (service model: `Invoke`).
 pub(crate) const SYNCHRONOUS_PAYLOAD: usize = 6 << 20;
 

@@ -8,6 +8,9 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use super::{Function, Functions, UnknownFunction, bare_name};
 use crate::protocol::LATEST;
 
+/// How long an execution whose code cannot be loaded waits until that is tried again, in seconds.
+pub const CODE_RETRY_SECONDS: u64 = 60;
+
 /// A version of a function.
 #[derive(Clone)]
 pub struct Version {

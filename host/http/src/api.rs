@@ -12,8 +12,8 @@ use std::{
 use durawasm_core::{
     ambient::{Clock as _, SystemClock},
     budget::HostBudget,
-    orchestrator::{Environment, Function, RunError, Version, VersionError},
-    protocol::{ExecutionArn, LATEST, Limits, Timestamp},
+    orchestrator::{Environment, RunError, Versions},
+    protocol::{ExecutionArn, Limits, Timestamp},
     server::{InvocationRetry, ServerHandle},
 };
 use tokio::sync::Semaphore;
@@ -109,20 +109,13 @@ impl Api {
         // Who waits at the gate would keep time from being skipped. The sandbox has its own places, which do not.
         let skips = environment.clock().skips();
         let gate = Gate::new(if skips { usize::MAX } else { options.bounds.invocations });
-        let served: Vec<Arc<str>> = match environment.versions() {
-            Some(versions) => versions.functions(),
-            None => environment.functions().iter().map(|function| function.name.clone()).collect(),
+        let versions: Arc<dyn Versions> = match environment.versions() {
+            Some(versions) => versions.clone(),
+            None => Arc::new(environment.functions().clone()),
         };
-        options.metrics.serve(served.iter());
+        options.metrics.serve(versions.functions().iter());
         environment.server().count(Arc::new(options.metrics.clone()));
-        let functions = environment.functions().iter().map(|f| gate.around(f, &options.metrics));
-        let functions: Vec<Function> = functions.collect();
-        for function in functions {
-            environment.register(function);
-        }
-        if let Some(versions) = environment.versions().cloned() {
-            environment.set_versions(gate.around_all(versions, &options.metrics));
-        }
+        environment.set_versions(gate.around_all(versions, &options.metrics));
         let environment = Arc::new(environment);
         let plain = options.bounds.plain_invocations.min(Semaphore::MAX_PERMITS);
         let (markers, once, plain) = (Markers::new(), Once::default(), Arc::new(Semaphore::new(plain)));
@@ -168,29 +161,9 @@ impl Api {
         self.environment.clock().now()
     }
 
-    /// The version of a function that a request names.
-    pub(crate) async fn version(&self, named: &FunctionRef) -> Result<Version, ApiError> {
-        self.check_qualifier(named)?;
-        Ok(self.environment.find(&named.to_string()).await?)
-    }
-
     /// What the ARNs of executions have for the version that a request names.
     pub(crate) fn resolve(&self, named: &FunctionRef) -> Result<Arc<str>, ApiError> {
-        self.check_qualifier(named)?;
         Ok(self.environment.resolve(&named.to_string())?)
-    }
-
-    /// Refuses a qualifier of a function whose code does not change.
-    fn check_qualifier(&self, named: &FunctionRef) -> Result<(), ApiError> {
-        match named.qualifier.as_deref() {
-            Some(other) if other != LATEST && self.environment.versions().is_none() => {
-                let unknown = |error| ApiError::from(VersionError::Function(error));
-                let function = self.environment.functions().find(&named.name).map_err(unknown)?.name.clone();
-                let (qualifier, known) = (other.to_owned(), format!("{LATEST} only"));
-                Err(VersionError::Qualifier { function, qualifier, known }.into())
-            }
-            _ => Ok(()),
-        }
     }
 
     pub(crate) fn settings(&self, function: &str) -> &FunctionSettings {

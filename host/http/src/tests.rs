@@ -313,6 +313,34 @@ async fn names_are_idempotent_until_they_are_deleted() {
 }
 
 #[tokio::test]
+async fn names_are_looked_up_before_versions() {
+    let served = Served::start().await;
+    let named = async |function: &str, name: &str, event: &str, kind: &str| {
+        let path = format!("/2015-03-31/functions/{function}/invocations");
+        let headers = [("X-Amz-Durable-Execution-Name", name), ("X-Amz-Invocation-Type", kind)];
+        served.send("POST", &path, &headers, event.as_bytes()).await
+    };
+    let first = named("greets:$LATEST", "n", "\"Ada\"", "RequestResponse").await;
+    let arn = first.header("x-amz-durable-execution-arn").unwrap();
+    for (kind, status) in [("RequestResponse", 200), ("Event", 202)] {
+        let again = named("greets:7", "n", "\"Ada\"", kind).await;
+        assert_eq!(again.status, status, "{}", again.body);
+        assert_eq!(again.header("x-amz-durable-execution-arn"), Some(arn));
+        assert_eq!(again.header("x-amz-executed-version"), Some("$LATEST"));
+    }
+    let (missing, another) = ("ResourceNotFoundException", "DurableExecutionAlreadyStartedException");
+    for (function, name, event, kind, status, error) in [
+        ("greets:7", "n", "\"Bob\"", "Event", 409, another),
+        ("greets:7", "m", "\"Ada\"", "Event", 404, missing),
+        ("greets:7", "n", "\"Ada\"", "DryRun", 404, missing),
+        ("waits:7", "n", "\"Ada\"", "Event", 404, missing),
+        ("nobody:7", "n", "\"Ada\"", "Event", 404, missing),
+    ] {
+        named(function, name, event, kind).await.is(status, error);
+    }
+}
+
+#[tokio::test]
 async fn executions_are_paused_resumed_stopped_and_deleted() {
     let served = Served::start().await;
     let (arn, id) = served.waiting().await;

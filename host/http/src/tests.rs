@@ -296,6 +296,26 @@ async fn callbacks_are_answered_once() {
 }
 
 #[tokio::test]
+async fn errors_from_outside_have_a_mebibyte_however_they_are_written() {
+    let served = Served::start().await;
+    let (arn, id) = served.waiting().await;
+    let large = json!({ "ErrorMessage": "x".repeat((1 << 20) + 1) });
+    for path in [callback(&id, "fail"), arn_path(&arn, "/stop")] {
+        served.post(&path, &large).await.is(400, "InvalidParameterValueException");
+    }
+    // As clients write it that write ASCII only: two bytes of UTF-8 as six.
+    let escaped = format!("{{\"ErrorMessage\":\"{}\"}}", "\\u00e9".repeat(1 << 19));
+    let failed = served.send("POST", &callback(&id, "fail"), &[], escaped.as_bytes()).await;
+    assert_eq!(failed.status, 200, "{}", failed.body);
+    served.until(&arn, "SUCCEEDED").await;
+    let (arn, _) = served.waiting().await;
+    let stopped = served.send("POST", &arn_path(&arn, "/stop"), &[], escaped.as_bytes()).await;
+    assert_eq!(stopped.status, 200, "{}", stopped.body);
+    let view = served.get(&arn_path(&arn, "")).await.body;
+    assert_eq!(view["Error"]["ErrorMessage"].as_str().map(str::len), Some(1 << 20));
+}
+
+#[tokio::test]
 async fn names_are_idempotent_until_they_are_deleted() {
     let served = Served::start().await;
     let start = async |event: &str| {

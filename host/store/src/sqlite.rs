@@ -5,16 +5,14 @@ use std::path::PathBuf;
 use durawasm_core::{
     protocol::{ExecutionArn, Timestamp},
     server::{
-        Changes, ExecutionSummary, Invoker, ListExecutions, Lookup, OpenExecution, Saved, Standing, Store,
-        StoreError,
+        Changes, ExecutionSummary, Invoker, ListExecutions, Lookup, OpenExecution, Saved, Store, StoreError,
     },
 };
-use rusqlite::{
-    Connection, OptionalExtension, Transaction, TransactionBehavior, params, params_from_iter, types::Value,
-};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use crate::{
     error::StoreFileError,
+    listing,
     reader::{load, text_of},
 };
 
@@ -66,64 +64,6 @@ impl SqliteStore {
         transaction.commit()
     }
 
-    fn try_list(&self, list: &ListExecutions) -> rusqlite::Result<Vec<ExecutionSummary>> {
-        let mut wanted = vec!["function = ?"];
-        let mut values: Vec<Value> = vec![list.function.clone().into()];
-        if let Some(name) = &list.name {
-            wanted.push("name = ?");
-            values.push(name.clone().into());
-        }
-        if let Some(version) = &list.version {
-            // The version is a part of the ARN.
-            wanted.push("substr(arn, instr(arn, ':function:') + 10, length(?) + length(function) + 2) = function || ':' || ? || '/'");
-            values.extend([version.clone().into(), version.clone().into()]);
-        }
-        let statuses = list.statuses.iter().map(|_| "?").collect::<Vec<_>>().join(", ");
-        let statuses = format!("status IN ({statuses})");
-        if !list.statuses.is_empty() {
-            wanted.push(&statuses);
-            values.extend(list.statuses.iter().map(|status| status.clone().into()));
-        }
-        for (time, condition) in [(list.started_after, "start_ms > ?"), (list.started_before, "start_ms < ?")]
-        {
-            if let Some(time) = time {
-                wanted.push(condition);
-                values.push(time.as_millis().into());
-            }
-        }
-        if let Some((start, arn)) = &list.after {
-            wanted.push(if list.oldest_first {
-                "(start_ms, arn) > (?, ?)"
-            } else {
-                "(start_ms, arn) < (?, ?)"
-            });
-            values.extend([start.as_millis().into(), arn.to_string().into()]);
-        }
-        values.push(i64::try_from(list.most).unwrap_or(i64::MAX).into());
-        let order = if list.oldest_first { "" } else { " DESC" };
-        let sql = format!(
-            "SELECT arn, status, start_ms, end_ms FROM executions WHERE {}
-             ORDER BY start_ms{order}, arn{order} LIMIT ?",
-            wanted.join(" AND ")
-        );
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let rows = statement.query_map(params_from_iter(values), |row| {
-            let status: String = row.get(1)?;
-            let standing = Standing::named(&status).ok_or_else(|| {
-                let why = format!("{status:?} is no status").into();
-                rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Text, why)
-            })?;
-            let end: Option<i64> = row.get(3)?;
-            Ok(ExecutionSummary {
-                arn: row.get::<_, String>(0)?.into(),
-                standing,
-                start: Timestamp::from_millis(row.get(2)?),
-                end: end.map(Timestamp::from_millis),
-            })
-        })?;
-        rows.collect()
-    }
-
     fn try_open(&self) -> rusqlite::Result<Vec<OpenExecution>> {
         let mut statement = self.connection.prepare(
             "SELECT arn, due_ms, invoked_by FROM executions WHERE end_ms IS NULL ORDER BY due_ms, key",
@@ -146,7 +86,7 @@ impl Store for SqliteStore {
     }
 
     fn list(&mut self, list: &ListExecutions) -> Result<Vec<ExecutionSummary>, StoreError> {
-        self.try_list(list).map_err(|error| self.failed(&error))
+        listing::list(&self.connection, list).map_err(|error| self.failed(&error))
     }
 
     fn open(&mut self) -> Result<Vec<OpenExecution>, StoreError> {
@@ -194,11 +134,17 @@ fn invoker_text(invoker: &Invoker) -> String {
     format!("{}#{}", invoker.execution, invoker.operation)
 }
 
-/// Writes an execution that is found where it was before, as most are: then no index changes. Returns its key.
-fn same_place(transaction: &Transaction<'_>, changes: &Changes) -> rusqlite::Result<Option<i64>> {
+/// Writes an execution that is found where it was before, as most are: then no index changes.
+const SAME_PLACE: &str = "UPDATE executions SET saved_ms = ?1, record = ?2
+     WHERE arn = ?3 AND status = ?4 AND end_ms IS ?5 AND due_ms IS ?6 RETURNING key";
+
+/// Writes an execution whose status is what it was: then the indices for lists do not change.
+const SAME_STATUS: &str = "UPDATE executions SET saved_ms = ?1, record = ?2, due_ms = ?6
+     WHERE arn = ?3 AND status = ?4 AND end_ms IS ?5 RETURNING key";
+
+/// Writes an execution by one of these statements, if that can. Returns its key.
+fn update(transaction: &Transaction<'_>, sql: &str, changes: &Changes) -> rusqlite::Result<Option<i64>> {
     let summary = &changes.summary;
-    let sql = "UPDATE executions SET saved_ms = ?1, record = ?2
-         WHERE arn = ?3 AND status = ?4 AND end_ms IS ?5 AND due_ms IS ?6 RETURNING key";
     let mut statement = transaction.prepare_cached(sql)?;
     let found = statement.query_row(
         params![
@@ -247,7 +193,11 @@ fn put(transaction: &Transaction<'_>, changes: &Changes) -> rusqlite::Result<i64
 
 /// Writes the changes of one execution.
 pub(crate) fn save(transaction: &Transaction<'_>, changes: &Changes) -> rusqlite::Result<()> {
-    let key = match same_place(transaction, changes)? {
+    let mut known = update(transaction, SAME_PLACE, changes)?;
+    if known.is_none() {
+        known = update(transaction, SAME_STATUS, changes)?;
+    }
+    let key = match known {
         Some(key) => key,
         None => put(transaction, changes)?,
     };

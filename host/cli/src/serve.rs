@@ -275,7 +275,7 @@ fn api_options(args: &Args, settings: &RunSettings, catalog: &Catalog) -> ApiOpt
         others: of(""),
         host: all.host(),
         limits: all.service,
-        failures: Some(Failures::to(|arn, error| note(format_args!("{arn} cannot continue: {error}")))),
+        failures: Some(Failures::to(|failure| note(format_args!("{failure}")))),
     }
 }
 

@@ -161,7 +161,9 @@ fn an_execution_whose_code_is_damaged_waits_for_it() {
     let told = errors.find(|line| line.contains("cannot continue")).unwrap();
     assert!(told.contains(&arn) && told.contains("the code of f cannot be loaded"), "{told}");
     assert_eq!(new.get(&arn_path(&arn, ""))["Status"], "RUNNING");
-    assert_eq!(invoke(&new, "f:1", "1").0, 500);
+    let (status, body) = invoke(&new, "f:1", "1");
+    assert!(status == 500 && body.contains("the code of f cannot be loaded"), "{body}");
+    assert!(!body.contains("s.db"), "clients are not told of files: {body}");
     assert_eq!(new.try_start("f:1", "o-1", &json!({ "name": "reply" })), Some(arn.clone()));
     assert_eq!(invoke(&new, "f:2", "\"Ada\"").0, 200);
     new.kill();

@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    fmt,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,8 +11,8 @@ use std::{
 use durawasm_core::{
     ambient::{Clock as _, SystemClock},
     budget::HostBudget,
-    orchestrator::{Environment, RunError, Versions},
-    protocol::{ExecutionArn, Limits, Timestamp},
+    orchestrator::{Environment, Versions},
+    protocol::{Limits, Timestamp},
     server::{InvocationRetry, ServerHandle},
 };
 use tokio::sync::Semaphore;
@@ -21,6 +20,7 @@ use tokio::sync::Semaphore;
 use super::{
     bounds::Bounds,
     error::{ApiError, Exception},
+    failures::{Failure, Failures},
     gate::Gate,
     marker::Markers,
     metrics::Metrics,
@@ -44,29 +44,6 @@ pub struct FunctionSettings {
     pub invocation_retry: InvocationRetry,
 }
 
-/// Is told of executions that could not be run, and why. They are tried again, unless their function does not exist.
-#[derive(Clone)]
-pub struct Failures(Arc<Failed>);
-
-type Failed = dyn Fn(&ExecutionArn, &RunError) + Send + Sync;
-
-impl Failures {
-    /// Calls this function.
-    pub fn to(failed: impl Fn(&ExecutionArn, &RunError) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(failed))
-    }
-
-    pub(crate) fn report(&self, arn: &ExecutionArn, error: &RunError) {
-        (self.0)(arn, error);
-    }
-}
-
-impl fmt::Debug for Failures {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Failures")
-    }
-}
-
 /// The options of an API.
 #[derive(Debug, Clone, Default)]
 pub struct ApiOptions {
@@ -80,7 +57,7 @@ pub struct ApiOptions {
     pub limits: Limits,
     /// What the executions of the environment may make the process keep.
     pub host: HostBudget,
-    /// Is told of executions that could not be run.
+    /// Is told of what failed.
     pub failures: Option<Failures>,
     /// What is counted and measured.
     pub metrics: Metrics,
@@ -164,6 +141,13 @@ impl Api {
     /// What the ARNs of executions have for the version that a request names.
     pub(crate) fn resolve(&self, named: &FunctionRef) -> Result<Arc<str>, ApiError> {
         Ok(self.environment.resolve(&named.to_string())?)
+    }
+
+    /// Tells of a failure.
+    pub(crate) fn report(&self, failure: Failure<'_>) {
+        if let Some(failures) = &self.options.failures {
+            failures.report(failure);
+        }
     }
 
     pub(crate) fn settings(&self, function: &str) -> &FunctionSettings {

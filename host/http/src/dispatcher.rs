@@ -16,7 +16,7 @@ use durawasm_core::{
 use tokio::time::sleep;
 use tracing::{Instrument as _, info, info_span, warn};
 
-use super::{api::Api, bounds::AFTER_FAILURE};
+use super::{api::Api, bounds::AFTER_FAILURE, failures::Failure};
 
 /// How many executions are taken at once.
 const TAKEN: usize = 64;
@@ -63,9 +63,7 @@ async fn run(api: &Api, attendance: Attendance, actor: Actor) {
         Err(error) => error,
     };
     warn!(%error, "the execution cannot continue");
-    if let Some(failures) = &api.options.failures {
-        failures.report(arn, &error);
-    }
+    api.report(Failure::Execution { arn, error: &error });
     match error {
         // Nothing else could run it.
         RunError::Function(_) => attendance.shelve(),

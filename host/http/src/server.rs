@@ -33,6 +33,7 @@ use super::{
     body::{Bodies, discard},
     dispatcher::dispatch,
     error::{ApiError, Exception},
+    failures::Failure,
     invoke::InvocationType,
     keys::AccessKeys,
     query::Query,
@@ -231,6 +232,9 @@ async fn answer(front: Arc<Front>, request: Request<Incoming>) -> Result<HttpRes
         metrics.refused(*scarce);
     }
     span.in_scope(|| tell(&answered, measured.seconds()));
+    if let Err(ApiError { inside: Some(why), .. }) = &answered {
+        front.api.report(Failure::Request { id: &id, why });
+    }
     let reply = answered.unwrap_or_else(Reply::from);
     measured.answered(reply.status());
     drop(measured);

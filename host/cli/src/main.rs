@@ -18,6 +18,7 @@ mod in_force;
 mod inspect;
 mod kept;
 mod limits;
+mod listed;
 mod log;
 mod options;
 mod output;

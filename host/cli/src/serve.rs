@@ -32,7 +32,7 @@ use super::{
     functions::{self, FlagFunction, environment_failure, whole},
     kept::{of_store, store_failure},
     log::{JsonLines, Printer, Quiet},
-    options::{SharedArgs, granted_of},
+    options::{SharedArgs, granted},
     output::{note, say, say_json_line},
     skipped_time::{start_time, time_mode},
     target::{NoBuild, component, with_advice},
@@ -136,8 +136,8 @@ pub(super) fn serve(args: &Args) -> Result<Exit, Failure> {
     let keys = args.credentials.as_deref().map(credentials::read).transpose()?;
     let tls = args.tls.read()?;
     let file = args.shared.file()?;
-    let settings = args.shared.settings_of(file.as_deref());
-    let grants = granted_of(&settings, file.as_deref())?;
+    let settings = args.shared.settings(file.as_deref(), None);
+    let grants = granted(&settings, file.as_deref())?;
     let store = args.store_file()?.map(Arc::new);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().or_exit(Exit::Host)?;
     let building = args.no_build.building();

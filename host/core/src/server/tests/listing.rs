@@ -18,33 +18,42 @@ use crate::{
 #[derive(Debug, Clone)]
 enum Act {
     Start { function: &'static str, version: &'static str, timeout_seconds: Option<u64> },
-    BeginInvocation(Index),
-    EndInvocation(Index, InvocationOutput),
-    Stop(Index),
-    Pause(Index),
-    Resume(Index),
-    Delete(Index),
+    Change(Index, Change),
     Pass(u64),
+}
+
+/// What is done to an execution. It may be refused, and then has no effect.
+#[derive(Debug, Clone)]
+enum Change {
+    BeginInvocation,
+    EndInvocation(InvocationOutput),
+    Stop,
+    Pause,
+    Resume,
+    Delete,
 }
 
 fn any_act() -> impl Strategy<Value = Act> {
     let function = prop::sample::select(vec!["f", "f-1"]);
     let version = prop::sample::select(vec!["$LATEST", "1", "11"]);
+    let timeout = prop::option::weighted(0.2, 1..3_u64);
     let output = prop::sample::select(vec![
         InvocationOutput::succeeded(Some("1".into())),
         InvocationOutput::failed(error("E")),
         InvocationOutput::pending(),
     ]);
+    let change = prop_oneof![
+        4 => Just(Change::BeginInvocation),
+        4 => output.prop_map(Change::EndInvocation),
+        1 => Just(Change::Stop),
+        2 => Just(Change::Pause),
+        1 => Just(Change::Resume),
+        1 => Just(Change::Delete),
+    ];
     prop_oneof![
-        4 => (function, version, prop::option::weighted(0.2, 1..3_u64)).prop_map(|(function, version, timeout_seconds)| {
-            Act::Start { function, version, timeout_seconds }
-        }),
-        4 => any::<Index>().prop_map(Act::BeginInvocation),
-        4 => (any::<Index>(), output).prop_map(|(which, output)| Act::EndInvocation(which, output)),
-        1 => any::<Index>().prop_map(Act::Stop),
-        2 => any::<Index>().prop_map(Act::Pause),
-        1 => any::<Index>().prop_map(Act::Resume),
-        1 => any::<Index>().prop_map(Act::Delete),
+        4 => (function, version, timeout)
+            .prop_map(|(function, version, timeout_seconds)| Act::Start { function, version, timeout_seconds }),
+        12 => (any::<Index>(), change).prop_map(|(which, change)| Act::Change(which, change)),
         2 => (0..2_u64).prop_map(Act::Pass),
     ]
 }
@@ -98,62 +107,52 @@ impl Executions {
         Self { manager, now: Timestamp::from_millis(START), started: 0, arns: Vec::new() }
     }
 
-    fn start(&mut self, start: StartExecution) {
-        let execution_name = Some(format!("n{}", self.started));
-        let start = StartExecution { execution_name, ..start };
-        self.arns.push(self.manager.start_execution(self.now, start).unwrap());
-        self.started += 1;
-    }
-
-    /// Does what may be refused, and then has no effect.
     fn act(&mut self, act: Act) {
-        let Self { manager, now, arns, .. } = self;
-        let arn = |which: Index| (!arns.is_empty()).then(|| which.get(arns).clone());
         match act {
             Act::Start { function, version, timeout_seconds } => {
-                let function_version = version.to_owned();
-                let start = StartExecution::new(function, None);
-                self.start(StartExecution { function_version, timeout_seconds, ..start });
+                let start = StartExecution {
+                    function_version: version.to_owned(),
+                    execution_name: Some(format!("n{}", self.started)),
+                    timeout_seconds,
+                    ..StartExecution::new(function, None)
+                };
+                self.arns.push(self.manager.start_execution(self.now, start).unwrap());
+                self.started += 1;
             }
-            Act::BeginInvocation(which) => {
-                if let Some(arn) = arn(which) {
-                    drop(manager.start_invocation(*now, &arn));
+            Act::Change(which, change) => {
+                if !self.arns.is_empty() {
+                    let arn = which.get(&self.arns).clone();
+                    self.change(&arn, change);
                 }
             }
-            Act::EndInvocation(which, output) => {
-                let Some(arn) = arn(which) else { return };
-                let view = manager.view(*now, &arn).unwrap();
-                if let Some(running) = view.invocations.last().filter(|last| last.end.is_none()) {
-                    let result = InvocationResult::Output(output);
-                    manager.complete_invocation(*now, &arn, &running.request_id, result).unwrap();
-                }
-            }
-            Act::Stop(which) => {
-                if let Some(arn) = arn(which) {
-                    drop(manager.stop_execution(*now, &arn, None));
-                }
-            }
-            Act::Pause(which) => {
-                if let Some(arn) = arn(which) {
-                    let request = PauseRequest { reason: None, pause_timeout: true };
-                    drop(manager.pause_execution(*now, &arn, request));
-                }
-            }
-            Act::Resume(which) => {
-                if let Some(arn) = arn(which) {
-                    drop(manager.resume_execution(*now, &arn, None));
-                }
-            }
-            Act::Delete(which) => {
-                if let Some(arn) = arn(which)
-                    && manager.delete_execution(*now, &arn).is_ok()
-                {
-                    arns.retain(|other| *other != arn);
-                }
-            }
-            Act::Pass(seconds) => *now = now.plus_seconds(seconds),
+            Act::Pass(seconds) => self.now = self.now.plus_seconds(seconds),
         }
         self.manager.commit(self.now).unwrap();
+    }
+
+    fn change(&mut self, arn: &ExecutionArn, change: Change) {
+        let Self { manager, now, .. } = self;
+        match change {
+            Change::BeginInvocation => drop(manager.start_invocation(*now, arn)),
+            Change::EndInvocation(output) => {
+                let view = manager.view(*now, arn).unwrap();
+                if let Some(running) = view.invocations.last().filter(|last| last.end.is_none()) {
+                    let result = InvocationResult::Output(output);
+                    manager.complete_invocation(*now, arn, &running.request_id, result).unwrap();
+                }
+            }
+            Change::Stop => drop(manager.stop_execution(*now, arn, None)),
+            Change::Pause => {
+                let request = PauseRequest { reason: None, pause_timeout: true };
+                drop(manager.pause_execution(*now, arn, request));
+            }
+            Change::Resume => drop(manager.resume_execution(*now, arn, None)),
+            Change::Delete => {
+                if manager.delete_execution(*now, arn).is_ok() {
+                    self.arns.retain(|other| other != arn);
+                }
+            }
+        }
     }
 
     /// What lists should show of each execution.

@@ -160,8 +160,8 @@ pub(super) fn check(args: &Args) -> Result<Exit, Failure> {
     }
     let what = args.shared.subject(&args.handler)?;
     only_function(&what, args.function.as_deref())?;
-    let settings = args.shared.settings(&what, None);
-    let grants = granted(&settings, &what)?;
+    let settings = args.shared.settings(what.file(), None);
+    let grants = granted(&settings, what.file())?;
     let building = args.no_build.building();
     let fetch = |path: &Path| component(path, &args.shared.crate_args, building, args.quiet || args.json);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().or_exit(Exit::Host)?;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::anyhow;
-use durawasm_config::{ConfigFile, FILE_NAME, Origin, RunSettings, Settings, find};
+use durawasm_config::{ConfigFile, FILE_NAME, Origin, find};
 use durawasm_core::protocol::is_component_function_name;
 
 use super::exit::{Exit, Failure, OrExit};
@@ -113,21 +113,6 @@ fn function(file: Rc<ConfigFile>, name: &str) -> Result<Subject, Failure> {
 }
 
 impl Subject {
-    /// What is in force, with what `more` adds to what a file states.
-    pub(super) fn settings(&self, more: &dyn Fn(Settings) -> Settings) -> RunSettings {
-        match self {
-            Self::Path(_) => RunSettings::of_all(more(Settings::default())),
-            Self::Function { file, .. } => RunSettings {
-                all: more(file.defaults()),
-                functions: file
-                    .functions
-                    .iter()
-                    .map(|(name, function)| (name.clone(), more(file.settings(function))))
-                    .collect(),
-            },
-        }
-    }
-
     /// The file that the function is of.
     pub(super) fn file(&self) -> Option<&ConfigFile> {
         match self {

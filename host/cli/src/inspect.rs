@@ -36,8 +36,8 @@ pub(super) struct Args {
 pub(super) fn inspect(args: &Args) -> Result<Exit, Failure> {
     args.shared.check_grants()?;
     let subject = args.shared.subject(&args.handler)?;
-    let settings = args.shared.settings(&subject, None);
-    let grants = granted(&settings, &subject)?;
+    let settings = args.shared.settings(subject.file(), None);
+    let grants = granted(&settings, subject.file())?;
     let in_force = InForce::new(&subject, &settings, &grants, subject.function().unwrap_or_default());
     let building = if args.build { Building::Allowed } else { Building::NotRequested };
     let (path, bytes) = component(subject.path(), &args.shared.crate_args, building, false)?;

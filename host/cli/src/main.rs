@@ -19,6 +19,7 @@ mod inspect;
 mod kept;
 mod library;
 mod limits;
+mod listed;
 mod log;
 mod offers;
 mod options;

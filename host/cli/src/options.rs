@@ -53,39 +53,30 @@ impl SharedArgs {
         self.config.here()
     }
 
-    /// What is in force for all functions of a file, and for others.
-    pub(super) fn settings_of(&self, file: Option<&ConfigFile>) -> RunSettings {
+    /// What is in force for all functions of a file, and for others: what the file states, what a scenario in its folder
+    /// states, and the flags.
+    pub(super) fn settings(
+        &self,
+        file: Option<&ConfigFile>,
+        scenario: Option<(&Stated, &Path)>,
+    ) -> RunSettings {
         let flags = self.stated();
-        let more = |settings: Settings| settings.with(Origin::Flag, &flags, Path::new(""));
-        let Some(file) = file else { return RunSettings::of_all(more(Settings::default())) };
-        let functions = file.functions.iter();
-        let functions = functions.map(|(name, function)| (name.clone(), more(file.settings(function))));
-        RunSettings { all: more(file.defaults()), functions: functions.collect() }
-    }
-
-    /// What is in force: what `durawasm.toml` states, what a scenario in its folder states, and the flags.
-    pub(super) fn settings(&self, subject: &Subject, scenario: Option<(&Stated, &Path)>) -> RunSettings {
-        let flags = self.stated();
-        subject.settings(&|settings| {
+        let more = |settings: Settings| {
             let settings = match scenario {
                 Some((stated, folder)) => settings.with(Origin::Scenario, stated, folder),
                 None => settings,
             };
             settings.with(Origin::Flag, &flags, Path::new(""))
-        })
+        };
+        let Some(file) = file else { return RunSettings::of_all(more(Settings::default())) };
+        let functions = file.functions.iter();
+        let functions = functions.map(|(name, function)| (name.clone(), more(file.settings(function))));
+        RunSettings { all: more(file.defaults()), functions: functions.collect() }
     }
 }
 
-/// The grants of all functions, after they were checked.
-pub(super) fn granted(settings: &RunSettings, subject: &Subject) -> Result<FunctionGrants, Failure> {
-    granted_of(settings, subject.file())
-}
-
-/// The same, with the file that states functions.
-pub(super) fn granted_of(
-    settings: &RunSettings,
-    file: Option<&ConfigFile>,
-) -> Result<FunctionGrants, Failure> {
+/// The grants of all functions, after they were checked. `file` is the one that states functions.
+pub(super) fn granted(settings: &RunSettings, file: Option<&ConfigFile>) -> Result<FunctionGrants, Failure> {
     let granted = settings.granted(|name| std::env::var_os(name));
     granted.map_err(|error| {
         let error = match file {

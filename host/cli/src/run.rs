@@ -121,8 +121,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let event = event::read(&args.event, std::io::stdin().lock()).or_exit(Exit::Usage)?;
     let subject = args.shared.subject(&args.handler)?;
     only_function(&subject, args.function.as_deref())?;
-    let settings = args.shared.settings(&subject, None);
-    let grants = granted(&settings, &subject)?;
+    let settings = args.shared.settings(subject.file(), None);
+    let grants = granted(&settings, subject.file())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().or_exit(Exit::Host)?;
     let building = args.no_build.building();
     let kept = kept(args, &subject)?;

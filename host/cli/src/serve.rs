@@ -34,7 +34,7 @@ use super::{
     kept::{of_store, store_failure},
     log::{JsonLines, Printer, Quiet},
     offers::OfferError,
-    options::{SharedArgs, granted_of},
+    options::{SharedArgs, granted},
     output::{note, say, say_json_line},
     served::{self, FlagFunction},
     skipped_time::{start_time, time_mode},
@@ -143,8 +143,8 @@ pub(super) fn serve(args: &Args) -> Result<Exit, Failure> {
     let keys = args.credentials.as_deref().map(credentials::read).transpose()?;
     let tls = args.tls.read()?;
     let file = args.shared.file()?;
-    let settings = args.shared.settings_of(file.as_deref());
-    let grants = granted_of(&settings, file.as_deref())?;
+    let settings = args.shared.settings(file.as_deref(), None);
+    let grants = granted(&settings, file.as_deref())?;
     let store = args.store_file()?.map(Arc::new);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().or_exit(Exit::Host)?;
     let fetch = Fetch {
@@ -291,7 +291,7 @@ fn api_options(args: &Args, settings: &RunSettings, catalog: &Catalog) -> ApiOpt
         others: of(""),
         host: all.host(),
         limits: all.service,
-        failures: Some(Failures::to(|arn, error| note(format_args!("{arn} cannot continue: {error}")))),
+        failures: Some(Failures::to(|failure| note(format_args!("{failure}")))),
     }
 }
 

@@ -14,12 +14,15 @@ use durawasm_core::{
     files::read_text_file,
     protocol::Timestamp,
 };
-use durawasm_store::{ComponentDigest, ExchangeError, Found, Listed, StoreFile, StoreReader, StoredVersion};
+use durawasm_store::{
+    Code, ComponentDigest, ExchangeError, Found, Listed, StoreFile, StoreReader, StoredVersion,
+};
 use serde::Serialize;
 
 use super::{
     exit::{Exit, Failure, OrExit},
     kept::{exit_of, of_store},
+    listed::{COLUMNS, Row},
     output::{report_is_writable, say, say_json},
     table::{self, cell},
 };
@@ -129,53 +132,48 @@ pub(super) fn store(args: &Args) -> Result<Exit, Failure> {
     }
 }
 
+/// An execution in a list, and when it continues by itself.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Row<'a> {
-    execution_arn: &'a str,
-    function: &'a str,
-    name: &'a str,
-    status: &'a str,
-    start_timestamp: Timestamp,
-    end_timestamp: Option<Timestamp>,
+struct StoredRow<'a> {
+    #[serde(flatten)]
+    row: Row<'a>,
     due_timestamp: Option<Timestamp>,
+}
+
+impl<'a> StoredRow<'a> {
+    fn new(listed: &'a Listed) -> Self {
+        let row = Row {
+            execution_arn: &listed.arn,
+            function: &listed.function,
+            name: &listed.name,
+            status: &listed.status,
+            start_timestamp: listed.start,
+            end_timestamp: listed.end,
+        };
+        Self { row, due_timestamp: listed.due }
+    }
+
+    fn continues(&self) -> String {
+        match self.due_timestamp {
+            _ if self.row.end_timestamp.is_some() => "-".to_owned(),
+            None => "when it is answered".to_owned(),
+            Some(due) => due.to_string(),
+        }
+    }
 }
 
 fn list(file: &Path, json: bool) -> Result<Exit, Failure> {
     let all = of_store(StoreReader::open(file).and_then(|reader| reader.list()))?;
+    let rows: Vec<StoredRow<'_>> = all.iter().map(StoredRow::new).collect();
     if json {
-        let row = |listed: &'_ Listed| {
-            serde_json::to_value(Row {
-                execution_arn: &listed.arn,
-                function: &listed.function,
-                name: &listed.name,
-                status: &listed.status,
-                start_timestamp: listed.start,
-                end_timestamp: listed.end,
-                due_timestamp: listed.due,
-            })
-        };
-        let rows: Vec<_> = all.iter().map(row).collect::<Result<_, _>>().or_exit(Exit::Host)?;
         say_json(&rows)?;
         return Ok(Exit::Done);
     }
     let mut table = table::new();
-    table.set_header(["name", "function", "status", "start", "end", "continues"]);
-    let time = |time: Option<Timestamp>| time.map_or("-".to_owned(), |time| time.to_string());
-    for listed in &all {
-        let continues = match listed.due {
-            _ if listed.end.is_some() => "-".to_owned(),
-            None => "when it is answered".to_owned(),
-            Some(due) => due.to_string(),
-        };
-        table.add_row([
-            cell(&listed.name),
-            cell(&listed.function),
-            cell(&listed.status),
-            listed.start.to_string(),
-            time(listed.end),
-            continues,
-        ]);
+    table.set_header(COLUMNS.into_iter().chain(["continues"]));
+    for stored in &rows {
+        table.add_row(stored.row.cells().into_iter().chain([stored.continues()]));
     }
     table::print(&table);
     Ok(Exit::Done)
@@ -192,20 +190,18 @@ struct VersionRow<'a> {
     published: Timestamp,
 }
 
+impl<'a> VersionRow<'a> {
+    fn new(version: &'a StoredVersion) -> Self {
+        let StoredVersion { function, number, code, published } = version;
+        let Code { component, export, durable } = code;
+        Self { function, version: *number, component, export, durable: *durable, published: *published }
+    }
+}
+
 fn versions(file: &Path, json: bool) -> Result<Exit, Failure> {
     let all = of_store(StoreReader::open(file).and_then(|reader| reader.versions()))?;
     if json {
-        let row = |version: &'_ StoredVersion| {
-            serde_json::to_value(VersionRow {
-                function: &version.function,
-                version: version.number,
-                component: &version.code.component,
-                export: &version.code.export,
-                durable: version.code.durable,
-                published: version.published,
-            })
-        };
-        let rows: Vec<_> = all.iter().map(row).collect::<Result<_, _>>().or_exit(Exit::Host)?;
+        let rows: Vec<VersionRow<'_>> = all.iter().map(VersionRow::new).collect();
         say_json(&rows)?;
         return Ok(Exit::Done);
     }

@@ -112,7 +112,7 @@ pub(super) fn test(args: &Args) -> Result<Exit, Failure> {
     for (file, scenario) in chosen {
         let subject = subject_of(args, file, scenario)?;
         let folder = file.path.parent().unwrap_or(Path::new(""));
-        let settings = args.shared.settings(&subject, Some((&scenario.stated, folder)));
+        let settings = args.shared.settings(subject.file(), Some((&scenario.stated, folder)));
         let scenario = Scenario { settings, ..scenario.clone() };
         let grants = scenario::grants_of(&scenario);
         let grants = grants.map_err(|error| about(file, &scenario, &error)).or_exit(Exit::Usage)?;

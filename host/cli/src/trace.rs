@@ -30,7 +30,7 @@ pub(super) enum Level {
     Warn,
     /// Each answer to a request, and each execution that goes on or ends
     Info,
-    /// Invocations, connections and handshakes as well
+    /// Invocations, and connections and handshakes that fail, as well
     Debug,
 }
 

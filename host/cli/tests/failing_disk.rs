@@ -116,6 +116,12 @@ impl Disk {
             let what = format!("{cut} bytes of the commit: {answer:?}");
             assert_eq!(answer.status, 500, "{what}");
             assert_eq!(answer.header("x-amzn-errortype"), Some("ServiceException"), "{what}");
+            assert!(!answer.body.contains("s.db"), "clients are not told of files: {what}");
+            let id = answer.header("x-amzn-requestid").unwrap();
+            assert!(
+                self.said().contains(&format!("request {id} failed: {}", self.store().display())),
+                "{what}"
+            );
             assert_eq!(kept(&self.store()), before, "{what}");
             assert!(cut < 100 * FRAME, "{what}");
         }
@@ -296,8 +302,12 @@ fn each_write_of_each_request_fails_in_turn() {
 
     let said = disk.said();
     assert!(said.contains(" cannot continue: "), "{said}");
+    let store = disk.store().display().to_string();
     for line in said.lines() {
-        assert!(line.contains(" cannot continue: ") && line.contains("disk I/O error"), "{line}");
+        let execution = line.split_once(" cannot continue: ServiceException: ");
+        let request = || line.strip_prefix("request ")?.split_once(" failed: ");
+        let (_, why) = execution.or_else(request).unwrap_or_else(|| panic!("{line}"));
+        assert_eq!(why, format!("{store}: disk I/O error"));
     }
 }
 

@@ -7,7 +7,8 @@ mod serving;
 
 use std::{
     fs,
-    io::Read as _,
+    io::{Read as _, Write as _},
+    net::TcpStream,
     os::unix::fs::PermissionsExt as _,
     process::{Command, Stdio},
 };
@@ -218,6 +219,10 @@ fn traced(json: bool, arguments: &[&str]) -> String {
     assert_eq!(serving.send("POST", "/2015-03-31/functions/greet:$LATEST/invocations", "\"Ada\"").0, 200);
     let hostile = "/2015-03-31/functions/%1b%5b2J%0aforged%c2%85/invocations";
     assert_eq!(serving.send("POST", hostile, "1").0, 400);
+    // What is no HTTP ends its connection.
+    let mut stranger = TcpStream::connect(&serving.address).unwrap();
+    stranger.write_all(b"\x1b[2J\r\n\r\n").unwrap();
+    assert_eq!(serving::read(&mut stranger).unwrap().status, 400);
     assert_eq!(serving.send("GET", "/health", "").0, 200);
     // Until then, the end of the execution may not have been told.
     until("no execution at work", || {
@@ -249,6 +254,8 @@ fn a_trace_tells_what_the_server_does_and_nothing_without_it() {
     let refused = with("refused");
     assert_eq!(refused[0]["fields"]["status"], 400);
     assert!(refused[0]["fields"]["error"].as_str().unwrap().contains("forged"), "{told}");
+    let [failed] = *with("a connection failed") else { panic!("{told}") };
+    assert!(failed["level"] == "DEBUG" && failed["fields"]["error"].is_string(), "{told}");
     let [ended] = *with("the execution has ended") else { panic!("{told}") };
     assert!(ended["span"]["arn"].as_str().unwrap().contains(":function:greet:"), "{told}");
     let [invoked] = *with("the invocation has ended") else { panic!("{told}") };

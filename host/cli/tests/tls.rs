@@ -8,9 +8,10 @@ mod serving;
 use std::{
     fs,
     io::{Read as _, Write as _},
-    net::TcpStream,
+    net::{Shutdown, TcpStream},
     os::unix::fs::PermissionsExt as _,
     path::PathBuf,
+    process::Stdio,
     sync::Arc,
 };
 
@@ -18,6 +19,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use common::err;
 use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, crypto::ring};
+use serde_json::Value;
 use serving::{Serving, durawasm, guests, read};
 use tempfile::TempDir;
 
@@ -53,15 +55,20 @@ impl Files {
     }
 }
 
-/// Sends a request over TLS, and returns the answer's status and body.
-fn send(files: &Files, serving: &Serving, method: &str, path: &str, body: &str) -> (u16, String) {
+/// Connects to a server.
+fn connected(files: &Files, serving: &Serving) -> StreamOwned<ClientConnection, TcpStream> {
     let mut roots = RootCertStore::empty();
     roots.add(files.certificate.cert.der().clone()).unwrap();
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let config = config.with_safe_default_protocol_versions().unwrap();
     let config = Arc::new(config.with_root_certificates(roots).with_no_client_auth());
     let connection = ClientConnection::new(config, "localhost".try_into().unwrap()).unwrap();
-    let mut stream = StreamOwned::new(connection, TcpStream::connect(&serving.address).unwrap());
+    StreamOwned::new(connection, TcpStream::connect(&serving.address).unwrap())
+}
+
+/// Sends a request over TLS, and returns the answer's status and body.
+fn send(files: &Files, serving: &Serving, method: &str, path: &str, body: &str) -> (u16, String) {
+    let mut stream = connected(files, serving);
     let length = body.len();
     let head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
     stream.write_all(format!("{head}content-length: {length}\r\n\r\n{body}").as_bytes()).unwrap();
@@ -88,6 +95,33 @@ fn functions_are_served_over_tls_and_not_without() {
     assert_eq!(send(&files, &serving, "GET", "/health", "").0, 200);
     drop(serving);
     let _ = silent.read(&mut [0]);
+}
+
+#[test]
+fn connections_that_fail_are_traced() {
+    let files = Files::new();
+    let chain = files.write("chain.pem", &files.chain(), 0o644);
+    let key = files.write("key.pem", &files.key(), 0o600);
+    let function = format!("greet={}", guests());
+    let arguments = ["--store", ":memory:", "--function", &function, "--quiet", "--trace", "debug"];
+    let arguments = [&arguments[..], &["--tls-cert", &chain, "--tls-key", &key]].concat();
+    let mut serving = Serving::start_heard(&arguments, Stdio::piped());
+    assert_eq!(serving.send("GET", "/health", "").0, 400);
+    // It begins like a handshake, and ends.
+    let mut stranger = TcpStream::connect(&serving.address).unwrap();
+    stranger.write_all(&[22]).unwrap();
+    stranger.shutdown(Shutdown::Write).unwrap();
+    let _ = stranger.read_to_end(&mut Vec::new());
+    // Nonsense within TLS.
+    let mut secured = connected(&files, &serving);
+    secured.write_all(b"\x1b[2J\r\n\r\n").unwrap();
+    let _ = secured.read_to_end(&mut Vec::new());
+    let told = serving.terminate();
+    let events = told.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut events: Vec<String> = events.map(|event| event["fields"]["message"].to_string()).collect();
+    events.sort();
+    let expected = ["a TLS handshake failed", "a client does not speak TLS", "a connection failed"];
+    assert_eq!(events, expected.map(|message| format!("{message:?}")), "{told}");
 }
 
 #[test]

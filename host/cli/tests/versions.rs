@@ -46,7 +46,8 @@ fn executions_continue_with_the_code_that_they_began_with() {
 
     // The same code is no new version.
     let mut same = serve(&store, "callback", &[]);
-    assert!(same.try_start("f:1", "o-3", &event).unwrap().contains(":f:1/"));
+    let numbered = same.try_start("f:1", "o-3", &event).unwrap();
+    assert!(numbered.contains(":f:1/"), "{numbered}");
     same.kill();
 
     let mut new = serve(&store, "greet", &["f:old=1", "f:now=$LATEST"]);
@@ -82,9 +83,10 @@ fn executions_continue_with_the_code_that_they_began_with() {
     let deleted = durawasm(&["store", "delete", path, "--function-version", "f:1"]);
     assert_eq!(out(&deleted), "deleted 0 executions and 1 version\n", "{}", err(&deleted));
 
-    // Version 1 is gone for new executions; one that began with it still has its code.
+    // Version 1 is gone for new executions; one that began with it still has its code, and its name.
     let mut again = serve(&store, "greet", &[]);
     assert_eq!(invoke(&again, "f:1", "1").0, 404);
+    assert_eq!(again.try_start("f:1", "o-3", &event), Some(numbered));
     assert_eq!(answered(&again, &second)["Status"], "SUCCEEDED");
     again.kill();
     // Nothing but the newest version is left, and all that is left is whole.
@@ -158,7 +160,10 @@ fn an_execution_whose_code_is_damaged_waits_for_it() {
     });
     assert!(told.contains(&arn) && told.contains("the code of f cannot be loaded"), "{told}");
     assert_eq!(new.get(&arn_path(&arn, ""))["Status"], "RUNNING");
-    assert_eq!(invoke(&new, "f:1", "1").0, 500);
+    let (status, body) = invoke(&new, "f:1", "1");
+    assert!(status == 500 && body.contains("the code of f cannot be loaded"), "{body}");
+    assert!(!body.contains("s.db"), "clients are not told of files: {body}");
+    assert_eq!(new.try_start("f:1", "o-1", &json!({ "name": "reply" })), Some(arn.clone()));
     assert_eq!(invoke(&new, "f:2", "\"Ada\"").0, 200);
     new.kill();
 

@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    fmt,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,8 +11,8 @@ use std::{
 use durawasm_core::{
     ambient::{Clock as _, SystemClock},
     budget::HostBudget,
-    orchestrator::{Environment, Function, RunError, Version, VersionError},
-    protocol::{ExecutionArn, LATEST, Limits, Timestamp},
+    orchestrator::{Environment, Versions},
+    protocol::{Limits, Timestamp},
     server::{InvocationRetry, ServerHandle},
 };
 use tokio::sync::Semaphore;
@@ -21,6 +20,7 @@ use tokio::sync::Semaphore;
 use super::{
     bounds::Bounds,
     error::{ApiError, Exception},
+    failures::{Failure, Failures},
     gate::Gate,
     marker::Markers,
     metrics::Metrics,
@@ -44,29 +44,6 @@ pub struct FunctionSettings {
     pub invocation_retry: InvocationRetry,
 }
 
-/// Is told of executions that could not be run, and why. They are tried again, unless their function does not exist.
-#[derive(Clone)]
-pub struct Failures(Arc<Failed>);
-
-type Failed = dyn Fn(&ExecutionArn, &RunError) + Send + Sync;
-
-impl Failures {
-    /// Calls this function.
-    pub fn to(failed: impl Fn(&ExecutionArn, &RunError) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(failed))
-    }
-
-    pub(crate) fn report(&self, arn: &ExecutionArn, error: &RunError) {
-        (self.0)(arn, error);
-    }
-}
-
-impl fmt::Debug for Failures {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Failures")
-    }
-}
-
 /// The options of an API.
 #[derive(Debug, Clone, Default)]
 pub struct ApiOptions {
@@ -80,7 +57,7 @@ pub struct ApiOptions {
     pub limits: Limits,
     /// What the executions of the environment may make the process keep.
     pub host: HostBudget,
-    /// Is told of executions that could not be run.
+    /// Is told of what failed.
     pub failures: Option<Failures>,
     /// What is counted and measured.
     pub metrics: Metrics,
@@ -109,20 +86,13 @@ impl Api {
         // Who waits at the gate would keep time from being skipped. The sandbox has its own places, which do not.
         let skips = environment.clock().skips();
         let gate = Gate::new(if skips { usize::MAX } else { options.bounds.invocations });
-        let served: Vec<Arc<str>> = match environment.versions() {
-            Some(versions) => versions.functions(),
-            None => environment.functions().iter().map(|function| function.name.clone()).collect(),
+        let versions: Arc<dyn Versions> = match environment.versions() {
+            Some(versions) => versions.clone(),
+            None => Arc::new(environment.functions().clone()),
         };
-        options.metrics.serve(served.iter());
+        options.metrics.serve(versions.functions().iter());
         environment.server().count(Arc::new(options.metrics.clone()));
-        let functions = environment.functions().iter().map(|f| gate.around(f, &options.metrics));
-        let functions: Vec<Function> = functions.collect();
-        for function in functions {
-            environment.register(function);
-        }
-        if let Some(versions) = environment.versions().cloned() {
-            environment.set_versions(gate.around_all(versions, &options.metrics));
-        }
+        environment.set_versions(gate.around_all(versions, &options.metrics));
         let environment = Arc::new(environment);
         let plain = options.bounds.plain_invocations.min(Semaphore::MAX_PERMITS);
         let (markers, once, plain) = (Markers::new(), Once::default(), Arc::new(Semaphore::new(plain)));
@@ -168,28 +138,15 @@ impl Api {
         self.environment.clock().now()
     }
 
-    /// The version of a function that a request names.
-    pub(crate) async fn version(&self, named: &FunctionRef) -> Result<Version, ApiError> {
-        self.check_qualifier(named)?;
-        Ok(self.environment.find(&named.to_string()).await?)
-    }
-
     /// What the ARNs of executions have for the version that a request names.
     pub(crate) fn resolve(&self, named: &FunctionRef) -> Result<Arc<str>, ApiError> {
-        self.check_qualifier(named)?;
         Ok(self.environment.resolve(&named.to_string())?)
     }
 
-    /// Refuses a qualifier of a function whose code does not change.
-    fn check_qualifier(&self, named: &FunctionRef) -> Result<(), ApiError> {
-        match named.qualifier.as_deref() {
-            Some(other) if other != LATEST && self.environment.versions().is_none() => {
-                let unknown = |error| ApiError::from(VersionError::Function(error));
-                let function = self.environment.functions().find(&named.name).map_err(unknown)?.name.clone();
-                let (qualifier, known) = (other.to_owned(), format!("{LATEST} only"));
-                Err(VersionError::Qualifier { function, qualifier, known }.into())
-            }
-            _ => Ok(()),
+    /// Tells of a failure.
+    pub(crate) fn report(&self, failure: Failure<'_>) {
+        if let Some(failures) = &self.options.failures {
+            failures.report(failure);
         }
     }
 

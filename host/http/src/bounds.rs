@@ -47,9 +47,6 @@ impl Default for Bounds {
 /// How long what failed for want of a store or of file handles waits until it is tried again.
 pub(crate) const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// How long an execution whose code cannot be loaded waits until that is tried again.
-pub(crate) const AFTER_MISSING_CODE: Duration = Duration::from_mins(1);
-
 /// The largest payload of a synchronous invocation, in bytes (service model: `Invoke`).
 pub(crate) const SYNCHRONOUS_PAYLOAD: usize = 6 << 20;
 
@@ -59,9 +56,9 @@ pub(crate) const ASYNCHRONOUS_PAYLOAD: usize = 1 << 20;
 /// The largest result of a callback, in bytes (service model: `BinaryOperationPayload`).
 pub(crate) const CALLBACK_RESULT: usize = 1 << 20;
 
-/// The largest body with an error, in bytes. The texts of an error have at most 1 MiB, and JSON may need two bytes for a
-/// character.
-pub(crate) const ERROR_BODY: usize = 2 << 20;
+/// The largest body with an error, in bytes. An error has at most 1 MiB. Clients that write JSON in ASCII, as boto3 does, need
+/// up to three times as much for text that is not.
+pub(crate) const ERROR_BODY: usize = 4 << 20;
 
 /// The largest body of a checkpoint, in bytes. It may hold the result of an execution, 6 MiB, as JSON text within JSON.
 pub(crate) const CHECKPOINT_BODY: usize = 16 << 20;

@@ -5,21 +5,18 @@
 //! - one that could not be run, because the store is full for example, is tried again;
 //! - when the future is dropped, no further execution begins to run.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use durawasm_core::{
     ambient::Actor,
-    orchestrator::{Progress, RunError},
+    orchestrator::{CODE_RETRY_SECONDS, Progress, RunError},
     protocol::ServiceError,
     server::{Attendance, Dispatched},
 };
 use tokio::time::sleep;
 use tracing::{Instrument as _, info, info_span, warn};
 
-use super::{
-    api::Api,
-    bounds::{AFTER_FAILURE, AFTER_MISSING_CODE},
-};
+use super::{api::Api, bounds::AFTER_FAILURE, failures::Failure};
 
 /// How many executions are taken at once.
 const TAKEN: usize = 64;
@@ -66,13 +63,11 @@ async fn run(api: &Api, attendance: Attendance, actor: Actor) {
         Err(error) => error,
     };
     warn!(%error, "the execution cannot continue");
-    if let Some(failures) = &api.options.failures {
-        failures.report(arn, &error);
-    }
+    api.report(Failure::Execution { arn, error: &error });
     match error {
         // Nothing else could run it.
         RunError::Function(_) => attendance.shelve(),
-        RunError::Code(_) => sleep(AFTER_MISSING_CODE).await,
+        RunError::Code(_) => sleep(Duration::from_secs(CODE_RETRY_SECONDS)).await,
         RunError::Service(_) => sleep(AFTER_FAILURE).await,
     }
 }

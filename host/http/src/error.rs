@@ -95,15 +95,23 @@ impl Exception {
 
 /// Why a request is not fulfilled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {message}", .exception.name())]
+#[error("{}: {}", .exception.name(), .inside.as_ref().unwrap_or(.message))]
 pub(crate) struct ApiError {
     pub(crate) exception: Exception,
+    /// What the client is told.
     pub(crate) message: String,
+    /// In place of the message, what only whoever runs the server is told. It may name files.
+    pub(crate) inside: Option<String>,
 }
 
 impl ApiError {
     pub(crate) fn new(exception: Exception, message: impl Into<String>) -> Self {
-        Self { exception, message: message.into() }
+        Self { exception, message: message.into(), inside: None }
+    }
+
+    /// The server failed, for a reason that is no client's affair.
+    fn inside(message: impl Into<String>, why: String) -> Self {
+        Self { inside: Some(why), ..Self::new(Exception::Service, message) }
     }
 
     /// The body.
@@ -119,6 +127,10 @@ impl ApiError {
         body
     }
 }
+
+/// What clients are told when the store failed.
+const STORE_FAILED: &str =
+    "the store failed, so the request had no effect; the server's standard error says why";
 
 /// Refuses a parameter.
 pub(crate) fn invalid<T>(message: impl Into<String>) -> Result<T, ApiError> {
@@ -136,7 +148,8 @@ impl From<ServiceError> for ApiError {
             ServiceError::Conflict(_) => Exception::ResourceConflict,
             ServiceError::AlreadyStarted(_) => Exception::DurableExecutionAlreadyStarted,
             ServiceError::TooManyRequests(_) => Exception::TooManyRequests(Scarce::Executions),
-            ServiceError::Store(_) | ServiceError::Unavailable(_) => Exception::Service,
+            ServiceError::Unavailable(_) => Exception::Service,
+            ServiceError::Store(why) => return Self::inside(STORE_FAILED, why.clone()),
         };
         Self::new(exception, error.message())
     }
@@ -148,7 +161,28 @@ impl From<VersionError> for ApiError {
             VersionError::Function(_) | VersionError::Qualifier { .. } => {
                 Self::new(Exception::ResourceNotFound, format!("Function not found: {error}"))
             }
-            VersionError::Code { .. } => Self::new(Exception::Service, error.to_string()),
+            VersionError::Code { ref function, .. } => {
+                Self::inside(format!("the code of {function} cannot be loaded"), error.to_string())
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_are_not_told_of_files() {
+        let (why, function) = ("/srv/s.db: no space is left for the store".to_owned(), "order".into());
+        let store = ApiError::from(ServiceError::Store(why.clone()));
+        let code = ApiError::from(VersionError::Code { function, why });
+        for error in [store, code] {
+            let (told, kept) = (error.body().to_string(), error.to_string());
+            assert_eq!((error.exception.status(), told.contains("/srv")), (500, false), "{told}");
+            assert!(kept.starts_with("ServiceException: ") && kept.contains("/srv/s.db: no space"), "{kept}");
+        }
+        let refused = ApiError::from(ServiceError::Conflict("it is over".to_owned()));
+        assert_eq!(refused.to_string(), "ResourceConflictException: it is over");
     }
 }

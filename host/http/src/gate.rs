@@ -51,7 +51,7 @@ impl Gate {
     }
 
     /// The same function, whose invocations pass this gate.
-    pub(crate) fn around(&self, function: &Function, metrics: &Metrics) -> Function {
+    fn around(&self, function: &Function, metrics: &Metrics) -> Function {
         let meter = metrics.function(&function.name);
         let handler = Gated { gate: self.clone(), handler: function.handler.clone(), meter };
         Function { name: function.name.clone(), durable: function.durable, handler: Arc::new(handler) }

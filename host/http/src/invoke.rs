@@ -2,7 +2,7 @@
 
 use durawasm_core::{
     budget::Budget,
-    orchestrator::{Function, Version, plain_arn},
+    orchestrator::{Function, Version, VersionError, plain_arn},
     protocol::{ErrorObject, ExecutionArn, ExecutionStatus, LATEST, ServiceError},
     server::{InvokeOutcome, StartExecution},
 };
@@ -91,7 +91,10 @@ impl Api {
         let qualifier = request.query.one("Qualifier")?.map(ToOwned::to_owned);
         let named = FunctionRef::parse(&request.of)?.qualified(qualifier)?;
         let asked = Asked::read(request)?;
-        let Version { function, version, origin } = self.version(&named).await?;
+        let Version { function, version, origin } = match self.environment.find(&named.to_string()).await {
+            Ok(version) => version,
+            Err(missing) => return self.invoke_without_code(asked, missing).await,
+        };
         self.check_open()?;
         if !function.durable {
             if asked.name.is_some() {
@@ -123,12 +126,41 @@ impl Api {
         let tails = asked.tail.then(|| self.tails.clone());
         let follow = move |arn: &ExecutionArn| tails.map(|tails| tails.follow(arn));
         let (arn, tail) = self.server().start_execution_then(start, follow).await?;
-        let reply = match asked.kind {
-            InvocationType::RequestResponse => self.outcome(&arn).await?,
+        self.begun(asked.kind, &arn, tail.as_ref()).await
+    }
+
+    /// Answers a request for code that is not there. Names are looked up before code: an execution that has the name of the
+    /// request began when its code was there, and is the one that is asked for.
+    async fn invoke_without_code(&self, asked: Asked, missing: VersionError) -> Result<Reply, ApiError> {
+        let Asked { kind, name, tail, payload } = asked;
+        let function = match &missing {
+            VersionError::Qualifier { function, .. } | VersionError::Code { function, .. } => {
+                function.clone()
+            }
+            VersionError::Function(_) => return Err(missing.into()),
+        };
+        let Some(name) = name.filter(|_| kind != InvocationType::DryRun) else { return Err(missing.into()) };
+        self.check_open()?;
+        let Some(arn) = self.server().find_started(&function, &name, payload).await? else {
+            return Err(missing.into());
+        };
+        let tail = tail.then(|| self.tails.follow(&arn));
+        self.begun(kind, &arn, tail.as_ref()).await
+    }
+
+    /// The answer to a request whose execution has begun.
+    async fn begun(
+        &self,
+        kind: InvocationType,
+        arn: &ExecutionArn,
+        tail: Option<&Following>,
+    ) -> Result<Reply, ApiError> {
+        let reply = match kind {
+            InvocationType::RequestResponse => self.outcome(arn).await?,
             InvocationType::Event | InvocationType::DryRun => Reply::empty(202),
         };
         let executed = arn.parts().map_or("", |(_, version, _)| version);
-        Ok(finished(reply, executed, tail.as_ref()).with("x-amz-durable-execution-arn", arn.as_str()))
+        Ok(finished(reply, executed, tail).with("x-amz-durable-execution-arn", arn.as_str()))
     }
 
     /// Waits until an execution has ended, and returns the answer. It was started, so a store that fails meanwhile is no

@@ -20,6 +20,7 @@ mod control;
 mod counted;
 mod dispatcher;
 mod error;
+mod failures;
 mod function_meter;
 mod gate;
 mod history;
@@ -49,8 +50,9 @@ mod tls;
 mod tests;
 
 pub use self::{
-    api::{Api, ApiOptions, Failures, FunctionSettings},
+    api::{Api, ApiOptions, FunctionSettings},
     bounds::Bounds,
+    failures::{Failure, Failures},
     keys::{AccessKeys, KeyError},
     metrics::Metrics,
     server::{Server, Stopping},

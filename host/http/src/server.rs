@@ -3,7 +3,9 @@
 //! Invariants: handshakes, heads, bodies and answers have bounds in size and time; at most a number of connections is
 //! open. After the server is told to stop, no connection is accepted and no invocation begins.
 
-use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible, error::Error as _, future::Future, io, net::SocketAddr, sync::Arc, time::Duration,
+};
 
 use durawasm_core::{
     ambient::{Clock, SystemClock},
@@ -25,7 +27,7 @@ use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
 };
-use tracing::{Instrument as _, info, info_span, warn};
+use tracing::{Instrument as _, debug, info, info_span, warn};
 use uuid::Uuid;
 
 use super::{
@@ -33,6 +35,7 @@ use super::{
     body::{Bodies, discard},
     dispatcher::dispatch,
     error::{ApiError, Exception},
+    failures::Failure,
     invoke::InvocationType,
     keys::AccessKeys,
     query::Query,
@@ -160,11 +163,14 @@ async fn accept(
 ) -> Option<(TcpStream, OwnedSemaphorePermit)> {
     // A connection waits in the system's queue until there is a place for it.
     let place = places.clone().acquire_owned().await.ok()?;
-    let Ok((stream, _)) = listener.accept().await else {
-        sleep(AFTER_FAILURE).await;
-        return None;
-    };
-    Some((stream, place))
+    match listener.accept().await {
+        Ok((stream, _)) => Some((stream, place)),
+        Err(error) => {
+            warn!(%error, "no connection can be accepted");
+            sleep(AFTER_FAILURE).await;
+            None
+        }
+    }
 }
 
 async fn connection(
@@ -204,12 +210,19 @@ async fn requests(
     let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let closed = async { closed.wait_for(|closed| *closed).await.is_ok() };
     let mut closed = std::pin::pin!(closed);
-    // How a connection ends is its client's affair.
     tokio::select! {
-        _ = &mut serving => return,
+        ended = &mut serving => return tell_end(ended),
         _ = &mut closed => serving.as_mut().graceful_shutdown(),
     }
-    drop(serving.await);
+    tell_end(serving.await);
+}
+
+/// Traces how a connection ended, which is its client's affair.
+fn tell_end(ended: hyper::Result<()>) {
+    if let Err(error) = ended {
+        let why = error.source().map(|why| format!(": {why}")).unwrap_or_default();
+        debug!(error = %format_args!("{error}{why}"), "a connection failed");
+    }
 }
 
 /// Answers a request.
@@ -231,6 +244,9 @@ async fn answer(front: Arc<Front>, request: Request<Incoming>) -> Result<HttpRes
         metrics.refused(*scarce);
     }
     span.in_scope(|| tell(&answered, measured.seconds()));
+    if let Err(ApiError { inside: Some(why), .. }) = &answered {
+        front.api.report(Failure::Request { id: &id, why });
+    }
     let reply = answered.unwrap_or_else(Reply::from);
     measured.answered(reply.status());
     drop(measured);

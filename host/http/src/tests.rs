@@ -323,6 +323,26 @@ async fn callbacks_are_answered_once() {
 }
 
 #[tokio::test]
+async fn errors_from_outside_have_a_mebibyte_however_they_are_written() {
+    let served = Served::start().await;
+    let (arn, id) = served.waiting().await;
+    let large = json!({ "ErrorMessage": "x".repeat((1 << 20) + 1) });
+    for path in [callback(&id, "fail"), arn_path(&arn, "/stop")] {
+        served.post(&path, &large).await.is(400, "InvalidParameterValueException");
+    }
+    // As clients write it that write ASCII only: two bytes of UTF-8 as six.
+    let escaped = format!("{{\"ErrorMessage\":\"{}\"}}", "\\u00e9".repeat(1 << 19));
+    let failed = served.send("POST", &callback(&id, "fail"), &[], escaped.as_bytes()).await;
+    assert_eq!(failed.status, 200, "{}", failed.body);
+    served.until(&arn, "SUCCEEDED").await;
+    let (arn, _) = served.waiting().await;
+    let stopped = served.send("POST", &arn_path(&arn, "/stop"), &[], escaped.as_bytes()).await;
+    assert_eq!(stopped.status, 200, "{}", stopped.body);
+    let view = served.get(&arn_path(&arn, "")).await.body;
+    assert_eq!(view["Error"]["ErrorMessage"].as_str().map(str::len), Some(1 << 20));
+}
+
+#[tokio::test]
 async fn names_are_idempotent_until_they_are_deleted() {
     let served = Served::start().await;
     let start = async |event: &str| {
@@ -337,6 +357,34 @@ async fn names_are_idempotent_until_they_are_deleted() {
     assert_eq!(served.send("DELETE", &arn_path(arn, ""), &[], b"").await.status, 202);
     served.get(&arn_path(arn, "")).await.is(404, "ResourceNotFoundException");
     assert_eq!(start("\"Bob\"").await.body, json!("Hello, Bob"));
+}
+
+#[tokio::test]
+async fn names_are_looked_up_before_versions() {
+    let served = Served::start().await;
+    let named = async |function: &str, name: &str, event: &str, kind: &str| {
+        let path = format!("/2015-03-31/functions/{function}/invocations");
+        let headers = [("X-Amz-Durable-Execution-Name", name), ("X-Amz-Invocation-Type", kind)];
+        served.send("POST", &path, &headers, event.as_bytes()).await
+    };
+    let first = named("greets:$LATEST", "n", "\"Ada\"", "RequestResponse").await;
+    let arn = first.header("x-amz-durable-execution-arn").unwrap();
+    for (kind, status) in [("RequestResponse", 200), ("Event", 202)] {
+        let again = named("greets:7", "n", "\"Ada\"", kind).await;
+        assert_eq!(again.status, status, "{}", again.body);
+        assert_eq!(again.header("x-amz-durable-execution-arn"), Some(arn));
+        assert_eq!(again.header("x-amz-executed-version"), Some("$LATEST"));
+    }
+    let (missing, another) = ("ResourceNotFoundException", "DurableExecutionAlreadyStartedException");
+    for (function, name, event, kind, status, error) in [
+        ("greets:7", "n", "\"Bob\"", "Event", 409, another),
+        ("greets:7", "m", "\"Ada\"", "Event", 404, missing),
+        ("greets:7", "n", "\"Ada\"", "DryRun", 404, missing),
+        ("waits:7", "n", "\"Ada\"", "Event", 404, missing),
+        ("nobody:7", "n", "\"Ada\"", "Event", 404, missing),
+    ] {
+        named(function, name, event, kind).await.is(status, error);
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 //!
 //! Invariants: TLS 1.2 and 1.3, and HTTP/1.1 above it; nothing of a key is in a message; a handshake ends within its time.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, io, sync::Arc, time::Duration};
 
 use rustls::{
     Error, InconsistentKeys, ServerConfig,
@@ -103,29 +103,29 @@ impl Tls {
 
     /// Completes a handshake within this time. Returns `None` if the client does not, or does not speak TLS.
     pub(crate) async fn accept(&self, client: Patient, time: Duration) -> Option<Secured> {
-        timeout(time, self.handshake(client)).await.ok().flatten()
+        match timeout(time, self.handshake(client)).await {
+            Ok(Ok(Some(secured))) => return Some(secured),
+            Ok(Ok(None)) => debug!("a client does not speak TLS"),
+            Ok(Err(error)) => debug!(%error, "a TLS handshake failed"),
+            Err(_) => debug!("a TLS handshake took too long"),
+        }
+        None
     }
 
-    async fn handshake(&self, mut client: Patient) -> Option<Secured> {
+    /// Returns `None` if the client does not speak TLS.
+    async fn handshake(&self, mut client: Patient) -> io::Result<Option<Secured>> {
         let mut first = [0];
         // Nothing is taken from the connection.
-        let length = client.peek(&mut first).await.ok()?;
+        let length = client.peek(&mut first).await?;
         if length > 0 && first != [HANDSHAKE] {
             let mut sent = vec![0; READ_WITHOUT_TLS];
             // The system drops an answer to a client of which something was not read.
-            let _ = client.read(&mut sent).await.ok()?;
-            client.write_all(WITHOUT_TLS).await.ok()?;
-            client.shutdown().await.ok()?;
-            debug!("a client does not speak TLS");
-            return None;
+            let _ = client.read(&mut sent).await?;
+            client.write_all(WITHOUT_TLS).await?;
+            client.shutdown().await?;
+            return Ok(None);
         }
-        match self.0.accept(client).await {
-            Ok(secured) => Some(secured),
-            Err(error) => {
-                debug!(%error, "a TLS handshake failed");
-                None
-            }
-        }
+        self.0.accept(client).await.map(Some)
     }
 }
 

@@ -14,6 +14,7 @@ mod connection;
 mod error;
 mod exchange;
 mod file;
+mod listing;
 mod log;
 mod parts;
 mod reader;

@@ -121,7 +121,11 @@ impl Log {
         };
         let found = Found::of(summary);
         if logged.found != found {
-            tables::update(transaction, logged.key, summary)?;
+            if (found.standing, found.end) == (logged.found.standing, logged.found.end) {
+                tables::put_due(transaction, logged.key, found.due)?;
+            } else {
+                tables::put_standing(transaction, logged.key, summary)?;
+            }
             logged.found = found;
         }
         let parts = &mut self.buffer;

@@ -14,7 +14,7 @@ use crate::error::StoreFileError;
 const APPLICATION: i64 = 0x6475_7261;
 
 /// The migrations, from an empty file on, each with the version that it leads to.
-const MIGRATIONS: [(i64, &str); 4] = [
+const MIGRATIONS: [(i64, &str); 5] = [
     (
         1,
         // Times are in milliseconds since 1970. `record` is JSON of the server, which alone reads it.
@@ -92,10 +92,27 @@ const MIGRATIONS: [(i64, &str); 4] = [
         parts BLOB NOT NULL
     ) STRICT;",
     ),
+    (
+        VERSION,
+        // Lists by status and by version. The first index serves lists of all executions as well, so the one of version 2 goes;
+        // nothing uses that of due times since version 2, which costs a write each time that an execution begins to wait.
+        "DROP INDEX executions_listed;
+    DROP INDEX executions_due;
+    -- What the ARN has between the function and the execution.
+    ALTER TABLE executions ADD COLUMN version TEXT GENERATED ALWAYS AS (
+        substr(
+            arn,
+            instr(arn, ':function:') + length(function) + 11,
+            instr(arn, '/durable-execution/') - instr(arn, ':function:') - length(function) - 11
+        )
+    ) VIRTUAL;
+    CREATE INDEX executions_of_status ON executions (function, status, start_ms, arn);
+    CREATE INDEX executions_of_version ON executions (function, version, start_ms, arn);",
+    ),
 ];
 
 /// The version of the tables that this program knows.
-pub(crate) const VERSION: i64 = LOGGED;
+pub(crate) const VERSION: i64 = 5;
 
 /// The version from which on there is a log.
 pub(crate) const LOGGED: i64 = 4;
@@ -138,4 +155,51 @@ pub(crate) fn migrate(connection: &mut Connection, path: &Path, version: i64) ->
         transaction.commit().map_err(failed)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use durawasm_core::server::{ListExecutions, Store as _};
+    use rusqlite::OpenFlags;
+
+    use super::*;
+    use crate::{StoreFile, connection::connect};
+
+    /// A store as an earlier version has made it, with an execution of each of these versions of a function.
+    fn earlier(path: &Path, version: i64, versions: &[&str]) {
+        std::fs::File::create(path).unwrap();
+        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
+        for (_, migration) in MIGRATIONS.iter().filter(|(to, _)| *to <= version) {
+            connection.execute_batch(migration).unwrap();
+        }
+        connection.pragma_update(None, "application_id", APPLICATION).unwrap();
+        connection.pragma_update(None, "user_version", version).unwrap();
+        let insert =
+            "INSERT INTO executions (arn, id, function, name, status, start_ms, saved_ms, due_ms, record)
+             VALUES (?1, CAST(?1 AS BLOB), 'order', ?1, 'RUNNING', 7, 7, 9, '')";
+        for version in versions {
+            let arn = format!("arn:aws:lambda:r:0:function:order:{version}/durable-execution/n-1/i-1");
+            connection.execute(insert, [arn]).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_executions_of_earlier_versions_are_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        let versions = ["$LATEST", "1", "12"];
+        for version in 1..VERSION {
+            let path = folder.path().join(format!("{version}.db"));
+            earlier(&path, version, &versions);
+            let file = StoreFile::open(&path).unwrap();
+            let mut store = file.store().unwrap();
+            let all = ListExecutions { function: "order".into(), most: 9, ..ListExecutions::default() };
+            assert_eq!(store.list(&all).unwrap().len(), 3);
+            for version in versions {
+                let list = ListExecutions { version: Some(version.into()), ..all.clone() };
+                let found = store.list(&list).unwrap();
+                let found: Vec<_> = found.iter().filter_map(|found| Some(found.arn.parts()?.1)).collect();
+                assert_eq!(found, [version]);
+            }
+        }
+    }
 }

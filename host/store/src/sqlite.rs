@@ -10,9 +10,10 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params_from_i
 
 use crate::{
     error::StoreFileError,
+    listing,
     log::Log,
     reader::load,
-    tables::{invoker_text, standing},
+    tables::invoker_text,
 };
 
 /// The most pages that a file can have.
@@ -85,60 +86,6 @@ impl SqliteStore {
         load(&self.connection, &self.path, arn.as_str(), |_| Ok(log.rows_of(arn).to_vec()))
     }
 
-    fn try_list(&self, list: &ListExecutions) -> rusqlite::Result<Vec<ExecutionSummary>> {
-        let mut wanted = vec!["function = ?"];
-        let mut values: Vec<Value> = vec![list.function.clone().into()];
-        if let Some(name) = &list.name {
-            wanted.push("name = ?");
-            values.push(name.clone().into());
-        }
-        if let Some(version) = &list.version {
-            // The version is a part of the ARN.
-            wanted.push("substr(arn, instr(arn, ':function:') + 10, length(?) + length(function) + 2) = function || ':' || ? || '/'");
-            values.extend([version.clone().into(), version.clone().into()]);
-        }
-        let statuses = list.statuses.iter().map(|_| "?").collect::<Vec<_>>().join(", ");
-        let statuses = format!("status IN ({statuses})");
-        if !list.statuses.is_empty() {
-            wanted.push(&statuses);
-            values.extend(list.statuses.iter().map(|status| status.clone().into()));
-        }
-        for (time, condition) in [(list.started_after, "start_ms > ?"), (list.started_before, "start_ms < ?")]
-        {
-            if let Some(time) = time {
-                wanted.push(condition);
-                values.push(time.as_millis().into());
-            }
-        }
-        if let Some((start, arn)) = &list.after {
-            wanted.push(if list.oldest_first {
-                "(start_ms, arn) > (?, ?)"
-            } else {
-                "(start_ms, arn) < (?, ?)"
-            });
-            values.extend([start.as_millis().into(), arn.to_string().into()]);
-        }
-        values.push(i64::try_from(list.most).unwrap_or(i64::MAX).into());
-        let order = if list.oldest_first { "" } else { " DESC" };
-        let sql = format!(
-            "SELECT arn, status, start_ms, end_ms FROM executions WHERE {}
-             ORDER BY start_ms{order}, arn{order} LIMIT ?",
-            wanted.join(" AND ")
-        );
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let rows = statement.query_map(params_from_iter(values), |row| {
-            let standing = standing(row, 1)?;
-            let end: Option<i64> = row.get(3)?;
-            Ok(ExecutionSummary {
-                arn: row.get::<_, String>(0)?.into(),
-                standing,
-                start: Timestamp::from_millis(row.get(2)?),
-                end: end.map(Timestamp::from_millis),
-            })
-        })?;
-        rows.collect()
-    }
-
     fn try_open(&self) -> rusqlite::Result<Vec<OpenExecution>> {
         let mut statement = self.connection.prepare(
             "SELECT arn, due_ms, invoked_by FROM executions WHERE end_ms IS NULL ORDER BY due_ms, key",
@@ -161,7 +108,7 @@ impl Store for SqliteStore {
     }
 
     fn list(&mut self, list: &ListExecutions) -> Result<Vec<ExecutionSummary>, StoreError> {
-        self.try_list(list).map_err(|error| self.failed(&error))
+        listing::list(&self.connection, list).map_err(|error| self.failed(&error))
     }
 
     fn open(&mut self) -> Result<Vec<OpenExecution>, StoreError> {

@@ -102,8 +102,8 @@ pub(crate) fn insert(connection: &Connection, changes: &Changes) -> rusqlite::Re
         )
 }
 
-/// Writes what an execution is found by, as far as it changes.
-pub(crate) fn update(connection: &Connection, key: i64, summary: &Summary) -> rusqlite::Result<()> {
+/// Writes the status of an execution, its end, and when it is due.
+pub(crate) fn put_standing(connection: &Connection, key: i64, summary: &Summary) -> rusqlite::Result<()> {
     let sql = "UPDATE executions SET status = ?2, end_ms = ?3, due_ms = ?4 WHERE key = ?1";
     let found = params![
         key,
@@ -112,6 +112,12 @@ pub(crate) fn update(connection: &Connection, key: i64, summary: &Summary) -> ru
         summary.due.map(Timestamp::as_millis),
     ];
     connection.prepare_cached(sql)?.execute(found).map(drop)
+}
+
+/// Writes only when an execution is due: then the indices for lists do not change.
+pub(crate) fn put_due(connection: &Connection, key: i64, due: Option<Timestamp>) -> rusqlite::Result<()> {
+    let sql = "UPDATE executions SET due_ms = ?2 WHERE key = ?1";
+    connection.prepare_cached(sql)?.execute(params![key, due.map(Timestamp::as_millis)]).map(drop)
 }
 
 /// Writes the own part of an execution, and the time of its latest request.

@@ -9,13 +9,13 @@ use durawasm_core::{
     parse_duration,
     protocol::{Timestamp, check_execution_name},
 };
-use serde::Serialize;
 
 use super::endpoint::failed;
 use crate::{
     exit::{Exit, Failure, OrExit},
+    listed::{COLUMNS, Row},
     output::{note, say_json},
-    table::{self, cell},
+    table,
 };
 
 /// The statuses of executions (service model: `ExecutionStatus`).
@@ -55,28 +55,15 @@ fn moment(text: &str) -> Result<Timestamp, String> {
     Ok(Timestamp::from_millis(SystemClock::new().now().as_millis().saturating_sub(ago)))
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Row<'a> {
-    execution_arn: &'a str,
-    function: &'a str,
-    name: &'a str,
-    status: &'a str,
-    start_timestamp: Timestamp,
-    end_timestamp: Option<Timestamp>,
-}
-
-impl<'a> Row<'a> {
-    fn new(listed: &'a ListedExecution) -> Self {
-        let arn = &listed.durable_execution_arn;
-        Self {
-            execution_arn: arn.as_str(),
-            function: arn.parts().map_or(&listed.function_arn, |(function, ..)| function),
-            name: &listed.durable_execution_name,
-            status: listed.status.as_str(),
-            start_timestamp: listed.start_timestamp,
-            end_timestamp: listed.end_timestamp,
-        }
+fn row(listed: &ListedExecution) -> Row<'_> {
+    let arn = &listed.durable_execution_arn;
+    Row {
+        execution_arn: arn.as_str(),
+        function: arn.parts().map_or(&listed.function_arn, |(function, ..)| function),
+        name: &listed.durable_execution_name,
+        status: listed.status.as_str(),
+        start_timestamp: listed.start_timestamp,
+        end_timestamp: listed.end_timestamp,
     }
 }
 
@@ -101,31 +88,21 @@ pub(crate) async fn list(client: &Client, args: &ListArgs, json: bool) -> Result
     };
     let most = args.limit as usize;
     let (found, more) = client.list(&query, "", most).await.map_err(failed)?;
-    let rows: Vec<Row<'_>> = found.iter().map(Row::new).collect();
+    let rows: Vec<Row<'_>> = found.iter().map(row).collect();
     if json {
         say_json(&rows)?;
     } else {
-        print(&rows);
+        let mut table = table::new();
+        table.set_header(COLUMNS);
+        for row in &rows {
+            table.add_row(row.cells());
+        }
+        table::print(&table);
     }
     if more {
         note(format_args!("there are more executions: --limit {} shows more", most.saturating_mul(10)));
     }
     Ok(Exit::Done)
-}
-
-fn print(rows: &[Row<'_>]) {
-    let mut table = table::new();
-    table.set_header(["name", "function", "status", "start", "end"]);
-    for row in rows {
-        table.add_row([
-            cell(row.name),
-            cell(row.function),
-            cell(row.status),
-            row.start_timestamp.to_string(),
-            row.end_timestamp.map_or("-".to_owned(), |time| time.to_string()),
-        ]);
-    }
-    table::print(&table);
 }
 
 #[cfg(test)]

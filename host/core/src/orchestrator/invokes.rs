@@ -7,7 +7,7 @@
 use std::pin::Pin;
 
 use super::{
-    Function, Version, VersionError,
+    CODE_RETRY_SECONDS, Function, Version, VersionError,
     run::{DriveOptions, Orchestrator, StopReason, after, function_of},
     targets::{Spawner, TargetEnd},
 };
@@ -15,9 +15,6 @@ use crate::{
     protocol::{ErrorObject, ExecutionArn, ExecutionStatus, ServiceError, Timestamp, error_types},
     server::{Continued, InvokeOutcome, InvokeTarget, StartExecution, StartedInvoke},
 };
-
-/// How long a target waits before its code is loaded again, in seconds.
-const CODE_SECONDS: u64 = 60;
 
 /// The target of a chained invoke, after it was begun.
 enum BegunTarget {
@@ -114,7 +111,7 @@ impl Orchestrator {
 
     /// Waits until code that could not be loaded may be there.
     async fn wait_for_code(&self) {
-        self.clock.sleep(Some(self.clock.now().plus_seconds(CODE_SECONDS))).await;
+        self.clock.sleep(Some(self.clock.now().plus_seconds(CODE_RETRY_SECONDS))).await;
     }
 
     async fn run_target(

@@ -35,4 +35,4 @@ pub use run::{Orchestrator, Progress, Run, RunError, Stall};
 pub use scheduler::{OnError, QueueScheduler, Scheduler, StartInvocation, TimerScheduler, UpdateCheckpoint};
 pub use scheduling::SharedScheduler;
 pub use scripted::{Called, ScriptedFunction, stopped, timed_out};
-pub use versions::{Loading, Version, VersionError, Versions, qualifier};
+pub use versions::{CODE_RETRY_SECONDS, Loading, Version, VersionError, Versions, qualifier};

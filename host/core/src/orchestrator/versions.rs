@@ -3,10 +3,17 @@
 //! Invariants: an execution runs the code that it started with. What identifies that code is kept with the execution as its
 //! [`origin`](crate::server::StartExecution::origin), which only the source of the code reads.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{
+    future::{Future, ready},
+    pin::Pin,
+    sync::Arc,
+};
 
 use super::{Function, Functions, UnknownFunction, bare_name};
 use crate::protocol::LATEST;
+
+/// How long an execution whose code cannot be loaded waits until that is tried again, in seconds.
+pub const CODE_RETRY_SECONDS: u64 = 60;
 
 /// A version of a function.
 #[derive(Clone)]
@@ -68,10 +75,43 @@ pub trait Versions: Send + Sync {
 }
 
 impl Functions {
-    /// The only version of a function.
+    /// The only version of a function, whatever its qualifier.
     pub(super) fn latest(&self, name: &str) -> Result<Version, UnknownFunction> {
         let function = self.find(name)?.clone();
         Ok(Version { function, version: LATEST.into(), origin: None })
+    }
+
+    /// The only version of a function, if the name has no other qualifier.
+    fn unless_qualified(&self, name: &str) -> Result<Version, VersionError> {
+        let latest = self.latest(name)?;
+        match qualifier(name) {
+            None | Some(LATEST) => Ok(latest),
+            Some(other) => Err(VersionError::Qualifier {
+                function: latest.function.name,
+                qualifier: other.to_owned(),
+                known: format!("{LATEST} only"),
+            }),
+        }
+    }
+}
+
+/// Functions whose code does not change have one version, `$LATEST`, and no aliases.
+impl Versions for Functions {
+    fn functions(&self) -> Vec<Arc<str>> {
+        self.iter().map(|function| function.name.clone()).collect()
+    }
+
+    fn resolve(&self, name: &str) -> Result<Arc<str>, VersionError> {
+        Ok(self.unless_qualified(name)?.version)
+    }
+
+    fn find<'a>(&'a self, name: &'a str) -> Loading<'a, Version> {
+        Box::pin(ready(self.unless_qualified(name)))
+    }
+
+    fn started_with<'a>(&'a self, function: &'a str, _: Option<&'a str>) -> Loading<'a, Function> {
+        let found = self.latest(function).map(|latest| latest.function);
+        Box::pin(ready(found.map_err(VersionError::from)))
     }
 }
 
@@ -84,6 +124,39 @@ pub fn qualifier(name: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::orchestrator::{Invocable, Invocation, Invoked};
+
+    struct Nothing;
+
+    impl Invocable for Nothing {
+        fn invoke<'a>(&'a self, _: Invocation<'a>) -> Invoked<'a> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[tokio::test]
+    async fn functions_whose_code_does_not_change_have_one_version() {
+        let mut functions = Functions::default();
+        functions.insert(Function { name: "order".into(), durable: true, handler: Arc::new(Nothing) });
+        let versions: &dyn Versions = &functions;
+        assert_eq!(versions.functions(), [Arc::<str>::from("order")]);
+        for name in ["order", "order:$LATEST", "arn:aws:lambda:us-east-1:123456789012:function:order:$LATEST"]
+        {
+            assert_eq!(versions.resolve(name).as_deref(), Ok(LATEST), "{name}");
+            let found = versions.find(name).await;
+            assert!(found.is_ok_and(|found| &*found.version == LATEST && found.origin.is_none()), "{name}");
+        }
+        for (name, why) in [
+            ("order:1", "there is no version or alias order:1; the function has $LATEST only"),
+            ("orders", "there is no function \"orders\"; did you mean `order`?; there is order"),
+        ] {
+            let (resolved, found) = (versions.resolve(name), versions.find(name).await);
+            assert_eq!(resolved.map_err(|error| error.to_string()), Err(why.to_owned()));
+            assert_eq!(found.map(drop).map_err(|error| error.to_string()), Err(why.to_owned()));
+        }
+        assert!(versions.started_with("order", Some("what another source keeps")).await.is_ok());
+        assert!(versions.started_with("orders", None).await.is_err());
+    }
 
     #[test]
     fn qualifiers_of_names() {

@@ -8,6 +8,9 @@ use crate::budget::BytesExceeded;
 /// The most frames of a stack that a shortened error has.
 const MOST_FRAMES: usize = 1000;
 
+/// What a text needs beside its characters, in bytes.
+const TEXT: usize = size_of::<String>() + 16;
+
 /// Why an operation, an invocation or an execution failed (service model: `ErrorObject`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
@@ -46,10 +49,14 @@ impl ErrorObject {
             + self.stack_trace.iter().map(String::len).sum::<usize>()
     }
 
+    /// Its [`size`](Self::size), with what each frame of the stack needs beside its characters: frames may be empty.
+    pub fn whole_size(&self) -> usize {
+        self.size() + self.stack_trace.len() * TEXT
+    }
+
     /// The memory that it takes, in bytes: that of its texts, and what each of them needs beside its characters.
     pub fn kept(&self) -> usize {
-        const TEXT: usize = size_of::<String>() + 16;
-        size_of::<Self>() + 3 * TEXT + self.stack_trace.len() * TEXT + self.size()
+        size_of::<Self>() + 3 * TEXT + self.whole_size()
     }
 
     /// Shortens it to this number of bytes: first the stack, then the data, then the message and the type.

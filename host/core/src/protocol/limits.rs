@@ -8,8 +8,12 @@ use crate::budget::EXECUTION_BYTES;
 pub struct Limits {
     /// The largest payload of an operation, and the largest result or input of an execution, in bytes.
     pub payload_bytes: usize,
-    /// The largest error of an update or of a callback's answer, in bytes.
+    /// The largest error of an update or of a crashed invocation, in bytes. The service's model allows 1 MB for an update,
+    /// and the service refuses more than this.
     pub error_bytes: usize,
+    /// The largest error of a callback's answer, of a stop and of an execution, in bytes: its texts, and what each frame of
+    /// its stack needs beside them (service model: "The combined size of all error fields is limited to 1 MB").
+    pub whole_error_bytes: usize,
     /// The largest result of a callback's answer, in bytes (service model: `BinaryOperationPayload`).
     pub callback_bytes: usize,
     /// The most updates in one checkpoint.
@@ -58,6 +62,7 @@ impl Default for Limits {
         Self {
             payload_bytes: 6 * 1024 * 1024,
             error_bytes: 32 * 1024,
+            whole_error_bytes: 1024 * 1024,
             callback_bytes: 1024 * 1024,
             batch_updates: 250,
             batch_bytes: 750 * 1024,

@@ -76,10 +76,24 @@ impl ServiceError {
 
     /// Converts it to the error of an invocation that ends because of it.
     pub fn to_error(&self) -> ErrorObject {
-        let kind = match self {
-            Self::Store(_) => error_types::STORE_FAILED,
-            _ => error_types::CHECKPOINT_FAILED,
-        };
-        ErrorObject::new(kind, self.to_string())
+        match self {
+            // Without the name of the exception: whoever runs the invocation makes the same error of it again.
+            Self::Store(why) => ErrorObject::new(error_types::STORE_FAILED, why),
+            other => ErrorObject::new(error_types::CHECKPOINT_FAILED, other.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_error_of_an_invocation_says_once_what_failed() {
+        let store = ServiceError::Store("s.db: no space is left".to_owned()).to_error();
+        assert_eq!(store.to_string(), "Service.StoreFailed: s.db: no space is left");
+        let refused = ServiceError::Conflict("it is over".to_owned()).to_error();
+        assert_eq!(refused.error_type.as_deref(), Some(error_types::CHECKPOINT_FAILED));
+        assert_eq!(refused.error_message.as_deref(), Some("ResourceConflictException: it is over"));
     }
 }

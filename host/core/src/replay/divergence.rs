@@ -29,10 +29,13 @@ impl Engine {
         }
         self.index_children();
         let Some(children) = &self.children else { return Ok(()) };
-        let mut below = vec![&self.slot(key)?.id];
+        let closed = &self.slot(key)?.id;
+        let mut below = vec![closed];
         let mut left_out = Vec::new();
         while let Some(id) = below.pop() {
-            for child in children.get(id).into_iter().flatten() {
+            // An operation has one parent, so only a circle of parents that the context is in has no end. A faulty service
+            // may have sent one.
+            for child in children.get(id).into_iter().flatten().filter(|child| *child != closed) {
                 let Some(known) = self.known.get(child) else { continue };
                 match known.unclaimed_record() {
                     Some(record) => left_out.push(record),

@@ -56,7 +56,7 @@ pub(super) fn waits(names: &[&str]) -> Vec<OperationUpdate> {
     first.take_batch()
 }
 
-pub(super) fn actions(engine: &mut Engine) -> Vec<OperationAction> {
+fn actions(engine: &mut Engine) -> Vec<OperationAction> {
     engine.take_batch().iter().map(|update| update.action).collect()
 }
 
@@ -594,6 +594,29 @@ fn what_ends_below_a_context_that_is_over_is_asked_for_by_no_later_instance() {
     let outer = third.child(third.root(), None, named("outer")).unwrap();
     assert!(third.reveal(&change(&[outer])).unwrap());
     assert_eq!(divergence(third.check_return()), None);
+}
+
+/// A service that first says that two contexts are in each other does not keep the host in their circle.
+#[test]
+fn a_circle_of_parents_has_an_end() {
+    let mut first = engine(Vec::new());
+    let outer = first.child(first.root(), None, named("outer")).unwrap();
+    first.child(first.child_scope(outer).unwrap(), None, named("inner")).unwrap();
+    wait(&mut first, "left out");
+    let starts = first.take_batch();
+    let recorded = |start: &OperationUpdate| record(start, "STARTED", 1);
+    let mut outer = Operation::clone(&recorded(&starts[0]));
+    outer.parent_id = Some(starts[1].id.clone());
+    let mut replay = engine(vec![Arc::new(outer), recorded(&starts[1]), recorded(&starts[2])]);
+    // This groups the operations by their parents, once.
+    replay.skip(replay.root(), 99).unwrap();
+    replay.apply(vec![recorded(&starts[0])]).unwrap();
+    let outer = replay.child(replay.root(), None, named("outer")).unwrap();
+    let inner = replay.child(replay.child_scope(outer).unwrap(), None, named("inner")).unwrap();
+    replay.close_child(inner, ChildResult::Inline(None)).unwrap();
+    replay.close_child(outer, ChildResult::Inline(None)).unwrap();
+    let found = divergence(replay.check_return());
+    assert!(found.is_some_and(|(expected, _)| expected.contains("left out")));
 }
 
 #[test]

@@ -129,7 +129,7 @@ impl Answer {
             Self::Success(result) => {
                 ("result", result.as_ref().map_or(0, String::len), limits.callback_bytes)
             }
-            Self::Failure(error) => ("error", error.size(), limits.error_bytes),
+            Self::Failure(error) => ("error", error.whole_size(), limits.whole_error_bytes),
             Self::Heartbeat => return Ok(()),
         };
         if bytes > most {

@@ -93,6 +93,20 @@ impl ServerHandle {
         .await
     }
 
+    /// See [`ExecutionManager::find_started`](super::ExecutionManager::find_started).
+    ///
+    /// # Errors
+    /// As there, or [`ServiceError::Unavailable`].
+    pub async fn find_started(
+        &self,
+        function: &str,
+        name: &str,
+        input: Option<String>,
+    ) -> Result<Option<ExecutionArn>, ServiceError> {
+        let (function, name) = (function.to_owned(), name.to_owned());
+        self.call(move |server, _| server.manager.find_started(&function, &name, input.as_deref())).await
+    }
+
     /// See [`ExecutionManager::observe`](super::ExecutionManager::observe).
     ///
     /// # Errors

@@ -35,9 +35,6 @@ fn changes_from_outside(operation: &Operation) -> bool {
         && (operation.status.is_terminal() || operation.status == OperationStatus::Ready)
 }
 
-/// The largest error with which an execution is stopped, in bytes (service model: `StopDurableExecution`).
-const STOP_ERROR_BYTES: usize = 1 << 20;
-
 impl CheckpointManager {
     /// Starts an invocation, if the execution needs one.
     pub(super) fn start_invocation(
@@ -157,7 +154,7 @@ impl CheckpointManager {
 
     /// Validates the output. Returns the end of the execution, or `None` if it continues, or why the output is invalid.
     fn check_output(&self, output: InvocationOutput) -> Result<Option<Verdict>, String> {
-        let most = self.limits.payload_bytes;
+        let (most, most_of_error) = (self.limits.payload_bytes, self.limits.whole_error_bytes);
         let InvocationOutput { status, result, error } = output;
         match (status, result, error) {
             (InvocationStatus::Succeeded, result, None) => match result.as_ref().map_or(0, String::len) {
@@ -166,12 +163,14 @@ impl CheckpointManager {
                 )),
                 _ => Ok(Some(Verdict::Succeeded(result.map(Into::into)))),
             },
-            (InvocationStatus::Failed, None, error) => match error.as_ref().map_or(0, ErrorObject::size) {
-                size if size > most => {
-                    Err(format!("the invocation's error has {size} bytes, more than {most}"))
+            (InvocationStatus::Failed, None, error) => {
+                match error.as_ref().map_or(0, ErrorObject::whole_size) {
+                    size if size > most_of_error => {
+                        Err(format!("the invocation's error has {size} bytes, more than {most_of_error}"))
+                    }
+                    _ => Ok(Some(Verdict::Failed(error.unwrap_or_default()))),
                 }
-                _ => Ok(Some(Verdict::Failed(error.unwrap_or_default()))),
-            },
+            }
             (InvocationStatus::Pending, None, None) => {
                 // A change that the handler has not seen also allows PENDING: the handler is invoked again immediately.
                 let news = self.operations.has_changed() || self.operations.has_newly_ready();
@@ -299,13 +298,12 @@ impl CheckpointManager {
             return invalid("the execution is over: it cannot be stopped");
         }
         if let Some(error) = &error {
-            let bytes = error.kept();
-            if bytes > STOP_ERROR_BYTES {
-                return invalid(format!(
-                    "the error of a stop takes {bytes} bytes; at most {STOP_ERROR_BYTES} are allowed"
-                ));
+            let (bytes, most) = (error.whole_size(), self.limits.whole_error_bytes);
+            if bytes > most {
+                return invalid(format!("the error of a stop has {bytes} bytes; at most {most} are allowed"));
             }
-            self.budget.charge_always(bytes);
+            // A budget that is used up does not keep an execution from being stopped.
+            self.budget.charge_always(kept::error_of(error));
         }
         let error = error
             .unwrap_or_else(|| ErrorObject::new(error_types::EXECUTION_STOPPED, "the execution was stopped"));

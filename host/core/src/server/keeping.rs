@@ -73,13 +73,31 @@ impl ExecutionManager {
             return Ok(Some(started));
         }
         let Some(name) = &request.execution_name else { return Ok(None) };
-        let Some(arn) = self.find_named(&request.function_name, name)? else { return Ok(None) };
-        if !request.idempotent {
-            return invalid(format!("the function has an execution with the name {name:?} already: {arn}"));
+        let function = &request.function_name;
+        if request.idempotent {
+            return self.find_started(function, name, request.input.as_deref());
         }
-        let input = self.with(&arn, |execution, _| Ok(execution.input()))?;
-        if input.as_deref() != request.input.as_deref() {
-            let function = &request.function_name;
+        match self.find_named(function, name)? {
+            Some(arn) => {
+                invalid(format!("the function has an execution with the name {name:?} already: {arn}"))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// The execution of a function that has this name, if there is one: the one that a request to start it returns.
+    ///
+    /// # Errors
+    /// [`ServiceError::AlreadyStarted`] when it was started with another input. [`ServiceError::Store`].
+    pub fn find_started(
+        &mut self,
+        function: &str,
+        name: &str,
+        input: Option<&str>,
+    ) -> Result<Option<ExecutionArn>, ServiceError> {
+        let Some(arn) = self.find_named(function, name)? else { return Ok(None) };
+        let started_with = self.with(&arn, |execution, _| Ok(execution.input()))?;
+        if started_with.as_deref() != input {
             let why = format!(
                 "{function} has an execution {name} with another payload: use another name, or delete it"
             );

@@ -25,7 +25,8 @@ impl CheckpointManager {
 }
 
 impl ExecutionManager {
-    /// Lists executions. Without a store its cost grows with the number of executions, unlike that of other requests.
+    /// Lists executions. With a store, those that are committed: of no other was anybody told. Without one, the cost grows
+    /// with the number of executions, unlike that of other requests.
     ///
     /// # Errors
     /// [`ServiceError::Store`].

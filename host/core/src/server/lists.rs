@@ -18,6 +18,17 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// All that there are.
+    pub const ALL: [Self; 7] = [
+        Self::Unpaused(ExecutionStatus::Running),
+        Self::Unpaused(ExecutionStatus::Succeeded),
+        Self::Unpaused(ExecutionStatus::Failed),
+        Self::Unpaused(ExecutionStatus::TimedOut),
+        Self::Unpaused(ExecutionStatus::Stopped),
+        Self::Pausing,
+        Self::Paused,
+    ];
+
     /// The status of an execution that is paused is `RUNNING`.
     pub fn status(self) -> ExecutionStatus {
         match self {
@@ -28,15 +39,7 @@ impl Standing {
 
     /// What has this name on the wire.
     pub fn named(name: &str) -> Option<Self> {
-        let unpaused = [
-            ExecutionStatus::Running,
-            ExecutionStatus::Succeeded,
-            ExecutionStatus::Failed,
-            ExecutionStatus::TimedOut,
-            ExecutionStatus::Stopped,
-        ];
-        let all = unpaused.map(Self::Unpaused).into_iter().chain([Self::Pausing, Self::Paused]);
-        all.into_iter().find(|standing| standing.as_str() == name)
+        Self::ALL.into_iter().find(|standing| standing.as_str() == name)
     }
 
     /// The name on the wire.

@@ -2,8 +2,10 @@
 
 use super::world::*;
 use crate::{
-    protocol::{ErrorObject, Limits, OperationAction as Action, OperationType as Type, OperationUpdate},
-    server::{Next, StartExecution},
+    protocol::{
+        ErrorObject, EventDetails, Limits, OperationAction as Action, OperationType as Type, OperationUpdate,
+    },
+    server::{Answer, Next, StartExecution},
 };
 
 #[test]
@@ -32,13 +34,53 @@ fn updates_may_have_as_many_bytes_as_a_batch() {
 
 #[test]
 fn the_error_of_a_stop_takes_a_mebibyte_at_most() {
-    let with = |message| ErrorObject { error_message: Some(message), ..ErrorObject::default() };
-    let empty = with(String::new()).kept();
-    for (bytes, fits) in [(1 << 20, true), ((1 << 20) + 1, false)] {
+    for (error, fits) in errors_of_a_mebibyte() {
         let mut world = World::new();
-        let error = with("x".repeat(bytes - empty));
+        let before = world.manager.budget(&world.arn).unwrap().used();
+        let kept = error.kept();
         let stopped = world.manager.stop_execution(world.now, &world.arn, Some(error));
-        assert_eq!(stopped.is_ok(), fits, "{bytes} bytes: {stopped:?}");
+        assert_eq!(stopped.is_ok(), fits, "{stopped:?}");
+        let used = world.manager.budget(&world.arn).unwrap().used();
+        assert!(!fits || used >= before + 3 * kept, "{before} {used}");
+    }
+}
+
+/// Errors that have a mebibyte, and whether they have no more.
+fn errors_of_a_mebibyte() -> [(ErrorObject, bool); 4] {
+    let with = |message, stack_trace| ErrorObject {
+        error_message: Some(message),
+        stack_trace,
+        ..ErrorObject::default()
+    };
+    // A frame counts although it is empty.
+    let frames = vec![String::new(); 20_000];
+    let rest = (1 << 20) - with(String::new(), frames.clone()).whole_size();
+    assert!(rest < 500_000, "{rest}");
+    [
+        (with("x".repeat(1 << 20), Vec::new()), true),
+        (with("x".repeat((1 << 20) + 1), Vec::new()), false),
+        (with("x".repeat(rest), frames.clone()), true),
+        (with("x".repeat(rest + 1), frames), false),
+    ]
+}
+
+/// An answer is recorded as a whole, unlike the error of an update, for which the service allows less.
+#[test]
+fn the_error_of_an_answer_has_a_mebibyte_at_most() {
+    for (error, fits) in errors_of_a_mebibyte() {
+        let mut world = World::new();
+        world.checkpoint(vec![callback("c", 0, 0)]);
+        world.suspend();
+        let before = world.view();
+        let answered = world.answer("c", Answer::Failure(error.clone()));
+        assert_eq!(answered.is_ok(), fits, "{answered:?}");
+        if fits {
+            assert_eq!(world.operation("c").error(), Some(&error));
+            assert!(matches!(&world.view().events.last().unwrap().details,
+                EventDetails::CallbackFailed { error: recorded } if recorded.payload.as_ref() == Some(&error)));
+        } else {
+            assert_eq!(world.view(), before, "the callback stays open");
+        }
     }
 }
 

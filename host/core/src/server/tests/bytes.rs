@@ -109,6 +109,8 @@ fn a_full_host_refuses_what_asks_and_changes_nothing() {
         "{refused:?}"
     );
     assert!(world.answer("callback", Answer::Success(Some(text(9_000)))).is_err());
+    // An error is kept three times.
+    assert!(world.answer("callback", Answer::Failure(ErrorObject::new("E", text(3_000)))).is_err());
     assert!(world.manager.start_execution(world.now, StartExecution::new("g", Some("1".into()))).is_err());
     assert_eq!(world.view(), before);
     let outcome = InvokeOutcome::Succeeded(Some(text(9_000)));
@@ -140,14 +142,15 @@ fn what_waits_goes_on_while_the_host_is_full() {
 
 #[test]
 fn an_answer_or_an_outcome_beyond_the_budget_ends_the_execution() {
-    for answers in [true, false] {
+    let (result, error) = (Some(text(BUDGET)), ErrorObject::new("E", text(BUDGET / 3)));
+    for answer in [Some(Answer::Success(result.clone())), Some(Answer::Failure(error)), None] {
         let mut world = world(&HostBudget::default());
         world.checkpoint(vec![callback("callback", 0, 0), invoke("invoke", "target")]);
         world.suspend();
-        if answers {
-            world.answer("callback", Answer::Success(Some(text(BUDGET)))).unwrap_err();
+        if let Some(answer) = answer {
+            world.answer("callback", answer).unwrap_err();
         } else {
-            let outcome = InvokeOutcome::Succeeded(Some(text(BUDGET)));
+            let outcome = InvokeOutcome::Succeeded(result.clone());
             world.manager.complete_invoke(world.now, &world.arn, &"invoke".into(), outcome).unwrap();
         }
         failed_for(&mut world, "Execution.ByteLimitExceeded");

@@ -95,7 +95,7 @@ const BOUNDS: &[Bound] = &[
         Given::Batch((0..n).map(|i| start(&format!("s{i}"), Type::Step)).collect())
     }),
     ("BinaryOperationPayload", None, Some(1_048_576), |n| Given::Answer(ok(&text(n)))),
-    ("ErrorObject of an answer", None, Some(32_768), |n| {
+    ("ErrorObject of an answer", None, Some(1_048_576), |n| {
         Given::Answer(Answer::Failure(ErrorObject { error_message: Some(text(n)), ..ErrorObject::default() }))
     }),
     ("the name of a function that is started", Some(1), Some(256), |n| {

@@ -211,14 +211,14 @@ fn an_execution_s_budget_is_its_own() {
 }
 
 #[test]
-fn an_error_of_a_handler_may_have_as_many_bytes_as_a_payload() {
-    let limits = Limits { payload_bytes: 200, ..Limits::default() };
+fn an_error_of_a_handler_has_its_own_limit() {
+    let limits = Limits { whole_error_bytes: 200, ..Limits::default() };
     for (more, fits) in [(0, true), (1, false)] {
         let mut world = World::of(StartExecution::new("f", None), limits.clone());
         let mut error = ErrorObject::new("Broken", "");
-        let rest = limits.payload_bytes - error.size();
+        let rest = limits.whole_error_bytes - error.size();
         error.error_message = Some("x".repeat(rest + more));
-        assert_eq!(error.size(), limits.payload_bytes + more);
+        assert_eq!(error.whole_size(), limits.whole_error_bytes + more);
         let next = world.complete(InvocationResult::Output(InvocationOutput::failed(error)));
         assert_eq!(next == Next::Closed, fits, "{next:?}");
     }

@@ -10,6 +10,7 @@ mod holding;
 mod invokes;
 mod lifecycle;
 mod limits;
+mod listing;
 mod looking_on;
 mod outcomes;
 mod pausing;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::anyhow;
-use durawasm_config::{ConfigFile, ConfigFunction, RunSettings, Source};
+use durawasm_config::{ConfigFunction, RunSettings, Source};
 use durawasm_core::orchestrator::{
     Environment, EnvironmentError, EnvironmentOptions, Function, Functions, bare_name,
 };

@@ -14,6 +14,8 @@ use durawasm_core::{
 };
 use rusqlite::{Connection, params_from_iter, types::Value};
 
+use crate::tables::standing;
+
 /// The executions of a function that are together in an index, in the order of lists.
 enum Part<'a> {
     OfVersion(&'a str),
@@ -149,11 +151,7 @@ fn candidates(
 fn select(connection: &Connection, sql: &str, values: Vec<Value>) -> rusqlite::Result<Vec<ExecutionSummary>> {
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map(params_from_iter(values), |row| {
-        let status: String = row.get(1)?;
-        let standing = Standing::named(&status).ok_or_else(|| {
-            let why = format!("{status:?} is no status").into();
-            rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Text, why)
-        })?;
+        let standing = standing(row, 1)?;
         let end: Option<i64> = row.get(3)?;
         Ok(ExecutionSummary {
             arn: row.get::<_, String>(0)?.into(),

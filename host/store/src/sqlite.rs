@@ -6,15 +6,9 @@ use durawasm_core::{
     protocol::{ExecutionArn, Timestamp},
     server::{Changes, ExecutionSummary, ListExecutions, Lookup, OpenExecution, Saved, Store, StoreError},
 };
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params_from_iter, types::Value};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
-use crate::{
-    error::StoreFileError,
-    listing,
-    log::Log,
-    reader::load,
-    tables::invoker_text,
-};
+use crate::{error::StoreFileError, listing, log::Log, reader::load, tables::invoker_text};
 
 /// The most pages that a file can have.
 const MOST_PAGES: u64 = 0xffff_fffe;

@@ -17,6 +17,7 @@ mod file;
 mod reader;
 mod schema;
 mod sqlite;
+mod under_way;
 mod verify;
 mod versions;
 
@@ -27,6 +28,7 @@ pub use self::{
     file::StoreFile,
     reader::{Found, Listed, StoreReader},
     sqlite::SqliteStore,
+    under_way::StoredHistory,
     verify::Flaw,
     versions::{Code, StoredVersion},
 };

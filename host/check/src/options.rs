@@ -118,8 +118,8 @@ impl Options {
         }
     }
 
-    /// Puts what can be explored into an order that the seed chooses, so that what a budget leaves out is spread over all
-    /// of it.
+    /// Puts what can be explored into an order that the seed chooses, so that what a budget leaves out is spread over
+    /// all of it.
     pub(crate) fn shuffle<T>(&self, items: &mut [T]) {
         let entropy = SeededEntropy::new(self.seed ^ 0x5eed);
         let mut bytes = [0; 8];

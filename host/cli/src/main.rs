@@ -35,6 +35,7 @@ mod test;
 mod test_report;
 mod tls;
 mod trace;
+mod upgrade;
 mod versions;
 
 use std::{ffi::OsStr, process::ExitCode};

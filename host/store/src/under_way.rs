@@ -1,7 +1,7 @@
 //! What a check of other code reads: which executions of a function have not ended, and what each has done so far.
 //!
-//! Invariants: an execution is read as it was at one commit, and verified as a whole. Nothing is written, and a process may
-//! use the store meanwhile.
+//! Invariants: an execution is read as it was at one commit, and verified as a whole. Nothing is written, and a process
+//! may use the store meanwhile.
 
 use std::sync::Arc;
 

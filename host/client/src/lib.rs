@@ -40,5 +40,6 @@ pub use endpoint::{Endpoint, EndpointError};
 pub use error::{ClientError, Problem};
 pub use followed::{Followed, Intervals};
 pub use types::{
-    ClockState, Execution, HistoryPage, Invocation, Invoked, ListQuery, ListedExecution, PauseDetails, Status,
+    ClockState, Execution, HistoryPage, Invocation, Invoked, ListQuery, ListedExecution, PauseDetails, Rest,
+    Status,
 };

@@ -94,9 +94,9 @@ fn recorded(histories: &[HistoryReport], lines: &mut Vec<String>) {
         };
         lines.push(format!("  {}{execution}: {}{why}", history.file, history.verdict));
     }
-    match named.count() {
-        0 => {}
-        more => lines.push(format!("  and {more} more that are not compatible; --json lists all")),
+    let more = named.count();
+    if more > 0 {
+        lines.push(format!("  and {more} more that are not compatible; --json lists all"));
     }
 }
 

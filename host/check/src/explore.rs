@@ -27,10 +27,9 @@ use crate::{
     schedule::{CrashPoint, Schedule, ScheduleId},
     state::ties,
     subject::Subject,
-    threads::{on_a_thread, runtime},
+    threads::{on_a_thread, on_threads},
     trace::TraceOptions,
 };
-use durawasm_core::ambient::{Entropy, SeededEntropy};
 
 /// A replay without perturbation, which those with one are compared with.
 #[derive(Debug)]
@@ -192,14 +191,7 @@ impl Check<'_> {
     }
 
     fn say_what_is_left(&self, found: &mut Found) {
-        let why = match self.options.budget {
-            _ if self.options.stop.is_stopped() => "the check was stopped".to_owned(),
-            None => return,
-            Some(Budget::Time(time)) => format!("the budget of {} s was used up", time.as_secs_f64()),
-            Some(Budget::Schedules(count)) => {
-                format!("the budget of {count} schedules was used up; seed {} chose them", self.options.seed)
-            }
-        };
+        let Some(why) = self.options.what_ended_it() else { return };
         let Explored { prefixes, crash_points, perturbations } = found.explored;
         for (what, [done, of]) in
             [("prefixes", prefixes), ("crash points", crash_points), ("perturbations", perturbations)]
@@ -230,16 +222,9 @@ impl Check<'_> {
         Err(CheckError::NoSuchSchedule(id, recording.prefixes(), checkpoints, operations, points))
     }
 
-    /// The schedules that the budget allows, in an order that the seed chooses, so that what a budget leaves out is
-    /// spread over the whole run.
+    /// The schedules that the budget allows, in an order that the seed chooses.
     fn sample(&self, mut schedules: Vec<Schedule>, left: &mut usize, share: Share) -> Vec<Schedule> {
-        let entropy = SeededEntropy::new(self.options.seed ^ 0x5eed);
-        let mut bytes = [0; 8];
-        for at in (1..schedules.len()).rev() {
-            entropy.fill(&mut bytes);
-            let other = usize::try_from(u64::from_le_bytes(bytes) % (at as u64 + 1)).unwrap_or(0);
-            schedules.swap(at, other);
-        }
+        self.options.shuffle(&mut schedules);
         schedules.truncate(share.of(*left));
         *left -= schedules.len();
         schedules
@@ -308,14 +293,9 @@ impl Check<'_> {
             Some(Budget::Time(time)) => Some(self.began + time * share.0 / share.1),
             _ => None,
         };
-        let jobs = match self.options.jobs {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            jobs => jobs,
-        };
         let next = AtomicUsize::new(0);
         let results = Mutex::new(Vec::new());
-        let work = || {
-            let runtime = runtime()?;
+        on_threads(self.options.threads().min(schedules.len()), |runtime| {
             loop {
                 let at = next.fetch_add(1, Ordering::Relaxed);
                 let Some(schedule) = schedules.get(at) else { break };
@@ -324,10 +304,8 @@ impl Check<'_> {
                 if until.is_some_and(|until| Instant::now() >= until) || self.options.stop.is_stopped() {
                     break;
                 }
-                let Some(result) = runtime.block_on(self.within(until, self.perform(*schedule, plain)))
-                else {
-                    break;
-                };
+                let performed = self.options.stop.within(until, self.perform(*schedule, plain));
+                let Some(result) = runtime.block_on(performed) else { break };
                 let result = result?;
                 results.lock().unwrap_or_else(PoisonError::into_inner).push(result);
                 let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
@@ -335,39 +313,9 @@ impl Check<'_> {
                     progress(Progress { done, of: self.known.load(Ordering::Relaxed).max(done) });
                 }
             }
-            Ok::<(), CheckError>(())
-        };
-        std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..jobs.min(schedules.len()).max(1))
-                .map(|_| {
-                    std::thread::Builder::new()
-                        .name("durawasm-check".to_owned())
-                        .spawn_scoped(scope, work)
-                        .map_err(CheckError::Thread)
-                })
-                .collect();
-            for thread in threads {
-                thread?.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-            }
-            Ok::<(), CheckError>(())
+            Ok(())
         })?;
         Ok(results.into_inner().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// The result of a future; `None` if time is over, or the check is stopped, before it completes.
-    async fn within<T>(&self, until: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
-        let over = async {
-            match until {
-                Some(until) => tokio::time::sleep_until(until.into()).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            done = work => Some(done),
-            () = over => None,
-            () = self.options.stop.stopped() => None,
-        }
     }
 
     async fn perform(&self, schedule: Schedule, plain: &[Option<Plain>]) -> Result<Outcome, CheckError> {

@@ -1,4 +1,4 @@
-//! Upgrade checks: would this handler replay executions that another version began?
+//! Recorded executions: from a file, or from the operations and events of a store.
 //!
 //! Invariants: a history that lacks data is not judged, and the report says why; nothing in a file makes the check
 //! panic.
@@ -8,50 +8,85 @@ use std::{collections::HashMap, io, path::Path, sync::Arc};
 use durawasm_core::files::read_text_file;
 use durawasm_core::protocol::{
     CallbackDetails, ChainedInvokeDetails, ContextDetails, Event, EventDetails, EventType, ExecutionArn,
-    ExecutionDetails, InvocationOutput, InvocationResult, InvocationStatus, Operation, OperationId,
-    OperationStatus, OperationType, StepDetails, Timestamp, WaitDetails,
+    ExecutionDetails, Operation, OperationId, OperationStatus, OperationType, StepDetails, Timestamp,
+    WaitDetails,
 };
 use durawasm_report::{LONGEST_MESSAGE, shortened};
 use serde::{Deserialize, Deserializer};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::{
-    diagnosis::frames,
-    error::CheckError,
-    kind::Kind,
-    replay::{Fed, Replayed, replay},
-    report::{Divergence, HistoryReport, OperationRef},
-    state::listed,
-    subject::Subject,
-    threads::on_a_thread,
-    trace::TraceOptions,
-    values::{same_json, shown, shown_error},
-};
+use crate::state::listed;
 
-/// An execution from a file.
+/// An execution that was recorded.
 #[derive(Debug, Clone)]
 pub struct RecordedExecution {
-    /// The file, as it was named.
-    pub file: String,
+    /// The file that it is from, as it was named.
+    pub file: Arc<str>,
     /// The execution's ARN, or a name for it.
     pub execution: ExecutionArn,
-    operations: Vec<Arc<Operation>>,
-    end: Option<(ExecutionEnd, Option<Arc<str>>)>,
+    pub(crate) operations: Vec<Arc<Operation>>,
+    pub(crate) end: Option<(ExecutionEnd, Option<Arc<str>>)>,
     /// The last event before an invocation returned; `None` if all events were seen, or if it is not known.
-    returned_at: Option<u64>,
-    now: Timestamp,
-    unjudged: Option<String>,
+    pub(crate) returned_at: Option<u64>,
+    pub(crate) now: Timestamp,
+    pub(crate) unjudged: Option<Unjudged>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ExecutionEnd {
+pub(crate) enum ExecutionEnd {
     Succeeded,
     Failed,
     /// It was stopped or timed out: what its handler would have returned is not known.
     Other,
 }
 
-/// Why a file holds no history.
+/// Why an execution cannot be judged.
+#[derive(Debug, Clone)]
+pub(crate) enum Unjudged {
+    /// Its history lacks data.
+    LacksData(String),
+    /// It cannot be read.
+    Unreadable(String),
+}
+
+impl RecordedExecution {
+    /// An execution of a store: all its operations, and its events in the order of their ids. `file` names the store.
+    ///
+    /// # Errors
+    /// When the events contradict each other.
+    pub fn new(
+        file: Arc<str>,
+        execution: ExecutionArn,
+        operations: Vec<Arc<Operation>>,
+        events: &[Event],
+    ) -> Result<Self, HistoryError> {
+        let contradicts = |reason: String| HistoryError::Contradiction {
+            execution: execution.clone(),
+            reason: shortened(&reason, LONGEST_MESSAGE),
+        };
+        self::execution(file, execution.clone(), events, Some(operations)).map_err(contradicts)
+    }
+
+    /// An execution that cannot be read, and why: it is reported, and not judged.
+    pub fn unreadable(file: Arc<str>, execution: ExecutionArn, why: impl Into<String>) -> Self {
+        Self {
+            file,
+            execution,
+            operations: Vec::new(),
+            end: None,
+            returned_at: None,
+            now: Timestamp::from_millis(0),
+            unjudged: Some(Unjudged::Unreadable(why.into())),
+        }
+    }
+
+    /// Whether it has ended.
+    pub fn is_over(&self) -> bool {
+        self.end.is_some()
+    }
+}
+
+/// Why there is no recorded execution.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
     /// The file cannot be read.
@@ -69,6 +104,14 @@ pub enum HistoryError {
     Form {
         /// The file.
         file: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The events of an execution contradict each other.
+    #[error("the history of {execution} contradicts itself: {reason}")]
+    Contradiction {
+        /// The execution.
+        execution: ExecutionArn,
         /// What is wrong.
         reason: String,
     },
@@ -161,16 +204,17 @@ fn read_text(file: &str, text: &str) -> Result<Vec<RecordedExecution>, HistoryEr
     if has("executionArn") {
         let own: OwnHistory = serde_json::from_str(text).map_err(|error| form(error.to_string()))?;
         let OwnHistory { execution_arn, operations, events } = own;
-        return Ok(vec![execution(file, execution_arn, &events, Some(operations)).map_err(form)?]);
+        return Ok(vec![execution(file.into(), execution_arn, &events, Some(operations)).map_err(form)?]);
     }
     if !has("Events") {
         return Err(form("it has neither `Events` nor `executionArn`".to_owned()));
     }
     let history: ServiceHistory = serde_json::from_str(text).map_err(|error| form(error.to_string()))?;
     let arn = history.durable_execution_arn.unwrap_or_else(|| ExecutionArn::from(file));
-    let mut read = execution(file, arn, &history.events, None).map_err(form)?;
+    let mut read = execution(file.into(), arn, &history.events, None).map_err(form)?;
     if history.next_marker.is_some_and(|marker| !marker.is_empty()) {
-        read.unjudged = Some("the file is only one page of the history: NextMarker is set".to_owned());
+        let why = "the file is only one page of the history: NextMarker is set".to_owned();
+        read.unjudged = Some(Unjudged::LacksData(why));
     }
     Ok(vec![read])
 }
@@ -178,7 +222,7 @@ fn read_text(file: &str, text: &str) -> Result<Vec<RecordedExecution>, HistoryEr
 /// Builds an execution from its events. `operations` are used where they are given, and get their order from the
 /// events.
 fn execution(
-    file: &str,
+    file: Arc<str>,
     arn: ExecutionArn,
     events: &[Event],
     operations: Option<Vec<Arc<Operation>>>,
@@ -199,17 +243,20 @@ fn execution(
     let Some(started) = builder.started else {
         return Err("it has no event ExecutionStarted".to_owned());
     };
+    // Operations have their payloads with them.
+    let without_data = operations.is_none() && builder.ended > 0 && builder.payloads == 0;
     let mut built = builder.operations;
     if let Some(operations) = operations {
         built = ordered(operations, &built);
     }
-    let without_data = builder.ended > 0 && builder.payloads == 0;
-    let unjudged = (builder.truncated || without_data)
-        .then(|| "the history was exported without payloads: export it with IncludeExecutionData".to_owned());
+    let unjudged = (builder.truncated || without_data).then(|| {
+        let why = "the history was exported without payloads: export it with IncludeExecutionData";
+        Unjudged::LacksData(why.to_owned())
+    });
     let mut all = vec![Arc::new(started)];
     all.extend(built.into_values().map(Arc::new));
     Ok(RecordedExecution {
-        file: file.to_owned(),
+        file,
         execution: arn,
         operations: listed(all),
         returned_at: builder.returned_at.filter(|_| builder.end.is_none()),
@@ -432,181 +479,4 @@ fn change(operation: &mut Operation, event: &Event) -> bool {
         _ => {}
     }
     lacks
-}
-
-/// Replays recorded executions on the subject's handler. The subject's event and answers are not used.
-///
-/// # Errors
-/// When a replay could not be made.
-pub fn check_history(
-    subject: &Subject,
-    executions: &[RecordedExecution],
-    seed: u64,
-) -> Result<Vec<HistoryReport>, CheckError> {
-    on_a_thread(|runtime| {
-        executions
-            .iter()
-            .map(|execution| runtime.block_on(one(subject, execution, seed)))
-            .collect::<Result<Vec<_>, _>>()
-    })
-}
-
-async fn one(
-    subject: &Subject,
-    recorded: &RecordedExecution,
-    seed: u64,
-) -> Result<HistoryReport, CheckError> {
-    let report = |verdict, divergence, reason| HistoryReport {
-        file: recorded.file.clone(),
-        execution: recorded.execution.to_string(),
-        verdict,
-        divergence,
-        reason,
-    };
-    if let Some(why) = &recorded.unjudged {
-        return Ok(report("not-judged", None, Some(why.clone())));
-    }
-    let fed = || Fed {
-        arn: &recorded.execution,
-        state: recorded.operations.clone(),
-        returned_at: recorded.returned_at,
-        now: recorded.now,
-        seed,
-        scratch: None,
-    };
-    let options = TraceOptions { imports: true, ..TraceOptions::default() };
-    let replayed = replay(subject, fed(), options).await?;
-    if let Some(divergence) = &replayed.data.divergence {
-        let divergence = divergence_of(recorded, divergence, &replayed);
-        return Ok(report("incompatible", Some(divergence), None));
-    }
-    match (&replayed.result, &recorded.end) {
-        (InvocationResult::Crashed(error), _) if !replayed.asks() => {
-            Ok(report("not-judged", None, Some(format!("the handler crashed on this record: {error}"))))
-        }
-        (result, Some((ExecutionEnd::Succeeded | ExecutionEnd::Failed, _))) if !ends_so(result, recorded) => {
-            Ok(report("incompatible", Some(other_result(recorded, &replayed)), None))
-        }
-        _ => Ok(report("compatible", None, None)),
-    }
-}
-
-/// Whether the handler came to the recorded end.
-fn ends_so(result: &InvocationResult, recorded: &RecordedExecution) -> bool {
-    let InvocationResult::Output(InvocationOutput { status, result, error }) = result else { return false };
-    match &recorded.end {
-        Some((ExecutionEnd::Succeeded, expected)) => {
-            *status == InvocationStatus::Succeeded
-                && same_json(result.as_deref().unwrap_or("null"), expected.as_deref().unwrap_or("null"))
-        }
-        Some((ExecutionEnd::Failed, expected)) => {
-            *status == InvocationStatus::Failed
-                && error.as_ref().and_then(|error| error.error_type.as_deref()) == expected.as_deref()
-        }
-        Some((ExecutionEnd::Other, _)) | None => true,
-    }
-}
-
-const ADVICE: &str = "executions of the old version do not replay on this one: let them end on the old version, or keep \
-                      the operations that they have started, in the same order and with the same names";
-
-fn divergence_of(
-    recorded: &RecordedExecution,
-    divergence: &durawasm_core::replay::Divergence,
-    replayed: &Replayed,
-) -> Divergence {
-    let operation = recorded.operations.iter().find(|operation| operation.id == divergence.id);
-    let started = replayed.data.starts.iter().rev().find(|started| started.start.id == divergence.id);
-    let name = |id: &OperationId| {
-        let parent = recorded.operations.iter().find(|operation| operation.id == *id);
-        parent.and_then(|parent| parent.name.as_deref()).map_or_else(|| id.to_string(), str::to_owned)
-    };
-    let position = started.map_or(0, |started| started.position);
-    let place = |id: &OperationId| recorded.operations.iter().position(|operation| operation.id == *id);
-    let before = place(&divergence.id).unwrap_or(recorded.operations.len());
-    let before: Vec<String> = recorded
-        .operations
-        .iter()
-        .take(before)
-        .skip(1)
-        .map(|operation| format!("{} {}", operation.kind, operation.name.as_deref().unwrap_or("-")))
-        .collect();
-    let skipped = before.len().saturating_sub(3);
-    Divergence {
-        operation: match (operation, started) {
-            (Some(operation), _) => Some(OperationRef {
-                name: operation.name.as_deref().map(str::to_owned),
-                kind: operation.kind.to_string(),
-                sub_type: operation.sub_type.as_deref().map(str::to_owned),
-                parent: operation.parent_id.as_ref().map(name),
-                id: operation.id.to_string(),
-                position,
-            }),
-            (None, Some(started)) => Some(OperationRef {
-                name: started.start.name.as_deref().map(str::to_owned),
-                kind: started.start.kind.to_string(),
-                sub_type: started.start.sub_type.as_deref().map(str::to_owned),
-                parent: started.start.parent_id.as_ref().map(name),
-                id: started.start.id.to_string(),
-                position,
-            }),
-            (None, None) => None,
-        },
-        expected: operation.map(|operation| {
-            json!({
-                "type": operation.kind.to_string(), "sub_type": operation.sub_type, "name": operation.name,
-                "parent": operation.parent_id.as_ref().map(name),
-            })
-        }),
-        actual: Some(match started {
-            Some(started) => json!({
-                "type": started.start.kind.to_string(), "sub_type": started.start.sub_type,
-                "name": started.start.name, "parent": started.start.parent_id.as_ref().map(name),
-            }),
-            None => json!({ "none": divergence.actual }),
-        }),
-        under: Kind::Replay,
-        schedule: "history".to_owned(),
-        imports: Vec::new(),
-        backtrace: frames(&replayed.data.backtrace),
-        advice: ADVICE.to_owned(),
-        described: "a fresh instance, fed the recorded execution".to_owned(),
-        before: before.into_iter().skip(skipped).collect(),
-    }
-}
-
-fn other_result(recorded: &RecordedExecution, replayed: &Replayed) -> Divergence {
-    let expected = match &recorded.end {
-        Some((ExecutionEnd::Succeeded, result)) => {
-            json!({ "status": "SUCCEEDED", "result": shown(result.as_deref().unwrap_or("null")) })
-        }
-        Some((_, error)) => json!({ "status": "FAILED", "error": error }),
-        None => Value::Null,
-    };
-    let actual = match &replayed.result {
-        InvocationResult::Output(output) => json!({
-            "status": match output.status {
-                InvocationStatus::Succeeded => "SUCCEEDED",
-                InvocationStatus::Failed => "FAILED",
-                InvocationStatus::Pending => "PENDING",
-            },
-            "result": output.result.as_deref().map(shown),
-            "error": output.error.as_ref().map(shown_error),
-        }),
-        InvocationResult::Crashed(_) => json!({ "asks": "for another operation" }),
-    };
-    Divergence {
-        operation: None,
-        expected: Some(expected),
-        actual: Some(actual),
-        under: Kind::Replay,
-        schedule: "history".to_owned(),
-        imports: Vec::new(),
-        backtrace: Vec::new(),
-        advice: "this version comes to another result for an execution that has ended; for one that has not, that is no \
-                 fault"
-            .to_owned(),
-        described: "a fresh instance, fed the recorded execution".to_owned(),
-        before: Vec::new(),
-    }
 }

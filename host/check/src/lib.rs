@@ -34,12 +34,13 @@ mod subject;
 mod text;
 mod threads;
 mod trace;
+mod upgrade;
 mod values;
 
 pub use budget::{event_size, growth};
 pub use error::CheckError;
 pub use explore::check;
-pub use history::{HistoryError, RecordedExecution, check_history, read_history};
+pub use history::{HistoryError, RecordedExecution, read_history};
 pub use kind::{Kind, UnknownKind};
 pub use options::{Budget, OnProgress, Options, Progress, Stop};
 pub use report::{
@@ -48,3 +49,4 @@ pub use report::{
 };
 pub use schedule::{ScheduleId, UnknownSchedule};
 pub use subject::Subject;
+pub use upgrade::{Replays, check_recorded};

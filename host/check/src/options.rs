@@ -1,7 +1,11 @@
 //! The options of a check.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use durawasm_core::ambient::{Entropy, SeededEntropy};
 use tokio::sync::watch;
 
 use crate::{kind::Kind, schedule::ScheduleId};
@@ -53,6 +57,22 @@ impl Stop {
         // The sender is part of `self`, so the channel stays open.
         let _ = self.0.subscribe().wait_for(|stopped| *stopped).await;
     }
+
+    /// The result of work; `None` if time is over, or [`Self::stop`] was called, before it completes.
+    pub(crate) async fn within<T>(&self, until: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
+        let over = async {
+            match until {
+                Some(until) => tokio::time::sleep_until(until.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = over => None,
+            () = self.stopped() => None,
+        }
+    }
 }
 
 /// The options of a check.
@@ -86,5 +106,40 @@ impl Default for Options {
             progress: None,
             stop: Stop::default(),
         }
+    }
+}
+
+impl Options {
+    /// How many threads explore.
+    pub(crate) fn threads(&self) -> usize {
+        match self.jobs {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            jobs => jobs,
+        }
+    }
+
+    /// Puts what can be explored into an order that the seed chooses, so that what a budget leaves out is spread over
+    /// all of it.
+    pub(crate) fn shuffle<T>(&self, items: &mut [T]) {
+        let entropy = SeededEntropy::new(self.seed ^ 0x5eed);
+        let mut bytes = [0; 8];
+        for at in (1..items.len()).rev() {
+            entropy.fill(&mut bytes);
+            let other = usize::try_from(u64::from_le_bytes(bytes) % (at as u64 + 1)).unwrap_or(0);
+            items.swap(at, other);
+        }
+    }
+
+    /// Why something was left out; `None` if there is no reason for that.
+    pub(crate) fn what_ended_it(&self) -> Option<String> {
+        if self.stop.is_stopped() {
+            return Some("the check was stopped".to_owned());
+        }
+        Some(match self.budget? {
+            Budget::Time(time) => format!("the budget of {} s was used up", time.as_secs_f64()),
+            Budget::Schedules(count) => {
+                format!("the budget of {count} schedules was used up; seed {} chose them", self.seed)
+            }
+        })
     }
 }

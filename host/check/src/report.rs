@@ -1,6 +1,6 @@
 //! The report of a check. Its JSON form is part of the command's interface.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -169,20 +169,23 @@ pub struct BudgetReport {
     pub quota: String,
 }
 
-/// The judgement of one recorded execution.
+/// The judgement of one recorded execution. There may be very many.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct HistoryReport {
-    /// The file.
-    pub file: String,
+    /// The file, or the store.
+    pub file: Arc<str>,
     /// The execution.
     pub execution: String,
     /// `compatible`, `incompatible` or `not-judged`.
     pub verdict: &'static str,
-    /// The first operation that the handler does not replay.
-    pub divergence: Option<Divergence>,
+    /// The first operation that the handler does not replay. A thousand incompatible executions have it.
+    pub divergence: Option<Box<Divergence>>,
     /// Why the execution was not judged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Whether it was not judged because it could not be read.
+    #[serde(skip)]
+    pub unreadable: bool,
 }
 
 impl HistoryReport {

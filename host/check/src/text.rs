@@ -9,8 +9,11 @@ use serde_json::Value;
 
 use crate::{
     kind::Kind,
-    report::{Divergence, Report, Verdict},
+    report::{Divergence, HistoryReport, Report, Verdict},
 };
+
+/// The most recorded executions that a report names. Of more, it names those that are not compatible.
+const NAMED: usize = 100;
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -30,15 +33,8 @@ impl fmt::Display for Report {
             }
         }
         if !self.histories.is_empty() {
-            lines.extend([String::new(), "recorded executions:".to_owned()]);
-            for history in &self.histories {
-                let why = match (&history.divergence, &history.reason) {
-                    (Some(divergence), _) => format!(", {}", divergence.place()),
-                    (None, Some(reason)) => format!(": {reason}"),
-                    (None, None) => String::new(),
-                };
-                lines.push(format!("  {}: {}{why}", history.file, history.verdict));
-            }
+            lines.push(String::new());
+            recorded(&self.histories, &mut lines);
         }
         lines.push(String::new());
         let of = |what: &str, [done, of]: [usize; 2]| format!("{done} of {of} {what}");
@@ -67,12 +63,40 @@ impl fmt::Display for Report {
 impl Report {
     /// The verdict; of a check of recorded executions alone, what came of them.
     fn heading(&self) -> &'static str {
-        let nothing = self.budget.invocations == 0 && !self.histories.is_empty();
-        if !nothing || self.verdict > Verdict::Deterministic {
+        if self.budget.invocations > 0 || self.verdict > Verdict::Deterministic {
             return self.verdict.as_str();
+        }
+        if self.histories.is_empty() {
+            return "nothing was replayed";
         }
         let judged = self.histories.iter().any(|history| history.reason.is_none());
         if judged { "compatible" } else { "not judged" }
+    }
+}
+
+/// Recorded executions: how many of them got which judgement, and a line for each, or for those that differ.
+fn recorded(histories: &[HistoryReport], lines: &mut Vec<String>) {
+    let counts = ["compatible", "incompatible", "not-judged"]
+        .map(|verdict| (histories.iter().filter(|history| history.verdict == verdict).count(), verdict));
+    let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+    let counts: Vec<String> = counts.map(|(count, verdict)| format!("{count} {verdict}")).collect();
+    lines.push(format!("recorded executions: {}", counts.join(", ")));
+    let all = histories.len() <= NAMED;
+    let mut named = histories.iter().filter(|history| all || history.verdict != "compatible");
+    for history in named.by_ref().take(NAMED) {
+        // A file that does not say of which execution it is stands for it.
+        let execution = Some(&*history.execution).filter(|execution| *execution != &*history.file);
+        let execution = execution.map(|execution| format!(", {execution}")).unwrap_or_default();
+        let why = match (&history.divergence, &history.reason) {
+            (Some(divergence), _) => format!(", {}", divergence.place()),
+            (None, Some(reason)) => format!(": {reason}"),
+            (None, None) => String::new(),
+        };
+        lines.push(format!("  {}{execution}: {}{why}", history.file, history.verdict));
+    }
+    let more = named.count();
+    if more > 0 {
+        lines.push(format!("  and {more} more that are not compatible; --json lists all"));
     }
 }
 
@@ -213,6 +237,54 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn history(execution: &str, verdict: &'static str) -> HistoryReport {
+        HistoryReport {
+            file: "s.db".into(),
+            execution: execution.to_owned(),
+            verdict,
+            divergence: None,
+            reason: (verdict == "not-judged").then(|| "why".to_owned()),
+            unreadable: false,
+        }
+    }
+
+    #[test]
+    fn few_recorded_executions_are_named_and_of_many_those_that_differ() {
+        let shown = |histories: &[HistoryReport]| {
+            let mut lines = Vec::new();
+            recorded(histories, &mut lines);
+            lines
+        };
+        let few = [history("a", "compatible"), history("s.db", "incompatible"), history("b", "not-judged")];
+        assert_eq!(
+            shown(&few),
+            [
+                "recorded executions: 1 compatible, 1 incompatible, 1 not-judged",
+                "  s.db, a: compatible",
+                "  s.db: incompatible",
+                "  s.db, b: not-judged: why",
+            ]
+        );
+        let verdict = |number: usize| if number < 102 { "incompatible" } else { "compatible" };
+        let many: Vec<_> = (0..500).map(|number| history(&number.to_string(), verdict(number))).collect();
+        let lines = shown(&many);
+        assert_eq!(lines[0], "recorded executions: 398 compatible, 102 incompatible");
+        assert_eq!(lines[100], "  s.db, 99: incompatible");
+        assert_eq!(lines[101..], ["  and 2 more that are not compatible; --json lists all"]);
+    }
+
+    #[test]
+    fn a_report_of_recorded_executions_alone_says_what_came_of_them() {
+        let mut report = Report::empty("h".to_owned(), "f".to_owned());
+        assert_eq!(report.heading(), "nothing was replayed");
+        report.histories = vec![history("a", "not-judged")];
+        assert_eq!(report.heading(), "not judged");
+        report.histories.push(history("b", "compatible"));
+        assert_eq!(report.heading(), "compatible");
+        report.verdict = Verdict::Incompatible;
+        assert_eq!(report.heading(), "incompatible");
+    }
 
     #[test]
     fn long_values_are_cut_to_where_they_differ() {

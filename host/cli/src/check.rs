@@ -20,11 +20,11 @@ use super::{
     output::{note, report_is_writable, say_json, show_progress},
     target::{NoBuild, chosen, component, one_end_each, only_function},
     terminal::Interrupts,
+    upgrade::{Recorded, not_all_read},
 };
 use durawasm_check::{
-    Budget, CheckError, FindingKind, Kind, OnProgress, Options, Progress, RecordedExecution, Report,
-    ScheduleId, Stop, Subject, Verdict, check as check_subject, check_history, event_size, growth,
-    read_history,
+    Budget, CheckError, FindingKind, HistoryReport, Kind, OnProgress, Options, Progress, Report, ScheduleId,
+    Stop, Subject, Verdict, check as check_subject, event_size, growth,
 };
 use durawasm_core::{
     durations::parse_some_duration,
@@ -39,12 +39,13 @@ const EXAMPLES: &str = "Examples:
   durawasm check order.wasm --event event.json --portable --junit check.xml
   durawasm check order.wasm --replay crash:after-2 --event event.json
   durawasm check order-v2.wasm --history exported.json
+  durawasm check order-v2.wasm --store durawasm.db        the executions under way; a server may have it open
 
 Verdicts:
   deterministic      no replay, crash or perturbation made a difference
   sandbox-dependent  only perturbations did: right here, wrong where clocks and random numbers are not virtualized
   non-deterministic  a replay or a crash did
-  incompatible       a recorded execution of --history does not replay";
+  incompatible       a recorded execution of --history or --store does not replay";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -93,6 +94,13 @@ pub(super) struct Args {
     /// `run --json`; may be given several times. Without --event nothing else is checked
     #[arg(long, value_name = "FILE|DIR")]
     history: Vec<PathBuf>,
+    /// Would this handler replay the executions that are under way in this store? It is the file of `serve --store` or
+    /// `run --store`, and a process may use it meanwhile. Without --event nothing else is checked
+    #[arg(long, value_name = "FILE")]
+    store: Option<PathBuf>,
+    /// The name of the function in the store, where it is served under another one [default: the function's name]
+    #[arg(long, value_name = "NAME", requires = "store")]
+    served_as: Option<String>,
     /// Explore this schedule only, as a report named it
     #[arg(long, value_name = "ID", conflicts_with_all = ["only", "skip"])]
     replay: Option<ScheduleId>,
@@ -154,10 +162,7 @@ pub(super) fn check(args: &Args) -> Result<Exit, Failure> {
         .map(|event| event::read(event, std::io::stdin().lock()))
         .collect::<anyhow::Result<_>>()
         .or_exit(Exit::Usage)?;
-    let mut histories: Vec<RecordedExecution> = Vec::new();
-    for path in &args.history {
-        histories.extend(read_history(path).or_exit(Exit::Usage)?);
-    }
+    let mut recorded = Recorded::open(&args.history, args.store.as_deref())?;
     let what = args.shared.subject(&args.handler)?;
     only_function(&what, args.function.as_deref())?;
     let settings = args.shared.settings(what.file(), None);
@@ -180,6 +185,7 @@ pub(super) fn check(args: &Args) -> Result<Exit, Failure> {
             "{name} is the function that is checked: --function-answer must not stand in for it"
         )));
     }
+    recorded.of_function(args.served_as.as_deref().unwrap_or(&function))?;
     let mut subject = Subject::new(functions, function.clone(), None);
     subject.answers = args.answer.iter().chain(&args.answer_all).cloned().collect();
     subject.stand_ins.clone_from(&args.function_answer);
@@ -194,7 +200,7 @@ pub(super) fn check(args: &Args) -> Result<Exit, Failure> {
     let stop = Stop::default();
     let first = stop.clone();
     Interrupts::listen_and(move || first.stop()).or_exit(Exit::Host)?;
-    let report = explore(args, &mut subject, events, &histories, &stop)?;
+    let report = explore(args, &mut subject, events, recorded, &stop)?;
     let exit = finish(args, &report, &in_force, began.elapsed())?;
     if stop.is_stopped() {
         let error = anyhow!("interrupted: the report is of what was explored by then");
@@ -211,7 +217,7 @@ fn explore(
     args: &Args,
     subject: &mut Subject,
     mut events: Vec<String>,
-    histories: &[RecordedExecution],
+    mut recorded: Recorded,
     stop: &Stop,
 ) -> Result<Report, Failure> {
     let handler = args.handler.display().to_string();
@@ -228,8 +234,8 @@ fn explore(
         progress: progress.as_ref().map(ProgressLine::callback),
         stop: stop.clone(),
     };
-    let upgrade_only = events.is_empty() && !histories.is_empty();
-    if events.is_empty() && !upgrade_only {
+    let asked_by = recorded.asked_by();
+    if events.is_empty() && asked_by.is_none() {
         events.push("null".to_owned());
     }
     let mut report: Option<Report> = None;
@@ -256,28 +262,34 @@ fn explore(
             Some(report) => report.merge(one),
         }
     }
-    if let Some(progress) = progress {
-        progress.clear();
-    }
+    clear(progress.as_ref());
     let mut report = report.unwrap_or_else(|| {
         let mut report = Report::empty(handler, subject.function.clone());
-        report.not_explored.push("no run was recorded: --history was given without --event".to_owned());
+        let option = asked_by.unwrap_or_default();
+        report.not_explored.push(format!("no run was recorded: {option} was given without --event"));
         report
     });
     if let Some(growth) = growth(&sizes) {
         report.budget.quota.push_str("; ");
         report.budget.quota.push_str(&growth);
     }
-    if !histories.is_empty() {
-        report.histories = check_history(subject, histories, args.seed).map_err(failed)?;
-        if let Some(first) = report.histories.iter().find(|history| history.is_incompatible())
-            && report.verdict < Verdict::Incompatible
-        {
-            report.divergence.clone_from(&first.divergence);
-            report.verdict = Verdict::Incompatible;
-        }
+    recorded.list()?;
+    let replayed = recorded.replay(subject, &options, &mut report);
+    clear(progress.as_ref());
+    replayed.map_err(failed)?;
+    if report.verdict < Verdict::Incompatible && report.histories.iter().any(HistoryReport::is_incompatible) {
+        let first = report.histories.iter().find_map(|history| history.divergence.as_deref());
+        report.divergence = first.cloned();
+        report.verdict = Verdict::Incompatible;
     }
     Ok(report)
+}
+
+/// Removes the line that shows progress, so that others follow it.
+fn clear(progress: Option<&ProgressLine>) {
+    if let Some(progress) = progress {
+        progress.clear();
+    }
 }
 
 fn failed(error: CheckError) -> Failure {
@@ -309,6 +321,9 @@ fn finish(args: &Args, report: &Report, in_force: &InForce<'_>, took: Duration) 
     }
     if policy.fails(report) {
         return Ok(Exit::Failed);
+    }
+    if let Some(failure) = not_all_read(report) {
+        return Err(failure);
     }
     if let Some(stalled) = &report.stalled {
         let error = anyhow!(

@@ -93,13 +93,15 @@ pub(super) fn junit(report: &Report, policy: Policy, took: Duration) -> anyhow::
     }
     for history in &report.histories {
         let reason = |message: String| Reason { description: message.clone(), message };
+        let incompatible = |reason| CaseEnd::Failed { kind: Some(Verdict::Incompatible.as_str()), reason };
         let end = match (&history.divergence, &history.reason) {
             (Some(divergence), _) => {
-                let kind = Some(Verdict::Incompatible.as_str());
-                let reason = Reason { message: divergence.place(), description: divergence.describe() };
-                CaseEnd::Failed { kind, reason }
+                incompatible(Reason { message: divergence.place(), description: divergence.describe() })
             }
             (None, Some(why)) => CaseEnd::Skipped(Some(reason(why.clone()))),
+            (None, None) if history.is_incompatible() => {
+                incompatible(reason("differs; what differs is told of others".to_owned()))
+            }
             (None, None) => CaseEnd::Passed,
         };
         cases.push(case(format!("replays {} of {}", history.execution, history.file), end));

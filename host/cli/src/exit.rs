@@ -11,9 +11,9 @@ pub(super) const HELP: &str = "Exit codes:
   3  the handler crate does not build
   4  the file is not a component with durable handlers
   5  the execution waits for an external answer that cannot arrive
-  6  the host itself failed: no execution was judged, or its report could not be written; of `execution` and
-     `callback`: the endpoint cannot be reached, or failed
-  7  of `execution wait --timeout`: the execution has not ended; it goes on
+  6  the host itself failed: no execution was judged, or its report could not be written; of `execution`,
+     `callback` and `clock`: the endpoint cannot be reached, or failed
+  7  of `execution wait --timeout`: the execution has not ended, or was not found, by then; it goes on
   130  interrupted: Ctrl-C or SIGTERM";
 
 /// An error that ends a command, with the exit code to report it with.

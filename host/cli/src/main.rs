@@ -39,6 +39,7 @@ mod test;
 mod test_report;
 mod tls;
 mod trace;
+mod upgrade;
 mod versions;
 mod watch;
 

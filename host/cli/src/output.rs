@@ -39,6 +39,36 @@ pub(super) fn say_json_line(value: &impl Serialize) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Writes a list as JSON to standard output, entry by entry, as [`say_json`] writes a whole one. Until it is ended, it
+/// is no JSON, so that nobody takes a part of it for all.
+#[derive(Default)]
+pub(super) struct JsonList {
+    /// The latest entry: whether a comma follows it is not known yet.
+    latest: Option<String>,
+}
+
+impl JsonList {
+    /// Adds an entry.
+    pub(super) fn add(&mut self, entry: &impl Serialize) -> Result<(), Failure> {
+        let entry = serde_json::to_string_pretty(entry).or_exit(Exit::Host)?;
+        // A string in JSON has no line breaks.
+        let entry = format!("  {}", entry.replace('\n', "\n  "));
+        match self.latest.replace(entry) {
+            None => put("["),
+            Some(before) => put(&json(&format!("{before},"))),
+        }
+        Ok(())
+    }
+
+    /// Ends the list.
+    pub(super) fn end(self) {
+        match self.latest {
+            None => put("[]"),
+            Some(latest) => put(&json(&format!("{latest}\n]"))),
+        }
+    }
+}
+
 /// Writes a line to standard error. Of a very long one the middle is left out.
 pub(super) fn note(line: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{}", shortened(&line.to_string(), LONGEST_MESSAGE));

@@ -2,48 +2,16 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail in any way")]
 
+mod asking;
 mod common;
 mod serving;
 
-use std::{
-    fs,
-    io::{Read as _, Write as _},
-    net::{TcpListener, TcpStream},
-    os::unix::fs::PermissionsExt as _,
-    process::{Command, Output, Stdio},
-    thread,
-};
+use std::{fs, os::unix::fs::PermissionsExt as _, process::Stdio};
 
-use common::{err, json_of, out};
-use durawasm_report::is_unsafe;
-use serde_json::{Value, json};
-use serving::{Serving, command, guests, until};
-
-/// The variables that a command reads, beside those of a test.
-const VARIABLES: [&str; 8] = [
-    "DURAWASM_ENDPOINT",
-    "AWS_ENDPOINT_URL_LAMBDA",
-    "AWS_ENDPOINT_URL",
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_REGION",
-    "AWS_DEFAULT_REGION",
-];
-
-/// A command for the endpoint that the environment names.
-fn prepared(endpoint: &str, set: &[(&str, &str)], arguments: &[&str]) -> Command {
-    let mut command = command(arguments);
-    for name in VARIABLES {
-        command.env_remove(name);
-    }
-    command.env("DURAWASM_ENDPOINT", endpoint).envs(set.iter().copied());
-    command
-}
-
-fn at(endpoint: &str, arguments: &[&str]) -> Output {
-    prepared(endpoint, &[], arguments).output().unwrap()
-}
+use asking::{at, code, done, json_done, prepared, refused};
+use common::{err, json_of, out, root};
+use serde_json::json;
+use serving::{Serving, guests, until};
 
 /// Serves functions of the test handlers under their own names.
 fn serving(functions: &[&str]) -> (Serving, String) {
@@ -53,29 +21,6 @@ fn serving(functions: &[&str]) -> (Serving, String) {
     let serving = Serving::start(&arguments);
     let url = serving.endpoint();
     (serving, url)
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap_or_else(|| panic!("{output:?}"))
-}
-
-/// What the command prints, if it ends well.
-fn done(endpoint: &str, arguments: &[&str]) -> String {
-    let output = at(endpoint, arguments);
-    assert_eq!(code(&output), 0, "{arguments:?}: {}{}", out(&output), err(&output));
-    out(&output)
-}
-
-/// That the command fails with this code, and says this in one line.
-fn refused(output: &Output, expected: i32, says: &str) {
-    let said = err(output);
-    assert_eq!(code(output), expected, "{}{said}", out(output));
-    assert!(said.contains(says), "{says} in {said}");
-    assert_eq!(said.lines().filter(|line| line.starts_with("error: ")).count(), 1, "{said}");
-}
-
-fn json_done(endpoint: &str, arguments: &[&str]) -> Value {
-    serde_json::from_str(&done(endpoint, arguments)).unwrap()
 }
 
 /// The id of the callback, as soon as it is open.
@@ -222,7 +167,7 @@ fn lists_and_names() {
     let ambiguous = at(&url, &["execution", "stop", "-f", "callback", "o-"]);
     refused(&ambiguous, 2, "may mean several executions of callback: o-21, o-20");
     let named = err(&ambiguous).matches("o-1").count() + err(&ambiguous).matches("o-2").count();
-    assert!(named == 10 && err(&ambiguous).contains(", and more"), "{}", err(&ambiguous));
+    assert!(named == 10 && err(&ambiguous).contains(", and 2 more"), "{}", err(&ambiguous));
     for (arguments, says) in [
         (vec!["get", "callback/o-1"], "callback has no execution o-1"),
         (vec!["get", "-f", "callback", "q"], "callback has no execution q"),
@@ -239,6 +184,43 @@ fn lists_and_names() {
     // The prefix stopped nothing.
     let running = json_done(&url, &["execution", "list", "callback", "--status", "RUNNING", "--json"]);
     assert_eq!(running.as_array().unwrap().len(), 13);
+
+    // One that is found by the beginning of its name is told.
+    let means = format!("p means p-1: {}\n", arn.trim());
+    let stopped = at(&url, &["execution", "stop", "-f", "callback", "p", "--json"]);
+    assert_eq!((code(&stopped), json_of(&stopped)["executionArn"].as_str()), (0, Some(arn.trim())));
+    assert_eq!(err(&stopped), means);
+    let deleted = at(&url, &["execution", "delete", "-f", "callback", "p"]);
+    assert_eq!((code(&deleted), out(&deleted)), (0, format!("deleted {arn}")));
+    assert_eq!(err(&deleted), means);
+    let named = at(&url, &["execution", "stop", "-f", "callback", "o-10"]);
+    assert_eq!((code(&named), err(&named).as_str()), (0, ""));
+}
+
+/// The name of the option that a line of a help text is about.
+fn option(line: &str) -> Option<&str> {
+    let line = line.trim_start();
+    let short = || line.strip_prefix('-')?.get(1..)?.strip_prefix(", --");
+    line.strip_prefix("--").or_else(short)?.split([' ', '[', '<']).next()
+}
+
+#[test]
+fn each_action_has_its_options_in_the_help_and_on_the_page() {
+    let page = fs::read_to_string(root().join("docs/cli.md")).unwrap();
+    for (command, actions) in [
+        ("execution", &["start", "list", "get", "history", "wait", "stop", "delete", "pause", "resume"][..]),
+        ("callback", &["succeed", "fail", "heartbeat"]),
+        ("clock", &["show", "advance"]),
+    ] {
+        for action in actions {
+            let help = done("http://127.0.0.1:9", &[command, action, "--help"]);
+            let options: Vec<&str> = help.lines().filter_map(option).filter(|name| *name != "help").collect();
+            assert!(options.contains(&"json") && options.contains(&"endpoint"), "{help}");
+            for option in options {
+                assert!(page.contains(&format!("--{option}")), "{command} {action} --{option}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -275,115 +257,6 @@ fn requests_are_signed_with_the_credentials_of_the_environment() {
     refused(&run(&[], &list), 2, "MissingAuthenticationTokenException");
     refused(&run(&[key, ("AWS_SECRET_ACCESS_KEY", "another-secret-of-mine")], &list), 2, "InvalidSignature");
     refused(&run(&[key], &list), 2, "AWS_SECRET_ACCESS_KEY is not");
-}
-
-#[test]
-fn an_endpoint_elsewhere_gets_no_unsigned_request() {
-    let list = ["execution", "list", "order"];
-    refused(&at("http://192.0.2.1:9", &list), 2, "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
-    let keys = [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b")];
-    let output = prepared("http://192.0.2.1:9", &keys, &list).output().unwrap();
-    refused(&output, 2, "set AWS_REGION");
-    refused(&at("nowhere", &list), 2, "DURAWASM_ENDPOINT: \"nowhere\" is no endpoint");
-    let option = at("http://192.0.2.1:9", &["execution", "--endpoint", "ftp://x", "list", "order"]);
-    refused(&option, 2, "--endpoint: \"ftp://x\" is no endpoint");
-}
-
-/// An endpoint that answers each request with these bytes.
-fn answering(answer: Vec<u8>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            read_head(&mut stream);
-            // The client may have enough before the end.
-            let _ = stream.write_all(&answer);
-        }
-    });
-    url
-}
-
-fn read_head(stream: &mut TcpStream) {
-    let (mut head, mut byte) = (Vec::new(), [0]);
-    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
-        head.push(byte[0]);
-    }
-}
-
-fn http(status: &str, more: &str, body: &str) -> Vec<u8> {
-    let length = body.len();
-    format!("HTTP/1.1 {status}\r\n{more}connection: close\r\ncontent-length: {length}\r\n\r\n{body}")
-        .into_bytes()
-}
-
-#[test]
-fn what_answers_may_be_anything() {
-    let get = ["execution", "list", "order"];
-    let closed = {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        format!("http://{}", listener.local_addr().unwrap())
-    };
-    refused(&at(&closed, &get), 6, "it cannot be reached");
-    let mut endless = b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n".to_vec();
-    endless.resize(66 << 20, b' ');
-    for (answer, says) in [
-        (http("200 OK", "", "<html>"), "is not the AWS Lambda durable execution API"),
-        (http("200 OK", "", "{\"DurableExecutions\": 7}"), "is not the AWS Lambda durable execution API"),
-        (http("404 Not Found", "", "<html>"), "HTTP status 404"),
-        (http("302 Found", "location: http://192.0.2.1/\r\n", ""), "redirects are not followed"),
-        (http("503 Service Unavailable", "", ""), "HTTP status 503"),
-        (http("200 OK", "", "{\"NextMarker\": \"m\"}"), "names itself as the next"),
-        (b"SSH-2.0-server\r\n".to_vec(), "cannot be reached"),
-        (endless, "more than 67108864 bytes"),
-        (Vec::new(), "cannot be reached"),
-    ] {
-        refused(&at(&answering(answer), &get), 6, says);
-    }
-}
-
-#[test]
-fn what_an_endpoint_says_controls_no_terminal() {
-    let hostile = "\u{1b}[2J\nforged: ok\u{202e}\u{7}";
-    let listed = json!({ "DurableExecutions": [{
-        "DurableExecutionArn": hostile, "DurableExecutionName": hostile, "FunctionArn": hostile, "Status": hostile,
-        "StartTimestamp": 1,
-    }]});
-    let got = json!({
-        "DurableExecutionArn": hostile, "DurableExecutionName": hostile, "FunctionArn": hostile, "Status": hostile,
-        "StartTimestamp": 1, "InputPayload": hostile, "Result": hostile, "Error": {"ErrorMessage": hostile},
-        "PauseDetails": {"PauseRequestTimestamp": 1, "ExecutionTimeoutPaused": true, "Reason": hostile},
-    });
-    let refusal = json!({ "__type": hostile, "message": hostile });
-    let arn = "arn:aws:lambda:r:000000000000:function:f:$LATEST/durable-execution/n/0-1";
-    for (answer, arguments) in [
-        (http("200 OK", "", &listed.to_string()), vec!["list", "f"]),
-        (http("200 OK", "", &listed.to_string()), vec!["list", "f", "--json"]),
-        (http("200 OK", "", &got.to_string()), vec!["get", arn]),
-        (http("200 OK", "", &got.to_string()), vec!["get", arn, "--json"]),
-        (http("400 Bad Request", "", &refusal.to_string()), vec!["get", arn]),
-        (http("202 Accepted", "x-amz-durable-execution-arn: \u{1b}[2J\r\n", ""), vec!["start", "f"]),
-    ] {
-        let output = at(&answering(answer), &[&["execution"], &*arguments].concat());
-        for text in [out(&output), err(&output)] {
-            let wrong: Vec<char> = text.chars().filter(|c| *c != '\n' && is_unsafe(*c)).collect();
-            assert!(wrong.is_empty(), "{arguments:?}: {wrong:?} in {text:?}");
-            assert!(!text.lines().any(|line| line.starts_with("forged")), "{arguments:?}: {text:?}");
-        }
-    }
-}
-
-#[test]
-fn an_interrupt_ends_the_waiting_alone() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let arn = "arn:aws:lambda:r:000000000000:function:f:$LATEST/durable-execution/n/0-1";
-    let waiting = prepared(&url, &[], &["execution", "wait", arn]).stderr(Stdio::piped()).spawn().unwrap();
-    // It asks after it has begun to listen for signals, and gets no answer.
-    let (mut stream, _) = listener.accept().unwrap();
-    read_head(&mut stream);
-    assert!(Command::new("kill").args(["-INT", &waiting.id().to_string()]).status().unwrap().success());
-    let output = waiting.wait_with_output().unwrap();
-    refused(&output, 130, "interrupted: it goes on, and `durawasm execution wait");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `Client`: the operations of the service model, one method for each.
 //!
 //! Invariants: an error names the operation, what it was on, and the endpoint; a page that names itself as the next one
-//! is an error, so that every list ends.
+//! is an error, so that every list ends; what several pages make this process keep has a bound.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -27,7 +27,9 @@ use super::{
     refusal::refusal,
     sign::add_signature,
     transport::{self, Transport},
-    types::{ClockState, Execution, HistoryPage, Invocation, Invoked, ListPage, ListQuery, ListedExecution},
+    types::{
+        ClockState, Execution, HistoryPage, Invocation, Invoked, ListPage, ListQuery, ListedExecution, Rest,
+    },
 };
 
 /// The events of a page: the service's maximum.
@@ -38,6 +40,9 @@ const EXECUTIONS: usize = 1000;
 
 /// The most pages of a list or a history: more than a million executions or events have.
 pub(crate) const PAGES: usize = 10_000;
+
+/// The most bytes of answers of which the content is kept, for one list or one history.
+pub(crate) const KEPT: usize = 256 * 1024 * 1024;
 
 /// A client of one endpoint. Cheap to clone: clones share connections.
 ///
@@ -123,33 +128,48 @@ impl Client {
         arn: &ExecutionArn,
         marker: Option<&str>,
     ) -> Result<HistoryPage, ClientError> {
+        Ok(self.sized_history_page(arn, marker).await?.0)
+    }
+
+    /// The same, with the size of the answer in bytes.
+    pub(crate) async fn sized_history_page(
+        &self,
+        arn: &ExecutionArn,
+        marker: Option<&str>,
+    ) -> Result<(HistoryPage, usize), ClientError> {
         let mut call = Call::on_execution("GetDurableExecutionHistory", Method::GET, arn, "/history");
         call.query = vec![("IncludeExecutionData", "true".to_owned()), ("MaxItems", EVENTS.to_string())];
         call.query.extend(marker.map(|marker| ("Marker", marker.to_owned())));
-        let mut page: HistoryPage = self.read(&call).await?;
+        let (mut page, size): (HistoryPage, usize) = self.read_sized(&call).await?;
         page.next_marker = self.next(&call, page.next_marker, marker)?;
-        Ok(page)
+        Ok((page, size))
     }
 
-    /// The whole history of an execution, as the service writes it.
+    /// Hands each event of an execution's history to `event`, in their order and as the service writes them. No more
+    /// than a page is kept.
     ///
     /// # Errors
-    /// [`ClientError`], also if it has more than 10,000 pages.
-    pub async fn history(&self, arn: &ExecutionArn) -> Result<Vec<Value>, ClientError> {
-        let (mut events, mut marker) = (Vec::new(), None);
+    /// [`ClientError`], also if the history has more than 10,000 pages. Then `event` may have got some events.
+    pub async fn each_event(
+        &self,
+        arn: &ExecutionArn,
+        mut event: impl FnMut(Value),
+    ) -> Result<(), ClientError> {
+        let mut marker = None;
         for _ in 0..PAGES {
             let page = self.history_page(arn, marker.as_deref()).await?;
-            events.extend(page.events);
+            page.events.into_iter().for_each(&mut event);
             marker = page.next_marker;
             if marker.is_none() {
-                return Ok(events);
+                return Ok(());
             }
         }
         Err(self.endless("GetDurableExecutionHistory", arn.as_str()))
     }
 
-    /// The executions that a query is for and whose names begin so, the latest first, at most `most` of them; and
-    /// whether there may be more.
+    /// The executions that a query is for and whose names begin so, the latest first, at most `most` of them; and what
+    /// is left out. It ends early, with [`Rest::TooLarge`], when the answers that have some of them are larger than 256
+    /// MiB.
     ///
     /// # Errors
     /// [`ClientError`], also if the list has more than 10,000 pages.
@@ -158,24 +178,32 @@ impl Client {
         query: &ListQuery,
         beginning: &str,
         most: usize,
-    ) -> Result<(Vec<ListedExecution>, bool), ClientError> {
-        let (mut found, mut marker) = (Vec::new(), None);
+    ) -> Result<(Vec<ListedExecution>, Rest), ClientError> {
+        let (mut found, mut marker, mut kept): (Vec<ListedExecution>, _, _) = (Vec::new(), None, 0);
         for _ in 0..PAGES {
             let page = if beginning.is_empty() { EXECUTIONS.min(most - found.len()) } else { EXECUTIONS };
-            let page = self.list_page(query, marker.as_deref(), page).await?;
+            let (page, size) = self.list_page(query, marker.as_deref(), page).await?;
+            let before = found.len();
             let listed = page.durable_executions.into_iter();
             found.extend(listed.filter(|listed| listed.durable_execution_name.starts_with(beginning)));
+            kept += if found.len() > before { size } else { 0 };
             marker = page.next_marker;
-            if marker.is_none() || found.len() >= most {
-                let more = marker.is_some() || found.len() > most;
-                found.truncate(most);
-                return Ok((found, more));
-            }
+            let over = found.len().saturating_sub(most);
+            let rest = match marker {
+                None if over == 0 => Rest::Nothing,
+                None => Rest::Exactly(over),
+                Some(_) if found.len() >= most => Rest::AtLeast(over),
+                Some(_) if kept > KEPT => Rest::TooLarge,
+                Some(_) => continue,
+            };
+            found.truncate(most);
+            return Ok((found, rest));
         }
         Err(self.endless("ListDurableExecutionsByFunction", &query.function))
     }
 
-    /// A page of a function's executions (`ListDurableExecutionsByFunction`), with at most `most` of them, 1 to 1000.
+    /// A page of a function's executions (`ListDurableExecutionsByFunction`), with at most `most` of them, 1 to 1000;
+    /// and the size of the answer in bytes.
     ///
     /// # Errors
     /// [`ClientError`]
@@ -184,7 +212,7 @@ impl Client {
         query: &ListQuery,
         marker: Option<&str>,
         most: usize,
-    ) -> Result<ListPage, ClientError> {
+    ) -> Result<(ListPage, usize), ClientError> {
         let (before, behind) = ("/2025-12-01/functions/", "/durable-executions");
         let operation = "ListDurableExecutionsByFunction";
         let mut call = Call::new(operation, Method::GET, before, &query.function, behind);
@@ -195,9 +223,9 @@ impl Client {
         add("StartedAfter", query.started_after.map(|time| time.to_string()));
         add("StartedBefore", query.started_before.map(|time| time.to_string()));
         add("Marker", marker.map(str::to_owned));
-        let mut page: ListPage = self.read(&call).await?;
+        let (mut page, size): (ListPage, usize) = self.read_sized(&call).await?;
         page.next_marker = self.next(&call, page.next_marker, marker)?;
-        Ok(page)
+        Ok((page, size))
     }
 
     /// Stops an execution (`StopDurableExecution`): it ends as STOPPED with this error. Returns when it ended.
@@ -320,8 +348,14 @@ impl Client {
 
     /// Sends a request, and reads the JSON of its answer.
     async fn read<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, ClientError> {
+        Ok(self.read_sized(call).await?.0)
+    }
+
+    /// The same, with the size of the answer in bytes.
+    async fn read_sized<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<(T, usize), ClientError> {
         let answer = self.send(call).await?;
         serde_json::from_slice(&answer.body)
+            .map(|read| (read, answer.body.len()))
             .map_err(|error| self.error(call.operation, call.of, Problem::Answer(error.to_string())))
     }
 

@@ -3,6 +3,8 @@
 //! Invariants:
 //! - an execution has ended if the service says so and its history has the end; then the whole history is read again,
 //!   because the service may complete events after it has told of them;
+//! - a history of more than [`KEPT`] bytes is cut off there, and then the service alone says whether the execution has
+//!   ended;
 //! - a request that fails is repeated if it may succeed later: at most [`ATTEMPTS`] times in a row, and, once the endpoint
 //!   has answered, for [`PATIENCE`] at least, in which a server may be restarted.
 
@@ -16,7 +18,7 @@ use durawasm_report::{GrowingHistory, invocations_of, operations_of};
 use tokio::time::{Instant, sleep};
 
 use super::{
-    client::{Client, PAGES},
+    client::{Client, KEPT, PAGES},
     error::{ClientError, Problem},
     types::Execution,
 };
@@ -64,12 +66,15 @@ pub struct Followed {
     arn: ExecutionArn,
     execution: Option<Execution>,
     history: GrowingHistory,
+    /// The bytes of the answers with the history, but for the last page, which is asked for again.
+    kept: usize,
+    cut: bool,
 }
 
 impl Followed {
     /// Nothing is known of the execution yet.
     pub fn new(client: Client, arn: ExecutionArn) -> Self {
-        Self { client, arn, execution: None, history: GrowingHistory::default() }
+        Self { client, arn, execution: None, history: GrowingHistory::default(), kept: 0, cut: false }
     }
 
     /// The execution.
@@ -82,6 +87,11 @@ impl Followed {
         self.execution.as_ref()
     }
 
+    /// Whether only the beginning of the history was read, because it is larger than 256 MiB.
+    pub fn is_cut(&self) -> bool {
+        self.cut
+    }
+
     /// Reads the state of the execution and what is new of its history. Returns whether it has ended.
     ///
     /// # Errors
@@ -90,15 +100,22 @@ impl Followed {
         let is_over = self.look_at_state().await?;
         if is_over {
             self.history.reread();
+            (self.kept, self.cut) = (0, false);
         }
         for _ in 0..PAGES {
-            let page = self.client.history_page(&self.arn, self.history.marker()).await?;
+            if self.cut {
+                return Ok(is_over);
+            }
+            let page = self.client.sized_history_page(&self.arn, self.history.marker());
+            let (page, size) = page.await?;
             let events = page.known().map_err(|why| {
                 self.client.error("GetDurableExecutionHistory", self.arn.as_str(), Problem::Answer(why))
             })?;
             if !self.history.take(events, page.next_marker) {
                 return Ok(is_over && self.history.has_end());
             }
+            self.kept += size;
+            self.cut = self.kept > KEPT;
         }
         Err(self.client.endless("GetDurableExecutionHistory", self.arn.as_str()))
     }

@@ -42,5 +42,6 @@ pub use error::{ClientError, Problem};
 pub use followed::{Followed, Intervals};
 pub use repeats::repeated;
 pub use types::{
-    ClockState, Execution, HistoryPage, Invocation, Invoked, ListQuery, ListedExecution, PauseDetails, Status,
+    ClockState, Execution, HistoryPage, Invocation, Invoked, ListQuery, ListedExecution, PauseDetails, Rest,
+    Status,
 };

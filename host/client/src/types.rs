@@ -156,6 +156,19 @@ pub struct ListQuery {
     pub started_before: Option<Timestamp>,
 }
 
+/// What a list leaves out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// Nothing.
+    Nothing,
+    /// So many executions.
+    Exactly(usize),
+    /// So many executions, and perhaps more: the service has further pages. It may be none.
+    AtLeast(usize),
+    /// What follows is not known: more is not kept.
+    TooLarge,
+}
+
 /// A page of a list, the latest start first.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]

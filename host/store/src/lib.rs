@@ -21,6 +21,7 @@ mod reader;
 mod schema;
 mod sqlite;
 mod tables;
+mod under_way;
 mod verify;
 mod versions;
 
@@ -31,6 +32,7 @@ pub use self::{
     file::StoreFile,
     reader::{Found, Listed, StoreReader},
     sqlite::SqliteStore,
+    under_way::StoredHistory,
     verify::Flaw,
     versions::{Code, StoredVersion},
 };

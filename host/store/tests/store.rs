@@ -10,7 +10,7 @@ use durawasm_core::{
         Summary,
     },
 };
-use durawasm_store::{ComponentDigest, Found, StoreFile, StoreFileError, StoreReader};
+use durawasm_store::{ComponentDigest, ExchangeError, Found, StoreFile, StoreFileError, StoreReader};
 use proptest::prelude::*;
 
 fn arn(number: u8) -> ExecutionArn {
@@ -350,6 +350,27 @@ fn executions_are_found_by_beginnings() {
         |name: &str| reader.named(name).unwrap().into_iter().map(|listed| listed.arn).collect::<Vec<_>>();
     assert_eq!(named("n3"), [arn(3).to_string()]);
     assert_eq!(named("n"), [""; 0]);
+}
+
+#[test]
+fn what_is_under_way_is_told_by_function() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = StoreFile::open(&folder.path().join("s.db")).unwrap();
+    let reader = file.reader().unwrap();
+    assert!(reader.functions().unwrap().is_empty() && reader.under_way("f0").unwrap().is_empty());
+    let mut model = Model::default();
+    let over = Step { over: true, ..step(2, "") };
+    let changes = [step(4, ""), step(0, ""), step(1, ""), over].map(|step| model.apply(&step));
+    file.store().unwrap().commit(&changes, &[]).unwrap();
+    assert_eq!(reader.functions().unwrap(), ["f0", "f1"]);
+    // In the order in which the store got them.
+    assert_eq!(reader.under_way("f0").unwrap(), [arn(4).to_string(), arn(0).to_string()]);
+    assert_eq!(reader.under_way("f1").unwrap(), [arn(1).to_string()]);
+    assert_eq!(reader.under_way("f").unwrap(), [""; 0]);
+    // These records are no JSON.
+    let error = reader.history(arn(0).as_str()).unwrap_err();
+    assert!(matches!(error, ExchangeError::Damaged { .. }), "{error}");
+    assert!(reader.history(arn(3).as_str()).unwrap().is_none());
 }
 
 fn file_kinds(path: &Path) -> Vec<String> {

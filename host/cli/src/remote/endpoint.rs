@@ -1,14 +1,17 @@
 //! Where the requests of a command go, and how their failures end it.
 //!
 //! Invariants: what the endpoint refuses because of what it was asked is an error of the command line; everything else
-//! that fails is one of the host.
+//! that fails is one of the host; requests that others on the way can read are sent with a warning.
 
 use std::future::Future;
 
 use anyhow::anyhow;
 use durawasm_client::{Access, Client, ClientError, Endpoint, Problem};
 
-use crate::exit::{Exit, Failure, OrExit};
+use crate::{
+    exit::{Exit, Failure, OrExit},
+    output::note,
+};
 
 /// The endpoint of `durawasm serve`.
 const DEFAULT: &str = "http://127.0.0.1:9001";
@@ -38,6 +41,12 @@ impl EndpointArgs {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let endpoint = self.stated(variable).or_exit(Exit::Usage)?;
         let access = Access::from_variables(&endpoint, variable).or_exit(Exit::Usage)?;
+        if is_open(&endpoint) {
+            note(format_args!(
+                "warning: requests to {endpoint} are signed, but neither they nor the answers are encrypted: others on \
+                 the way can read payloads and the token of a session; an endpoint with https:// prevents that"
+            ));
+        }
         Client::new(endpoint, access).or_exit(Exit::Host)
     }
 
@@ -49,6 +58,11 @@ impl EndpointArgs {
         let Some((name, url)) = set else { return Ok(Endpoint::parse(DEFAULT)?) };
         Endpoint::parse(&url).map_err(|error| anyhow!("{name}: {error}"))
     }
+}
+
+/// Whether requests go to another machine without encryption. Such requests are always signed.
+fn is_open(endpoint: &Endpoint) -> bool {
+    !endpoint.is_https() && !endpoint.is_loopback()
 }
 
 /// Runs the requests of a command.
@@ -104,5 +118,19 @@ mod tests {
         }
         assert!(stated(Some("x"), &[]).starts_with("--endpoint: \"x\" is no endpoint"));
         assert!(stated(None, &[("AWS_ENDPOINT_URL", "x")]).starts_with("AWS_ENDPOINT_URL: \"x\""));
+    }
+
+    #[test]
+    fn only_what_leaves_the_machine_without_encryption_is_open() {
+        for (url, open) in [
+            ("http://orders.example:9001", true),
+            ("http://10.0.0.5", true),
+            ("https://orders.example", false),
+            ("http://127.0.0.1:9001", false),
+            ("http://[::1]:9001", false),
+            ("http://localhost", false),
+        ] {
+            assert_eq!(is_open(&Endpoint::parse(url).unwrap()), open, "{url}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! `durawasm execution`
 
-use std::time::Duration;
+use std::{future::ready, time::Duration};
 
 use clap::Subcommand;
 use durawasm_client::Client;
@@ -57,7 +57,7 @@ enum Action {
     Wait {
         #[command(flatten)]
         which: Which,
-        /// How long to wait [default: to the end]
+        /// How long to wait, from the start of the command on [default: to the end]
         #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
         timeout: Option<Duration>,
     },
@@ -118,7 +118,9 @@ async fn execute(client: &Client, action: &Action, json: bool) -> Result<Exit, F
         Action::List(args) => list(client, args, json).await,
         Action::Get(which) => get(client, &which.find(client).await?, json).await,
         Action::History(which) => history(client, which.find(client).await?, json).await,
-        Action::Wait { which, timeout } => wait(client, which.find(client).await?, *timeout, json).await,
+        Action::Wait { which, timeout } => {
+            wait(client, which.text(), which.find(client), *timeout, json).await
+        }
         Action::Stop { which, error } => {
             let arn = which.find(client).await?;
             let end = client.stop(&arn, error.error().as_ref()).await.map_err(failed)?;
@@ -155,7 +157,10 @@ async fn start(client: &Client, args: &StartArgs, json: bool) -> Result<Exit, Fa
         (true, false) => say_json(&Done { execution_arn: &arn, end_timestamp: None })?,
         (false, _) => say(&arn),
     }
-    if args.wait { wait(client, arn, None, json).await } else { Ok(Exit::Done) }
+    if !args.wait {
+        return Ok(Exit::Done);
+    }
+    wait(client, arn.as_str(), ready(Ok(arn.clone())), None, json).await
 }
 
 /// The answer to a request that was fulfilled, as JSON.

@@ -1,15 +1,18 @@
 //! Which execution a command is for.
 //!
 //! Invariants: an ARN is not looked up; a name in full means the execution of that name, and the beginning of a name
-//! the only one that begins so.
+//! the only one that begins so, which is told before anything is done to it.
 
 use anyhow::anyhow;
 use clap::builder::NonEmptyStringValueParser;
-use durawasm_client::{Client, ListQuery};
+use durawasm_client::{Client, ListQuery, Rest};
 use durawasm_core::protocol::{ExecutionArn, check_execution_name};
 
 use super::endpoint::failed;
-use crate::exit::{Exit, Failure, OrExit};
+use crate::{
+    exit::{Exit, Failure, OrExit},
+    output::note,
+};
 
 /// The most executions that a message names.
 const NAMED: usize = 10;
@@ -58,7 +61,13 @@ impl Which {
         Err(Failure { exit: Exit::Usage, error })
     }
 
-    /// The ARN of the execution.
+    /// The execution as the command line names it.
+    pub(crate) fn text(&self) -> &str {
+        &self.execution
+    }
+
+    /// The ARN of the execution. If it was found by the beginning of its name, a line on standard error says which it
+    /// is.
     pub(crate) async fn find(&self, client: &Client) -> Result<ExecutionArn, Failure> {
         let (function, name, may_begin) = match self.meant()? {
             Meant::Arn(arn) => return Ok(arn),
@@ -66,14 +75,20 @@ impl Which {
         };
         let mut query =
             ListQuery { function: function.to_owned(), name: Some(name.to_owned()), ..ListQuery::default() };
-        let (mut found, mut more) = client.list(&query, "", NAMED).await.map_err(failed)?;
+        let (mut found, mut rest) = client.list(&query, "", NAMED).await.map_err(failed)?;
         let is_name = !found.is_empty();
         if !is_name && may_begin {
             query.name = None;
-            (found, more) = client.list(&query, name, NAMED).await.map_err(failed)?;
+            (found, rest) = client.list(&query, name, NAMED).await.map_err(failed)?;
         }
         let error = match &*found {
-            [one] if !more => return Ok(one.durable_execution_arn.clone()),
+            [one] if rest == Rest::Nothing => {
+                let (whole, arn) = (&one.durable_execution_name, &one.durable_execution_arn);
+                if !is_name {
+                    note(format_args!("{name} means {whole}: {arn}"));
+                }
+                return Ok(arn.clone());
+            }
             [] => anyhow!(
                 "{function} has no execution {name} at {}; `durawasm execution list` shows all",
                 client.endpoint()
@@ -88,7 +103,12 @@ impl Which {
                     }
                 });
                 let shown: Vec<&str> = shown.collect();
-                let more = if more { ", and more" } else { "" };
+                let more = match rest {
+                    Rest::Nothing => String::new(),
+                    Rest::Exactly(more) => format!(", and {more} more"),
+                    Rest::AtLeast(0) | Rest::TooLarge => ", and perhaps more".to_owned(),
+                    Rest::AtLeast(more) => format!(", and at least {more} more"),
+                };
                 anyhow!("{name} may mean several executions of {function}: {}{more}", shown.join(", "))
             }
         };

@@ -3,7 +3,7 @@
 use anyhow::anyhow;
 use chrono::DateTime;
 use clap::builder::PossibleValuesParser;
-use durawasm_client::{Client, ListQuery, ListedExecution};
+use durawasm_client::{Client, ListQuery, ListedExecution, Rest};
 use durawasm_core::{
     ambient::{Clock, SystemClock},
     parse_duration,
@@ -87,7 +87,7 @@ pub(crate) async fn list(client: &Client, args: &ListArgs, json: bool) -> Result
         started_before: args.until,
     };
     let most = args.limit as usize;
-    let (found, more) = client.list(&query, "", most).await.map_err(failed)?;
+    let (found, rest) = client.list(&query, "", most).await.map_err(failed)?;
     let rows: Vec<Row<'_>> = found.iter().map(row).collect();
     if json {
         say_json(&rows)?;
@@ -99,8 +99,16 @@ pub(crate) async fn list(client: &Client, args: &ListArgs, json: bool) -> Result
         }
         table::print(&table);
     }
-    if more {
-        note(format_args!("there are more executions: --limit {} shows more", most.saturating_mul(10)));
+    match rest {
+        Rest::Nothing => {}
+        Rest::Exactly(_) | Rest::AtLeast(_) => {
+            note(format_args!("there are more executions: --limit {} shows more", most.saturating_mul(10)));
+        }
+        Rest::TooLarge => note(format_args!(
+            "there are more executions: the list of these {} has more than 256 MiB already; --status, --since and \
+             --until choose others",
+            found.len()
+        )),
     }
     Ok(Exit::Done)
 }

@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use super::endpoint::failed;
 use crate::{
     exit::{Exit, Failure},
-    output::{say, say_json},
+    output::{JsonList, note, say, say_json},
     report::{count, print_error, print_outcome, raw},
     table,
 };
@@ -68,8 +68,15 @@ fn print(execution: &Execution) {
 /// `durawasm execution history`
 pub(crate) async fn history(client: &Client, arn: ExecutionArn, json: bool) -> Result<Exit, Failure> {
     if json {
-        let events = client.history(&arn).await.map_err(failed)?;
-        say_json(&events)?;
+        let (mut list, mut added) = (JsonList::default(), Ok(()));
+        let told = client.each_event(&arn, |event| {
+            if added.is_ok() {
+                added = list.add(&event);
+            }
+        });
+        told.await.map_err(failed)?;
+        added?;
+        list.end();
         return Ok(Exit::Done);
     }
     let mut followed = Followed::new(client.clone(), arn);
@@ -78,9 +85,21 @@ pub(crate) async fn history(client: &Client, arn: ExecutionArn, json: bool) -> R
     Ok(Exit::Done)
 }
 
+/// Says that a history was too large to be read to its end.
+fn note_cut(followed: &Followed) {
+    if followed.is_cut() {
+        note(format_args!(
+            "the history of {} is larger than 256 MiB: only the operations at its beginning are shown; `durawasm \
+             execution history --json` writes all events",
+            followed.arn()
+        ));
+    }
+}
+
 /// Prints the operations of an execution, its status, and its result or its error or what it waits for.
 pub(crate) fn print_followed(followed: &Followed) {
     let (Some(execution), Some(view)) = (followed.execution(), followed.view()) else { return };
+    note_cut(followed);
     if view.operations.len() > 1 {
         table::print(&table::operations(&view));
         say("");
@@ -128,6 +147,8 @@ struct Report<'a> {
     start_timestamp: Timestamp,
     end_timestamp: Option<Timestamp>,
     invocations: usize,
+    /// Whether operations and events are all that there are.
+    complete: bool,
     operations: &'a [Arc<Operation>],
     events: &'a [Arc<Event>],
 }
@@ -135,6 +156,7 @@ struct Report<'a> {
 /// Prints an execution that was waited for as JSON.
 pub(crate) fn say_report(followed: &Followed) -> Result<(), Failure> {
     let (Some(execution), Some(view)) = (followed.execution(), followed.view()) else { return Ok(()) };
+    note_cut(followed);
     say_json(&Report {
         function: view.arn.parts().map(|(function, ..)| function),
         execution_arn: &view.arn,
@@ -144,6 +166,7 @@ pub(crate) fn say_report(followed: &Followed) -> Result<(), Failure> {
         start_timestamp: view.start,
         end_timestamp: view.end,
         invocations: view.invocations.len(),
+        complete: !followed.is_cut(),
         operations: &view.operations,
         events: &view.events,
     })

@@ -1,6 +1,9 @@
 //! Waits for the end of an execution: `durawasm execution wait`, and `start --wait`.
+//!
+//! Invariants: a timeout counts from the beginning of the command, so it also ends the search for the execution that is
+//! meant; an interrupt does as well.
 
-use std::time::Duration;
+use std::{future::Future, pin::pin, time::Duration};
 
 use anyhow::anyhow;
 use durawasm_client::{Client, ClientError, Followed};
@@ -23,16 +26,17 @@ enum Waited {
     Interrupted,
 }
 
-/// Waits, and prints the result as `run` does.
+/// Waits for the execution that `found` gives, and prints the result as `run` does. `named` is how the command line
+/// names it. `timeout` is the time for both.
 pub(crate) async fn wait(
     client: &Client,
-    arn: ExecutionArn,
+    named: &str,
+    found: impl Future<Output = Result<ExecutionArn, Failure>>,
     timeout: Option<Duration>,
     json: bool,
 ) -> Result<Exit, Failure> {
     let interrupts = Interrupts::listen().or_exit(Exit::Host)?;
-    let mut followed = Followed::new(client.clone(), arn);
-    let late = async {
+    let mut late = pin!(async {
         match timeout {
             Some(timeout) => {
                 tokio::time::sleep(timeout).await;
@@ -40,7 +44,22 @@ pub(crate) async fn wait(
             }
             None => std::future::pending().await,
         }
+    });
+    let goes_on = "if there is such an execution, it goes on";
+    let arn = tokio::select! {
+        biased;
+        () = interrupts.first() => {
+            let error = anyhow!("interrupted before {named} was found; {goes_on}");
+            return Err(Failure { exit: Exit::Interrupted, error });
+        }
+        arn = found => arn?,
+        timeout = &mut late => {
+            let (timeout, endpoint) = (duration(timeout), client.endpoint());
+            let error = anyhow!("{endpoint} did not tell within {timeout} which execution {named} is; {goes_on}");
+            return Err(Failure { exit: Exit::NotOver, error });
+        }
     };
+    let mut followed = Followed::new(client.clone(), arn);
     let waited = tokio::select! {
         biased;
         () = interrupts.first() => Waited::Interrupted,

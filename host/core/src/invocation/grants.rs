@@ -107,6 +107,11 @@ impl Grants {
         self
     }
 
+    /// Revokes all HTTP requests.
+    pub fn revoke_http(&mut self) {
+        self.http = HttpGrants::default();
+    }
+
     /// Adds other grants. They replace variables, directories and HTTP requests of the same name, path or host and port.
     pub fn extend(&mut self, others: &Self) {
         self.variables.extend(others.variables.clone());

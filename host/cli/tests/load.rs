@@ -67,10 +67,16 @@ impl User {
         (arn, began.elapsed())
     }
 
+    fn events(&self, arn: &ExecutionArn) -> Vec<Value> {
+        let mut events = Vec::new();
+        self.runtime.block_on(self.client.each_event(arn, |event| events.push(event))).unwrap();
+        events
+    }
+
     /// The callback of an execution, once the execution does nothing but wait.
     fn callback(&self, arn: &ExecutionArn) -> CallbackId {
         until(format_args!("a callback of {arn}"), || {
-            let events = self.runtime.block_on(self.client.history(arn)).unwrap();
+            let events = self.events(arn);
             let waits = events.last().is_some_and(|event| event["EventType"] == "InvocationCompleted");
             let mut started = events.iter().filter(|event| event["EventType"] == "CallbackStarted");
             let id = started.next().filter(|_| waits)?["CallbackStartedDetails"]["CallbackId"].as_str();
@@ -107,7 +113,7 @@ impl User {
 
     /// Looks whether each operation of an execution was recorded once.
     fn check(&self, arn: &ExecutionArn) {
-        let events = self.runtime.block_on(self.client.history(arn)).unwrap();
+        let events = self.events(arn);
         for (kind, count) in [
             ("ExecutionStarted", 1),
             ("StepStarted", 2),

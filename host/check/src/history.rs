@@ -1,4 +1,4 @@
-//! Recorded executions: from a file, or from the operations and events of a store.
+//! Recorded executions: from a file, or from what a store has.
 //!
 //! Invariants: a history that lacks data is not judged, and the report says why; nothing in a file makes the check
 //! panic.
@@ -26,7 +26,7 @@ pub struct RecordedExecution {
     pub execution: ExecutionArn,
     pub(crate) operations: Vec<Arc<Operation>>,
     pub(crate) end: Option<(ExecutionEnd, Option<Arc<str>>)>,
-    /// The last event before an invocation returned; `None` if all events were seen, or if it is not known.
+    /// The last change, or event, before an invocation returned; `None` if all were seen, or if it is not known.
     pub(crate) returned_at: Option<u64>,
     pub(crate) now: Timestamp,
     pub(crate) unjudged: Option<Unjudged>,
@@ -50,21 +50,17 @@ pub(crate) enum Unjudged {
 }
 
 impl RecordedExecution {
-    /// An execution of a store: all its operations, and its events in the order of their ids. `file` names the store.
-    ///
-    /// # Errors
-    /// When the events contradict each other.
+    /// An execution of a store that has not ended. `file` names the store. The operations are those of its record, as
+    /// an invocation gets them, with the last change that one had got when it returned. `now` is the time of the replay.
     pub fn new(
         file: Arc<str>,
         execution: ExecutionArn,
         operations: Vec<Arc<Operation>>,
-        events: &[Event],
-    ) -> Result<Self, HistoryError> {
-        let contradicts = |reason: String| HistoryError::Contradiction {
-            execution: execution.clone(),
-            reason: shortened(&reason, LONGEST_MESSAGE),
-        };
-        self::execution(file, execution.clone(), events, Some(operations)).map_err(contradicts)
+        returned_at: u64,
+        now: Timestamp,
+    ) -> Self {
+        let returned_at = Some(returned_at);
+        Self { file, execution, operations, end: None, returned_at, now, unjudged: None }
     }
 
     /// An execution that cannot be read, and why: it is reported, and not judged.
@@ -79,14 +75,9 @@ impl RecordedExecution {
             unjudged: Some(Unjudged::Unreadable(why.into())),
         }
     }
-
-    /// Whether it has ended.
-    pub fn is_over(&self) -> bool {
-        self.end.is_some()
-    }
 }
 
-/// Why there is no recorded execution.
+/// Why a file holds no history.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
     /// The file cannot be read.
@@ -104,14 +95,6 @@ pub enum HistoryError {
     Form {
         /// The file.
         file: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The events of an execution contradict each other.
-    #[error("the history of {execution} contradicts itself: {reason}")]
-    Contradiction {
-        /// The execution.
-        execution: ExecutionArn,
         /// What is wrong.
         reason: String,
     },
@@ -243,12 +226,11 @@ fn execution(
     let Some(started) = builder.started else {
         return Err("it has no event ExecutionStarted".to_owned());
     };
-    // Operations have their payloads with them.
-    let without_data = operations.is_none() && builder.ended > 0 && builder.payloads == 0;
     let mut built = builder.operations;
     if let Some(operations) = operations {
         built = ordered(operations, &built);
     }
+    let without_data = builder.ended > 0 && builder.payloads == 0;
     let unjudged = (builder.truncated || without_data).then(|| {
         let why = "the history was exported without payloads: export it with IncludeExecutionData";
         Unjudged::LacksData(why.to_owned())

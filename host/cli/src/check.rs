@@ -94,8 +94,8 @@ pub(super) struct Args {
     /// `run --json`; may be given several times. Without --event nothing else is checked
     #[arg(long, value_name = "FILE|DIR")]
     history: Vec<PathBuf>,
-    /// Would this handler replay the executions that are under way in this store? It is the file of `serve --store` or
-    /// `run --store`, and a process may use it meanwhile. Without --event nothing else is checked
+    /// Would this handler replay the executions that are under way in this store, a file of `serve` or `run`? A process
+    /// may use it meanwhile. Without --event nothing else is checked
     #[arg(long, value_name = "FILE")]
     store: Option<PathBuf>,
     /// The name of the function in the store, where it is served under another one [default: the function's name]

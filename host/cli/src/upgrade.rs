@@ -115,17 +115,13 @@ impl Recorded {
 
 /// Reads an execution of a store; `None` if it was deleted or has ended.
 fn read(reader: &StoreReader, store: &Arc<str>, arn: &str) -> Option<RecordedExecution> {
-    let unreadable =
-        |why: String| Some(RecordedExecution::unreadable(store.clone(), ExecutionArn::from(arn), why));
-    let history = match reader.history(arn) {
-        Ok(history) => history?,
-        Err(error) => return unreadable(error.to_string()),
-    };
-    let recorded =
-        RecordedExecution::new(store.clone(), history.execution_arn, history.operations, &history.events);
-    match recorded {
-        Ok(execution) => Some(execution).filter(|execution| !execution.is_over()),
-        Err(error) => unreadable(error.to_string()),
+    let store = store.clone();
+    match reader.record(arn) {
+        Ok(found) => {
+            let (record, now) = found.filter(|(record, _)| !record.is_over)?;
+            Some(RecordedExecution::new(store, record.arn, record.operations, record.returned_at, now))
+        }
+        Err(error) => Some(RecordedExecution::unreadable(store, ExecutionArn::from(arn), error.to_string())),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
     component::{ComponentDigest, keep_component},
     error::StoreFileError,
     file::StoreFile,
-    reader::{Listed, StoreReader},
+    reader::StoreReader,
     tables::insert_whole,
 };
 
@@ -94,7 +94,9 @@ impl StoreReader {
     pub fn export(&self, arn: &str) -> Result<Exported, ExchangeError> {
         let missing = || ExchangeError::Missing(arn.to_owned());
         let damaged = |error| ExchangeError::Damaged { arn: arn.to_owned(), error };
-        let (saved, saved_at) = self.whole(arn)?.ok_or_else(missing)?;
+        let saved = self.load(arn)?.ok_or_else(missing)?;
+        let saved_at = self.listed(arn)?.ok_or_else(missing)?.saved_at;
+        verify_saved(&saved, saved_at).map_err(damaged)?;
         let (execution_arn, origin) = saved_origin(&saved).map_err(damaged)?;
         let raw = |text: String| RawValue::from_string(text).map_err(form);
         let mut operations = Vec::with_capacity(saved.operations.len());
@@ -123,15 +125,6 @@ impl StoreReader {
             },
             components,
         })
-    }
-
-    /// Reads an execution, verified as a whole, and the time of its latest request; `None` if the store does not have it.
-    pub(crate) fn whole(&self, arn: &str) -> Result<Option<(Saved, Timestamp)>, ExchangeError> {
-        let Some(saved) = self.load(arn)? else { return Ok(None) };
-        let Some(Listed { saved_at, .. }) = self.listed(arn)? else { return Ok(None) };
-        verify_saved(&saved, saved_at)
-            .map_err(|error| ExchangeError::Damaged { arn: arn.to_owned(), error })?;
-        Ok(Some((saved, saved_at)))
     }
 }
 

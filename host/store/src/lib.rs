@@ -32,7 +32,6 @@ pub use self::{
     file::StoreFile,
     reader::{Found, Listed, StoreReader},
     sqlite::SqliteStore,
-    under_way::StoredHistory,
     verify::Flaw,
     versions::{Code, StoredVersion},
 };

@@ -1,34 +1,14 @@
-//! What a check of other code reads: which executions of a function have not ended, and what each has done so far.
+//! What a check of other code reads: which executions of a function have not ended, and the record of each.
 //!
 //! Invariants: an execution is read as it was at one commit, and verified as a whole. Nothing is written, and a process
 //! may use the store meanwhile.
 
-use std::sync::Arc;
-
 use durawasm_core::{
-    protocol::{Event, ExecutionArn, Operation},
-    server::{SavedError, saved_origin},
+    protocol::Timestamp,
+    server::{SavedRecord, saved_record},
 };
-use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{error::StoreFileError, exchange::ExchangeError, reader::StoreReader};
-
-/// What an execution has done so far.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredHistory {
-    /// The execution.
-    pub execution_arn: ExecutionArn,
-    /// The operations, in the order of their starts. They do not have the numbers of their changes.
-    pub operations: Vec<Arc<Operation>>,
-    /// The events, in the order of their ids.
-    pub events: Vec<Event>,
-}
-
-/// The part of a kept operation that is on the wire.
-#[derive(Deserialize)]
-struct KeptOperation {
-    operation: Arc<Operation>,
-}
 
 impl StoreReader {
     /// The names of the functions that have executions or versions in the store, in the order of the alphabet.
@@ -57,20 +37,15 @@ impl StoreReader {
         self.texts(select, &[&function])
     }
 
-    /// What an execution has done so far; `None` if the store does not have it.
+    /// The record of an execution, and the time of its latest request; `None` if the store does not have it.
     ///
     /// # Errors
     /// When the store cannot be read, or what it has is damaged.
-    pub fn history(&self, arn: &str) -> Result<Option<StoredHistory>, ExchangeError> {
-        let Some((saved, _)) = self.whole(arn)? else { return Ok(None) };
-        let damaged = |error| ExchangeError::Damaged { arn: arn.to_owned(), error };
-        let (execution_arn, _) = saved_origin(&saved).map_err(damaged)?;
-        let operations: Vec<KeptOperation> = all(&saved.operations, "operation").map_err(damaged)?;
-        Ok(Some(StoredHistory {
-            execution_arn,
-            operations: operations.into_iter().map(|kept| kept.operation).collect(),
-            events: all(&saved.events, "event").map_err(damaged)?,
-        }))
+    pub fn record(&self, arn: &str) -> Result<Option<(SavedRecord, Timestamp)>, ExchangeError> {
+        let Some(saved) = self.load(arn)? else { return Ok(None) };
+        let record =
+            saved_record(&saved).map_err(|error| ExchangeError::Damaged { arn: arn.to_owned(), error })?;
+        Ok(self.listed(arn)?.map(|listed| (record, listed.saved_at)))
     }
 
     /// The texts of a query with one column.
@@ -86,13 +61,4 @@ impl StoreReader {
         };
         read().map_err(|error| self.failed(&error))
     }
-}
-
-/// Reads all parts of one kind.
-fn all<T: DeserializeOwned>(parts: &[String], of: &str) -> Result<Vec<T>, SavedError> {
-    let read = |(place, text): (usize, &String)| {
-        serde_json::from_str::<T>(text)
-            .map_err(|error| SavedError::Part { part: format!("{of} {place}"), why: error.to_string() })
-    };
-    parts.iter().enumerate().map(read).collect()
 }

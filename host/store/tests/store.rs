@@ -368,9 +368,9 @@ fn what_is_under_way_is_told_by_function() {
     assert_eq!(reader.under_way("f1").unwrap(), [arn(1).to_string()]);
     assert_eq!(reader.under_way("f").unwrap(), [""; 0]);
     // These records are no JSON.
-    let error = reader.history(arn(0).as_str()).unwrap_err();
+    let error = reader.record(arn(0).as_str()).unwrap_err();
     assert!(matches!(error, ExchangeError::Damaged { .. }), "{error}");
-    assert!(reader.history(arn(3).as_str()).unwrap().is_none());
+    assert!(reader.record(arn(3).as_str()).unwrap().is_none());
 }
 
 fn file_kinds(path: &Path) -> Vec<String> {

@@ -66,7 +66,7 @@ pub use inspect::CompleteCallbackStatus;
 pub use lists::{ExecutionSummary, ListExecutions, Standing};
 pub use observer::{CallbackChange, Change, Observer};
 pub use pause::{PauseRequest, PauseView};
-pub use saving::{saved_origin, verify_saved};
+pub use saving::{SavedRecord, saved_origin, saved_record, verify_saved};
 pub use script::{Unused, callback_names, unused_answers};
 pub use store::{Changes, Invoker, Lookup, OpenExecution, Saved, SavedError, Store, StoreError, Summary};
 pub use tally::Tally;

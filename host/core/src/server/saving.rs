@@ -359,15 +359,44 @@ impl Parts {
 /// # Errors
 /// When a part cannot be read, or contradicts another part.
 pub fn verify_saved(saved: &Saved, saved_at: Timestamp) -> Result<Changes, SavedError> {
+    let mut execution = restored(saved)?;
+    execution.keep(0);
+    let changes = execution.take_changes(saved_at);
+    changes.ok_or_else(|| SavedError::Contradiction("the first operation is not the EXECUTION".to_owned()))
+}
+
+/// The record of a saved execution, as an invocation of it gets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SavedRecord {
+    /// The execution.
+    pub arn: ExecutionArn,
+    /// The operations with the numbers of their changes: EXECUTION first, then in the order of their starts, without
+    /// those below contexts that hide them.
+    pub operations: Vec<Arc<Operation>>,
+    /// The last change that an invocation had got when it returned.
+    pub returned_at: u64,
+    /// Whether the execution has ended.
+    pub is_over: bool,
+}
+
+/// Verifies a whole saved execution, and returns its record.
+///
+/// # Errors
+/// When a part cannot be read, or contradicts another part.
+pub fn saved_record(saved: &Saved) -> Result<SavedRecord, SavedError> {
+    let execution = restored(saved)?;
+    let (operations, _) = execution.operations.page(EXECUTION, usize::MAX);
+    let is_over = operations.first().is_some_and(|execution| execution.end_timestamp.is_some());
+    Ok(SavedRecord { arn: execution.arn.clone(), operations, returned_at: execution.returned_at, is_over })
+}
+
+/// A saved execution, for no server.
+fn restored(saved: &Saved) -> Result<CheckpointManager, SavedError> {
     let limits = Arc::new(Limits::default());
     let budget = Budget::new(usize::MAX, HostBudget::new(usize::MAX));
     let markers = Markers::new(&mut IdSource::new(Arc::new(OsEntropy)));
     // No process has this number, so an invocation that was running is over wherever the execution continues.
-    let common = Common { limits, budget, markers, process: 0 };
-    let mut execution = CheckpointManager::restore(saved, common)?;
-    execution.keep(0);
-    let changes = execution.take_changes(saved_at);
-    changes.ok_or_else(|| SavedError::Contradiction("the first operation is not the EXECUTION".to_owned()))
+    CheckpointManager::restore(saved, Common { limits, budget, markers, process: 0 })
 }
 
 /// Reads only the ARN of a saved execution, and what its host keeps with it ([`StartExecution::origin`]).

@@ -1,7 +1,7 @@
 //! Builds components from handler crates.
 //!
 //! [`build`] runs cargo with a toolchain that has a WASI target, converts the output to a component if the linker has
-//! not, and checks that it is a durable handler; [`build_until`] does so unless another thread cancels it; [`sources()`]
+//! not, and checks that it is a durable handler; [`build_until`] does so unless another thread cancels it; [`find_sources`]
 //! says where the sources are; [`inspect()`] lists the imports and exports of any component. This crate installs and
 //! prints nothing and runs no code of a component: it only reads the bytes, which may be hostile.
 
@@ -89,7 +89,7 @@ impl Subject {
 ///
 /// # Errors
 /// When there is no such crate, or cargo cannot read its manifest.
-pub fn sources(options: &BuildOptions) -> Result<Sources, BuildError> {
+pub fn find_sources(options: &BuildOptions) -> Result<Sources, BuildError> {
     let Subject { metadata, package, .. } = Subject::find(options)?;
     Ok(package::sources(&metadata, &package))
 }

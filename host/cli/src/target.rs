@@ -134,7 +134,7 @@ impl Fetch {
 
     /// Where the sources of a crate are.
     pub(super) fn sources(&self, path: &Path) -> Result<Sources, Failure> {
-        build::sources(&self.args.options(path)).or_exit(Exit::Build)
+        build::find_sources(&self.args.options(path)).or_exit(Exit::Build)
     }
 
     /// Builds a crate.

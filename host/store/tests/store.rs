@@ -236,9 +236,12 @@ fn the_log_is_folded() {
 #[test]
 fn a_damaged_log_is_told() {
     for (damage, why) in [
-        ("UPDATE log SET parts = substr(parts, 1, length(parts) - 1)", "a value of the log is damaged"),
-        ("UPDATE log SET parts = x'09' || parts", "a value of the log is damaged"),
-        ("DELETE FROM log WHERE number = (SELECT min(number) FROM log)", "number 0 of the operations of"),
+        (
+            "UPDATE log SET parts = CAST(substr(parts, 1, length(parts) - 1) AS BLOB)",
+            "a value of the log is damaged",
+        ),
+        ("UPDATE log SET parts = CAST(x'09' || parts AS BLOB)", "a value of the log is damaged"),
+        ("DELETE FROM log WHERE number = (SELECT min(number) FROM log)", " is missing"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s.db");

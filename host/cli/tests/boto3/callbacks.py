@@ -81,6 +81,6 @@ class Callbacks(Case):
             "InvalidParameterValueException",
             "send_durable_execution_callback_failure",
             CallbackId=callback,
-            Error={"ErrorMessage": "x" * (33 << 10)},
+            Error={"ErrorMessage": "x" * (1 << 20) + "x"},
         )
         self.assertEqual(self.get(arn)["Status"], "RUNNING")

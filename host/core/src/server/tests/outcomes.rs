@@ -78,7 +78,7 @@ fn the_next_invocation_is_told_what_has_changed_from_outside() {
 
 #[test]
 fn a_result_or_an_error_may_have_as_many_bytes_as_a_payload() {
-    let limits = Limits { payload_bytes: 20, ..Limits::default() };
+    let limits = Limits { payload_bytes: 20, whole_error_bytes: 20, ..Limits::default() };
     for (bytes, fits) in [(20, true), (21, false)] {
         let result = format!("\"{}\"", "x".repeat(bytes - 2));
         let error = ErrorObject { error_message: Some("x".repeat(bytes)), ..ErrorObject::default() };

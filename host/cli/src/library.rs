@@ -39,7 +39,7 @@ impl Library {
     /// When the store cannot be read.
     pub(super) fn codes(&self) -> Result<Codes, StoreFileError> {
         let store = match self {
-            Self::Memory(shelf) => return Ok(locked(shelf).codes.clone()),
+            Self::Memory(kept) => return Ok(locked(kept).codes.clone()),
             Self::Store(store) => store,
         };
         let mut codes = Codes::new();
@@ -60,10 +60,10 @@ impl Library {
     ) -> Result<(), StoreFileError> {
         match self {
             Self::Store(store) => store.publish(version, component),
-            Self::Memory(shelf) => {
-                let mut shelf = locked(shelf);
-                shelf.components.insert(version.code.component.clone(), component.clone());
-                let codes = shelf.codes.entry(version.function.clone()).or_default();
+            Self::Memory(kept) => {
+                let mut kept = locked(kept);
+                kept.components.insert(version.code.component.clone(), component.clone());
+                let codes = kept.codes.entry(version.function.clone()).or_default();
                 codes.insert(version.number, version.code.clone());
                 Ok(())
             }
@@ -77,7 +77,7 @@ impl Library {
     pub(super) fn component(&self, digest: &ComponentDigest) -> Result<Option<Arc<[u8]>>, StoreFileError> {
         match self {
             Self::Store(store) => Ok(store.reader()?.component(digest)?.map(Into::into)),
-            Self::Memory(shelf) => Ok(locked(shelf).components.get(digest).cloned()),
+            Self::Memory(kept) => Ok(locked(kept).components.get(digest).cloned()),
         }
     }
 }

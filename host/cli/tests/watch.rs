@@ -21,7 +21,7 @@ use serving::{Serving, command, durawasm, guests};
 use tempfile::TempDir;
 
 /// How long a build may take, on a machine that is busy.
-const DEADLINE: Duration = Duration::from_secs(180);
+const DEADLINE: Duration = Duration::from_mins(3);
 
 /// Looks until there is something.
 fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
@@ -47,7 +47,8 @@ impl Crate {
         let sdk = root().join("guest-sdk");
         let manifest = format!(
             "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[lib]\ncrate-type = [\"cdylib\"]\n\
-             [dependencies]\ndurawasm-guest = {{ path = {sdk:?} }}\n[workspace]\n"
+             [dependencies]\ndurawasm-guest = {{ path = \"{}\" }}\n[workspace]\n",
+            sdk.display()
         );
         created.write("Cargo.toml", &manifest);
         fs::copy(root().join("Cargo.lock"), created.path("Cargo.lock")).unwrap();

@@ -169,10 +169,7 @@ async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
             sleep(Duration::from_millis(1)).await;
         }
     };
-    match timeout(PATIENCE, looking).await {
-        Ok(found) => found,
-        Err(_) => panic!("{what}: not within {PATIENCE:?}"),
-    }
+    timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"))
 }
 
 impl Served {

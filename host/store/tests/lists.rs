@@ -124,8 +124,8 @@ fn paged(store: &mut impl Store, list: &ListExecutions) -> Vec<ExecutionSummary>
         assert!(page.len() <= list.most);
         let more = page.len() == list.most;
         all.extend(page);
-        let Some(last) = all.last().filter(|_| more) else { return all };
-        list.after = Some((last.start, last.arn.clone()));
+        let Some(end) = all.last().filter(|_| more) else { return all };
+        list.after = Some((end.start, end.arn.clone()));
     }
 }
 

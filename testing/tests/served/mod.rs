@@ -55,11 +55,11 @@ pub async fn until<T>(what: impl Display, mut look: impl AsyncFnMut() -> Option<
             sleep(Duration::from_millis(1)).await;
         }
     };
-    match timeout(PATIENCE, looking).await {
-        Ok(found) => found,
-        Err(_) => panic!("{what}: not within {PATIENCE:?}"),
-    }
+    timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"))
 }
+
+/// Makes what is served of the test handlers.
+pub type MakeVersions = fn(&Functions) -> Arc<dyn Versions>;
 
 /// How a server is set up.
 #[derive(Default)]
@@ -67,8 +67,8 @@ pub struct Setup {
     pub bounds: Bounds,
     pub keys: Option<AccessKeys>,
     pub tls: Option<Tls>,
-    /// Makes what is served of the test handlers, in place of these.
-    pub versions: Option<fn(&Functions) -> Arc<dyn Versions>>,
+    /// What is served in place of the test handlers.
+    pub versions: Option<MakeVersions>,
 }
 
 /// A server on a port that the system chooses, with the test handlers, in virtual time. It stops when it is dropped.

@@ -153,7 +153,9 @@ mod tests {
         fn new(files: &[&str]) -> Self {
             let folder = tempfile::tempdir().unwrap();
             let package = Self { root: folder.path().canonicalize().unwrap(), _folder: folder };
-            files.iter().for_each(|file| package.write(file, "before"));
+            for file in files {
+                package.write(file, "before");
+            }
             package
         }
 

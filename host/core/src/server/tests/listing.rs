@@ -175,8 +175,8 @@ impl Executions {
             assert!(page.len() <= list.most);
             let more = page.len() == list.most;
             all.extend(page);
-            let Some(last) = all.last().filter(|_| more) else { return all };
-            list.after = Some((last.start, last.arn.clone()));
+            let Some(end) = all.last().filter(|_| more) else { return all };
+            list.after = Some((end.start, end.arn.clone()));
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{fs, io::ErrorKind, net::TcpListener, path::Path, process::Output, sync
 
 use common::{err, json_of, out};
 use serde_json::{Value, json};
-use serving::{Serving, arn_path, durawasm};
+use serving::{Serving, arn_path, durawasm, until};
 
 fn built(path: &str) -> String {
     json_of(&durawasm(&["build", path, "--json"]))["path"].as_str().unwrap().to_owned()
@@ -30,16 +30,17 @@ fn serve(store: &Path) -> Serving {
 /// Starts an execution of `gate`, and returns its ARN once it waits.
 fn wait_at_the_gate(serving: &Serving, name: &str) -> String {
     let arn = serving.try_start("gate", name, &Value::Null).unwrap();
-    until(serving, &arn, "WaitStarted");
+    until_event(serving, &arn, "WaitStarted");
     arn
 }
 
 /// Returns once the history of an execution has an event of this type.
-fn until(serving: &Serving, arn: &str, event_type: &str) {
-    let is_there = |history: &Value| {
-        history["Events"].as_array().unwrap().iter().any(|event| event["EventType"] == event_type)
-    };
-    while !is_there(&serving.get(&arn_path(arn, "/history"))) {}
+fn until_event(serving: &Serving, arn: &str, event_type: &str) {
+    until(format_args!("{event_type} of {arn}"), || {
+        let history = serving.get(&arn_path(arn, "/history"));
+        let mut events = history["Events"].as_array().unwrap().iter();
+        events.any(|event| event["EventType"] == event_type).then_some(())
+    });
 }
 
 /// Checks a handler against the executions of a store.
@@ -141,7 +142,7 @@ fn an_execution_that_waits_for_a_retry_replays_to_the_end_of_its_record() {
     let function = format!("order={}", zoo());
     let serving = Serving::start_on(&store, &["--quiet", "--function", &function]);
     let arn = serving.try_start("order", "o-1", &json!({ "id": "o-1", "cents": 100 })).unwrap();
-    until(&serving, &arn, "StepFailed");
+    until_event(&serving, &arn, "StepFailed");
     let same = check("order", &store, &["--json"]);
     assert_eq!(judged(&same), (0, all(&[&arn], "compatible")), "{}", err(&same));
     let other = check("late_fee_by_clock", &store, &["--served-as", "order", "--json"]);

@@ -17,22 +17,15 @@ use std::{
 
 use common::{err, json_of, root};
 use serde_json::{Value, json};
-use serving::{Serving, command, durawasm, guests};
+use serving::{Serving, command, durawasm, guests, within};
 use tempfile::TempDir;
 
 /// How long a build may take, on a machine that is busy.
 const DEADLINE: Duration = Duration::from_mins(3);
 
 /// Looks until there is something.
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + DEADLINE;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < end, "{what}");
-        thread::sleep(Duration::from_millis(20));
-    }
+fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    within(DEADLINE, what, look)
 }
 
 /// A crate with a function that waits for an answer, if its event says so, and returns a word.

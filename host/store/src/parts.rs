@@ -45,11 +45,8 @@ pub(crate) struct Damaged;
 pub(crate) fn encode(changes: &Changes, record: &str, bytes: &mut Vec<u8>) -> Result<(), TooLarge> {
     let common = common_beginning(record, &changes.execution);
     let own = Part { kind: Kind::Execution, place: common, text: &changes.execution[common..] };
-    let parts = [own]
-        .into_iter()
-        .chain(all(Kind::Operation, &changes.operations))
-        .chain(all(Kind::Event, &changes.events))
-        .chain(all(Kind::Invocation, &changes.invocations));
+    let others = by_kind(changes).into_iter().flat_map(|(kind, parts)| all(kind, parts));
+    let parts = [own].into_iter().chain(others);
     bytes.clear();
     for Part { kind, place, text } in parts {
         bytes.push(kind as u8);
@@ -59,6 +56,15 @@ pub(crate) fn encode(changes: &Changes, record: &str, bytes: &mut Vec<u8>) -> Re
         bytes.extend(text.as_bytes());
     }
     Ok(())
+}
+
+/// The parts of changes but the execution's own, with their places.
+pub(crate) fn by_kind(changes: &Changes) -> [(Kind, &[(usize, String)]); 3] {
+    [
+        (Kind::Operation, &changes.operations),
+        (Kind::Event, &changes.events),
+        (Kind::Invocation, &changes.invocations),
+    ]
 }
 
 fn all(kind: Kind, parts: &[(usize, String)]) -> impl Iterator<Item = Part<'_>> {

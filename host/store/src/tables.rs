@@ -6,7 +6,7 @@ use durawasm_core::{
 };
 use rusqlite::{Connection, params, types::Type};
 
-use crate::parts::Kind;
+use crate::parts::{Kind, by_kind};
 
 /// A table of parts.
 pub(crate) struct Table {
@@ -134,12 +134,7 @@ pub(crate) fn put_record(
 /// Writes a whole execution that is new.
 pub(crate) fn insert_whole(connection: &Connection, changes: &Changes) -> rusqlite::Result<()> {
     let key = insert(connection, changes)?;
-    let parts = [
-        (Kind::Operation, &changes.operations),
-        (Kind::Event, &changes.events),
-        (Kind::Invocation, &changes.invocations),
-    ];
-    for (kind, parts) in parts {
+    for (kind, parts) in by_kind(changes) {
         put_parts(connection, key, kind, parts.iter().map(|(place, text)| (*place, text.as_str())))?;
     }
     Ok(())

@@ -23,13 +23,21 @@ const PATIENCE: Duration = Duration::from_mins(2);
 ///
 /// # Panics
 /// When there is not in the time that a test waits.
-pub fn until<T>(what: impl Display, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub fn until<T>(what: impl Display, look: impl FnMut() -> Option<T>) -> T {
+    within(PATIENCE, what, look)
+}
+
+/// The same, for as long as this.
+///
+/// # Panics
+/// When there is nothing in that time.
+pub fn within<T>(patience: Duration, what: impl Display, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
+        assert!(Instant::now() < deadline, "{what}: not within {patience:?}");
         thread::sleep(Duration::from_millis(1));
     }
 }
